@@ -1,0 +1,52 @@
+// Errors that a caller catches, each with a stable code; everything else is a plain Error.
+// Messages are one line: action, colon, state. cli/main maps codes to exit codes, once.
+
+export type ErrorCode =
+  | 'usage' // the command line or the configuration is wrong: restarting does not help
+  | 'config'
+  | 'preflight' // a volume, brick, host, key or program is not as needed
+  | 'peer' // the connection to the secondary is broken, or the peer answers nonsense
+  | 'mount' // the volume could not be mounted, or its mount died
+  | 'changelog' // a journal or its index cannot be read
+  | 'no-stime'
+  | 'partial-history'
+  | 'no-history'
+  | 'stopped' // the caller's signal was aborted
+  | 'fault';
+
+export interface GsyncdErrorOptions {
+  readonly code: ErrorCode;
+  /** Whether the same attempt may succeed later without an admin's help. Default true. */
+  readonly retryable?: boolean;
+  readonly cause?: unknown;
+}
+
+/** A failure with a one-line message that an admin can act on. */
+export class GsyncdError extends Error {
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+
+  constructor(message: string, options: GsyncdErrorOptions) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'GsyncdError';
+    this.code = options.code;
+    this.retryable = options.retryable ?? true;
+  }
+}
+
+/** Whether `error` is a GsyncdError, of `code` when one is given. */
+export function isGsyncdError(error: unknown, code?: ErrorCode): error is GsyncdError {
+  return error instanceof GsyncdError && (code === undefined || error.code === code);
+}
+
+/** errno name (`ENOENT`) of a Node system error, undefined for anything else. */
+export function errnoCode(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** One line for a log or a terminal, whatever was thrown. */
+export function errorLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s*\n\s*/g, ' ').trim();
+}
