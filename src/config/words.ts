@@ -1,0 +1,32 @@
+// White space as Python's str methods see it, which is what GlusterFS's own tools apply to gsyncd.conf. It is
+// not JavaScript's: U+001C to U+001F and U+0085 count, U+FEFF does not. Used by the reader and by every option
+// that holds a list of words.
+
+const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+const LEADING = new RegExp(`^[${SPACE}]+`);
+const TRAILING = new RegExp(`(?<![${SPACE}])[${SPACE}]+$`);
+const RUN = new RegExp(`[${SPACE}]+`);
+
+/** Python's `str.strip()`. */
+export function stripSpace(text: string): string {
+  return stripSpaceEnd(text.replace(LEADING, ''));
+}
+
+/** Python's `str.rstrip()`. */
+export function stripSpaceEnd(text: string): string {
+  return text.replace(TRAILING, '');
+}
+
+/** The white space that `text` begins with. */
+export function leadingSpace(text: string): string {
+  return LEADING.exec(text)?.[0] ?? '';
+}
+
+/**
+ * Python's `str.split()`: `ssh-options`, `gluster-params` and the like become arguments. There is no quoting,
+ * since the stock daemon knows none either.
+ */
+export function splitWords(text: string): string[] {
+  const stripped = stripSpace(text);
+  return stripped === '' ? [] : stripped.split(RUN);
+}

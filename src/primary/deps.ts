@@ -1,0 +1,104 @@
+// What the primary's classes are handed, once, in the base's constructor. daemon/worker.ts builds it from the
+// real things; tests build it from others. Everything here is an interface or a value: no lifecycles.
+
+import type { ChangelogSource } from '../changelog/source.js';
+import type { Config } from '../config/config.js';
+import type { Gfid } from '../gluster/gfid.js';
+import type { Xtime } from '../gluster/xtime.js';
+import type { Log } from '../log.js';
+import type { DataEngine, DataItem } from '../queue/engine.js';
+import type { BoxResult } from '../queue/syncer.js';
+import type { Secondary, VolumeInfo } from '../secondary/secondary.js';
+import type { FailureList } from '../status/failures.js';
+import type { BrickView, PrimaryView, ViewStat } from './view.js';
+
+/** Who this worker is: its arguments, completed. */
+export interface Session {
+  readonly primary: string;
+  readonly secondaryVolume: string;
+  /** Host of the session's secondary as the admin named it. */
+  readonly secondaryHost: string;
+  readonly localPath: string;
+  readonly localNode: string;
+  readonly localNodeId: string;
+  readonly subvolNum: number;
+  readonly hotTier: boolean;
+  /** `[user@]host` of the secondary's node that this worker talks to. */
+  readonly resourceRemote: string;
+  /** Secondary volume's uuid. */
+  readonly secondaryId: string;
+}
+
+/** The primary volume through its mount, with the marks that live on its root. */
+export interface PrimaryVolume extends PrimaryView {
+  /** null when the volume has none: indexing is off. */
+  nativeVolumeInfo(): Promise<VolumeInfo | null>;
+  /** Marks of other primaries that have not expired. */
+  foreignVolumeInfos(): Promise<VolumeInfo[]>;
+  nodeUuids(): Promise<string[]>;
+  /** The cluster's stime of this session: the least of the subvolumes, the most of their replicas. */
+  clusterStime(volumeUuid: string): Promise<Xtime | null>;
+  setXtime(path: string, volumeUuid: string, mark: Xtime): Promise<void>;
+}
+
+/** This worker's brick. Paths are relative to it; a mark is null when the path or the mark is missing. */
+export interface PrimaryBrick extends BrickView {
+  xtime(path: string, volumeUuid: string): Promise<Xtime | null>;
+  /** The mark under which very old versions kept the secondary's xtime. */
+  legacyStime(path: string, volumeUuid: string): Promise<Xtime | null>;
+  stime(path: string, volumeUuid: string): Promise<Xtime | null>;
+  setStime(path: string, volumeUuid: string, mark: Xtime): Promise<void>;
+  entryStime(volumeUuid: string): Promise<Xtime | null>;
+  setEntryStime(volumeUuid: string, mark: Xtime): Promise<void>;
+  entries(path: string): Promise<string[]>;
+  /** null when it is gone. `nlink` counts the brick's own link. */
+  lstat(path: string): Promise<ViewStat | null>;
+  gfid(path: string): Promise<Gfid | null>;
+  isLinkto(path: string): Promise<boolean>;
+  /** Whether a user xattr or an ACL is set. */
+  hasUserXattrs(path: string): Promise<boolean>;
+}
+
+export interface StatusCounts {
+  readonly entry?: number;
+  readonly data?: number;
+  readonly meta?: number;
+}
+
+/** The worker's part of the status file. */
+export interface PrimaryStatus {
+  setActive(): Promise<void>;
+  setPassive(): Promise<void>;
+  setCrawlStatus(status: 'Hybrid Crawl' | 'History Crawl' | 'Changelog Crawl'): Promise<void>;
+  setSecondaryNode(node: string): Promise<void>;
+  addCounts(delta: StatusCounts): void;
+  setFailures(count: number): void;
+  setLastSynced(stime: Xtime, checkpointTime: number, open: { blockedByFailures: boolean }): Promise<void>;
+  setLastSyncedEntry(seconds: number): Promise<void>;
+  flush(): Promise<void>;
+}
+
+/** The one queue that all crawls of a worker share; the first user's engine is the engine. */
+export interface SharedQueue {
+  sync(items: readonly DataItem[], makeEngine: () => DataEngine): Promise<BoxResult>;
+  logErrors(on: boolean): void;
+}
+
+export interface PrimaryDeps {
+  readonly config: Config;
+  readonly session: Session;
+  readonly volume: PrimaryVolume;
+  readonly brick: PrimaryBrick;
+  readonly secondary: Secondary;
+  readonly agent: ChangelogSource;
+  readonly queue: SharedQueue;
+  readonly engines: { rsync(): DataEngine; tarssh(): DataEngine };
+  readonly status: PrimaryStatus;
+  readonly failures: FailureList;
+  readonly log: Log;
+  /** Directory of this brick's journals in hand, archives and lists. */
+  readonly workingDir: string;
+  readonly peerNames: 'utf8' | 'bytes';
+  /** Takes the meta volume's lock of this subvolume; true once it is held, and from then on. */
+  electByMetaVolume(volumeUuid: string): Promise<boolean>;
+}

@@ -1,0 +1,229 @@
+// records + lookups -> entry, meta and data operations. Pure: the lookups a batch needs are collected first
+// (planNeeds), answered by the caller side by side, and handed in (PlanFacts). Port of the reference's
+// process_change(); used by batch.ts for changelog, history and xsync journals alike.
+// Invariant: entry operations keep the order of the records; every data gfid and every meta gfid stands once
+// per batch, however many journals name it.
+
+import type { ChangeRecord } from '../changelog/record.js';
+import { entryPath, gfidPath, type Gfid } from '../gluster/gfid.js';
+import type { EntryOp, EntryOpName, OpStat } from '../secondary/secondary.js';
+import { fileKind, toOpStat, type ViewStat } from './view.js';
+
+const STICKY = 0o1000;
+
+export interface PlanOptions {
+  /** The journal's namespace was applied before (its time is at or before entry_stime). */
+  readonly entries: 'apply' | 'applied-before' | 'hot-tier';
+  readonly deletes: 'apply' | 'ignore';
+  /** Whether a changed xattr or ACL makes the file a data candidate (rsync or tar carry both). */
+  readonly xattrs: 'as-data' | 'ignore';
+}
+
+/** Lookups of one batch. */
+export interface PlanNeeds {
+  readonly stats: Set<Gfid>;
+}
+
+/** Their answers: what each gfid is now (null: gone), and targets of those that are symlinks. */
+export interface PlanFacts {
+  readonly stats: ReadonlyMap<Gfid, ViewStat | null>;
+  readonly links: ReadonlyMap<Gfid, string | null>;
+}
+
+/** How a data gfid came into the plan: its content was written, or it may only have been created by a
+ *  rename or a link, so that equal size and time mean equal content. */
+export type DataCause = 'written' | 'linked';
+
+/** Something that happened while planning, for the log. */
+export interface PlanNote {
+  readonly level: 'debug' | 'info' | 'warn';
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export interface Plan {
+  readonly entries: EntryOp[];
+  /** null: read the attributes when they are applied. */
+  readonly metas: Map<Gfid, OpStat | null>;
+  readonly datas: Map<Gfid, DataCause>;
+  /** Names whose operations could not be planned exactly: to be compared after the entries are applied. */
+  readonly doubtful: Set<string>;
+  /** Device nodes: their numbers are not in the journal and no peer call carries them. */
+  readonly unsupported: Map<string, Gfid>;
+  readonly counts: Map<string, number>;
+  readonly notes: PlanNote[];
+}
+
+const CREATES: ReadonlySet<string> = new Set(['CREATE', 'MKNOD', 'MKDIR']);
+const REMOVES: ReadonlySet<string> = new Set(['UNLINK', 'RMDIR']);
+const XATTR_FOPS: ReadonlySet<string> = new Set(['SETXATTR', 'FSETXATTR', 'REMOVEXATTR', 'FREMOVEXATTR', 'XATTROP', 'FXATTROP']);
+
+/** Which gfids must be looked up before `planBatch` can work on these records. */
+export function planNeeds(records: Iterable<ChangeRecord>): PlanNeeds {
+  const stats = new Set<Gfid>();
+  for (const record of records) {
+    if (record.type === 'entry' && !CREATES.has(record.fop)) stats.add(record.gfid);
+  }
+  return { stats };
+}
+
+export function emptyPlan(): Plan {
+  return {
+    entries: [],
+    metas: new Map(),
+    datas: new Map(),
+    doubtful: new Set(),
+    unsupported: new Map(),
+    counts: new Map(),
+    notes: [],
+  };
+}
+
+/** Adds the operations of one journal's records to `plan`. Journals of a batch are added in order. */
+export function planRecords(plan: Plan, records: Iterable<ChangeRecord>, facts: PlanFacts, options: PlanOptions): void {
+  for (const record of records) {
+    if (record.type === 'data') addData(plan, record.gfid, 'written');
+    else if (record.type === 'meta') planMeta(plan, record, options);
+    else planEntry(plan, record, facts, options);
+  }
+}
+
+function count(plan: Plan, fop: string): void {
+  plan.counts.set(fop, (plan.counts.get(fop) ?? 0) + 1);
+}
+
+function addData(plan: Plan, gfid: Gfid, cause: DataCause): void {
+  if (cause === 'written' || !plan.datas.has(gfid)) plan.datas.set(gfid, cause);
+}
+
+function planMeta(plan: Plan, record: ChangeRecord & { type: 'meta' }, options: PlanOptions): void {
+  // The reference counts FSETXATTR as SETXATTR and looks at XATTROP, but never at the removal of an xattr.
+  count(plan, record.fop === 'FSETXATTR' ? 'SETXATTR' : record.fop);
+  if (record.fop === 'SETATTR' || record.fop === 'FSETATTR') {
+    // The reference tests for five fields where the record of an xsync crawl has seven, and so never used them.
+    if (record.stat !== undefined || !plan.metas.has(record.gfid)) plan.metas.set(record.gfid, record.stat ?? null);
+  } else if (XATTR_FOPS.has(record.fop) && options.xattrs === 'as-data') addData(plan, record.gfid, 'linked');
+}
+
+function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: PlanFacts, options: PlanOptions): void {
+  if (options.entries === 'hot-tier') {
+    plan.notes.push({ level: 'debug', message: 'skip ENTRY op if hot tier brick', fields: { op: record.fop } });
+    return;
+  }
+  const { gfid, fop } = record;
+  const stat = facts.stats.get(gfid) ?? null;
+  const apply = options.entries === 'apply';
+  if (!apply && !REMOVES.has(fop) && fop !== 'MKNOD') return;
+  count(plan, fop);
+  const entry = entryPath(record.parent, record.name);
+
+  if (REMOVES.has(fop)) planRemove(plan, fop as EntryOpName, gfid, entry, stat, apply && options.deletes === 'apply');
+  else if (CREATES.has(fop)) planCreate(plan, record, fop as EntryOpName, entry, apply);
+  else if (fop === 'RENAME') planRename(plan, record, entry, stat, facts.links.get(gfid) ?? null);
+  else if (fop === 'LINK' || fop === 'SYMLINK') planLink(plan, fop, gfid, entry, stat, facts.links.get(gfid) ?? null);
+  else plan.notes.push({ level: 'warn', message: 'ignoring op', fields: { gfid, type: fop } });
+}
+
+function planRemove(plan: Plan, op: EntryOpName, gfid: Gfid, entry: string, stat: ViewStat | null, apply: boolean): void {
+  if (stat === null) plan.datas.delete(gfid); // unlinked meanwhile; the journal may be historical
+  if (op === 'RMDIR' && stat !== null) {
+    plan.notes.push({ level: 'info', message: 'Ignoring rmdir. Directory present in primary', fields: { gfid, pgfid_bname: entry } });
+    if (apply) plan.doubtful.add(entry);
+    return;
+  }
+  if (apply) plan.entries.push({ op, gfid, entry });
+}
+
+function planCreate(plan: Plan, record: ChangeRecord & { type: 'entry' }, op: EntryOpName, entry: string, apply: boolean): void {
+  const { gfid, mode = 0, uid = 0, gid = 0 } = record;
+  if (op === 'MKNOD' && (mode & STICKY) !== 0 && fileKind(mode) === 'file') {
+    // A file that moved here with a tier or a rebalance is recorded as MKNOD with the sticky bit: it exists
+    // elsewhere already, or is created if it does not. Its attributes come with the data.
+    if (apply) plan.entries.push({ op: 'LINK', gfid, entry, stat: { uid, gid, mode, atime: 0, mtime: 0 }, link: null });
+    addData(plan, gfid, 'linked');
+    return;
+  }
+  if (!apply) return;
+  if (op === 'MKNOD' && fileKind(mode) === 'device') {
+    plan.unsupported.set(entry, gfid);
+    return;
+  }
+  plan.entries.push({ op, gfid, entry, mode, uid, gid });
+}
+
+function planRename(plan: Plan, record: ChangeRecord & { type: 'entry' }, entry: string, stat: ViewStat | null, link: string | null): void {
+  const { gfid, newParent, newName } = record;
+  if (newParent === undefined || newName === undefined) {
+    plan.notes.push({ level: 'warn', message: 'ignoring op', fields: { gfid, type: 'RENAME' } });
+    return;
+  }
+  const entry1 = entryPath(newParent, newName);
+  plan.entries.push({ op: 'RENAME', gfid, entry, entry1, stat: stat === null ? null : toOpStat(stat), link });
+  // A secondary that lacks the source ignores such a rename without a word.
+  if (stat === null || fileKind(stat.mode) !== 'file') {
+    plan.doubtful.add(entry);
+    plan.doubtful.add(entry1);
+  }
+  // Where the source is missing the target is created, empty: the content has to follow.
+  if (stat !== null && fileKind(stat.mode) === 'file') addData(plan, gfid, 'linked');
+}
+
+function planLink(plan: Plan, op: 'LINK' | 'SYMLINK', gfid: Gfid, entry: string, stat: ViewStat | null, link: string | null): void {
+  const kind = stat === null ? null : fileKind(stat.mode);
+  if (stat === null || (kind === 'symlink' && link === null)) {
+    plan.notes.push({ level: 'debug', message: 'Ignoring entry, purged in the interim', fields: { file: entry, gfid } });
+    plan.doubtful.add(entry);
+    return;
+  }
+  plan.entries.push({ op, gfid, entry, stat: toOpStat(stat), link: kind === 'symlink' ? link : null });
+  if (kind === 'file') addData(plan, gfid, 'linked');
+  else if (kind !== 'symlink') plan.doubtful.add(entry); // a stock peer creates no special file from LINK
+}
+
+/** Drops what the facts say is gone or is carried by another operation: data of vanished gfids, attributes
+ *  of files whose data transfer sets them (setting times first would make rsync think the content equal). */
+export function finishPlan(plan: Plan, isUnlinked: (gfid: Gfid) => boolean): void {
+  for (const gfid of plan.datas.keys()) {
+    if (isUnlinked(gfid)) {
+      plan.notes.push({ level: 'debug', message: 'ignoring data, since file purged interim', fields: { file: gfidPath(gfid) } });
+      plan.datas.delete(gfid);
+    }
+  }
+  for (const gfid of plan.metas.keys()) if (plan.datas.has(gfid)) plan.metas.delete(gfid);
+}
+
+/** Closes a set of names over shared gfids and names: whatever was done to a doubtful name's gfids, or to the
+ *  names these had, is doubtful too. Also adds names that more than one gfid held within the batch, when a
+ *  rename or a link was among the operations: a replay may have left them to the wrong one. */
+export function doubtfulNames(entries: readonly EntryOp[], seeds: Iterable<string>): Set<string> {
+  const names = new Set<string>(seeds);
+  const byName = new Map<string, EntryOp[]>();
+  const byGfid = new Map<Gfid, EntryOp[]>();
+  for (const op of entries) {
+    push(byGfid, op.gfid, op);
+    push(byName, op.entry, op);
+    if (op.entry1 !== undefined) push(byName, op.entry1, op);
+  }
+  for (const [name, ops] of byName) {
+    if (ops.length > 1 && ops.some((op) => op.gfid !== ops[0]?.gfid) && ops.some((op) => op.op === 'RENAME' || op.op === 'LINK')) names.add(name);
+  }
+  const gfidsDone = new Set<Gfid>();
+  for (const name of names) {
+    // A Set iterates over what is added meanwhile: this is the closure.
+    for (const op of byName.get(name) ?? []) {
+      if (gfidsDone.has(op.gfid)) continue;
+      gfidsDone.add(op.gfid);
+      for (const other of byGfid.get(op.gfid) ?? []) {
+        names.add(other.entry);
+        if (other.entry1 !== undefined) names.add(other.entry1);
+      }
+    }
+  }
+  return names;
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}

@@ -1,0 +1,265 @@
+// gfid conflict resolution: makes given names on the secondary what they are on the primary now. The reference
+// decides from the failed operation alone (its fix_possible_entry_failures) and gives up, or goes Faulty, when
+// several conflicts are entangled; this compares both sides and repeats until they agree:
+//   1. clear: whatever holds a name it should not hold makes room. What is gone on the primary is removed; what
+//      lives elsewhere on the primary is parked under a name of its own, so that swaps and cycles come apart;
+//   2. place: what should be there is made, linked, or moved from where it is, parents before children.
+// Used by batch.ts for failed and doubtful names, and for the durable list's retries.
+// Invariant: nothing that lives on the primary is removed from the secondary before it has another name there.
+
+import { entryPath, gfidPath, ROOT_GFID, splitEntryPath, type Gfid } from '../gluster/gfid.js';
+import type { EntryOp, Secondary } from '../secondary/secondary.js';
+import { mapBounded } from '../process/map-bounded.js';
+import type { EntryOutcome, EntrySync } from './entry-sync.js';
+import { holds, isPlainPath, SecondaryTruth, type SecondaryEntry } from './secondary-truth.js';
+import { fileKind, toOpStat, type BrickView, type FileKind, type PrimaryView, type ViewStat } from './view.js';
+
+const PARK_PREFIX = '.gsyncd-ts-parked-';
+const MAX_ROUNDS = 64;
+const LOOKUPS_AT_ONCE = 16;
+
+export interface ReconcileDeps {
+  readonly view: PrimaryView;
+  readonly brick: BrickView;
+  readonly secondary: Secondary;
+  readonly sync: EntrySync;
+  readonly deletes: 'apply' | 'ignore';
+  /** Whether the peer takes only UTF-8 names in most positions (a stock one). */
+  readonly peerNames: 'utf8' | 'bytes';
+}
+
+export interface Unresolved {
+  readonly gfid: Gfid | null;
+  readonly reason: string;
+}
+
+export interface ReconcileResult {
+  /** Names that differed and now agree. */
+  readonly fixed: number;
+  /** Names that still differ. */
+  readonly unresolved: Map<string, Unresolved>;
+  /** Files that were linked or created: their content must follow. */
+  readonly datas: Set<Gfid>;
+  /** Directories and special files that were created: their attributes must follow. */
+  readonly metas: Set<Gfid>;
+}
+
+interface PrimaryEntry {
+  readonly gfid: Gfid;
+  readonly stat: ViewStat;
+  readonly kind: FileKind;
+}
+
+interface Run {
+  pending: Set<string>;
+  next: Set<string>;
+  readonly reasons: Map<string, Unresolved>;
+  readonly parked: Map<Gfid, 'dir' | 'other'>;
+  readonly result: ReconcileResult;
+}
+
+export class Reconciler {
+  readonly #deps: ReconcileDeps;
+  readonly #truth: SecondaryTruth;
+
+  constructor(deps: ReconcileDeps) {
+    this.#deps = deps;
+    this.#truth = new SecondaryTruth(deps.secondary, deps.sync);
+  }
+
+  /** Names under which a killed worker may have left something parked. */
+  async parkedNames(): Promise<string[]> {
+    const names = await this.#deps.secondary.entries('.');
+    return names.filter((name) => name.startsWith(PARK_PREFIX)).map((name) => entryPath(ROOT_GFID, name));
+  }
+
+  /**
+   * Compares and mends `names` (entry paths), and whatever stands in their way.
+   * @throws GsyncdError 'peer' when the connection is lost; running it again is safe
+   */
+  async run(names: Iterable<string>): Promise<ReconcileResult> {
+    const result: ReconcileResult = { fixed: 0, unresolved: new Map(), datas: new Set(), metas: new Set() };
+    const run: Run = { pending: new Set(names), next: new Set(), reasons: new Map(), parked: new Map(), result };
+    let fixed = 0;
+    let stuck = 0;
+    for (let round = 0; round < MAX_ROUNDS && run.pending.size > 0 && stuck < 2; round++) {
+      const before = run.pending;
+      fixed += await this.#round(run);
+      const unchanged = run.next.size === before.size && [...run.next].every((name) => before.has(name));
+      stuck = unchanged ? stuck + 1 : 0;
+      run.pending = run.next;
+      run.next = new Set();
+    }
+    for (const name of run.pending) {
+      result.unresolved.set(name, run.reasons.get(name) ?? { gfid: null, reason: 'still differs after conflict resolution' });
+    }
+    await this.#unpark(run);
+    return { ...result, fixed };
+  }
+
+  /** One comparison of all pending names and the operations that follow from it. @returns names that agree */
+  async #round(run: Run): Promise<number> {
+    const names = [...run.pending];
+    const [wanted, { found, errors }] = await Promise.all([this.#wanted(names), this.#truth.lookup(names)]);
+    const clear: EntryOp[] = [];
+    const place: { name: string; entry: PrimaryEntry }[] = [];
+    let agreed = 0;
+    for (const name of names) {
+      const error = errors.get(name);
+      if (error !== undefined) {
+        this.#keep(run, name, null, error);
+        continue;
+      }
+      const here = wanted.get(name) ?? null;
+      const there = found.get(name) ?? null;
+      const same = here === null ? there === null || this.#deps.deletes === 'ignore' : there !== null && holds(there, here.gfid);
+      if (same) {
+        agreed += run.reasons.has(name) ? 1 : 0;
+        continue;
+      }
+      this.#keep(run, name, here?.gfid ?? null, 'differs');
+      if (there !== null) clear.push(...(await this.#clear(run, name, there)));
+      if (here !== null) place.push({ name, entry: here });
+    }
+    this.#note(run, await this.#deps.sync.apply(clear));
+    const ops: EntryOp[] = [];
+    for (const { name, entry } of place) ops.push(...(await this.#place(run, name, entry)));
+    this.#note(run, await this.#deps.sync.apply(ops));
+    return agreed;
+  }
+
+  async #wanted(names: readonly string[]): Promise<Map<string, PrimaryEntry | null>> {
+    const { view } = this.#deps;
+    const entries = await mapBounded(names, LOOKUPS_AT_ONCE, async (name): Promise<PrimaryEntry | null> => {
+      const gfid = await view.gfidOf(name);
+      if (gfid === null) return null;
+      const stat = await view.lstat(gfidPath(gfid));
+      return stat === null ? null : { gfid, stat, kind: fileKind(stat.mode) };
+    });
+    return new Map(names.map((name, i) => [name, entries[i] ?? null]));
+  }
+
+  #keep(run: Run, name: string, gfid: Gfid | null, reason: string): void {
+    run.next.add(name);
+    if (!run.reasons.has(name)) run.reasons.set(name, { gfid, reason });
+  }
+
+  /** Operations that make room at `name`, where the secondary holds `there`. */
+  async #clear(run: Run, name: string, there: SecondaryEntry): Promise<EntryOp[]> {
+    const { view, brick, secondary } = this.#deps;
+    if (there.gfid === null) {
+      // A stock peer can unlink or move nothing from a name that is not UTF-8, but it can purge.
+      const { parent, name: base } = splitEntryPath(name);
+      await secondary.purge(gfidPath(parent), [base]);
+      return [];
+    }
+    const gfid = there.gfid;
+    const alive = await view.lstat(gfidPath(gfid));
+    if (alive === null) {
+      if (!there.isDir) return [{ op: 'UNLINK', gfid, entry: name }];
+      const children = await this.#truth.children(gfid);
+      if (children === null || children.length === 0) return [{ op: 'RMDIR', gfid, entry: name }];
+      for (const child of children) run.next.add(entryPath(gfid, child));
+      return [];
+    }
+    const homes = there.isDir ? [await brick.dirLocation(gfid)] : await brick.fileLocations(gfid);
+    const known = homes.filter((home) => home !== null).map((home) => entryPath(home.parent, home.name));
+    for (const home of known) run.next.add(home);
+    if (!there.isDir && (await this.#truth.linkCount(gfid)) > 1) return [{ op: 'UNLINK', gfid, entry: name }];
+    run.parked.set(gfid, there.isDir ? 'dir' : 'other');
+    const park = parkPath(gfid);
+    return name === park ? [] : [{ op: 'RENAME', gfid, entry: name, entry1: park, stat: toOpStat(alive), link: null }];
+  }
+
+  /** Operations that put `entry` at `name`, which is free or will be. */
+  async #place(run: Run, name: string, entry: PrimaryEntry): Promise<EntryOp[]> {
+    const { parent } = splitEntryPath(name);
+    if (!(await this.#truth.exists(parent))) {
+      const home = await this.#deps.brick.dirLocation(parent);
+      if (home !== null) run.next.add(entryPath(home.parent, home.name));
+      return [];
+    }
+    const present = await this.#truth.exists(entry.gfid);
+    if (entry.kind === 'dir') return present ? this.#moveDir(run, name, entry) : this.#makeDir(run, name, entry);
+    return this.#placeFile(run, name, entry, present);
+  }
+
+  async #makeDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
+    run.result.metas.add(gfid);
+    // Whatever the directory holds may have been lost with it: compare it all.
+    for (const child of await this.#deps.brick.childNames(gfid)) run.next.add(entryPath(gfid, child));
+    return this.#viaPlainName(name, gfid, stat, (entry) => ({ op: 'MKDIR', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid }));
+  }
+
+  async #moveDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
+    const from = run.parked.has(gfid) ? parkPath(gfid) : await this.#truth.locate(gfid);
+    if (from === null) {
+      run.reasons.set(name, { gfid, reason: 'the secondary has this directory but cannot say where' });
+      return [];
+    }
+    if (from === name) return [];
+    if (!isPlainPath(from) && this.#deps.peerNames === 'utf8') {
+      const { parent, name: base } = splitEntryPath(from);
+      await this.#deps.secondary.purge(gfidPath(parent), [base]);
+      return []; // the next round makes it anew
+    }
+    run.next.add(from);
+    return [{ op: 'RENAME', gfid, entry: from, entry1: name, stat: toOpStat(stat), link: null }];
+  }
+
+  async #placeFile(run: Run, name: string, { gfid, stat, kind }: PrimaryEntry, present: boolean): Promise<EntryOp[]> {
+    const link = kind === 'symlink' ? await this.#deps.view.readlink(gfidPath(gfid)) : null;
+    if (!present && kind === 'symlink' && this.#deps.peerNames === 'utf8' && link !== null && !isPlainPath(link)) {
+      run.reasons.set(name, { gfid, reason: 'a stock secondary takes no symlink target that is not UTF-8' });
+      return [];
+    }
+    if (!present && kind === 'device') {
+      run.reasons.set(name, { gfid, reason: 'a stock secondary creates no device nodes' });
+      return [];
+    }
+    if (kind === 'file') run.result.datas.add(gfid);
+    else if (kind === 'special') run.result.metas.add(gfid);
+    const make = (entry: string): EntryOp =>
+      kind === 'special' && !present
+        ? { op: 'MKNOD', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid }
+        : { op: 'LINK', gfid, entry, stat: toOpStat(stat), link };
+    return present ? [make(name)] : this.#viaPlainName(name, gfid, stat, make);
+  }
+
+  /** A stock peer can create nothing under a name that is not UTF-8, but it can rename to it. */
+  #viaPlainName(name: string, gfid: Gfid, stat: ViewStat, make: (entry: string) => EntryOp): EntryOp[] {
+    if (this.#deps.peerNames === 'bytes' || isPlainPath(name)) return [make(name)];
+    const park = parkPath(gfid);
+    return [make(park), { op: 'RENAME', gfid, entry: park, entry1: name, stat: toOpStat(stat), link: null }];
+  }
+
+  #note(run: Run, outcome: EntryOutcome): void {
+    for (const { op, errno } of outcome.failures) this.#reason(run, op, `errno ${errno}`);
+    for (const { item: op, reason } of outcome.culprits) this.#reason(run, op, reason);
+  }
+
+  #reason(run: Run, op: EntryOp, reason: string): void {
+    for (const name of [op.entry, op.entry1]) {
+      if (name !== undefined && run.next.has(name)) run.reasons.set(name, { gfid: op.gfid, reason: `${op.op}: ${reason}` });
+    }
+  }
+
+  /** Files that were parked have their true names by now: the parking names go. */
+  async #unpark(run: Run): Promise<void> {
+    if (run.parked.size === 0) return;
+    const { found } = await this.#truth.lookup([...run.parked.keys()].map(parkPath));
+    const ops: EntryOp[] = [];
+    for (const [gfid, kind] of run.parked) {
+      const park = parkPath(gfid);
+      if ((found.get(park) ?? null) === null) continue;
+      const safe = kind === 'other' && ((await this.#truth.linkCount(gfid)) > 1 || (await this.#deps.view.lstat(gfidPath(gfid))) === null);
+      if (safe) ops.push({ op: 'UNLINK', gfid, entry: park });
+      else run.result.unresolved.set(park, { gfid, reason: 'parked: its place on the primary is not known to this brick' });
+    }
+    await this.#deps.sync.apply(ops);
+  }
+}
+
+function parkPath(gfid: Gfid): string {
+  return entryPath(ROOT_GFID, PARK_PREFIX + gfid);
+}

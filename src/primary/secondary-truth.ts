@@ -1,0 +1,94 @@
+// What the secondary has at a name, asked with the calls that a stock peer offers: an UNLINK of the root's gfid
+// at some name changes nothing, and comes back as a failure that tells which gfid the name holds; a MKDIR of an
+// existing gfid at a name that does not exist comes back with the directory's real place. Used by reconcile.ts.
+// A stock peer cannot look up names that are not UTF-8 so; for them lstat's inode number is compared instead.
+
+import { constants } from 'node:os';
+import { entryPath, gfidPath, gfidToIno, ROOT_GFID, splitEntryPath, type Gfid } from '../gluster/gfid.js';
+import { isUtf8Name } from '../names.js';
+import type { EntryOp, Secondary } from '../secondary/secondary.js';
+import type { EntrySync } from './entry-sync.js';
+import { fileKind } from './view.js';
+
+/** Whatever the secondary holds at a name. `gfid` is null where only the inode number is known. */
+export interface SecondaryEntry {
+  readonly gfid: Gfid | null;
+  readonly ino: bigint | null;
+  readonly isDir: boolean;
+}
+
+/** Whether a path's names are such that a stock peer can take them in every position. */
+export function isPlainPath(path: string): boolean {
+  return isUtf8Name(path);
+}
+
+export function holds(entry: SecondaryEntry, gfid: Gfid): boolean {
+  return entry.gfid !== null ? entry.gfid === gfid : entry.ino === gfidToIno(gfid);
+}
+
+const NOWHERE = entryPath(ROOT_GFID, '.gsyncd-ts-nowhere');
+
+export class SecondaryTruth {
+  readonly #secondary: Secondary;
+  readonly #sync: EntrySync;
+
+  constructor(secondary: Secondary, sync: EntrySync) {
+    this.#secondary = secondary;
+    this.#sync = sync;
+  }
+
+  /** Looks up names (entry paths). Absent names have null; names that the peer could not look up are in
+   *  `errors` with its reason. */
+  async lookup(names: readonly string[]): Promise<{ found: Map<string, SecondaryEntry | null>; errors: Map<string, string> }> {
+    const found = new Map<string, SecondaryEntry | null>();
+    const errors = new Map<string, string>();
+    const plain = names.filter(isPlainPath);
+    for (const name of plain) found.set(name, null);
+    const probes = plain.map((entry): EntryOp => ({ op: 'UNLINK', gfid: ROOT_GFID, entry }));
+    const { failures, culprits } = await this.#sync.applyIndependent(probes);
+    for (const { op, info } of failures) {
+      if (info.secondaryGfid !== null) found.set(op.entry, { gfid: info.secondaryGfid, ino: null, isDir: info.secondaryIsDir });
+    }
+    for (const { item: op, reason, errno } of culprits) {
+      if (errno === constants.errno.ENOTDIR) continue; // its parent is no directory there: absent
+      found.delete(op.entry);
+      errors.set(op.entry, reason);
+    }
+    await Promise.all(
+      names.filter((name) => !isPlainPath(name)).map(async (name) => {
+        const stat = await this.#secondary.lstat(name);
+        found.set(name, stat === null ? null : { gfid: null, ino: stat.ino, isDir: fileKind(stat.mode) === 'dir' });
+      }),
+    );
+    return { found, errors };
+  }
+
+  async exists(gfid: Gfid): Promise<boolean> {
+    return gfid === ROOT_GFID || (await this.#secondary.lstat(gfidPath(gfid))) !== null;
+  }
+
+  /** Hard links of a file there, 0 when it does not exist. */
+  async linkCount(gfid: Gfid): Promise<number> {
+    return (await this.#secondary.lstat(gfidPath(gfid)))?.nlink ?? 0;
+  }
+
+  /** Where the secondary has a directory that exists there; null when it cannot tell. */
+  async locate(gfid: Gfid): Promise<string | null> {
+    const probe: EntryOp = { op: 'MKDIR', gfid, entry: NOWHERE, mode: 0o040700, uid: 0, gid: 0 };
+    const { failures } = await this.#sync.applyIndependent([probe]);
+    return failures[0]?.info.secondaryEntry ?? null;
+  }
+
+  /** Names in a directory there. A peer lists real paths only, so the path is put together from the root. */
+  async children(gfid: Gfid): Promise<string[] | null> {
+    const parts: string[] = [];
+    for (let at = gfid; at !== ROOT_GFID; ) {
+      const entry = await this.locate(at);
+      if (entry === null) return null;
+      const { parent, name } = splitEntryPath(entry);
+      parts.unshift(name);
+      at = parent;
+    }
+    return this.#secondary.entries(parts.length === 0 ? '.' : parts.join('/'));
+  }
+}

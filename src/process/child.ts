@@ -1,0 +1,181 @@
+// One child process: started without a shell, leader of its own process group, its stderr always drained and
+// bounded, ended by a ladder (close stdin, SIGTERM, SIGKILL) of bounded waits. spawn.ts builds the forms that
+// the rest of the program uses on it; nothing else starts processes.
+// Invariant: a started child is signalled as a group, so its own children go too, and no group outlives this
+// process's exit.
+
+import { execa } from 'execa';
+import type { Readable, Writable } from 'node:stream';
+import { GsyncdError, errnoCode } from '../errors.js';
+import { deathSignalPrefix, findProgram } from './program.js';
+import { LineSplitter, Tail } from './tail.js';
+
+export interface StartOptions {
+  readonly cwd?: string | undefined;
+  /** Added to this process's environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly stdin: 'pipe' | 'ignore';
+  readonly stdout: 'pipe' | 'ignore';
+  /** How much of stderr's end to keep. Default 8 KiB. */
+  readonly stderrTailBytes?: number | undefined;
+  readonly onStderrLine?: ((line: string) => void) | undefined;
+  /** Have the kernel kill the child when this process dies. Default true. */
+  readonly pdeathsig?: boolean | undefined;
+}
+
+export interface ExitInfo {
+  /** null when a signal ended the process. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stderrTail: string;
+}
+
+/** Waits of the ladder, in milliseconds; each step begins when the one before has not ended the child. */
+export interface Ladder {
+  readonly closeMs: number;
+  readonly termMs: number;
+  readonly killMs: number;
+}
+
+export const DEFAULT_LADDER: Ladder = { closeMs: 1_000, termMs: 2_000, killMs: 2_000 };
+/** How long output may still come after the exit, when a grandchild holds the pipe. */
+const DRAIN_MS = 1_000;
+
+const live = new Set<number>();
+let exitHook = false;
+
+export class Child {
+  readonly argv: readonly string[];
+  readonly pid: number;
+  readonly stdin: Writable | null;
+  readonly stdout: Readable | null;
+  /** Settles when the process has ended and its output is read. Never rejects. */
+  readonly exited: Promise<ExitInfo>;
+  #over = false;
+
+  constructor(argv: readonly string[], process: ReturnType<typeof launch>, options: StartOptions) {
+    const { pid } = process;
+    if (pid === undefined) throw new Error('no pid');
+    this.argv = argv;
+    this.pid = pid;
+    this.stdin = process.stdin;
+    this.stdout = process.stdout;
+    this.stdin?.on('error', () => undefined); // EPIPE: the exit says more
+    const tail = new Tail(options.stderrTailBytes ?? 8 << 10);
+    const lines = options.onStderrLine && new LineSplitter(options.onStderrLine);
+    process.stderr?.on('data', (chunk: Buffer) => {
+      tail.push(chunk);
+      lines?.push(chunk);
+    });
+    live.add(pid);
+    this.exited = new Promise((resolve) => {
+      process.once('exit', () => {
+        live.delete(pid);
+        // Nobody else in the group has a business once its leader is gone; a pipe held from outside is cut.
+        setTimeout(() => {
+          if (this.#over) return;
+          signalGroup(pid, 'SIGKILL');
+          for (const stream of [process.stdin, process.stdout, process.stderr]) stream?.destroy();
+        }, DRAIN_MS);
+      });
+      process.once('close', (code, signal) => {
+        this.#over = true;
+        lines?.end();
+        resolve({ code, signal, stderrTail: tail.text() });
+      });
+    });
+  }
+
+  /** Sends a signal to the child and its descendants. @returns false when it has ended */
+  kill(signal: NodeJS.Signals): boolean {
+    return !this.#over && signalGroup(this.pid, signal);
+  }
+
+  /**
+   * Ends the child: closes stdin, then SIGTERM, then SIGKILL, each with its wait. A wait of 0 skips the step.
+   * @throws GsyncdError('fault') when it does not even die of SIGKILL (it hangs in the kernel)
+   */
+  async end(ladder: Ladder = DEFAULT_LADDER): Promise<ExitInfo> {
+    this.stdin?.end();
+    const steps: [number, NodeJS.Signals | null][] = [
+      [ladder.closeMs, null],
+      [ladder.termMs, 'SIGTERM'],
+      [ladder.killMs, 'SIGKILL'],
+    ];
+    for (const [waitMs, signal] of steps) {
+      if (waitMs === 0) continue;
+      if (signal !== null) this.kill(signal);
+      const info = await within(this.exited, waitMs + (signal === 'SIGKILL' ? DRAIN_MS : 0));
+      if (info !== undefined) return info;
+    }
+    throw new GsyncdError(`end ${programName(this.argv)}: process ${this.pid}: still there after SIGKILL`, { code: 'fault' });
+  }
+}
+
+/**
+ * Starts a process.
+ * @throws GsyncdError('preflight') when the program is missing or cannot be run
+ */
+export async function startChild(argv: readonly string[], options: StartOptions): Promise<Child> {
+  const [name, ...args] = argv;
+  if (name === undefined || name === '') throw new GsyncdError('run a program: empty command', { code: 'preflight' });
+  const program = await findProgram(name, { cwd: options.cwd, path: options.env?.['PATH'] });
+  const prefix = (options.pdeathsig ?? true) ? await deathSignalPrefix() : [];
+  const [file = program, ...rest] = [...prefix, program, ...args];
+  const subprocess = launch(file, rest, options);
+  if (subprocess.pid === undefined) {
+    const failure = await subprocess;
+    const code = errnoCode(failure.cause) ?? failure.code ?? 'failed';
+    throw new GsyncdError(`run ${programName(argv)}: ${options.cwd ?? program}: ${code}`, { code: 'preflight', cause: failure.cause });
+  }
+  if (!exitHook) {
+    exitHook = true;
+    process.once('exit', () => {
+      for (const pid of live) signalGroup(pid, 'SIGKILL');
+    });
+  }
+  return new Child(argv, subprocess, options);
+}
+
+/** File name of a command's program, for messages. */
+export function programName(argv: readonly string[]): string {
+  const name = argv[0] ?? '';
+  return name.slice(name.lastIndexOf('/') + 1);
+}
+
+/** The value, or undefined when `waitMs` passes first. */
+export async function within<T>(promise: Promise<T>, waitMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), waitMs);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function launch(file: string, args: readonly string[], options: StartOptions) {
+  return execa(file, args, {
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.env === undefined ? {} : { env: options.env }),
+    stdin: options.stdin,
+    stdout: options.stdout,
+    stderr: 'pipe',
+    buffer: false,
+    encoding: 'buffer',
+    reject: false,
+    cleanup: false,
+    detached: true, // its own process group
+  });
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(-pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}

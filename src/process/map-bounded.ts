@@ -1,0 +1,21 @@
+// Runs an asynchronous function over a list with a bound on how many calls are under way.
+
+/** Results in the order of `items`. Rejects with the first failure, after no further call is started. */
+export async function mapBounded<T, R>(items: readonly T[], atOnce: number, fn: (item: T) => Promise<R>): Promise<R[]> {
+  const out = new Array<R>(items.length);
+  let next = 0;
+  let failed = false;
+  const runner = async (): Promise<void> => {
+    while (next < items.length && !failed) {
+      const i = next++;
+      try {
+        out[i] = await fn(items[i] as T);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, runner));
+  return out;
+}

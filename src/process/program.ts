@@ -1,0 +1,40 @@
+// Finds a program before it is run. The check is made here, and not left to the failing spawn, because a
+// wrapper (setpriv) in front of the program would report the failure in its own words.
+
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { delimiter, isAbsolute, join, resolve } from 'node:path';
+import { GsyncdError } from '../errors.js';
+
+/**
+ * Absolute path of a program, looked up in PATH when its name holds no slash.
+ * @throws GsyncdError('preflight') when there is no such program, or it may not be run
+ */
+export async function findProgram(name: string, options: { cwd?: string | undefined; path?: string | undefined } = {}): Promise<string> {
+  const candidates = name.includes('/')
+    ? [isAbsolute(name) ? name : resolve(options.cwd ?? '.', name)]
+    : (options.path ?? process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin').split(delimiter).map((dir) => join(dir === '' ? '.' : dir, name));
+  let state = 'not found';
+  for (const candidate of candidates) {
+    try {
+      if (!(await stat(candidate)).isFile()) continue;
+      state = 'not executable';
+      await access(candidate, constants.X_OK);
+      return candidate;
+    } catch {
+      continue;
+    }
+  }
+  const base = name.slice(name.lastIndexOf('/') + 1);
+  throw new GsyncdError(name.includes('/') ? `run ${base}: ${name}: ${state}` : `run ${base}: ${state} in PATH`, { code: 'preflight' });
+}
+
+let setpriv: Promise<string | null> | undefined;
+
+/** Words to put before a command so that the kernel kills it when this process dies, even by SIGKILL.
+ *  Empty where util-linux's setpriv is missing. */
+export async function deathSignalPrefix(): Promise<string[]> {
+  setpriv ??= findProgram('setpriv').catch(() => null);
+  const found = await setpriv;
+  return found === null ? [] : [found, '--pdeathsig', 'KILL', '--'];
+}

@@ -1,0 +1,77 @@
+// Bounded views of what a child writes: its last bytes for an error message, and its lines for a parser.
+// Both take any amount of output in constant memory. Used by child.ts only.
+
+import { fsDecode } from '../names.js';
+
+/** Keeps the last `maxBytes` bytes of a stream. */
+export class Tail {
+  readonly #maxBytes: number;
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  push(chunk: Buffer): void {
+    const kept = chunk.length > this.#maxBytes ? Buffer.from(chunk.subarray(chunk.length - this.#maxBytes)) : chunk;
+    this.#chunks.push(kept);
+    this.#bytes += kept.length;
+    for (let first = this.#chunks[0]; first && this.#bytes - first.length >= this.#maxBytes; first = this.#chunks[0]) {
+      this.#chunks.shift();
+      this.#bytes -= first.length;
+    }
+  }
+
+  /** The tail as text in the form of names.ts, without white space at its ends. */
+  text(): string {
+    const all = Buffer.concat(this.#chunks);
+    return fsDecode(all.subarray(Math.max(0, all.length - this.#maxBytes))).trim();
+  }
+}
+
+const NEWLINE = 10;
+
+/** Cuts a stream into lines and hands each on, without its newline, in the form of names.ts. A line longer
+ *  than `maxBytes` is handed on cut to that length. */
+export class LineSplitter {
+  readonly #onLine: (line: string) => void;
+  readonly #maxBytes: number;
+  #rest: Buffer[] = [];
+  #restBytes = 0;
+
+  constructor(onLine: (line: string) => void, maxBytes = 64 << 10) {
+    this.#onLine = onLine;
+    this.#maxBytes = maxBytes;
+  }
+
+  push(chunk: Buffer): void {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+      this.#keep(chunk.subarray(start, end));
+      this.#emit();
+      start = end + 1;
+    }
+    this.#keep(chunk.subarray(start));
+  }
+
+  /** Hands on a last line that has no newline. */
+  end(): void {
+    if (this.#restBytes > 0) this.#emit();
+  }
+
+  #keep(part: Buffer): void {
+    const room = this.#maxBytes - this.#restBytes;
+    if (part.length === 0 || room <= 0) return;
+    const kept = part.subarray(0, room);
+    this.#rest.push(kept);
+    this.#restBytes += kept.length;
+  }
+
+  #emit(): void {
+    const line = this.#rest.length === 1 && this.#rest[0] ? this.#rest[0] : Buffer.concat(this.#rest);
+    this.#rest = [];
+    this.#restBytes = 0;
+    this.#onLine(fsDecode(line));
+  }
+}

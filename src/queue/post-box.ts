@@ -1,0 +1,99 @@
+// The box in which producers leave data items, and from which jobs take shares. Used by the Syncer only.
+// Invariant: an item is in exactly one of three places: queued, handed out, or parked. An item posted while
+// the same gfid is handed out is parked until that transfer ends, since the transfer may have read the file
+// before the change that the new post is about, and two transfers of one file at a time could mix versions.
+
+import type { Gfid } from '../gluster/gfid.js';
+import type { DataItem } from './engine.js';
+
+/** Called once for each post of a gfid, with the result of a transfer that began after the post. */
+export type Settle<R> = (gfid: Gfid, result: R) => void;
+
+interface Posted<R> {
+  sizeBytes: number;
+  readonly settles: Settle<R>[];
+}
+
+export interface BoxLimits {
+  readonly maxFiles: number;
+  readonly maxBytes: number;
+}
+
+export class PostBox<R> {
+  readonly #queued = new Map<Gfid, Posted<R>>();
+  readonly #handedOut = new Map<Gfid, Posted<R>>();
+  readonly #parked = new Map<Gfid, Posted<R>>();
+  #queuedBytes = 0;
+
+  /** Items that a job can take now. */
+  get queued(): number {
+    return this.#queued.size;
+  }
+
+  /** Bytes of the queued items whose size is known. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Items without a result: queued, handed out and parked. */
+  get size(): number {
+    return this.#queued.size + this.#handedOut.size + this.#parked.size;
+  }
+
+  /** Leaves an item. A gfid that is queued already is queued once, with both posts' settles. */
+  post(item: DataItem, settle: Settle<R>): void {
+    const sizeBytes = item.sizeBytes ?? 0;
+    const shelf = this.#handedOut.has(item.gfid) ? this.#parked : this.#queued;
+    const before = shelf.get(item.gfid);
+    if (before === undefined) {
+      shelf.set(item.gfid, { sizeBytes, settles: [settle] });
+      if (shelf === this.#queued) this.#queuedBytes += sizeBytes;
+      return;
+    }
+    before.settles.push(settle);
+    if (sizeBytes > before.sizeBytes) {
+      if (shelf === this.#queued) this.#queuedBytes += sizeBytes - before.sizeBytes;
+      before.sizeBytes = sizeBytes;
+    }
+  }
+
+  /** Takes the oldest items, at least one if any is queued, up to the limits. Each must be settled. */
+  take(limits: BoxLimits): Gfid[] {
+    const box: Gfid[] = [];
+    let bytes = 0;
+    for (const [gfid, posted] of this.#queued) {
+      if (box.length > 0 && (box.length >= limits.maxFiles || bytes + posted.sizeBytes > limits.maxBytes)) break;
+      this.#queued.delete(gfid);
+      this.#queuedBytes -= posted.sizeBytes;
+      this.#handedOut.set(gfid, posted);
+      bytes += posted.sizeBytes;
+      box.push(gfid);
+    }
+    return box;
+  }
+
+  /** Gives a handed-out item its result. What was posted meanwhile for the same gfid joins the queue's end.
+   *  @throws RangeError when `gfid` is not handed out */
+  settle(gfid: Gfid, result: R): void {
+    const posted = this.#handedOut.get(gfid);
+    if (posted === undefined) throw new RangeError(`settle ${gfid}: not handed out`);
+    this.#handedOut.delete(gfid);
+    const parked = this.#parked.get(gfid);
+    if (parked !== undefined) {
+      this.#parked.delete(gfid);
+      this.#queued.set(gfid, parked);
+      this.#queuedBytes += parked.sizeBytes;
+    }
+    for (const settle of posted.settles) settle(gfid, result);
+  }
+
+  /** Gives all items that no job has taken (queued and parked) the same result. */
+  settleUntaken(result: R): void {
+    for (const shelf of [this.#queued, this.#parked]) {
+      const all = [...shelf];
+      shelf.clear();
+      for (const [gfid, posted] of all) for (const settle of posted.settles) settle(gfid, result);
+    }
+    this.#queuedBytes = 0;
+  }
+}

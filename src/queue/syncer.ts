@@ -1,0 +1,218 @@
+// The staged queue between the crawls, which find files whose data must travel, and a fixed number of sync
+// jobs, which run the engine on boxes of them. Results are per gfid, so that one file's trouble is its own.
+// Invariant: every item added gets exactly one result, or its add() rejects with 'stopped'; no gfid is in
+// two transfers at a time. Unlike the reference, an idle job never waits for a clock, and what is queued is
+// divided among all jobs instead of going to the first that comes.
+
+import { GsyncdError, errorLine, isGsyncdError } from '../errors.js';
+import type { Gfid } from '../gluster/gfid.js';
+import type { DataEngine, DataItem, EngineOutcome } from './engine.js';
+import { PostBox } from './post-box.js';
+
+/** What became of one item. `scope` says whom the failure is about: the file, or the whole transfer
+ *  (connection lost, program missing), in which case `error` may hold what the engine threw. */
+export type ItemResult =
+  | { readonly status: 'synced' }
+  | { readonly status: 'failed'; readonly reason: string; readonly scope: 'item' | 'transfer'; readonly error?: unknown };
+
+export type BoxResult = ReadonlyMap<Gfid, ItemResult>;
+
+/** The part of a logger that the queue and the engines use. */
+export interface SyncLog {
+  info(message: string, fields?: Record<string, unknown>): void;
+  error(message: string, fields?: Record<string, unknown>): void;
+}
+
+export interface SyncerOptions {
+  /** Transfers at a time (sync-jobs). */
+  readonly jobs: number;
+  readonly engine: DataEngine;
+  readonly log: SyncLog;
+  readonly maxFilesPerBox: number;
+  /** Default: no limit. A file larger than this has a box of its own. */
+  readonly maxBytesPerBox?: number;
+  /** Fewer queued files than this are not divided among jobs: a transfer has a fixed price. Default 100. */
+  readonly minFilesPerBox?: number;
+  /** The same in bytes, default 16 MiB: large files are divided though they are few. */
+  readonly minBytesPerBox?: number;
+  /** How long a transfer under way may go on after the stop, before its children are ended. Default 5 s. */
+  readonly stopGraceMs?: number;
+}
+
+const SYNCED: ItemResult = { status: 'synced' };
+
+export class Syncer {
+  /** Write "SYNC Error" lines (the reference turns them on for the last retry only). */
+  logErrors = false;
+
+  readonly #options: SyncerOptions;
+  readonly #box = new PostBox<ItemResult | null>();
+  readonly #idle: number[] = [];
+  readonly #running = new Set<Promise<void>>();
+  readonly #waiters = new Set<{ limit: number; resolve: () => void; reject: (error: Error) => void }>();
+  readonly #hardStop = new AbortController();
+  #state: 'new' | 'running' | 'stopped' = 'new';
+  #dispatchDue = false;
+
+  constructor(options: SyncerOptions) {
+    if (options.jobs < 1 || options.maxFilesPerBox < 1) throw new RangeError('sync queue: jobs and files per box: must be at least 1');
+    this.#options = options;
+    for (let job = options.jobs; job >= 1; job -= 1) this.#idle.push(job);
+  }
+
+  /** Items without a result, each gfid counted once (twice while it is sent and posted again). */
+  get size(): number {
+    return this.#box.size;
+  }
+
+  /**
+   * Queues items and waits for the results of all of them. A gfid given twice is sent once; one that is
+   * under way already is sent again afterwards.
+   * @throws GsyncdError('stopped') when the queue stops before all results are there
+   */
+  add(items: Iterable<Gfid | DataItem>): Promise<BoxResult> {
+    if (this.#state === 'stopped') return Promise.reject(stopped());
+    const results = new Map<Gfid, ItemResult>();
+    const { promise, resolve, reject } = withResolvers<BoxResult>();
+    let open = 1;
+    const settle = (gfid: Gfid, result: ItemResult | null): void => {
+      if (result === null) {
+        reject(stopped());
+        return;
+      }
+      results.set(gfid, result);
+      open -= 1;
+      if (open === 0) resolve(results);
+    };
+    const given = new Set<Gfid>();
+    for (const item of items) {
+      const data = typeof item === 'string' ? { gfid: item } : item;
+      if (given.has(data.gfid)) continue;
+      given.add(data.gfid);
+      open += 1;
+      this.#box.post(data, settle);
+    }
+    open -= 1;
+    if (open === 0) resolve(results);
+    else this.#scheduleDispatch();
+    return promise;
+  }
+
+  /** Resolves once fewer than `limit` items are without a result: the producers' brake.
+   *  @throws GsyncdError('stopped') */
+  whenBelow(limit: number): Promise<void> {
+    if (this.#state === 'stopped') return Promise.reject(stopped());
+    if (this.#box.size < limit) return Promise.resolve();
+    const { promise, resolve, reject } = withResolvers<void>();
+    this.#waiters.add({ limit, resolve, reject });
+    return promise;
+  }
+
+  /** Resolves once every item has its result. @throws GsyncdError('stopped') */
+  drained(): Promise<void> {
+    return this.whenBelow(1);
+  }
+
+  /**
+   * Runs the jobs until `signal` aborts, then settles when the transfers under way have settled: they may
+   * finish within `stopGraceMs`, after which the engine's signal aborts. Items not taken are rejected at once.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    if (this.#state !== 'new') throw new GsyncdError('run sync queue: it ran already', { code: 'fault' });
+    this.#state = 'running';
+    this.#scheduleDispatch();
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    this.#state = 'stopped';
+    this.#box.settleUntaken(null);
+    for (const waiter of this.#waiters) waiter.reject(stopped());
+    this.#waiters.clear();
+    const timer = setTimeout(() => this.#hardStop.abort(), this.#options.stopGraceMs ?? 5_000);
+    await Promise.all(this.#running);
+    clearTimeout(timer);
+  }
+
+  /** Jobs take their shares after the current tick, so that its other producers' items are seen too. */
+  #scheduleDispatch(): void {
+    if (this.#dispatchDue || this.#state !== 'running') return;
+    this.#dispatchDue = true;
+    setImmediate(() => {
+      this.#dispatchDue = false;
+      this.#dispatch();
+    });
+  }
+
+  /** Divides what is queued by the number of jobs; every idle job takes one such share. */
+  #dispatch(): void {
+    const { jobs, maxFilesPerBox, maxBytesPerBox = Infinity, minFilesPerBox = 100, minBytesPerBox = 16 << 20 } = this.#options;
+    const limits = {
+      maxFiles: Math.min(maxFilesPerBox, Math.max(minFilesPerBox, Math.ceil(this.#box.queued / jobs))),
+      maxBytes: Math.min(maxBytesPerBox, Math.max(minBytesPerBox, Math.ceil(this.#box.queuedBytes / jobs))),
+    };
+    while (this.#state === 'running' && this.#box.queued > 0) {
+      const job = this.#idle.pop();
+      if (job === undefined) return;
+      const gfids = this.#box.take(limits);
+      const running = this.#runBox(job, gfids).finally(() => {
+        this.#running.delete(running);
+        this.#idle.push(job);
+        this.#scheduleDispatch();
+      });
+      this.#running.add(running);
+    }
+  }
+
+  async #runBox(job: number, gfids: readonly Gfid[]): Promise<void> {
+    const startMs = performance.now();
+    let returnCode: number | null = null;
+    let resultOf: (gfid: Gfid) => ItemResult | null;
+    try {
+      const outcome = await this.#options.engine.sync(gfids, { logErrors: this.logErrors, signal: this.#hardStop.signal });
+      returnCode = outcome.returnCode;
+      resultOf = (gfid) => itemResult(gfid, outcome);
+    } catch (error) {
+      const result: ItemResult | null =
+        this.#hardStop.signal.aborted && isGsyncdError(error, 'stopped')
+          ? null
+          : { status: 'failed', reason: errorLine(error), scope: 'transfer', error };
+      resultOf = () => result;
+    }
+    this.#options.log.info('Sync Time Taken', {
+      job,
+      num_files: gfids.length,
+      return_code: returnCode,
+      duration: ((performance.now() - startMs) / 1000).toFixed(4),
+    });
+    for (const gfid of gfids) this.#box.settle(gfid, resultOf(gfid));
+    if (this.#state === 'stopped') this.#box.settleUntaken(null);
+    for (const waiter of this.#waiters) {
+      if (this.#box.size >= waiter.limit) continue;
+      this.#waiters.delete(waiter);
+      waiter.resolve();
+    }
+  }
+}
+
+/** A gfid that the engine does not mention has not arrived. */
+function itemResult(gfid: Gfid, outcome: EngineOutcome): ItemResult {
+  const reason = outcome.failed.get(gfid);
+  if (reason === undefined && outcome.synced.has(gfid)) return SYNCED;
+  if (reason === undefined) return { status: 'failed', reason: 'the engine gave no result', scope: 'item' };
+  return { status: 'failed', reason, scope: reason === outcome.broken ? 'transfer' : 'item' };
+}
+
+function stopped(): GsyncdError {
+  return new GsyncdError('sync data: stopped', { code: 'stopped' });
+}
+
+function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: Error) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<T>((res, rej) => {
+    resolve = res;
+    reject = rej;
+  });
+  return { promise, resolve, reject };
+}
