@@ -17,6 +17,8 @@ export default tseslint.config(
       'prefer-const': 'error',
     },
   },
+  // A mixin's base needs a constructor type with any[] (TS2545); mixin.ts is the one place that spells it.
+  { files: ['src/primary/mixin.ts'], rules: { '@typescript-eslint/no-explicit-any': 'off' } },
   {
     files: ['test/**/*.ts'],
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },

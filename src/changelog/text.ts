@@ -1,9 +1,152 @@
+// The consumer's text form of changelogs: what libgfchangelog writes to `.processing` and the reference's xsync
+// crawl to XSYNC-CHANGELOG files. One record a line, fields separated by one space; in names `%`, space and
+// newline are escaped, every other byte stands as it is. Lines end at the newline byte only: names may end with
+// or contain any other white space, which the reference's text-mode reading breaks on.
+
+import { GsyncdError } from '../errors.js';
+import { isGfid, type Gfid } from '../gluster/gfid.js';
+import { fsDecode, fsEncode } from '../names.js';
 import type { ChangeRecord } from './record.js';
 
-export function formatRecord(record: ChangeRecord): Buffer {
-  return Buffer.from(record.gfid);
+const ESCAPES: Readonly<Record<string, string>> = { '%': '%25', ' ': '%20', '\n': '%0A' };
+const UNESCAPES: Readonly<Record<string, string>> = { '%25': '%', '%20': ' ', '%0A': '\n' };
+const GFID_LENGTH = 36;
+const U32 = /^\d{1,10}$/;
+
+export function escapeName(name: string): string {
+  return name.replace(/[% \n]/g, (c) => ESCAPES[c] ?? c);
 }
 
-export function parseText(bytes: Uint8Array, file?: string): ChangeRecord[] {
-  throw new RangeError(`${String(file)} ${bytes.length}`);
+export function unescapeName(text: string): string {
+  return text.includes('%') ? text.replace(/%(?:25|20|0A)/g, (c) => UNESCAPES[c] ?? c) : text;
+}
+
+/** One line, its newline included. */
+export function formatRecord(record: ChangeRecord): Buffer {
+  return fsEncode(recordLine(record));
+}
+
+export function formatRecords(records: Iterable<ChangeRecord>): Buffer {
+  let text = '';
+  for (const record of records) text += recordLine(record);
+  return fsEncode(text);
+}
+
+function recordLine(record: ChangeRecord): string {
+  switch (record.type) {
+    case 'data':
+      return `D ${record.gfid}\n`;
+    case 'meta': {
+      const st = record.stat;
+      const stat = st === undefined ? '' : ` ${st.uid} ${st.gid} ${st.mode} ${st.atime} ${st.mtime}`;
+      return `M ${record.gfid} ${record.fop}${stat}\n`;
+    }
+    case 'entry': {
+      let line = `E ${record.gfid} ${record.fop}`;
+      if (record.mode !== undefined) line += ` ${record.mode} ${record.uid ?? 0} ${record.gid ?? 0}`;
+      line += ` ${record.parent}/${escapeName(record.name)}`;
+      if (record.newParent !== undefined) line += ` ${record.newParent}/${escapeName(record.newName ?? '')}`;
+      if (record.deletedPath !== undefined) line += ` ${escapeName(record.deletedPath)}`;
+      return `${line}\n`;
+    }
+  }
+}
+
+/** All records of a text file. `file` names it in errors.
+ *  @throws GsyncdError('changelog') at the first line that is no record, or that lacks its newline */
+export function parseText(bytes: Uint8Array, file = 'changelog text'): ChangeRecord[] {
+  const text = fsDecode(bytes);
+  const records: ChangeRecord[] = [];
+  let start = 0;
+  while (start < text.length) {
+    const end = text.indexOf('\n', start);
+    const record = end < 0 ? 'a newline at the end' : parseLine(text, start, end);
+    if (typeof record === 'string') {
+      const offset = fsEncode(text.slice(0, start)).length;
+      throw new GsyncdError(`parse changelog: ${file}: line at byte ${offset}: expected ${record}`, {
+        code: 'changelog',
+      });
+    }
+    records.push(record);
+    start = end + 1;
+  }
+  return records;
+}
+
+/** The record, or what would have been right in its place. */
+function parseLine(text: string, start: number, end: number): ChangeRecord | string {
+  const gfidEnd = start + 2 + GFID_LENGTH;
+  const gfid = text.slice(start + 2, gfidEnd);
+  if (text[start + 1] !== ' ' || gfidEnd > end || !isGfid(gfid)) return 'a type, a space and a gfid';
+  const kind = text[start];
+  if (kind === 'D') return gfidEnd === end ? { type: 'data', gfid } : 'nothing after the gfid of a data record';
+  if (text[gfidEnd] !== ' ') return 'an operation after the gfid';
+  const fields = text.slice(gfidEnd + 1, end).split(' ');
+  if (kind === 'M') return parseMeta(gfid, fields);
+  if (kind === 'E') return parseEntry(gfid, fields);
+  return 'a record of type D, M or E';
+}
+
+function parseMeta(gfid: Gfid, fields: readonly string[]): ChangeRecord | string {
+  const [fop = '', uid, gid, mode, atime, mtime] = fields;
+  if (fop === '') return 'an operation after the gfid';
+  if (uid === undefined) return { type: 'meta', gfid, fop };
+  const wanted = 'uid, gid, mode, atime and mtime';
+  if (fields.length !== 6 || gid === undefined || mode === undefined) return wanted;
+  if (!U32.test(uid) || !U32.test(gid) || !U32.test(mode) || !isSeconds(atime) || !isSeconds(mtime)) return wanted;
+  const stat = { uid: Number(uid), gid: Number(gid), mode: Number(mode), atime: Number(atime), mtime: Number(mtime) };
+  return { type: 'meta', gfid, fop, stat };
+}
+
+function isSeconds(text: string | undefined): boolean {
+  return text !== undefined && text !== '' && Number.isFinite(Number(text));
+}
+
+function parseEntry(gfid: Gfid, fields: readonly string[]): ChangeRecord | string {
+  const fop = fields[0] ?? '';
+  const wanted = '<parent gfid>/<name>';
+  switch (fop) {
+    case 'CREATE':
+    case 'MKNOD':
+    case 'MKDIR': {
+      const [, mode = '', uid = '', gid = '', entry] = fields;
+      if (fields.length !== 5 || !U32.test(mode) || !U32.test(uid) || !U32.test(gid)) {
+        return `mode, uid, gid and ${wanted}`;
+      }
+      const place = parsePlace(entry);
+      if (place === undefined) return wanted;
+      const { parent, name } = place;
+      return { type: 'entry', gfid, fop, parent, name, mode: Number(mode), uid: Number(uid), gid: Number(gid) };
+    }
+    case 'LINK':
+    case 'SYMLINK': {
+      const place = parsePlace(fields[1]);
+      if (fields.length !== 2 || place === undefined) return wanted;
+      return { type: 'entry', gfid, fop, parent: place.parent, name: place.name };
+    }
+    case 'UNLINK':
+    case 'RMDIR': {
+      const place = parsePlace(fields[1]);
+      if (fields.length > 3 || place === undefined) return `${wanted} and at most a path`;
+      const { parent, name } = place;
+      if (fields[2] === undefined) return { type: 'entry', gfid, fop, parent, name };
+      return { type: 'entry', gfid, fop, parent, name, deletedPath: unescapeName(fields[2]) };
+    }
+    case 'RENAME': {
+      const from = parsePlace(fields[1]);
+      const to = parsePlace(fields[2]);
+      if (fields.length !== 3 || from === undefined || to === undefined) return `${wanted} twice`;
+      const { parent, name } = from;
+      return { type: 'entry', gfid, fop, parent, name, newParent: to.parent, newName: to.name };
+    }
+    default:
+      return 'an entry operation';
+  }
+}
+
+function parsePlace(text: string | undefined): { parent: Gfid; name: string } | undefined {
+  if (text === undefined || text[GFID_LENGTH] !== '/') return undefined;
+  const parent = text.slice(0, GFID_LENGTH);
+  const name = unescapeName(text.slice(GFID_LENGTH + 1));
+  return isGfid(parent) && name !== '' && !name.includes('/') ? { parent, name } : undefined;
 }

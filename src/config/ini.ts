@@ -89,7 +89,7 @@ export class IniFile {
     const own = this.#sections.get(section);
     const entry = own?.entries.get(key.toLowerCase());
     const neighbour = entry ?? [...(own?.entries.values() ?? [])].at(-1);
-    const indent = leadingSpace(lines[neighbour?.first ?? own?.header ?? -1] ?? '').replaceAll(/[\r\n]/g, '');
+    const indent = own === undefined ? '' : entryIndent(lines, own, neighbour);
     const written = value.split('\n').map((part, i) => (i === 0 ? `${indent}${key} = ${part}` : `${indent}\t${part}`));
     const block = written.map((line) => stripSpaceEnd(line) + newline);
     const last = lines.at(-1);
@@ -142,6 +142,13 @@ export class IniFile {
 /** Lines with their terminators, which are those of Python's text mode. */
 function splitLines(text: string): string[] {
   return text.match(/[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$/g) ?? [];
+}
+
+/** An indent under which what follows in the file keeps its meaning: no line may stand deeper than the entry before. */
+function entryIndent(lines: readonly string[], section: Section, neighbour: StoredEntry | undefined): string {
+  const follows = (line: string): boolean => stripSpace(line) !== '' && !isComment(stripSpace(line));
+  const like = neighbour === undefined ? lines.slice(section.header + 1).find(follows) : lines[neighbour.first];
+  return leadingSpace(like ?? '');
 }
 
 function isComment(stripped: string): boolean {

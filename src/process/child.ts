@@ -5,6 +5,7 @@
 // process's exit.
 
 import { execa } from 'execa';
+import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { GsyncdError, errnoCode } from '../errors.js';
 import { deathSignalPrefix, findProgram } from './program.js';
@@ -141,6 +142,11 @@ export async function startChild(argv: readonly string[], options: StartOptions)
 export function programName(argv: readonly string[]): string {
   const name = argv[0] ?? '';
   return name.slice(name.lastIndexOf('/') + 1);
+}
+
+/** Number of a signal, 0 for none: a child ended by signal 15 is logged as return code -15. */
+export function signalNumber(signal: NodeJS.Signals | null): number {
+  return signal === null ? 0 : constants.signals[signal];
 }
 
 /** The value, or undefined when `waitMs` passes first. */

@@ -11,11 +11,17 @@ export interface DataItem {
   readonly gfid: Gfid;
   /** Size on the primary, where known: it bounds a box in bytes. */
   readonly sizeBytes?: number;
+  /** `content` (the default): the data is known to have changed, so it is sent even where size and mtime agree
+   *  on both sides (a writer may set the old mtime again, and metadata travels ahead of data). `times`: equal
+   *  size and mtime prove that nothing is to be sent, as in a crawl that repeats an interrupted one. */
+  readonly compare?: 'content' | 'times';
 }
 
 export interface SyncOptions {
   /** Write a "SYNC Error" log line for each error line of the children. */
   readonly logErrors: boolean;
+  /** Those of the gfids whose item says `compare: 'times'`. */
+  readonly compareTimes?: ReadonlySet<Gfid>;
   /** When it aborts, the children are ended and the call settles soon after. */
   readonly signal?: AbortSignal;
 }

@@ -11,12 +11,19 @@ export type Settle<R> = (gfid: Gfid, result: R) => void;
 
 interface Posted<R> {
   sizeBytes: number;
+  compare: 'content' | 'times';
   readonly settles: Settle<R>[];
 }
 
 export interface BoxLimits {
   readonly maxFiles: number;
   readonly maxBytes: number;
+}
+
+/** What a job takes: see SyncOptions for `compareTimes`. */
+export interface Share {
+  readonly gfids: Gfid[];
+  readonly compareTimes: Set<Gfid>;
 }
 
 export class PostBox<R> {
@@ -46,11 +53,12 @@ export class PostBox<R> {
     const shelf = this.#handedOut.has(item.gfid) ? this.#parked : this.#queued;
     const before = shelf.get(item.gfid);
     if (before === undefined) {
-      shelf.set(item.gfid, { sizeBytes, settles: [settle] });
+      shelf.set(item.gfid, { sizeBytes, compare: item.compare ?? 'content', settles: [settle] });
       if (shelf === this.#queued) this.#queuedBytes += sizeBytes;
       return;
     }
     before.settles.push(settle);
+    if (item.compare !== 'times') before.compare = 'content';
     if (sizeBytes > before.sizeBytes) {
       if (shelf === this.#queued) this.#queuedBytes += sizeBytes - before.sizeBytes;
       before.sizeBytes = sizeBytes;
@@ -58,18 +66,20 @@ export class PostBox<R> {
   }
 
   /** Takes the oldest items, at least one if any is queued, up to the limits. Each must be settled. */
-  take(limits: BoxLimits): Gfid[] {
-    const box: Gfid[] = [];
+  take(limits: BoxLimits): Share {
+    const gfids: Gfid[] = [];
+    const compareTimes = new Set<Gfid>();
     let bytes = 0;
     for (const [gfid, posted] of this.#queued) {
-      if (box.length > 0 && (box.length >= limits.maxFiles || bytes + posted.sizeBytes > limits.maxBytes)) break;
+      if (gfids.length > 0 && (gfids.length >= limits.maxFiles || bytes + posted.sizeBytes > limits.maxBytes)) break;
       this.#queued.delete(gfid);
       this.#queuedBytes -= posted.sizeBytes;
       this.#handedOut.set(gfid, posted);
       bytes += posted.sizeBytes;
-      box.push(gfid);
+      gfids.push(gfid);
+      if (posted.compare === 'times') compareTimes.add(gfid);
     }
-    return box;
+    return { gfids, compareTimes };
   }
 
   /** Gives a handed-out item its result. What was posted meanwhile for the same gfid joins the queue's end.

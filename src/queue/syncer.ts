@@ -7,7 +7,7 @@
 import { GsyncdError, errorLine, isGsyncdError } from '../errors.js';
 import type { Gfid } from '../gluster/gfid.js';
 import type { DataEngine, DataItem, EngineOutcome } from './engine.js';
-import { PostBox } from './post-box.js';
+import { PostBox, type Share } from './post-box.js';
 
 /** What became of one item. `scope` says whom the failure is about: the file, or the whole transfer
  *  (connection lost, program missing), in which case `error` may hold what the engine threw. */
@@ -154,8 +154,8 @@ export class Syncer {
     while (this.#state === 'running' && this.#box.queued > 0) {
       const job = this.#idle.pop();
       if (job === undefined) return;
-      const gfids = this.#box.take(limits);
-      const running = this.#runBox(job, gfids).finally(() => {
+      const share = this.#box.take(limits);
+      const running = this.#runBox(job, share).finally(() => {
         this.#running.delete(running);
         this.#idle.push(job);
         this.#scheduleDispatch();
@@ -164,12 +164,12 @@ export class Syncer {
     }
   }
 
-  async #runBox(job: number, gfids: readonly Gfid[]): Promise<void> {
+  async #runBox(job: number, { gfids, compareTimes }: Share): Promise<void> {
     const startMs = performance.now();
     let returnCode: number | null = null;
     let resultOf: (gfid: Gfid) => ItemResult | null;
     try {
-      const outcome = await this.#options.engine.sync(gfids, { logErrors: this.logErrors, signal: this.#hardStop.signal });
+      const outcome = await this.#options.engine.sync(gfids, { logErrors: this.logErrors, compareTimes, signal: this.#hardStop.signal });
       returnCode = outcome.returnCode;
       resultOf = (gfid) => itemResult(gfid, outcome);
     } catch (error) {

@@ -117,7 +117,7 @@ describe('replaceProcess()', () => {
     const result = run(`
       const fd = fs.openSync(${JSON.stringify(join(dir, 'kept'))});
       fs.writeSync(1, process.pid + '\\n');
-      replaceProcess('sh', ['sh', '-c', 'echo $$; env | grep -c SECRET; echo $X; cat; cat <&' + fd + '; printf "<%s>" "$1"', 'b', Buffer.from([0xff, 0x41])],
+      replaceProcess('sh', ['sh', '-c', 'echo $$; env | grep -c SECRET; echo $X; cat; cat /proc/self/fd/' + fd + '; printf "<%s>" "$1"', 'b', Buffer.from([0xff, 0x41])],
         { PATH: process.env.PATH, X: 'é x' }, [fd]);`);
     const lines = result.stdout.toString('latin1').split('\n');
     expect(result.stderr).toBe('');

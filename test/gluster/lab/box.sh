@@ -64,13 +64,13 @@ for part in groups hooks options; do
   [ -e /var/lib/glusterd/$part ] && cp -a /var/lib/glusterd/$part "$BOX_STATE/seed/"
 done
 
-# The signals end the box by way of its process 1; the clean-up below runs in every case.
+# A signal ends process 1 of the box; unshare ends when everything in the box has, and then the state can go.
 unset TMPDIR
 exec 9<&0
 unshare --pid --fork --net --mount --mount-proc --propagation private --kill-child \
   bash "${BASH_SOURCE[0]}" --inside "$@" <&9 &
 BOX=$!
-trap 'kill -KILL $BOX 2>/dev/null' TERM INT HUP
+trap 'pkill -KILL -P $BOX' TERM INT HUP
 wait $BOX
 code=$?
 while kill -0 $BOX 2>/dev/null; do wait $BOX; code=$?; done

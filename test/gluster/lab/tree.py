@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Compares two directory trees in full; run inside a box by tree.ts, on the two volumes' mounts.
 
-tree.py A B [--wait SECONDS] [--ignore FIELD,FIELD] [--show N] [--poll SECONDS]
+tree.py A B [--wait SECONDS] [--ignore FIELD,FIELD] [--only-utf8] [--show N] [--poll SECONDS]
 
 Compared: names (as bytes), types, modes, owners; for everything but directories link counts and which names are one
 inode; for regular files size, mtime in seconds and contents; device numbers, symlink targets, user xattrs and POSIX
 ACLs. Left out: .trashcan and .glusterfs at the top, mtimes of directories and symlinks. Fractions of mtimes are
 counted apart, as they are no difference. With --wait the comparison is repeated until the trees are equal or the time
 is over; a look at names and attributes comes before contents are read, and contents of files whose stat has not
-changed are not read again.
+changed are not read again. --only-utf8 leaves out what a name or symlink target that is not UTF-8 leads to.
 
 Prints one JSON object: equal, entries, seconds, looks, subsecond, total (number of differing paths), differences
 (the first N, each {path, a, b} with the differing fields only, null when the path is missing on that side). Names are
@@ -32,12 +32,17 @@ def text(name):
     return os.fsdecode(name)
 
 
+def utf8(rel, record):
+    return not any('\udc80' <= c <= '\udcff' for c in text(rel) + record.get('target', ''))
+
+
 class Tree:
     """One side. `look()` reads names and attributes, `contents()` adds digests; both raise nothing."""
 
-    def __init__(self, root, ignore):
+    def __init__(self, root, ignore, only_utf8):
         self.root = os.fsencode(root)
         self.ignore = ignore
+        self.only_utf8 = only_utf8
         self.digests = {}
 
     def look(self, pool):
@@ -46,6 +51,8 @@ class Tree:
             below = []
             for found in pool.map(self._directory, level):
                 for rel, record, key in found:
+                    if self.only_utf8 and not utf8(rel, record):
+                        continue
                     records[rel] = record
                     if record.get('type') == 'dir':
                         below.append(rel)
@@ -170,10 +177,11 @@ def main():
     parser.add_argument('--wait', type=float, default=0)
     parser.add_argument('--poll', type=float, default=0.5)
     parser.add_argument('--ignore', default='')
+    parser.add_argument('--only-utf8', action='store_true')
     parser.add_argument('--show', type=int, default=20)
     args = parser.parse_args()
     ignore = set(filter(None, args.ignore.split(',')))
-    trees = [Tree(args.a, ignore), Tree(args.b, ignore)]
+    trees = [Tree(side, ignore, args.only_utf8) for side in (args.a, args.b)]
     pools = [ThreadPoolExecutor(4), ThreadPoolExecutor(4)]
     start, looks = time.monotonic(), 0
     while True:

@@ -262,7 +262,8 @@ export class Workload {
           return node.kind === 'dir' || node.kind === 'file';
         case 'empty':
           return node.kind === 'dir' && node.entries.size === 0;
-        default:
+        case 'file':
+        case 'dir':
           return node.kind === which;
       }
     });

@@ -1,0 +1,160 @@
+// Moves journals that are done into `archive_<date>.tar` beside them, as the reference does; archives can be
+// appended to by the stock daemon and by this one in turn. The invariant: a journal is deleted only when its
+// archive is on the disk, so that being killed at any instruction loses none; a member may be there twice. What
+// is no whole member at the end of an archive (the writer was killed) is kept in a file beside it. Used by crawls.
+
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pack, type Pack } from 'tar-stream';
+import { errnoCode } from '../errors.js';
+import { fsEncode } from '../names.js';
+import { syncDirectory } from '../native/durable-file.js';
+import { strftime } from './strftime.js';
+import { findTarEnd } from './tar-walk.js';
+
+/** Archives are padded to tar's usual record of 20 blocks. */
+const RECORD_BYTES = 10_240;
+const COPY_BYTES = 1024 * 1024;
+
+const turns = new Map<string, Promise<unknown>>();
+
+/** Appends the files `names` of directory `dir` to the archive there and removes them. Files that are not there
+ *  are skipped. Calls for one directory take turns.
+ *  @param format strftime form of the date in the archive's name, e.g. `%Y%m` */
+export function archiveAndPurge(
+  dir: string,
+  names: readonly string[],
+  format: string,
+  date: Date = new Date(),
+): Promise<void> {
+  const result = (turns.get(dir) ?? Promise.resolve()).then(() =>
+    archive(dir, names, join(dir, `archive_${strftime(format, date)}.tar`)),
+  );
+  const turn = result
+    .catch(() => undefined)
+    .finally(() => {
+      if (turns.get(dir) === turn) turns.delete(dir);
+    });
+  turns.set(dir, turn);
+  return result;
+}
+
+async function archive(dir: string, names: readonly string[], path: string): Promise<void> {
+  const present = [...new Set(names)].map((name) => ({ name, path: join(dir, name) }));
+  const first = await openIfThere(present);
+  if (first === null) return;
+  await first.file.close();
+  const tar = await openForAppend(path);
+  const archived: string[] = [];
+  try {
+    const packer = pack();
+    const added = addAll(packer, present, archived);
+    // The writer reports what goes wrong on either side; until then the failure is not unhandled.
+    added.catch((error: unknown) => packer.destroy(error instanceof Error ? error : new Error(String(error))));
+    let offset = (await findTarEnd(tar)).offset;
+    for await (const chunk of packer as AsyncIterable<Buffer>) {
+      await writeAll(tar, chunk, offset);
+      offset += chunk.length;
+    }
+    await added;
+    await tar.truncate(Math.ceil(offset / RECORD_BYTES) * RECORD_BYTES);
+    await tar.sync();
+  } finally {
+    await tar.close();
+  }
+  await syncDirectory(dir);
+  for (const journal of archived) await rm(fsEncode(journal), { force: true });
+}
+
+interface Journal {
+  readonly name: string;
+  readonly path: string;
+}
+
+async function openIfThere(journals: readonly Journal[]): Promise<(Journal & { file: FileHandle }) | null> {
+  for (const journal of journals) {
+    try {
+      return { ...journal, file: await open(fsEncode(journal.path), 'r') };
+    } catch (error) {
+      if (errnoCode(error) !== 'ENOENT') throw error;
+    }
+  }
+  return null;
+}
+
+async function addAll(packer: Pack, journals: readonly Journal[], archived: string[]): Promise<void> {
+  for (const journal of journals) {
+    const opened = await openIfThere([journal]);
+    if (opened === null) continue;
+    try {
+      await addFile(packer, journal.name, opened.file);
+      archived.push(journal.path);
+    } finally {
+      await opened.file.close();
+    }
+  }
+  packer.finalize();
+}
+
+async function addFile(packer: Pack, name: string, file: FileHandle): Promise<void> {
+  const { size, mode, mtime, uid, gid } = await file.stat();
+  const stored = new Promise<void>((resolve, reject) => {
+    const sink = packer.entry({ name, size, mode: mode & 0o7777, mtime, uid, gid }, (error) => {
+      if (error) reject(error);
+      else resolve();
+    });
+    const source = file.createReadStream({ autoClose: false, ...(size > 0 && { end: size - 1 }) });
+    source.on('error', (error) => sink.destroy(error));
+    source.pipe(sink);
+  });
+  await stored;
+}
+
+/** The archive, whole up to its end of members and open for writing. */
+async function openForAppend(path: string): Promise<FileHandle> {
+  const file = await openOrCreate(path);
+  try {
+    const end = await findTarEnd(file);
+    if (end.tail === 'garbage') await setAside(path, file, end.offset);
+    await file.truncate(end.offset);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function openOrCreate(path: string): Promise<FileHandle> {
+  try {
+    return await open(fsEncode(path), 'r+');
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT') throw error;
+    return await open(fsEncode(path), 'wx+', 0o644);
+  }
+}
+
+/** Copies what follows `offset` to `<path>.bad-<time in ms>`, which is on the disk when this resolves. */
+async function setAside(path: string, file: FileHandle, offset: number): Promise<void> {
+  const bad = `${path}.bad-${Date.now()}`;
+  const partial = `${bad}.partial`;
+  const copy = await open(fsEncode(partial), 'w', 0o644);
+  try {
+    const buffer = Buffer.allocUnsafe(COPY_BYTES);
+    for (let at = offset; ; ) {
+      const { bytesRead } = await file.read(buffer, 0, COPY_BYTES, at);
+      if (bytesRead === 0) break;
+      await writeAll(copy, buffer.subarray(0, bytesRead), at - offset);
+      at += bytesRead;
+    }
+    await copy.sync();
+  } finally {
+    await copy.close();
+  }
+  await rename(fsEncode(partial), fsEncode(bad));
+}
+
+async function writeAll(file: FileHandle, bytes: Buffer, offset: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
+  }
+}

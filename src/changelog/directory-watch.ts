@@ -1,0 +1,60 @@
+// Wakes whoever waits when something happens in a directory, or when an interval is over. An event is a hint, not
+// the news: the waiter reads the directory itself, and the interval makes up for lost events and for a system that
+// has no watches left. Used by the agent on the journal index.
+
+import { watch, type FSWatcher } from 'node:fs';
+import { fsEncode } from '../names.js';
+
+export class DirectoryWatch {
+  #watcher: FSWatcher | null = null;
+  readonly #timer: NodeJS.Timeout;
+  #turn = newTurn();
+  #closed = false;
+
+  /** @param intervalMs longest time between two wake-ups */
+  constructor(dir: string, intervalMs: number) {
+    this.#timer = setInterval(() => this.#wake(), intervalMs);
+    this.#timer.unref();
+    try {
+      this.#watcher = watch(fsEncode(dir), () => this.#wake());
+      this.#watcher.on('error', () => this.#unwatch());
+    } catch {
+      this.#watcher = null;
+    }
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The next wake-up. Take it before reading the directory, so that what happens meanwhile is not missed. */
+  next(): Promise<void> {
+    return this.#turn.ended;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    this.#unwatch();
+    this.#wake();
+  }
+
+  #unwatch(): void {
+    this.#watcher?.close();
+    this.#watcher = null;
+  }
+
+  #wake(): void {
+    const turn = this.#turn;
+    if (!this.#closed) this.#turn = newTurn();
+    turn.end();
+  }
+}
+
+function newTurn(): { ended: Promise<void>; end: () => void } {
+  let end = (): void => undefined;
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  return { ended, end };
+}

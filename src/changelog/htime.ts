@@ -1,0 +1,165 @@
+// Reader of a brick's journal index: `<changelogs>/htime/HTIME.<seconds>`, one file for each time that journaling
+// was switched on, holding NUL-terminated journal paths that are appended at rollover. A path in lower case
+// (`changelog.<seconds>`) stands for an interval without changes and has no file. An entry whose NUL is not there
+// yet is still being written: it is not read, and reading goes on from its first byte. The index is not complete:
+// see journal-files.ts. Used by the agent.
+
+import { open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { getAttribute } from 'fs-xattr';
+import { GsyncdError } from '../errors.js';
+import { fsDecode, fsEncode } from '../names.js';
+
+export interface HtimeEntry {
+  /** As listed: absolute, or relative to the changelog directory. */
+  readonly path: string;
+  /** Seconds: when the interval ended. */
+  readonly time: number;
+  /** Nothing was changed in the interval: there is no file. */
+  readonly empty: boolean;
+}
+
+/** A place between two entries. */
+export interface HtimePosition {
+  /** The file, by the time in its name. */
+  readonly created: number;
+  /** Bytes. */
+  readonly offset: number;
+}
+
+export interface HtimeGap {
+  /** Seconds: journaling was switched off after the one, on again at the other. */
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface HtimeFile {
+  readonly path: string;
+  readonly created: number;
+  /** The translator's own count (xattr `trusted.glusterfs.htime`), written after the entry; null when unreadable. */
+  readonly mark: { readonly last: number; readonly count: number } | null;
+}
+
+const FILE = /^HTIME\.(\d+)$/;
+const ENTRY = /(?:^|\/)(CHANGELOG|changelog)\.(\d+)$/;
+const CHUNK_BYTES = 64 * 1024;
+const TAIL_BYTES = 16 * 1024;
+const MARK_XATTR = 'trusted.glusterfs.htime';
+
+/** The index files of an htime directory, oldest first. @throws the error of readdir */
+export async function listHtime(dir: string): Promise<{ path: string; created: number }[]> {
+  const files: { path: string; created: number }[] = [];
+  for (const bytes of await readdir(fsEncode(dir), { encoding: 'buffer' })) {
+    const match = FILE.exec(fsDecode(bytes));
+    if (match !== null) files.push({ path: join(dir, match[0]), created: Number(match[1]) });
+  }
+  return files.sort((a, b) => a.created - b.created);
+}
+
+/** The whole index.
+ *  @throws GsyncdError('changelog') for an entry that is no journal path */
+export async function readHtime(dir: string): Promise<{ files: HtimeFile[]; entries: HtimeEntry[]; gaps: HtimeGap[] }> {
+  const files: HtimeFile[] = [];
+  const entries: HtimeEntry[] = [];
+  const gaps: HtimeGap[] = [];
+  let time: number | undefined;
+  for (const file of await listHtime(dir)) {
+    files.push({ ...file, mark: await readMark(file.path) });
+    const gap = time === undefined ? undefined : gapBetween(time, file.created);
+    if (gap !== undefined) gaps.push(gap);
+    time = Math.max(time ?? 0, file.created);
+    for await (const part of readEntries(file.path, 0)) {
+      for (const entry of part.entries) entries.push(entry);
+      time = part.entries.at(-1)?.time ?? time;
+    }
+  }
+  return { files, entries, gaps };
+}
+
+/** The gap, if any, between the last entry of an index file and the creation of the next one. Within a second
+ *  both may belong to one moment. */
+export function gapBetween(lastTime: number, created: number): HtimeGap | undefined {
+  return created - lastTime > 1 ? { from: lastTime, to: created } : undefined;
+}
+
+/** Complete entries of one index file from `offset` up to `endOffset` or its present end, in parts of bounded
+ *  size. `ends` are the offsets right behind each entry; the last one is where reading goes on.
+ *  @throws GsyncdError('changelog') when `offset` is beyond the end, or for an entry that is no journal path */
+export async function* readEntries(
+  path: string,
+  offset: number,
+  endOffset = Number.POSITIVE_INFINITY,
+): AsyncGenerator<{ entries: HtimeEntry[]; ends: number[] }> {
+  const file = await open(fsEncode(path), 'r');
+  try {
+    const { size } = await file.stat();
+    if (size < offset) throw indexError(path, offset, `the file is only ${size} bytes long`);
+    let at = offset;
+    let rest: Buffer = Buffer.alloc(0);
+    for (;;) {
+      const readAt = at + rest.length;
+      const wanted = Math.min(CHUNK_BYTES, endOffset - readAt);
+      if (wanted <= 0) return;
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted, readAt);
+      if (bytesRead === 0) return;
+      const bytes = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
+      const entries: HtimeEntry[] = [];
+      const ends: number[] = [];
+      let start = 0;
+      for (let end = bytes.indexOf(0); end >= 0; end = bytes.indexOf(0, start)) {
+        entries.push(parseEntry(bytes.subarray(start, end), path, at + start));
+        start = end + 1;
+        ends.push(at + start);
+      }
+      at += start;
+      rest = bytes.subarray(start);
+      if (entries.length > 0) yield { entries, ends };
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Where the index ends now, and the time of its last complete entry (that of the file's creation when it has
+ *  none). Reads the end of the newest file only. null when there is no index file. */
+export async function htimeEnd(dir: string): Promise<(HtimePosition & { time: number }) | null> {
+  const newest = (await listHtime(dir)).at(-1);
+  if (newest === undefined) return null;
+  const file = await open(fsEncode(newest.path), 'r');
+  try {
+    const { size } = await file.stat();
+    const start = Math.max(0, size - TAIL_BYTES);
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(TAIL_BYTES), 0, size - start, start);
+    const bytes = buffer.subarray(0, bytesRead);
+    const end = bytes.lastIndexOf(0);
+    if (end < 0) {
+      if (start > 0) throw indexError(newest.path, start, 'an entry without end');
+      return { created: newest.created, offset: 0, time: newest.created };
+    }
+    const before = end === 0 ? -1 : bytes.lastIndexOf(0, end - 1);
+    const entry = parseEntry(bytes.subarray(before + 1, end), newest.path, start + before + 1);
+    return { created: newest.created, offset: start + end + 1, time: entry.time };
+  } finally {
+    await file.close();
+  }
+}
+
+function parseEntry(bytes: Buffer, file: string, offset: number): HtimeEntry {
+  const path = fsDecode(bytes);
+  const match = ENTRY.exec(path);
+  if (match === null) throw indexError(file, offset, 'the entry is no path of a journal');
+  return { path, time: Number(match[2]), empty: match[1] === 'changelog' };
+}
+
+function indexError(path: string, offset: number, state: string): GsyncdError {
+  return new GsyncdError(`read journal index: ${path}: byte ${offset}: ${state}`, { code: 'changelog' });
+}
+
+async function readMark(path: string): Promise<HtimeFile['mark']> {
+  try {
+    const match = /^(\d+):(\d+)/.exec((await getAttribute(path, MARK_XATTR)).toString('latin1'));
+    return match === null ? null : { last: Number(match[1]), count: Number(match[2]) };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,108 @@
+// The journal files of a brick: where a listed journal is, and which journals exist that the index does not list.
+// The latter happens at every restart of a brick (measured with GlusterFS 10.3): the interval that was open when
+// the brick went down is closed under `CHANGELOG.<seconds>` before the index is opened, and never listed. The
+// stock consumer loses its changes. Used by timeline.ts.
+
+import { access, readdir } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+import { errnoCode } from '../errors.js';
+import { fsDecode, fsEncode } from '../names.js';
+import type { HtimeEntry } from './htime.js';
+
+const NAME = /^CHANGELOG\.(\d+)$/;
+const DATED = /\/\d{4}\/\d\d\/\d\d\/[^/]+$/;
+const DAY_S = 86_400;
+const KEPT_LISTINGS = 4;
+
+export class JournalFiles {
+  readonly #dir: string;
+  readonly #listings = new Map<string, readonly number[]>();
+
+  /** @param dir the changelog directory, `<brick>/.glusterfs/changelogs` */
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** Path of a listed journal, null when it is nowhere: under this brick in the dated layout (GlusterFS 7 and
+   *  later) or the flat one, or where the index says, which may be a path that the brick no longer has. */
+  async locate(entry: HtimeEntry): Promise<string | null> {
+    const name = `CHANGELOG.${entry.time}`;
+    const candidates = [
+      join(this.#dir, dayPath(entry.time), name),
+      join(this.#dir, name),
+      isAbsolute(entry.path) ? entry.path : join(this.#dir, entry.path),
+    ];
+    for (const path of candidates) {
+      try {
+        await access(fsEncode(path));
+        return path;
+      } catch (error) {
+        const code = errnoCode(error);
+        if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
+      }
+    }
+    return null;
+  }
+
+  /** `entries`, which are neighbours in the index and follow an entry at `time`, with the journals that exist
+   *  between them and are not listed put in. */
+  async withUnlisted(time: number, entries: readonly HtimeEntry[]): Promise<HtimeEntry[]> {
+    const listed = new Set(entries.map((entry) => entry.time));
+    const last = Math.max(time, ...listed);
+    const layout = entries.every(({ path }) => DATED.test(path)) ? 'dated' : 'both';
+    const unlisted = (await this.#existing(time, last, layout)).filter((found) => !listed.has(found.time));
+    const merged: HtimeEntry[] = [];
+    let next = 0;
+    for (const entry of entries) {
+      for (let found = unlisted[next]; found !== undefined && found.time < entry.time; found = unlisted[++next]) {
+        merged.push(found);
+      }
+      merged.push(entry);
+    }
+    return merged;
+  }
+
+  /** Journals with a time strictly between the two, in order of time. */
+  async #existing(after: number, before: number, layout: 'dated' | 'both'): Promise<HtimeEntry[]> {
+    const found = new Map<number, HtimeEntry>();
+    const lastDay = Math.floor(before / DAY_S);
+    const dirs = layout === 'both' ? [this.#dir] : [];
+    for (let day = Math.floor(after / DAY_S); day <= lastDay; day += 1) dirs.push(join(this.#dir, dayPath(day * DAY_S)));
+    for (const dir of dirs) {
+      for (const time of await this.#times(dir, before)) {
+        if (time > after && time < before) found.set(time, { path: join(dir, `CHANGELOG.${time}`), time, empty: false });
+      }
+    }
+    return [...found.values()].sort((a, b) => a.time - b.time);
+  }
+
+  /** Times of the journals in a directory, of those before `before` all. Journals come into being in order of
+   *  time, so a listing that reaches up to `before` stays right. */
+  async #times(dir: string, before: number): Promise<readonly number[]> {
+    const known = this.#listings.get(dir);
+    if (known !== undefined && before <= (known.at(-1) ?? 0)) return known;
+    const times = (await listDirectory(dir)).flatMap((name) => NAME.exec(name)?.[1] ?? []).map(Number);
+    times.sort((a, b) => a - b);
+    this.#listings.delete(dir);
+    this.#listings.set(dir, times);
+    for (const oldest of this.#listings.keys()) {
+      if (this.#listings.size <= KEPT_LISTINGS) break;
+      this.#listings.delete(oldest);
+    }
+    return times;
+  }
+}
+
+/** `YYYY/MM/DD` in UTC. */
+function dayPath(time: number): string {
+  return new Date(time * 1000).toISOString().slice(0, 10).replaceAll('-', '/');
+}
+
+async function listDirectory(dir: string): Promise<string[]> {
+  try {
+    return (await readdir(fsEncode(dir), { encoding: 'buffer' })).map(fsDecode);
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,194 @@
+// Decoder of the journals that a brick's changelog translator writes: bytes in, records out, no I/O. A header
+// line states version and encoding; then records, in which every field is followed by one NUL byte, in both
+// encodings: gfids are 36 characters or 16 bytes, numbers are decimal digits or little-endian u32. Version 1.2
+// adds to UNLINK and RMDIR the deleted path, or a single NUL in its place when it is not captured. Whatever does
+// not fit is an error that says where: a record is never skipped. A file that was cut off exactly between two
+// records cannot be told from a whole one.
+
+import { GsyncdError } from '../errors.js';
+import { gfidFromBytes, isGfid, type Gfid } from '../gluster/gfid.js';
+import { fsDecode } from '../names.js';
+import type { ChangeRecord } from './record.js';
+
+// Index: glusterfs_fop_t of GlusterFS 3.x to 11.
+const FOPS: readonly string[] = (
+  'NULL STAT READLINK MKNOD MKDIR UNLINK RMDIR SYMLINK RENAME LINK TRUNCATE OPEN READ WRITE STATFS FLUSH FSYNC ' +
+  'SETXATTR GETXATTR REMOVEXATTR OPENDIR FSYNCDIR ACCESS CREATE FTRUNCATE FSTAT LK LOOKUP READDIR INODELK ' +
+  'FINODELK ENTRYLK FENTRYLK XATTROP FXATTROP FGETXATTR FSETXATTR RCHECKSUM SETATTR FSETATTR READDIRP FORGET ' +
+  'RELEASE RELEASEDIR GETSPEC FREMOVEXATTR FALLOCATE DISCARD ZEROFILL IPC SEEK LEASE COMPOUND GETACTIVELK ' +
+  'SETACTIVELK PUT ICREATE NAMELINK COPY_FILE_RANGE'
+).split(' ');
+
+const HEADER = /^GlusterFS Changelog \| version: v(\d+)\.(\d+) \| encoding : (\d+)\n/;
+const HEADER_MAX_BYTES = 128;
+const U32_MAX = 0xffff_ffff;
+
+type Encoding = 'binary' | 'ascii';
+
+/** All records of a closed journal, in order. `file` names it in errors.
+ *  @throws GsyncdError('changelog') for anything that is not a whole journal of version 1.1 or 1.2 */
+export function decodeJournal(bytes: Buffer, file: string): ChangeRecord[] {
+  const match = HEADER.exec(bytes.toString('latin1', 0, HEADER_MAX_BYTES));
+  if (match === null) throw journalError(file, 0, 'the header of a changelog');
+  const [header, major, minor, code] = match;
+  if (major !== '1' || (minor !== '1' && minor !== '2')) {
+    throw journalError(file, 0, `version v1.1 or v1.2, not v${major}.${minor}`);
+  }
+  if (code !== '1' && code !== '2') throw journalError(file, 0, `encoding 1 or 2, not ${code}`);
+  const reader = new JournalReader(bytes, file, {
+    offset: header.length,
+    encoding: code === '1' ? 'binary' : 'ascii',
+    deletedPaths: minor === '2' ? 'present' : 'absent',
+  });
+  const records: ChangeRecord[] = [];
+  while (!reader.atEnd) records.push(reader.record());
+  return records;
+}
+
+function journalError(file: string, offset: number, expected: string): GsyncdError {
+  return new GsyncdError(`decode journal: ${file}: byte ${offset}: expected ${expected}`, { code: 'changelog' });
+}
+
+class JournalReader {
+  readonly #bytes: Buffer;
+  readonly #file: string;
+  readonly #encoding: Encoding;
+  readonly #deletedPaths: 'present' | 'absent';
+  #offset: number;
+
+  constructor(
+    bytes: Buffer,
+    file: string,
+    layout: { offset: number; encoding: Encoding; deletedPaths: 'present' | 'absent' },
+  ) {
+    this.#bytes = bytes;
+    this.#file = file;
+    this.#offset = layout.offset;
+    this.#encoding = layout.encoding;
+    this.#deletedPaths = layout.deletedPaths;
+  }
+
+  get atEnd(): boolean {
+    return this.#offset >= this.#bytes.length;
+  }
+
+  record(): ChangeRecord {
+    const type = this.#bytes[this.#offset];
+    if (type !== 0x44 && type !== 0x4d && type !== 0x45) this.#fail('a record of type D, M or E');
+    this.#offset += 1;
+    const gfid = this.#gfid();
+    this.#nul('NUL after the gfid');
+    if (type === 0x44) return { type: 'data', gfid };
+    const fop = this.#fop();
+    return type === 0x4d ? { type: 'meta', gfid, fop } : this.#entryRecord(gfid, fop);
+  }
+
+  #entryRecord(gfid: Gfid, fop: string): ChangeRecord {
+    switch (fop) {
+      case 'CREATE':
+      case 'MKNOD':
+      case 'MKDIR': {
+        const mode = this.#number('a mode');
+        const uid = this.#number('a uid');
+        const gid = this.#number('a gid');
+        return { type: 'entry', gfid, fop, ...this.#place(), mode, uid, gid };
+      }
+      case 'LINK':
+      case 'SYMLINK':
+        return { type: 'entry', gfid, fop, ...this.#place() };
+      case 'UNLINK':
+      case 'RMDIR': {
+        const place = this.#place();
+        const deletedPath = this.#deletedPaths === 'present' ? this.#deletedPath() : undefined;
+        return { type: 'entry', gfid, fop, ...place, ...(deletedPath !== undefined && { deletedPath }) };
+      }
+      case 'RENAME': {
+        const from = this.#place();
+        const to = this.#place();
+        return { type: 'entry', gfid, fop, ...from, newParent: to.parent, newName: to.name };
+      }
+      default:
+        return this.#fail(`an entry operation, not ${fop}`);
+    }
+  }
+
+  #gfid(): Gfid {
+    const length = this.#encoding === 'binary' ? 16 : 36;
+    const end = this.#offset + length;
+    if (end > this.#bytes.length) this.#fail(`a gfid of ${length} bytes`);
+    const start = this.#offset;
+    this.#offset = end;
+    if (this.#encoding === 'binary') return gfidFromBytes(this.#bytes.subarray(start, end));
+    const text = this.#bytes.toString('latin1', start, end);
+    if (isGfid(text)) return text;
+    this.#offset = start;
+    return this.#fail('a gfid');
+  }
+
+  #fop(): string {
+    const start = this.#offset;
+    const name = FOPS[this.#number('an operation number')];
+    if (name !== undefined) return name;
+    this.#offset = start;
+    return this.#fail('a known operation number');
+  }
+
+  #number(what: string): number {
+    if (this.#encoding === 'binary') {
+      if (this.#offset + 4 > this.#bytes.length) this.#fail(`${what} of 4 bytes`);
+      const value = this.#bytes.readUInt32LE(this.#offset);
+      this.#offset += 4;
+      this.#nul(`NUL after ${what}`);
+      return value;
+    }
+    const end = this.#fieldEnd(what);
+    let value = 0;
+    for (let i = this.#offset; i < end; i += 1) {
+      const digit = (this.#bytes[i] ?? 0) - 0x30;
+      if (digit < 0 || digit > 9 || value > U32_MAX) this.#fail(`${what} in decimal digits`);
+      value = value * 10 + digit;
+    }
+    if (end === this.#offset || value > U32_MAX) this.#fail(`${what} in decimal digits`);
+    this.#offset = end + 1;
+    return value;
+  }
+
+  #place(): { parent: Gfid; name: string } {
+    const parent = this.#gfid();
+    if (this.#bytes[this.#offset] !== 0x2f) this.#fail('a slash after the gfid of the parent');
+    this.#offset += 1;
+    const end = this.#fieldEnd('a name');
+    const slash = this.#bytes.indexOf(0x2f, this.#offset);
+    if (end === this.#offset || (slash >= 0 && slash < end)) this.#fail('a name without a slash');
+    const name = fsDecode(this.#bytes.subarray(this.#offset, end));
+    this.#offset = end + 1;
+    return { parent, name };
+  }
+
+  #deletedPath(): string | undefined {
+    if (this.#bytes[this.#offset] === 0) {
+      this.#offset += 1;
+      this.#nul('NUL after an empty deleted path');
+      return undefined;
+    }
+    const end = this.#fieldEnd('a deleted path');
+    const path = fsDecode(this.#bytes.subarray(this.#offset, end));
+    this.#offset = end + 1;
+    return path;
+  }
+
+  /** Offset of the NUL that ends the field at hand. */
+  #fieldEnd(what: string): number {
+    const end = this.#bytes.indexOf(0, this.#offset);
+    return end < 0 ? this.#fail(`${what} and NUL before the end of the file`) : end;
+  }
+
+  #nul(what: string): void {
+    if (this.#bytes[this.#offset] !== 0) this.#fail(what);
+    this.#offset += 1;
+  }
+
+  #fail(expected: string): never {
+    throw journalError(this.#file, this.#offset, expected);
+  }
+}

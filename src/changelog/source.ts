@@ -1,0 +1,44 @@
+// Where crawls get their changelogs from: the verbs of the reference's changelog agent. ChangelogAgent fulfils
+// them on a real brick; an embedded brick or a follower of the open journal can, too. The invariant: a change
+// made after register() arrives live, an older one through history, and each in exactly one file.
+
+export interface HistoryResult {
+  /** `ok`: every journal of the range will be delivered. `partial`: journaling was off for a part of it; all
+   *  journals that exist are delivered, before and after, and the caller must crawl for the rest.
+   *  `unavailable`: the range starts before the oldest journal; nothing is delivered. */
+  readonly status: 'ok' | 'partial' | 'unavailable';
+  /** Seconds. Up to this time the history is whole: for `ok` at least the time of registration or the end asked
+   *  for, for `partial` the start of the first gap, for `unavailable` 0. */
+  readonly actualEnd: number;
+}
+
+/** Paths are absolute, in the string form of names.ts. Files are in the text form of text.ts, named
+ *  `CHANGELOG.<seconds>`; lists of them are in order of time. */
+export interface ChangelogSource {
+  /** Starts live consumption from now on and drops what an earlier run left undone (history brings it again).
+   *  @returns the time of registration, seconds: live journals are not older
+   *  @throws GsyncdError('changelog') when the brick keeps no journals */
+  register(): Promise<number>;
+
+  /** Makes newly closed journals ready, a bounded number at a time. @returns how many became ready
+   *  @throws GsyncdError('changelog') for a journal that cannot be read, again at each call;
+   *  GsyncdError('partial-history') when journaling has been off since register() */
+  scan(): Promise<number>;
+  /** What is ready and not done. */
+  getchanges(): Promise<string[]>;
+  done(path: string): Promise<void>;
+
+  /** Prepares the journals that closed at or after `startTime` (seconds) and before register(). The journal in
+   *  which `endTime` falls is the last one. */
+  history(startTime: number, endTime: number): Promise<HistoryResult>;
+  /** Makes the next part of the history ready. @returns how many became ready, 0 when the history is finished */
+  historyScan(): Promise<number>;
+  historyGetchanges(): Promise<string[]>;
+  historyDone(path: string): Promise<void>;
+
+  /** Resolves when scan() has something to do, at once when that is so already, and when the source is closed.
+   *  Concurrent calls share one wait; nothing needs to be undone when the result is not awaited. */
+  news(): Promise<void>;
+  /** Ends watching. */
+  close(): void;
+}

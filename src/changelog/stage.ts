@@ -1,0 +1,103 @@
+// A consumer's working directories, as libgfchangelog lays them out: `.current` where a text file is written,
+// `.processing` where it appears whole, `.processed` when the consumer is done with it. What an earlier run left
+// in the first two is dropped at the start: its journals are still on the brick, and the marks say that they have
+// not been consumed. Used by the agent, once for live journals and once for history.
+
+import { access, mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { errnoCode, GsyncdError } from '../errors.js';
+import { fsDecode, fsEncode } from '../names.js';
+import { decodeJournal } from './journal.js';
+import { formatRecords } from './text.js';
+
+const READY = /^CHANGELOG\.(\d+)$/;
+
+export class Stage {
+  readonly #current: string;
+  readonly #processing: string;
+  readonly #processed: string;
+  #last: { time: number; identity: string } | null = null;
+
+  /** @param dir the working directory, or `.history` in it */
+  constructor(dir: string) {
+    this.#current = join(dir, '.current');
+    this.#processing = join(dir, '.processing');
+    this.#processed = join(dir, '.processed');
+  }
+
+  async prepare(): Promise<void> {
+    this.#last = null;
+    for (const dir of [this.#current, this.#processing]) {
+      await rm(fsEncode(dir), { recursive: true, force: true });
+    }
+    for (const dir of [this.#current, this.#processing, this.#processed]) {
+      await mkdir(fsEncode(dir), { recursive: true, mode: 0o700 });
+    }
+  }
+
+  /** Decodes the journal at `path` into a ready file. Two rollovers in one second leave one file for two entries
+   *  of the index: what was put last is not put again, and a new content waits until the old one is done.
+   *  @returns bytes of text; 0 for a journal without records, or put before; null when it has to wait
+   *  @throws GsyncdError('changelog') when the journal is garbled; the error of open() */
+  async put(path: string, time: number): Promise<number | null> {
+    const file = await open(fsEncode(path), 'r');
+    try {
+      const identity = await identityOf(file);
+      if (this.#last?.time === time) {
+        if (this.#last.identity === identity) return 0;
+        if (await isThere(join(this.#processing, `CHANGELOG.${time}`))) return null;
+      }
+      const text = formatRecords(decodeJournal(await file.readFile(), path));
+      if (text.length > 0) await this.#publish(`CHANGELOG.${time}`, text);
+      this.#last = { time, identity };
+      return text.length;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #publish(name: string, text: Buffer): Promise<void> {
+    const temp = fsEncode(join(this.#current, name));
+    await writeFile(temp, text, { mode: 0o644 });
+    await rename(temp, fsEncode(join(this.#processing, name)));
+  }
+
+  /** Paths of the ready files, in order of time. */
+  async list(): Promise<string[]> {
+    const ready: { name: string; time: number }[] = [];
+    for (const bytes of await readdir(fsEncode(this.#processing), { encoding: 'buffer' })) {
+      const match = READY.exec(fsDecode(bytes));
+      if (match !== null) ready.push({ name: match[0], time: Number(match[1]) });
+    }
+    return ready.sort((a, b) => a.time - b.time).map(({ name }) => join(this.#processing, name));
+  }
+
+  /** @throws GsyncdError('changelog') when `path` is no ready file */
+  async done(path: string): Promise<void> {
+    const name = basename(path);
+    if (dirname(path) !== this.#processing) {
+      throw new GsyncdError(`finish changelog: ${path}: not in ${this.#processing}`, { code: 'changelog' });
+    }
+    try {
+      await rename(fsEncode(path), fsEncode(join(this.#processed, name)));
+    } catch (cause) {
+      const state = errnoCode(cause) === 'ENOENT' ? 'not there' : String(errnoCode(cause));
+      throw new GsyncdError(`finish changelog: ${path}: ${state}`, { code: 'changelog', cause });
+    }
+  }
+}
+
+async function identityOf(file: FileHandle): Promise<string> {
+  const { ino, size, mtimeNs } = await file.stat({ bigint: true });
+  return `${ino} ${size} ${mtimeNs}`;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(fsEncode(path));
+    return true;
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}

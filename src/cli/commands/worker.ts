@@ -1,0 +1,147 @@
+// `gsyncd-ts worker`: one brick's worker, started by hand, by a service, or by a monitor.
+
+import { closeSync } from 'node:fs';
+import { InvalidArgumentError, type Command } from 'commander';
+import { loadConfig, type Config } from '../../config/config.js';
+import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
+import { parseSecondary } from '../../daemon/session.js';
+import { errorLine, GsyncdError } from '../../errors.js';
+import { createLogger } from '../../log.js';
+import { replaceProcess } from '../../native/libc.js';
+
+interface WorkerFlags {
+  readonly localPath?: string;
+  readonly localNode?: string;
+  readonly localNodeId?: string;
+  readonly subvolNum?: number;
+  readonly isHottier?: true;
+  readonly resourceRemote?: string;
+  readonly resourceRemoteId?: string;
+  readonly secondaryId?: string;
+  readonly slaveId?: string;
+  readonly feedbackFd?: number;
+  readonly configFile?: string;
+  readonly logFile?: string;
+  readonly debug?: true;
+}
+
+/** Set for the process that runs in a mount namespace of its own. */
+const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
+const GLUSTERD_WORKDIR = '/var/lib/glusterd';
+
+export function addWorkerCommand(program: Command): void {
+  program
+    .command('worker')
+    .description('replicate one brick of PRIMARY to SECONDARY until told to stop')
+    .argument('<primary>', 'name of the primary volume')
+    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
+    .option('--local-path <path>', "the brick's path (default: the only one on this node)")
+    .option('--local-node <host>', "this node's name in the volume")
+    .option('--local-node-id <uuid>', "this node's id")
+    .option('--subvol-num <n>', "number of the brick's subvolume, from 1", wholeNumber)
+    .option('--is-hottier', 'the brick is of a hot tier')
+    .option('--resource-remote <host>', "the secondary's node to connect to (default: HOST)")
+    .option('--resource-remote-id <uuid>', 'its id')
+    .option('--secondary-id <uuid>', "the secondary volume's id")
+    .option('--slave-id <uuid>', 'the same, as older monitors spell it')
+    .option('--feedback-fd <fd>', 'descriptor to close when the worker is ready', wholeNumber)
+    .option('-c, --config-file <path>', "the session's gsyncd.conf (default: glusterd's)")
+    .option('--log-file <path>', 'where to log; - for the terminal')
+    .option('--debug', 'log everything, to the terminal')
+    .addHelpText('after', '\nExample:\n  gsyncd-ts worker gv0 root@backup.example::sv0 --local-path /bricks/b1 --log-file -')
+    .action(runWorker);
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('must be a whole number.');
+  return Number(text);
+}
+
+async function runWorker(primary: string, secondary: string, flags: WorkerFlags): Promise<void> {
+  const { user, host, volume } = parseSecondary(secondary);
+  const config = loadConfig({
+    sessionFile: flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, host, volume),
+    templateArgs: sessionTemplateArgs({
+      primary,
+      secondaryUser: user,
+      secondaryHost: host,
+      secondaryVolume: volume,
+      ...(flags.localPath === undefined ? {} : { localPath: flags.localPath }),
+    }),
+  });
+  enterPrivateMounts(config, flags);
+
+  const debug = flags.debug === true;
+  const log = createLogger({
+    destination: debug ? '-' : (flags.logFile ?? config.get('log-file')),
+    level: debug ? 'DEBUG' : config.get('log-level'),
+    label: `worker ${flags.localPath ?? ''}`.trim(),
+  });
+  const own = log.child({ module: 'gsyncd', fn: 'worker' });
+  for (const line of config.warnings) own.warn(line);
+  config.onWarning = (line) => own.warn(line);
+
+  const stop = new AbortController();
+  const onTerm = (): void => {
+    // The second signal asks for the end at once; children die with this process.
+    if (stop.signal.aborted) process.exit(1);
+    own.info('stopping: the batch in hand is finished or put back');
+    stop.abort();
+  };
+  process.on('SIGTERM', onTerm).on('SIGINT', onTerm);
+  process.on('SIGHUP', () => log.reopen());
+
+  try {
+    // Loaded here: the process that only changes its mount namespace does without.
+    const { Worker } = await import('../../daemon/worker.js');
+    const worker = new Worker({
+      args: {
+        primary,
+        secondary,
+        hotTier: flags.isHottier === true,
+        ...pick(flags, ['localPath', 'localNode', 'localNodeId', 'subvolNum', 'resourceRemote', 'resourceRemoteId']),
+        ...secondaryIdOf(flags),
+      },
+      config,
+      log,
+      debug,
+      onReady: () => closeFeedback(flags.feedbackFd),
+    });
+    await worker.run(stop.signal);
+    own.info('exiting.');
+  } catch (error) {
+    own.error(errorLine(error));
+    throw error;
+  } finally {
+    log.close();
+  }
+}
+
+function secondaryIdOf({ secondaryId, slaveId }: WorkerFlags): { secondaryId?: string } {
+  const id = secondaryId ?? slaveId;
+  return id === undefined ? {} : { secondaryId: id };
+}
+
+function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Partial<Pick<T, K>> {
+  const out: Partial<Pick<T, K>> = {};
+  for (const key of keys) if (from[key] !== undefined) out[key] = from[key];
+  return out;
+}
+
+function closeFeedback(fd: number | undefined): void {
+  if (fd !== undefined) closeSync(fd);
+}
+
+/** Runs this program anew in a mount namespace of its own, so that nothing else sees or holds its mount. Where
+ *  that is not possible, or access-mount asks for the contrary, the mount is in the common namespace. */
+function enterPrivateMounts(config: Config, flags: WorkerFlags): void {
+  if (process.env[PRIVATE_MARK] !== undefined || process.geteuid?.() !== 0 || config.get('access-mount')) return;
+  const [script, ...args] = process.argv.slice(1);
+  if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });
+  const argv = ['unshare', '--mount', '--propagation', 'private', process.execPath, ...process.execArgv, script, ...args];
+  try {
+    replaceProcess('unshare', argv, { ...process.env, [PRIVATE_MARK]: '1' }, flags.feedbackFd === undefined ? [] : [flags.feedbackFd]);
+  } catch {
+    // No unshare here: go on in this namespace.
+  }
+}

@@ -1,0 +1,42 @@
+// argv -> subcommand; the one owner of exit codes. A failure is one line on stderr.
+
+import { Command, CommanderError } from 'commander';
+import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../errors.js';
+import { addWorkerCommand } from './commands/worker.js';
+import { VERSION } from './version.js';
+
+/** The stock monitor starts a worker again that exits with 0 or 1, and gives up on any other. */
+const EXIT_CODES: Readonly<Partial<Record<ErrorCode, number>>> = { usage: 2 };
+const EXIT_FAILURE = 1;
+
+/** Runs the command line and exits. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('gsyncd-ts')
+    .description("GlusterFS geo-replication's gsyncd: replicates the bricks of a primary volume to a secondary volume")
+    .version(`gsyncd-ts ${VERSION}`)
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  addWorkerCommand(program);
+  process.exitCode = await run(program, argv);
+  // Nothing may keep a finished command alive: what had to be ended has been.
+  process.exit();
+}
+
+async function run(program: Command, argv: readonly string[]): Promise<number> {
+  try {
+    await program.parseAsync(argv);
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return commanderExit(error);
+    process.stderr.write(`gsyncd-ts: ${errorLine(error)}\n`);
+    if (!(error instanceof GsyncdError) && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+    return isGsyncdError(error) ? (EXIT_CODES[error.code] ?? EXIT_FAILURE) : EXIT_FAILURE;
+  }
+}
+
+/** Help and version are successes; anything else is a command line that cannot be understood. */
+function commanderExit(error: CommanderError): number {
+  if (error.exitCode === 0) return 0;
+  if (error.code !== 'commander.help') process.stderr.write(`gsyncd-ts: ${errorLine(error).replace(/^error: /, '')}\n`);
+  return 2;
+}

@@ -1,0 +1,161 @@
+// A session's configuration: the table's defaults, over them the installed gsyncd.conf (one section per option),
+// over them the session's own gsyncd.conf (`[vars]`), over them what the command line says. Every daemon and
+// command loads it once; a running worker asks again for the few options that are `live`.
+//
+// An invalid value of a known option, and a file that cannot be parsed, is fatal while loading and names file and
+// line. A key that is not known is a warning. Once loaded, nothing about the files can take a value away again.
+
+import { statSync } from 'node:fs';
+import { errorLine } from '../errors.js';
+import { fsEncode } from '../names.js';
+import type { OptionOrigin, ParsedFile } from './layers.js';
+import { configError, mergeLayers, readConfigFile } from './layers.js';
+import type { LiveOptionName, OptionName, OptionValue } from './options.js';
+import { OPTION_NAMES, optionSpec } from './options.js';
+import type { TemplateArgs } from './template.js';
+import { parseValue } from './values.js';
+
+export const DEFAULTS_FILE = '/etc/glusterfs/gsyncd.conf';
+
+export interface LoadConfigOptions {
+  /** Sections form. The default is `/etc/glusterfs/gsyncd.conf`, which may be missing; one that is named may not. */
+  readonly defaultsFile?: string;
+  /** The session's file. When it is missing, a warning says so and the defaults hold, as in the stock daemon. */
+  readonly sessionFile?: string;
+  readonly templateArgs: TemplateArgs;
+  /** Texts that win over both files. */
+  readonly overrides?: Partial<Readonly<Record<OptionName, string>>>;
+}
+
+/**
+ * Loads and checks the whole configuration.
+ * @throws GsyncdError `config`, one line, for a file that cannot be read or parsed and for an invalid value.
+ */
+export function loadConfig(options: LoadConfigOptions): Config {
+  return new Config(options);
+}
+
+export class Config {
+  readonly sessionFile: string | undefined;
+  /** Called with each warning that arises after loading. */
+  onWarning: ((line: string) => void) | undefined;
+  readonly #options: LoadConfigOptions;
+  readonly #defaults: ParsedFile | undefined;
+  readonly #texts: Map<OptionName, OptionOrigin>;
+  readonly #values: Map<OptionName, string | number | boolean>;
+  readonly #warnings: string[] = [];
+  #stamp: string | undefined;
+
+  constructor(options: LoadConfigOptions) {
+    this.#options = options;
+    this.sessionFile = options.sessionFile;
+    this.#defaults = readDefaults(options.defaultsFile);
+    this.#stamp = this.#sessionStamp();
+    const session = this.#readSession();
+    this.#texts = this.#merge(session);
+    this.#values = new Map(OPTION_NAMES.map((name) => [name, valueOf(name, this.#texts)]));
+    this.#warnings.push(...(this.#defaults?.warnings ?? []), ...(session?.warnings ?? []));
+    if (options.sessionFile !== undefined && session === undefined) this.#warnings.push(missingSession(options.sessionFile));
+  }
+
+  /** One line for each thing that is not as it should be and stops nothing; grows while live options are asked for. */
+  get warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
+  /** The value as it was when the configuration was loaded, or at the last `getLive` of it. */
+  get<N extends OptionName>(name: N): OptionValue<N> {
+    return this.#values.get(name) as OptionValue<N>;
+  }
+
+  /**
+   * The value as the session's file has it now. Costs one stat while the file does not change. A file that is
+   * missing or broken at that moment leaves the last values in force, and is reported once.
+   */
+  getLive<N extends LiveOptionName>(name: N): OptionValue<N> {
+    const stamp = this.#sessionStamp();
+    if (stamp !== this.#stamp) {
+      this.#stamp = stamp;
+      this.#reload();
+    }
+    return this.get(name);
+  }
+
+  /** Where a value comes from, for messages about it and for commands that show it. */
+  origin(name: OptionName): OptionOrigin {
+    return this.#texts.get(name) ?? { text: '', where: 'default' };
+  }
+
+  #reload(): void {
+    const file = this.sessionFile;
+    if (file === undefined) return;
+    let session: ParsedFile | undefined;
+    try {
+      session = this.#readSession();
+    } catch (error) {
+      this.#warn(`${errorLine(error)}; the options keep their last values`);
+      return;
+    }
+    if (session === undefined) {
+      this.#warn(`config: ${file}: missing; the options keep their last values`);
+      return;
+    }
+    for (const line of session.warnings) this.#warn(line);
+    const texts = this.#merge(session);
+    for (const name of OPTION_NAMES) {
+      if (optionSpec(name).reload !== 'live') continue;
+      try {
+        this.#values.set(name, valueOf(name, texts));
+        const origin = texts.get(name);
+        if (origin !== undefined) this.#texts.set(name, origin);
+      } catch (error) {
+        this.#warn(`${errorLine(error)}; it keeps its last value`);
+      }
+    }
+  }
+
+  #warn(line: string): void {
+    if (this.#warnings.includes(line)) return;
+    this.#warnings.push(line);
+    this.onWarning?.(line);
+  }
+
+  #readSession(): ParsedFile | undefined {
+    const file = this.sessionFile;
+    if (file === undefined) return undefined;
+    const { primary, secondaryvol } = this.#options.templateArgs;
+    return readConfigFile(file, `peers ${primary ?? ''} ${secondaryvol ?? ''}`);
+  }
+
+  #merge(session: ParsedFile | undefined): Map<OptionName, OptionOrigin> {
+    const files = [this.#defaults, session].filter((parsed) => parsed !== undefined);
+    return mergeLayers(files, this.#options.overrides ?? {}, this.#options.templateArgs);
+  }
+
+  #sessionStamp(): string | undefined {
+    if (this.sessionFile === undefined) return undefined;
+    try {
+      const stat = statSync(fsEncode(this.sessionFile), { bigint: true, throwIfNoEntry: false });
+      return stat && `${stat.ino}:${stat.size}:${stat.mtimeNs}`;
+    } catch (error) {
+      return errorLine(error);
+    }
+  }
+}
+
+function missingSession(file: string): string {
+  return `Session config file not exists, using the default config [{path=${file}}]`;
+}
+
+function readDefaults(named: string | undefined): ParsedFile | undefined {
+  const parsed = readConfigFile(named ?? DEFAULTS_FILE, undefined);
+  if (parsed === undefined && named !== undefined) throw configError(`${named}: no such file`);
+  return parsed;
+}
+
+function valueOf(name: OptionName, texts: ReadonlyMap<OptionName, OptionOrigin>): string | number | boolean {
+  const { text, where } = texts.get(name) ?? { text: '', where: 'default' };
+  const parsed = parseValue(optionSpec(name), text);
+  if ('value' in parsed) return parsed.value;
+  throw configError(`${name} = ${JSON.stringify(text)} (${where}): must be ${parsed.problem}`);
+}

@@ -1,0 +1,126 @@
+// From files to the text of every option: reads gsyncd.conf in both of its forms, finds options under all their
+// spellings, puts the layers over each other and replaces variables. Used by config.ts only; values are not
+// checked here. Each text remembers the file and line it came from.
+
+import { readFileSync } from 'node:fs';
+import { GsyncdError, errnoCode, errorLine } from '../errors.js';
+import { fsDecode, fsEncode } from '../names.js';
+import { IniFile } from './ini.js';
+import type { IniEntry } from './ini.js';
+import type { OptionName } from './options.js';
+import { OPTION_NAMES, findOption, optionSpec } from './options.js';
+import type { TemplateArgs } from './template.js';
+import { substitute, templateText } from './template.js';
+import { stripSpace } from './words.js';
+
+export interface OptionOrigin {
+  /** The text behind the value, variables replaced. */
+  readonly text: string;
+  /** `file:line`, `command line` or `default`. */
+  readonly where: string;
+}
+
+export interface ParsedFile {
+  readonly file: string;
+  /** `[option]` sections, which hold what the option is by default. */
+  readonly sections: readonly (readonly [OptionName, readonly IniEntry[]])[];
+  /** What a session sets. */
+  readonly vars: readonly (readonly [OptionName, OptionOrigin])[];
+  readonly warnings: readonly string[];
+}
+
+/** An error of the configuration: one line, and trying again does not help. */
+export function configError(message: string, cause?: unknown): GsyncdError {
+  return new GsyncdError(`config: ${message}`, { code: 'config', retryable: false, cause });
+}
+
+/**
+ * Reads one file, in whichever form its sections are; undefined when there is no such file. `oldSection` is where
+ * releases before 4.0 kept a session's options.
+ */
+export function readConfigFile(file: string, oldSection: string | undefined): ParsedFile | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(fsEncode(file));
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return undefined;
+    throw configError(`${file}: cannot be read: ${errnoCode(error) ?? errorLine(error)}`, error);
+  }
+  const ini = IniFile.parse(fsDecode(bytes), file);
+  const warnings: string[] = [];
+  const sections: [OptionName, readonly IniEntry[]][] = [];
+  const old: (readonly [OptionName, OptionOrigin])[] = [];
+  for (const section of ini.sections()) {
+    const name = findOption(section);
+    if (section === '__meta__' || section === 'vars') continue;
+    if (section === oldSection) old.push(...readVars(file, ini.entries(section), warnings));
+    else if (name === undefined) warnings.push(`config: ${file}: unknown section [${section}]`);
+    else sections.push([name, ini.entries(section)]);
+  }
+  return { file, sections, vars: [...old, ...readVars(file, ini.entries('vars'), warnings)], warnings };
+}
+
+function readVars(file: string, entries: readonly IniEntry[], warnings: string[]): [OptionName, OptionOrigin][] {
+  const found = new Map<OptionName, IniEntry>();
+  for (const entry of entries) {
+    const name = entry.key === 'use_tarssh' ? 'sync-method' : findOption(entry.key);
+    const before = name && found.get(name);
+    if (name === undefined) warnings.push(`config: ${file}:${entry.line}: unknown option ${entry.key}`);
+    else if (before === undefined) found.set(name, entry);
+    else {
+      const winner = before.key === name ? before : entry;
+      found.set(name, winner);
+      warnings.push(`config: ${file}:${entry.line}: ${entry.key} and ${before.key} are the same option, ${winner.key} counts`);
+    }
+  }
+  return [...found].map(([name, { key, value, line }]) => {
+    const text = key === 'use_tarssh' ? (value === 'true' ? 'tarssh' : 'rsync') : value;
+    return [name, { text: stripSpace(text), where: `${file}:${line}` }];
+  });
+}
+
+/**
+ * The text of every option. `overrides` win over the vars of all files, these over the sections of all files, these
+ * over the table; a later file wins over an earlier one.
+ */
+export function mergeLayers(
+  files: readonly ParsedFile[],
+  overrides: Partial<Readonly<Record<OptionName, string>>>,
+  args: TemplateArgs,
+): Map<OptionName, OptionOrigin> {
+  const texts = new Map<OptionName, OptionOrigin>();
+  const templates = new Set<OptionName>();
+  for (const name of OPTION_NAMES) {
+    const spec = optionSpec(name);
+    texts.set(name, { text: spec.value, where: 'default' });
+    if (spec.template === true) templates.add(name);
+  }
+  for (const { file, sections } of files) {
+    for (const [name, entries] of sections) {
+      for (const { key, value, line } of entries) {
+        if (key === 'value') texts.set(name, { text: stripSpace(value), where: `${file}:${line}` });
+        else if (key === 'template' && value.toLowerCase() === 'true') templates.add(name);
+      }
+    }
+  }
+  for (const { vars } of files) for (const [name, origin] of vars) texts.set(name, origin);
+  for (const name of OPTION_NAMES) {
+    const text = overrides[name];
+    if (text !== undefined) texts.set(name, { text, where: 'command line' });
+  }
+  const variables = templateVariables(texts, args);
+  for (const name of templates) {
+    const origin = texts.get(name);
+    if (origin !== undefined) texts.set(name, { ...origin, text: substitute(origin.text, variables) });
+  }
+  return texts;
+}
+
+function templateVariables(texts: ReadonlyMap<OptionName, OptionOrigin>, args: TemplateArgs): Map<string, string> {
+  const variables = new Map<string, string>();
+  for (const [name, { text }] of texts) variables.set(name.replaceAll('-', '_'), text);
+  for (const [name, value] of Object.entries(args)) {
+    if (value !== null && value !== undefined) variables.set(name, templateText(value));
+  }
+  return variables;
+}

@@ -1,0 +1,56 @@
+// `${variable}` in option values, as Python's string.Template.safe_substitute replaces it, and the variables that
+// a session has beside its own options. Used by config.ts; commands build the arguments once, from their own.
+
+import { presentVocabulary } from './options.js';
+
+/** Values of variables by name, spelled with `_`. Absent and null ones do not hide an option of that name. */
+export type TemplateArgs = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+export interface SessionNames {
+  /** Name of the primary volume. */
+  readonly primary: string;
+  readonly secondaryUser: string;
+  readonly secondaryHost: string;
+  readonly secondaryVolume: string;
+  /** Path of the brick that a worker serves; absent for what is not bound to a brick. */
+  readonly localPath?: string;
+}
+
+const VARIABLE = /\$(?:(\$)|([_a-z][_a-z0-9]*)|\{([_a-z][_a-z0-9]*)\})/gi;
+
+/** A path as part of a file name: `/` becomes `-`, with none at the ends. The stock daemon's escape(). */
+export function escapePath(path: string): string {
+  return path.replaceAll('/', '-').replaceAll(/^-+|(?<!-)-+$/g, '');
+}
+
+/** The variables that stock's worker, monitor and commands have, from a session's names. */
+export function sessionTemplateArgs(names: SessionNames): TemplateArgs {
+  return {
+    primary: names.primary,
+    secondary: `${names.secondaryUser}@${names.secondaryHost}::${names.secondaryVolume}`,
+    secondaryuser: names.secondaryUser,
+    primary_secondary_host: names.secondaryHost,
+    secondaryvol: names.secondaryVolume,
+    local_path: names.localPath,
+    local_id: names.localPath === undefined ? undefined : escapePath(names.localPath),
+  };
+}
+
+/** Where glusterd keeps a session's options: `<workdir>/geo-replication/<primary>_<host>_<volume>/gsyncd.conf`. */
+export function sessionConfigPath(workdir: string, primary: string, host: string, volume: string): string {
+  return `${workdir}/geo-replication/${primary}_${host}_${volume}/gsyncd.conf`;
+}
+
+/** Replaces the variables of `text` once, without looking into what they expand to; unknown ones stay as they are. */
+export function substitute(text: string, variables: ReadonlyMap<string, string>): string {
+  return text.replaceAll(VARIABLE, (whole, dollar?: string, bare?: string, braced?: string) => {
+    if (dollar !== undefined) return '$';
+    const name = bare ?? braced ?? '';
+    return variables.get(name) ?? variables.get(presentVocabulary(name)) ?? whole;
+  });
+}
+
+/** A variable's value as Python prints it. */
+export function templateText(value: string | number | boolean): string {
+  return typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value);
+}

@@ -1,0 +1,115 @@
+// The connection to the secondary's gsyncd: ssh, with a control socket that rsync's ssh shares, the RPC on its
+// pipes, the handshake, and the place where engines send data to. Used by worker.ts.
+
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from '../config/config.js';
+import { splitWords } from '../config/words.js';
+import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
+import type { Log } from '../log.js';
+import type { Session } from '../primary/deps.js';
+import { spawnPipe, type PipeChild } from '../process/spawn.js';
+import { RepceClient } from '../rpc/client.js';
+import { handshake } from '../rpc/handshake.js';
+import { RemoteSecondary } from '../rpc/remote-secondary.js';
+import type { DataTarget } from '../secondary/data-target.js';
+import type { Cleanup } from './cleanup.js';
+import { sshArgv } from './session.js';
+
+const CALL_TIMEOUT_MS = 120_000;
+
+export interface Remote {
+  readonly secondary: RemoteSecondary;
+  readonly target: DataTarget;
+  /** Options that make another ssh share this connection. */
+  readonly controlOptions: readonly string[];
+  /** Settles when the connection has ended, with one line that says how. */
+  readonly ended: Promise<string>;
+}
+
+/**
+ * Starts the secondary's gsyncd over ssh and shakes hands.
+ * @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails
+ */
+export async function connectRemote(
+  { config, session, resourceRemoteId, debug }: { config: Config; session: Session; resourceRemoteId: string; debug: boolean },
+  cleanup: Cleanup,
+  log: Log,
+): Promise<Remote> {
+  log.info('Initializing SSH connection between primary and secondary...');
+  const startMs = performance.now();
+  const controlDir = await mkdtemp(join(tmpdir(), 'gsyncd-aux-ssh-'));
+  cleanup.add('ssh control directory', () => rm(controlDir, { recursive: true, force: true }));
+  // A socket's path is limited to 108 bytes, and rsync's ssh adds to it.
+  const name = createHash('sha256').update(`${session.resourceRemote} ${session.secondaryVolume}`).digest('hex').slice(0, 32);
+  const controlOptions = ['-oControlMaster=auto', '-S', join(controlDir, `${name}.sock`)];
+
+  const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv(config, session, resourceRemoteId, debug)];
+  let lastLine = '';
+  const child = await spawnPipe(argv, { onStderrLine: (line) => (lastLine = line.trim() || lastLine) });
+  cleanup.add('ssh', () => child.close());
+  const client = new RepceClient({ input: child.stdout, output: child.stdin, peerFailure: () => lastLine });
+  cleanup.add('rpc', () => Promise.resolve(client.close()));
+  const ended = child.exited.then(({ code, signal, stderrTail }) => {
+    const last = stderrTail.trim().split('\n').at(-1)?.trim();
+    return `ssh ${session.resourceRemote}: ${last || `ended with ${signal ?? `exit code ${code}`}`}`;
+  });
+  const { pid } = await shake(client, child, ended, config.get('connection-timeout') * 1000);
+  log.info('SSH connection between primary and secondary established.', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
+  return {
+    secondary: new RemoteSecondary(client, { callTimeoutMs: CALL_TIMEOUT_MS }),
+    // The secondary keeps its mount reachable, so this link's text is the mount point itself.
+    target: { address: session.resourceRemote, directory: `/proc/${pid}/cwd` },
+    controlOptions,
+    ended,
+  };
+}
+
+/** The secondary reads no config file, so its options go with the command line. Always with
+ *  `--secondary-access-mount`: rsync >= 3.4 resolves its target by text, and finds `/` at a mount that was
+ *  lazily unmounted. */
+function secondaryArgv(config: Config, session: Session, resourceRemoteId: string, debug: boolean): string[] {
+  return [
+    config.get('remote-gsyncd') || '/nonexistent/gsyncd',
+    'secondary',
+    ...(config.get('use-rsync-xattrs') ? ['--use-rsync-xattrs'] : []),
+    session.primary,
+    `${session.secondaryHost}::${session.secondaryVolume}`,
+    ...['--primary-node', session.localNode],
+    ...['--primary-node-id', session.localNodeId],
+    ...['--primary-brick', session.localPath],
+    ...['--local-node', session.resourceRemote.slice(session.resourceRemote.lastIndexOf('@') + 1)],
+    ...['--local-node-id', resourceRemoteId || 'unknown'],
+    ...['--secondary-timeout', String(config.get('secondary-timeout'))],
+    ...['--secondary-log-level', config.get('secondary-log-level')],
+    ...['--secondary-gluster-log-level', config.get('secondary-gluster-log-level')],
+    ...['--secondary-gluster-command-dir', config.get('secondary-gluster-command-dir')],
+    ...['--primary-dist-count', String(config.get('primary-distribution-count'))],
+    '--secondary-access-mount',
+    ...(debug ? ['--debug'] : []),
+  ];
+}
+
+async function shake(client: RepceClient, child: PipeChild, ended: Promise<string>, timeoutMs: number): Promise<{ pid: number }> {
+  try {
+    return await handshake(client, { timeoutMs });
+  } catch (error) {
+    if (!isGsyncdError(error, 'peer')) throw error;
+    // The pipe breaks a moment before ssh has said why.
+    const why = await Promise.race([ended, new Promise<null>((resolve) => setTimeout(resolve, 2_000, null).unref())]);
+    await child.close();
+    throw new GsyncdError(`connect to secondary: ${why ?? errorLine(error)}`, { code: 'peer', cause: error });
+  }
+}
+
+/** The ssh command line of rsync. */
+export function rsyncSsh(config: Config, controlOptions: readonly string[]): string[] {
+  return [...sshArgv(config), ...controlOptions, ...splitWords(config.get('rsync-ssh-options'))];
+}
+
+/** The ssh command line of tar, whose key has a forced command of its own. */
+export function tarSsh(config: Config): string[] {
+  return [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options-tar')), '-p', String(config.get('ssh-port'))];
+}

@@ -1,0 +1,133 @@
+// Completes a worker's arguments: what the monitor passes on is taken as it is, what is missing is found from the
+// volumes' own information, here and over ssh. Used by the worker command.
+
+import { readFile } from 'node:fs/promises';
+import type { Config } from '../config/config.js';
+import { splitWords } from '../config/words.js';
+import { GsyncdError } from '../errors.js';
+import { subvolNumber, volumeInfo, type RunCommand, type VolumeInfo } from '../gluster/volinfo.js';
+import type { Session } from '../primary/deps.js';
+import { runChild } from '../process/spawn.js';
+
+export interface WorkerArgs {
+  readonly primary: string;
+  /** `[USER@]HOST::VOLUME` */
+  readonly secondary: string;
+  readonly localPath?: string;
+  readonly localNode?: string;
+  readonly localNodeId?: string;
+  readonly subvolNum?: number;
+  readonly hotTier: boolean;
+  readonly resourceRemote?: string;
+  readonly resourceRemoteId?: string;
+  readonly secondaryId?: string;
+}
+
+export interface SecondaryName {
+  readonly user: string;
+  readonly host: string;
+  readonly volume: string;
+}
+
+/** Parts of `[USER@]HOST::VOLUME`. @throws GsyncdError 'usage' */
+export function parseSecondary(text: string): SecondaryName {
+  const match = /^(?:ssh:\/\/)?(?:([^@:/]+)@)?([^@/]+?)::([^:/]+)(?::[^:]*)?$/.exec(text);
+  if (match === null) throw new GsyncdError(`secondary: ${text}: must be [USER@]HOST::VOLUME`, { code: 'usage', retryable: false });
+  return { user: match[1] ?? 'root', host: match[2] ?? '', volume: match[3] ?? '' };
+}
+
+/** Everything before the host of an ssh command line. */
+export function sshArgv(config: Config): string[] {
+  return [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options')), '-p', String(config.get('ssh-port'))];
+}
+
+/** Session and the id of the secondary's node, which only the peer's log names need. */
+export interface FoundSession {
+  readonly session: Session;
+  readonly resourceRemoteId: string;
+}
+
+/**
+ * Fills in what `args` leaves out.
+ * @throws GsyncdError 'preflight': a volume that does not exist, a path that is none of its bricks, a host that
+ * cannot be reached
+ */
+export async function findSession(args: WorkerArgs, config: Config, signal: AbortSignal): Promise<FoundSession> {
+  const { user, host, volume } = parseSecondary(args.secondary);
+  const run: RunCommand = (argv) => runChild(argv, { signal, timeoutMs: config.get('connection-timeout') * 1000 }).then(asOutput);
+  let { localPath, localNode, localNodeId, subvolNum } = args;
+  if (localPath === undefined || localNode === undefined || localNodeId === undefined || subvolNum === undefined) {
+    const info = await volumeInfo(run, args.primary, config.get('gluster-command-dir'));
+    if (info.status !== '' && info.status !== 'Started') {
+      throw new GsyncdError(`volume ${args.primary}: not started`, { code: 'preflight' });
+    }
+    const nodeId = localNodeId ?? (await ownNodeId(config));
+    const index = findBrick(info, localPath, nodeId);
+    const brick = info.bricks[index];
+    localPath ??= brick?.path ?? '';
+    localNode ??= brick?.host ?? 'localhost';
+    localNodeId = nodeId;
+    subvolNum ??= subvolNumber(index, info);
+  }
+  let { secondaryId, resourceRemote, resourceRemoteId } = args;
+  if (secondaryId === undefined || resourceRemote === undefined) {
+    const info = await volumeInfo(overSsh(config, `${user}@${host}`, signal), volume, config.get('secondary-gluster-command-dir'));
+    secondaryId ??= info.id;
+    resourceRemote ??= host;
+    resourceRemoteId ??= info.bricks[0]?.hostUuid ?? '';
+  }
+  const session: Session = {
+    primary: args.primary,
+    secondaryVolume: volume,
+    secondaryHost: host,
+    localPath,
+    localNode,
+    localNodeId,
+    subvolNum,
+    hotTier: args.hotTier,
+    resourceRemote: resourceRemote.includes('@') ? resourceRemote : `${user}@${resourceRemote}`,
+    secondaryId,
+  };
+  return { session, resourceRemoteId: resourceRemoteId ?? '' };
+}
+
+function asOutput(result: { stdout: Buffer; stderrTail: string; exitCode: number | null }): { stdout: string; stderrTail: string; exitCode: number | null } {
+  return { stdout: result.stdout.toString('utf8'), stderrTail: result.stderrTail, exitCode: result.exitCode };
+}
+
+function overSsh(config: Config, address: string, signal: AbortSignal): RunCommand {
+  return async (argv) => {
+    const result = await runChild([...sshArgv(config), address, ...argv], { signal, timeoutMs: config.get('connection-timeout') * 1000 });
+    if (result.timedOut) throw new GsyncdError(`ssh ${address}: no answer for ${config.get('connection-timeout')} s`, { code: 'preflight' });
+    if (result.exitCode === 255) {
+      const last = result.stderrTail.trim().split('\n').at(-1)?.trim() || 'connection failed';
+      throw new GsyncdError(`ssh ${address}: ${last}`, { code: 'preflight' });
+    }
+    return asOutput(result);
+  };
+}
+
+/** Index of the brick at `path`, or of the only one of this node. @throws GsyncdError 'preflight' */
+function findBrick(info: VolumeInfo, path: string | undefined, nodeId: string): number {
+  const wanted = path?.replace(/(?<=.)\/+$/, '');
+  const own = info.bricks.flatMap((brick, i) => (brick.hostUuid === nodeId && (wanted === undefined || brick.path === wanted) ? [i] : []));
+  const [only] = own;
+  if (only !== undefined && own.length === 1) return only;
+  if (wanted !== undefined) throw new GsyncdError(`brick ${wanted}: no brick of volume ${info.name} on this node`, { code: 'preflight' });
+  if (only === undefined) throw new GsyncdError(`volume ${info.name}: no brick on this node`, { code: 'preflight' });
+  const paths = own.map((i) => info.bricks[i]?.path).join(', ');
+  throw new GsyncdError(`--local-path: missing: volume ${info.name} has several bricks on this node: ${paths}`, { code: 'usage', retryable: false });
+}
+
+async function ownNodeId(config: Config): Promise<string> {
+  const file = `${config.get('glusterd-workdir')}/glusterd.info`;
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new GsyncdError(`node id: ${file}: cannot be read: is glusterd set up here?`, { code: 'preflight', cause: error });
+  }
+  const id = /^UUID=(\S+)$/m.exec(text)?.[1];
+  if (id === undefined) throw new GsyncdError(`node id: ${file}: has no UUID line`, { code: 'preflight' });
+  return id;
+}

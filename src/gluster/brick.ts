@@ -1,0 +1,237 @@
+// A brick of the primary volume, read and marked directly on its local file system: change marks, entries,
+// gfids and where they are. Used by the crawls and the election. Paths are relative to the brick ('.' is its
+// root) in the form of names.ts. Calls are synchronous underneath, since a local inode answers in microseconds;
+// every method is asynchronous all the same and gives the event loop a turn when such calls have held it.
+
+import { lstatSync, readlinkSync } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { errnoNumber, lgetxattr, llistxattr, lsetxattr, NativeError } from '../native/libc.js';
+import { fsDecode, fsEncode } from '../names.js';
+import { toFileStat } from './file-stat.js';
+import type { FileStat } from './file-stat.js';
+import { gfidFromBytes, isGfid, ROOT_GFID } from './gfid.js';
+import type { Gfid } from './gfid.js';
+import { retryErrnos } from './retry.js';
+import { DHT_LINKTO, entryStimeName, GFID, GFID2PATH_PREFIX, stimeName, VOLUME_ID, xtimeName } from './xattr-names.js';
+import { packXtime, unpackXtime } from './xtime.js';
+import type { Xtime } from './xtime.js';
+
+const { EINVAL, ELOOP, ENODATA, ENOENT, ENOTDIR, ENOTSUP, ESTALE } = constants.errno;
+const ABSENT: readonly number[] = [ENOENT, ENODATA, ENOTDIR];
+const MAX_HOLD_MS = 20;
+const GFID_BYTES = 16;
+/** Not the volume's content, at a brick's root. */
+const INTERNAL_ROOT_NAMES: ReadonlySet<string> = new Set(['.glusterfs', '.trashcan']);
+
+export interface BrickOptions {
+  /** Absolute path of the brick. */
+  readonly path: string;
+  /** uuid of the secondary volume: it keys stime and entry_stime. */
+  readonly secondaryUuid: string;
+  /** Ends the pauses between retries. */
+  readonly signal?: AbortSignal;
+}
+
+/** A name of an inode. */
+export interface EntryLocation {
+  readonly parent: Gfid;
+  readonly name: string;
+}
+
+export class Brick {
+  readonly path: string;
+  readonly secondaryUuid: string;
+  readonly #signal: AbortSignal | undefined;
+  #lastTurnMs = performance.now();
+
+  constructor(options: BrickOptions) {
+    this.path = options.path;
+    this.secondaryUuid = options.secondaryUuid;
+    this.#signal = options.signal;
+  }
+
+  /** Change mark of an entry for the volume `volumeUuid`; null when it has none or the path does not exist. */
+  async xtime(path: string, volumeUuid: string): Promise<Xtime | null> {
+    return this.#mark(path, xtimeName(volumeUuid));
+  }
+
+  /** Does nothing when the path does not exist, as all setters here. */
+  async setXtime(path: string, volumeUuid: string, mark: Xtime): Promise<void> {
+    await this.#setMark(path, xtimeName(volumeUuid), mark);
+  }
+
+  /** The mark under which very old versions kept what is stime now. */
+  async legacyStime(path: string, volumeUuid: string): Promise<Xtime | null> {
+    return this.#mark(path, xtimeName(`${volumeUuid}.${this.secondaryUuid}`));
+  }
+
+  /** How far the data below `path` has been synced to the secondary; null when unknown. */
+  async stime(path: string, volumeUuid: string): Promise<Xtime | null> {
+    return this.#mark(path, stimeName(volumeUuid, this.secondaryUuid));
+  }
+
+  async setStime(path: string, volumeUuid: string, mark: Xtime): Promise<void> {
+    await this.#setMark(path, stimeName(volumeUuid, this.secondaryUuid), mark);
+  }
+
+  /** How far the namespace has been replayed; null when unknown. Only the root has it. */
+  async entryStime(volumeUuid: string): Promise<Xtime | null> {
+    return this.#mark('.', entryStimeName(volumeUuid, this.secondaryUuid));
+  }
+
+  async setEntryStime(volumeUuid: string, mark: Xtime): Promise<void> {
+    await this.#setMark('.', entryStimeName(volumeUuid, this.secondaryUuid), mark);
+  }
+
+  /** Names in a directory, not through a symlink, without the brick's internal ones.
+   *  @throws NativeError ENOTDIR; Node system errors ENOENT, … */
+  async entries(path: string): Promise<string[]> {
+    const dir = this.#resolve(path);
+    if (!(await lstat(fsEncode(dir))).isDirectory()) throw new NativeError('entries', dir, ENOTDIR);
+    return this.#names(dir, path === '.' ? 'root' : 'below');
+  }
+
+  /** Names in the directory `gfid`, as `entries`; empty when this brick has no such directory. */
+  async childNames(gfid: Gfid): Promise<string[]> {
+    const where = gfid === ROOT_GFID ? 'root' : 'below';
+    try {
+      try {
+        return await this.#names(this.#handle(gfid), where);
+      } catch (error) {
+        if (errnoNumber(error) !== ELOOP) throw error;
+        return await this.#names(await this.#walkUp(gfid), where);
+      }
+    } catch (error) {
+      const errno = errnoNumber(error);
+      if (errno === ENOENT || errno === ENOTDIR) return [];
+      throw error;
+    }
+  }
+
+  /** null when the path does not exist. Link counts are one higher than on a mount. */
+  async lstat(path: string): Promise<FileStat | null> {
+    return this.#local(() => toFileStat(lstatSync(fsEncode(this.#resolve(path)))));
+  }
+
+  /** null when the path does not exist. An inode that has no gfid yet is asked again for a while.
+   *  @throws NativeError ENODATA when it never gets one */
+  async gfid(path: string): Promise<Gfid | null> {
+    const file = this.#resolve(path);
+    await this.#yieldIfHeld();
+    try {
+      return await retryErrnos(() => gfidFromBytes(lgetxattr(file, GFID)), [ESTALE, ENODATA], this.#signal);
+    } catch (error) {
+      const errno = errnoNumber(error);
+      if (errno === ENOENT || errno === ENOTDIR) return null;
+      throw error;
+    }
+  }
+
+  /** Whether the file is only a pointer of the distribute layer to where the file is. */
+  async isLinkto(path: string): Promise<boolean> {
+    const value = await this.#local(() => lgetxattr(this.#resolve(path), DHT_LINKTO));
+    return value !== null && value.length > 0;
+  }
+
+  /** Where the directory `gfid` is; null when it is not on this brick, is no directory, or is the root. */
+  async dirLocation(gfid: Gfid): Promise<EntryLocation | null> {
+    const target = await this.#local(() => readlinkSync(fsEncode(this.#handle(gfid)), { encoding: 'buffer' }), [EINVAL]);
+    if (target === null) return null;
+    const parts = fsDecode(target).split('/');
+    const [parent, name] = parts.slice(-2);
+    return parts.length > 2 && parent !== undefined && name !== undefined && isGfid(parent) ? { parent, name } : null;
+  }
+
+  /** Every name of the file `gfid` on this brick (several for hard links); empty when there is none known, and
+   *  for directories. */
+  async fileLocations(gfid: Gfid): Promise<EntryLocation[]> {
+    const handle = this.#handle(gfid);
+    const names = (await this.#local(() => llistxattr(handle))) ?? [];
+    const found: EntryLocation[] = [];
+    for (const name of names.filter((n) => n.startsWith(GFID2PATH_PREFIX))) {
+      const value = await this.#local(() => lgetxattr(handle, name));
+      if (value === null) continue;
+      const text = fsDecode(value);
+      const parent = text.slice(0, 36);
+      if (isGfid(parent) && text[36] === '/') found.push({ parent, name: text.slice(37) });
+    }
+    return found;
+  }
+
+  /** Whether a user put xattrs on the entry: `user.*` or POSIX ACLs. False when it does not exist. */
+  async hasUserXattrs(path: string): Promise<boolean> {
+    const names = (await this.#local(() => llistxattr(this.#resolve(path)))) ?? [];
+    return names.some((name) => name.startsWith('user.') || name.startsWith('system.posix_acl_'));
+  }
+
+  /** uuid of the volume that the brick belongs to; null when the path is no brick. */
+  async volumeId(): Promise<string | null> {
+    const value = await this.#local(() => lgetxattr(this.path, VOLUME_ID), [ENOTSUP]);
+    return value?.length === GFID_BYTES ? gfidFromBytes(value) : null;
+  }
+
+  /** Absolute path of the brick's handle of an inode: a hard link of files, a symlink for directories. */
+  #handle(gfid: Gfid): string {
+    return `${this.path}/.glusterfs/${gfid.slice(0, 2)}/${gfid.slice(2, 4)}/${gfid}`;
+  }
+
+  /** @throws RangeError when `path` points out of the brick */
+  #resolve(path: string): string {
+    if (path.startsWith('/') || path.split('/').includes('..')) throw new RangeError(`path outside of the brick: ${path}`);
+    return path === '.' ? this.path : `${this.path}/${path}`;
+  }
+
+  /** Runs a synchronous call; null when the object or the xattr is absent. */
+  async #local<T>(call: () => T, alsoAbsent: readonly number[] = []): Promise<T | null> {
+    await this.#yieldIfHeld();
+    try {
+      return call();
+    } catch (error) {
+      const errno = errnoNumber(error);
+      if (errno !== undefined && (ABSENT.includes(errno) || alsoAbsent.includes(errno))) return null;
+      throw error;
+    }
+  }
+
+  async #mark(path: string, name: string): Promise<Xtime | null> {
+    const value = await this.#local(() => lgetxattr(this.#resolve(path), name));
+    return value === null ? null : unpackXtime(value);
+  }
+
+  async #names(dir: string, where: 'root' | 'below'): Promise<string[]> {
+    const names = (await readdir(fsEncode(dir), { encoding: 'buffer' })).map(fsDecode);
+    this.#lastTurnMs = performance.now();
+    return where === 'root' ? names.filter((name) => !INTERNAL_ROOT_NAMES.has(name)) : names;
+  }
+
+  /** Absolute path of a directory, from handle to handle: the kernel follows only 40 symlinks, and each level of
+   *  the tree is one. @throws NativeError ENOENT when the chain does not end at the root */
+  async #walkUp(gfid: Gfid): Promise<string> {
+    const names: string[] = [];
+    for (let at = gfid; at !== ROOT_GFID; ) {
+      const location = await this.dirLocation(at);
+      if (location === null) throw new NativeError('directory', at, ENOENT);
+      names.unshift(location.name);
+      at = location.parent;
+    }
+    return [this.path, ...names].join('/');
+  }
+
+  async #setMark(path: string, name: string, mark: Xtime): Promise<void> {
+    const file = this.#resolve(path);
+    await this.#yieldIfHeld();
+    try {
+      await retryErrnos(() => lsetxattr(file, name, packXtime(mark)), [ESTALE, EINVAL], this.#signal);
+    } catch (error) {
+      if (errnoNumber(error) !== ENOENT) throw error;
+    }
+  }
+
+  async #yieldIfHeld(): Promise<void> {
+    if (performance.now() - this.#lastTurnMs < MAX_HOLD_MS) return;
+    await nextTurn();
+    this.#lastTurnMs = performance.now();
+  }
+}

@@ -1,0 +1,21 @@
+// Attributes of a file as the primary side uses them, from a brick or from a mount.
+
+import type { Stats } from 'node:fs';
+import type { OpStat } from '../secondary/secondary.js';
+
+export interface FileStat extends OpStat {
+  readonly size: number;
+  readonly nlink: number;
+}
+
+export function toFileStat(stats: Stats): FileStat {
+  return {
+    uid: stats.uid,
+    gid: stats.gid,
+    mode: stats.mode,
+    atime: stats.atimeMs / 1000,
+    mtime: stats.mtimeMs / 1000,
+    size: stats.size,
+    nlink: stats.nlink,
+  };
+}

@@ -1,0 +1,42 @@
+// Finds the reason for a failed mount in glusterfs's own log, since it says nothing on stderr. Used by mount.ts.
+
+import { open, stat } from 'node:fs/promises';
+import { errnoCode } from '../errors.js';
+import { fsEncode } from '../names.js';
+
+const MAX_READ_BYTES = 64 * 1024;
+const MAX_LINES = 2;
+/** `[time] E [MSGID: n] [file.c:1:function] 0-name: message` */
+const ERROR_LINE = /^\[[^\]]+\] [ECA] (?:\[[^\]]*\] )*(?<text>.*)$/;
+
+/** Size of the log in bytes before glusterfs starts, 0 when there is none. */
+export async function logSize(logFile: string): Promise<number> {
+  try {
+    return (await stat(fsEncode(logFile))).size;
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return 0;
+    throw error;
+  }
+}
+
+/** The last error messages, at most two, that were logged after the log had `start` bytes. */
+export async function logErrorsSince(logFile: string, start: number): Promise<string[]> {
+  let file;
+  try {
+    file = await open(fsEncode(logFile), 'r');
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+  try {
+    const { size } = await file.stat();
+    const from = Math.max(size < start ? 0 : start, size - MAX_READ_BYTES);
+    const buffer = Buffer.alloc(size - from);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, from);
+    const lines = buffer.toString('utf8', 0, bytesRead).split('\n');
+    const errors = lines.map((line) => ERROR_LINE.exec(line)?.groups?.['text']?.trim() ?? '').filter((text) => text !== '');
+    return [...new Set(errors)].slice(-MAX_LINES);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,83 @@
+// Waits until a started glusterfs has its mount in place and every subvolume is up. The kernel wakes the wait
+// when a mount appears (/proc/self/mountinfo has exceptional news); only the subvolumes' state, for which there
+// is no event, is looked for, every 50 ms. Used by mount.ts.
+
+import { open, readFile } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { GsyncdError } from '../errors.js';
+import { fsEncode } from '../names.js';
+import { errnoNumber, lgetxattrAsync, pollPriority } from '../native/libc.js';
+import { SUBVOL_STATUS } from './xattr-names.js';
+
+const MOUNTINFO = '/proc/self/mountinfo';
+const POLL_SLICE_MS = 200;
+const STATUS_LOOK_MS = 50;
+
+export interface ReadyOptions {
+  /** Absolute path of the mount point. */
+  readonly dir: string;
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly stderrTail: string }>;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/** @throws GsyncdError 'mount' when glusterfs exits or the time is over, 'stopped' when the signal aborts. A call
+ *  that hangs in the mount ends when the caller kills glusterfs. */
+export async function awaitReady(options: ReadyOptions): Promise<void> {
+  const stop = new AbortController();
+  let reject: (error: GsyncdError) => void = () => undefined;
+  const over = new Promise<never>((_, fail) => (reject = fail));
+  void options.exited.then(({ code, signal, stderrTail }) => {
+    const last = stderrTail.trim().split('\n').at(-1) ?? '';
+    reject(new GsyncdError(`glusterfs ended with ${signal ?? code}${last === '' ? '' : `: ${last}`}`, { code: 'mount' }));
+  });
+  let state = 'not mounted';
+  const timer = setTimeout(() => reject(new GsyncdError(`${state} after ${options.timeoutMs / 1000} s`, { code: 'mount' })), options.timeoutMs);
+  const onAbort = (): void => reject(new GsyncdError('mount: stopped', { code: 'stopped' }));
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  const ready = async (): Promise<void> => {
+    await mounted(options.dir, stop.signal);
+    state = 'not every subvolume up';
+    await subvolumesUp(options.dir, stop.signal);
+  };
+  try {
+    await Promise.race([ready(), over]);
+  } finally {
+    stop.abort();
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+async function mounted(dir: string, signal: AbortSignal): Promise<void> {
+  const file = await open(MOUNTINFO, 'r');
+  try {
+    while (!signal.aborted && !(await isMountPoint(dir))) await pollPriority(file.fd, POLL_SLICE_MS);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Whether something is mounted at `dir`, without touching it. */
+export async function isMountPoint(dir: string): Promise<boolean> {
+  const escaped = fsEncode(dir)
+    .toString('latin1')
+    .replaceAll(/[\s\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
+  const lines = (await readFile(MOUNTINFO, 'latin1')).split('\n');
+  return lines.some((line) => line.split(' ')[4] === escaped);
+}
+
+async function subvolumesUp(dir: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && !(await statusIsUp(dir))) await delay(STATUS_LOOK_MS, undefined, { signal }).catch(() => undefined);
+}
+
+/** A volume without that attribute counts as up. */
+async function statusIsUp(dir: string): Promise<boolean> {
+  try {
+    return (await lgetxattrAsync(dir, SUBVOL_STATUS)).toString('latin1').replace(/\0+$/, '') === '1';
+  } catch (error) {
+    const errno = errnoNumber(error);
+    return errno === constants.errno.ENOENT || errno === constants.errno.ENOTSUP || errno === constants.errno.ENODATA;
+  }
+}

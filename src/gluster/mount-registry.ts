@@ -1,0 +1,132 @@
+// Which mounts a worker has made, in a small file of its working directory, so that what a killed worker left
+// behind can be found and removed by the next one: dead mount points, their directories, and glusterfs processes
+// that outlived it. Used by mount.ts only. An entry is written before its mount exists and removed after it is
+// gone; a process is recognised by its start time and its command line, since process ids are used again.
+
+import { constants } from 'node:os';
+import { readFile, rmdir } from 'node:fs/promises';
+import { errnoCode } from '../errors.js';
+import { fsEncode } from '../names.js';
+import { replaceFile } from '../native/durable-file.js';
+import { errnoNumber, unmount } from '../native/libc.js';
+import { withFlock } from '../native/locks.js';
+
+/** A process and when it started, in clock ticks since boot (field 22 of /proc/PID/stat). */
+export interface ProcessMark {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+export interface MountRecord {
+  readonly mountPoint: string;
+  readonly worker: ProcessMark;
+  readonly glusterfs: ProcessMark | null;
+}
+
+const KILL_WAIT_MS = 5_000;
+const KILL_LOOK_MS = 50;
+
+/** null when there is no such process. */
+export async function markProcess(pid: number): Promise<ProcessMark | null> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, startTime] = [fields[0], fields[19]];
+    return startTime === undefined || state === 'Z' ? null : { pid, startTime };
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT' || errnoNumber(error) === constants.errno.ESRCH) return null;
+    throw error;
+  }
+}
+
+async function isAlive(mark: ProcessMark): Promise<boolean> {
+  return (await markProcess(mark.pid))?.startTime === mark.startTime;
+}
+
+/** Adds or replaces the record of a mount point. */
+export async function recordMount(registry: string, record: MountRecord): Promise<void> {
+  await updateRegistry(registry, (records) => [...records.filter((r) => r.mountPoint !== record.mountPoint), record]);
+}
+
+export async function forgetMount(registry: string, mountPoint: string): Promise<void> {
+  await updateRegistry(registry, (records) => records.filter((r) => r.mountPoint !== mountPoint));
+}
+
+/** Unmounts, ends and removes what dead workers left. Records of living workers stay.
+ *  @returns the mount points that were removed
+ *  @throws system errors; what could not be removed stays in the registry */
+export async function removeRecorded(registry: string): Promise<string[]> {
+  const removed: string[] = [];
+  for (const record of await readRegistry(registry)) {
+    if (await isAlive(record.worker)) continue;
+    if (record.glusterfs !== null) await endServer(record.glusterfs, record.mountPoint);
+    await removeMountPoint(record.mountPoint);
+    await forgetMount(registry, record.mountPoint);
+    removed.push(record.mountPoint);
+  }
+  return removed;
+}
+
+/** Unmounts whatever is mounted there, however often, and removes the directory. Nothing there is fine. */
+export async function removeMountPoint(mountPoint: string): Promise<void> {
+  for (let layers = 0; layers < 8; layers++) {
+    try {
+      await unmount(mountPoint, 'lazy');
+    } catch (error) {
+      const errno = errnoNumber(error);
+      if (errno === constants.errno.EINVAL || errno === constants.errno.ENOENT) break;
+      throw error;
+    }
+  }
+  try {
+    await rmdir(fsEncode(mountPoint));
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT') throw error;
+  }
+}
+
+/** SIGTERM, then SIGKILL. It is no child of ours, so its end has to be looked for. */
+async function endServer(server: ProcessMark, mountPoint: string): Promise<void> {
+  if (!(await isAlive(server))) return;
+  const cmdline = await readFile(`/proc/${server.pid}/cmdline`).catch(() => Buffer.alloc(0));
+  if (!cmdline.includes(fsEncode(mountPoint))) return;
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    try {
+      process.kill(server.pid, signal);
+    } catch (error) {
+      if (errnoCode(error) === 'ESRCH') return;
+      throw error;
+    }
+    for (let waitedMs = 0; waitedMs < KILL_WAIT_MS; waitedMs += KILL_LOOK_MS) {
+      if (!(await isAlive(server))) return;
+      await new Promise((resolve) => setTimeout(resolve, KILL_LOOK_MS));
+    }
+  }
+}
+
+async function updateRegistry(registry: string, change: (records: MountRecord[]) => MountRecord[]): Promise<void> {
+  await withFlock(registry, async () => {
+    await replaceFile(registry, `${JSON.stringify(change(await readRegistry(registry)))}\n`);
+  });
+}
+
+/** A missing or broken file has no records: whatever it named cannot be known. */
+async function readRegistry(registry: string): Promise<MountRecord[]> {
+  try {
+    const found: unknown = JSON.parse(await readFile(fsEncode(registry), 'utf8'));
+    return Array.isArray(found) ? found.filter(isRecord) : [];
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT' || error instanceof SyntaxError) return [];
+    throw error;
+  }
+}
+
+function isRecord(value: unknown): value is MountRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const { mountPoint, worker, glusterfs } = value as Partial<Record<keyof MountRecord, unknown>>;
+  return typeof mountPoint === 'string' && mountPoint.startsWith('/') && isMark(worker) && (glusterfs === null || isMark(glusterfs));
+}
+
+function isMark(value: unknown): value is ProcessMark {
+  return typeof value === 'object' && value !== null && 'pid' in value && Number.isInteger(value.pid) && 'startTime' in value && typeof value.startTime === 'string';
+}

@@ -1,0 +1,192 @@
+// The auxiliary mount of a volume, in which `.gfid/<gfid>` is an inode: the worker's view of the primary, and
+// the directory in which rsync and tar run. glusterfs runs in the foreground as a child that the kernel kills with
+// this process (spawnChild sees to that); the mount point is a fresh directory, recorded in a registry before it
+// is used, so that nothing stays whatever ends the worker. Paths are relative to the mount, in names.ts form.
+// Every file system call runs in the thread pool.
+
+import { constants } from 'node:os';
+import { lstat, mkdtemp, readlink } from 'node:fs/promises';
+import { GsyncdError } from '../errors.js';
+import { fsDecode, fsEncode } from '../names.js';
+import { errnoNumber, lgetxattrAsync, lsetxattrAsync, unmount } from '../native/libc.js';
+import { toFileStat } from './file-stat.js';
+import type { FileStat } from './file-stat.js';
+import { isGfid } from './gfid.js';
+import type { Gfid } from './gfid.js';
+import { logErrorsSince, logSize } from './mount-log.js';
+import { awaitReady } from './mount-ready.js';
+import { forgetMount, markProcess, recordMount, removeMountPoint, removeRecorded } from './mount-registry.js';
+import { retryErrnos } from './retry.js';
+import { GFID_STRING, xtimeName } from './xattr-names.js';
+import { packXtime } from './xtime.js';
+import type { Xtime } from './xtime.js';
+
+const { EBUSY, EINVAL, ENOENT, ENOTDIR, ESTALE } = constants.errno;
+const EXIT_WAIT_MS = 3_000;
+
+/** A started program that ends with this process. */
+export interface MountChild {
+  readonly pid: number;
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly stderrTail: string }>;
+  kill(signal: NodeJS.Signals): unknown;
+}
+
+export interface MountOptions {
+  /** Directory of `glusterfs`; '' for PATH. */
+  readonly glusterCommandDir: string;
+  /** Options without their dashes, as gluster-params has them: `aux-gfid-mount`, `acl`, … */
+  readonly params: readonly string[];
+  readonly volfileServer: string;
+  readonly volume: string;
+  readonly logFile: string;
+  readonly logLevel: string;
+  /** From the start of glusterfs until every subvolume is up. */
+  readonly timeoutMs: number;
+  /** Absolute; six characters are added to make the mount point. */
+  readonly directoryPrefix: string;
+  /** File of the working directory that records the mounts. */
+  readonly registry: string;
+  /** Runs an argv; the kernel must kill it when this process dies. */
+  readonly spawnChild: (argv: readonly string[]) => MountChild | Promise<MountChild>;
+  readonly signal?: AbortSignal;
+}
+
+export class AuxMount {
+  /** Absolute path of the mount's root. */
+  readonly dir: string;
+  readonly #child: MountChild;
+  readonly #registry: string;
+  readonly #signal: AbortSignal | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(dir: string, child: MountChild, options: MountOptions) {
+    this.dir = dir;
+    this.#child = child;
+    this.#registry = options.registry;
+    this.#signal = options.signal;
+  }
+
+  /** Mounts the volume and waits until it is ready.
+   *  @throws GsyncdError 'mount' with the last errors of glusterfs's log; 'stopped'; nothing is left mounted then */
+  static async mount(options: MountOptions): Promise<AuxMount> {
+    const { volume, registry, signal } = options;
+    if (signal?.aborted) throw new GsyncdError(`mount: ${volume}: stopped`, { code: 'stopped' });
+    const worker = await markProcess(process.pid);
+    if (worker === null) throw new GsyncdError('mount: /proc: is not mounted', { code: 'preflight' });
+    const logStart = await logSize(options.logFile);
+    const dir = await mkdtemp(options.directoryPrefix);
+    let child: MountChild;
+    try {
+      await recordMount(registry, { mountPoint: dir, worker, glusterfs: null });
+      child = await options.spawnChild(mountArgv(options, dir));
+    } catch (error) {
+      await removeMountPoint(dir);
+      await forgetMount(registry, dir);
+      throw error;
+    }
+    const mount = new AuxMount(dir, child, options);
+    try {
+      await recordMount(registry, { mountPoint: dir, worker, glusterfs: await markProcess(child.pid) });
+      await awaitReady({ dir, exited: child.exited, timeoutMs: options.timeoutMs, ...(signal === undefined ? {} : { signal }) });
+    } catch (error) {
+      child.kill('SIGKILL');
+      await mount.close();
+      if (!(error instanceof GsyncdError) || error.code !== 'mount') throw error;
+      const details = [error.message, ...(await logErrorsSince(options.logFile, logStart))].join('; ');
+      throw new GsyncdError(`mount: ${volume}: ${details}`, { code: 'mount', cause: error });
+    }
+    return mount;
+  }
+
+  /** Removes what workers that are dead left of their mounts. @returns the mount points removed */
+  static async removeLeftovers(registry: string): Promise<string[]> {
+    return removeRecorded(registry);
+  }
+
+  /** Resolves when glusterfs has ended, for whatever reason: the mount is of no use then. */
+  get exited(): MountChild['exited'] {
+    return this.#child.exited;
+  }
+
+  /** null when the path does not exist. @throws Node system errors, ENOTCONN among them when glusterfs is gone */
+  async lstat(path: string): Promise<FileStat | null> {
+    return this.#ask(async () => toFileStat(await lstat(this.#bytes(path))));
+  }
+
+  /** Target of a symlink; null when the path does not exist or is no symlink. */
+  async readlink(path: string): Promise<string | null> {
+    return this.#ask(async () => fsDecode(await readlink(this.#bytes(path), { encoding: 'buffer' })), [EINVAL]);
+  }
+
+  /** gfid of what the path names; null when it does not exist. */
+  async gfidOf(path: string): Promise<Gfid | null> {
+    const text = await this.#ask(async () => (await lgetxattrAsync(this.#bytes(path), GFID_STRING)).toString('latin1').replace(/\0+$/, ''));
+    return text !== null && isGfid(text) ? text : null;
+  }
+
+  /** Sets the change mark of an entry, on all of its bricks. Does nothing when the path does not exist. */
+  async setXtime(path: string, volumeUuid: string, mark: Xtime): Promise<void> {
+    await this.#ask(() => lsetxattrAsync(this.#bytes(path), xtimeName(volumeUuid), packXtime(mark)), [], [ESTALE, EINVAL]);
+  }
+
+  /** Unmounts, ends glusterfs, removes the mount point and its record. Idempotent. A mount in use is detached. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const idle = await this.#unmount();
+    const ladder = idle ? ([null, 'SIGTERM', 'SIGKILL'] as const) : (['SIGTERM', 'SIGKILL'] as const);
+    for (const signal of ladder) {
+      if (signal !== null) this.#child.kill(signal);
+      if (await this.#exitsWithin(EXIT_WAIT_MS)) break;
+    }
+    await removeMountPoint(this.dir);
+    await forgetMount(this.#registry, this.dir);
+  }
+
+  /** @returns whether nobody used the mount, so that glusterfs ends by itself */
+  async #unmount(): Promise<boolean> {
+    try {
+      await unmount(this.dir, 'now');
+      return true;
+    } catch (error) {
+      const errno = errnoNumber(error);
+      if (errno !== EBUSY && errno !== EINVAL && errno !== ENOENT) throw error;
+      if (errno === EBUSY) await unmount(this.dir, 'lazy');
+      return false;
+    }
+  }
+
+  async #exitsWithin(ms: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), ms)));
+    try {
+      return await Promise.race([this.#child.exited.then(() => true), timeout]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #bytes(path: string): Buffer {
+    return fsEncode(path === '.' ? this.dir : `${this.dir}/${path}`);
+  }
+
+  async #ask<T>(call: () => Promise<T>, absent: readonly number[] = [], transient: readonly number[] = [ESTALE, EBUSY]): Promise<T | null> {
+    try {
+      return await retryErrnos(call, transient, this.#signal);
+    } catch (error) {
+      const errno = errnoNumber(error);
+      if (errno === ENOENT || errno === ENOTDIR || (errno !== undefined && absent.includes(errno))) return null;
+      throw error;
+    }
+  }
+}
+
+function mountArgv(options: MountOptions, dir: string): string[] {
+  const { glusterCommandDir, params, logLevel, logFile, volfileServer, volume } = options;
+  const program = glusterCommandDir === '' ? 'glusterfs' : `${glusterCommandDir.replace(/\/+$/, '')}/glusterfs`;
+  const settings = [`log-level=${logLevel}`, `log-file=${logFile}`, `volfile-server=${volfileServer}`, `volfile-id=${volume}`, 'client-pid=-1'];
+  return [program, ...[...params, ...settings].map((param) => `--${param}`), '--no-daemon', dir];
+}

@@ -1,0 +1,22 @@
+// Repeats a call that GlusterFS or a brick may refuse for a moment (a stale handle after a rename, a graph
+// switch): the reference's errno_wrap. Used by brick and mount.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { errnoNumber } from '../native/libc.js';
+
+const TRIES = 10;
+const PAUSE_MS = 250;
+
+/** Calls `call` up to 10 times, 250 ms apart, while it fails with one of the errno numbers `transient`.
+ *  @throws what the last call threw; AbortError when `signal` aborts between two calls */
+export async function retryErrnos<T>(call: () => T | Promise<T>, transient: readonly number[], signal?: AbortSignal): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await call();
+    } catch (error) {
+      const errno = errnoNumber(error);
+      if (errno === undefined || !transient.includes(errno) || tries === TRIES) throw error;
+    }
+    await delay(PAUSE_MS, undefined, signal === undefined ? {} : { signal });
+  }
+}

@@ -1,0 +1,73 @@
+// Volume-wide facts that a mount of the volume shows as virtual xattrs of its root: the volume marks (its own
+// and those that foreign primaries announced), the nodes whose bricks answer, the sync time of the cluster.
+// Used by the crawl loop and the election. All calls run in the thread pool: the mount may be slow to answer.
+
+import { getAttribute, listAttributes, removeAttribute } from 'fs-xattr';
+import type { VolumeInfo } from '../secondary/secondary.js';
+import { errnoCode } from '../errors.js';
+import { gfidFromBytes } from './gfid.js';
+import { foreignMarkName, NODE_UUID, stimeName, VOLUME_MARK } from './xattr-names.js';
+import { unpackXtime } from './xtime.js';
+import type { Xtime } from './xtime.js';
+
+const NATIVE_BYTES = 27;
+const FOREIGN_BYTES = 31;
+
+/** Unpacks a native mark: version 2 bytes, uuid 16, retval 1, seconds u32, microseconds u32, big-endian; a foreign
+ *  one has its expiry, u32 seconds, at the end. @throws RangeError for any other length */
+export function unpackVolumeMark(bytes: Buffer): VolumeInfo {
+  if (bytes.length !== NATIVE_BYTES && bytes.length !== FOREIGN_BYTES) {
+    throw new RangeError(`volume mark: ${bytes.length} bytes instead of ${NATIVE_BYTES} or ${FOREIGN_BYTES}`);
+  }
+  const mark: VolumeInfo = {
+    version: [bytes.readUInt8(0), bytes.readUInt8(1)],
+    uuid: gfidFromBytes(bytes.subarray(2, 18)),
+    retval: bytes.readUInt8(18),
+    volumeMark: [bytes.readUInt32BE(19), bytes.readUInt32BE(23)],
+  };
+  return bytes.length === FOREIGN_BYTES ? { ...mark, timeout: bytes.readUInt32BE(27) } : mark;
+}
+
+/** The volume's own mark; null when it has none (geo-replication.indexing is off). */
+export async function nativeVolumeInfo(mountRoot: string): Promise<VolumeInfo | null> {
+  const bytes = await attributeOrNull(mountRoot, VOLUME_MARK);
+  return bytes === null ? null : unpackVolumeMark(bytes);
+}
+
+/** Marks of primaries that replicate into this volume and have not expired. Expired ones are removed. */
+export async function foreignVolumeInfos(mountRoot: string, nowMs: number = Date.now()): Promise<VolumeInfo[]> {
+  const valid: VolumeInfo[] = [];
+  const prefix = foreignMarkName('');
+  for (const name of (await listAttributes(mountRoot)).filter((n) => n.startsWith(prefix))) {
+    const bytes = await attributeOrNull(mountRoot, name);
+    if (bytes === null) continue;
+    const mark = unpackVolumeMark(bytes);
+    if ((mark.timeout ?? 0) > Math.floor(nowMs / 1000)) valid.push(mark);
+    else await removeAttribute(mountRoot, name).catch(() => undefined);
+  }
+  return valid;
+}
+
+/** uuids of the nodes, one per subvolume, that are to replicate: a worker is active when its node is among them.
+ *  Replicas that are down are named by zeros. */
+export async function nodeUuids(mountRoot: string): Promise<string[]> {
+  const text = (await getAttribute(mountRoot, NODE_UUID)).toString('latin1');
+  return text.replaceAll('\0', '').split(' ').filter((uuid) => uuid !== '');
+}
+
+/** What the whole volume has synced: the minimum over its subvolumes of the maximum over replicas; null when some
+ *  brick has none yet. */
+export async function clusterStime(mountRoot: string, volumeUuid: string, secondaryUuid: string): Promise<Xtime | null> {
+  const bytes = await attributeOrNull(mountRoot, stimeName(volumeUuid, secondaryUuid));
+  return bytes === null ? null : unpackXtime(bytes);
+}
+
+async function attributeOrNull(path: string, name: string): Promise<Buffer | null> {
+  try {
+    return await getAttribute(path, name);
+  } catch (error) {
+    const code = errnoCode(error);
+    if (code === 'ENODATA' || code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw error;
+  }
+}

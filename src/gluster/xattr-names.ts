@@ -1,0 +1,36 @@
+// Names of the extended attributes that GlusterFS and geo-replication use, on bricks and on mounts.
+
+const TRUSTED = 'trusted.glusterfs';
+
+/** 16 bytes, on every inode of a brick. */
+export const GFID = 'trusted.gfid';
+/** Text of the gfid, virtual, on a mount. */
+export const GFID_STRING = 'glusterfs.gfid.string';
+/** On a brick's root: the volume's uuid, 16 bytes. */
+export const VOLUME_ID = `${TRUSTED}.volume-id`;
+/** Not empty on a placeholder that the distribute layer left where a file's name hashes to. */
+export const DHT_LINKTO = `${TRUSTED}.dht.linkto`;
+/** `<prefix><hash>` = "<parent gfid>/<name>", one per hard link of a file, on a brick. */
+export const GFID2PATH_PREFIX = 'trusted.gfid2path.';
+/** Native volume mark, virtual, on a mount's root; `<this>.<uuid>` are the marks of foreign primaries. */
+export const VOLUME_MARK = `${TRUSTED}.volume-mark`;
+/** Space-separated uuids of the nodes whose bricks answer, NUL at the end, virtual, on a mount's root. */
+export const NODE_UUID = `${TRUSTED}.node-uuid`;
+/** "1" when every subvolume of a mount is up, on its root. */
+export const SUBVOL_STATUS = 'dht.subvol.status';
+
+export function xtimeName(volumeUuid: string): string {
+  return `${TRUSTED}.${volumeUuid}.xtime`;
+}
+
+export function stimeName(volumeUuid: string, secondaryUuid: string): string {
+  return `${TRUSTED}.${volumeUuid}.${secondaryUuid}.stime`;
+}
+
+export function entryStimeName(volumeUuid: string, secondaryUuid: string): string {
+  return `${TRUSTED}.${volumeUuid}.${secondaryUuid}.entry_stime`;
+}
+
+export function foreignMarkName(uuid: string): string {
+  return `${VOLUME_MARK}.${uuid}`;
+}

@@ -1,0 +1,159 @@
+// GMasterCommon of the reference: volume info, election of the active worker, the crawl loop, the passive
+// worker's duties, marks. The five slots (mode, sendmark, purge, engine, crawl) are mixed in by build.ts; what
+// this class needs of them are its abstract members. No lifecycle is started in the constructor.
+
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GsyncdError, errnoCode } from '../errors.js';
+import { compareXtime, MINUS_INFINITY, type Xtime } from '../gluster/xtime.js';
+import type { VolumeInfo } from '../secondary/secondary.js';
+import type { PrimaryDeps } from './deps.js';
+import { untilWoken } from './wait.js';
+
+/** The root of a brick, as mark paths go. */
+export const ROOT_PATH = '.';
+/** How often a passive worker brings its brick's mark up to the cluster's. */
+const PASSIVE_INTERVAL_MS = 5_000;
+
+export interface SystemVolinfo {
+  readonly native: VolumeInfo | null;
+  readonly foreign: VolumeInfo | null;
+}
+
+export interface CrawlOptions {
+  /** Return after one crawl; the first crawl of a worker, which also starts the keepalive. */
+  readonly oneshot?: boolean;
+  /** When journals began to be followed, seconds: marks of an xsync crawl must not pass it. */
+  readonly registerTime?: number;
+}
+
+export abstract class PrimaryBase {
+  protected readonly deps: PrimaryDeps;
+  /** Set by crawlwrap(), before any crawl. */
+  protected volinfo: VolumeInfo | null = null;
+  protected liveChangelogStart: Xtime | null = null;
+  protected crawls = 0;
+
+  constructor(deps: PrimaryDeps) {
+    this.deps = deps;
+  }
+
+  /** mode: which volume info counts. */
+  abstract systemVolinfo(signal: AbortSignal): Promise<SystemVolinfo>;
+  /** mode: the amended synced-up-to mark of a path of this brick. */
+  abstract secondaryXtime(path: string): Promise<Xtime | null>;
+  /** mode: sets it. */
+  abstract markSecondary(path: string, mark: Xtime): Promise<void>;
+  /** crawl: one pass. */
+  abstract crawl(signal: AbortSignal): Promise<void>;
+  /** crawl: resolves early when there is something to crawl. */
+  abstract nextCrawl(signal: AbortSignal): Promise<void>;
+
+  get uuid(): string {
+    if (this.volinfo === null) throw new GsyncdError('primary volume: volume info: not read yet', { code: 'fault' });
+    return this.volinfo.uuid;
+  }
+
+  get volmark(): Xtime | null {
+    return this.volinfo?.volumeMark ?? null;
+  }
+
+  dataStime(): Promise<Xtime | null> {
+    return this.deps.brick.stime(ROOT_PATH, this.uuid);
+  }
+
+  entryStime(): Promise<Xtime | null> {
+    return this.deps.brick.entryStime(this.uuid);
+  }
+
+  /** Updates the secondary's mark of a path; `attrs` go to the secondary first. */
+  async sendmark(path: string, mark: Xtime, attrs?: { mode?: number; own?: [number, number]; times?: [number, number] }): Promise<void> {
+    if (attrs !== undefined) await this.deps.secondary.setattr(path, attrs);
+    await this.markSecondary(path, mark);
+  }
+
+  /** Moves stime, and the status and checkpoint with it when the path is the brick's root. */
+  async updStime(stime: Xtime, path: string = ROOT_PATH): Promise<void> {
+    if (compareXtime(stime, MINUS_INFINITY) !== 0) await this.sendmark(path, stime);
+    if (path !== ROOT_PATH) return;
+    const checkpoint = this.deps.config.getLive('checkpoint');
+    await this.deps.status.setLastSynced(stime, checkpoint, { blockedByFailures: this.deps.failures.size > 0 });
+  }
+
+  async updEntryStime(stime: Xtime): Promise<void> {
+    await this.deps.brick.setEntryStime(this.uuid, stime);
+    await this.deps.status.setLastSyncedEntry(stime[0]);
+  }
+
+  /** Whether this worker is its subvolume's active one. @throws GsyncdError 'preflight' without a meta volume */
+  async shouldCrawl(): Promise<boolean> {
+    const { config, session, volume } = this.deps;
+    if (config.get('use-meta-volume')) return this.deps.electByMetaVolume(this.uuid);
+    return (await volume.nodeUuids()).includes(session.localNodeId);
+  }
+
+  /** Reads the volume info, then crawls while this worker is the active one, and keeps the marks current
+   *  while it is not. Settles when `signal` aborts, or after one crawl when `oneshot`. */
+  async crawlwrap(signal: AbortSignal, options: CrawlOptions = {}): Promise<void> {
+    const { config, status, log, session } = this.deps;
+    this.liveChangelogStart = options.registerTime === undefined ? null : [options.registerTime, 0];
+    const { native, foreign } = await this.systemVolinfo(signal);
+    if (native === null) throw new GsyncdError(`primary volume ${session.primary}: volume info: unavailable`, { code: 'preflight' });
+    this.volinfo = native;
+    log.debug('primary volume', { kind: foreign === null ? 'primary' : 'intermediate', volume_id: native.uuid });
+    if (native.retval !== 0) log.warn("primary cluster's info may not be valid", { error: native.retval });
+    await status.setSecondaryNode(nodeOf(session.resourceRemote));
+
+    let active = await this.shouldCrawl();
+    let electedMs = Date.now();
+    while (!signal.aborted) {
+      const failoverMs = config.get('replica-failover-interval') * 1000;
+      if (Date.now() - electedMs >= failoverMs) {
+        active = await this.shouldCrawl();
+        electedMs = Date.now();
+      }
+      if (!active) {
+        await status.setPassive();
+        await this.#followCluster();
+        await untilWoken(Math.max(100, Math.min(PASSIVE_INTERVAL_MS, failoverMs)), signal);
+        continue;
+      }
+      await status.setActive();
+      this.crawls += 1;
+      await this.crawl(signal);
+      if (options.oneshot === true) return;
+      await this.nextCrawl(signal);
+    }
+  }
+
+  /** A passive worker's brick follows the cluster's stime, and its journals up to there are not needed. */
+  async #followCluster(): Promise<void> {
+    const { brick, volume, log, workingDir } = this.deps;
+    const clusterStime = await volume.clusterStime(this.uuid);
+    const brickStime = await this.secondaryXtime(ROOT_PATH);
+    log.debug('Crawl info', { cluster_stime: clusterStime, brick_stime: brickStime });
+    if (clusterStime === null || (brickStime !== null && compareXtime(brickStime, clusterStime) >= 0)) return;
+    await brick.setStime(ROOT_PATH, this.uuid, clusterStime);
+    await this.updStime(clusterStime);
+    const processing = join(workingDir, '.processing');
+    for (const name of await namesIn(processing)) {
+      const time = Number.parseInt(name.slice(name.lastIndexOf('.') + 1), 10);
+      if (name.startsWith('CHANGELOG.') && time < clusterStime[0]) await rm(join(processing, name), { force: true });
+    }
+  }
+}
+
+async function namesIn(dir: string): Promise<string[]> {
+  try {
+    return await readdir(dir);
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Host of `[user@]host[:port]`. */
+export function nodeOf(resourceRemote: string): string {
+  const host = resourceRemote.slice(resourceRemote.lastIndexOf('@') + 1);
+  return host.split(':')[0] ?? host;
+}

@@ -1,0 +1,204 @@
+// Processes batches of journals: plan, namespace, attributes, data, and then the marks. Port of the reference's
+// process() and process_change(), with two differences: all journals of a batch are planned together, so that a
+// file is sent once per batch; and the namespace of a batch goes ahead while the data of the one before flows.
+// Invariant: a batch is committed (stime, done, archive) only after the batch before it, and only when all it
+// holds has arrived, is gone from the primary, or is on the durable list on disk.
+
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { parseText } from '../changelog/text.js';
+import type { ChangeRecord } from '../changelog/record.js';
+import type { DataItem } from '../queue/engine.js';
+import type { BoxResult } from '../queue/syncer.js';
+import { batchLines } from './batch-stats.js';
+import { syncDatas } from './data-phase.js';
+import type { PrimaryDeps } from './deps.js';
+import { EntryPhase } from './entry-phase.js';
+import { answerNeeds } from './lookups.js';
+import { applyMetas } from './meta-phase.js';
+import { emptyPlan, finishPlan, planNeeds, planRecords, type Plan, type PlanOptions } from './plan.js';
+
+export type CrawlName = 'xsync' | 'live_changelog' | 'history_changelog';
+
+/** A group of journals in the consumer's text form, oldest first. */
+export interface Batch {
+  readonly changes: readonly string[];
+  readonly crawl: CrawlName;
+  /** How to treat the namespace of a journal with this time. */
+  readonly entriesOf: (changeTime: number) => PlanOptions['entries'];
+  /** The namespace is applied: moves entry_stime. */
+  readonly entriesApplied: (lastChangeTime: number) => Promise<void>;
+  /** Everything is acknowledged: moves stime, marks the journals as done, archives them. */
+  readonly commit: (lastChangeTime: number) => Promise<void>;
+  /** More fields for "Batch Completed". */
+  readonly marks: () => Promise<Record<string, unknown>>;
+}
+
+export interface BatchSlots {
+  readonly deletes: 'apply' | 'ignore';
+  readonly syncData: (items: readonly DataItem[]) => Promise<BoxResult>;
+}
+
+export class BatchPipeline {
+  readonly #deps: PrimaryDeps;
+  readonly #slots: BatchSlots;
+  readonly #entries: EntryPhase;
+  #before: Promise<void> = Promise.resolve();
+
+  constructor(deps: PrimaryDeps, slots: BatchSlots) {
+    this.#deps = deps;
+    this.#slots = slots;
+    this.#entries = new EntryPhase(deps, slots.deletes);
+  }
+
+  /**
+   * Applies the batch's namespace, waits for the batch before it to be committed, and starts its data.
+   * @throws GsyncdError of this batch's or the last one's; nothing later is committed then
+   */
+  async submit(batch: Batch, signal: AbortSignal): Promise<void> {
+    const startMs = performance.now();
+    const plan = await this.#plan(batch);
+    const counts = { entry: plan.entries.length, data: plan.datas.size, meta: plan.metas.size };
+    this.#deps.status.addCounts(counts);
+    const entryStartMs = performance.now();
+    const fixed = await this.#entries.apply(plan);
+    const entryS = (performance.now() - entryStartMs) / 1000;
+    this.#deps.status.addCounts({ entry: -counts.entry });
+    for (const gfid of fixed.datas) if (!plan.datas.has(gfid)) plan.datas.set(gfid, 'linked');
+    for (const gfid of fixed.metas) if (!plan.metas.has(gfid)) plan.metas.set(gfid, null);
+    const last = changeTime(batch.changes.at(-1) ?? '');
+    await this.#deps.failures.persist();
+    await batch.entriesApplied(last);
+
+    await this.#before;
+    this.#before = this.#finish(batch, plan, counts, { startMs, entryS, last }, signal);
+    // A failure is reported by the next submit() or drain(); without one it must not be an unhandled rejection.
+    this.#before.catch(() => undefined);
+  }
+
+  /** Waits until every submitted batch is committed. */
+  async drain(): Promise<void> {
+    await this.#before;
+  }
+
+  /** Names that a killed worker left parked. */
+  async clearParked(): Promise<void> {
+    const { datas } = await this.#entries.clearParked();
+    if (datas.size > 0) await this.#slots.syncData([...datas].map((gfid) => ({ gfid })));
+  }
+
+  async #plan(batch: Batch): Promise<Plan> {
+    const { config, log, volume } = this.#deps;
+    const journals = await Promise.all(
+      batch.changes.map(async (path): Promise<{ time: number; records: ChangeRecord[] }> => {
+        log.debug('processing change', { changelog: path });
+        return { time: changeTime(path), records: parseText(await readFile(path), path) };
+      }),
+    );
+    const needs = planNeeds(journals.flatMap(({ records }) => records));
+    const facts = await answerNeeds(volume, needs);
+    const xattrs = config.get('sync-xattrs') || config.get('sync-acls') ? 'as-data' : 'ignore';
+    const plan = emptyPlan();
+    const skipped: number[] = [];
+    for (const { time, records } of journals) {
+      const entries = batch.entriesOf(time);
+      if (entries === 'applied-before') skipped.push(time);
+      planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs });
+    }
+    finishPlan(plan, (gfid) => facts.stats.get(gfid) === null);
+    for (const { level, message, fields } of plan.notes) log[level](message, fields);
+    if (skipped.length > 0) {
+      log.info('Skipping already processed entry ops', {
+        from_changelog: skipped[0],
+        to_changelog: skipped.at(-1),
+        num_changelogs: skipped.length,
+      });
+    }
+    return plan;
+  }
+
+  async #finish(
+    batch: Batch,
+    plan: Plan,
+    counts: { data: number; meta: number },
+    timing: { startMs: number; entryS: number; last: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { failures, status, log } = this.#deps;
+    await this.#addDue(plan);
+    const metaStartMs = performance.now();
+    await applyMetas(this.#deps, plan.metas);
+    const metaS = (performance.now() - metaStartMs) / 1000;
+    status.addCounts({ meta: -counts.meta });
+
+    const dataStartMs = performance.now();
+    const files = batch.changes.map((path) => basename(path));
+    const dataFiles = plan.datas.size;
+    try {
+      await syncDatas(this.#deps, plan.datas, { files, send: this.#slots.syncData, entries: this.#entries, signal });
+    } finally {
+      status.addCounts({ data: -counts.data });
+    }
+    await failures.persist();
+    status.setFailures(failures.size);
+    await batch.commit(timing.last);
+
+    const now = performance.now();
+    const times = {
+      entry: timing.entryS,
+      meta: metaS,
+      data: (now - dataStartMs) / 1000,
+      total: (now - timing.startMs) / 1000,
+    };
+    const lines = batchLines(plan, dataFiles, times);
+    log.info('Entry Time Taken', lines.entry);
+    log.info('Data/Metadata Time Taken', lines.data);
+    log.info('Batch Completed', {
+      mode: batch.crawl,
+      duration: times.total.toFixed(4),
+      changelog_start: changeTime(batch.changes[0] ?? ''),
+      changelog_end: timing.last,
+      num_changelogs: batch.changes.length,
+      ...(await batch.marks()),
+    });
+  }
+
+  /** What earlier batches had to leave is tried again with this one, when its time has come. */
+  async #addDue(plan: Plan): Promise<void> {
+    const due = this.#deps.failures.due(Date.now());
+    const names: string[] = [];
+    for (const { kind, gfid, entry } of due) {
+      if (kind === 'entry' && entry !== undefined) names.push(entry);
+      else if (kind === 'meta' && !plan.datas.has(gfid)) plan.metas.set(gfid, null);
+      else if (kind === 'data') plan.datas.set(gfid, 'written');
+    }
+    const { datas, metas } = await this.#entries.retry(names);
+    for (const gfid of datas) if (!plan.datas.has(gfid)) plan.datas.set(gfid, 'linked');
+    for (const gfid of metas) if (!plan.metas.has(gfid)) plan.metas.set(gfid, null);
+  }
+}
+
+/** Time in a journal's name, seconds; NaN when there is none. */
+export function changeTime(path: string): number {
+  return Number.parseInt(path.slice(path.lastIndexOf('.') + 1), 10);
+}
+
+/** Groups journals so that a group's files hold at most `maxBytes`, one journal at least (the reference's
+ *  changelogs_batch_process). `sizes` are those of `changes`, in bytes. */
+export function groupBySize(changes: readonly string[], sizes: readonly number[], maxBytes: number): string[][] {
+  const groups: string[][] = [];
+  let bytes = 0;
+  changes.forEach((change, i) => {
+    const size = sizes[i] ?? 0;
+    const group = groups.at(-1);
+    if (group === undefined || bytes + size > maxBytes) {
+      groups.push([change]);
+      bytes = size;
+    } else {
+      group.push(change);
+      bytes += size;
+    }
+  });
+  return groups;
+}
+

@@ -1,0 +1,56 @@
+// gmaster_builder of the reference: the only place where the mixins are applied. Engine innermost, crawl
+// outermost; a slot that is missing, or in the wrong place, does not compile.
+
+import { GsyncdError } from '../errors.js';
+import { PrimaryBase } from './base.js';
+import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './crawl-changelog.js';
+import { withHistoryCrawl } from './crawl-history.js';
+import { withXsyncCrawl } from './crawl-xsync.js';
+import type { PrimaryDeps } from './deps.js';
+import { withRsyncEngine } from './engine-rsync.js';
+import { withTarsshEngine } from './engine-tarssh.js';
+import { withNormalMode, withPartialMode, withRecoverMode } from './mode.js';
+import { withPurgeNoop, withPurgeNormal } from './purge.js';
+import { withSendmarkNormal, withSendmarkRsync } from './sendmark.js';
+
+export type Primary = CrawlBase & ChangelogCrawl;
+export type PrimaryClass = new (deps: PrimaryDeps) => Primary;
+
+export const MODES = { normal: withNormalMode, partial: withPartialMode, recover: withRecoverMode } as const;
+export const CRAWLS = { changelog: withChangelogCrawl, changeloghistory: withHistoryCrawl, xsync: withXsyncCrawl } as const;
+
+export interface Slots {
+  readonly mode: keyof typeof MODES;
+  readonly sendmark: 'normal' | 'rsync';
+  readonly purge: 'normal' | 'noop';
+  readonly engine: 'rsync' | 'tarssh';
+  readonly crawl: keyof typeof CRAWLS;
+}
+
+/** Composes the class for these slots. */
+export function gmasterBuilder(slots: Slots): PrimaryClass {
+  const engine = slots.engine === 'tarssh' ? withTarsshEngine(PrimaryBase) : withRsyncEngine(PrimaryBase);
+  const purge = slots.purge === 'noop' ? withPurgeNoop(engine) : withPurgeNormal(engine);
+  const sendmark = slots.sendmark === 'rsync' ? withSendmarkRsync(purge) : withSendmarkNormal(purge);
+  const mode = MODES[slots.mode](sendmark);
+  const crawl = CRAWLS[slots.crawl](mode);
+  class GPrimary extends crawl {}
+  return GPrimary;
+}
+
+/** Slots that the configuration asks for. `excrawl` is the crawl to build unless change-detector is xsync.
+ *  @throws GsyncdError 'config' for a special-sync-mode that does not exist */
+export function slotsFromConfig(config: PrimaryDeps['config'], excrawl?: keyof typeof CRAWLS): Slots {
+  const mode = config.get('special-sync-mode') || 'normal';
+  if (!Object.hasOwn(MODES, mode)) {
+    throw new GsyncdError(`special-sync-mode: ${mode}: must be one of ${Object.keys(MODES).join(', ')}`, { code: 'config', retryable: false });
+  }
+  const detector = config.get('change-detector');
+  return {
+    mode: mode as keyof typeof MODES,
+    sendmark: config.get('use-rsync-xattrs') ? 'rsync' : 'normal',
+    purge: config.get('ignore-deletes') ? 'noop' : 'normal',
+    engine: config.get('sync-method') === 'tarssh' ? 'tarssh' : 'rsync',
+    crawl: detector === 'xsync' ? 'xsync' : (excrawl ?? 'changelog'),
+  };
+}

@@ -1,0 +1,108 @@
+// crawl slot: the hybrid crawl, a walk of the brick by change marks for the first sync and for gaps in the
+// journals' history. Port of GMasterXsyncMixin; the walk itself is xsync-walk.ts. What the walk finds is written
+// as XSYNC-CHANGELOG files, so that it is processed, logged and archived like any journal.
+
+import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { archiveAndPurge } from '../changelog/archive.js';
+import { formatRecord } from '../changelog/text.js';
+import type { Batch, CrawlName } from './batch.js';
+import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './crawl-changelog.js';
+import type { AbstractCtor } from './mixin.js';
+import { untilWoken } from './wait.js';
+import { XsyncWalk, type WalkChunk } from './xsync-walk.js';
+
+const FILE_PREFIX = 'XSYNC-CHANGELOG';
+/** Between crawls when change-detector is xsync, as in the reference. */
+const REPEAT_INTERVAL_MS = 60_000;
+
+export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): AbstractCtor<ChangelogCrawl> & B => {
+  abstract class Xsync extends withChangelogCrawl(Base) {
+    #lastFileTime = 0;
+
+    override get crawlName(): CrawlName {
+      return 'xsync';
+    }
+
+    override async crawl(signal: AbortSignal): Promise<void> {
+      const { status, log, brick } = this.deps;
+      await this.#prepareDir();
+      log.info('starting hybrid crawl', { stime: await this.dataStime() });
+      await status.setCrawlStatus('Hybrid Crawl');
+      const chunks = new XsyncWalk(brick, this, log, this.liveChangelogStart).chunks(signal);
+      // The walk is one chunk ahead of the sync.
+      let ahead = chunks.next();
+      for (;;) {
+        const { value: chunk, done } = await ahead;
+        if (done === true) break;
+        ahead = chunks.next();
+        ahead.catch(() => undefined); // seen when awaited; a failure below must not make it unhandled
+        await this.#submit(chunk, signal);
+      }
+      await this.pipeline.drain();
+      log.info('finished hybrid crawl', { stime: await this.dataStime() });
+    }
+
+    override async nextCrawl(signal: AbortSignal): Promise<void> {
+      await untilWoken(REPEAT_INTERVAL_MS, signal);
+    }
+
+    get #dir(): string {
+      return join(this.deps.workingDir, 'xsync');
+    }
+
+    async #prepareDir(): Promise<void> {
+      await mkdir(this.#dir, { recursive: true });
+      for (const name of await readdir(this.#dir)) {
+        if (name.startsWith(FILE_PREFIX)) await rm(join(this.#dir, name), { force: true }); // a killed crawl's
+      }
+    }
+
+    async #submit(chunk: WalkChunk, signal: AbortSignal): Promise<void> {
+      if (chunk.records.length === 0) {
+        await this.pipeline.drain();
+        await this.#setStimes(chunk);
+        return;
+      }
+      const path = await this.#write(chunk);
+      this.deps.log.info('processing xsync changelog', { path });
+      await this.pipeline.submit(this.#xsyncBatch(path, chunk), signal);
+    }
+
+    #xsyncBatch(path: string, chunk: WalkChunk): Batch {
+      return {
+        changes: [path],
+        crawl: 'xsync',
+        entriesOf: () => 'apply',
+        entriesApplied: () => Promise.resolve(),
+        commit: async () => {
+          await archiveAndPurge(this.#dir, [path.slice(this.#dir.length + 1)], this.deps.config.get('changelog-archive-format'));
+          await this.#setStimes(chunk);
+        },
+        marks: async () => ({ stime: await this.dataStime(), entry_stime: await this.entryStime() }),
+      };
+    }
+
+    async #setStimes(chunk: WalkChunk): Promise<void> {
+      for (const { path, mark } of chunk.stimes) {
+        this.deps.log.debug('setting secondary time', { time: mark });
+        await this.updStime(mark, path);
+      }
+    }
+
+    async #write(chunk: WalkChunk): Promise<string> {
+      // One second apart at least, since the name is all that tells files apart.
+      this.#lastFileTime = Math.max(Math.floor(Date.now() / 1000), this.#lastFileTime + 1);
+      const path = join(this.#dir, `${FILE_PREFIX}.${this.#lastFileTime}`);
+      const file = await open(path, 'w');
+      try {
+        await file.writeFile(Buffer.concat(chunk.records.map(formatRecord)));
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      return path;
+    }
+  }
+  return Xsync;
+};

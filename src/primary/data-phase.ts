@@ -1,0 +1,102 @@
+// Sends a batch's data and tries again what did not arrive: result by result, not box by box. After
+// max-rsync-retries the rest is on the durable list, before anything marks the batch as synced. Used by batch.ts.
+
+import { gfidPath, entryPath, type Gfid } from '../gluster/gfid.js';
+import { GsyncdError } from '../errors.js';
+import { mapBounded } from '../process/map-bounded.js';
+import type { DataItem } from '../queue/engine.js';
+import type { BoxResult } from '../queue/syncer.js';
+import type { PrimaryDeps } from './deps.js';
+import type { EntryPhase } from './entry-phase.js';
+import { LOOKUPS_AT_ONCE } from './lookups.js';
+import type { DataCause } from './plan.js';
+
+/** Between tries, as the reference waits: whatever made the transfer fail gets a moment to pass. */
+const RETRY_PAUSE_MS = 500;
+
+export interface DataPhaseOptions {
+  /** Base names of the journals, for the log. */
+  readonly files: readonly string[];
+  readonly send: (items: readonly DataItem[]) => Promise<BoxResult>;
+  readonly entries: EntryPhase;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * @returns once every file arrived, turned out to be gone, or is on the durable list
+ * @throws GsyncdError 'peer' when no transfer works at all, 'stopped'
+ */
+export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, DataCause>, options: DataPhaseOptions): Promise<void> {
+  const { config, failures, log, queue } = deps;
+  const maxTries = Math.max(1, config.get('max-rsync-retries'));
+  let open = new Map(datas);
+  let reasons = new Map<Gfid, string>();
+  let anyArrived = false;
+  let broken: unknown;
+  for (let tries = 1; open.size > 0; tries++) {
+    queue.logErrors(tries === maxTries);
+    const results = await options.send([...open].map(([gfid, cause]) => ({ gfid, compare: cause === 'written' ? 'content' : 'times' })));
+    reasons = new Map();
+    broken = undefined;
+    for (const [gfid, result] of results) {
+      if (result.status === 'synced') {
+        anyArrived = true;
+        open.delete(gfid);
+        failures.resolveData(gfid);
+      } else {
+        reasons.set(gfid, result.reason);
+        if (result.scope === 'transfer') broken ??= result.error ?? result.reason;
+      }
+    }
+    await dropUnlinked(deps, open);
+    if (open.size === 0) return;
+    if (tries >= maxTries) break;
+    log.warn('incomplete sync, retrying changelogs', { files: options.files, files_left: open.size });
+    await pause(RETRY_PAUSE_MS, options.signal);
+    if (tries === 1) open = await recreateMissing(deps, open, options.entries);
+  }
+  if (open.size === 0) return;
+  if (!anyArrived && broken !== undefined) {
+    // Not these files' fault: nothing travels. Marking them as failed one by one would only hide it.
+    const [reason = 'unknown'] = reasons.values();
+    throw new GsyncdError(`sync data: ${reason}`, { code: 'peer', cause: broken });
+  }
+  log.error('changelogs could not be processed completely - moving on...', { files: options.files, files_left: open.size });
+  for (const gfid of open.keys()) failures.add({ kind: 'data', gfid, reason: reasons.get(gfid) ?? 'unknown' });
+}
+
+/** Files that are gone from the primary need no data. */
+async function dropUnlinked(deps: PrimaryDeps, open: Map<Gfid, DataCause>): Promise<void> {
+  await mapBounded([...open.keys()], LOOKUPS_AT_ONCE, async (gfid) => {
+    if ((await deps.volume.lstat(gfidPath(gfid))) !== null) return;
+    open.delete(gfid);
+    deps.failures.resolveData(gfid);
+  });
+}
+
+/** A file that the secondary lacks cannot take data: compares its names, and so creates it. */
+async function recreateMissing(deps: PrimaryDeps, open: Map<Gfid, DataCause>, entries: EntryPhase): Promise<Map<Gfid, DataCause>> {
+  const names: string[] = [];
+  for (const gfid of open.keys()) {
+    for (const { parent, name } of await deps.brick.fileLocations(gfid)) names.push(entryPath(parent, name));
+  }
+  const { datas } = await entries.retry(names);
+  const all = new Map(open);
+  for (const gfid of datas) if (!all.has(gfid)) all.set(gfid, 'linked');
+  return all;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(new GsyncdError('sync data: stopped', { code: 'stopped' }));
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}

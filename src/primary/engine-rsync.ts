@@ -1,0 +1,27 @@
+// engine slot: data travels with rsync. The transfer itself is rsync-transfer.ts.
+
+import type { DataItem } from '../queue/engine.js';
+import type { BoxResult } from '../queue/syncer.js';
+import type { PrimaryBase } from './base.js';
+import type { AbstractCtor } from './mixin.js';
+
+export interface Engine {
+  readonly engineName: 'rsync' | 'tarssh';
+  /** Sends files' data; the result says what became of each. @throws GsyncdError 'stopped' */
+  syncData(items: readonly DataItem[]): Promise<BoxResult>;
+}
+
+export type EngineMixin = <B extends AbstractCtor<PrimaryBase>>(Base: B) => AbstractCtor<Engine> & B;
+
+export const withRsyncEngine: EngineMixin = (Base) => {
+  abstract class RsyncEngine extends Base implements Engine {
+    get engineName(): 'rsync' {
+      return 'rsync';
+    }
+
+    syncData(items: readonly DataItem[]): Promise<BoxResult> {
+      return this.deps.queue.sync(items, () => this.deps.engines.rsync());
+    }
+  }
+  return RsyncEngine;
+};

@@ -1,0 +1,19 @@
+// engine slot: data travels with tar piped over ssh, good for lots of small files. The transfer itself is
+// tarssh-transfer.ts.
+
+import type { DataItem } from '../queue/engine.js';
+import type { BoxResult } from '../queue/syncer.js';
+import type { Engine, EngineMixin } from './engine-rsync.js';
+
+export const withTarsshEngine: EngineMixin = (Base) => {
+  abstract class TarsshEngine extends Base implements Engine {
+    get engineName(): 'tarssh' {
+      return 'tarssh';
+    }
+
+    syncData(items: readonly DataItem[]): Promise<BoxResult> {
+      return this.deps.queue.sync(items, () => this.deps.engines.tarssh());
+    }
+  }
+  return TarsshEngine;
+};

@@ -1,0 +1,119 @@
+// Applies a batch's namespace: entry operations, then the comparison of every name that failed or is in doubt.
+// What cannot be made equal goes to the durable list, never to an exception. Used by batch.ts.
+
+import { splitEntryPath, type Gfid } from '../gluster/gfid.js';
+import type { EntryOp } from '../secondary/secondary.js';
+import type { PrimaryDeps } from './deps.js';
+import { EntrySync, type EntryOutcome } from './entry-sync.js';
+import { doubtfulNames, type Plan } from './plan.js';
+import { Reconciler, type ReconcileResult } from './reconcile.js';
+import { isPlainPath } from './secondary-truth.js';
+
+export interface EntryPhaseResult {
+  /** Files that conflict resolution created or linked. */
+  readonly datas: Set<Gfid>;
+  readonly metas: Set<Gfid>;
+}
+
+export class EntryPhase {
+  readonly #deps: PrimaryDeps;
+  readonly #sync: EntrySync;
+  readonly #reconciler: Reconciler;
+
+  constructor(deps: PrimaryDeps, deletes: 'apply' | 'ignore') {
+    this.#deps = deps;
+    this.#sync = new EntrySync(deps.secondary);
+    const { volume: view, brick, secondary, peerNames } = deps;
+    this.#reconciler = new Reconciler({ view, brick, secondary, sync: this.#sync, deletes, peerNames });
+  }
+
+  /** @throws GsyncdError 'peer' when the secondary as a whole is lost */
+  async apply(plan: Plan): Promise<EntryPhaseResult> {
+    const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
+    const ops: EntryOp[] = [];
+    const seeds = new Set(plan.doubtful);
+    for (const op of plan.entries) {
+      if (this.#isTakenByPeer(op)) ops.push(op);
+      else for (const name of namesOf(op)) seeds.add(name);
+    }
+    const outcome = await this.#sync.apply(ops, async (soFar) => {
+      const names = troubledNames(soFar);
+      for (const name of names) seeds.add(name);
+      if (this.#resolves) await this.#reconcile(names, result);
+    });
+    this.#logTrouble(outcome);
+    for (const name of troubledNames(outcome)) seeds.add(name);
+    for (const [name, gfid] of plan.unsupported) this.#fail(name, gfid, 'a stock secondary creates no device nodes');
+    if (!this.#resolves) {
+      for (const { op, errno } of outcome.failures) this.#fail(op.entry1 ?? op.entry, op.gfid, `${op.op}: errno ${errno}`);
+      for (const { item: op, reason } of outcome.culprits) this.#fail(op.entry1 ?? op.entry, op.gfid, `${op.op}: ${reason}`);
+      return result;
+    }
+    const names = doubtfulNames(plan.entries, seeds);
+    if (names.size === 0) return result;
+    const { unresolved } = await this.#reconcile(names, result);
+    if (outcome.failures.length + outcome.culprits.length > 0 && unresolved.size === 0) {
+      this.#deps.log.info('Successfully fixed all entry ops with gfid mismatch');
+    }
+    return result;
+  }
+
+  /** Tries names again that an earlier batch had to leave. */
+  async retry(names: readonly string[]): Promise<EntryPhaseResult> {
+    const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
+    if (names.length > 0) await this.#reconcile(names, result);
+    return result;
+  }
+
+  /** Puts away what a killed worker left parked on the secondary. */
+  async clearParked(): Promise<EntryPhaseResult> {
+    return this.retry(await this.#reconciler.parkedNames());
+  }
+
+  get #resolves(): boolean {
+    return this.#deps.config.get('gfid-conflict-resolution');
+  }
+
+  async #reconcile(names: Iterable<string>, into: EntryPhaseResult): Promise<ReconcileResult> {
+    const all = [...names];
+    const result = await this.#reconciler.run(all);
+    for (const gfid of result.datas) into.datas.add(gfid);
+    for (const gfid of result.metas) into.metas.add(gfid);
+    for (const name of all) if (!result.unresolved.has(name)) this.#deps.failures.resolveEntry(name);
+    for (const [name, { gfid, reason }] of result.unresolved) this.#fail(name, gfid, reason);
+    if (result.fixed > 0) this.#deps.log.info('Fixed names that differed on the secondary', { count: result.fixed });
+    return result;
+  }
+
+  /** A stock peer encodes names strictly: an operation that it would raise on is left to the comparison. */
+  #isTakenByPeer(op: EntryOp): boolean {
+    if (this.#deps.peerNames === 'bytes') return true;
+    return namesOf(op).every(isPlainPath) && isPlainPath(op.link ?? '');
+  }
+
+  #fail(name: string, gfid: Gfid | null, reason: string): void {
+    this.#deps.log.error('ENTRY FAILED', { data: name, gfid, reason });
+    this.#deps.failures.add({ kind: 'entry', gfid: gfid ?? splitEntryPath(name).parent, entry: name, reason });
+  }
+
+  #logTrouble({ failures, culprits }: EntryOutcome): void {
+    if (failures.length > 0) this.#deps.log.info('Entry ops failed with gfid mismatch', { count: failures.length });
+    for (const { item, reason } of culprits) {
+      this.#deps.log.warn('Entry op raised an exception on the secondary', { op: item.op, gfid: item.gfid, entry: item.entry, error: reason });
+    }
+  }
+}
+
+function namesOf(op: EntryOp): string[] {
+  return op.entry1 === undefined ? [op.entry] : [op.entry, op.entry1];
+}
+
+function troubledNames({ failures, culprits }: EntryOutcome): Set<string> {
+  const names = new Set<string>();
+  for (const { op, info } of failures) {
+    for (const name of namesOf(op)) names.add(name);
+    if (info.secondaryEntry !== null) names.add(info.secondaryEntry);
+  }
+  for (const { item } of culprits) for (const name of namesOf(item)) names.add(name);
+  return names;
+}

@@ -1,0 +1,39 @@
+// Applies a batch's attribute changes. A file that vanished meanwhile is no failure. Used by batch.ts.
+
+import { gfidPath, type Gfid } from '../gluster/gfid.js';
+import { mapBounded } from '../process/map-bounded.js';
+import type { MetaOp, OpStat } from '../secondary/secondary.js';
+import type { PrimaryDeps } from './deps.js';
+import { sendHalving } from './halving.js';
+import { LOOKUPS_AT_ONCE } from './lookups.js';
+import { toOpStat } from './view.js';
+
+const META_OPS_PER_CALL = 1_000;
+
+/**
+ * @param metas attributes to set; null: as they are now
+ * @throws GsyncdError 'peer'
+ */
+export async function applyMetas(deps: PrimaryDeps, metas: ReadonlyMap<Gfid, OpStat | null>): Promise<void> {
+  if (metas.size === 0) return;
+  const { volume, secondary, failures, log } = deps;
+  const found = await mapBounded([...metas], LOOKUPS_AT_ONCE, async ([gfid, known]): Promise<MetaOp | null> => {
+    const stat = known ?? (await volume.lstat(gfidPath(gfid)));
+    if (stat === null) log.debug('file got purged in the interim', { file: gfidPath(gfid) });
+    return stat === null ? null : { go: gfidPath(gfid), stat: toOpStat(stat) };
+  });
+  const ops = found.filter((op) => op !== null);
+  const { results, culprits } = await sendHalving(ops, META_OPS_PER_CALL, (slice) => secondary.metaOps(slice));
+  const bad = new Map<string, string>();
+  for (const { op, errno, call } of results) bad.set(op.go, `${call}: errno ${errno}`);
+  for (const { item, reason } of culprits) bad.set(item.go, reason);
+  for (const { go } of ops) {
+    const gfid = go.slice(go.lastIndexOf('/') + 1) as Gfid;
+    const reason = bad.get(go);
+    if (reason === undefined) failures.resolveMeta(gfid);
+    else if ((await volume.lstat(go)) !== null) {
+      log.error('META FAILED', { data: go, reason });
+      failures.add({ kind: 'meta', gfid, reason });
+    }
+  }
+}

@@ -1,0 +1,213 @@
+// Data over rsync: one run per box, from the primary's mount to the secondary's over ssh, the list of gfids on
+// stdin. The command line is stock's, so a stock secondary's forced command accepts it, plus what makes rsync
+// name every file it handled. Used through the rsync engine slot.
+
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GsyncdError, errnoCode } from '../errors.js';
+import { gfidPath, type Gfid } from '../gluster/gfid.js';
+import { fsEncode } from '../names.js';
+import { signalNumber, within } from '../process/child.js';
+import { runChild, type ChildResult } from '../process/spawn.js';
+import { mapBounded } from '../process/map-bounded.js';
+import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../queue/engine.js';
+import type { SyncLog } from '../queue/syncer.js';
+import type { DataTarget } from '../secondary/data-target.js';
+import { ITEM_FORMAT, RsyncReport, isAtLeast, isCompleteRun, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
+
+export interface RsyncTransferOptions {
+  /** rsync-command */
+  readonly command: string;
+  /** rsync-options, split at white space */
+  readonly userOptions: readonly string[];
+  /** The whole remote shell: ssh-command, ssh-options, `-p` port, control options, rsync-ssh-options. */
+  readonly sshArgv: readonly string[];
+  /** rsync-opt-existing */
+  readonly existing: boolean;
+  /** rsync-opt-ignore-missing-args; left out for an rsync older than 3.1 */
+  readonly ignoreMissingArgs: boolean;
+  readonly xattrs: boolean;
+  readonly acls: boolean;
+  /** log-rsync-performance, asked at each run since it may change */
+  readonly logPerformance: () => boolean;
+  readonly target: DataTarget;
+  /** The primary's aux-gfid-mount. */
+  readonly mountDir: string;
+  readonly log: SyncLog;
+}
+
+/** How often a broken run that blames some files is repeated without them. */
+const MAX_RERUNS = 3;
+const STDERR_TAIL_BYTES = 8 << 10;
+const LSTAT_TIMEOUT_MS = 30_000;
+const VERBOSE_CHARS = 64 << 10;
+
+export class RsyncTransfer implements DataEngine {
+  readonly name = 'rsync';
+  readonly #options: RsyncTransferOptions;
+  #version: Promise<RsyncVersion> | undefined;
+
+  constructor(options: RsyncTransferOptions) {
+    this.#options = options;
+  }
+
+  /** @throws as DataEngine.sync says */
+  async sync(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome> {
+    const times = options.compareTimes ?? new Set();
+    const sets = [
+      { gfids: gfids.filter((gfid) => !times.has(gfid)), compare: 'content' as const },
+      { gfids: gfids.filter((gfid) => times.has(gfid)), compare: 'times' as const },
+    ].filter((set) => set.gfids.length > 0);
+    const synced = new Set<Gfid>();
+    const failed = new Map<Gfid, string>();
+    let returnCode = 0;
+    let bytes = 0;
+    let broken: string | undefined;
+    for (const set of sets) {
+      const outcome = await this.#syncSet(set.gfids, set.compare, options);
+      for (const gfid of outcome.synced) synced.add(gfid);
+      for (const [gfid, reason] of outcome.failed) failed.set(gfid, reason);
+      if (returnCode === 0) returnCode = outcome.returnCode;
+      bytes += outcome.bytes ?? 0;
+      broken ??= outcome.broken;
+    }
+    return { returnCode, synced, failed, bytes, ...(broken === undefined ? {} : { broken }) };
+  }
+
+  /** Runs rsync; when the receiver died of one file's trouble (its quota, an I/O error), again without it. */
+  async #syncSet(gfids: readonly Gfid[], compare: 'content' | 'times', options: SyncOptions): Promise<EngineOutcome> {
+    const failed = new Map<Gfid, string>();
+    let rest = gfids;
+    for (let rerun = 0; ; rerun += 1) {
+      const { report, result } = await this.#run(rest, compare, options);
+      const returnCode = result.exitCode ?? -signalNumber(result.signal);
+      if (isCompleteRun(result.exitCode)) {
+        const outcome = await this.#judge(rest, report);
+        return { returnCode, synced: outcome.synced, failed: new Map([...failed, ...outcome.failed]), bytes: report.transferredBytes };
+      }
+      const culprits = rest.filter((gfid) => report.errors.has(gfid));
+      for (const gfid of culprits) failed.set(gfid, report.errors.get(gfid) ?? '');
+      rest = rest.filter((gfid) => !failed.has(gfid));
+      if (culprits.length > 0 && rest.length > 0 && rerun < MAX_RERUNS && result.exitCode !== null && result.exitCode !== 255) continue;
+      const broken = brokenReason(result);
+      for (const gfid of rest) failed.set(gfid, broken);
+      return { returnCode, synced: new Set(), failed, broken };
+    }
+  }
+
+  async #run(gfids: readonly Gfid[], compare: 'content' | 'times', options: SyncOptions): Promise<{ report: RsyncReport; result: ChildResult }> {
+    const { mountDir, log, userOptions, logPerformance } = this.#options;
+    const argv = rsyncArgv(this.#options, await this.#getVersion(), compare);
+    const report = new RsyncReport();
+    const verbose = userOptions.some((option) => option === '--verbose' || option.startsWith('-v'));
+    let said = '';
+    const result = await runChild(argv, {
+      cwd: mountDir,
+      env: { LC_ALL: 'C' },
+      input: gfids.map((gfid) => `${gfidPath(gfid)}\0`).join(''),
+      stderrTailBytes: STDERR_TAIL_BYTES,
+      onStdoutLine: (line) => {
+        report.stdoutLine(line);
+        if (verbose && said.length < VERBOSE_CHARS) said += `${line}\n`;
+      },
+      onStderrLine: (line) => {
+        report.stderrLine(line);
+        if (options.logErrors && line !== '') log.error('SYNC Error', { sync_engine: 'Rsync', error: line });
+      },
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    if (logPerformance()) log.info('rsync performance', { data: report.performance.join(', ') });
+    if (verbose) log.info('rsync verbose', { data: said });
+    return { report, result };
+  }
+
+  /** Results of a run that went through its list. A gfid of which rsync said nothing is looked for here. */
+  async #judge(gfids: readonly Gfid[], report: RsyncReport): Promise<{ synced: Set<Gfid>; failed: Map<Gfid, string> }> {
+    const synced = new Set<Gfid>();
+    const failed = new Map<Gfid, string>();
+    const silent: Gfid[] = [];
+    for (const gfid of gfids) {
+      const error = report.errors.get(gfid);
+      if (error !== undefined) failed.set(gfid, report.remarks.has(gfid) ? `${error} (${report.remarks.get(gfid)})` : error);
+      else if (report.missing.has(gfid)) failed.set(gfid, MISSING_ON_PRIMARY);
+      else if (report.itemized.has(gfid)) synced.add(gfid);
+      else if (report.remarks.has(gfid)) failed.set(gfid, report.remarks.get(gfid) ?? '');
+      else silent.push(gfid);
+    }
+    const gone = await mapBounded(silent, 16, (gfid) => isGone(this.#options.mountDir, gfid));
+    silent.forEach((gfid, i) => failed.set(gfid, gone[i] === true ? MISSING_ON_PRIMARY : 'rsync did not report it'));
+    return { synced, failed };
+  }
+
+  async #getVersion(): Promise<RsyncVersion> {
+    this.#version ??= askVersion(this.#options.command).catch((error: unknown) => {
+      this.#version = undefined;
+      throw error;
+    });
+    return this.#version;
+  }
+}
+
+/**
+ * The command line. Stock's flags come first, then the user's, then what the results are read from, so that the
+ * user's cannot turn it off (and `--quiet`, which would, is left out).
+ */
+export function rsyncArgv(
+  options: Pick<RsyncTransferOptions, 'command' | 'userOptions' | 'sshArgv' | 'existing' | 'ignoreMissingArgs' | 'xattrs' | 'acls' | 'target'>,
+  version: RsyncVersion,
+  compare: 'content' | 'times',
+): string[] {
+  const modern = isAtLeast(version, 3, 1);
+  const { target } = options;
+  return [
+    options.command,
+    '-aR0',
+    '--inplace',
+    '--files-from=-',
+    '--super',
+    '--stats',
+    '--numeric-ids',
+    '--no-implied-dirs',
+    ...(options.existing ? ['--existing'] : []),
+    ...(options.xattrs ? ['--xattrs'] : []),
+    ...(options.acls ? ['--acls'] : []),
+    ...options.userOptions.filter((option) => option !== '-q' && option !== '--quiet'),
+    ...(options.ignoreMissingArgs && modern ? ['--ignore-missing-args'] : []),
+    ...(compare === 'content' ? ['--ignore-times'] : []),
+    '-ii',
+    `--out-format=${ITEM_FORMAT}`,
+    ...(modern ? ['--info=skip1'] : []),
+    '.',
+    '-e',
+    options.sshArgv.map(quoteForRsync).join(' '),
+    `${target.address}:${target.directory}`,
+  ];
+}
+
+/** rsync cuts the remote shell's command at spaces, and knows quotes; a quote doubled inside is itself. */
+function quoteForRsync(word: string): string {
+  return /[\s'"]/.test(word) || word === '' ? `"${word.replaceAll('"', '""')}"` : word;
+}
+
+async function askVersion(command: string): Promise<RsyncVersion> {
+  const result = await runChild([command, '--version'], { timeoutMs: 10_000 });
+  const version = parseRsyncVersion(result.stdout.toString('latin1'));
+  if (version === null) throw new GsyncdError(`run rsync: ${command} --version: no version in its output`, { code: 'preflight' });
+  return version;
+}
+
+/** Whether a gfid has no file in the mount any more; false when the mount does not answer. */
+async function isGone(mountDir: string, gfid: Gfid): Promise<boolean> {
+  const gone = lstat(fsEncode(join(mountDir, gfidPath(gfid)))).then(
+    () => false,
+    (error: unknown) => ['ENOENT', 'ESTALE'].includes(errnoCode(error) ?? ''),
+  );
+  return (await within(gone, LSTAT_TIMEOUT_MS)) ?? false;
+}
+
+/** One line on why a run broke: what stderr said last, and the exit. */
+function brokenReason(result: ChildResult): string {
+  const exit = result.exitCode === null ? `ended by ${result.signal}` : `exit ${result.exitCode}`;
+  const tail = result.stderrTail.split('\n').slice(-3).join('; ');
+  return tail === '' ? `rsync: ${exit}` : `rsync: ${exit}: ${tail}`;
+}

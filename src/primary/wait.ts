@@ -1,0 +1,16 @@
+// Waiting for an interval that a user configured, or for something that happens before.
+
+/** Resolves after `ms`, when `signal` aborts, or when `wake` settles, whichever is first. */
+export function untilWoken(ms: number, signal: AbortSignal, wake?: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    if (signal.aborted) done();
+    else signal.addEventListener('abort', done, { once: true });
+    wake?.then(done, done);
+  });
+}

@@ -1,0 +1,166 @@
+// Walks a brick by its change marks and yields what has to be synced, in chunks: the records of an
+// XSYNC-CHANGELOG file, and the directories whose marks may move once these records are synced. Port of Xcrawl.
+// Used by crawl-xsync.ts. Invariant: a directory's mark comes with or after the chunk that completes its
+// subtree, and a directory's record comes before those of its children.
+
+import type { ChangeRecord } from '../changelog/record.js';
+import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { compareXtime, maxXtime, MINUS_INFINITY, minXtime, ZERO_XTIME, type Xtime } from '../gluster/xtime.js';
+import type { Log } from '../log.js';
+import { mapBounded } from '../process/map-bounded.js';
+import type { PrimaryBrick } from './deps.js';
+import { fileKind, toOpStat, type ViewStat } from './view.js';
+
+/** The first chunk is small, so that data flows soon; later ones double up to the reference's size. */
+const FIRST_CHUNK_ENTRIES = 512;
+const MAX_CHUNK_ENTRIES = 1 << 13;
+const LOOKUPS_AT_ONCE = 32;
+
+export interface WalkMode {
+  primaryXtime(path: string): Promise<Xtime | null>;
+  secondaryXtime(path: string): Promise<Xtime | null>;
+  needSync(xtime: Xtime, stime: Xtime): boolean;
+  checkReversion(path: string, xtime: Xtime, stime: Xtime): void;
+}
+
+export interface WalkChunk {
+  readonly records: ChangeRecord[];
+  /** Paths relative to the brick, and their new marks. */
+  readonly stimes: readonly { readonly path: string; readonly mark: Xtime }[];
+}
+
+interface Candidate {
+  readonly path: string;
+  readonly name: string;
+  readonly xtime: Xtime;
+  readonly stat: ViewStat;
+  readonly gfid: Gfid;
+}
+
+export class XsyncWalk {
+  readonly #brick: PrimaryBrick;
+  readonly #mode: WalkMode;
+  readonly #log: Log;
+  readonly #limit: Xtime | null;
+  #rootStime: Xtime = MINUS_INFINITY;
+  #records: ChangeRecord[] = [];
+  #stimes: { path: string; mark: Xtime }[] = [];
+  #entries = 0;
+  #chunkEntries = FIRST_CHUNK_ENTRIES;
+
+  /** @param limit marks do not move past it: from then on journals tell deletes and renames, a walk does not */
+  constructor(brick: PrimaryBrick, mode: WalkMode, log: Log, limit: Xtime | null) {
+    this.#brick = brick;
+    this.#mode = mode;
+    this.#log = log;
+    this.#limit = limit;
+  }
+
+  /** @throws whatever reading the brick throws; entries that vanish meanwhile are skipped */
+  async *chunks(signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
+    this.#rootStime = (await this.#mode.secondaryXtime('.')) ?? MINUS_INFINITY;
+    const xtime = (await this.#mode.primaryXtime('.')) ?? MINUS_INFINITY;
+    yield* this.#directory('.', ROOT_GFID, xtime, signal);
+    this.#stimes.push({ path: '.', mark: this.#capped(xtime) });
+    yield this.#cut();
+  }
+
+  async *#directory(path: string, gfid: Gfid, xtime: Xtime, signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
+    const stime = await this.#stimeOf(path);
+    if (!this.#mode.needSync(xtime, stime)) return;
+    this.#mode.checkReversion(path, xtime, stime);
+    const names = await this.#brick.entries(path);
+    for (let i = 0; i < names.length; i += LOOKUPS_AT_ONCE) {
+      signal.throwIfAborted();
+      const found = await mapBounded(names.slice(i, i + LOOKUPS_AT_ONCE), LOOKUPS_AT_ONCE, (name) => this.#candidate(path, name, stime));
+      for (const entry of found) {
+        if (entry === null) continue;
+        await this.#record(gfid, entry);
+        if (this.#entries >= this.#chunkEntries) yield this.#cut();
+        if (fileKind(entry.stat.mode) !== 'dir') continue;
+        yield* this.#directory(entry.path, entry.gfid, entry.xtime, signal);
+        this.#stimes.push({ path: entry.path, mark: this.#capped(entry.xtime) });
+      }
+    }
+  }
+
+  async #stimeOf(path: string): Promise<Xtime> {
+    // After delete with reset-sync-time the root's mark is 0.0: everything is synced anew, whatever the
+    // directories' own marks say.
+    if (compareXtime(this.#rootStime, ZERO_XTIME) === 0) return MINUS_INFINITY;
+    const own = path === '.' ? this.#rootStime : await this.#mode.secondaryXtime(path);
+    return maxXtime(own ?? MINUS_INFINITY, this.#rootStime);
+  }
+
+  async #candidate(dir: string, name: string, stime: Xtime): Promise<Candidate | null> {
+    const path = dir === '.' ? name : `${dir}/${name}`;
+    const xtime = await this.#mode.primaryXtime(path);
+    if (xtime === null) {
+      this.#log.warn('irregular xtime', { path, error: 'ENOENT' });
+      return null;
+    }
+    if (!this.#mode.needSync(xtime, stime)) return null;
+    const stat = await this.#brick.lstat(path);
+    if (stat === null) {
+      this.#log.warn('got purged in the interim', { path });
+      return null;
+    }
+    if ((stat.mode & 0o1000) !== 0 && fileKind(stat.mode) === 'file' && (await this.#brick.isLinkto(path))) {
+      this.#log.debug('ignoring sticky bit file', { path });
+      return null;
+    }
+    const gfid = await this.#brick.gfid(path);
+    if (gfid === null) {
+      this.#log.warn('skipping entry', { path });
+      return null;
+    }
+    return { path, name, xtime, stat, gfid };
+  }
+
+  async #record(parent: Gfid, { path, name, stat, gfid }: Candidate): Promise<void> {
+    this.#entries += 1;
+    const entry = (fop: string, withMode: boolean): ChangeRecord => ({
+      type: 'entry',
+      gfid,
+      fop,
+      parent,
+      name,
+      ...(withMode ? { mode: stat.mode, uid: 0, gid: 0 } : {}),
+    });
+    const attributes: ChangeRecord = { type: 'meta', gfid, fop: 'SETATTR', stat: toOpStat(stat) };
+    switch (fileKind(stat.mode)) {
+      case 'dir':
+        this.#records.push(entry('MKDIR', true), attributes);
+        if (await this.#brick.hasUserXattrs(path)) this.#records.push({ type: 'meta', gfid, fop: 'SETXATTR' });
+        break;
+      case 'symlink':
+        this.#records.push(entry('SYMLINK', false));
+        break;
+      case 'file': {
+        // The brick's own link under .glusterfs is counted in nlink. A file with more names is recorded as LINK:
+        // the secondary decides whether to create or to link.
+        const single = stat.nlink - 1 <= 1;
+        this.#records.push(entry(single ? 'MKNOD' : 'LINK', single), { type: 'data', gfid });
+        break;
+      }
+      case 'special':
+      case 'device':
+        // The reference's walk leaves these out; with them a first sync is complete.
+        this.#records.push(entry('MKNOD', true), attributes);
+        break;
+    }
+  }
+
+  #capped(mark: Xtime): Xtime {
+    return this.#limit === null ? mark : minXtime(this.#limit, mark);
+  }
+
+  #cut(): WalkChunk {
+    const chunk = { records: this.#records, stimes: this.#stimes };
+    this.#records = [];
+    this.#stimes = [];
+    this.#entries = 0;
+    this.#chunkEntries = Math.min(MAX_CHUNK_ENTRIES, this.#chunkEntries * 2);
+    return chunk;
+  }
+}

@@ -1,0 +1,282 @@
+// How the program runs other programs: to their end (runChild), as a long-lived peer (spawnPipe), as a server
+// that lives as long as this process (spawnDaemonChild), and as two joined by a pipe (pipeline). There is no
+// shell anywhere: a command is its argv.
+
+import { Readable, type Writable } from 'node:stream';
+import { pipeline as pipeStreams } from 'node:stream/promises';
+import { GsyncdError } from '../errors.js';
+import { DEFAULT_LADDER, programName, startChild, type Child, type ExitInfo, type Ladder, type StartOptions } from './child.js';
+import { LineSplitter } from './tail.js';
+
+/** What a child is fed: bytes, or pieces as it asks for them. */
+export type ChildInput = Uint8Array | string | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+/** In a pipeline, how long A may outlive B: usually EPIPE ends it at once. */
+const B_GONE_MS = 1_000;
+
+interface CommonOptions {
+  readonly cwd?: string;
+  /** Added to this process's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** When it aborts, the child is ended and the call rejects with GsyncdError('stopped'). */
+  readonly signal?: AbortSignal;
+  /** How much of stderr's end to keep, default 8 KiB. */
+  readonly stderrTailBytes?: number;
+  /** Have the kernel kill the child when this process dies, even by SIGKILL. Default true. */
+  readonly pdeathsig?: boolean;
+  readonly ladder?: Ladder;
+}
+
+export interface RunOptions extends CommonOptions {
+  readonly input?: ChildInput;
+  readonly timeoutMs?: number;
+  /** Gets stdout line by line; without it stdout is collected. Must not throw. */
+  readonly onStdoutLine?: (line: string) => void;
+  readonly onStderrLine?: (line: string) => void;
+  /** Bound of the collected stdout, default 16 MiB. */
+  readonly maxStdoutBytes?: number;
+}
+
+export interface ChildResult {
+  /** null when a signal ended the child. */
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Empty when `onStdoutLine` took the output. */
+  readonly stdout: Buffer;
+  readonly stderrTail: string;
+  readonly timedOut: boolean;
+  readonly durationMs: number;
+}
+
+/**
+ * Runs a program to its end. A non-zero exit is a value, not an error.
+ * @throws GsyncdError('preflight') when the program is missing, ('stopped') when the signal aborts,
+ *   ('fault') when it prints more than `maxStdoutBytes`; what reading `input` throws
+ */
+export async function runChild(argv: readonly string[], options: RunOptions = {}): Promise<ChildResult> {
+  throwIfStopped(argv, options.signal);
+  const startMs = performance.now();
+  const child = await startChild(argv, startOptions(options, options.input === undefined ? 'ignore' : 'pipe'));
+  const stop = new Stopper([child], options);
+  const input = options.input === undefined ? undefined : feed(child, options.input).catch((error: unknown) => stop.fail(error));
+  const stdout = readStdout(argv, child, options, stop);
+  const exit = await stop.settle(Promise.all([child.exited, input]).then(([info]) => info));
+  return {
+    exitCode: exit.code,
+    signal: exit.signal,
+    stdout: stdout(),
+    stderrTail: exit.stderrTail,
+    timedOut: stop.timedOut,
+    durationMs: performance.now() - startMs,
+  };
+}
+
+/** A child that is talked to through its stdin and stdout. */
+export interface PipeChild {
+  readonly pid: number;
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly exited: Promise<ExitInfo>;
+  kill(signal: NodeJS.Signals): boolean;
+  /** Ends it by the ladder: stdin closed, SIGTERM, SIGKILL. Safe to call twice. */
+  close(ladder?: Ladder): Promise<ExitInfo>;
+}
+
+/** Starts a long-lived child such as ssh for the RPC. Its stderr is drained and its end kept for `exited`.
+ *  @throws GsyncdError('preflight') when the program is missing */
+export async function spawnPipe(argv: readonly string[], options: CommonOptions & { onStderrLine?: (line: string) => void } = {}): Promise<PipeChild> {
+  throwIfStopped(argv, options.signal);
+  const child = await startChild(argv, startOptions(options, 'pipe'));
+  const { stdin, stdout } = child;
+  if (stdin === null || stdout === null) throw new GsyncdError(`run ${programName(argv)}: no pipes`, { code: 'fault' });
+  const close = (ladder: Ladder = options.ladder ?? DEFAULT_LADDER): Promise<ExitInfo> => {
+    stdout.resume(); // unread output would keep the child's end unnoticed
+    return child.end(ladder);
+  };
+  onAbort(options.signal, child.exited, () => void close().catch(() => undefined));
+  return { pid: child.pid, stdin, stdout, exited: child.exited, kill: (signal) => child.kill(signal), close };
+}
+
+export interface DaemonChild {
+  readonly pid: number;
+  readonly exited: Promise<ExitInfo>;
+  /** To the child and its descendants. */
+  kill(signal: NodeJS.Signals): boolean;
+}
+
+/** Starts a server without input or output, such as glusterfs for a mount. It dies with this process.
+ *  @throws GsyncdError('preflight') when the program is missing */
+export async function spawnDaemonChild(argv: readonly string[], options: Omit<CommonOptions, 'signal' | 'ladder'> = {}): Promise<DaemonChild> {
+  const child = await startChild(argv, { ...startOptions(options, 'ignore'), stdout: 'ignore' });
+  return { pid: child.pid, exited: child.exited, kill: (signal) => child.kill(signal) };
+}
+
+export interface PipelineOptions {
+  readonly cwdA?: string;
+  readonly envA?: Readonly<Record<string, string>>;
+  readonly inputA: ChildInput;
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+  readonly stderrTailBytes?: number;
+  readonly onStderrLineA?: (line: string) => void;
+  readonly onStderrLineB?: (line: string) => void;
+  readonly ladder?: Ladder;
+}
+
+export interface PipelineResult {
+  readonly a: ExitInfo;
+  readonly b: ExitInfo;
+  /** Bytes that went from A to B. */
+  readonly bytes: number;
+  readonly timedOut: boolean;
+}
+
+/**
+ * `A | B`, A fed with `inputA`, B's stdout dropped. When B ends early, A is ended too.
+ * @throws as runChild
+ */
+export async function pipeline(argvA: readonly string[], argvB: readonly string[], options: PipelineOptions): Promise<PipelineResult> {
+  throwIfStopped(argvA, options.signal);
+  const common = { stderrTailBytes: options.stderrTailBytes };
+  const a = await startChild(argvA, { ...common, cwd: options.cwdA, env: options.envA, stdin: 'pipe', stdout: 'pipe', onStderrLine: options.onStderrLineA });
+  let b: Child;
+  try {
+    b = await startChild(argvB, { ...common, stdin: 'pipe', stdout: 'ignore', onStderrLine: options.onStderrLineB });
+  } catch (error) {
+    await a.end({ closeMs: 0, termMs: 0, killMs: 2_000 });
+    throw error;
+  }
+  const stop = new Stopper([a, b], options);
+  let bytes = 0;
+  const { stdout } = a;
+  const { stdin } = b;
+  if (stdout === null || stdin === null) throw new GsyncdError(`run ${programName(argvA)}: no pipes`, { code: 'fault' });
+  stdout.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  const moved = Promise.all([
+    feed(a, options.inputA).catch((error: unknown) => stop.fail(error)),
+    pipeStreams(stdout, stdin).catch(() => undefined), // the exits say more
+  ]);
+  void b.exited.then(() => a.end({ ...DEFAULT_LADDER, closeMs: B_GONE_MS })).catch((error: unknown) => stop.fail(error));
+  const [infoA, infoB] = await stop.settle(Promise.all([a.exited, b.exited, moved]));
+  return { a: infoA, b: infoB, bytes, timedOut: stop.timedOut };
+}
+
+/** Ends children when a signal aborts, a timeout passes or something fails, and then decides how a call settles. */
+class Stopper {
+  timedOut = false;
+  #stopped = false;
+  #failure: Error | undefined;
+  #ending = false;
+  readonly #children: readonly Child[];
+  readonly #options: Pick<RunOptions, 'signal' | 'timeoutMs' | 'ladder'>;
+  #onEndFailed: (error: unknown) => void = () => undefined;
+
+  constructor(children: readonly Child[], options: Pick<RunOptions, 'signal' | 'timeoutMs' | 'ladder'>) {
+    this.#children = children;
+    this.#options = options;
+  }
+
+  fail(error: unknown): void {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error));
+    this.#end();
+  }
+
+  /** The result of `done`, once nothing is left to end. */
+  async settle<T>(done: Promise<T>): Promise<T> {
+    const { timeoutMs } = this.#options;
+    const hung = new Promise<never>((_, reject) => {
+      this.#onEndFailed = reject;
+    });
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            this.timedOut = true;
+            this.#end();
+          }, timeoutMs);
+    onAbort(this.#options.signal, done, () => {
+      this.#stopped = true;
+      this.#end();
+    });
+    try {
+      const result = await Promise.race([done, hung]);
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#stopped) throw stoppedError(this.#children[0]?.argv ?? []);
+      return result;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #end(): void {
+    const ladder = { ...(this.#options.ladder ?? DEFAULT_LADDER), closeMs: 0 };
+    for (const child of this.#children) child.stdout?.resume();
+    if (this.#ending) return;
+    this.#ending = true;
+    Promise.all(this.#children.map((child) => child.end(ladder))).catch((error: unknown) => this.#onEndFailed(error));
+  }
+}
+
+async function feed(child: Child, input: ChildInput): Promise<void> {
+  if (child.stdin === null) return;
+  if (typeof input === 'string' || input instanceof Uint8Array) {
+    child.stdin.end(input);
+    return;
+  }
+  const failures: unknown[] = [];
+  const pieces = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* input;
+    } catch (error) {
+      failures.push(error);
+      throw error;
+    }
+  };
+  await pipeStreams(Readable.from(pieces(), { objectMode: false }), child.stdin).catch(() => undefined); // EPIPE: the exit says more
+  for (const error of failures) throw error instanceof Error ? error : new Error(String(error));
+}
+
+function readStdout(argv: readonly string[], child: Child, options: RunOptions, stop: Stopper): () => Buffer {
+  const { onStdoutLine, maxStdoutBytes = 16 << 20 } = options;
+  if (onStdoutLine !== undefined) {
+    const lines = new LineSplitter(onStdoutLine);
+    child.stdout?.on('data', (chunk: Buffer) => lines.push(chunk));
+    child.stdout?.once('end', () => lines.end());
+    return () => Buffer.alloc(0);
+  }
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  child.stdout?.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= maxStdoutBytes) chunks.push(chunk);
+    else stop.fail(new GsyncdError(`run ${programName(argv)}: more than ${maxStdoutBytes} bytes of output`, { code: 'fault' }));
+  });
+  return () => Buffer.concat(chunks);
+}
+
+function startOptions(options: Omit<CommonOptions, 'signal'> & { onStderrLine?: (line: string) => void }, stdin: 'pipe' | 'ignore'): StartOptions {
+  const { cwd, env, stderrTailBytes, onStderrLine, pdeathsig } = options;
+  return { cwd, env, stderrTailBytes, onStderrLine, pdeathsig, stdin, stdout: 'pipe' };
+}
+
+/** Calls `action` when `signal` aborts before `until` settles; leaves no listener behind. */
+function onAbort(signal: AbortSignal | undefined, until: Promise<unknown>, action: () => void): void {
+  if (signal === undefined) return;
+  if (signal.aborted) {
+    action();
+    return;
+  }
+  signal.addEventListener('abort', action, { once: true });
+  const remove = (): void => signal.removeEventListener('abort', action);
+  until.then(remove, remove);
+}
+
+function throwIfStopped(argv: readonly string[], signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw stoppedError(argv);
+}
+
+function stoppedError(argv: readonly string[]): GsyncdError {
+  return new GsyncdError(`run ${programName(argv)}: stopped`, { code: 'stopped' });
+}

@@ -1,0 +1,189 @@
+// The client half of RePCe, the RPC between the primary's worker and the gsyncd on the secondary: concurrent
+// calls over one pair of streams, matched to their answers by id. Used through RemoteSecondary; the worker
+// owns the ssh process behind the streams. Layers: streams - pickles - calls - the Secondary contract.
+// Invariant: every call settles, by an answer, its deadline, its signal, or the end of the connection.
+
+import type { Readable, Writable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { GsyncdError, errorLine } from '../errors.js';
+import { oneLine, remoteCallError } from './errors.js';
+import { PickleDecoder } from './pickle-decode.js';
+import { encodePickle } from './pickle-encode.js';
+import { PyFloat, PyTuple, pyTuple, type PyValue } from './pickle-values.js';
+
+export interface RepceStreams {
+  /** The peer's stdout. */
+  readonly input: Readable;
+  /** The peer's stdin. */
+  readonly output: Writable;
+  /** Why the peer died: the tail of ssh's stderr. Asked once, when the connection has ended. */
+  readonly peerFailure?: () => string | Promise<string>;
+}
+
+export interface CallOptions {
+  /** Deadline of this call alone, milliseconds from now. None by default. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+interface Call {
+  readonly method: string;
+  readonly time: number;
+  readonly settle: (outcome: { value: PyValue } | { error: Error }) => void;
+}
+
+const MAX_TAIL_CHARS = 1000;
+const PEER_FAILURE_WAIT_MS = 2000;
+/** Node's timers fire at once when given more. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export class RepceClient {
+  readonly #input: Readable;
+  readonly #output: Writable;
+  readonly #peerFailure: () => string | Promise<string>;
+  readonly #decoder = new PickleDecoder();
+  readonly #calls = new Map<number, Call>();
+  /** Requests that wait for the output to drain, by call number. */
+  #waiting: { readonly number: number; readonly request: Buffer }[] = [];
+  #blocked = false;
+  #next = 1;
+  #ended = false;
+  #resolveClosed: (error: GsyncdError) => void = () => undefined;
+
+  /** Resolves (never rejects) with the reason once the connection is unusable; pending calls reject with it. */
+  readonly closed: Promise<GsyncdError>;
+
+  constructor(streams: RepceStreams) {
+    this.#input = streams.input;
+    this.#output = streams.output;
+    this.#peerFailure = streams.peerFailure ?? (() => '');
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    this.#input.on('data', (chunk: Buffer) => this.#receive(chunk));
+    this.#input.on('end', () => this.#fail(this.#decoder.idle ? 'closed by the peer' : 'ended inside an answer'));
+    this.#input.on('close', () => this.#fail('closed by the peer'));
+    this.#input.on('error', (error: Error) => this.#fail(errorLine(error), error));
+    this.#output.on('drain', () => this.#flush());
+    this.#output.on('close', () => this.#fail('closed by the peer'));
+    this.#output.on('error', (error: Error) => this.#fail(errorLine(error), error));
+  }
+
+  /**
+   * Calls `method` on the peer. Calls run concurrently; the peer may answer in any order.
+   * @throws RemoteCallError what the peer raised
+   * @throws GsyncdError 'peer' when the connection is lost (with the tail of the peer's stderr), when the answer
+   * is none, or when `timeoutMs` passes; the late answer is then dropped, and other calls go on
+   * @throws GsyncdError 'stopped' when `signal` is aborted, or the client was closed
+   * @throws TypeError when an argument cannot be pickled
+   */
+  async call(method: string, args: readonly PyValue[], options: CallOptions = {}): Promise<PyValue> {
+    const { timeoutMs, signal } = options;
+    if (this.#ended) throw await this.closed;
+    if (signal?.aborted === true) throw stopped(method);
+    const number = this.#next;
+    this.#next += 1;
+    const time = Date.now() / 1000;
+    const rid = pyTuple([process.pid, number, new PyFloat(time)]);
+    const request = encodePickle(pyTuple([rid, method, ...args]));
+    return await new Promise<PyValue>((resolve, reject) => {
+      const onAbort = (): void => settle({ error: stopped(method) });
+      const timer = timeoutMs === undefined ? undefined : startTimer(timeoutMs, () => settle({ error: overdue(method, timeoutMs) }));
+      const settle: Call['settle'] = (outcome) => {
+        if (!this.#calls.delete(number)) return;
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        if ('error' in outcome) reject(outcome.error);
+        else resolve(outcome.value);
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#calls.set(number, { method, time, settle });
+      this.#waiting.push({ number, request });
+      this.#flush();
+    });
+  }
+
+  /** Ends the connection: the peer sees the end of its input, pending calls reject with 'stopped'. Idempotent. */
+  close(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#output.end();
+    this.#reject(new GsyncdError('connection to the secondary: closed', { code: 'stopped' }));
+  }
+
+  /** One write per request: a stock peer relies on requests not being interleaved. */
+  #flush(): void {
+    this.#blocked = this.#output.writableNeedDrain;
+    let sent = 0;
+    for (const { number, request } of this.#waiting) {
+      if (this.#blocked || this.#ended) break;
+      sent += 1;
+      if (this.#calls.has(number)) this.#blocked = !this.#output.write(request);
+    }
+    this.#waiting = this.#waiting.slice(sent);
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#ended) return;
+    try {
+      for (const answer of this.#decoder.feed(chunk)) this.#answer(answer);
+    } catch (error) {
+      this.#fail(errorLine(error), error);
+    }
+  }
+
+  /** @throws GsyncdError 'peer' when it answers no call that was ever made */
+  #answer(answer: PyValue): void {
+    const [rid, raised, result] = answer instanceof PyTuple ? answer : [];
+    if (!(rid instanceof PyTuple) || typeof raised !== 'boolean' || result === undefined) throw nonsense('malformed');
+    const [pid, number, time] = rid;
+    if (pid !== process.pid || typeof number !== 'number' || number < 1 || number >= this.#next) throw nonsense('to an unknown call');
+    const call = this.#calls.get(number);
+    if (call === undefined) return;
+    if (time !== call.time) throw nonsense('to an unknown call');
+    call.settle(raised ? { error: remoteCallError(call.method, result) } : { value: result });
+  }
+
+  #fail(state: string, cause?: unknown): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    void this.#explain(state).then((message) => {
+      this.#reject(new GsyncdError(message, { code: 'peer', cause }));
+      this.#input.destroy();
+      this.#output.destroy();
+    });
+  }
+
+  /** stderr usually arrives in the same turn of the event loop as the end of stdout, or a little later. */
+  async #explain(state: string): Promise<string> {
+    await nextTurn();
+    const patience = new Promise<string>((resolve) => {
+      setTimeout(resolve, PEER_FAILURE_WAIT_MS, '').unref();
+    });
+    const tail = await Promise.race([Promise.resolve().then(this.#peerFailure).catch(errorLine), patience]);
+    const reason = oneLine(tail.trim().replaceAll(/\s*\n\s*/g, '; ').slice(-MAX_TAIL_CHARS));
+    return `connection to the secondary: ${state}${reason === '' ? '' : `: ${reason}`}`;
+  }
+
+  #reject(error: GsyncdError): void {
+    this.#waiting = [];
+    this.#resolveClosed(error);
+    for (const call of [...this.#calls.values()]) call.settle({ error });
+  }
+}
+
+function startTimer(delayMs: number, onTime: () => void): NodeJS.Timeout {
+  return setTimeout(onTime, Math.min(delayMs, MAX_TIMER_MS)).unref();
+}
+
+function nonsense(state: string): GsyncdError {
+  return new GsyncdError(`answer of the secondary: ${state}`, { code: 'peer' });
+}
+
+function overdue(method: string, timeoutMs: number): GsyncdError {
+  return new GsyncdError(`call ${method}: no answer for ${timeoutMs / 1000} s`, { code: 'peer' });
+}
+
+function stopped(method: string): GsyncdError {
+  return new GsyncdError(`call ${method}: stopped`, { code: 'stopped' });
+}

@@ -1,0 +1,53 @@
+// First words with a peer: whether both sides speak the same RPC and offer the same methods. Used by the worker
+// right after it has started ssh; until it has passed, nothing else is sent.
+
+import { GsyncdError } from '../errors.js';
+import type { CallOptions, RepceClient } from './client.js';
+import { RemoteCallError } from './errors.js';
+import { isPyInt, type PyValue } from './pickle-values.js';
+
+const PROTOCOL_VERSION = 1.0;
+const OBJECT_VERSION = 1.0;
+
+export interface Handshake {
+  /** Process id of the peer: its working directory is its mount. */
+  readonly pid: number;
+}
+
+/**
+ * Compares versions by their integer part, as the stock daemon does, then asks for the peer's pid.
+ * @param options deadline of each of the three calls, and the caller's signal
+ * @throws GsyncdError 'peer' when versions differ (not retryable) or the peer does not answer
+ */
+export async function handshake(client: RepceClient, options: CallOptions = {}): Promise<Handshake> {
+  const protocol = await client.call('__repce_version__', [], options);
+  const object = await objectVersion(client, options);
+  if (!sameMajor(protocol, PROTOCOL_VERSION) || !sameMajor(object, OBJECT_VERSION)) {
+    throw new GsyncdError(
+      `handshake with the secondary: RePCe versions differ: here protocol ${shown(PROTOCOL_VERSION)}, object ${shown(OBJECT_VERSION)}, ` +
+        `there protocol ${shown(protocol)}, object ${shown(object)}`,
+      { code: 'peer', retryable: false },
+    );
+  }
+  const pid = await client.call('pid', [], options);
+  if (!isPyInt(pid) || pid < 1) throw new GsyncdError('handshake with the secondary: pid: not a process id', { code: 'peer' });
+  return { pid };
+}
+
+/** null when the peer offers no object with a version. */
+async function objectVersion(client: RepceClient, options: CallOptions): Promise<PyValue> {
+  try {
+    return await client.call('version', [], options);
+  } catch (error) {
+    if (error instanceof RemoteCallError && error.className === 'AttributeError') return null;
+    throw error;
+  }
+}
+
+function sameMajor(theirs: PyValue, ours: number): boolean {
+  return typeof theirs === 'number' && Math.trunc(theirs) === Math.trunc(ours);
+}
+
+function shown(version: PyValue): string {
+  return typeof version === 'number' ? version.toFixed(1) : 'none';
+}

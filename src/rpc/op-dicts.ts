@@ -1,0 +1,112 @@
+// Operations and their failures in the shape that a stock secondary speaks: dicts whose keys are the ones the
+// stock primary sends. Pure; used by RemoteSecondary. Every operation gets dicts of its own, because a stock
+// secondary resets uid and gid in the stat that it was given.
+
+import { GsyncdError } from '../errors.js';
+import { isGfid } from '../gluster/gfid.js';
+import type { EntryFailure, EntryOp, FailureInfo, MetaFailure, MetaOp, OpStat, VolumeInfo } from '../secondary/secondary.js';
+import { PyFloat, isPyDict, isPyInt, pyTuple, type PyDict, type PyValue } from './pickle-values.js';
+
+function statDict(stat: OpStat): PyDict {
+  return { uid: stat.uid, gid: stat.gid, mode: stat.mode, atime: new PyFloat(stat.atime), mtime: new PyFloat(stat.mtime) };
+}
+
+/** Keys that an operation does not have are left out, save `link`, which the peer looks up unasked. */
+export function entryOpDict(op: EntryOp): PyDict {
+  const dict: Record<string, PyValue> = { op: op.op, skip_entry: false, gfid: op.gfid, entry: op.entry };
+  if (op.entry1 !== undefined) dict['entry1'] = op.entry1;
+  if (op.mode !== undefined) dict['mode'] = op.mode;
+  if (op.uid !== undefined) dict['uid'] = op.uid;
+  if (op.gid !== undefined) dict['gid'] = op.gid;
+  if (op.stat !== undefined) {
+    dict['stat'] = op.stat === null ? {} : statDict(op.stat);
+    dict['link'] = op.link ?? null;
+  }
+  return dict;
+}
+
+export function metaOpDict(op: MetaOp): PyDict {
+  return { op: 'META', skip_entry: false, go: op.go, stat: statDict(op.stat) };
+}
+
+/** What a keepalive announces. The peer packs these as integers and concatenates the tuples. */
+export function volumeInfoDict(info: VolumeInfo): PyDict {
+  const dict: Record<string, PyValue> = {
+    version: pyTuple(info.version),
+    uuid: info.uuid,
+    retval: info.retval,
+    volume_mark: pyTuple(info.volumeMark),
+  };
+  if (info.timeout !== undefined) dict['timeout'] = Math.trunc(info.timeout);
+  return dict;
+}
+
+/** An answer of another shape than the method has. */
+export function unexpected(method: string, state: string): GsyncdError {
+  return new GsyncdError(`answer to ${method}: ${state}`, { code: 'peer' });
+}
+
+/**
+ * Failures of `entry_ops`, `(entry, errno, info)` each, with `op` the caller's own object. One operation can
+ * fail twice (its creation, then its chown).
+ * @throws GsyncdError 'peer' when the answer has another shape, or names an operation that was not sent
+ */
+export function entryFailures(ops: readonly EntryOp[], answer: PyValue): EntryFailure[] {
+  const triples = failureTriples('entry_ops', answer);
+  if (triples.length === 0) return [];
+  const match = matcher('entry_ops', ops, (op) => [op.op, op.gfid, op.entry, op.entry1]);
+  return triples.map(([dict, errno, info]) => {
+    if (!isPyDict(info)) throw unexpected('entry_ops', 'failure without details');
+    return { op: match([dict['op'], dict['gfid'], dict['entry'], dict['entry1']]), errno, info: failureInfo(info) };
+  });
+}
+
+/** Failures of `meta_ops`, `(entry, errno, call)` each. @throws GsyncdError 'peer' as `entryFailures` does */
+export function metaFailures(ops: readonly MetaOp[], answer: PyValue): MetaFailure[] {
+  const triples = failureTriples('meta_ops', answer);
+  if (triples.length === 0) return [];
+  const match = matcher('meta_ops', ops, (op) => [op.go]);
+  return triples.map(([dict, errno, call]) => ({ op: match([dict['go']]), errno, call: typeof call === 'string' ? call : '' }));
+}
+
+function failureTriples(method: string, answer: PyValue): [dict: PyDict, errno: number, info: PyValue | undefined][] {
+  if (!Array.isArray(answer)) throw unexpected(method, 'not a list');
+  return (answer as readonly PyValue[]).map((failure) => {
+    const [dict, errno, info] = Array.isArray(failure) ? (failure as readonly PyValue[]) : [];
+    if (!isPyDict(dict) || !isPyInt(errno)) throw unexpected(method, 'malformed failure');
+    return [dict, errno, info];
+  });
+}
+
+/** Finds the operation by content: the first that did not fail yet, or again the last one that did. */
+function matcher<Op>(method: string, ops: readonly Op[], identity: (op: Op) => readonly (string | undefined)[]): (key: readonly (PyValue | undefined)[]) => Op {
+  const byKey = new Map<string, Op[]>();
+  for (const op of ops) {
+    const key = JSON.stringify(identity(op));
+    const same = byKey.get(key);
+    if (same === undefined) byKey.set(key, [op]);
+    else same.push(op);
+  }
+  return (key) => {
+    const texts = key.map((part) => (typeof part === 'string' ? part : undefined));
+    const same = byKey.get(JSON.stringify(texts));
+    const op = same !== undefined && same.length > 1 ? same.shift() : same?.[0];
+    if (op === undefined) throw unexpected(method, 'failure of an operation that was not sent');
+    return op;
+  };
+}
+
+/** Old peers spell `slave_*`, new ones `secondary_*`; the directory's place is `_entry` or `_name`. */
+function failureInfo(info: PyDict): FailureInfo {
+  const theirs = (name: string): PyValue => info[`secondary_${name}`] ?? info[`slave_${name}`] ?? null;
+  const gfid = theirs('gfid');
+  const entry = theirs('entry') ?? theirs('name');
+  return {
+    gfidMismatch: info['gfid_mismatch'] === true,
+    nameMismatch: info['name_mismatch'] === true,
+    dst: info['dst'] === true,
+    secondaryIsDir: theirs('isdir') === true,
+    secondaryGfid: typeof gfid === 'string' && isGfid(gfid) ? gfid : null,
+    secondaryEntry: typeof entry === 'string' ? entry : null,
+  };
+}

@@ -1,0 +1,140 @@
+// Incremental pickle decoder: bytes of a stream in, complete values out. Pickles follow each other without a
+// length, so the only way to find the end of one is to decode it. Used by the RPC client.
+// Invariant: nothing of a peer's pickle is run (see pickle-globals.ts), and memory is bounded by the limits.
+
+import { isGsyncdError, type GsyncdError } from '../errors.js';
+import { PickleMachine } from './pickle-machine.js';
+import { COUNTED, LAYOUT, LINES, UNKNOWN } from './pickle-opcodes.js';
+import { pickleError } from './pickle-text.js';
+import type { PyValue } from './pickle-values.js';
+
+export interface PickleLimits {
+  /** Size of one pickle. Default 256 MiB. */
+  readonly maxBytes?: number;
+  /** Nesting of containers. Default 100. */
+  readonly maxDepth?: number;
+  /** Entries of the memo, and of the stack. Default 10 million. */
+  readonly maxItems?: number;
+}
+
+const NEWLINE = 0x0a;
+const EMPTY = Buffer.alloc(0);
+
+export class PickleDecoder {
+  readonly #machine: PickleMachine;
+  readonly #maxBytes: number;
+  #buf: Buffer = EMPTY;
+  #pos = 0;
+  #parts: Buffer[] = [];
+  #partsBytes = 0;
+  /** Bytes that the opcode at hand needs; with `#needsLine`, a newline among them. */
+  #needed = 1;
+  #needsLine = false;
+  /** Bytes of the current pickle in front of `#pos`. */
+  #consumed = 0;
+  #failure: GsyncdError | undefined;
+
+  constructor(limits: PickleLimits = {}) {
+    this.#maxBytes = limits.maxBytes ?? 256 * 1024 * 1024;
+    this.#machine = new PickleMachine({ maxDepth: limits.maxDepth ?? 100, maxItems: limits.maxItems ?? 10_000_000 });
+  }
+
+  /** Whether the stream may end here: no pickle is half read. */
+  get idle(): boolean {
+    return this.#failure === undefined && this.#consumed === 0 && this.#partsBytes === 0 && this.#pos === this.#buf.length;
+  }
+
+  /**
+   * Takes the next bytes of the stream and yields every value that they complete, in order; iterate it to the
+   * end. Chunks may be cut anywhere.
+   * @throws GsyncdError 'peer' for bytes that are no pickle, globals that are not allowed, and exceeded limits;
+   * from then on every call throws it
+   */
+  *feed(chunk: Uint8Array): Generator<PyValue, void, undefined> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      if (!this.#gather(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))) return;
+      while (this.#step()) yield this.#machine.take();
+    } catch (error) {
+      this.#failure = isGsyncdError(error) ? error : pickleError('value: cannot be built', error);
+      this.#buf = EMPTY;
+      throw this.#failure;
+    }
+  }
+
+  /** Adds a chunk; chunks are joined only once the opcode at hand is complete, so long operands are copied once. */
+  #gather(chunk: Buffer): boolean {
+    if (this.#pos < this.#buf.length) this.#hold(this.#buf.subarray(this.#pos));
+    this.#buf = EMPTY;
+    this.#pos = 0;
+    this.#hold(chunk);
+    if (this.#partsBytes < this.#needed || (this.#needsLine && !chunk.includes(NEWLINE))) {
+      if (this.#needsLine) this.#bound(this.#partsBytes);
+      return false;
+    }
+    const [only] = this.#parts;
+    this.#buf = this.#parts.length === 1 && only !== undefined ? only : Buffer.concat(this.#parts, this.#partsBytes);
+    this.#parts = [];
+    this.#partsBytes = 0;
+    return true;
+  }
+
+  #hold(part: Buffer): void {
+    if (part.length === 0) return;
+    this.#parts.push(part);
+    this.#partsBytes += part.length;
+  }
+
+  /** Executes opcodes up to the end of a pickle (true) or of the buffered bytes (false). */
+  #step(): boolean {
+    const buf = this.#buf;
+    while (this.#pos < buf.length) {
+      const at = this.#pos;
+      const op = buf[at] ?? 0;
+      const layout = LAYOUT[op] ?? UNKNOWN;
+      let start = at + 1;
+      let end = start + layout;
+      let next = end;
+      if (layout === UNKNOWN) throw pickleError(`opcode 0x${op.toString(16)}: not allowed`);
+      if ((layout & COUNTED) !== 0) {
+        const size = layout & 0xf;
+        start += size;
+        if (start > buf.length) return this.#wait(start - at);
+        end = start + lengthField(buf, at + 1, size);
+        next = end;
+        this.#bound(next - at);
+      } else if ((layout & LINES) !== 0) {
+        end = buf.indexOf(NEWLINE, start);
+        if (end >= 0 && (layout & 0xf) === 2) end = buf.indexOf(NEWLINE, end + 1);
+        if (end < 0) return this.#wait(buf.length - at + 1, true);
+        next = end + 1;
+      }
+      if (next > buf.length) return this.#wait(next - at);
+      this.#bound(next - at);
+      this.#consumed += next - at;
+      this.#pos = next;
+      if (this.#machine.execute(op, buf, start, end)) {
+        this.#consumed = 0;
+        return true;
+      }
+    }
+    return this.#wait(1);
+  }
+
+  #wait(needed: number, line = false): false {
+    this.#needed = needed;
+    this.#needsLine = line;
+    if (line) this.#bound(needed);
+    return false;
+  }
+
+  #bound(more: number): void {
+    if (this.#consumed + more > this.#maxBytes) throw pickleError(`value: larger than ${this.#maxBytes} bytes`);
+  }
+}
+
+function lengthField(buf: Buffer, at: number, size: number): number {
+  if (size === 1) return buf.readUInt8(at);
+  if (size === 4) return buf.readUInt32LE(at);
+  return Number(buf.readBigUInt64LE(at));
+}

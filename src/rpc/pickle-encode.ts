@@ -1,0 +1,189 @@
+// JavaScript values to Python pickles of protocol 2, which both Python 2 and 3 load. Used by the RPC client.
+// Containers and their values are never shared inside one pickle: a stock secondary changes the dicts that it
+// was given, and two operations that shared a stat would change each other's. Only dict keys are written once.
+
+import { encodeSurrogatePass } from './pickle-text.js';
+import { OP } from './pickle-opcodes.js';
+import { PyException, PyFloat, PyStat, PyTuple, type PyValue } from './pickle-values.js';
+
+const MAX_DEPTH = 500;
+const MAX_KEYS = 256;
+/** Up to this many characters a loop beats the call into Node's encoder. */
+const SHORT_TEXT = 128;
+const ENCODE_GLOBAL = Buffer.from('c_codecs\nencode\n', 'latin1');
+
+/**
+ * Pickles `value`. Integral numbers become ints (PyFloat and -0 floats), bigints ints, other numbers floats,
+ * strings str with lone surrogates kept, byte arrays what Python 3 loads as bytes, arrays lists, PyTuples
+ * tuples, Maps and plain objects dicts.
+ * @throws TypeError for anything else (undefined, functions, PyException, PyStat) and for cycles
+ */
+export function encodePickle(value: PyValue): Buffer {
+  const writer = new PickleWriter();
+  writer.value(value, 0);
+  return writer.finish();
+}
+
+class PickleWriter {
+  #buf = Buffer.allocUnsafe(4096);
+  #pos = 2;
+  readonly #keys = new Map<string, number>();
+
+  constructor() {
+    this.#buf[0] = OP.PROTO;
+    this.#buf[1] = 2;
+  }
+
+  finish(): Buffer {
+    this.#byte(OP.STOP);
+    return this.#buf.subarray(0, this.#pos);
+  }
+
+  value(value: PyValue, depth: number): void {
+    switch (typeof value) {
+      case 'string':
+        return this.#text(value);
+      case 'number':
+        return this.#number(value);
+      case 'boolean':
+        return this.#byte(value ? OP.NEWTRUE : OP.NEWFALSE);
+      case 'bigint':
+        return this.#bigint(value);
+      case 'object':
+        return value === null ? this.#byte(OP.NONE) : this.#object(value, depth + 1);
+      case 'undefined':
+      case 'function':
+      case 'symbol':
+      default:
+        throw new TypeError(`encode pickle: ${typeof value}: not a Python value`);
+    }
+  }
+
+  #object(value: object & PyValue, depth: number): void {
+    if (depth > MAX_DEPTH) throw new TypeError('encode pickle: value: nested too deep');
+    if (value instanceof PyTuple) return this.#tuple(value, depth);
+    if (Array.isArray(value)) {
+      this.#two(OP.EMPTY_LIST, OP.MARK);
+      for (const item of value as readonly PyValue[]) this.value(item, depth);
+      return this.#byte(OP.APPENDS);
+    }
+    if (value instanceof Uint8Array) return this.#bytes(value);
+    if (value instanceof PyFloat) return this.#float(value.value);
+    if (value instanceof PyException || value instanceof PyStat) throw new TypeError(`encode pickle: ${value.constructor.name}: only decoded`);
+    this.#two(OP.EMPTY_DICT, OP.MARK);
+    if (value instanceof Map) {
+      for (const [key, item] of value as ReadonlyMap<PyValue, PyValue>) {
+        this.value(key, depth);
+        this.value(item, depth);
+      }
+    } else {
+      const dict = value as Readonly<Record<string, PyValue>>;
+      for (const key of Object.keys(dict)) {
+        this.#key(key);
+        this.value(dict[key] as PyValue, depth);
+      }
+    }
+    this.#byte(OP.SETITEMS);
+  }
+
+  #tuple(items: PyTuple, depth: number): void {
+    const short = items.length <= 3;
+    if (!short) this.#byte(OP.MARK);
+    for (let i = 0; i < items.length; i += 1) this.value(items[i] as PyValue, depth);
+    if (!short) this.#byte(OP.TUPLE);
+    else this.#byte(items.length === 0 ? OP.EMPTY_TUPLE : OP.TUPLE1 + items.length - 1);
+  }
+
+  #key(key: string): void {
+    const known = this.#keys.get(key);
+    if (known !== undefined) return this.#two(OP.BINGET, known);
+    this.#text(key);
+    if (this.#keys.size === MAX_KEYS) return;
+    this.#two(OP.BINPUT, this.#keys.size);
+    this.#keys.set(key, this.#keys.size);
+  }
+
+  #text(text: string): void {
+    const { length } = text;
+    this.#reserve(5 + length * 3);
+    const buf = this.#buf;
+    const start = this.#pos + 5;
+    let bytes = 0;
+    if (length <= SHORT_TEXT) {
+      for (; bytes < length; bytes += 1) {
+        const code = text.charCodeAt(bytes);
+        if (code > 0x7f) break;
+        buf[start + bytes] = code;
+      }
+    }
+    if (bytes < length) bytes = text.isWellFormed() ? buf.write(text, start, 'utf8') : encodeSurrogatePass(text).copy(buf, start);
+    buf[this.#pos] = OP.BINUNICODE;
+    buf.writeUInt32LE(bytes, this.#pos + 1);
+    this.#pos = start + bytes;
+  }
+
+  #number(value: number): void {
+    if (!Number.isInteger(value) || Object.is(value, -0)) return this.#float(value);
+    if (value < -0x80000000 || value > 0x7fffffff) return this.#bigint(BigInt(value));
+    if (value >= 0 && value <= 0xff) return this.#two(OP.BININT1, value);
+    this.#reserve(5);
+    if (value >= 0 && value <= 0xffff) {
+      this.#buf[this.#pos] = OP.BININT2;
+      this.#pos = this.#buf.writeUInt16LE(value, this.#pos + 1);
+      return;
+    }
+    this.#buf[this.#pos] = OP.BININT;
+    this.#pos = this.#buf.writeInt32LE(value, this.#pos + 1);
+  }
+
+  #float(value: number): void {
+    this.#reserve(9);
+    this.#buf[this.#pos] = OP.BINFLOAT;
+    this.#pos = this.#buf.writeDoubleBE(value, this.#pos + 1);
+  }
+
+  /** Two's complement, little-endian, with room for the sign. */
+  #bigint(value: bigint): void {
+    if (value >= -0x80000000n && value <= 0x7fffffffn) return this.#number(Number(value));
+    const magnitude = value < 0n ? -value - 1n : value;
+    const length = (magnitude.toString(16).length >> 1) + 1;
+    const bytes = Buffer.from(BigInt.asUintN(length * 8, value).toString(16).padStart(length * 2, '0'), 'hex').reverse();
+    this.#reserve(5 + length);
+    if (length <= 0xff) this.#two(OP.LONG1, length);
+    else {
+      this.#buf[this.#pos] = OP.LONG4;
+      this.#pos = this.#buf.writeUInt32LE(length, this.#pos + 1);
+    }
+    this.#pos += bytes.copy(this.#buf, this.#pos);
+  }
+
+  /** The call that Python 3 writes for bytes in protocol 2: `_codecs.encode(latin-1 text, 'latin1')`. */
+  #bytes(value: Uint8Array): void {
+    this.#reserve(ENCODE_GLOBAL.length);
+    this.#pos += ENCODE_GLOBAL.copy(this.#buf, this.#pos);
+    this.#text(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1'));
+    this.#text('latin1');
+    this.#two(OP.TUPLE2, OP.REDUCE);
+  }
+
+  #byte(byte: number): void {
+    this.#reserve(1);
+    this.#buf[this.#pos] = byte;
+    this.#pos += 1;
+  }
+
+  #two(first: number, second: number): void {
+    this.#reserve(2);
+    this.#buf[this.#pos] = first;
+    this.#buf[this.#pos + 1] = second;
+    this.#pos += 2;
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#pos + bytes;
+    if (needed <= this.#buf.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(needed, this.#buf.length * 2));
+    this.#buf.copy(grown, 0, 0, this.#pos);
+    this.#buf = grown;
+  }
+}

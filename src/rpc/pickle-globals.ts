@@ -1,0 +1,93 @@
+// The only names that a peer's pickle may refer to. A pickle can name any callable of Python; here a name is
+// looked up in this list, stands for a few lines that build plain data, and everything else is an error.
+// Used by the decoder's machine only.
+
+import { pickleError } from './pickle-text.js';
+import { PyException, PyStat, PyTuple, isPyInt, type PyStatFields, type PyValue } from './pickle-values.js';
+
+/** A name that the list allows, before it is called. `call` turns its arguments into data. */
+export class PickleGlobal {
+  readonly name: string;
+  readonly call: (args: readonly PyValue[]) => PyValue;
+
+  constructor(name: string, call: (args: readonly PyValue[]) => PyValue) {
+    this.name = name;
+    this.call = call;
+  }
+}
+
+const BUILTINS: ReadonlySet<string> = new Set(['builtins', '__builtin__', 'exceptions']);
+const BUILTIN_EXCEPTIONS: ReadonlySet<string> = new Set([
+  'BaseException', 'KeyboardInterrupt', 'SystemExit', 'GeneratorExit', 'StopIteration', 'StopAsyncIteration',
+  'Warning', 'BytesWarning', 'DeprecationWarning', 'FutureWarning', 'ImportWarning', 'PendingDeprecationWarning',
+  'ResourceWarning', 'RuntimeWarning', 'SyntaxWarning', 'UnicodeWarning', 'UserWarning',
+]);
+/** The type itself, as Python 3 and as Python 2 spell its constructor. */
+const STAT_RESULTS: ReadonlySet<string> = new Set(['os.stat_result', 'posix.stat_result', 'os._make_stat_result']);
+const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_.]{0,200}$/;
+
+/** The allowed meaning of `module.name`. @throws GsyncdError 'peer' naming it when it has none */
+export function resolveGlobal(module: string, name: string): PickleGlobal {
+  const full = `${module}.${name}`;
+  if (full === '_codecs.encode') return new PickleGlobal(full, encodeLatin1);
+  if (STAT_RESULTS.has(full)) return new PickleGlobal(full, (args) => new PyStat(statFields(args)));
+  if (BUILTINS.has(module) && name === 'bytes') return new PickleGlobal(full, emptyBytes);
+  if (IDENTIFIER.test(module) && IDENTIFIER.test(name) && isException(module, name)) {
+    const className = name.slice(name.lastIndexOf('.') + 1);
+    return new PickleGlobal(full, (args) => new PyException(className, [...args]));
+  }
+  throw pickleError(`global ${printable(full)}: not allowed`);
+}
+
+function isException(module: string, name: string): boolean {
+  if (name.endsWith('Error') || name.endsWith('Exception')) return true;
+  return BUILTINS.has(module) && BUILTIN_EXCEPTIONS.has(name);
+}
+
+function printable(text: string): string {
+  return JSON.stringify(text.slice(0, 200)).slice(1, -1);
+}
+
+/** How Python 3 spells bytes before protocol 3: a str of code points below 256. */
+function encodeLatin1(args: readonly PyValue[]): Buffer {
+  const [text, encoding] = args;
+  const isLatin1 = encoding === 'latin1' || encoding === 'latin-1' || encoding === 'iso-8859-1';
+  if (args.length !== 2 || typeof text !== 'string' || !isLatin1) throw pickleError('global _codecs.encode: unexpected arguments');
+  for (let i = 0; i < text.length; i += 1) {
+    if (text.charCodeAt(i) > 0xff) throw pickleError('global _codecs.encode: not Latin-1');
+  }
+  return Buffer.from(text, 'latin1');
+}
+
+/** `bytes()` is how Python 3 spells empty bytes before protocol 3. An argument could be a size: none is taken. */
+function emptyBytes(args: readonly PyValue[]): Buffer {
+  if (args.length > 0) throw pickleError('global bytes: unexpected arguments');
+  return Buffer.alloc(0);
+}
+
+/** Ten integers in the order of `struct stat`, then a dict with the times as floats. */
+function statFields(args: readonly PyValue[]): PyStatFields {
+  const [visible, named] = args;
+  if (!(visible instanceof PyTuple) || visible.length < 10) throw pickleError('stat_result: not ten fields');
+  const big = (index: number): bigint => {
+    const value = visible[index];
+    if (typeof value === 'bigint') return value;
+    if (isPyInt(value)) return BigInt(value);
+    throw pickleError('stat_result: field is no integer');
+  };
+  const time = (key: string, index: number): number => {
+    const precise = named instanceof Map ? (named as ReadonlyMap<PyValue, PyValue>).get(key) : undefined;
+    return typeof precise === 'number' ? precise : Number(big(index));
+  };
+  return {
+    mode: Number(big(0)),
+    ino: big(1),
+    dev: big(2),
+    nlink: Number(big(3)),
+    uid: Number(big(4)),
+    gid: Number(big(5)),
+    size: Number(big(6)),
+    atime: time('st_atime', 7),
+    mtime: time('st_mtime', 8),
+  };
+}

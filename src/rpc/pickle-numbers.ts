@@ -1,0 +1,44 @@
+// Numbers in pickles: text lines of protocol 0, and the binary form of long integers. Used by the decoder's
+// machine only. Invariant: lengths are bounded before anything quadratic runs on them.
+
+import { pickleError } from './pickle-text.js';
+
+/** No integer of the protocol is longer than this; converting longer ones takes quadratic time. */
+const MAX_INT_CHARS = 4300;
+const DECIMAL = /^[+-]?[0-9]+$/;
+const FLOAT = /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
+
+function shrink(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+/** Two's complement, little-endian. @throws GsyncdError 'peer' */
+export function longFrom(bytes: Buffer): number | bigint {
+  if (bytes.length === 0) return 0;
+  if (bytes.length > MAX_INT_CHARS) throw pickleError('int: too long');
+  const hex = Buffer.from(bytes).reverse().toString('hex');
+  return shrink(BigInt.asIntN(bytes.length * 8, BigInt(`0x${hex}`)));
+}
+
+/** A decimal line, with Python 2's final `L`. @throws GsyncdError 'peer' */
+export function intFrom(line: string): number | bigint {
+  const digits = line.endsWith('L') ? line.slice(0, -1) : line;
+  if (digits.length > MAX_INT_CHARS || !DECIMAL.test(digits)) throw pickleError('int: not a decimal number');
+  return shrink(BigInt(digits));
+}
+
+/** A memo index in text. @throws GsyncdError 'peer' */
+export function indexFrom(line: string): number {
+  const index = line.length <= 10 && DECIMAL.test(line) ? Number(line) : -1;
+  if (index < 0) throw pickleError('memo: index is no number');
+  return index;
+}
+
+/** A Python `repr` of a float. @throws GsyncdError 'peer' */
+export function floatFrom(line: string): number {
+  if (line === 'nan' || line === '-nan') return Number.NaN;
+  if (line === 'inf' || line === '-inf') return line === 'inf' ? Infinity : -Infinity;
+  if (line.length > MAX_INT_CHARS || !FLOAT.test(line)) throw pickleError('float: not a number');
+  return Number(line);
+}

@@ -1,0 +1,94 @@
+// The Secondary contract over RePCe: a stock gsyncd, or our own, behind ssh. Used by the worker. It only
+// translates; ordering, retries and what a failure means are the caller's. Every call has a deadline, so that
+// a peer that stopped answering surfaces as GsyncdError('peer').
+
+import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, VolumeInfo } from '../secondary/secondary.js';
+import type { RepceClient } from './client.js';
+import { entryFailures, entryOpDict, metaFailures, metaOpDict, unexpected, volumeInfoDict } from './op-dicts.js';
+import { PyFloat, PyStat, isPyInt, pyTuple, type PyValue } from './pickle-values.js';
+
+export interface RemoteSecondaryOptions {
+  /** Deadline of a simple call. Default 2 minutes. */
+  readonly callTimeoutMs?: number;
+  /** Added for each operation of a batch: a stock peer retries one for 2.5 s. Default 2.5 s. */
+  readonly operationTimeoutMs?: number;
+  /** Added to calls that may delete a whole tree. Default 30 minutes. */
+  readonly removalTimeoutMs?: number;
+  /** Aborts every call. */
+  readonly signal?: AbortSignal;
+}
+
+export class RemoteSecondary implements Secondary {
+  readonly #client: RepceClient;
+  readonly #callTimeoutMs: number;
+  readonly #operationTimeoutMs: number;
+  readonly #removalTimeoutMs: number;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(client: RepceClient, options: RemoteSecondaryOptions = {}) {
+    this.#client = client;
+    this.#callTimeoutMs = options.callTimeoutMs ?? 120_000;
+    this.#operationTimeoutMs = options.operationTimeoutMs ?? 2_500;
+    this.#removalTimeoutMs = options.removalTimeoutMs ?? 1_800_000;
+    this.#signal = options.signal;
+  }
+
+  async entryOps(ops: readonly EntryOp[]): Promise<EntryFailure[]> {
+    if (ops.length === 0) return [];
+    const removal = ops.some((op) => op.op === 'RMDIR') ? this.#removalTimeoutMs : 0;
+    const extraMs = ops.length * this.#operationTimeoutMs + removal;
+    return entryFailures(ops, await this.#call('entry_ops', [ops.map(entryOpDict)], extraMs));
+  }
+
+  async metaOps(ops: readonly MetaOp[]): Promise<MetaFailure[]> {
+    if (ops.length === 0) return [];
+    return metaFailures(ops, await this.#call('meta_ops', [ops.map(metaOpDict)], ops.length * this.#operationTimeoutMs));
+  }
+
+  async lstat(path: string): Promise<PeerStat | null> {
+    const answer = await this.#call('lstat', [path]);
+    if (answer instanceof PyStat) return answer.fields;
+    if (isPyInt(answer)) return null;
+    throw unexpected('lstat', 'neither attributes nor an errno');
+  }
+
+  async entries(path: string): Promise<string[]> {
+    const names = await this.#call('entries', [path]);
+    if (!Array.isArray(names)) throw unexpected('entries', 'not a list');
+    return (names as readonly PyValue[]).map((name) => {
+      if (typeof name !== 'string') throw unexpected('entries', 'a name is no str');
+      return name;
+    });
+  }
+
+  /** To a stock peer an empty list of names means everything in the directory; here it means nothing. */
+  async purge(path: string, names?: readonly string[]): Promise<void> {
+    if (names?.length === 0) return;
+    await this.#call('purge', names === undefined ? [path] : [path, names], this.#removalTimeoutMs);
+  }
+
+  async setattr(path: string, attrs: { own?: readonly [number, number]; mode?: number; times?: readonly [number, number] }): Promise<void> {
+    const dict: Record<string, PyValue> = {};
+    if (attrs.own !== undefined) dict['own'] = pyTuple(attrs.own);
+    if (attrs.mode !== undefined) dict['mode'] = attrs.mode;
+    if (attrs.times !== undefined) dict['times'] = pyTuple(attrs.times.map((time) => new PyFloat(time)));
+    await this.#call('setattr', [path, dict]);
+  }
+
+  async keepAlive(info: VolumeInfo | null): Promise<number> {
+    const count = await this.#call('keep_alive', [info === null ? null : volumeInfoDict(info)]);
+    if (!isPyInt(count)) throw unexpected('keep_alive', 'not a count');
+    return count;
+  }
+
+  async pid(): Promise<number> {
+    const pid = await this.#call('pid', []);
+    if (!isPyInt(pid)) throw unexpected('pid', 'not a process id');
+    return pid;
+  }
+
+  #call(method: string, args: readonly PyValue[], extraMs = 0): Promise<PyValue> {
+    const timeoutMs = this.#callTimeoutMs + extraMs;
+    return this.#client.call(method, args, this.#signal === undefined ? { timeoutMs } : { timeoutMs, signal: this.#signal });
+  }
+}

@@ -1,0 +1,199 @@
+// What could not be synced and is not forgotten: the durable list `failures` in a brick's working directory.
+// The batch phases add and resolve in memory, persist() puts the list on the disk before stime moves past what
+// is on it, later batches try again what is due. One line an item, fields separated by tabs:
+//   time of the last try (ISO), kind, gfid, `<parent gfid>/<name>` or nothing, number of tries, reason
+// with %, control characters and bytes that are not UTF-8 written as %XX. A line that cannot be read is put
+// aside into `failures.garbled` and reported, never dropped.
+
+import { appendFile, open, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errnoCode } from '../errors.js';
+import { GFID_PREFIX, isGfid } from '../gluster/gfid.js';
+import type { Gfid } from '../gluster/gfid.js';
+import { fsDecode, fsEncode } from '../names.js';
+import { replaceFile, syncDirectory } from '../native/durable-file.js';
+
+export type FailureKind = 'entry' | 'meta' | 'data';
+
+export interface NewFailure {
+  readonly kind: FailureKind;
+  /** What could not be synced; for an entry whose gfid is unknown, its parent's. */
+  readonly gfid: Gfid;
+  /** `.gfid/<parent>/<name>`, for kind 'entry'. */
+  readonly entry?: string;
+  /** Any text; kept as one line of at most 500 characters. */
+  readonly reason: string;
+}
+
+export interface Failure extends NewFailure {
+  /** Milliseconds since the epoch. */
+  readonly lastTryMs: number;
+  readonly tries: number;
+}
+
+const FILE_NAME = 'failures';
+const GARBLED_NAME = 'failures.garbled';
+const FIRST_DELAY_MS = 5_000;
+const MAX_DELAY_MS = 600_000;
+const MAX_REASON_CHARS = 500;
+const KINDS: ReadonlySet<string> = new Set<FailureKind>(['entry', 'meta', 'data']);
+
+/** How long an item waits after its try number `tries` has failed: not at all at first, then 5 s, 10 s, … 10 min. */
+export function retryDelayMs(tries: number): number {
+  return tries <= 1 ? 0 : Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(tries - 2, 30));
+}
+
+function keyOf(kind: FailureKind, gfid: Gfid, entry: string | undefined): string {
+  return kind === 'entry' && entry !== undefined ? entry : `${kind} ${gfid}`;
+}
+
+export class FailureList {
+  /** Lines that load() could not read and put aside. */
+  readonly garbled: readonly string[];
+  readonly #path: string;
+  readonly #items: Map<string, Failure>;
+  #version = 0;
+  #savedVersion = 0;
+  #saving: Promise<void> = Promise.resolve();
+
+  private constructor(path: string, items: Map<string, Failure>, garbled: readonly string[]) {
+    this.#path = path;
+    this.#items = items;
+    this.garbled = garbled;
+  }
+
+  /** Reads the list of a working directory; an absent file is an empty list. Lines that cannot be read are moved
+   *  to `failures.garbled` beside it, durably, and are in `garbled`. */
+  static async load(workingDir: string): Promise<FailureList> {
+    const path = join(workingDir, FILE_NAME);
+    let bytes: Buffer;
+    try {
+      bytes = await readFile(fsEncode(path));
+    } catch (error) {
+      if (errnoCode(error) !== 'ENOENT') throw error;
+      return new FailureList(path, new Map(), []);
+    }
+    const items = new Map<string, Failure>();
+    const garbled: string[] = [];
+    for (const line of fsDecode(bytes).split('\n')) {
+      if (line === '') continue;
+      const item = parseLine(line);
+      if (item === null) garbled.push(line);
+      else items.set(keyOf(item.kind, item.gfid, item.entry), item);
+    }
+    const list = new FailureList(path, items, garbled);
+    if (garbled.length > 0) {
+      await appendDurably(join(workingDir, GARBLED_NAME), garbled.map((line) => `${line}\n`).join(''));
+      list.#version += 1;
+      await list.persist();
+    }
+    return list;
+  }
+
+  get size(): number {
+    return this.#items.size;
+  }
+
+  /** Every item, in the order in which they first failed. */
+  items(): Failure[] {
+    return [...this.#items.values()];
+  }
+
+  /** Puts a failed try on the list: a new item, or one more try of an item that is on it. */
+  add(failure: NewFailure, nowMs: number = Date.now()): void {
+    const key = keyOf(failure.kind, failure.gfid, failure.entry);
+    const reason = failure.reason.replaceAll(/\s+/g, ' ').trim().slice(0, MAX_REASON_CHARS);
+    const tries = (this.#items.get(key)?.tries ?? 0) + 1;
+    this.#items.set(key, { ...failure, reason, tries, lastTryMs: nowMs });
+    this.#version += 1;
+  }
+
+  /** The content of the file has arrived, or the file is gone from the primary. */
+  resolveData(gfid: Gfid): void {
+    this.#resolve(keyOf('data', gfid, undefined));
+  }
+
+  /** The attributes have arrived, or the file is gone. */
+  resolveMeta(gfid: Gfid): void {
+    this.#resolve(keyOf('meta', gfid, undefined));
+  }
+
+  /** The name `.gfid/<parent>/<name>` is on the secondary as it is on the primary. */
+  resolveEntry(entry: string): void {
+    this.#resolve(entry);
+  }
+
+  /** Items whose wait is over. */
+  due(nowMs: number): Failure[] {
+    return this.items().filter((item) => item.lastTryMs + retryDelayMs(item.tries) <= nowMs || item.lastTryMs > nowMs);
+  }
+
+  /** Resolves when everything added and resolved before the call is on the disk. Calls at one time share a write. */
+  async persist(): Promise<void> {
+    const wanted = this.#version;
+    const before = this.#saving;
+    this.#saving = (async () => {
+      await before.catch(() => undefined);
+      if (this.#savedVersion < wanted) await this.#write();
+    })();
+    await this.#saving;
+  }
+
+  #resolve(key: string): void {
+    if (this.#items.delete(key)) this.#version += 1;
+  }
+
+  async #write(): Promise<void> {
+    const version = this.#version;
+    await replaceFile(this.#path, this.items().map(formatLine).join(''));
+    this.#savedVersion = version;
+  }
+}
+
+/** %, control characters and bytes outside of UTF-8 as %XX. */
+function escape(text: string): string {
+  return text.replaceAll(/[%\p{Cc}\u2028\u2029\uDC80-\uDCFF]/gu, (char) => {
+    const bytes = [...fsEncode(char)];
+    return bytes.map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
+  });
+}
+
+function unescape(text: string): string {
+  if (!text.includes('%')) return text;
+  const bytes = fsEncode(text).toString('latin1');
+  const plain = bytes.replaceAll(/%([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return fsDecode(Buffer.from(plain, 'latin1'));
+}
+
+function formatLine(item: Failure): string {
+  const place = item.entry === undefined ? '' : escape(item.entry.slice(GFID_PREFIX.length));
+  const time = new Date(item.lastTryMs).toISOString();
+  return `${[time, item.kind, item.gfid, place, item.tries, escape(item.reason)].join('\t')}\n`;
+}
+
+function isKind(text: string): text is FailureKind {
+  return KINDS.has(text);
+}
+
+function parseLine(line: string): Failure | null {
+  const fields = line.split('\t');
+  const [time = '', kind = '', gfid = '', place = '', triesText = '', reason = ''] = fields;
+  const lastTryMs = Date.parse(time);
+  const tries = Number(triesText);
+  if (fields.length !== 6 || Number.isNaN(lastTryMs) || !isKind(kind) || !isGfid(gfid)) return null;
+  if (!/^[1-9][0-9]*$/.test(triesText) || !Number.isSafeInteger(tries) || (kind !== 'entry' && place !== '')) return null;
+  if (place !== '' && !(isGfid(place.slice(0, 36)) && place[36] === '/' && place.length > 37)) return null;
+  const entry = place === '' ? {} : { entry: GFID_PREFIX + unescape(place) };
+  return { kind, gfid, ...entry, reason: unescape(reason), lastTryMs, tries };
+}
+
+async function appendDurably(path: string, text: string): Promise<void> {
+  await appendFile(fsEncode(path), fsEncode(text), { mode: 0o600 });
+  const file = await open(fsEncode(path), 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await syncDirectory(dirname(path));
+}

@@ -1,0 +1,251 @@
+// The status file of one brick, `brick_<path>.status` beside monitor.status: a JSON object that the stock status
+// command and glusterd read, and that the monitor and the worker both write, each its own fields, under flock.
+// The worker's side is WorkerStatus. Counters change with every batch phase, so their changes gather in memory
+// and are written together; a change of state is written at once, and takes gathered ones along.
+
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Xtime } from '../gluster/xtime.js';
+import { fsEncode } from '../names.js';
+import { replaceFile } from '../native/durable-file.js';
+import { withFlock } from '../native/locks.js';
+
+export const NOT_AVAILABLE = 'N/A';
+
+export type WorkerState = 'Initializing...' | 'Active' | 'Passive' | 'Faulty';
+export type CrawlState = 'N/A' | 'Hybrid Crawl' | 'History Crawl' | 'Changelog Crawl';
+type Counter = 'entry' | 'data' | 'meta' | 'failures';
+
+/** The file's fields, in stock's spelling. Times are seconds since the epoch, 0 for none. */
+export interface StatusData {
+  secondary_node: string;
+  worker_status: string;
+  last_synced: number;
+  last_synced_entry: number;
+  crawl_status: string;
+  entry: number;
+  data: number;
+  meta: number;
+  failures: number;
+  checkpoint_completed: string;
+  checkpoint_time: number;
+  /** "N/A" while a checkpoint that has been reached waits for failures. */
+  checkpoint_completion_time: number | string;
+  /** One line; stock ignores it. */
+  last_error?: string;
+}
+
+function defaults(): StatusData {
+  return {
+    secondary_node: NOT_AVAILABLE,
+    worker_status: NOT_AVAILABLE,
+    last_synced: 0,
+    last_synced_entry: 0,
+    crawl_status: NOT_AVAILABLE,
+    entry: 0,
+    data: 0,
+    meta: 0,
+    failures: 0,
+    checkpoint_completed: NOT_AVAILABLE,
+    checkpoint_time: 0,
+    checkpoint_completion_time: 0,
+  };
+}
+
+/** Name of a brick's status file: Python's quote_plus over the path's bytes. */
+export function statusFileName(brickPath: string): string {
+  const quoted = fsEncode(brickPath)
+    .toString('latin1')
+    .replaceAll(/[^A-Za-z0-9_.~-]/g, (char) => (char === ' ' ? '+' : `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`));
+  return `brick_${quoted}.status`;
+}
+
+/** What the file says, completed with the defaults; a missing, empty or broken file says nothing. */
+export async function readStatus(path: string): Promise<StatusData> {
+  let text: string;
+  try {
+    text = await readFile(fsEncode(path), 'utf8');
+  } catch {
+    text = '';
+  }
+  return parseStatus(text);
+}
+
+function parseStatus(text: string): StatusData {
+  let found: unknown;
+  try {
+    found = JSON.parse(text);
+  } catch {
+    found = {};
+  }
+  return typeof found === 'object' && found !== null ? { ...defaults(), ...found } : defaults();
+}
+
+export interface StatusLog {
+  info(message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+export interface WorkerStatusOptions {
+  /** The session's monitor.status (config: state-file); the brick's file is beside it. */
+  readonly stateFile: string;
+  readonly brickPath: string;
+  readonly log: StatusLog;
+  /** How long counter changes gather. */
+  readonly gatherMs?: number;
+}
+
+/** Changes the data in place; what it returns is said once the change is in the file. */
+type Change = (data: StatusData) => (() => void) | undefined;
+
+/** A change that has nothing to say. */
+function assign(values: Partial<StatusData>): Change {
+  return (data) => void Object.assign(data, values);
+}
+
+export class WorkerStatus {
+  readonly path: string;
+  readonly #log: StatusLog;
+  readonly #gatherMs: number;
+  #gathered: Change[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(options: WorkerStatusOptions) {
+    this.path = join(dirname(options.stateFile), statusFileName(options.brickPath));
+    this.#log = options.log;
+    this.#gatherMs = options.gatherMs ?? 250;
+  }
+
+  /** Forgets what an earlier worker had in hand. The counter of failures stays: the failures do. */
+  async resetOnWorkerStart(): Promise<void> {
+    await this.#write(assign({ secondary_node: NOT_AVAILABLE, crawl_status: NOT_AVAILABLE, entry: 0, data: 0, meta: 0 }));
+  }
+
+  async setWorkerStatus(status: WorkerState): Promise<void> {
+    await this.#write((data) => {
+      if (data.worker_status === status) return undefined;
+      data.worker_status = status;
+      return () => this.#log.info('Worker Status Change', { status });
+    });
+  }
+
+  async setActive(): Promise<void> {
+    await this.setWorkerStatus('Active');
+  }
+
+  async setPassive(): Promise<void> {
+    await this.setWorkerStatus('Passive');
+  }
+
+  async setFaulty(): Promise<void> {
+    await this.setWorkerStatus('Faulty');
+  }
+
+  async setCrawlStatus(status: CrawlState): Promise<void> {
+    await this.#write((data) => {
+      if (data.crawl_status === status) return undefined;
+      data.crawl_status = status;
+      return () => this.#log.info('Crawl Status Change', { status });
+    });
+  }
+
+  async setSecondaryNode(node: string): Promise<void> {
+    await this.#write(assign({ secondary_node: node }));
+  }
+
+  /** Why the worker is not well, in one line; null when it is well again. */
+  async setLastError(line: string | null): Promise<void> {
+    await this.#write((data) => {
+      if (line === null) delete data.last_error;
+      else data.last_error = line.replaceAll(/\s+/g, ' ').trim();
+      return undefined;
+    });
+  }
+
+  /** Changes counters by the given amounts; none goes below zero. Written soon, or by flush(). */
+  addCounts(delta: Readonly<Partial<Record<Counter, number>>>): void {
+    this.#gather((data) => {
+      for (const counter of ['entry', 'data', 'meta', 'failures'] as const) data[counter] = Math.max(0, data[counter] + (delta[counter] ?? 0));
+      return undefined;
+    });
+  }
+
+  /** Sets the number of open failures. Written soon, or by flush(). */
+  setFailures(count: number): void {
+    this.#gather(assign({ failures: count }));
+  }
+
+  /** How far data has been synced, and what that means for the checkpoint (`checkpointTime`, seconds, 0 for none):
+   *  reached is completed, unless failures from before it are open: then stock's status shows it as not completed. */
+  async setLastSynced(stime: Xtime, checkpointTime: number, open: { readonly blockedByFailures: boolean }): Promise<void> {
+    await this.#write((data) => {
+      const [seconds] = stime;
+      data.last_synced = seconds;
+      if (checkpointTime === 0 || checkpointTime !== data.checkpoint_time) {
+        Object.assign(data, { checkpoint_time: 0, checkpoint_completion_time: 0, checkpoint_completed: 'No' });
+      }
+      if (checkpointTime === 0 || checkpointTime > seconds || data.checkpoint_completed !== 'No') return undefined;
+      data.checkpoint_time = checkpointTime;
+      if (open.blockedByFailures) {
+        data.checkpoint_completion_time = NOT_AVAILABLE;
+        return undefined;
+      }
+      const now = Math.floor(Date.now() / 1000);
+      data.checkpoint_completion_time = now;
+      data.checkpoint_completed = 'Yes';
+      return () => this.#log.info('Checkpoint completed', { checkpoint_time: utcText(checkpointTime), completion_time: utcText(now) });
+    });
+  }
+
+  /** How far the namespace has been replayed, seconds. */
+  async setLastSyncedEntry(seconds: number): Promise<void> {
+    await this.#write(assign({ last_synced_entry: seconds }));
+  }
+
+  /** Resolves when every change made before is in the file. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const previous = this.#writing;
+    const run = (async () => {
+      await previous.catch(() => undefined);
+      await this.#update();
+    })();
+    this.#writing = run;
+    await run;
+  }
+
+  async #write(change: Change): Promise<void> {
+    this.#gathered.push(change);
+    await this.flush();
+  }
+
+  #gather(change: Change): void {
+    this.#gathered.push(change);
+    this.#timer ??= setTimeout(() => void this.flush().catch(() => undefined), this.#gatherMs).unref();
+  }
+
+  /** Applies what has gathered, in order, to what the file says now. Changes stay gathered when that fails. */
+  async #update(): Promise<void> {
+    const changes = this.#gathered;
+    if (changes.length === 0) return;
+    await withFlock(this.path, async (fd) => {
+      this.#gathered = [];
+      try {
+        const text = await readFile(`/proc/self/fd/${fd}`, 'utf8');
+        const data = parseStatus(text);
+        const said = changes.map((change) => change(data));
+        const next = JSON.stringify(data);
+        if (next !== text) await replaceFile(this.path, next);
+        for (const say of said) say?.();
+      } catch (error) {
+        this.#gathered = [...changes, ...this.#gathered];
+        throw error;
+      }
+    });
+  }
+}
+
+function utcText(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ');
+}

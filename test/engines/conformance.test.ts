@@ -1,0 +1,169 @@
+// The same cases for both engines, with the real rsync and tar, between two directories.
+
+import { lstat, mkdir, open, rm, writeFile, chmod, chown, utimes, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RsyncTransfer } from '../../src/primary/rsync-transfer.js';
+import { TarsshTransfer } from '../../src/primary/tarssh-transfer.js';
+import { runChild } from '../../src/process/spawn.js';
+import { MISSING_ON_PRIMARY, type DataEngine } from '../../src/queue/engine.js';
+import { BIN, FAKE_SSH, LogLines, Pair } from './tree.js';
+
+type Flags = { xattrs?: boolean; sshArgv?: string[]; directory?: string };
+
+const ENGINES: Record<string, (pair: Pair, log: LogLines, flags?: Flags) => DataEngine> = {
+  'rsync, as configured by default': (pair, log, flags) => rsync(pair, log, true, flags),
+  'rsync without --ignore-missing-args': (pair, log, flags) => rsync(pair, log, false, flags),
+  tarssh: (pair, log, { xattrs = false, sshArgv = [FAKE_SSH, '-p', '22'], directory = pair.secondary } = {}) =>
+    new TarsshTransfer({ command: 'tar', sshArgv, xattrs, acls: xattrs, target: { address: 'root@host', directory }, mountDir: pair.primary, log }),
+};
+
+function rsync(pair: Pair, log: LogLines, ignoreMissingArgs: boolean, { xattrs = false, sshArgv = [FAKE_SSH, '-p', '22'], directory = pair.secondary }: Flags = {}) {
+  return new RsyncTransfer({
+    command: 'rsync',
+    userOptions: [],
+    sshArgv,
+    existing: true,
+    ignoreMissingArgs,
+    xattrs,
+    acls: xattrs,
+    logPerformance: () => false,
+    target: { address: 'root@host', directory },
+    mountDir: pair.primary,
+    log,
+  });
+}
+
+let pair: Pair;
+beforeEach(async () => {
+  pair = await new Pair().create();
+});
+afterEach(() => pair.remove());
+
+describe.each(Object.entries(ENGINES))('%s', (_, makeEngine) => {
+  const quiet = { logErrors: false };
+
+  test('sends content, mode, owner and mtime with its fraction', async () => {
+    const gfids = [await pair.file('hello'), await pair.file('', 'was longer'), await pair.file(Buffer.alloc(300_000, 'x'), Buffer.alloc(400_000, 'y')), await pair.file('')];
+    await chmod(pair.on('primary', gfids[0]!), 0o4640);
+    await chown(pair.on('primary', gfids[0]!), 1234, 4_000_000_000);
+    const outcome = await makeEngine(pair, new LogLines()).sync(gfids, quiet);
+    expect(outcome).toMatchObject({ returnCode: 0, synced: new Set(gfids), failed: new Map() });
+    expect(await Promise.all(gfids.map((gfid) => pair.same(gfid)))).toEqual([true, true, true, true]);
+  });
+
+  test('writes into the inode that is there', async () => {
+    const gfid = await pair.file('new content', 'old');
+    const { ino } = await lstat(pair.on('secondary', gfid));
+    await makeEngine(pair, new LogLines()).sync([gfid], quiet);
+    expect((await lstat(pair.on('secondary', gfid))).ino).toBe(ino);
+    expect(await pair.same(gfid)).toBe(true);
+  });
+
+  test('sends changed content though size and mtime agree', async () => {
+    const gfid = await pair.file('version 2', 'version 1');
+    await pair.sameTimes(gfid);
+    const outcome = await makeEngine(pair, new LogLines()).sync([gfid], quiet);
+    expect(outcome.synced).toEqual(new Set([gfid]));
+    expect((await pair.read(gfid)).toString()).toBe('version 2');
+  });
+
+  test('what is up to date counts as synced', async () => {
+    const gfids = [await pair.file('same', 'same'), await pair.file('', '')];
+    for (const gfid of gfids) await pair.sameTimes(gfid);
+    for (const options of [quiet, { ...quiet, compareTimes: new Set(gfids) }, { ...quiet, compareTimes: new Set([gfids[0]!]) }]) {
+      expect((await makeEngine(pair, new LogLines()).sync(gfids, options)).synced).toEqual(new Set(gfids));
+    }
+  });
+
+  test('a directory sends its own attributes, not what is in it', async () => {
+    const gfid = await pair.directory();
+    await writeFile(join(pair.on('primary', gfid), 'inside'), 'x');
+    await chmod(pair.on('primary', gfid), 0o710);
+    await utimes(pair.on('primary', gfid), 1_600_000_000, 1_600_000_000.25);
+    expect((await makeEngine(pair, new LogLines()).sync([gfid], quiet)).synced).toEqual(new Set([gfid]));
+    expect(await readdir(pair.on('secondary', gfid))).toEqual([]);
+    expect(await pair.same(gfid)).toBe(true);
+  });
+
+  test('a file that is gone on the primary is reported as missing, the others arrive', async () => {
+    const [gone, here] = [await pair.file('x'), await pair.file('y')];
+    await rm(pair.on('primary', gone));
+    const outcome = await makeEngine(pair, new LogLines()).sync([gone, here], quiet);
+    expect([...outcome.failed]).toEqual([[gone, MISSING_ON_PRIMARY]]);
+    expect(outcome.synced).toEqual(new Set([here]));
+    expect(outcome.broken).toBeUndefined();
+    expect(await pair.same(here)).toBe(true);
+  });
+
+  test('a file whose place holds a directory fails with a reason, the others arrive', async () => {
+    const [blocked, here] = [await pair.file('x', null), await pair.file('y')];
+    await mkdir(join(pair.on('secondary', blocked), 'not empty'), { recursive: true });
+    const log = new LogLines();
+    const outcome = await makeEngine(pair, log).sync([blocked, here], { logErrors: true });
+    expect([...outcome.failed.keys()]).toEqual([blocked]);
+    expect(outcome.failed.get(blocked)).toContain(blocked);
+    expect(outcome.synced).toEqual(new Set([here]));
+    expect(await pair.same(here)).toBe(true);
+    expect(log.lines.some(({ level, message, fields }) => level === 'error' && message === 'SYNC Error' && String(fields['error']).includes(blocked))).toBe(true);
+  });
+
+  test('a sparse file stays sparse where it may, and equal in any case', async () => {
+    const gfid = await pair.file('', '');
+    const file = await open(pair.on('primary', gfid), 'r+');
+    await file.write('middle', 5_000_000);
+    await file.truncate(9_000_000);
+    await file.close();
+    await makeEngine(pair, new LogLines()).sync([gfid], quiet);
+    expect(await pair.same(gfid)).toBe(true);
+  });
+
+  test('thousands of files arrive, each with its result', async () => {
+    const gfids = await Promise.all(Array.from({ length: 3_000 }, (_, i) => pair.file(`content ${i}`)));
+    const outcome = await makeEngine(pair, new LogLines()).sync(gfids, quiet);
+    expect(outcome.synced.size).toBe(3_000);
+    expect(await pair.same(gfids[2_999]!)).toBe(true);
+  });
+
+  test('user xattrs travel when asked', async () => {
+    const gfid = await pair.file('x');
+    await runChild(['setfattr', '-n', 'user.colour', '-v', 'blue', pair.on('primary', gfid)]);
+    await runChild(['setfacl', '-m', 'u:1234:r', pair.on('primary', gfid)]);
+    const outcome = await makeEngine(pair, new LogLines(), { xattrs: true }).sync([gfid], quiet);
+    expect(outcome.synced).toEqual(new Set([gfid]));
+    const dumps = await Promise.all((['primary', 'secondary'] as const).map((side) => runChild(['getfattr', '--absolute-names', '-d', '-m', '^(user|system)', pair.on(side, gfid)])));
+    const [a, b] = dumps.map(({ stdout }) => stdout.toString().split('\n').slice(1));
+    expect(a?.join()).toContain('user.colour="blue"');
+    expect(b).toEqual(a);
+  });
+
+  test('a refused connection fails everything, and says so as ssh said it', async () => {
+    const gfids = [await pair.file('a'), await pair.file('b')];
+    const outcome = await makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, 'refusing-ssh')] }).sync(gfids, quiet);
+    expect([outcome.returnCode, outcome.synced.size]).toEqual([255, 0]);
+    expect(outcome.broken).toContain('Permission denied (publickey)');
+    expect([...outcome.failed.values()]).toEqual([outcome.broken, outcome.broken]);
+  });
+
+  test('a target directory that does not exist fails everything', async () => {
+    const gfid = await pair.file('a');
+    const outcome = await makeEngine(pair, new LogLines(), { directory: join(pair.root, 'nowhere', 'at', 'all') }).sync([gfid], quiet);
+    expect([outcome.synced.size, outcome.failed.has(gfid)]).toEqual([0, true]);
+  });
+
+  test('a missing ssh is a preflight error or a broken transfer, never a success', async () => {
+    const gfid = await pair.file('a');
+    const run = makeEngine(pair, new LogLines(), { sshArgv: ['/x/ssh'] }).sync([gfid], quiet);
+    const outcome = await run.catch((error: unknown) => error);
+    if (outcome instanceof Error) expect(outcome.message).toBe('run ssh: /x/ssh: not found');
+    else expect(outcome).toMatchObject({ synced: new Set(), broken: expect.stringContaining('/x/ssh') as string });
+  });
+
+  test('an abort in the middle ends the children and rejects', async () => {
+    const gfid = await pair.file('a');
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 300);
+    const run = makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, 'hanging-ssh')] }).sync([gfid], { ...quiet, signal: controller.signal });
+    await expect(run).rejects.toMatchObject({ code: 'stopped' });
+  });
+});

@@ -1,0 +1,66 @@
+// A worker that is killed in the middle of each kind of crawl, and its successor, which has to end with equal trees
+// and to clear away what the killed one left mounted.
+import { test } from 'vitest';
+import { everyOperation, smallFiles } from './lab/fixtures.js';
+import { useLab } from './lab/use-lab.js';
+
+const lab = useLab();
+
+test('a worker killed in its first crawl is followed by one that finishes it', async () => {
+  await lab().sh(smallFiles('first', 2500));
+  const killed = lab().startWorker();
+  await killed.waitForLog(/starting hybrid crawl/);
+  await lab().until('first files', async () => (await lab().sh('find . -type f | wc -l', lab().secondary)).trim() !== '0');
+  await killed.kill();
+  const next = lab().startWorker();
+  await lab().waitConverged(120_000);
+  await next.waitForLog(/finished hybrid crawl|starting history crawl/);
+  await next.stop();
+  await lab().assertNoMountsLeft();
+});
+
+test('a worker killed in its history crawl is followed by one that finishes it', async () => {
+  const { prepare, change } = everyOperation('history');
+  await lab().sh(prepare);
+  await lab().sh(smallFiles('second', 1500));
+  await lab().sh('rm -rf first/0?; mv first/10 first/renamed; for i in first/11/*; do printf more >>"$i"; done');
+  await lab().sh(change);
+  const killed = lab().startWorker();
+  await killed.waitForLog(/starting history crawl/);
+  await lab().until('first changes', async () => (await lab().sh('ls', lab().secondary)).includes('second'));
+  await killed.kill();
+  const next = lab().startWorker();
+  await lab().waitConverged(120_000);
+  await next.stop();
+  await lab().assertNoMountsLeft();
+});
+
+test('a worker killed while it follows live changes is followed by one that finishes them', async () => {
+  const { prepare, change } = everyOperation('live');
+  await lab().sh(prepare);
+  const killed = lab().startWorker();
+  await lab().waitConverged();
+  const changes = lab().sh(change + '\ncd ..; ' + smallFiles('third', 900));
+  await lab().until('first changes', async () => (await lab().sh('ls', lab().secondary)).includes('third'));
+  await killed.kill();
+  await changes;
+  const next = lab().startWorker();
+  await lab().waitConverged(120_000);
+  await next.stop();
+  await lab().assertNoMountsLeft();
+});
+
+test('a worker killed again and again ends with equal trees', async () => {
+  for (let round = 0; round < 4; round++) {
+    const changes = lab().sh(`for i in {1..40}; do mkdir -p r${round}; printf $i >r${round}/f$i; mv r${round}/f$i r${round}/g$i; printf more >>r${round}/g$i; done`);
+    const worker = lab().startWorker();
+    await worker.waitForLog(/starting (history|hybrid) crawl/);
+    await changes;
+    await new Promise((resolve) => setTimeout(resolve, round * 700));
+    await worker.kill();
+  }
+  const last = lab().startWorker();
+  await lab().waitConverged();
+  await last.stop();
+  await lab().assertNoMountsLeft();
+});

@@ -1,0 +1,92 @@
+// The story that each engine has to get through on one pair of volumes: a first sync, live changes, changes made while
+// no worker ran. Each part ends with equal trees. Registered by one test file per engine, which run side by side.
+import { expect, test } from 'vitest';
+import { bigFile, EVERY_TYPE, everyOperation, smallFiles, SPECIAL_FILES } from './fixtures.js';
+import type { TreeAspect } from './tree.js';
+import { useLab } from './use-lab.js';
+import type { Lab } from './lab.js';
+import type { WorkerHandle } from './worker.js';
+
+export interface Replication {
+  readonly lab: () => Lab;
+  /** Starts the worker when it does not run, and returns it. */
+  readonly worker: () => WorkerHandle;
+}
+
+/** Registers the tests in the current file. `ignore` is what the engine does not carry. */
+export function replicationScenarios(engine: 'rsync' | 'tarssh', ignore: readonly TreeAspect[]): Replication {
+  const lab = useLab({ config: { 'sync-method': engine } });
+  let current: WorkerHandle | undefined;
+  const worker = (): WorkerHandle => (current?.running ? current : (current = lab().startWorker()));
+
+  test('a first sync brings every file type and attribute, hard links, sparse and empty files', async () => {
+    await lab().sh(EVERY_TYPE);
+    await worker().waitForLog(/starting hybrid crawl/);
+    await lab().waitConverged(90_000, { ignore });
+    await worker().waitForLog(/finished hybrid crawl/);
+  });
+
+  test('a 200 MB file and 3,000 small files made while the worker is stopped arrive after its start', async () => {
+    await worker().stop();
+    await lab().sh(bigFile('big', 200));
+    await lab().sh(smallFiles('small'));
+    const { prepare, change } = everyOperation('stopped');
+    await lab().sh(prepare);
+    await worker().waitForLog(/starting history crawl/);
+    await lab().waitConverged(180_000, { ignore });
+    await worker().stop();
+    await lab().sh(change);
+    await worker().waitForLog(/starting history crawl/);
+    await lab().waitConverged(90_000, { ignore });
+  });
+
+  test('live changes by every operation arrive', async () => {
+    const { prepare, change } = everyOperation('live');
+    worker();
+    await lab().sh(prepare);
+    await lab().waitConverged(60_000, { ignore });
+    await lab().sh(change);
+    await lab().waitConverged(60_000, { ignore });
+  });
+
+  test('special files made live arrive', async () => {
+    worker();
+    await lab().sh(SPECIAL_FILES);
+    await lab().waitConverged(60_000, { ignore });
+  });
+
+  test('snapshots by cp -al with files replaced between them arrive as hard links', async () => {
+    worker();
+    await lab().sh('mkdir -p snaps/0/dir; for i in {1..30}; do printf "$i" >snaps/0/dir/f$i; done');
+    await lab().sh(`cd snaps; for n in 1 2 3; do
+      cp -al 0 new; rm -rf 3; [ -e 2 ] && mv 2 3; [ -e 1 ] && mv 1 2; mv new 1
+      printf "round $n" >0/dir/.t; mv 0/dir/.t 0/dir/f$n; sleep 1.5; done`);
+    const found = await lab().waitConverged(60_000, { ignore });
+    expect(found.entries).toBeGreaterThan(90);
+  });
+
+  test('rotated logs arrive under their new names', async () => {
+    worker();
+    await lab().sh(`mkdir -p logs; cd logs; for n in {1..6}; do
+      for i in {1..50}; do echo "line $n $i" >>app.log; done
+      for k in 4 3 2 1; do [ -e app.log.$k ] && mv app.log.$k app.log.$((k + 1)); done; mv app.log app.log.1; sleep 1; done; echo now >app.log`);
+    await lab().waitConverged(60_000, { ignore });
+  });
+
+  test('the status file tells of an active worker with nothing left to do', async () => {
+    await lab().until('counters at zero', async () => {
+      const status = await lab().status();
+      return status['entry'] === 0 && status['data'] === 0 && status['meta'] === 0;
+    });
+    const status = await lab().status();
+    expect(status).toMatchObject({ worker_status: 'Active', crawl_status: 'Changelog Crawl', failures: 0 });
+    expect(status['last_synced']).toBeGreaterThan(Date.now() / 1000 - 600);
+  });
+
+  test('SIGTERM ends the worker with exit code 0 and nothing mounted', async () => {
+    await worker().stop();
+    await lab().assertNoMountsLeft();
+  });
+
+  return { lab, worker };
+}

@@ -1,0 +1,68 @@
+// Shrinks a failing workload by delta debugging (ddmin), and keeps what is left as a regression. The predicate runs a
+// whole lab, so its calls are bounded.
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { PHASE_NAMES } from './phases.js';
+import type { Phases } from './phases.js';
+import type { Operation } from './workload.js';
+
+type Step = readonly [(typeof PHASE_NAMES)[number], Operation];
+
+export interface Regression {
+  readonly seed: number;
+  readonly names: 'all' | 'utf8';
+  readonly config: Readonly<Record<string, string>>;
+  readonly phases: Phases;
+  /** What went wrong, for a reader. */
+  readonly about?: string;
+}
+
+/** Where regressions are kept. */
+export const REGRESSIONS = path.resolve(import.meta.dirname, '../regressions');
+
+/**
+ * The shortest part of `phases` found for which `fails` still holds, in at most `maxRuns` calls of it. Operations keep
+ * their order and their phase.
+ */
+export async function shrink(phases: Phases, fails: (tried: Phases) => Promise<boolean>, maxRuns = 60): Promise<Phases> {
+  let steps: Step[] = PHASE_NAMES.flatMap((name) => phases[name].map((op): Step => [name, op]));
+  let runs = 0;
+  const tryout = async (tried: readonly Step[]): Promise<boolean> => runs++ < maxRuns && fails(assemble(tried));
+  // The phases behind the failing one are the cheapest to lose.
+  for (let keep = 1; keep < PHASE_NAMES.length; keep++) {
+    const kept = new Set<string>(PHASE_NAMES.slice(0, keep));
+    const tried = steps.filter(([name]) => kept.has(name));
+    if (tried.length < steps.length && (await tryout(tried))) {
+      steps = tried;
+      break;
+    }
+  }
+  let parts = 2;
+  while (steps.length > 1 && runs < maxRuns) {
+    const size = Math.ceil(steps.length / parts);
+    let smaller: Step[] | undefined;
+    for (let at = 0; at < steps.length && smaller === undefined; at += size) {
+      const tried = [...steps.slice(0, at), ...steps.slice(at + size)];
+      if (await tryout(tried)) smaller = tried;
+    }
+    if (smaller !== undefined) {
+      steps = smaller;
+      parts = Math.max(2, parts - 1);
+    } else if (size === 1) break;
+    else parts = Math.min(steps.length, parts * 2);
+  }
+  return assemble(steps);
+}
+
+function assemble(steps: readonly Step[]): Phases {
+  const of = (phase: string): Operation[] => steps.filter(([name]) => name === phase).map(([, op]) => op);
+  return { first: of('first'), stopped: of('stopped'), live: of('live'), killed: of('killed') };
+}
+
+/** Writes a regression file and returns its path. */
+export async function saveRegression(regression: Regression): Promise<string> {
+  await mkdir(REGRESSIONS, { recursive: true });
+  const file = path.join(REGRESSIONS, `seed-${regression.seed}-${regression.config['sync-method'] ?? 'rsync'}.json`);
+  await writeFile(file, `${JSON.stringify(regression, null, 1)}\n`);
+  return file;
+}

@@ -1,0 +1,47 @@
+// A seeded random workload through the four ways in which changes reach a worker: first sync, made while stopped, live,
+// and live with the worker killed in the middle. Each phase has to end with equal trees. The seed is printed;
+//   WORKLOAD_SEED=n   repeats a run
+//   WORKLOAD_OPS=n    operations a phase (default 700)
+//   WORKLOAD_SHRINK=1 looks for the shortest failing sequence when a phase fails, and writes it to regressions/
+import { expect, test } from 'vitest';
+import { Lab } from './lab/lab.js';
+import { runPhases } from './lab/phases.js';
+import type { Phases } from './lab/phases.js';
+import { saveRegression, shrink } from './lab/shrink.js';
+import { Workload } from './lab/workload.js';
+import type { WorkloadOptions } from './lab/workload.js';
+
+const seed = Number(process.env['WORKLOAD_SEED'] ?? Math.floor(Math.random() * 1e9));
+const count = Number(process.env['WORKLOAD_OPS'] ?? 700);
+
+async function converges(options: WorkloadOptions, config: Readonly<Record<string, string>>): Promise<void> {
+  console.log(`random workload: WORKLOAD_SEED=${seed} WORKLOAD_OPS=${count} (${options.names}, ${JSON.stringify(config)})`);
+  const workload = new Workload(options);
+  const phases: Phases = {
+    first: workload.next(count),
+    stopped: workload.next(count),
+    live: workload.next(count),
+    killed: workload.next(count),
+  };
+  const names = options.names === 'utf8' ? 'all' : 'utf8';
+  const run = async (tried: Phases): Promise<string | undefined> => {
+    const lab = await Lab.start({ config });
+    const failure = await runPhases(lab, tried, { names, convergeMs: 120_000 });
+    await lab.close(failure === undefined ? 'passed' : 'failed');
+    return failure;
+  };
+  const failure = await run(phases);
+  if (failure !== undefined && process.env['WORKLOAD_SHRINK'] !== undefined) {
+    const shortest = await shrink(phases, async (tried) => (await run(tried)) !== undefined);
+    console.log(`shortest failing sequence: ${await saveRegression({ seed, names, config, phases: shortest })}`);
+  }
+  expect(failure, `seed ${seed}`).toBeUndefined();
+}
+
+test('a random workload converges through first sync, stop, live changes and a kill, with rsync', async () => {
+  await converges({ seed, names: 'utf8', attributes: 'all', top: 'work' }, { 'sync-method': 'rsync' });
+});
+
+test('a random workload with names that are not UTF-8 converges but for those, with tarssh', async () => {
+  await converges({ seed, names: 'bytes', attributes: 'plain', top: 'work' }, { 'sync-method': 'tarssh' });
+});

@@ -1,0 +1,43 @@
+// A replicated volume with one worker per brick: one is active, the other passive until the active one is gone.
+import { test } from 'vitest';
+import { everyOperation } from './lab/fixtures.js';
+import { useLab } from './lab/use-lab.js';
+import type { WorkerHandle } from './lab/worker.js';
+
+const lab = useLab({ bricks: 2, layout: 'replica', metaVolume: 'shared' });
+let workers: [WorkerHandle, WorkerHandle];
+
+const isIn = (brick: number, state: string) => async (): Promise<boolean> => {
+  const status = await lab().status(brick).catch(() => undefined);
+  return status?.['worker_status'] === state;
+};
+
+test('of two workers of one replica set one is active, and it replicates', async () => {
+  const first = lab().startWorker({ brick: 0 });
+  await lab().until('first worker active', isIn(0, 'Active'));
+  workers = [first, lab().startWorker({ brick: 1 })];
+  await lab().until('second worker passive', isIn(1, 'Passive'));
+  await lab().sh(everyOperation('one').prepare);
+  await lab().waitConverged();
+});
+
+test('the passive worker takes over when the active one is killed', async () => {
+  await lab().sh(everyOperation('one').change);
+  await workers[0].kill();
+  await lab().until('second worker active', isIn(1, 'Active'), 60_000);
+  await lab().sh(everyOperation('two').prepare);
+  await lab().waitConverged(90_000);
+});
+
+test('a worker that comes back is passive, and takes over again after SIGTERM of the other', async () => {
+  workers[0] = lab().startWorker({ brick: 0 });
+  await lab().until('first worker passive', isIn(0, 'Passive'));
+  await lab().sh(everyOperation('two').change);
+  await lab().waitConverged();
+  await workers[1].stop();
+  await lab().until('first worker active', isIn(0, 'Active'), 60_000);
+  await lab().sh('printf after >after; rm -r one');
+  await lab().waitConverged(90_000);
+  await workers[0].stop();
+  await lab().assertNoMountsLeft();
+});

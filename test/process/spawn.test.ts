@@ -1,0 +1,196 @@
+// Real children: fixtures that flood, hang and ignore signals, and programs that every Debian has.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import { describe, expect, test } from 'vitest';
+import { pipeline, runChild, spawnDaemonChild, spawnPipe } from '../../src/process/spawn.js';
+
+const BIN = join(import.meta.dirname, '../fixtures/bin');
+const STUBBORN = join(BIN, 'stubborn');
+const QUICK = { closeMs: 100, termMs: 200, killMs: 2_000 };
+
+/** Whether a process still runs; one that waits to be reaped does not. */
+function runs(pid: number): boolean {
+  if (!existsSync(`/proc/${pid}/stat`)) return false;
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return stat[stat.lastIndexOf(')') + 2] !== 'Z';
+}
+
+async function eventually(what: () => boolean): Promise<void> {
+  for (let i = 0; i < 100 && !what(); i += 1) await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(what()).toBe(true);
+}
+
+describe('runChild()', () => {
+  test('gives stdout, the end of stderr and the exit code as values', async () => {
+    const result = await runChild(['bash', '-c', 'echo out; echo err >&2; exit 7']);
+    expect(result).toMatchObject({ exitCode: 7, signal: null, stderrTail: 'err', timedOut: false });
+    expect(result.stdout.toString()).toBe('out\n');
+  });
+
+  test('passes arguments as they are: no shell reads them', async () => {
+    const result = await runChild(['printf', '%s', '$HOME; `id` *']);
+    expect(result.stdout.toString()).toBe('$HOME; `id` *');
+  });
+
+  test('feeds and reads more than pipes hold at the same time', async () => {
+    const input = Buffer.alloc(3 << 20, 'abcdefgh');
+    expect((await runChild(['cat'], { input })).stdout.equals(input)).toBe(true);
+    const pieces = async function* (): AsyncGenerator<Buffer> {
+      for (let i = 0; i < 48; i += 1) yield Promise.resolve(input.subarray(i << 16, (i + 1) << 16));
+    };
+    expect((await runChild(['cat'], { input: pieces() })).stdout.equals(input)).toBe(true);
+  });
+
+  test('a child that does not read its input is no error', async () => {
+    expect(await runChild(['true'], { input: Buffer.alloc(4 << 20) })).toMatchObject({ exitCode: 0 });
+  });
+
+  test('an input that fails ends the child, and is what the call throws', async () => {
+    const pieces = async function* (): AsyncGenerator<Buffer> {
+      yield Promise.resolve(Buffer.from('x'));
+      throw new Error('the list cannot be read');
+    };
+    await expect(runChild(['cat'], { input: pieces() })).rejects.toThrow('the list cannot be read');
+  });
+
+  test('drains a flood of stderr and keeps its end', async () => {
+    const result = await runChild(['bash', '-c', 'for i in {1..30000}; do echo "line $i of a flood" >&2; done; echo last >&2'], { stderrTailBytes: 100 });
+    expect(result.exitCode).toBe(0);
+    expect(result.stderrTail.length).toBeLessThanOrEqual(100);
+    expect(result.stderrTail.endsWith('line 30000 of a flood\nlast')).toBe(true);
+  });
+
+  test('hands on lines whose bytes are no UTF-8, and a last one without newline', async () => {
+    const lines: string[] = [];
+    const errors: string[] = [];
+    await runChild(['bash', '-c', String.raw`printf 'a\xff\nb\n\nc'; printf 'e1\ne2' >&2`], {
+      onStdoutLine: (line) => lines.push(line),
+      onStderrLine: (line) => errors.push(line),
+    });
+    expect(lines).toEqual(['a\uDCFF', 'b', '', 'c']);
+    expect(errors).toEqual(['e1', 'e2']);
+  });
+
+  test('names a program that is missing or not executable', async () => {
+    await expect(runChild(['/x/rsync'])).rejects.toMatchObject({ code: 'preflight', message: 'run rsync: /x/rsync: not found' });
+    await expect(runChild(['no-such-program-here'])).rejects.toMatchObject({ code: 'preflight', message: 'run no-such-program-here: not found in PATH' });
+    await expect(runChild([import.meta.filename])).rejects.toMatchObject({ code: 'preflight', message: expect.stringContaining('not executable') as string });
+    await expect(runChild(['true'], { cwd: '/no/such/dir' })).rejects.toMatchObject({ code: 'preflight', message: expect.stringContaining('/no/such/dir') as string });
+  });
+
+  test('refuses more output than its bound', async () => {
+    await expect(runChild(['yes'], { maxStdoutBytes: 1000 })).rejects.toMatchObject({ code: 'fault' });
+  });
+
+  test('an abort ends the child and its children, even those that ignore SIGTERM', async () => {
+    const controller = new AbortController();
+    const pids: number[] = [];
+    const run = runChild([STUBBORN], {
+      signal: controller.signal,
+      ladder: QUICK,
+      onStdoutLine: (line) => {
+        pids.push(...line.split(' ').map(Number));
+        controller.abort();
+      },
+    });
+    await expect(run).rejects.toMatchObject({ code: 'stopped' });
+    expect(pids).toHaveLength(2);
+    await eventually(() => !pids.some(runs));
+  });
+
+  test('an aborted signal starts nothing', async () => {
+    await expect(runChild(['true'], { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'stopped' });
+  });
+
+  test('a timeout ends the child and is a value', async () => {
+    const result = await runChild(['sleep', '1000'], { timeoutMs: 100 });
+    expect(result).toMatchObject({ timedOut: true, exitCode: null, signal: 'SIGTERM' });
+  });
+
+  test('does not wait for a grandchild that keeps the pipe open', async () => {
+    const result = await runChild(['bash', '-c', 'setsid sleep 5 & echo done']);
+    expect(result.stdout.toString()).toBe('done\n');
+    expect(result.durationMs).toBeLessThan(4_000);
+  });
+
+  test('the kernel is told to kill the child when this process dies', async () => {
+    const program = 'import ctypes; n = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(n)); print(n.value)';
+    expect((await runChild(['python3', '-c', program])).stdout.toString()).toBe('9\n');
+    expect((await runChild(['python3', '-c', program], { pdeathsig: false })).stdout.toString()).toBe('0\n');
+  });
+});
+
+describe('spawnPipe()', () => {
+  test('talks to a peer, which ends when its stdin closes', async () => {
+    const peer = await spawnPipe(['cat']);
+    peer.stdin.write('hello');
+    const [answer] = (await once(peer.stdout, 'data')) as [Buffer];
+    expect(answer.toString()).toBe('hello');
+    expect(await peer.close()).toMatchObject({ code: 0, signal: null });
+    expect(await peer.close()).toMatchObject({ code: 0 });
+  });
+
+  test('tells why a peer died', async () => {
+    const peer = await spawnPipe(['bash', '-c', 'echo "Permission denied (publickey)." >&2; exit 255']);
+    peer.stdout.resume();
+    expect(await peer.exited).toMatchObject({ code: 255, stderrTail: 'Permission denied (publickey).' });
+  });
+
+  test('climbs the ladder: closed stdin and SIGTERM are ignored, SIGKILL ends the whole group', async () => {
+    const peer = await spawnPipe([STUBBORN]);
+    const [line] = (await once(peer.stdout, 'data')) as [Buffer];
+    const pids = line.toString().trim().split(' ').map(Number);
+    expect(await peer.close(QUICK)).toMatchObject({ code: null, signal: 'SIGKILL' });
+    await eventually(() => !pids.some(runs));
+  });
+
+  test('an abort closes it', async () => {
+    const controller = new AbortController();
+    const peer = await spawnPipe(['cat'], { signal: controller.signal });
+    controller.abort();
+    expect(await peer.exited).toMatchObject({ code: 0 });
+  });
+});
+
+test('spawnDaemonChild() reports the end of a server and ends it by signal', async () => {
+  const server = await spawnDaemonChild(['bash', '-c', 'echo serving >&2; exec sleep 1000']);
+  expect(runs(server.pid)).toBe(true);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(server.kill('SIGTERM')).toBe(true);
+  expect(await server.exited).toEqual({ code: null, signal: 'SIGTERM', stderrTail: 'serving' });
+  expect(server.kill('SIGTERM')).toBe(false);
+});
+
+describe('pipeline()', () => {
+  test('moves bytes from one to the other and reports both ends', async () => {
+    const errors: string[] = [];
+    const result = await pipeline(['bash', '-c', 'cat; echo from a >&2; exit 1'], ['bash', '-c', 'wc -c >&2; exit 2'], {
+      inputA: Buffer.alloc(1 << 20),
+      onStderrLineA: (line) => errors.push(line),
+      onStderrLineB: (line) => errors.push(line),
+    });
+    expect(result).toMatchObject({ a: { code: 1, stderrTail: 'from a' }, b: { code: 2, stderrTail: '1048576' }, bytes: 1 << 20 });
+    expect(errors.sort()).toEqual(['1048576', 'from a']);
+  });
+
+  test('ends the first when the second ends early', async () => {
+    const writes = await pipeline(['yes'], ['head', '-c', '10'], { inputA: '' });
+    expect(writes.b.code).toBe(0);
+    expect(writes.a.code).not.toBe(0);
+    const hangs = await pipeline(['sleep', '1000'], ['false'], { inputA: '' });
+    expect(hangs).toMatchObject({ a: { signal: 'SIGTERM' }, b: { code: 1 } });
+  });
+
+  test('names the program that is missing, and leaves none running', async () => {
+    await expect(pipeline(['sleep', '1000'], ['/x/ssh'], { inputA: '' })).rejects.toMatchObject({ code: 'preflight', message: 'run ssh: /x/ssh: not found' });
+  });
+
+  test('an abort ends both', async () => {
+    const controller = new AbortController();
+    const run = pipeline([STUBBORN], ['cat'], { inputA: '', signal: controller.signal, ladder: QUICK });
+    setTimeout(() => controller.abort(), 200);
+    await expect(run).rejects.toMatchObject({ code: 'stopped' });
+  });
+});
