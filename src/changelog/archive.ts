@@ -4,7 +4,7 @@
 // is no whole member at the end of an archive (the writer was killed) is kept in a file beside it. Used by crawls.
 
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pack, type Pack } from 'tar-stream';
 import { errnoCode } from '../errors.js';
 import { fsEncode } from '../names.js';
@@ -45,25 +45,43 @@ async function archive(dir: string, names: readonly string[], path: string): Pro
   if (first === null) return;
   await first.file.close();
   const tar = await openForAppend(path);
-  const archived: string[] = [];
+  let archived: string[];
   try {
-    const packer = pack();
-    const added = addAll(packer, present, archived);
-    // The writer reports what goes wrong on either side; until then the failure is not unhandled.
-    added.catch((error: unknown) => packer.destroy(error instanceof Error ? error : new Error(String(error))));
-    let offset = (await findTarEnd(tar)).offset;
-    for await (const chunk of packer as AsyncIterable<Buffer>) {
-      await writeAll(tar, chunk, offset);
-      offset += chunk.length;
-    }
-    await added;
-    await tar.truncate(Math.ceil(offset / RECORD_BYTES) * RECORD_BYTES);
-    await tar.sync();
+    archived = await append(tar, present);
   } finally {
     await tar.close();
   }
   await syncDirectory(dir);
   for (const journal of archived) await rm(fsEncode(journal), { force: true });
+}
+
+/** @returns the paths of the journals that are in the archive, on the disk. A failure leaves it as it was. */
+async function append(tar: FileHandle, journals: readonly Journal[]): Promise<string[]> {
+  const start = (await tar.stat()).size;
+  const archived: string[] = [];
+  try {
+    const packer = pack();
+    const added = addAll(packer, journals, archived);
+    // The failure reaches the loop below through the packer; until then it is not unhandled.
+    added.catch((error: unknown) => packer.destroy(error instanceof Error ? error : new Error(String(error))));
+    let offset = start;
+    for await (const chunk of packer as AsyncIterable<Buffer>) {
+      await writeAll(tar, chunk, offset);
+      offset += chunk.length;
+    }
+    await added;
+    await tar.truncate(padded(offset));
+    await tar.sync();
+    return archived;
+  } catch (error) {
+    await tar.truncate(start);
+    await tar.truncate(padded(start));
+    throw error;
+  }
+}
+
+function padded(bytes: number): number {
+  return Math.ceil(bytes / RECORD_BYTES) * RECORD_BYTES;
 }
 
 interface Journal {
@@ -104,7 +122,8 @@ async function addFile(packer: Pack, name: string, file: FileHandle): Promise<vo
       else resolve();
     });
     const source = file.createReadStream({ autoClose: false, ...(size > 0 && { end: size - 1 }) });
-    source.on('error', (error) => sink.destroy(error));
+    sink.on('error', reject);
+    source.on('error', reject);
     source.pipe(sink);
   });
   await stored;
@@ -151,6 +170,7 @@ async function setAside(path: string, file: FileHandle, offset: number): Promise
     await copy.close();
   }
   await rename(fsEncode(partial), fsEncode(bad));
+  await syncDirectory(dirname(path));
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer, offset: number): Promise<void> {

@@ -3,7 +3,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 
-export const BLOCK_BYTES = 512;
+const BLOCK_BYTES = 512;
 
 export interface TarEnd {
   /** Bytes: behind the last whole member. */
@@ -14,6 +14,7 @@ export interface TarEnd {
 
 // Links, devices, directories and fifos carry no data, whatever their size field says.
 const WITHOUT_DATA = '123456';
+const TAIL_CHUNK_BYTES = 64 * 1024;
 const SIZE = { start: 124, end: 136 };
 const CHECKSUM = { start: 148, end: 156 };
 
@@ -23,13 +24,28 @@ export async function findTarEnd(file: FileHandle): Promise<TarEnd> {
   let offset = 0;
   while (offset < size) {
     const { bytesRead } = await file.read(header, 0, BLOCK_BYTES, offset);
+    if (isZero(header.subarray(0, bytesRead))) return { offset, tail: await tailAt(file, offset) };
     if (bytesRead < BLOCK_BYTES) return { offset, tail: 'garbage' };
-    if (header.every((byte) => byte === 0)) return { offset, tail: 'whole' };
     const next = hasValidChecksum(header) ? offset + BLOCK_BYTES + dataBytes(header) : Number.POSITIVE_INFINITY;
     if (!(next <= size)) return { offset, tail: 'garbage' };
     offset = next;
   }
   return { offset, tail: 'whole' };
+}
+
+function isZero(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+/** A crash of the system can leave zeros where data was, with more data after them. */
+async function tailAt(file: FileHandle, offset: number): Promise<TarEnd['tail']> {
+  const buffer = Buffer.allocUnsafe(TAIL_CHUNK_BYTES);
+  for (let at = offset; ; ) {
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+    if (bytesRead === 0) return 'whole';
+    if (!isZero(buffer.subarray(0, bytesRead))) return 'garbage';
+    at += bytesRead;
+  }
 }
 
 function hasValidChecksum(header: Buffer): boolean {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { GsyncdError, errnoCode } from '../errors.js';
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { fsEncode } from '../names.js';
+import { findProgram } from '../process/program.js';
 import { signalNumber, within } from '../process/child.js';
 import { runChild, type ChildResult } from '../process/spawn.js';
 import { mapBounded } from '../process/map-bounded.js';
@@ -38,6 +39,8 @@ export interface RsyncTransferOptions {
 
 /** How often a broken run that blames some files is repeated without them. */
 const MAX_RERUNS = 3;
+/** Boxes of files up to this size are sent whole: comparing costs each file an open and a read there. */
+const WHOLE_FILE_BYTES = 64 << 10;
 const STDERR_TAIL_BYTES = 8 << 10;
 const LSTAT_TIMEOUT_MS = 30_000;
 const VERBOSE_CHARS = 64 << 10;
@@ -97,7 +100,7 @@ export class RsyncTransfer implements DataEngine {
 
   async #run(gfids: readonly Gfid[], compare: 'content' | 'times', options: SyncOptions): Promise<{ report: RsyncReport; result: ChildResult }> {
     const { mountDir, log, userOptions, logPerformance } = this.#options;
-    const argv = rsyncArgv(this.#options, await this.#getVersion(), compare);
+    const argv = rsyncArgv(this.#options, await this.#getVersion(), compare, options.maxFileBytes);
     const report = new RsyncReport();
     const verbose = userOptions.some((option) => option === '--verbose' || option.startsWith('-v'));
     let said = '';
@@ -140,11 +143,17 @@ export class RsyncTransfer implements DataEngine {
   }
 
   async #getVersion(): Promise<RsyncVersion> {
-    this.#version ??= askVersion(this.#options.command).catch((error: unknown) => {
+    this.#version ??= this.#prepare().catch((error: unknown) => {
       this.#version = undefined;
       throw error;
     });
     return this.#version;
+  }
+
+  /** Looks for both programs once: rsync would report a missing ssh in words of its own, as a broken run. */
+  async #prepare(): Promise<RsyncVersion> {
+    await findProgram(this.#options.sshArgv[0] ?? 'ssh');
+    return askVersion(this.#options.command);
   }
 }
 
@@ -156,6 +165,7 @@ export function rsyncArgv(
   options: Pick<RsyncTransferOptions, 'command' | 'userOptions' | 'sshArgv' | 'existing' | 'ignoreMissingArgs' | 'xattrs' | 'acls' | 'target'>,
   version: RsyncVersion,
   compare: 'content' | 'times',
+  maxFileBytes = Infinity,
 ): string[] {
   const modern = isAtLeast(version, 3, 1);
   const { target } = options;
@@ -174,6 +184,7 @@ export function rsyncArgv(
     ...options.userOptions.filter((option) => option !== '-q' && option !== '--quiet'),
     ...(options.ignoreMissingArgs && modern ? ['--ignore-missing-args'] : []),
     ...(compare === 'content' ? ['--ignore-times'] : []),
+    ...(maxFileBytes <= WHOLE_FILE_BYTES ? ['--whole-file'] : []),
     '-ii',
     `--out-format=${ITEM_FORMAT}`,
     ...(modern ? ['--info=skip1'] : []),
@@ -205,9 +216,11 @@ async function isGone(mountDir: string, gfid: Gfid): Promise<boolean> {
   return (await within(gone, LSTAT_TIMEOUT_MS)) ?? false;
 }
 
-/** One line on why a run broke: what stderr said last, and the exit. */
+/** One line on why a run broke: the exit, and what stderr said last before rsync's own summing up. */
 function brokenReason(result: ChildResult): string {
   const exit = result.exitCode === null ? `ended by ${result.signal}` : `exit ${result.exitCode}`;
-  const tail = result.stderrTail.split('\n').slice(-3).join('; ');
+  const lines = result.stderrTail.split('\n').filter((line) => line.trim() !== '');
+  const causes = lines.filter((line) => !/^rsync error: |connection unexpectedly closed/.test(line));
+  const tail = (causes.length > 0 ? causes : lines).slice(-3).join('; ');
   return tail === '' ? `rsync: ${exit}` : `rsync: ${exit}: ${tail}`;
 }

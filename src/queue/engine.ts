@@ -22,6 +22,8 @@ export interface SyncOptions {
   readonly logErrors: boolean;
   /** Those of the gfids whose item says `compare: 'times'`. */
   readonly compareTimes?: ReadonlySet<Gfid>;
+  /** Size of the largest of the files, absent when not all are known. A hint: files may have grown. */
+  readonly maxFileBytes?: number;
   /** When it aborts, the children are ended and the call settles soon after. */
   readonly signal?: AbortSignal;
 }

@@ -11,6 +11,7 @@ export type Settle<R> = (gfid: Gfid, result: R) => void;
 
 interface Posted<R> {
   sizeBytes: number;
+  sizeKnown: boolean;
   compare: 'content' | 'times';
   readonly settles: Settle<R>[];
 }
@@ -24,6 +25,8 @@ export interface BoxLimits {
 export interface Share {
   readonly gfids: Gfid[];
   readonly compareTimes: Set<Gfid>;
+  /** undefined when not all sizes are known */
+  readonly maxFileBytes: number | undefined;
 }
 
 export class PostBox<R> {
@@ -53,11 +56,12 @@ export class PostBox<R> {
     const shelf = this.#handedOut.has(item.gfid) ? this.#parked : this.#queued;
     const before = shelf.get(item.gfid);
     if (before === undefined) {
-      shelf.set(item.gfid, { sizeBytes, compare: item.compare ?? 'content', settles: [settle] });
+      shelf.set(item.gfid, { sizeBytes, sizeKnown: item.sizeBytes !== undefined, compare: item.compare ?? 'content', settles: [settle] });
       if (shelf === this.#queued) this.#queuedBytes += sizeBytes;
       return;
     }
     before.settles.push(settle);
+    before.sizeKnown = item.sizeBytes !== undefined;
     if (item.compare !== 'times') before.compare = 'content';
     if (sizeBytes > before.sizeBytes) {
       if (shelf === this.#queued) this.#queuedBytes += sizeBytes - before.sizeBytes;
@@ -70,16 +74,20 @@ export class PostBox<R> {
     const gfids: Gfid[] = [];
     const compareTimes = new Set<Gfid>();
     let bytes = 0;
+    let maxFileBytes = 0;
+    let sizesKnown = true;
     for (const [gfid, posted] of this.#queued) {
       if (gfids.length > 0 && (gfids.length >= limits.maxFiles || bytes + posted.sizeBytes > limits.maxBytes)) break;
       this.#queued.delete(gfid);
       this.#queuedBytes -= posted.sizeBytes;
       this.#handedOut.set(gfid, posted);
       bytes += posted.sizeBytes;
+      maxFileBytes = Math.max(maxFileBytes, posted.sizeBytes);
+      sizesKnown &&= posted.sizeKnown;
       gfids.push(gfid);
       if (posted.compare === 'times') compareTimes.add(gfid);
     }
-    return { gfids, compareTimes };
+    return { gfids, compareTimes, maxFileBytes: sizesKnown ? maxFileBytes : undefined };
   }
 
   /** Gives a handed-out item its result. What was posted meanwhile for the same gfid joins the queue's end.

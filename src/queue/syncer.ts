@@ -164,12 +164,17 @@ export class Syncer {
     }
   }
 
-  async #runBox(job: number, { gfids, compareTimes }: Share): Promise<void> {
+  async #runBox(job: number, { gfids, compareTimes, maxFileBytes }: Share): Promise<void> {
     const startMs = performance.now();
     let returnCode: number | null = null;
     let resultOf: (gfid: Gfid) => ItemResult | null;
     try {
-      const outcome = await this.#options.engine.sync(gfids, { logErrors: this.logErrors, compareTimes, signal: this.#hardStop.signal });
+      const outcome = await this.#options.engine.sync(gfids, {
+        logErrors: this.logErrors,
+        compareTimes,
+        ...(maxFileBytes === undefined ? {} : { maxFileBytes }),
+        signal: this.#hardStop.signal,
+      });
       returnCode = outcome.returnCode;
       resultOf = (gfid) => itemResult(gfid, outcome);
     } catch (error) {

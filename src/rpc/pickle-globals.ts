@@ -22,6 +22,8 @@ const BUILTIN_EXCEPTIONS: ReadonlySet<string> = new Set([
   'Warning', 'BytesWarning', 'DeprecationWarning', 'FutureWarning', 'ImportWarning', 'PendingDeprecationWarning',
   'ResourceWarning', 'RuntimeWarning', 'SyntaxWarning', 'UnicodeWarning', 'UserWarning',
 ]);
+/** Exceptions of the modules that a stock gsyncd works with, by names that do not say so. */
+const OTHER_EXCEPTIONS: ReadonlySet<string> = new Set(['struct.error', 'socket.error', 'socket.timeout', 'select.error', 'subprocess.TimeoutExpired']);
 /** The type itself, as Python 3 and as Python 2 spell its constructor. */
 const STAT_RESULTS: ReadonlySet<string> = new Set(['os.stat_result', 'posix.stat_result', 'os._make_stat_result']);
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_.]{0,200}$/;
@@ -41,6 +43,7 @@ export function resolveGlobal(module: string, name: string): PickleGlobal {
 
 function isException(module: string, name: string): boolean {
   if (name.endsWith('Error') || name.endsWith('Exception')) return true;
+  if (OTHER_EXCEPTIONS.has(`${module}.${name}`)) return true;
   return BUILTINS.has(module) && BUILTIN_EXCEPTIONS.has(name);
 }
 

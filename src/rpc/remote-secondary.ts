@@ -2,6 +2,7 @@
 // translates; ordering, retries and what a failure means are the caller's. Every call has a deadline, so that
 // a peer that stopped answering surfaces as GsyncdError('peer').
 
+import { setMaxListeners } from 'node:events';
 import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, VolumeInfo } from '../secondary/secondary.js';
 import type { RepceClient } from './client.js';
 import { entryFailures, entryOpDict, metaFailures, metaOpDict, unexpected, volumeInfoDict } from './op-dicts.js';
@@ -31,6 +32,8 @@ export class RemoteSecondary implements Secondary {
     this.#operationTimeoutMs = options.operationTimeoutMs ?? 2_500;
     this.#removalTimeoutMs = options.removalTimeoutMs ?? 1_800_000;
     this.#signal = options.signal;
+    // Each call under way listens to it; Node would warn of a leak from the eleventh on.
+    if (options.signal !== undefined) setMaxListeners(0, options.signal);
   }
 
   async entryOps(ops: readonly EntryOp[]): Promise<EntryFailure[]> {

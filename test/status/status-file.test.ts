@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fsDecode } from '../../src/names.js';
 import { readStatus, statusFileName, WorkerStatus } from '../../src/status/status-file.js';
@@ -15,6 +16,7 @@ function sessionDir(): string {
   return dir;
 }
 
+const run = promisify(execFile);
 const BRICK = '/d/b 1/é~x';
 const STOCK = '/usr/lib/x86_64-linux-gnu/glusterfs/python/syncdaemon';
 
@@ -140,7 +142,7 @@ describe('WorkerStatus', () => {
 
 describe.skipIf(!existsSync(join(STOCK, 'gsyncdstatus.py')))('beside the stock status code', () => {
   /** Runs `code` with `s`, a stock GeorepStatus of the same brick, under a monitor that seems to run. */
-  function stock(dir: string, code: string): string {
+  async function stock(dir: string, code: string): Promise<string> {
     const source = `
 import sys, fcntl, subprocess, time, json
 sys.path.insert(0, ${JSON.stringify(STOCK)})
@@ -154,11 +156,11 @@ holder.stdout.readline()
 s = GeorepStatus(d + '/monitor.status', '', sys.argv[2], '', 'gv0', 'h::sv0', pid)
 ${code}
 holder.stdin.close(); holder.wait()`;
-    return execFileSync('/usr/bin/python3', ['-c', source, dir, BRICK], { encoding: 'utf8' });
+    return (await run('/usr/bin/python3', ['-c', source, dir, BRICK], { timeout: 20_000 })).stdout;
   }
 
-  function shown(dir: string, checkpoint = 0): Record<string, string> {
-    return JSON.parse(stock(dir, `s.print_status(checkpoint_time=${checkpoint}, json_output=True)`)) as Record<string, string>;
+  async function shown(dir: string, checkpoint = 0): Promise<Record<string, string>> {
+    return JSON.parse(await stock(dir, `s.print_status(checkpoint_time=${checkpoint}, json_output=True)`)) as Record<string, string>;
   }
 
   it('what is written here is shown there', async () => {
@@ -171,7 +173,7 @@ holder.stdin.close(); holder.wait()`;
     status.addCounts({ entry: 2, data: 3, meta: 4 });
     status.setFailures(1);
     await status.setLastSynced([1_700_000_000, 0], 0, { blockedByFailures: true });
-    expect(shown(dir)).toMatchObject({
+    expect(await shown(dir)).toMatchObject({
       worker_status: 'Active', crawl_status: 'Changelog Crawl', secondary_node: 'node7',
       entry: '2', data: '3', meta: '4', failures: '1', last_synced_utc: '2023-11-14 22:13:20',
     });
@@ -182,18 +184,18 @@ holder.stdin.close(); holder.wait()`;
     const { status } = open(dir);
     await status.setActive();
     await status.setLastSynced([300, 0], 200, { blockedByFailures: true });
-    expect(shown(dir, 200)).toMatchObject({ checkpoint_completed: 'No', checkpoint_completion_time: 'N/A', checkpoint_time_utc: '1970-01-01 00:03:20' });
+    expect(await shown(dir, 200)).toMatchObject({ checkpoint_completed: 'No', checkpoint_completion_time: 'N/A', checkpoint_time_utc: '1970-01-01 00:03:20' });
     await status.setLastSynced([300, 0], 200, { blockedByFailures: false });
-    expect(shown(dir, 200)).toMatchObject({ checkpoint_completed: 'Yes', checkpoint_time_utc: '1970-01-01 00:03:20' });
+    expect(await shown(dir, 200)).toMatchObject({ checkpoint_completed: 'Yes', checkpoint_time_utc: '1970-01-01 00:03:20' });
   });
 
   it('what is written there stays when something is written here', async () => {
     const dir = sessionDir();
-    stock(dir, "s.set_worker_status('Faulty'); s.inc_value('entry', 7); s.set_field('last_synced_entry', 99)");
+    await stock(dir, "s.set_worker_status('Faulty'); s.inc_value('entry', 7); s.set_field('last_synced_entry', 99)");
     const { status } = open(dir);
     await status.setSecondaryNode('n');
     expect(await readStatus(status.path)).toMatchObject({ worker_status: 'Faulty', entry: 7, last_synced_entry: 99, secondary_node: 'n' });
-    expect(stock(dir, "s.set_secondary_node('m'); print(s.get_status()['entry'])")).toContain('N/A');
+    expect(await stock(dir, "s.set_secondary_node('m'); print(s.get_status()['entry'])")).toContain('N/A');
     expect((await readStatus(status.path)).secondary_node).toBe('m');
   });
 
@@ -201,12 +203,7 @@ holder.stdin.close(); holder.wait()`;
     const dir = sessionDir();
     const { status } = open(dir);
     await status.resetOnWorkerStart();
-    const theirs = new Promise<void>((resolve) => {
-      setTimeout(() => {
-        stock(dir, "for i in range(60): s.inc_value('entry', 1)");
-        resolve();
-      }, 0);
-    });
+    const theirs = stock(dir, "for i in range(60): s.inc_value('entry', 1)");
     for (let i = 0; i < 60; i++) {
       status.addCounts({ data: 1 });
       await status.flush();

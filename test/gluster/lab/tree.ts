@@ -21,8 +21,8 @@ export interface TreeComparison {
   readonly differences: readonly TreeDifference[];
 }
 
-/** What is left out of a comparison: `mtime` of files, user xattrs, ACLs, hard-link groups, link counts. */
-export type TreeAspect = 'mtime' | 'xattrs' | 'acls' | 'links' | 'nlink' | 'owner' | 'mode';
+/** What is left out of a comparison: `mtime` of files, user xattrs, ACLs, hard-link groups, link counts, device numbers, … */
+export type TreeAspect = 'mtime' | 'xattrs' | 'acls' | 'links' | 'nlink' | 'rdev' | 'owner' | 'mode';
 
 export interface CompareOptions {
   /** Repeat until equal, at most so long. Default 0: look once. */

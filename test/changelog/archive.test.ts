@@ -1,0 +1,156 @@
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { archiveAndPurge } from '../../src/changelog/archive.js';
+import { strftime } from '../../src/changelog/strftime.js';
+
+let dir: string;
+let tar: string;
+const NOW = new Date(2024, 1, 3, 4, 5, 6);
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'archive-'));
+  tar = join(dir, 'archive_202402.tar');
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const put = (name: string, text: string): string => {
+  writeFileSync(join(dir, name), text);
+  return name;
+};
+const archive = (...names: string[]): Promise<void> => archiveAndPurge(dir, names, '%Y%m', NOW);
+const others = (): string[] => readdirSync(dir).filter((name) => name !== 'archive_202402.tar').sort();
+
+/** name -> content as GNU tar and as Python's tarfile see it; the two must agree. */
+function members(path = tar): [string, string][] {
+  const names = execFileSync('tar', ['-tf', path], { stdio: ['ignore', 'pipe', 'pipe'] }).toString().split('\n').slice(0, -1);
+  const script = 'import tarfile,json,sys\nt=tarfile.open(sys.argv[1])\nprint(json.dumps([[m.name,t.extractfile(m).read().decode()] for m in t]))';
+  const seen = JSON.parse(execFileSync('python3', ['-c', script, path]).toString()) as [string, string][];
+  expect(seen.map(([name]) => name)).toEqual(names);
+  return seen;
+}
+
+function pythonAppend(name: string): void {
+  execFileSync('python3', ['-c', 'import tarfile,sys\nt=tarfile.open(sys.argv[1],"a")\nt.add(sys.argv[2],arcname=sys.argv[3])\nt.close()', tar, join(dir, name), name]);
+}
+
+describe('archiveAndPurge()', () => {
+  test('makes an archive that tar and Python read, and removes the files', async () => {
+    put('CHANGELOG.1', 'one\n');
+    put('CHANGELOG.2', '');
+    put('CHANGELOG.3', 'x'.repeat(100_000));
+    await archive('CHANGELOG.1', 'CHANGELOG.2', 'CHANGELOG.3');
+    expect(members()).toEqual([['CHANGELOG.1', 'one\n'], ['CHANGELOG.2', ''], ['CHANGELOG.3', 'x'.repeat(100_000)]]);
+    expect(statSync(tar).size % 10_240).toBe(0);
+    expect(others()).toEqual([]);
+  });
+
+  test('takes turns with stock Python in appending', async () => {
+    for (let i = 0; i < 6; i += 1) {
+      const name = put(`CHANGELOG.${i}`, `text ${i}\n`.repeat(i * 200));
+      if (i % 2 === 0) await archive(name);
+      else pythonAppend(name);
+    }
+    expect(members()).toEqual(Array.from({ length: 6 }, (_, i) => [`CHANGELOG.${i}`, `text ${i}\n`.repeat(i * 200)]));
+  });
+
+  test('skips files that are not there, and makes no archive of nothing', async () => {
+    await archive('CHANGELOG.1');
+    expect(readdirSync(dir)).toEqual([]);
+    put('CHANGELOG.2', 'two');
+    await archive('CHANGELOG.1', 'CHANGELOG.2', 'CHANGELOG.3');
+    expect(members()).toEqual([['CHANGELOG.2', 'two']]);
+  });
+
+  test('keeps whole members and sets the rest aside, wherever an archive was cut', async () => {
+    put('CHANGELOG.1', 'a'.repeat(700));
+    put('CHANGELOG.2', 'b'.repeat(1500));
+    await archive('CHANGELOG.1', 'CHANGELOG.2');
+    const whole = readFileSync(tar);
+    const ends = [0, 512 + 1024, 512 + 1024 + 512 + 1536];
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: whole.length }), async (cut) => {
+        for (const name of readdirSync(dir)) rmSync(join(dir, name));
+        writeFileSync(tar, whole.subarray(0, cut));
+        put('CHANGELOG.3', 'c');
+        await archive('CHANGELOG.3');
+        const kept = ends.filter((end) => end <= cut).length - 1;
+        const before = [['CHANGELOG.1', 'a'.repeat(700)], ['CHANGELOG.2', 'b'.repeat(1500)]].slice(0, kept);
+        expect(members()).toEqual([...before, ['CHANGELOG.3', 'c']]);
+        const lost = whole.subarray(ends[kept], cut);
+        const aside = others().map((name) => readFileSync(join(dir, name)));
+        const expected = lost.some((byte) => byte !== 0) ? [lost] : [];
+        expect(aside.map((bytes) => bytes.toString('hex'))).toEqual(expected.map((bytes) => bytes.toString('hex')));
+      }),
+      { numRuns: 25, examples: [[0], [1], [512], [1536], [1537], [2048], [3584], [3585]] },
+    );
+  }, 60_000);
+
+  test('sets members aside that stand behind zeros', async () => {
+    put('CHANGELOG.1', 'one');
+    put('CHANGELOG.2', 'two');
+    await archive('CHANGELOG.1', 'CHANGELOG.2');
+    const damaged = readFileSync(tar).fill(0, 0, 1024);
+    writeFileSync(tar, damaged);
+    put('CHANGELOG.3', 'three');
+    await archive('CHANGELOG.3');
+    expect(members()).toEqual([['CHANGELOG.3', 'three']]);
+    expect(readFileSync(join(dir, others()[0]!)).equals(damaged)).toBe(true);
+  });
+
+  test('sets a file aside that is no archive', async () => {
+    writeFileSync(tar, 'this is no tar archive'.repeat(100));
+    put('CHANGELOG.1', 'one');
+    await archive('CHANGELOG.1');
+    expect(members()).toEqual([['CHANGELOG.1', 'one']]);
+    const [bad] = others();
+    expect(bad).toMatch(/^archive_202402\.tar\.bad-\d+$/);
+    expect(readFileSync(join(dir, bad!), 'latin1')).toBe('this is no tar archive'.repeat(100));
+  });
+
+  test('keeps the journals and the archive as they were when it fails', async () => {
+    put('CHANGELOG.1', 'one');
+    await archive('CHANGELOG.1');
+    const before = readFileSync(tar);
+    put('CHANGELOG.2', 'two');
+    // A directory cannot be read as a file: the second member fails after the first was written.
+    await expect(archiveAndPurge(dir, ['CHANGELOG.2', '.'], '%Y%m', NOW)).rejects.toThrow();
+    expect(readFileSync(tar).equals(before)).toBe(true);
+    expect(others()).toEqual(['CHANGELOG.2']);
+  });
+
+  test('serves concurrent callers one after the other', async () => {
+    const names = Array.from({ length: 20 }, (_, i) => put(`CHANGELOG.${i}`, `${i}`));
+    await Promise.all(names.map((name) => archive(name)));
+    expect(members()).toEqual(names.map((name, i) => [name, `${i}`]));
+  });
+
+  test('appends behind a member whose zero padding was cut to blocks', async () => {
+    put('CHANGELOG.1', 'one');
+    await archive('CHANGELOG.1');
+    truncateSync(tar, 1024);
+    appendFileSync(tar, Buffer.alloc(512));
+    put('CHANGELOG.2', 'two');
+    await archive('CHANGELOG.2');
+    expect(members()).toEqual([['CHANGELOG.1', 'one'], ['CHANGELOG.2', 'two']]);
+    expect(others()).toEqual([]);
+  });
+});
+
+describe('strftime()', () => {
+  test('agrees with Python for every directive it knows', () => {
+    const format = '%Y %y %m %d %e %H %I %M %S %p %j %U %W %u %w %a %A %b %B %h %F %T %% x';
+    const dates = [NOW, new Date(2023, 0, 1), new Date(2024, 11, 31, 23, 59, 59), new Date(2000, 1, 29, 12, 0), new Date(1999, 0, 3, 13)];
+    const script = 'import sys,datetime,json\nf,ds=json.load(sys.stdin)\nprint(json.dumps([datetime.datetime(*d).strftime(f) for d in ds]))';
+    const parts = dates.map((d) => [d.getFullYear(), d.getMonth() + 1, d.getDate(), d.getHours(), d.getMinutes(), d.getSeconds()]);
+    const theirs = JSON.parse(execFileSync('python3', ['-c', script], { input: JSON.stringify([format, parts]), env: { ...process.env, LC_ALL: 'C' } }).toString()) as string[];
+    expect(dates.map((date) => strftime(format, date))).toEqual(theirs);
+  });
+
+  test('leaves alone what it does not know', () => {
+    expect(strftime('%Y%Q-%', NOW)).toBe('2024%Q-%');
+  });
+});

@@ -1,0 +1,93 @@
+// A brick's journal directory as the changelog translator keeps it: open journal, rollovers into the dated or the
+// flat layout, index with its xattr, restarts that leave a journal unlisted, switching off and on.
+
+import { appendFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setAttributeSync } from 'fs-xattr';
+import type { Gfid } from '../../src/gluster/gfid.js';
+import { encodeRecord, header, type JournalFormat } from './encode.js';
+
+const FORMAT: JournalFormat = { encoding: 'ascii', version: '1.2' };
+
+export class FakeBrick {
+  readonly dir: string;
+  readonly #layout: 'dated' | 'flat';
+  #htime = '';
+  #count = 0;
+  #records = 0;
+  #serial = 0;
+
+  constructor(root: string, layout: 'dated' | 'flat' = 'dated') {
+    this.dir = join(root, '.glusterfs', 'changelogs');
+    this.#layout = layout;
+    mkdirSync(join(this.dir, 'htime'), { recursive: true });
+  }
+
+  get htimeDir(): string {
+    return join(this.dir, 'htime');
+  }
+
+  get htimeFile(): string {
+    return this.#htime;
+  }
+
+  journalPath(time: number, name = 'CHANGELOG'): string {
+    const day = new Date(time * 1000).toISOString().slice(0, 10).replaceAll('-', '/');
+    return join(this.dir, ...(this.#layout === 'dated' ? [day] : []), `${name}.${time}`);
+  }
+
+  /** changelog.changelog on */
+  enable(time: number): void {
+    this.#htime = join(this.htimeDir, `HTIME.${time}`);
+    this.#count = 0;
+    writeFileSync(this.#htime, '');
+    setAttributeSync(this.#htime, 'trusted.glusterfs.htime', '0:0');
+    this.#open();
+  }
+
+  /** changelog.changelog off */
+  disable(time: number): void {
+    this.rollover(time, 'stay closed');
+  }
+
+  /** One change. @returns what identifies it in the journals */
+  change(): Gfid {
+    this.#serial += 1;
+    const gfid = `00000000-0000-0000-0000-${this.#serial.toString(16).padStart(12, '0')}` as Gfid;
+    appendFileSync(join(this.dir, 'CHANGELOG'), encodeRecord({ type: 'data', gfid }, FORMAT));
+    this.#records += 1;
+    return gfid;
+  }
+
+  rollover(time: number, then: 'reopen' | 'stay closed' = 'reopen'): void {
+    const empty = this.#records === 0;
+    if (empty) rmSync(join(this.dir, 'CHANGELOG'));
+    else this.#close(time);
+    this.list(this.journalPath(time, empty ? 'changelog' : 'CHANGELOG'), time);
+    if (then === 'reopen') this.#open();
+    this.#records = 0;
+  }
+
+  /** The brick goes down and comes up: the open journal is closed, and not listed. */
+  restart(time: number): void {
+    this.#close(time);
+    this.#open();
+    this.#records = 0;
+  }
+
+  list(path: string, time: number): void {
+    this.#count += 1;
+    appendFileSync(this.#htime, `${path}\0`);
+    setAttributeSync(this.#htime, 'trusted.glusterfs.htime', `${time}:${this.#count}`);
+  }
+
+  #open(): void {
+    if (!existsSync(join(this.dir, 'CHANGELOG'))) writeFileSync(join(this.dir, 'CHANGELOG'), header(FORMAT));
+  }
+
+  #close(time: number): void {
+    const path = this.journalPath(time);
+    mkdirSync(dirname(path), { recursive: true });
+    renameSync(join(this.dir, 'CHANGELOG'), path);
+  }
+}

@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decodeJournal } from '../../src/changelog/journal.js';
+import type { ChangeRecord } from '../../src/changelog/record.js';
+import { formatRecords } from '../../src/changelog/text.js';
+import { GsyncdError, isGsyncdError } from '../../src/errors.js';
+import { encodeJournal, encodeRecord, header, recordArb, type JournalFormat } from './encode.js';
+
+// Journals of a GlusterFS 10.3 brick under every operation, and what its libgfchangelog made of them. The v1.1 one
+// is the v1.2 one without the bytes that v1.2 added, decoded by the same library.
+const fixture = (name: string): Buffer => readFileSync(new URL(`../fixtures/journals/${name}`, import.meta.url));
+
+const FORMATS: JournalFormat[] = [
+  { encoding: 'ascii', version: '1.1' },
+  { encoding: 'ascii', version: '1.2' },
+  { encoding: 'binary', version: '1.1' },
+  { encoding: 'binary', version: '1.2' },
+];
+
+function failure(bytes: Buffer): GsyncdError | null {
+  try {
+    decodeJournal(bytes, '/b/CHANGELOG.1');
+    return null;
+  } catch (error) {
+    if (isGsyncdError(error, 'changelog')) return error;
+    throw error;
+  }
+}
+
+describe('decodeJournal()', () => {
+  test.each(['ascii-v1.1', 'ascii-v1.2', 'ascii-v1.2-del-path'])('makes of %s the text that libgfchangelog makes', (name) => {
+    const text = formatRecords(decodeJournal(fixture(`${name}.journal`), name));
+    expect(text.toString('latin1')).toBe(fixture(`${name}.txt`).toString('latin1'));
+  });
+
+  test('reads from a binary journal what an ascii journal of the same operations says', () => {
+    // The same script of operations ran twice, under different top directories.
+    const normal = (name: string, top: string): ChangeRecord[] => {
+      const seen = new Map<string, string>();
+      return decodeJournal(fixture(name), name).map((record) => {
+        const text = JSON.stringify(record).replaceAll(`"${top}`, '"TOP');
+        return JSON.parse(text.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (gfid) => {
+          if (!seen.has(gfid)) seen.set(gfid, `gfid ${seen.size}`);
+          return seen.get(gfid)!;
+        })) as ChangeRecord;
+      });
+    };
+    const binary = normal('binary-v1.2-del-path.journal', 'three');
+    expect(binary).toEqual(normal('ascii-v1.2-del-path.journal', 'two'));
+    expect(binary.length).toBeGreaterThan(40);
+  });
+
+  test.each(FORMATS)('returns the records that were encoded: $encoding $version', (format) => {
+    fc.assert(
+      fc.property(fc.array(recordArb(format), { maxLength: 8 }), (records) => {
+        expect(decodeJournal(encodeJournal(records, format), 'j')).toEqual(records);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test.each(FORMATS)('fails for a journal cut at any byte that ends no record: $encoding $version', (format) => {
+    fc.assert(
+      fc.property(fc.array(recordArb(format), { minLength: 1, maxLength: 4 }), (records) => {
+        const whole = encodeJournal(records, format);
+        const ends = new Map([[header(format).length, 0]]);
+        let at = header(format).length;
+        for (const [i, record] of records.entries()) ends.set((at += encodeRecord(record, format).length), i + 1);
+        for (let cut = 0; cut < whole.length; cut += 1) {
+          const count = ends.get(cut);
+          const part = whole.subarray(0, cut);
+          if (count === undefined) expect(failure(part), `cut at ${cut}`).toBeInstanceOf(GsyncdError);
+          else expect(decodeJournal(part, 'j')).toEqual(records.slice(0, count));
+        }
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test('answers a changed byte with records or a changelog error, with nothing else', () => {
+    const whole = fixture('ascii-v1.2-del-path.journal');
+    fc.assert(
+      fc.property(fc.nat(whole.length - 1), fc.nat(255), (at, byte) => {
+        const damaged = Buffer.from(whole);
+        damaged[at] = byte;
+        failure(damaged);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('names the file, the byte and what was expected there', () => {
+    const format: JournalFormat = { encoding: 'ascii', version: '1.2' };
+    const start = header(format).length;
+    const gfid = '11111111-2222-3333-4444-555555555555';
+    const message = (body: string): string | undefined => failure(Buffer.concat([header(format), Buffer.from(body)]))?.message;
+    expect(message('X')).toBe(`decode journal: /b/CHANGELOG.1: byte ${start}: expected a record of type D, M or E`);
+    expect(message(`D${gfid}\0\0`)).toBe(`decode journal: /b/CHANGELOG.1: byte ${start + 38}: expected a record of type D, M or E`);
+    expect(message('D1111')).toContain(`byte ${start + 1}: expected a gfid of 36 bytes`);
+    expect(message(`D${gfid.replace('1', 'G')}\0`)).toContain(`byte ${start + 1}: expected a gfid`);
+    expect(message(`M${gfid}\x00999\x00`)).toContain(`byte ${start + 38}: expected a known operation number`);
+    expect(message(`E${gfid}\x0038\0`)).toContain('expected an entry operation, not SETATTR');
+    expect(message(`E${gfid}\x009\0${gfid}/a/b\0`)).toContain('expected a name without a slash');
+    expect(message(`E${gfid}\x004\0x\x000\x000\0${gfid}/a\0`)).toContain(`byte ${start + 40}: expected a mode in decimal digits`);
+  });
+
+  test.each([
+    ['', 'the header of a changelog'],
+    ['GlusterFS Changelog | version: v1.2 | encoding : 2', 'the header of a changelog'],
+    ['GlusterFS Changelog | version: v2.0 | encoding : 2\n', 'version v1.1 or v1.2, not v2.0'],
+    ['GlusterFS Changelog | version: v1.3 | encoding : 2\n', 'version v1.1 or v1.2, not v1.3'],
+    ['GlusterFS Changelog | version: v1.1 | encoding : 3\n', 'encoding 1 or 2, not 3'],
+  ])('refuses the header %j', (text, expected) => {
+    expect(failure(Buffer.from(text))?.message).toContain(`byte 0: expected ${expected}`);
+  });
+
+  test('finds no records in a journal that is only a header', () => {
+    expect(decodeJournal(header({ encoding: 'ascii', version: '1.2' }), 'j')).toEqual([]);
+  });
+});

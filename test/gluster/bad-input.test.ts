@@ -1,0 +1,49 @@
+// What a worker says that cannot start: one line on stderr that names what is wrong, an exit code other than 0, and
+// nothing left mounted.
+import { expect, test } from 'vitest';
+import { HOST, PATHS } from './lab/lab.js';
+import type { WorkerOptions } from './lab/lab.js';
+import { useLab } from './lab/use-lab.js';
+
+const lab = useLab();
+const pair = (primary: string, secondary: string): WorkerOptions => ({ pair: [primary, secondary] });
+
+/** Options of a worker whose configuration is the session's with `line` added. */
+async function configured(line: string): Promise<WorkerOptions> {
+  const file = '/srv/broken.conf';
+  await lab().sh(`cp ${PATHS.session}/gsyncd.conf ${file}; printf '%s\\n' "${line}" >>${file}`, '/');
+  return { args: ['-c', file] };
+}
+
+const cases: readonly [string, () => WorkerOptions | Promise<WorkerOptions>, RegExp][] = [
+  ['a primary volume that is not there', () => pair('nosuchvol', `root@${HOST}::sv0`), /nosuchvol/],
+  ['a secondary volume that is not there', () => pair('gv0', `root@${HOST}::nosuchvol`), /nosuchvol/],
+  ['a secondary that is not spelled HOST::VOLUME', () => pair('gv0', 'sv0'), /sv0/],
+  ['a host that cannot be reached', () => pair('gv0', 'root@10.77.0.99::sv0'), /10\.77\.0\.99/],
+  ['a path that is no brick', () => ({ localPath: '/srv' }), /\/srv\b/],
+  ['a path that does not exist', () => ({ localPath: '/srv/nowhere' }), /\/srv\/nowhere/],
+  ['a number that is none', () => configured('sync-jobs = many'), /sync-jobs/],
+  ['a sync method that is none', () => configured('sync-method = scp'), /sync-method/],
+  ['an rsync that is not there', () => configured('rsync-command = /nonexistent/rsync'), /\/nonexistent\/rsync/],
+  [
+    'a key that the secondary refuses',
+    async () => {
+      await lab().sh('rm -f otherkey; ssh-keygen -q -t ed25519 -N "" -f otherkey </dev/null', '/srv');
+      return configured('ssh-command = ssh -oPasswordAuthentication=no -oIdentitiesOnly=yes -oStrictHostKeyChecking=no -i /srv/otherkey');
+    },
+    /Permission denied|refused|key/i,
+  ],
+];
+
+test.each(cases)('%s is named in one line', async (_, prepare, named) => {
+  const worker = lab().startWorker(await prepare());
+  const timer = setTimeout(() => void worker.kill(), 60_000);
+  const exit = await worker.exited;
+  clearTimeout(timer);
+  const lines = worker.stderr.trim().split('\n');
+  expect(exit.signal).toBeNull();
+  expect(exit.code).not.toBe(0);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(named);
+  await lab().assertNoMountsLeft();
+});

@@ -1,0 +1,176 @@
+// The benchmark behind `npm run bench`. Each phase is measured for the stock worker and for this project's, on volumes
+// of their own made the same way, after each other:
+//   first-rsync, first-tarssh  5,000 files of 4 KiB in 50 directories, from "starting hybrid crawl" to "finished hybrid crawl"
+//   live                       a new file of 4 KiB, from its write and from its journal's rollover to its whole size on the
+//                              secondary's brick; median of 12 writes at odd moments of the 3 s interval
+//   catch-up                   8 intervals of 1,000 appends, 200 creates, 100 renames, 50 unlinks and 100 chmods made while
+//                              stopped, from the start of the worker to equal trees
+// Processor time is that of the worker and everything it started on the primary's side; memory is the worker's peak.
+import { readdirSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { test } from 'vitest';
+import { Lab } from './lab/lab.js';
+import { usageOf } from './lab/meter.js';
+import type { WorkerHandle } from './lab/worker.js';
+
+type Who = 'stock' | 'gsyncd-ts';
+interface Result {
+  readonly phase: string;
+  readonly who: Who;
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  readonly peakMiB: number;
+}
+
+const PHASES = (process.env['BENCH_PHASES'] ?? 'first-rsync,live,catch-up,first-tarssh').split(',');
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 1);
+const results: Result[] = [];
+
+const TREE = `python3 - <<'END'
+import os
+for i in range(5000):
+    d = 'tree/d%02d' % (i % 50)
+    os.makedirs(d, exist_ok=True)
+    with open('%s/f%04d' % (d, i), 'wb') as f: f.write(os.urandom(4096))
+END`;
+
+const CATCH_UP = `python3 - <<'END'
+import os, random, time
+rng = random.Random(1)
+files = ['tree/d%02d/f%04d' % (i % 50, i) for i in range(2000)]
+for r in range(8):
+    start = time.time()
+    for f in rng.sample(files, 1000):
+        with open(f, 'ab') as fh: fh.write(b'x' * 100)
+    for i in range(200):
+        f = 'tree/d%02d/n%d-%d' % (i % 50, r, i)
+        with open(f, 'wb') as fh: fh.write(b'new')
+        files.append(f)
+    for i in range(100):
+        k = rng.randrange(len(files)); to = files[k] + '.r%d' % r
+        os.rename(files[k], to); files[k] = to
+    for i in range(50): os.unlink(files.pop(rng.randrange(len(files))))
+    for f in rng.sample(files, 100): os.chmod(f, rng.choice([0o600, 0o640, 0o755]))
+    time.sleep(max(0, 3.2 - (time.time() - start)))
+END`;
+
+/** Time of the first log line with `text`, in seconds. */
+function timeOf(log: string, text: string): number {
+  const line = log.split('\n').find((l) => l.includes(text)) ?? '';
+  const [, date, clock, fraction] = /^\[(\S+) (\S+?)\.(\d+)\]/.exec(line) ?? [];
+  if (date === undefined) throw new Error(`bench: no line with ${text}`);
+  return Date.parse(`${date}T${clock}Z`) / 1000 + Number(fraction) / 1e6;
+}
+
+function start(lab: Lab, who: Who): WorkerHandle {
+  return who === 'stock' ? lab.startStockWorker() : lab.startWorker();
+}
+
+async function end(worker: WorkerHandle): Promise<void> {
+  await worker.stop().catch(() => undefined);
+}
+
+/** Runs `work` and records its seconds and what `worker` used for it. */
+async function measure(phase: string, who: Who, worker: WorkerHandle, work: () => Promise<number>): Promise<void> {
+  const pid = await worker.pid();
+  const before = await usageOf(pid);
+  const seconds = await work();
+  const after = await usageOf(pid);
+  results.push({ phase, who, seconds, cpuSeconds: after.cpuSeconds - before.cpuSeconds, peakMiB: after.peakMiB });
+  console.log(`${phase} ${who}: ${seconds.toFixed(2)} s`);
+}
+
+async function firstSync(lab: Lab, who: Who, phase: string): Promise<WorkerHandle> {
+  await lab.sh(TREE);
+  const worker = start(lab, who);
+  await measure(phase, who, worker, async () => {
+    await worker.waitForLog(/finished hybrid crawl/, 300_000);
+    const log = await worker.log();
+    return timeOf(log, 'finished hybrid crawl') - timeOf(log, 'starting hybrid crawl');
+  });
+  await lab.waitConverged(120_000);
+  return worker;
+}
+
+async function live(lab: Lab, who: Who, worker: WorkerHandle): Promise<void> {
+  const htime = lab.box.outside('/srv/gv0_1/.glusterfs/changelogs/htime');
+  const index = `${htime}/${readdirSync(htime)[0]}`;
+  const fromWrite: number[] = [];
+  const fromRollover: number[] = [];
+  await lab.sh('mkdir live');
+  await measure('live, whole time', who, worker, async () => {
+    const began = Date.now();
+    for (let i = 0; i < 12; i++) {
+      await sleep(500 + 370 * i);
+      await lab.sh(`head -c 4096 /dev/zero >live/f${i}`);
+      const written = Date.now();
+      const target = lab.box.outside(`/srv/sv0_1/live/f${i}`);
+      let rolled = 0;
+      while (statSync(target, { throwIfNoEntry: false })?.size !== 4096) {
+        if (rolled === 0 && statSync(index).mtimeMs > written) rolled = Date.now();
+        if (Date.now() - written > 60_000) throw new Error('bench: a live change did not arrive in 60 s');
+        await sleep(10);
+      }
+      fromWrite.push(Date.now() - written);
+      fromRollover.push(rolled === 0 ? 0 : Date.now() - rolled);
+    }
+    return (Date.now() - began) / 1000;
+  });
+  const median = (list: number[]): number => (list.sort((a, b) => a - b)[list.length >> 1] ?? 0) / 1000;
+  const { cpuSeconds, peakMiB } = results.at(-1)!;
+  results.push({ phase: 'live, from write', who, seconds: median(fromWrite), cpuSeconds, peakMiB });
+  results.push({ phase: 'live, from rollover', who, seconds: median(fromRollover), cpuSeconds, peakMiB });
+}
+
+async function catchUp(lab: Lab, who: Who): Promise<void> {
+  await lab.sh(CATCH_UP);
+  const worker = start(lab, who);
+  const began = Date.now();
+  await measure('catch-up', who, worker, async () => {
+    await lab.waitConverged(600_000);
+    return (Date.now() - began) / 1000;
+  });
+  await end(worker);
+}
+
+function report(): void {
+  const phases = [...new Set(results.map((r) => r.phase))];
+  const median = (list: number[]): number => list.sort((a, b) => a - b)[list.length >> 1] ?? NaN;
+  const of = (phase: string, who: Who, field: 'seconds' | 'cpuSeconds' | 'peakMiB'): number =>
+    median(results.filter((r) => r.phase === phase && r.who === who).map((r) => r[field]));
+  console.log(`\nmedian of ${ROUNDS}: stock, gsyncd-ts, ratio`);
+  for (const phase of phases) {
+    const cells = (['seconds', 'cpuSeconds', 'peakMiB'] as const).map((field) => {
+      const [a, b] = [of(phase, 'stock', field), of(phase, 'gsyncd-ts', field)];
+      return `${field} ${a.toFixed(2)} ${b.toFixed(2)} ${(b / a).toFixed(2)}`;
+    });
+    console.log(`${phase.padEnd(20)} ${cells.map((c) => c.padEnd(34)).join(' ')}`);
+  }
+}
+
+test('benchmark', async () => {
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const who of ['stock', 'gsyncd-ts'] as const) {
+      if (['first-rsync', 'live', 'catch-up'].some((phase) => PHASES.includes(phase))) {
+        const lab = await Lab.start({ config: { 'secondary-access-mount': 'true' } });
+        try {
+          const worker = await firstSync(lab, who, 'first sync, rsync');
+          if (PHASES.includes('live')) await live(lab, who, worker);
+          await end(worker);
+          if (PHASES.includes('catch-up')) await catchUp(lab, who);
+        } finally {
+          await lab.close();
+        }
+      }
+      if (PHASES.includes('first-tarssh')) {
+        const lab = await Lab.start({ config: { 'secondary-access-mount': 'true', 'sync-method': 'tarssh' } });
+        try {
+          await end(await firstSync(lab, who, 'first sync, tarssh'));
+        } finally {
+          await lab.close();
+        }
+      }
+    }
+  }
+  report();
+});
