@@ -102,17 +102,36 @@ function lineStream(sink: LineSink): DestinationStream {
   return stream;
 }
 
+/** Smaller steps back than this are the two clocks' disagreement, not a clock that was set. */
+const CLOCK_STEP_MICROS = 1_000_000;
+
 let anchorMs = Date.now();
 let anchorMonotonicMs = performance.now();
+let lastMicros = 0;
 
-/** Wall-clock microseconds. The monotonic clock gives the digits below Date.now()'s, and follows it when it is set. */
+/** Wall-clock microseconds: the monotonic clock gives the digits below Date.now()'s, as long as the two agree. */
 function nowMicros(): number {
   const wallMs = Date.now();
-  const preciseMs = anchorMs + performance.now() - anchorMonotonicMs;
-  if (preciseMs >= wallMs && preciseMs < wallMs + 1) return Math.floor(preciseMs * 1000);
-  anchorMs = wallMs;
-  anchorMonotonicMs = performance.now();
-  return wallMs * 1000;
+  let preciseMs = anchorMs + performance.now() - anchorMonotonicMs;
+  if (preciseMs < wallMs || preciseMs >= wallMs + 1) {
+    anchorMs = wallMs;
+    anchorMonotonicMs = performance.now();
+    preciseMs = wallMs;
+  }
+  const micros = Math.floor(preciseMs * 1000);
+  if (micros > lastMicros || lastMicros - micros > CLOCK_STEP_MICROS) lastMicros = micros;
+  return lastMicros;
+}
+
+/** Creates a directory and what is missing above it. Node's own recursive mkdir never returns under /proc. */
+function makeDirectory(path: string): void {
+  if (statSync(fsEncode(path), { throwIfNoEntry: false }) !== undefined) return;
+  if (dirname(path) !== path) makeDirectory(dirname(path));
+  try {
+    mkdirSync(fsEncode(path));
+  } catch (error) {
+    if (errnoCode(error) !== 'EEXIST') throw error;
+  }
 }
 
 class LineSink {
@@ -142,15 +161,19 @@ class LineSink {
   write(line: string): void {
     if (this.#fd === undefined) return;
     this.#watch();
-    if (this.#lost > 0) this.reportLost();
-    if (this.#lost > 0 || !this.#writeAll(line)) this.#lost += 1;
+    if (this.#writeAll(this.#notice() + line)) this.#lost = 0;
+    else this.#lost += 1;
   }
 
   reportLost(): void {
-    if (this.#lost === 0) return;
+    if (this.#lost > 0 && this.#writeAll(this.#notice())) this.#lost = 0;
+  }
+
+  /** The line that tells of lost ones; empty when there are none. */
+  #notice(): string {
+    if (this.#lost === 0) return '';
     const message = formatMessage('log lines lost', { count: this.#lost });
-    const line = `[${formatTime(nowMicros())}] W [log${this.#label}:0:<module>] <top>: ${message}\n`;
-    if (this.#writeAll(line)) this.#lost = 0;
+    return `[${formatTime(nowMicros())}] W [log${this.#label}:0:<module>] <top>: ${message}\n`;
   }
 
   reopen(): void {
@@ -170,7 +193,7 @@ class LineSink {
   }
 
   #open(path: string): void {
-    mkdirSync(fsEncode(dirname(path)), { recursive: true });
+    makeDirectory(dirname(path));
     const fd = openSync(fsEncode(path), 'a', 0o644);
     const stat = fstatSync(fd);
     if (this.#fd !== undefined) closeSync(this.#fd);
@@ -193,7 +216,7 @@ class LineSink {
     if (fileId !== this.#fileId) this.reopen();
   }
 
-  /** Whether the whole line was written. After one that was cut, the next begins on a line of its own. */
+  /** Whether the whole text was written. After one that was cut, the next begins on a line of its own. */
   #writeAll(text: string): boolean {
     if (this.#fd === undefined) return false;
     const bytes = Buffer.from(this.#torn ? `\n${text}` : text, 'utf8');
@@ -204,7 +227,7 @@ class LineSink {
         offset += writeSync(this.#fd, bytes, offset);
       } catch (error) {
         if (errnoCode(error) === 'EINTR') continue;
-        if (errnoCode(error) !== 'EAGAIN' || performance.now() > deadlineMs) {
+        if (errnoCode(error) !== 'EAGAIN' || performance.now() >= deadlineMs) {
           this.#torn ||= offset > 0;
           return false;
         }

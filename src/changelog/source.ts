@@ -16,7 +16,7 @@ export interface HistoryResult {
  *  `CHANGELOG.<seconds>`; lists of them are in order of time. */
 export interface ChangelogSource {
   /** Starts live consumption from now on and drops what an earlier run left undone (history brings it again).
-   *  @returns the time of registration, seconds: live journals are not older
+   *  @returns the time of registration, seconds
    *  @throws GsyncdError('changelog') when the brick keeps no journals */
   register(): Promise<number>;
 

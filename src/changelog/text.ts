@@ -27,9 +27,19 @@ export function formatRecord(record: ChangeRecord): Buffer {
 }
 
 export function formatRecords(records: Iterable<ChangeRecord>): Buffer {
-  let text = '';
-  for (const record of records) text += recordLine(record);
-  return fsEncode(text);
+  const parts: Buffer[] = [];
+  let plain = '';
+  for (const record of records) {
+    const line = recordLine(record);
+    // Lines with bytes that are no UTF-8 take fsEncode's slow way: keep it off the others.
+    if (line.isWellFormed()) plain += line;
+    else {
+      parts.push(Buffer.from(plain), fsEncode(line));
+      plain = '';
+    }
+  }
+  parts.push(Buffer.from(plain));
+  return Buffer.concat(parts);
 }
 
 function recordLine(record: ChangeRecord): string {

@@ -119,6 +119,7 @@ export class Worker {
     };
     this.#log.info('Worker spawn successful. Acknowledging back to monitor');
     onReady();
+    await status.setLastError(null);
     await this.#serve(deps, remote, mount, signal);
   }
 
@@ -193,6 +194,7 @@ export class Worker {
       signal,
     });
     this.#cleanup.add('primary mount', () => mount.close());
+    if (mount.subvolumes === 'partly up') log.error('Subvols are not up');
     log.info('Mounted gluster volume', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
     return mount;
   }

@@ -6,8 +6,9 @@ import { fsEncode } from '../names.js';
 
 const MAX_READ_BYTES = 64 * 1024;
 const MAX_LINES = 2;
-/** `[time] E [MSGID: n] [file.c:1:function] 0-name: message` */
-const ERROR_LINE = /^\[[^\]]+\] [ECA] (?:\[[^\]]*\] )*(?<text>.*)$/;
+/** `[time] E [MSGID: n] [file.c:1:function] 0-name: message`. That no server answers is logged at level I, by
+ *  the function that notices it. */
+const REASON_LINE = /^\[[^\]]+\] (?:[ECA] (?:\[[^\]]*\] )*|I \[[^\]]*:mgmt_rpc_notify\] )(?<text>.*)$/;
 
 /** Size of the log in bytes before glusterfs starts, 0 when there is none. */
 export async function logSize(logFile: string): Promise<number> {
@@ -34,7 +35,7 @@ export async function logErrorsSince(logFile: string, start: number): Promise<st
     const buffer = Buffer.alloc(size - from);
     const { bytesRead } = await file.read(buffer, 0, buffer.length, from);
     const lines = buffer.toString('utf8', 0, bytesRead).split('\n');
-    const errors = lines.map((line) => ERROR_LINE.exec(line)?.groups?.['text']?.trim() ?? '').filter((text) => text !== '');
+    const errors = lines.map((line) => REASON_LINE.exec(line)?.groups?.['text']?.trim() ?? '').filter((text) => text !== '');
     return [...new Set(errors)].slice(-MAX_LINES);
   } finally {
     await file.close();

@@ -1,8 +1,9 @@
-// Waits until a started glusterfs has its mount in place and every subvolume is up. The kernel wakes the wait
+// Waits until a started glusterfs has its mount in place and its subvolumes are up. The kernel wakes the wait
 // when a mount appears (/proc/self/mountinfo has exceptional news); only the subvolumes' state, for which there
-// is no event, is looked for, every 50 ms. Used by mount.ts.
+// is no event, is looked for, every 50 ms. A volume of which a part stays down is ready after a while, as for
+// stock: the other parts shall not wait for it. Used by mount.ts.
 
-import { open, readFile } from 'node:fs/promises';
+import { lstat, open, readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GsyncdError } from '../errors.js';
@@ -13,6 +14,10 @@ import { SUBVOL_STATUS } from './xattr-names.js';
 const MOUNTINFO = '/proc/self/mountinfo';
 const POLL_SLICE_MS = 200;
 const STATUS_LOOK_MS = 50;
+const PARTLY_UP_AFTER_MS = 5_000;
+
+/** Whether all of a mounted volume answers. */
+export type SubvolumeState = 'up' | 'partly up';
 
 export interface ReadyOptions {
   /** Absolute path of the mount point. */
@@ -24,7 +29,8 @@ export interface ReadyOptions {
 
 /** @throws GsyncdError 'mount' when glusterfs exits or the time is over, 'stopped' when the signal aborts. A call
  *  that hangs in the mount ends when the caller kills glusterfs. */
-export async function awaitReady(options: ReadyOptions): Promise<void> {
+export async function awaitReady(options: ReadyOptions): Promise<SubvolumeState> {
+  if (options.signal?.aborted) throw stopped();
   const stop = new AbortController();
   let reject: (error: GsyncdError) => void = () => undefined;
   const over = new Promise<never>((_, fail) => (reject = fail));
@@ -34,15 +40,15 @@ export async function awaitReady(options: ReadyOptions): Promise<void> {
   });
   let state = 'not mounted';
   const timer = setTimeout(() => reject(new GsyncdError(`${state} after ${options.timeoutMs / 1000} s`, { code: 'mount' })), options.timeoutMs);
-  const onAbort = (): void => reject(new GsyncdError('mount: stopped', { code: 'stopped' }));
+  const onAbort = (): void => reject(stopped());
   options.signal?.addEventListener('abort', onAbort, { once: true });
-  const ready = async (): Promise<void> => {
+  const ready = async (): Promise<SubvolumeState> => {
     await mounted(options.dir, stop.signal);
-    state = 'not every subvolume up';
-    await subvolumesUp(options.dir, stop.signal);
+    state = 'subvolumes not up';
+    return subvolumesUp(options.dir, stop.signal);
   };
   try {
-    await Promise.race([ready(), over]);
+    return await Promise.race([ready(), over]);
   } finally {
     stop.abort();
     clearTimeout(timer);
@@ -68,8 +74,21 @@ export async function isMountPoint(dir: string): Promise<boolean> {
   return lines.some((line) => line.split(' ')[4] === escaped);
 }
 
-async function subvolumesUp(dir: string, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && !(await statusIsUp(dir))) await delay(STATUS_LOOK_MS, undefined, { signal }).catch(() => undefined);
+function stopped(): GsyncdError {
+  return new GsyncdError('mount: stopped', { code: 'stopped' });
+}
+
+async function subvolumesUp(dir: string, signal: AbortSignal): Promise<SubvolumeState> {
+  const startMs = performance.now();
+  while (!(await statusIsUp(dir))) {
+    if (performance.now() - startMs > PARTLY_UP_AFTER_MS && (await answers(dir))) return 'partly up';
+    await delay(STATUS_LOOK_MS, undefined, { signal });
+  }
+  return 'up';
+}
+
+async function answers(dir: string): Promise<boolean> {
+  return lstat(fsEncode(dir)).then(() => true, () => false);
 }
 
 /** A volume without that attribute counts as up. */

@@ -15,6 +15,7 @@ import { isGfid } from './gfid.js';
 import type { Gfid } from './gfid.js';
 import { logErrorsSince, logSize } from './mount-log.js';
 import { awaitReady } from './mount-ready.js';
+import type { SubvolumeState } from './mount-ready.js';
 import { forgetMount, markProcess, recordMount, removeMountPoint, removeRecorded } from './mount-registry.js';
 import { retryErrnos } from './retry.js';
 import { GFID_STRING, xtimeName } from './xattr-names.js';
@@ -54,13 +55,16 @@ export interface MountOptions {
 export class AuxMount {
   /** Absolute path of the mount's root. */
   readonly dir: string;
+  /** 'partly up' when a subvolume stayed down while mounting: what it holds cannot be read. */
+  readonly subvolumes: SubvolumeState;
   readonly #child: MountChild;
   readonly #registry: string;
   readonly #signal: AbortSignal | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(dir: string, child: MountChild, options: MountOptions) {
+  private constructor(dir: string, child: MountChild, options: MountOptions, subvolumes: SubvolumeState) {
     this.dir = dir;
+    this.subvolumes = subvolumes;
     this.#child = child;
     this.#registry = options.registry;
     this.#signal = options.signal;
@@ -84,18 +88,17 @@ export class AuxMount {
       await forgetMount(registry, dir);
       throw error;
     }
-    const mount = new AuxMount(dir, child, options);
     try {
       await recordMount(registry, { mountPoint: dir, worker, glusterfs: await markProcess(child.pid) });
-      await awaitReady({ dir, exited: child.exited, timeoutMs: options.timeoutMs, ...(signal === undefined ? {} : { signal }) });
+      const waiting = { dir, exited: child.exited, timeoutMs: options.timeoutMs, ...(signal === undefined ? {} : { signal }) };
+      return new AuxMount(dir, child, options, await awaitReady(waiting));
     } catch (error) {
       child.kill('SIGKILL');
-      await mount.close();
+      await new AuxMount(dir, child, options, 'partly up').close();
       if (!(error instanceof GsyncdError) || error.code !== 'mount') throw error;
       const details = [error.message, ...(await logErrorsSince(options.logFile, logStart))].join('; ');
       throw new GsyncdError(`mount: ${volume}: ${details}`, { code: 'mount', cause: error });
     }
-    return mount;
   }
 
   /** Removes what workers that are dead left of their mounts. @returns the mount points removed */

@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { parseText } from '../changelog/text.js';
 import type { ChangeRecord } from '../changelog/record.js';
+import type { Gfid } from '../gluster/gfid.js';
 import type { DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
 import { batchLines } from './batch-stats.js';
@@ -16,7 +17,7 @@ import type { PrimaryDeps } from './deps.js';
 import { EntryPhase } from './entry-phase.js';
 import { answerNeeds } from './lookups.js';
 import { applyMetas } from './meta-phase.js';
-import { emptyPlan, finishPlan, planNeeds, planRecords, type Plan, type PlanOptions } from './plan.js';
+import { emptyPlan, finishPlan, planNeeds, planRecords, type DataCause, type Plan, type PlanOptions } from './plan.js';
 
 export type CrawlName = 'xsync' | 'live_changelog' | 'history_changelog';
 
@@ -81,10 +82,13 @@ export class BatchPipeline {
     await this.#before;
   }
 
-  /** Names that a killed worker left parked. */
-  async clearParked(): Promise<void> {
-    const { datas } = await this.#entries.clearParked();
-    if (datas.size > 0) await this.#slots.syncData([...datas].map((gfid) => ({ gfid })));
+  /** Puts in place what a killed worker left parked on the secondary. @throws as submit() and drain() do */
+  async clearParked(signal: AbortSignal): Promise<void> {
+    const { datas, metas } = await this.#entries.clearParked();
+    await applyMetas(this.#deps, new Map([...metas].map((gfid) => [gfid, null])));
+    const causes = new Map([...datas].map((gfid): [Gfid, DataCause] => [gfid, 'linked']));
+    await syncDatas(this.#deps, causes, { files: [], send: this.#slots.syncData, entries: this.#entries, signal });
+    await this.#deps.failures.persist();
   }
 
   async #plan(batch: Batch): Promise<Plan> {

@@ -55,7 +55,12 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       const done = (path: string): Promise<void> => agent.done(path);
       await agent.scan();
       const changes = await agent.getchanges();
-      if (changes.length === 0) return;
+      if (changes.length === 0) {
+        const stime = await this.dataStime();
+        // A checkpoint may have waited for what was on the failure list.
+        if ((await this.pipeline.retryDue(signal)) && stime !== null) await this.updStime(stime);
+        return;
+      }
       await this.processChanges(await this.dropProcessed(changes, done, processed), done, processed, signal);
       await this.pipeline.drain();
     }

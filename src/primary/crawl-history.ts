@@ -19,6 +19,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
     override async crawl(signal: AbortSignal): Promise<void> {
       const { agent, status, log, workingDir } = this.deps;
       await status.setCrawlStatus('History Crawl');
+      await this.pipeline.clearParked(signal);
       const stime = await this.dataStime();
       const endTime = Math.floor(Date.now() / 1000);
       log.info('starting history crawl', { turns: 1, stime, etime: endTime, entry_stime: await this.entryStime() });
@@ -31,9 +32,12 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       }
       const processed = join(workingDir, '.history', '.processed');
       const done = (path: string): Promise<void> => agent.historyDone(path);
+      // What an earlier scan made ready stays listed until its batch is committed, and that goes on meanwhile.
+      const taken = new Set<string>();
       while ((await agent.historyScan()) > 0) {
         signal.throwIfAborted();
-        const changes = await agent.historyGetchanges();
+        const changes = (await agent.historyGetchanges()).filter((path) => !taken.has(path));
+        for (const path of changes) taken.add(path);
         await this.processChanges(await this.dropProcessed(changes, done, processed), done, processed, signal);
       }
       await this.pipeline.drain();

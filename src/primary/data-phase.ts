@@ -9,6 +9,7 @@ import type { BoxResult } from '../queue/syncer.js';
 import type { PrimaryDeps } from './deps.js';
 import type { EntryPhase } from './entry-phase.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
+import { applyMetas } from './meta-phase.js';
 import type { DataCause } from './plan.js';
 
 /** Between tries, as the reference waits: whatever made the transfer fail gets a moment to pass. */
@@ -80,7 +81,8 @@ async function recreateMissing(deps: PrimaryDeps, open: Map<Gfid, DataCause>, en
   for (const gfid of open.keys()) {
     for (const { parent, name } of await deps.brick.fileLocations(gfid)) names.push(entryPath(parent, name));
   }
-  const { datas } = await entries.retry(names);
+  const { datas, metas } = await entries.retry(names);
+  await applyMetas(deps, new Map([...metas].map((gfid) => [gfid, null])));
   const all = new Map(open);
   for (const gfid of datas) if (!all.has(gfid)) all.set(gfid, 'linked');
   return all;

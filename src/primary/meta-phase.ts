@@ -19,7 +19,10 @@ export async function applyMetas(deps: PrimaryDeps, metas: ReadonlyMap<Gfid, OpS
   const { volume, secondary, failures, log } = deps;
   const found = await mapBounded([...metas], LOOKUPS_AT_ONCE, async ([gfid, known]): Promise<MetaOp | null> => {
     const stat = known ?? (await volume.lstat(gfidPath(gfid)));
-    if (stat === null) log.debug('file got purged in the interim', { file: gfidPath(gfid) });
+    if (stat === null) {
+      log.debug('file got purged in the interim', { file: gfidPath(gfid) });
+      failures.resolveMeta(gfid);
+    }
     return stat === null ? null : { go: gfidPath(gfid), stat: toOpStat(stat) };
   });
   const ops = found.filter((op) => op !== null);

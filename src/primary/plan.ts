@@ -113,6 +113,8 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   const { gfid, fop } = record;
   const stat = facts.stats.get(gfid) ?? null;
   const apply = options.entries === 'apply';
+  // The journal has the creator's ids; what a set-gid directory or a default ACL made of them is on the primary.
+  if (CREATES.has(fop) && !plan.metas.has(gfid)) plan.metas.set(gfid, null);
   if (!apply && !REMOVES.has(fop) && fop !== 'MKNOD') return;
   count(plan, fop);
   const entry = entryPath(record.parent, record.name);
@@ -120,7 +122,7 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   if (REMOVES.has(fop)) planRemove(plan, fop as EntryOpName, gfid, entry, stat, apply && options.deletes === 'apply');
   else if (CREATES.has(fop)) planCreate(plan, record, fop as EntryOpName, entry, apply);
   else if (fop === 'RENAME') planRename(plan, record, entry, stat, facts.links.get(gfid) ?? null);
-  else if (fop === 'LINK' || fop === 'SYMLINK') planLink(plan, fop, gfid, entry, stat, facts.links.get(gfid) ?? null);
+  else if (fop === 'LINK' || fop === 'SYMLINK') planLink(plan, gfid, entry, stat, facts.links.get(gfid) ?? null);
   else plan.notes.push({ level: 'warn', message: 'ignoring op', fields: { gfid, type: fop } });
 }
 
@@ -168,14 +170,16 @@ function planRename(plan: Plan, record: ChangeRecord & { type: 'entry' }, entry:
   if (stat !== null && fileKind(stat.mode) === 'file') addData(plan, gfid, 'linked');
 }
 
-function planLink(plan: Plan, op: 'LINK' | 'SYMLINK', gfid: Gfid, entry: string, stat: ViewStat | null, link: string | null): void {
+/** SYMLINK goes out as LINK, which creates a symlink that the peer lacks all the same, and gives it one more name
+ *  where SYMLINK raises: in a replay the symlink may have its later name already. */
+function planLink(plan: Plan, gfid: Gfid, entry: string, stat: ViewStat | null, link: string | null): void {
   const kind = stat === null ? null : fileKind(stat.mode);
   if (stat === null || (kind === 'symlink' && link === null)) {
     plan.notes.push({ level: 'debug', message: 'Ignoring entry, purged in the interim', fields: { file: entry, gfid } });
     plan.doubtful.add(entry);
     return;
   }
-  plan.entries.push({ op, gfid, entry, stat: toOpStat(stat), link: kind === 'symlink' ? link : null });
+  plan.entries.push({ op: 'LINK', gfid, entry, stat: toOpStat(stat), link: kind === 'symlink' ? link : null });
   if (kind === 'file') addData(plan, gfid, 'linked');
   else if (kind !== 'symlink') plan.doubtful.add(entry); // a stock peer creates no special file from LINK
 }

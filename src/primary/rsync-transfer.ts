@@ -183,7 +183,7 @@ export function rsyncArgv(
     ...(options.acls ? ['--acls'] : []),
     ...options.userOptions.filter((option) => option !== '-q' && option !== '--quiet'),
     ...(options.ignoreMissingArgs && modern ? ['--ignore-missing-args'] : []),
-    ...(compare === 'content' ? ['--ignore-times'] : []),
+    ...compareOptions(compare, version),
     ...(maxFileBytes <= WHOLE_FILE_BYTES ? ['--whole-file'] : []),
     '-ii',
     `--out-format=${ITEM_FORMAT}`,
@@ -193,6 +193,12 @@ export function rsyncArgv(
     options.sshArgv.map(quoteForRsync).join(' '),
     `${target.address}:${target.directory}`,
   ];
+}
+
+/** Times are compared with their fraction, where rsync can: two versions of a file may be of one second. */
+function compareOptions(compare: 'content' | 'times', version: RsyncVersion): string[] {
+  if (compare === 'content') return ['--ignore-times'];
+  return isAtLeast(version, 3, 2) ? ['--modify-window=-1'] : [];
 }
 
 /** rsync cuts the remote shell's command at spaces, and knows quotes; a quote doubled inside is itself. */

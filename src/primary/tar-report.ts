@@ -11,7 +11,8 @@ import { gfidInLine } from './rsync-report.js';
  *  journal again. */
 const HARMLESS =
   /: file changed as we read it$|: File shrank by \d+ bytes?; padding with zeros$|: time stamp .* in the future$|: implausibly old time stamp |: Removing leading |: Exiting with failure status|: Ignoring unknown extended header keyword/;
-const MISSING = /: Cannot (?:stat|open): (?:No such file or directory|Stale file handle)$|: File removed before we read it$/;
+/** What the local tar says of a file that is being, or has been, unlinked: the kernel may know it a while longer. */
+const MISSING = /: (?:No such file or directory|Stale file handle)$|: File removed before we read it$/;
 const FROM_TAR = /^(?:\S*\/)?tar: /;
 
 export class TarReport {

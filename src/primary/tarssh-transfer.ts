@@ -1,6 +1,8 @@
 // Data over tar and ssh: one `tar -c | ssh tar -x` per box, from the primary's mount into the secondary's. It
 // sends whole files without comparing, which is quick for many small ones. Used through the tarssh engine slot.
-// Extraction overwrites in place, since the inodes must stay: --overwrite opens with O_TRUNC and rewrites.
+// Extraction overwrites in place, since the inodes must stay: --overwrite opens with O_TRUNC and rewrites. With
+// --xattrs, though, GNU tar unlinks a file and makes a new one to put them on, which gfid access refuses; so
+// xattrs are not tar's to write, and travel in a second pass, by another engine, for boxes that hold any.
 
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { signalNumber } from '../process/child.js';
@@ -15,7 +17,9 @@ export interface TarsshTransferOptions {
   readonly command: string;
   /** The whole remote shell without the host: ssh-command, ssh-options-tar, `-p` port, control options. */
   readonly sshArgv: readonly string[];
-  readonly xattrs: boolean;
+  /** Sends attributes of files whose content and times agree: an rsync with --xattrs. Without it, user xattrs
+   *  do not travel, as with stock. */
+  readonly attributes?: DataEngine | undefined;
   readonly acls: boolean;
   readonly target: DataTarget;
   /** The primary's aux-gfid-mount. */
@@ -41,6 +45,7 @@ export class TarsshTransfer implements DataEngine {
     const complain = (line: string): void => {
       if (options.logErrors && line !== '') log.error('SYNC Error', { sync_engine: 'Tarssh', error: line });
     };
+    const xattrs = new MarkFinder('SCHILY.xattr.');
     const { a, b, bytes } = await pipeline(packArgv(this.#options), unpackArgv(this.#options), {
       cwdA: mountDir,
       envA: { LC_ALL: 'C' },
@@ -53,6 +58,7 @@ export class TarsshTransfer implements DataEngine {
         report.remoteLine(line);
         complain(line);
       },
+      onData: (chunk) => xattrs.push(chunk),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     const broken = report.broken(a, b);
@@ -64,12 +70,41 @@ export class TarsshTransfer implements DataEngine {
       else failed.set(gfid, reason);
     }
     const returnCode = b.code ?? -signalNumber(b.signal);
+    if (this.#options.attributes !== undefined && xattrs.found && synced.size > 0) {
+      const second = await this.#options.attributes.sync([...synced], { ...options, compareTimes: synced });
+      const sum = broken ?? second.broken;
+      return {
+        returnCode: returnCode === 0 ? second.returnCode : returnCode,
+        synced: second.synced,
+        failed: new Map([...failed, ...second.failed]),
+        bytes: bytes + (second.bytes ?? 0),
+        ...(sum === undefined ? {} : { broken: sum }),
+      };
+    }
     return { returnCode, synced, failed, bytes, ...(broken === undefined ? {} : { broken }) };
   }
 }
 
+/** Whether a text occurs in a stream. File data may hold it too: then the second pass finds nothing to do. */
+class MarkFinder {
+  found = false;
+  readonly #mark: Buffer;
+  #end = Buffer.alloc(0);
+
+  constructor(mark: string) {
+    this.#mark = Buffer.from(mark);
+  }
+
+  push(chunk: Buffer): void {
+    if (this.found) return;
+    const overlap = this.#mark.length - 1;
+    this.found = chunk.includes(this.#mark) || Buffer.concat([this.#end, chunk.subarray(0, overlap)]).includes(this.#mark);
+    this.#end = Buffer.concat([this.#end, chunk.subarray(-overlap)]).subarray(-overlap);
+  }
+}
+
 /** posix format keeps fractions of seconds, large ids and xattrs; names of users are nothing to the secondary. */
-export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'xattrs' | 'acls'>): string[] {
+export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attributes' | 'acls'>): string[] {
   return [
     options.command,
     '--sparse',
@@ -77,7 +112,7 @@ export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'xattr
     '--format=posix',
     '--pax-option=delete=atime,delete=ctime',
     '--numeric-owner',
-    ...(options.xattrs ? ['--xattrs', '--xattrs-include=user.*'] : []),
+    ...(options.attributes === undefined ? [] : ['--xattrs', '--xattrs-include=user.*']),
     ...(options.acls ? ['--acls'] : []),
     '-cf',
     '-',
@@ -88,13 +123,12 @@ export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'xattr
 
 /** The secondary's forced command cuts this at spaces and runs `tar` with what follows the first word, so no
  *  word may need quotes. */
-export function unpackArgv(options: Pick<TarsshTransferOptions, 'sshArgv' | 'xattrs' | 'acls' | 'target'>): string[] {
+export function unpackArgv(options: Pick<TarsshTransferOptions, 'sshArgv' | 'acls' | 'target'>): string[] {
   return [
     ...options.sshArgv,
     options.target.address,
     'tar',
     '--overwrite',
-    ...(options.xattrs ? ['--xattrs'] : []),
     ...(options.acls ? ['--acls'] : []),
     '-xf',
     '-',

@@ -128,21 +128,20 @@ export class XsyncWalk {
       ...(withMode ? { mode: stat.mode, uid: 0, gid: 0 } : {}),
     });
     const attributes: ChangeRecord = { type: 'meta', gfid, fop: 'SETATTR', stat: toOpStat(stat) };
+    // The brick's own link under .glusterfs is counted in nlink. What has more names is recorded as LINK: the
+    // secondary decides whether to create or to link.
+    const single = stat.nlink - 1 <= 1;
     switch (fileKind(stat.mode)) {
       case 'dir':
         this.#records.push(entry('MKDIR', true), attributes);
         if (await this.#brick.hasUserXattrs(path)) this.#records.push({ type: 'meta', gfid, fop: 'SETXATTR' });
         break;
       case 'symlink':
-        this.#records.push(entry('SYMLINK', false));
+        this.#records.push(entry(single ? 'SYMLINK' : 'LINK', false));
         break;
-      case 'file': {
-        // The brick's own link under .glusterfs is counted in nlink. A file with more names is recorded as LINK:
-        // the secondary decides whether to create or to link.
-        const single = stat.nlink - 1 <= 1;
+      case 'file':
         this.#records.push(entry(single ? 'MKNOD' : 'LINK', single), { type: 'data', gfid });
         break;
-      }
       case 'special':
       case 'device':
         // The reference's walk leaves these out; with them a first sync is complete.

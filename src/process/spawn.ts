@@ -115,6 +115,8 @@ export interface PipelineOptions {
   readonly cwdA?: string;
   readonly envA?: Readonly<Record<string, string>>;
   readonly inputA: ChildInput;
+  /** Sees what goes from A to B. Must not throw. */
+  readonly onData?: (chunk: Buffer) => void;
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
   readonly stderrTailBytes?: number;
@@ -153,6 +155,7 @@ export async function pipeline(argvA: readonly string[], argvB: readonly string[
   if (stdout === null || stdin === null) throw new GsyncdError(`run ${programName(argvA)}: no pipes`, { code: 'fault' });
   stdout.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
+    options.onData?.(chunk);
   });
   const moved = Promise.all([
     feed(a, options.inputA).catch((error: unknown) => stop.fail(error)),

@@ -11,6 +11,8 @@ import { replaceFile } from '../native/durable-file.js';
 import { withFlock } from '../native/locks.js';
 
 export const NOT_AVAILABLE = 'N/A';
+/** glusterd reads stock's report line by line into a buffer. */
+const MAX_ERROR_CHARS = 300;
 
 export type WorkerState = 'Initializing...' | 'Active' | 'Passive' | 'Faulty';
 export type CrawlState = 'N/A' | 'Hybrid Crawl' | 'History Crawl' | 'Changelog Crawl';
@@ -157,7 +159,7 @@ export class WorkerStatus {
   async setLastError(line: string | null): Promise<void> {
     await this.#write((data) => {
       if (line === null) delete data.last_error;
-      else data.last_error = line.replaceAll(/\s+/g, ' ').trim();
+      else data.last_error = line.replaceAll(/\s+/g, ' ').trim().slice(0, MAX_ERROR_CHARS);
       return undefined;
     });
   }

@@ -15,7 +15,15 @@ const ENGINES: Record<string, (pair: Pair, log: LogLines, flags?: Flags) => Data
   'rsync, as configured by default': (pair, log, flags) => rsync(pair, log, true, flags),
   'rsync without --ignore-missing-args': (pair, log, flags) => rsync(pair, log, false, flags),
   tarssh: (pair, log, { xattrs = false, sshArgv = [FAKE_SSH, '-p', '22'], directory = pair.secondary } = {}) =>
-    new TarsshTransfer({ command: 'tar', sshArgv, xattrs, acls: xattrs, target: { address: 'root@host', directory }, mountDir: pair.primary, log }),
+    new TarsshTransfer({
+      command: 'tar',
+      sshArgv,
+      attributes: xattrs ? rsync(pair, log, true, { xattrs }) : undefined,
+      acls: xattrs,
+      target: { address: 'root@host', directory },
+      mountDir: pair.primary,
+      log,
+    }),
 };
 
 function rsync(pair: Pair, log: LogLines, ignoreMissingArgs: boolean, { xattrs = false, sshArgv = [FAKE_SSH, '-p', '22'], directory = pair.secondary }: Flags = {}) {
@@ -125,12 +133,15 @@ describe.each(Object.entries(ENGINES))('%s', (_, makeEngine) => {
     expect(await pair.same(gfids[1_199]!)).toBe(true);
   });
 
-  test('user xattrs travel when asked', async () => {
-    const gfid = await pair.file('x');
+  test('user xattrs and ACLs travel when asked, to the inode that is there', async () => {
+    const [gfid, plain] = [await pair.file('x'), await pair.file('y')];
+    const { ino } = await lstat(pair.on('secondary', gfid));
     await runChild(['setfattr', '-n', 'user.colour', '-v', 'blue', pair.on('primary', gfid)]);
     await runChild(['setfacl', '-m', 'u:1234:r', pair.on('primary', gfid)]);
-    const outcome = await makeEngine(pair, new LogLines(), { xattrs: true }).sync([gfid], quiet);
-    expect(outcome.synced).toEqual(new Set([gfid]));
+    const outcome = await makeEngine(pair, new LogLines(), { xattrs: true }).sync([plain, gfid], quiet);
+    expect(outcome.synced).toEqual(new Set([plain, gfid]));
+    expect((await lstat(pair.on('secondary', gfid))).ino).toBe(ino);
+    expect(await pair.same(plain)).toBe(true);
     const dumps = await Promise.all((['primary', 'secondary'] as const).map((side) => runChild(['getfattr', '--absolute-names', '-d', '-m', '^(user|system)', pair.on(side, gfid)])));
     const [a, b] = dumps.map(({ stdout }) => stdout.toString().split('\n').slice(1));
     expect(a?.join()).toContain('user.colour="blue"');

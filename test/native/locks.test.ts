@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { afterAll, expect, it } from 'vitest';
 import { isLocked, tryLock, withFlock } from '../../src/native/locks.js';
@@ -12,13 +13,13 @@ import { isLocked, tryLock, withFlock } from '../../src/native/locks.js';
 const dir = mkdtempSync(join(tmpdir(), 'locks-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Python in another process: prints what `code` prints first, then waits for its stdin to end. */
+/** Python in another process: says the one line that `code` prints, then waits for its stdin to end. */
 async function python(code: string, path: string): Promise<{ said: string; end: () => Promise<void> }> {
   const source = `import fcntl, os, sys\npath = sys.argv[1]\n${code}\nsys.stdout.flush()\nsys.stdin.read()`;
   const child: ChildProcessByStdio<Writable, Readable, null> = spawn('python3', ['-c', source, path], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const [said] = (await once(child.stdout, 'data')) as [Buffer];
+  const [said] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   return {
-    said: said.toString().trim(),
+    said,
     end: async () => {
       const closed = once(child, 'close');
       child.stdin.end();

@@ -143,6 +143,28 @@ export class Lab {
     for (const [name, value] of Object.entries(config)) await this.session(['config', name, value]);
   }
 
+  /** Takes an option of the session back to its default. */
+  async resetConfig(name: string): Promise<void> {
+    await this.session(['config', `!${name}`]);
+  }
+
+  /**
+   * Stands in for the session's monitor, without which GlusterFS shows every worker as created or stopped: says that
+   * it was started and holds its pid file's lock until the box ends.
+   */
+  async pretendMonitor(): Promise<void> {
+    const pidFile = `/run/gluster/gsyncd-gv0-${HOST}-sv0.pid`;
+    const hold = [
+      'import fcntl, sys, time', `open('${PATHS.session}/monitor.status', 'w').write('Started')`,
+      `held = open('${pidFile}', 'w')`, 'fcntl.lockf(held, fcntl.LOCK_EX)', 'print("held", flush=True)', 'time.sleep(1e6)',
+    ];
+    const holder = this.box.start(['python3', '-c', hold.join('\n')]);
+    await new Promise<void>((resolve, reject) => {
+      holder.stdout?.once('data', () => resolve());
+      holder.once('exit', () => reject(new Error('lab: stand-in for the monitor: ended')));
+    });
+  }
+
   /** A file of the box as text. */
   read(inside: string): Promise<string> {
     return readFile(this.box.outside(inside), 'utf8');
@@ -260,13 +282,13 @@ export class Lab {
       left = await this.#leftovers();
       return left.length === 0;
     };
-    await this.until('no mount left', clean, timeoutMs).catch(() => {
-      throw new Error(`lab: left behind:\n${left.join('\n')}`);
+    await this.until('no mount left', clean, timeoutMs).catch((cause: unknown) => {
+      throw new Error(`lab: left behind:\n${left.join('\n')}`, { cause });
     });
   }
 
   async #leftovers(): Promise<string[]> {
-    const mounts = (await this.read('/proc/mounts')).split('\n').filter((line) => {
+    const mounts = (await this.read('/proc/1/mounts')).split('\n').filter((line) => {
       return line.includes('fuse.glusterfs') && !/ (\/mnt\/|\/run\/gluster\/shared_storage )/.test(line);
     });
     const clients = [...(await this.box.processes()).values()].filter((line) => {

@@ -30,6 +30,8 @@ export interface CompareOptions {
   readonly ignore?: readonly TreeAspect[];
   /** 'utf8' leaves out what a name or symlink target that is not UTF-8 leads to. Default 'all'. */
   readonly names?: 'all' | 'utf8';
+  /** A directory below both roots instead of the whole. */
+  readonly under?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -37,7 +39,8 @@ export interface CompareOptions {
 export async function compareTrees(box: Box, a: string, b: string, options: CompareOptions = {}): Promise<TreeComparison> {
   const waitMs = options.waitMs ?? 0;
   const script = path.join(import.meta.dirname, 'tree.py');
-  const argv = ['python3', script, a, b, '--wait', String(waitMs / 1000), '--ignore', (options.ignore ?? []).join(',')];
+  const sides = [a, b].map((side) => path.posix.join(side, options.under ?? ''));
+  const argv = ['python3', script, ...sides, '--wait', String(waitMs / 1000), '--ignore', (options.ignore ?? []).join(',')];
   if (options.names === 'utf8') argv.push('--only-utf8');
   const result = await box.exec(argv, {
     timeoutMs: waitMs + 300_000,

@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { forgetMount, markProcess, recordMount, removeRecorded } from '../../src/gluster/mount-registry.js';
+import type { ProcessMark } from '../../src/gluster/mount-registry.js';
+
+const top = mkdtempSync(join(tmpdir(), 'registry-'));
+afterAll(() => rmSync(top, { recursive: true, force: true }));
+const registry = join(top, 'mounts');
+const dead: ProcessMark = { pid: process.pid, startTime: '1' };
+
+function mountPoint(name: string): string {
+  const dir = join(top, name);
+  mkdirSync(dir);
+  return dir;
+}
+
+/** A process whose command line is `sleep 60` with an argument more, the last of its group's life. */
+async function server(argument: string): Promise<{ mark: ProcessMark; gone: Promise<unknown>; kill: () => void }> {
+  const child = spawn('bash', ['-c', 'exec -a "$0" sleep 60', `fake ${argument}`], { stdio: 'ignore' });
+  const gone = once(child, 'exit');
+  await once(child, 'spawn');
+  const mark = await markProcess(child.pid ?? 0);
+  if (mark === null) throw new Error('not started');
+  await expect.poll(() => readFileSync(`/proc/${mark.pid}/cmdline`, 'latin1').includes('fake') && readFileSync(`/proc/${mark.pid}/comm`, 'latin1').trim()).toBe('sleep');
+  return { mark, gone, kill: () => void child.kill('SIGKILL') };
+}
+
+it('a dead worker: its server is ended, its mount point and record go', async () => {
+  const dir = mountPoint('dead');
+  const { mark, gone } = await server(dir);
+  await recordMount(registry, { mountPoint: dir, worker: dead, glusterfs: null });
+  await recordMount(registry, { mountPoint: dir, worker: dead, glusterfs: mark });
+  expect(await removeRecorded(registry)).toEqual([dir]);
+  await gone;
+  expect(existsSync(dir)).toBe(false);
+  expect(await removeRecorded(registry)).toEqual([]);
+});
+
+it('a living worker keeps what it has', async () => {
+  const dir = mountPoint('living');
+  const worker = await markProcess(process.pid);
+  await recordMount(registry, { mountPoint: dir, worker: worker ?? dead, glusterfs: null });
+  expect(await removeRecorded(registry)).toEqual([]);
+  expect(existsSync(dir)).toBe(true);
+  await forgetMount(registry, dir);
+});
+
+it.each(['another command line', 'another start time'])('a process id that was used again is left alone: %s', async (what) => {
+  const dir = mountPoint(what.replaceAll(' ', '-'));
+  const { mark, kill, gone } = await server(what === 'another command line' ? '/elsewhere' : dir);
+  const recorded = what === 'another start time' ? { ...mark, startTime: '2' } : mark;
+  await recordMount(registry, { mountPoint: dir, worker: dead, glusterfs: recorded });
+  expect(await removeRecorded(registry)).toEqual([dir]);
+  expect(await markProcess(mark.pid)).toEqual(mark);
+  kill();
+  await gone;
+});
+
+it('what is gone already is forgotten, a directory with content stays and so does its record', async () => {
+  await recordMount(registry, { mountPoint: join(top, 'gone'), worker: dead, glusterfs: null });
+  expect(await removeRecorded(registry)).toEqual([join(top, 'gone')]);
+  const dir = mountPoint('full');
+  writeFileSync(join(dir, 'precious'), '');
+  await recordMount(registry, { mountPoint: dir, worker: dead, glusterfs: null });
+  await expect(removeRecorded(registry)).rejects.toMatchObject({ code: 'ENOTEMPTY' });
+  expect(readFileSync(registry, 'utf8')).toContain(dir);
+});
+
+it('a registry that is missing, empty or broken names nothing', async () => {
+  expect(await removeRecorded(join(top, 'none'))).toEqual([]);
+  for (const text of ['', '[{"mountPoint":', '[{"mountPoint":"relative"}, 5]']) {
+    writeFileSync(join(top, 'broken'), text);
+    expect(await removeRecorded(join(top, 'broken'))).toEqual([]);
+  }
+});

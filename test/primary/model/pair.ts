@@ -1,0 +1,229 @@
+// A pair of model volumes with a worker between them: the real planning, conflict resolution, batches and crawls,
+// between a model brick and a model of the stock secondary. A worker can be killed at any of the steps it takes on
+// either side, and changes can be made on the primary between any two of them.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '../../../src/config/config.js';
+import type { OptionName } from '../../../src/config/options.js';
+import { GsyncdError, isGsyncdError } from '../../../src/errors.js';
+import { gfidPath } from '../../../src/gluster/gfid.js';
+import type { Xtime } from '../../../src/gluster/xtime.js';
+import { gmasterBuilder, slotsFromConfig, type Primary } from '../../../src/primary/build.js';
+import type { PrimaryDeps, PrimaryStatus } from '../../../src/primary/deps.js';
+import { FailureList } from '../../../src/status/failures.js';
+import { Random } from '../../gluster/lab/workload.js';
+import { ModelAgent } from './agent.js';
+import { Changer, type Change } from './changes.js';
+import { ModelQueue } from './data.js';
+import { JournalWriter } from './journal.js';
+import { ModelBrick, ModelMount, NODE_UUID } from './primary-side.js';
+import { StockSecondary } from './stock-secondary.js';
+import { ModelVolume } from './volume.js';
+
+export interface PairOptions {
+  /** Decides how concurrent calls interleave. */
+  readonly seed: number;
+  /** Subvolumes that the secondary believes the primary to have. */
+  readonly distCount?: number;
+  readonly config?: Partial<Record<OptionName, string>>;
+}
+
+export interface RunOptions {
+  /** Steps after which the worker is killed. */
+  readonly killAfter?: number;
+  /** Changes that are made while the worker runs, one each `changeEvery` steps. */
+  readonly during?: readonly Change[];
+  readonly changeEvery?: number;
+}
+
+const MAX_MICROTASKS = 4;
+
+class Killed extends Error {}
+
+export class ModelPair {
+  readonly primary: ModelVolume;
+  readonly journal: JournalWriter;
+  readonly secondaryVolume: ModelVolume;
+  readonly secondary: StockSecondary;
+  readonly mount: ModelMount;
+  readonly brick: ModelBrick;
+  readonly changer: Changer;
+  readonly logLines: string[] = [];
+  readonly #directory = mkdtempSync(join(tmpdir(), 'gsyncd-model-'));
+  readonly #random: Random;
+  readonly #options: PairOptions;
+  #clock: Xtime = [1_000, 0];
+  #run: RunOptions = {};
+  #steps = 0;
+  #failures: FailureList | undefined;
+
+  constructor(options: PairOptions) {
+    this.#options = options;
+    this.#random = new Random(options.seed);
+    this.primary = new ModelVolume(() => this.#clock[0]);
+    this.journal = new JournalWriter(this.primary, () => this.#tick());
+    this.secondaryVolume = new ModelVolume(() => this.#clock[0]);
+    const turn = (): Promise<void> => this.#turn();
+    this.secondary = new StockSecondary(this.secondaryVolume, { distCount: options.distCount ?? 1, turn });
+    this.mount = new ModelMount(this.primary, this.journal, turn);
+    this.brick = new ModelBrick(this.primary, this.journal, turn);
+    this.changer = new Changer(this.primary, 0x10, () => this.rollover());
+  }
+
+  /** Steps of the last run. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  get failures(): FailureList {
+    if (this.#failures === undefined) throw new Error('model pair: no run yet');
+    return this.#failures;
+  }
+
+  change(...changes: readonly Change[]): void {
+    for (const change of changes) this.changer.make(change);
+  }
+
+  rollover(): void {
+    this.#clock = [this.#clock[0] + 3, 0];
+    this.journal.rollover(this.#clock[0]);
+  }
+
+  /** Fills the secondary with content of its own. */
+  fillSecondary(changes: readonly Change[]): void {
+    const changer = new Changer(this.secondaryVolume, 0x100000);
+    for (const change of changes) changer.make(change);
+  }
+
+  /** One worker, from its start until it has consumed all journals that are closed then, or is killed. */
+  async run(options: RunOptions = {}): Promise<'done' | 'killed'> {
+    this.#run = options;
+    this.#steps = 0;
+    this.logLines.length = 0;
+    const agent = new ModelAgent(this.journal, {
+      directory: this.#directory,
+      nowS: () => this.#clock[0],
+      journalsPerScan: 1 + this.#random.int(4),
+    });
+    this.#failures = await FailureList.load(this.#directory);
+    const deps = this.#deps(agent, this.#failures);
+    const crawlers = {
+      history: new (gmasterBuilder(slotsFromConfig(deps.config, 'changeloghistory')))(deps),
+      xsync: new (gmasterBuilder(slotsFromConfig(deps.config, 'xsync')))(deps),
+      live: new (gmasterBuilder(slotsFromConfig(deps.config)))(deps),
+    };
+    try {
+      await this.#crawl(agent, crawlers);
+      return 'done';
+    } catch (error) {
+      for (const { pipeline } of Object.values(crawlers)) await pipeline.drain().catch(() => undefined);
+      if (this.#dead) return 'killed';
+      throw error;
+    } finally {
+      this.#run = {};
+      agent.close();
+    }
+  }
+
+  /** Runs workers that are each killed after the next number of `kills`, and a last one that is not. */
+  async runKilled(kills: readonly number[], options: RunOptions = {}): Promise<void> {
+    for (const killAfter of kills) if ((await this.run({ ...options, killAfter })) === 'done') break;
+    await this.run(options);
+  }
+
+  dispose(): void {
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  async #crawl(agent: ModelAgent, { history, xsync, live }: Record<'history' | 'xsync' | 'live', Primary>): Promise<void> {
+    const { signal } = new AbortController();
+    const registerTime = await agent.register();
+    try {
+      await history.crawlwrap(signal, { oneshot: true });
+    } catch (error) {
+      if (!isGsyncdError(error, 'no-stime')) throw error;
+      await xsync.crawlwrap(signal, { oneshot: true, registerTime });
+    }
+    for (;;) {
+      for (const change of this.#run.during?.slice(this.#changesDue) ?? []) this.changer.make(change);
+      this.rollover();
+      await live.crawlwrap(signal, { oneshot: true });
+      if ((await agent.scan()) === 0) return;
+    }
+  }
+
+  get #changesDue(): number {
+    return Math.floor(this.#steps / (this.#run.changeEvery ?? 10));
+  }
+
+  get #dead(): boolean {
+    return this.#run.killAfter !== undefined && this.#steps > this.#run.killAfter;
+  }
+
+  #tick(): Xtime {
+    this.#clock = [this.#clock[0], this.#clock[1] + 1];
+    return this.#clock;
+  }
+
+  async #turn(): Promise<void> {
+    for (let i = this.#random.int(MAX_MICROTASKS); i > 0; i--) await Promise.resolve();
+    const due = this.#changesDue;
+    this.#steps += 1;
+    if (this.#dead) throw new Killed('model pair: worker: killed');
+    const change = this.#changesDue > due ? this.#run.during?.[due] : undefined;
+    if (change !== undefined) this.changer.make(change);
+  }
+
+  #deps(agent: ModelAgent, failures: FailureList): PrimaryDeps {
+    const log = (message: string, fields?: Readonly<Record<string, unknown>>): void => void this.logLines.push(`${message} ${JSON.stringify(fields)}`);
+    const unused = (): never => {
+      throw new GsyncdError('model pair: engine: not used', { code: 'fault' });
+    };
+    return {
+      config: loadConfig({ defaultsFile: '/dev/null', templateArgs: {}, overrides: { 'max-rsync-retries': '3', ...this.#options.config } }),
+      session: {
+        primary: 'gv0',
+        secondaryVolume: 'sv0',
+        secondaryHost: 'host',
+        localPath: '/bricks/b1',
+        localNode: 'node',
+        localNodeId: NODE_UUID,
+        subvolNum: 1,
+        hotTier: false,
+        resourceRemote: 'root@host',
+        secondaryId: 'aaaaaaaa-2222-4333-8444-555555555555',
+      },
+      volume: this.mount,
+      brick: this.brick,
+      secondary: this.secondary,
+      agent,
+      queue: new ModelQueue(this.primary, this.secondaryVolume, () => this.#turn()),
+      engines: { rsync: unused, tarssh: unused },
+      status: SILENT_STATUS,
+      failures,
+      log: { debug: log, info: log, warn: log, error: log },
+      workingDir: this.#directory,
+      peerNames: 'utf8',
+      electByMetaVolume: () => Promise.resolve(true),
+    };
+  }
+}
+
+const SILENT_STATUS: PrimaryStatus = {
+  setActive: () => Promise.resolve(),
+  setPassive: () => Promise.resolve(),
+  setCrawlStatus: () => Promise.resolve(),
+  setSecondaryNode: () => Promise.resolve(),
+  addCounts: () => undefined,
+  setFailures: () => undefined,
+  setLastSynced: () => Promise.resolve(),
+  setLastSyncedEntry: () => Promise.resolve(),
+  flush: () => Promise.resolve(),
+};
+
+/** Whether a name is on the durable list. */
+export function isListed(failures: FailureList, path: string): boolean {
+  return failures.items().some(({ kind, gfid, entry }) => (kind === 'entry' ? entry === path : gfidPath(gfid) === path));
+}

@@ -1,0 +1,171 @@
+// The primary's side of a model session: the volume as the worker sees it through its mount and on its brick,
+// with the marks that live there. Every lookup takes a turn, so that changes can come in between.
+
+import { gfidPath, splitEntryPath, type Gfid } from '../../../src/gluster/gfid.js';
+import type { Xtime } from '../../../src/gluster/xtime.js';
+import type { PrimaryBrick, PrimaryVolume } from '../../../src/primary/deps.js';
+import type { Location, ViewStat } from '../../../src/primary/view.js';
+import type { VolumeInfo } from '../../../src/secondary/secondary.js';
+import type { JournalWriter } from './journal.js';
+import { kindOf, type Inode, type ModelVolume } from './volume.js';
+
+export const VOLUME_UUID = '11111111-2222-4333-8444-555555555555';
+export const NODE_UUID = '99999999-2222-4333-8444-555555555555';
+export const NATIVE_INFO: VolumeInfo = { version: [1, 0], uuid: VOLUME_UUID, retval: 0, volumeMark: [1, 0] };
+
+function viewStat(inode: Inode): ViewStat {
+  const { uid, gid, mode, atime, mtime, content } = inode;
+  return { uid, gid, mode, atime, mtime, size: content.length, nlink: inode.entries === null ? inode.names.size : 2 };
+}
+
+function locations(inode: Inode): Location[] {
+  return [...inode.names].map(splitEntryPath);
+}
+
+export class ModelMount implements PrimaryVolume {
+  native: VolumeInfo | null = NATIVE_INFO;
+  foreign: VolumeInfo[] = [];
+  readonly #volume: ModelVolume;
+  readonly #journal: JournalWriter;
+  readonly #turn: () => Promise<void>;
+
+  constructor(volume: ModelVolume, journal: JournalWriter, turn: () => Promise<void>) {
+    this.#volume = volume;
+    this.#journal = journal;
+    this.#turn = turn;
+  }
+
+  async lstat(path: string): Promise<ViewStat | null> {
+    await this.#turn();
+    const inode = this.#volume.find(path);
+    return inode === null ? null : viewStat(inode);
+  }
+
+  async readlink(path: string): Promise<string | null> {
+    await this.#turn();
+    const inode = this.#volume.find(path);
+    return inode === null || kindOf(inode) !== 'symlink' ? null : inode.target;
+  }
+
+  async gfidOf(path: string): Promise<Gfid | null> {
+    await this.#turn();
+    return this.#volume.find(path)?.gfid ?? null;
+  }
+
+  async setXtime(path: string, _volumeUuid: string, mark: Xtime): Promise<void> {
+    await this.#turn();
+    const inode = this.#volume.find(path);
+    if (inode !== null) this.#journal.xtimes.set(inode.gfid, mark);
+  }
+
+  nativeVolumeInfo(): Promise<VolumeInfo | null> {
+    return Promise.resolve(this.native);
+  }
+
+  foreignVolumeInfos(): Promise<VolumeInfo[]> {
+    return Promise.resolve(this.foreign);
+  }
+
+  nodeUuids(): Promise<string[]> {
+    return Promise.resolve([NODE_UUID]);
+  }
+
+  clusterStime(): Promise<Xtime | null> {
+    return Promise.resolve(null);
+  }
+}
+
+/** The one brick of the volume. Marks are kept by gfid, as a brick keeps them on inodes. */
+export class ModelBrick implements PrimaryBrick {
+  readonly stimes = new Map<Gfid, Xtime>();
+  readonly legacyStimes = new Map<Gfid, Xtime>();
+  entryStimeMark: Xtime | null = null;
+  readonly #volume: ModelVolume;
+  readonly #journal: JournalWriter;
+  readonly #turn: () => Promise<void>;
+
+  constructor(volume: ModelVolume, journal: JournalWriter, turn: () => Promise<void>) {
+    this.#volume = volume;
+    this.#journal = journal;
+    this.#turn = turn;
+  }
+
+  async xtime(path: string): Promise<Xtime | null> {
+    await this.#turn();
+    const inode = this.#volume.find(path);
+    return inode === null ? null : (this.#journal.xtimes.get(inode.gfid) ?? null);
+  }
+
+  legacyStime(path: string): Promise<Xtime | null> {
+    return Promise.resolve(this.#markOf(this.legacyStimes, path));
+  }
+
+  stime(path: string): Promise<Xtime | null> {
+    return Promise.resolve(this.#markOf(this.stimes, path));
+  }
+
+  setStime(path: string, _volumeUuid: string, mark: Xtime): Promise<void> {
+    const inode = this.#volume.find(path);
+    if (inode !== null) this.stimes.set(inode.gfid, mark);
+    return Promise.resolve();
+  }
+
+  entryStime(): Promise<Xtime | null> {
+    return Promise.resolve(this.entryStimeMark);
+  }
+
+  setEntryStime(_volumeUuid: string, mark: Xtime): Promise<void> {
+    this.entryStimeMark = mark;
+    return Promise.resolve();
+  }
+
+  async entries(path: string): Promise<string[]> {
+    await this.#turn();
+    const inode = this.#volume.at(path);
+    return [...(inode.entries ?? new Map<string, Inode>()).keys()];
+  }
+
+  async lstat(path: string): Promise<ViewStat | null> {
+    await this.#turn();
+    const inode = this.#volume.find(path);
+    if (inode === null) return null;
+    const stat = viewStat(inode);
+    return { ...stat, nlink: stat.nlink + 1 };
+  }
+
+  async gfid(path: string): Promise<Gfid | null> {
+    await this.#turn();
+    return this.#volume.find(path)?.gfid ?? null;
+  }
+
+  isLinkto(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  hasUserXattrs(path: string): Promise<boolean> {
+    const inode = this.#volume.find(path);
+    return Promise.resolve(inode !== null && inode.xattr !== '');
+  }
+
+  async dirLocation(gfid: Gfid): Promise<Location | null> {
+    await this.#turn();
+    const inode = this.#volume.find(gfidPath(gfid));
+    return inode === null || inode.entries === null ? null : (locations(inode)[0] ?? null);
+  }
+
+  async fileLocations(gfid: Gfid): Promise<Location[]> {
+    await this.#turn();
+    const inode = this.#volume.find(gfidPath(gfid));
+    return inode === null || inode.entries !== null ? [] : locations(inode);
+  }
+
+  async childNames(gfid: Gfid): Promise<string[]> {
+    await this.#turn();
+    return [...(this.#volume.find(gfidPath(gfid))?.entries?.keys() ?? [])];
+  }
+
+  #markOf(marks: ReadonlyMap<Gfid, Xtime>, path: string): Xtime | null {
+    const inode = this.#volume.find(path);
+    return inode === null ? null : (marks.get(inode.gfid) ?? null);
+  }
+}

@@ -1,0 +1,157 @@
+// The whole way of a change, from a model primary's journals to a model of the stock secondary: whatever happened,
+// in whatever order it is learned, and wherever the worker is killed, both trees are equal in the end.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { isUtf8Name } from '../../src/names.js';
+import { BYTE_NAMES, changeArb, type Change } from './model/changes.js';
+import { useFastTimers } from './model/fast-timers.js';
+import { isListed, ModelPair, type PairOptions } from './model/pair.js';
+import { differences, listing } from './model/tree.js';
+
+/** `MODEL_RUNS=20` multiplies the number of runs, `MODEL_SEED` sets where they start. */
+const FACTOR = Number(process.env['MODEL_RUNS'] ?? 1);
+const SEED = Number(process.env['MODEL_SEED'] ?? 20_260);
+
+const changes = (maxLength: number): fc.Arbitrary<Change[]> => fc.array(changeArb(), { maxLength, size: 'max' });
+const seeds = fc.nat({ max: 1_000_000 });
+const distCounts = fc.constantFrom(1, 2);
+const kills = fc.array(fc.nat({ max: 400 }), { maxLength: 4 });
+const batchSizes = fc.constantFrom('1', '600', '727040');
+
+async function withPair<T>(options: PairOptions, run: (pair: ModelPair) => Promise<T>): Promise<T> {
+  const pair = new ModelPair(options);
+  try {
+    return await run(pair);
+  } finally {
+    pair.dispose();
+  }
+}
+
+function expectEqual(pair: ModelPair): void {
+  const found = differences(pair.primary, pair.secondaryVolume);
+  const listed = pair.failures.items().map(({ kind, gfid, entry, reason }) => `listed: ${kind} ${entry ?? gfid}: ${reason}`);
+  expect([...found, ...listed]).toEqual([]);
+}
+
+useFastTimers();
+
+describe('a worker and a stock secondary end up with equal trees', { timeout: 600_000 * Math.max(1, FACTOR / 10) }, () => {
+  const runs = (count: number): fc.Parameters<never> => ({ numRuns: Math.ceil(count * FACTOR), seed: SEED });
+
+  test('after a first sync', async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, changes(60), async (seed, before) =>
+        withPair({ seed }, async (pair) => {
+          pair.change(...before);
+          await pair.run();
+          expectEqual(pair);
+        }),
+      ),
+      runs(100),
+    );
+  });
+
+  test('after changes that were made while it was stopped', async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, distCounts, batchSizes, changes(40), changes(60), async (seed, distCount, batchSize, before, stopped) =>
+        withPair({ seed, distCount, config: { 'changelog-batch-size': batchSize } }, async (pair) => {
+          pair.change(...before);
+          await pair.run();
+          pair.change(...stopped);
+          pair.rollover();
+          await pair.run();
+          expectEqual(pair);
+        }),
+      ),
+      runs(200),
+    );
+  });
+
+  test('after it was killed anywhere, while changes were made', async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, distCounts, batchSizes, kills, changes(30), changes(40), changes(20), async (seed, distCount, batchSize, killAfter, before, stopped, during) =>
+        withPair({ seed, distCount, config: { 'changelog-batch-size': batchSize } }, async (pair) => {
+          pair.change(...before);
+          await pair.run();
+          pair.change(...stopped);
+          pair.rollover();
+          await pair.runKilled(killAfter, { during });
+          await pair.run();
+          expectEqual(pair);
+        }),
+      ),
+      runs(200),
+    );
+  });
+
+  test('when changes go on during the first sync', async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, changes(50), changes(40), fc.integer({ min: 1, max: 12 }), async (seed, before, during, changeEvery) =>
+        withPair({ seed }, async (pair) => {
+          pair.change(...before);
+          await pair.run({ during, changeEvery });
+          await pair.run();
+          expectEqual(pair);
+        }),
+      ),
+      runs(150),
+    );
+  });
+
+  test('when the first sync is killed and begun again', async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, kills, changes(50), changes(30), async (seed, killAfter, before, during) =>
+        withPair({ seed }, async (pair) => {
+          pair.change(...before);
+          await pair.runKilled(killAfter, { during });
+          await pair.run();
+          expectEqual(pair);
+        }),
+      ),
+      runs(150),
+    );
+  });
+
+  test('when the secondary held other content under the same names', async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, kills, changes(40), changes(40), changes(30), async (seed, killAfter, foreign, before, stopped) =>
+        withPair({ seed }, async (pair) => {
+          pair.fillSecondary(foreign);
+          pair.change(...before);
+          await pair.runKilled(killAfter);
+          pair.change(...stopped);
+          pair.rollover();
+          await pair.runKilled(killAfter);
+          // What the secondary held besides is not the worker's to remove: only the primary's names are compared.
+          const extra = new Set(listing(pair.secondaryVolume).keys());
+          for (const name of listing(pair.primary).keys()) extra.delete(name);
+          expect(differences(pair.primary, pair.secondaryVolume, (path) => extra.has(path))).toEqual([]);
+        }),
+      ),
+      runs(150),
+    );
+  });
+
+  test('with names that are not UTF-8, but for what the durable list names', async () => {
+    const byteChanges = (maxLength: number): fc.Arbitrary<Change[]> => fc.array(changeArb(BYTE_NAMES), { maxLength, size: 'max' });
+    await fc.assert(
+      fc.asyncProperty(seeds, distCounts, batchSizes, kills, byteChanges(40), byteChanges(40), byteChanges(15), async (seed, distCount, batchSize, killAfter, before, stopped, during) =>
+        withPair({ seed, distCount, config: { 'changelog-batch-size': batchSize } }, async (pair) => {
+          pair.change(...before);
+          await pair.run();
+          pair.change(...stopped);
+          pair.rollover();
+          await pair.runKilled(killAfter, { during });
+          await pair.run();
+          const excused = (path: string): boolean => {
+            const inode = pair.primary.find(path);
+            return isListed(pair.failures, path) && inode !== null && !isUtf8Name(inode.target);
+          };
+          expect(differences(pair.primary, pair.secondaryVolume, excused)).toEqual([]);
+        }),
+      ),
+      runs(200),
+    );
+  });
+});
