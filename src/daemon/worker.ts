@@ -18,6 +18,7 @@ import { fsEncode } from '../names.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig, type Primary } from '../primary/build.js';
 import type { PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
+import { AttributesTransfer } from '../primary/attributes-transfer.js';
 import { RsyncTransfer } from '../primary/rsync-transfer.js';
 import { TarsshTransfer } from '../primary/tarssh-transfer.js';
 import { findProgram } from '../process/program.js';
@@ -109,7 +110,7 @@ export class Worker {
       secondary: remote.secondary,
       agent,
       queue,
-      engines: this.#engines(mount, remote),
+      engines: this.#engines(mount, remote, brick),
       status,
       failures,
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
@@ -199,22 +200,30 @@ export class Worker {
     return mount;
   }
 
-  #engines(mount: AuxMount, remote: Remote): PrimaryDeps['engines'] {
+  #engines(mount: AuxMount, remote: Remote, brick: Brick): PrimaryDeps['engines'] {
     const { config } = this.#options;
     const log = this.#options.log.child({ module: 'resource', ctx: 'SSH' });
     const shared = { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls'), target: remote.target, mountDir: mount.dir, log };
+    const rsync = new RsyncTransfer({
+      ...shared,
+      command: config.get('rsync-command'),
+      userOptions: splitWords(config.get('rsync-options')),
+      sshArgv: rsyncSsh(config, remote.controlOptions),
+      existing: config.get('rsync-opt-existing'),
+      ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
+      logPerformance: () => config.getLive('log-rsync-performance'),
+    });
+    const attributes = new AttributesTransfer(rsync, brick);
     return {
-      rsync: () =>
-        new RsyncTransfer({
+      rsync: () => rsync,
+      tarssh: () =>
+        new TarsshTransfer({
           ...shared,
-          command: config.get('rsync-command'),
-          userOptions: splitWords(config.get('rsync-options')),
-          sshArgv: rsyncSsh(config, remote.controlOptions),
-          existing: config.get('rsync-opt-existing'),
-          ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
-          logPerformance: () => config.getLive('log-rsync-performance'),
+          command: config.get('tar-command'),
+          sshArgv: tarSsh(config),
+          attributes: config.get('sync-xattrs') ? rsync : undefined,
         }),
-      tarssh: () => new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: tarSsh(config) }),
+      attributes: () => attributes,
     };
   }
 

@@ -40,6 +40,10 @@ export interface EntryLocation {
   readonly name: string;
 }
 
+function hasUserXattr(names: readonly string[]): boolean {
+  return names.some((name) => name.startsWith('user.') || name.startsWith('system.posix_acl_'));
+}
+
 export class Brick {
   readonly path: string;
   readonly secondaryUuid: string;
@@ -162,8 +166,21 @@ export class Brick {
 
   /** Whether a user put xattrs on the entry: `user.*` or POSIX ACLs. False when it does not exist. */
   async hasUserXattrs(path: string): Promise<boolean> {
-    const names = (await this.#local(() => llistxattr(this.#resolve(path)))) ?? [];
-    return names.some((name) => name.startsWith('user.') || name.startsWith('system.posix_acl_'));
+    return hasUserXattr((await this.#local(() => llistxattr(this.#resolve(path)))) ?? []);
+  }
+
+  /** The same, of an inode. */
+  async gfidHasUserXattrs(gfid: Gfid): Promise<boolean> {
+    const handle = this.#handle(gfid);
+    const ofDirectory = await this.#local(() => llistxattr(`${handle}/.`), [ELOOP]);
+    return hasUserXattr(ofDirectory ?? (await this.#local(() => llistxattr(handle))) ?? []);
+  }
+
+  /** Bytes of the file `gfid` as far as this brick holds it (a fragment of it on disperse volumes); null when it
+   *  holds no such file. */
+  async fileSize(gfid: Gfid): Promise<number | null> {
+    const stat = await this.#local(() => lstatSync(fsEncode(this.#handle(gfid))));
+    return stat?.isFile() === true ? stat.size : null;
   }
 
   /** uuid of the volume that the brick belongs to; null when the path is no brick. */

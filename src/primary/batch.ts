@@ -12,12 +12,12 @@ import type { Gfid } from '../gluster/gfid.js';
 import type { DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
 import { batchLines } from './batch-stats.js';
-import { syncDatas } from './data-phase.js';
+import { syncDatas, syncXattrs } from './data-phase.js';
 import type { PrimaryDeps } from './deps.js';
-import { EntryPhase } from './entry-phase.js';
+import { EntryPhase, type EntryPhaseResult } from './entry-phase.js';
 import { answerNeeds } from './lookups.js';
 import { applyMetas } from './meta-phase.js';
-import { emptyPlan, finishPlan, planNeeds, planRecords, type DataCause, type Plan, type PlanOptions } from './plan.js';
+import { emptyPlan, finishPlan, planNeeds, planRecords, type Plan, type PlanOptions } from './plan.js';
 
 export type CrawlName = 'xsync' | 'live_changelog' | 'history_changelog';
 
@@ -38,6 +38,7 @@ export interface Batch {
 export interface BatchSlots {
   readonly deletes: 'apply' | 'ignore';
   readonly syncData: (items: readonly DataItem[]) => Promise<BoxResult>;
+  readonly syncAttributes: (gfids: readonly Gfid[], signal: AbortSignal) => Promise<BoxResult>;
 }
 
 export class BatchPipeline {
@@ -65,8 +66,7 @@ export class BatchPipeline {
     const fixed = await this.#entries.apply(plan);
     const entryS = (performance.now() - entryStartMs) / 1000;
     this.#deps.status.addCounts({ entry: -counts.entry });
-    for (const gfid of fixed.datas) if (!plan.datas.has(gfid)) plan.datas.set(gfid, 'linked');
-    for (const gfid of fixed.metas) if (!plan.metas.has(gfid)) plan.metas.set(gfid, null);
+    addFixed(plan, fixed);
     const last = changeTime(batch.changes.at(-1) ?? '');
     await this.#deps.failures.persist();
     await batch.entriesApplied(last);
@@ -84,15 +84,32 @@ export class BatchPipeline {
 
   /** Puts in place what a killed worker left parked on the secondary. @throws as submit() and drain() do */
   async clearParked(signal: AbortSignal): Promise<void> {
-    const { datas, metas } = await this.#entries.clearParked();
-    await applyMetas(this.#deps, new Map([...metas].map((gfid) => [gfid, null])));
-    const causes = new Map([...datas].map((gfid): [Gfid, DataCause] => [gfid, 'linked']));
-    await syncDatas(this.#deps, causes, { files: [], send: this.#slots.syncData, entries: this.#entries, signal });
+    const plan = emptyPlan();
+    addFixed(plan, await this.#entries.clearParked());
+    await this.#send(plan, [], signal);
+  }
+
+  /** Tries what is on the durable list and due, when no batch does. @returns whether there was anything */
+  async retryDue(signal: AbortSignal): Promise<boolean> {
+    await this.#before;
+    if (this.#deps.failures.due(Date.now()).length === 0) return false;
+    const plan = emptyPlan();
+    await this.#addDue(plan);
+    await this.#send(plan, [], signal);
+    this.#deps.status.setFailures(this.#deps.failures.size);
+    return true;
+  }
+
+  /** Attributes and data of a plan. What did not arrive is on the durable list, on the disk, when it resolves. */
+  async #send(plan: Plan, files: readonly string[], signal: AbortSignal): Promise<void> {
+    await applyMetas(this.#deps, plan.metas);
+    await syncDatas(this.#deps, plan.datas, { files, send: this.#slots.syncData, entries: this.#entries, signal });
+    await syncXattrs(this.#deps, plan, (gfids) => this.#slots.syncAttributes(gfids, signal));
     await this.#deps.failures.persist();
   }
 
   async #plan(batch: Batch): Promise<Plan> {
-    const { config, log, volume } = this.#deps;
+    const { brick, config, log, volume } = this.#deps;
     const journals = await Promise.all(
       batch.changes.map(async (path): Promise<{ time: number; records: ChangeRecord[] }> => {
         log.debug('processing change', { changelog: path });
@@ -100,14 +117,15 @@ export class BatchPipeline {
       }),
     );
     const needs = planNeeds(journals.flatMap(({ records }) => records));
-    const facts = await answerNeeds(volume, needs);
-    const xattrs = config.get('sync-xattrs') || config.get('sync-acls') ? 'as-data' : 'ignore';
+    const xattrs = config.get('sync-xattrs') || config.get('sync-acls') ? 'sync' : 'ignore';
+    const facts = await answerNeeds(volume, xattrs === 'sync' ? brick : null, needs);
+    const data = batch.crawl === 'xsync' ? 'linked' : 'written';
     const plan = emptyPlan();
     const skipped: number[] = [];
     for (const { time, records } of journals) {
       const entries = batch.entriesOf(time);
       if (entries === 'applied-before') skipped.push(time);
-      planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs });
+      planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs, data });
     }
     finishPlan(plan, (gfid) => facts.stats.get(gfid) === null);
     for (const { level, message, fields } of plan.notes) log[level](message, fields);
@@ -140,6 +158,7 @@ export class BatchPipeline {
     const dataFiles = plan.datas.size;
     try {
       await syncDatas(this.#deps, plan.datas, { files, send: this.#slots.syncData, entries: this.#entries, signal });
+      await syncXattrs(this.#deps, plan, (gfids) => this.#slots.syncAttributes(gfids, signal));
     } finally {
       status.addCounts({ data: -counts.data });
     }
@@ -174,11 +193,19 @@ export class BatchPipeline {
     for (const { kind, gfid, entry } of due) {
       if (kind === 'entry' && entry !== undefined) names.push(entry);
       else if (kind === 'meta' && !plan.datas.has(gfid)) plan.metas.set(gfid, null);
+      else if (kind === 'data' && (await this.#deps.brick.dirLocation(gfid)) !== null) plan.xattrs.add(gfid);
       else if (kind === 'data') plan.datas.set(gfid, 'written');
     }
-    const { datas, metas } = await this.#entries.retry(names);
-    for (const gfid of datas) if (!plan.datas.has(gfid)) plan.datas.set(gfid, 'linked');
-    for (const gfid of metas) if (!plan.metas.has(gfid)) plan.metas.set(gfid, null);
+    addFixed(plan, await this.#entries.retry(names));
+  }
+}
+
+/** What conflict resolution made has its content and its attributes to come. */
+function addFixed(plan: Plan, { datas, metas }: EntryPhaseResult): void {
+  for (const gfid of datas) if (!plan.datas.has(gfid)) plan.datas.set(gfid, 'linked');
+  for (const gfid of metas) {
+    if (!plan.metas.has(gfid)) plan.metas.set(gfid, null);
+    plan.xattrs.add(gfid);
   }
 }
 

@@ -44,7 +44,7 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
     }
 
     get pipeline(): BatchPipeline {
-      this.#pipeline ??= new BatchPipeline(this.deps, { deletes: this.deletes, syncData: (items) => this.syncData(items) });
+      this.#pipeline ??= new BatchPipeline(this.deps, { deletes: this.deletes, syncData: (items) => this.syncData(items), syncAttributes: (gfids, signal) => this.syncAttributes(gfids, signal) });
       return this.#pipeline;
     }
 

@@ -10,7 +10,7 @@ import type { PrimaryDeps } from './deps.js';
 import type { EntryPhase } from './entry-phase.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { applyMetas } from './meta-phase.js';
-import type { DataCause } from './plan.js';
+import type { DataCause, Plan } from './plan.js';
 
 /** Between tries, as the reference waits: whatever made the transfer fail gets a moment to pass. */
 const RETRY_PAUSE_MS = 500;
@@ -36,7 +36,7 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
   let broken: unknown;
   for (let tries = 1; open.size > 0; tries++) {
     queue.logErrors(tries === maxTries);
-    const results = await options.send([...open].map(([gfid, cause]) => ({ gfid, compare: cause === 'written' ? 'content' : 'times' })));
+    const results = await options.send(await dataItems(deps, open));
     reasons = new Map();
     broken = undefined;
     for (const [gfid, result] of results) {
@@ -64,6 +64,32 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
   }
   log.error('changelogs could not be processed completely - moving on...', { files: options.files, files_left: open.size });
   for (const gfid of open.keys()) failures.add({ kind: 'data', gfid, reason: reasons.get(gfid) ?? 'unknown' });
+}
+
+/** Sizes let the queue balance its jobs and an engine choose how to send; a file of another brick has none here. */
+async function dataItems({ brick }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>): Promise<DataItem[]> {
+  const items: DataItem[] = [];
+  for (const [gfid, cause] of open) {
+    const sizeBytes = await brick.fileSize(gfid);
+    items.push({ gfid, compare: cause === 'written' ? 'content' : 'times', ...(sizeBytes === null ? {} : { sizeBytes }) });
+  }
+  return items;
+}
+
+/**
+ * Sends the xattrs and ACLs of a plan, after its data. What fails is on the durable list.
+ * @throws GsyncdError 'stopped'
+ */
+export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xattrs'>, send: (gfids: readonly Gfid[]) => Promise<BoxResult>): Promise<void> {
+  if (xattrs.size === 0) return;
+  for (const [gfid, result] of await send([...xattrs])) {
+    if (result.status === 'synced') deps.failures.resolveData(gfid);
+    else if ((await deps.volume.lstat(gfidPath(gfid))) === null) deps.failures.resolveData(gfid);
+    else {
+      deps.log.warn('attributes did not arrive', { gfid, reason: result.reason });
+      deps.failures.add({ kind: 'data', gfid, reason: result.reason });
+    }
+  }
 }
 
 /** Files that are gone from the primary need no data. */

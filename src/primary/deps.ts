@@ -57,6 +57,10 @@ export interface PrimaryBrick extends BrickView {
   isLinkto(path: string): Promise<boolean>;
   /** Whether a user xattr or an ACL is set. */
   hasUserXattrs(path: string): Promise<boolean>;
+  /** The same, of an inode. */
+  gfidHasUserXattrs(gfid: Gfid): Promise<boolean>;
+  /** Bytes of a file as far as this brick holds it; null when it holds none. */
+  fileSize(gfid: Gfid): Promise<number | null>;
 }
 
 export interface StatusCounts {
@@ -84,6 +88,11 @@ export interface SharedQueue {
   logErrors(on: boolean): void;
 }
 
+/** Sends what is neither content nor plain attributes: xattrs and ACLs. */
+export interface AttributeSender {
+  sync(gfids: readonly Gfid[], signal?: AbortSignal): Promise<BoxResult>;
+}
+
 export interface PrimaryDeps {
   readonly config: Config;
   readonly session: Session;
@@ -92,7 +101,7 @@ export interface PrimaryDeps {
   readonly secondary: Secondary;
   readonly agent: ChangelogSource;
   readonly queue: SharedQueue;
-  readonly engines: { rsync(): DataEngine; tarssh(): DataEngine };
+  readonly engines: { rsync(): DataEngine; tarssh(): DataEngine; attributes(): AttributeSender };
   readonly status: PrimaryStatus;
   readonly failures: FailureList;
   readonly log: Log;

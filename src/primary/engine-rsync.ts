@@ -1,5 +1,6 @@
 // engine slot: data travels with rsync. The transfer itself is rsync-transfer.ts.
 
+import type { Gfid } from '../gluster/gfid.js';
 import type { DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
 import type { PrimaryBase } from './base.js';
@@ -9,6 +10,8 @@ export interface Engine {
   readonly engineName: 'rsync' | 'tarssh';
   /** Sends files' data; the result says what became of each. @throws GsyncdError 'stopped' */
   syncData(items: readonly DataItem[]): Promise<BoxResult>;
+  /** Sends extended attributes and ACLs of files and directories whose content agrees. @throws GsyncdError 'stopped' */
+  syncAttributes(gfids: readonly Gfid[], signal: AbortSignal): Promise<BoxResult>;
 }
 
 export type EngineMixin = <B extends AbstractCtor<PrimaryBase>>(Base: B) => AbstractCtor<Engine> & B;
@@ -21,6 +24,10 @@ export const withRsyncEngine: EngineMixin = (Base) => {
 
     syncData(items: readonly DataItem[]): Promise<BoxResult> {
       return this.deps.queue.sync(items, () => this.deps.engines.rsync());
+    }
+
+    syncAttributes(gfids: readonly Gfid[], signal: AbortSignal): Promise<BoxResult> {
+      return this.deps.engines.attributes().sync(gfids, signal);
     }
   }
   return RsyncEngine;

@@ -1,6 +1,7 @@
 // engine slot: data travels with tar piped over ssh, good for lots of small files. The transfer itself is
 // tarssh-transfer.ts.
 
+import type { Gfid } from '../gluster/gfid.js';
 import type { DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
 import type { Engine, EngineMixin } from './engine-rsync.js';
@@ -13,6 +14,11 @@ export const withTarsshEngine: EngineMixin = (Base) => {
 
     syncData(items: readonly DataItem[]): Promise<BoxResult> {
       return this.deps.queue.sync(items, () => this.deps.engines.tarssh());
+    }
+
+    /** Not tar's: it cannot put xattrs on an inode that must stay the same. */
+    syncAttributes(gfids: readonly Gfid[], signal: AbortSignal): Promise<BoxResult> {
+      return this.deps.engines.attributes().sync(gfids, signal);
     }
   }
   return TarsshEngine;

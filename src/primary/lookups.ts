@@ -2,13 +2,15 @@
 
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';
+import type { PrimaryBrick } from './deps.js';
 import type { PlanFacts, PlanNeeds } from './plan.js';
 import { fileKind, type PrimaryView, type ViewStat } from './view.js';
 
 export const LOOKUPS_AT_ONCE = 16;
 
-/** @throws whatever the view throws for anything but a missing file */
-export async function answerNeeds(view: PrimaryView, needs: PlanNeeds): Promise<PlanFacts> {
+/** @param brick null when xattrs are not synced
+ *  @throws whatever the view throws for anything but a missing file */
+export async function answerNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, 'gfidHasUserXattrs'> | null, needs: PlanNeeds): Promise<PlanFacts> {
   const stats = new Map<Gfid, ViewStat | null>();
   const links = new Map<Gfid, string | null>();
   await mapBounded([...needs.stats], LOOKUPS_AT_ONCE, async (gfid) => {
@@ -16,5 +18,7 @@ export async function answerNeeds(view: PrimaryView, needs: PlanNeeds): Promise<
     stats.set(gfid, stat);
     if (stat !== null && fileKind(stat.mode) === 'symlink') links.set(gfid, await view.readlink(gfidPath(gfid)));
   });
-  return { stats, links };
+  const withXattrs = new Set<Gfid>();
+  if (brick !== null) for (const gfid of needs.created) if (await brick.gfidHasUserXattrs(gfid)) withXattrs.add(gfid);
+  return { stats, links, withXattrs };
 }

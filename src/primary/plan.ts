@@ -15,19 +15,26 @@ export interface PlanOptions {
   /** The journal's namespace was applied before (its time is at or before entry_stime). */
   readonly entries: 'apply' | 'applied-before' | 'hot-tier';
   readonly deletes: 'apply' | 'ignore';
-  /** Whether a changed xattr or ACL makes the file a data candidate (rsync or tar carry both). */
-  readonly xattrs: 'as-data' | 'ignore';
+  /** Whether changed xattrs and ACLs are synced. */
+  readonly xattrs: 'sync' | 'ignore';
+  /** What a data record means: in a journal the content was written; in the file of a walk the file is newer
+   *  than the last sync, and may be there already. */
+  readonly data: DataCause;
 }
 
 /** Lookups of one batch. */
 export interface PlanNeeds {
   readonly stats: Set<Gfid>;
+  /** Created: what they inherited is in no record. */
+  readonly created: Set<Gfid>;
 }
 
 /** Their answers: what each gfid is now (null: gone), and targets of those that are symlinks. */
 export interface PlanFacts {
   readonly stats: ReadonlyMap<Gfid, ViewStat | null>;
   readonly links: ReadonlyMap<Gfid, string | null>;
+  /** Those of the created that have user xattrs or an ACL. */
+  readonly withXattrs: ReadonlySet<Gfid>;
 }
 
 /** How a data gfid came into the plan: its content was written, or it may only have been created by a
@@ -46,6 +53,8 @@ export interface Plan {
   /** null: read the attributes when they are applied. */
   readonly metas: Map<Gfid, OpStat | null>;
   readonly datas: Map<Gfid, DataCause>;
+  /** Whose xattrs and ACLs have to follow. */
+  readonly xattrs: Set<Gfid>;
   /** Names whose operations could not be planned exactly: to be compared after the entries are applied. */
   readonly doubtful: Set<string>;
   /** Device nodes: their numbers are not in the journal and no peer call carries them. */
@@ -61,10 +70,11 @@ const XATTR_FOPS: ReadonlySet<string> = new Set(['SETXATTR', 'FSETXATTR', 'REMOV
 /** Which gfids must be looked up before `planBatch` can work on these records. */
 export function planNeeds(records: Iterable<ChangeRecord>): PlanNeeds {
   const stats = new Set<Gfid>();
+  const created = new Set<Gfid>();
   for (const record of records) {
-    if (record.type === 'entry' && !CREATES.has(record.fop)) stats.add(record.gfid);
+    if (record.type === 'entry') (CREATES.has(record.fop) ? created : stats).add(record.gfid);
   }
-  return { stats };
+  return { stats, created };
 }
 
 export function emptyPlan(): Plan {
@@ -72,6 +82,7 @@ export function emptyPlan(): Plan {
     entries: [],
     metas: new Map(),
     datas: new Map(),
+    xattrs: new Set(),
     doubtful: new Set(),
     unsupported: new Map(),
     counts: new Map(),
@@ -82,7 +93,7 @@ export function emptyPlan(): Plan {
 /** Adds the operations of one journal's records to `plan`. Journals of a batch are added in order. */
 export function planRecords(plan: Plan, records: Iterable<ChangeRecord>, facts: PlanFacts, options: PlanOptions): void {
   for (const record of records) {
-    if (record.type === 'data') addData(plan, record.gfid, 'written');
+    if (record.type === 'data') addData(plan, record.gfid, options.data);
     else if (record.type === 'meta') planMeta(plan, record, options);
     else planEntry(plan, record, facts, options);
   }
@@ -102,7 +113,7 @@ function planMeta(plan: Plan, record: ChangeRecord & { type: 'meta' }, options: 
   if (record.fop === 'SETATTR' || record.fop === 'FSETATTR') {
     // The reference tests for five fields where the record of an xsync crawl has seven, and so never used them.
     if (record.stat !== undefined || !plan.metas.has(record.gfid)) plan.metas.set(record.gfid, record.stat ?? null);
-  } else if (XATTR_FOPS.has(record.fop) && options.xattrs === 'as-data') addData(plan, record.gfid, 'linked');
+  } else if (XATTR_FOPS.has(record.fop) && options.xattrs === 'sync') plan.xattrs.add(record.gfid);
 }
 
 function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: PlanFacts, options: PlanOptions): void {
@@ -115,6 +126,7 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   const apply = options.entries === 'apply';
   // The journal has the creator's ids; what a set-gid directory or a default ACL made of them is on the primary.
   if (CREATES.has(fop) && !plan.metas.has(gfid)) plan.metas.set(gfid, null);
+  if (CREATES.has(fop) && facts.withXattrs.has(gfid)) plan.xattrs.add(gfid);
   if (!apply && !REMOVES.has(fop) && fop !== 'MKNOD') return;
   count(plan, fop);
   const entry = entryPath(record.parent, record.name);

@@ -18,6 +18,13 @@ const TRANSFERRED = /^Total transferred file size: ([\d,.]+)/;
 const PERFORMANCE =
   /^(?:Number of files:|Number of regular files transferred:|Total file size:|Total transferred file size:|Literal data:|Matched data:|Total bytes sent:|Total bytes received:|sent )/;
 
+const DIRECTORY_ITEM = /^@.d/;
+
+/** Whether a line of the itemized list is about a directory. */
+export function isDirectoryLine(line: string): boolean {
+  return DIRECTORY_ITEM.test(line);
+}
+
 /** Exit codes of runs that went through the whole list: fine, partial, source files vanished, --max-delete. */
 const COMPLETE = new Set([0, 23, 24, 25]);
 

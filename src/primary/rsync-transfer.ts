@@ -14,7 +14,7 @@ import { mapBounded } from '../process/map-bounded.js';
 import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../queue/engine.js';
 import type { SyncLog } from '../queue/syncer.js';
 import type { DataTarget } from '../secondary/data-target.js';
-import { ITEM_FORMAT, RsyncReport, isAtLeast, isCompleteRun, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
+import { ITEM_FORMAT, RsyncReport, isAtLeast, isCompleteRun, isDirectoryLine, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
 
 export interface RsyncTransferOptions {
   /** rsync-command */
@@ -96,6 +96,32 @@ export class RsyncTransfer implements DataEngine {
       for (const gfid of rest) failed.set(gfid, broken);
       return { returnCode, synced: new Set(), failed, broken };
     }
+  }
+
+  /**
+   * Sends the attributes of directories, given with their paths relative to the mount. The paths must be the same
+   * on both sides. @returns a reason for each that failed @throws as DataEngine.sync says
+   */
+  async syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<Map<Gfid, string>> {
+    const failed = new Map<Gfid, string>();
+    let handled = 0;
+    const result = await runChild(rsyncArgv(this.#options, await this.#getVersion(), 'times'), {
+      cwd: this.#options.mountDir,
+      env: { LC_ALL: 'C' },
+      input: Buffer.concat([...dirs.values()].flatMap((path) => [fsEncode(path), Buffer.of(0)])),
+      stderrTailBytes: STDERR_TAIL_BYTES,
+      onStdoutLine: (line) => (handled += isDirectoryLine(line) ? 1 : 0),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    if (result.exitCode === 0 && handled >= dirs.size) return failed;
+    if (dirs.size === 1 || !isCompleteRun(result.exitCode)) {
+      const reason = result.exitCode === 0 ? 'the secondary has no such directory at this path' : brokenReason(result);
+      for (const gfid of dirs.keys()) failed.set(gfid, reason);
+      return failed;
+    }
+    // Names in rsync's output are escaped; which of them it was about shows when each goes alone.
+    for (const dir of dirs) for (const [gfid, reason] of await this.syncDirectories(new Map([dir]), options)) failed.set(gfid, reason);
+    return failed;
   }
 
   async #run(gfids: readonly Gfid[], compare: 'content' | 'times', options: SyncOptions): Promise<{ report: RsyncReport; result: ChildResult }> {
@@ -180,6 +206,8 @@ export function rsyncArgv(
     '--no-implied-dirs',
     ...(options.existing ? ['--existing'] : []),
     ...(options.xattrs ? ['--xattrs'] : []),
+    // GlusterFS's own, such as the times it keeps for itself: they are each volume's own affair.
+    ...(options.xattrs && modern ? ['--filter=-x trusted.glusterfs.*'] : []),
     ...(options.acls ? ['--acls'] : []),
     ...options.userOptions.filter((option) => option !== '-q' && option !== '--quiet'),
     ...(options.ignoreMissingArgs && modern ? ['--ignore-missing-args'] : []),

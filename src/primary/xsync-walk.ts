@@ -4,6 +4,7 @@
 // subtree, and a directory's record comes before those of its children.
 
 import type { ChangeRecord } from '../changelog/record.js';
+import { errnoCode } from '../errors.js';
 import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import { compareXtime, maxXtime, MINUS_INFINITY, minXtime, ZERO_XTIME, type Xtime } from '../gluster/xtime.js';
 import type { Log } from '../log.js';
@@ -69,7 +70,7 @@ export class XsyncWalk {
     const stime = await this.#stimeOf(path);
     if (!this.#mode.needSync(xtime, stime)) return;
     this.#mode.checkReversion(path, xtime, stime);
-    const names = await this.#brick.entries(path);
+    const names = await this.#names(path);
     for (let i = 0; i < names.length; i += LOOKUPS_AT_ONCE) {
       signal.throwIfAborted();
       const found = await mapBounded(names.slice(i, i + LOOKUPS_AT_ONCE), LOOKUPS_AT_ONCE, (name) => this.#candidate(path, name, stime));
@@ -81,6 +82,18 @@ export class XsyncWalk {
         yield* this.#directory(entry.path, entry.gfid, entry.xtime, signal);
         this.#stimes.push({ path: entry.path, mark: this.#capped(entry.xtime) });
       }
+    }
+  }
+
+  /** Names in a directory; none when it was removed, or replaced by something else, meanwhile. */
+  async #names(path: string): Promise<string[]> {
+    try {
+      return await this.#brick.entries(path);
+    } catch (error) {
+      const code = errnoCode(error);
+      if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
+      this.#log.warn('got purged in the interim', { path });
+      return [];
     }
   }
 
@@ -100,18 +113,16 @@ export class XsyncWalk {
       return null;
     }
     if (!this.#mode.needSync(xtime, stime)) return null;
+    const gfid = await this.#brick.gfid(path);
     const stat = await this.#brick.lstat(path);
-    if (stat === null) {
+    // Something else may have got the name in between, and a record that mixes the two would make an inode of the
+    // wrong type on the secondary. The journals tell the rest.
+    if (stat === null || gfid === null || (await this.#brick.gfid(path)) !== gfid) {
       this.#log.warn('got purged in the interim', { path });
       return null;
     }
     if ((stat.mode & 0o1000) !== 0 && fileKind(stat.mode) === 'file' && (await this.#brick.isLinkto(path))) {
       this.#log.debug('ignoring sticky bit file', { path });
-      return null;
-    }
-    const gfid = await this.#brick.gfid(path);
-    if (gfid === null) {
-      this.#log.warn('skipping entry', { path });
       return null;
     }
     return { path, name, xtime, stat, gfid };

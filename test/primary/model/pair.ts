@@ -57,6 +57,7 @@ export class ModelPair {
   #clock: Xtime = [1_000, 0];
   #run: RunOptions = {};
   #steps = 0;
+  #changesMade = 0;
   #failures: FailureList | undefined;
 
   constructor(options: PairOptions) {
@@ -101,6 +102,7 @@ export class ModelPair {
   async run(options: RunOptions = {}): Promise<'done' | 'killed'> {
     this.#run = options;
     this.#steps = 0;
+    this.#changesMade = 0;
     this.logLines.length = 0;
     const agent = new ModelAgent(this.journal, {
       directory: this.#directory,
@@ -147,15 +149,17 @@ export class ModelPair {
       await xsync.crawlwrap(signal, { oneshot: true, registerTime });
     }
     for (;;) {
-      for (const change of this.#run.during?.slice(this.#changesDue) ?? []) this.changer.make(change);
+      this.#makeChanges(Number.POSITIVE_INFINITY);
       this.rollover();
       await live.crawlwrap(signal, { oneshot: true });
       if ((await agent.scan()) === 0) return;
     }
   }
 
-  get #changesDue(): number {
-    return Math.floor(this.#steps / (this.#run.changeEvery ?? 10));
+  /** Makes the changes of this run up to the given number. */
+  #makeChanges(due: number): void {
+    const { during = [] } = this.#run;
+    for (; this.#changesMade < Math.min(due, during.length); this.#changesMade++) this.change(during[this.#changesMade] as Change);
   }
 
   get #dead(): boolean {
@@ -169,11 +173,9 @@ export class ModelPair {
 
   async #turn(): Promise<void> {
     for (let i = this.#random.int(MAX_MICROTASKS); i > 0; i--) await Promise.resolve();
-    const due = this.#changesDue;
     this.#steps += 1;
     if (this.#dead) throw new Killed('model pair: worker: killed');
-    const change = this.#changesDue > due ? this.#run.during?.[due] : undefined;
-    if (change !== undefined) this.changer.make(change);
+    this.#makeChanges(Math.floor(this.#steps / (this.#run.changeEvery ?? 10)));
   }
 
   #deps(agent: ModelAgent, failures: FailureList): PrimaryDeps {

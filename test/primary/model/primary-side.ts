@@ -7,7 +7,7 @@ import type { PrimaryBrick, PrimaryVolume } from '../../../src/primary/deps.js';
 import type { Location, ViewStat } from '../../../src/primary/view.js';
 import type { VolumeInfo } from '../../../src/secondary/secondary.js';
 import type { JournalWriter } from './journal.js';
-import { kindOf, type Inode, type ModelVolume } from './volume.js';
+import { FsError, kindOf, type Inode, type ModelVolume } from './volume.js';
 
 export const VOLUME_UUID = '11111111-2222-4333-8444-555555555555';
 export const NODE_UUID = '99999999-2222-4333-8444-555555555555';
@@ -122,7 +122,8 @@ export class ModelBrick implements PrimaryBrick {
   async entries(path: string): Promise<string[]> {
     await this.#turn();
     const inode = this.#volume.at(path);
-    return [...(inode.entries ?? new Map<string, Inode>()).keys()];
+    if (inode.entries === null) throw new FsError('ENOTDIR', path);
+    return [...inode.entries.keys()];
   }
 
   async lstat(path: string): Promise<ViewStat | null> {
