@@ -29,12 +29,13 @@ step() {
   fi
 }
 
-# tests PROJECT [OPTION...]: a vitest run, counted test by test; a file that does not load counts as one failure.
+# tests PROJECT SECONDS [OPTION...]: a vitest run of at most so long, counted test by test; a file that does not load
+# counts as one failure, and so does a run that does not end.
 tests() {
-  local project=$1 report="$reports/$1.json" counts code
-  shift
+  local project=$1 report="$reports/$1.json" limit=$2 counts code
+  shift 2
   echo "== tests: $project"
-  npx --no-install vitest run --project "$project" --reporter=default --reporter=json --outputFile.json="$report" "$@" </dev/null
+  timeout -k 30 "$limit" npx --no-install vitest run --project "$project" --reporter=default --reporter=json --outputFile.json="$report" "$@" </dev/null
   code=$?
   counts=$(node -e '
     const report = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"));
@@ -54,10 +55,10 @@ step build npm run --silent build || finish
 step types npm run --silent types
 step lint npm run --silent lint
 step cycles npm run --silent cycles
-tests unit
+tests unit 900
 why=$([ -n "${SKIP_GLUSTER:-}" ] && echo "SKIP_GLUSTER is set" || why_no_gluster)
 if [ -z "$why" ]; then
-  tests gluster --maxWorkers=2
+  tests gluster 2100 --maxWorkers=2
 else
   echo "== tests: gluster: skipped: $why"
 fi

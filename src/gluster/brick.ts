@@ -176,11 +176,13 @@ export class Brick {
     return hasUserXattr(ofDirectory ?? (await this.#local(() => llistxattr(handle))) ?? []);
   }
 
-  /** Bytes of the file `gfid` as far as this brick holds it (a fragment of it on disperse volumes); null when it
-   *  holds no such file. */
-  async fileSize(gfid: Gfid): Promise<number | null> {
-    const stat = await this.#local(() => lstatSync(fsEncode(this.#handle(gfid))));
-    return stat?.isFile() === true ? stat.size : null;
+  /** The file `gfid` as far as this brick holds it (a fragment of it on disperse volumes); null when it holds no
+   *  such file. */
+  async fileOf(gfid: Gfid): Promise<FileStat | null> {
+    return this.#local(() => {
+      const stat = lstatSync(fsEncode(this.#handle(gfid)));
+      return stat.isFile() ? toFileStat(stat) : null;
+    });
   }
 
   /** uuid of the volume that the brick belongs to; null when the path is no brick. */

@@ -14,6 +14,7 @@ import type { DataCause, Plan } from './plan.js';
 
 /** Between tries, as the reference waits: whatever made the transfer fail gets a moment to pass. */
 const RETRY_PAUSE_MS = 500;
+const SET_ID_BITS = 0o6000;
 
 export interface DataPhaseOptions {
   /** Base names of the journals, for the log. */
@@ -31,12 +32,13 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
   const { config, failures, log, queue } = deps;
   const maxTries = Math.max(1, config.get('max-rsync-retries'));
   let open = new Map(datas);
+  const privileged = new Set<Gfid>();
   let reasons = new Map<Gfid, string>();
   let anyArrived = false;
   let broken: unknown;
   for (let tries = 1; open.size > 0; tries++) {
     queue.logErrors(tries === maxTries);
-    const results = await options.send(await dataItems(deps, open));
+    const results = await options.send(await dataItems(deps, open, privileged));
     reasons = new Map();
     broken = undefined;
     for (const [gfid, result] of results) {
@@ -50,12 +52,13 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
       }
     }
     await dropUnlinked(deps, open);
-    if (open.size === 0) return;
-    if (tries >= maxTries) break;
+    if (open.size === 0 || tries >= maxTries) break;
     log.warn('incomplete sync, retrying changelogs', { files: options.files, files_left: open.size });
     await pause(RETRY_PAUSE_MS, options.signal);
     if (tries === 1) open = await recreateMissing(deps, open, options.entries);
   }
+  // A write or a change of owner takes the set-id bits away, whenever it reaches the secondary's brick.
+  await applyMetas(deps, new Map([...privileged].filter((gfid) => !open.has(gfid)).map((gfid) => [gfid, null])));
   if (open.size === 0) return;
   if (!anyArrived && broken !== undefined) {
     // Not these files' fault: nothing travels. Marking them as failed one by one would only hide it.
@@ -67,11 +70,12 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
 }
 
 /** Sizes let the queue balance its jobs and an engine choose how to send; a file of another brick has none here. */
-async function dataItems({ brick }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>): Promise<DataItem[]> {
+async function dataItems({ brick }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>, privileged: Set<Gfid>): Promise<DataItem[]> {
   const items: DataItem[] = [];
   for (const [gfid, cause] of open) {
-    const sizeBytes = await brick.fileSize(gfid);
-    items.push({ gfid, compare: cause === 'written' ? 'content' : 'times', ...(sizeBytes === null ? {} : { sizeBytes }) });
+    const file = await brick.fileOf(gfid);
+    if (file !== null && (file.mode & SET_ID_BITS) !== 0) privileged.add(gfid);
+    items.push({ gfid, compare: cause === 'written' ? 'content' : 'times', ...(file === null ? {} : { sizeBytes: file.size }) });
   }
   return items;
 }

@@ -59,8 +59,8 @@ export interface PrimaryBrick extends BrickView {
   hasUserXattrs(path: string): Promise<boolean>;
   /** The same, of an inode. */
   gfidHasUserXattrs(gfid: Gfid): Promise<boolean>;
-  /** Bytes of a file as far as this brick holds it; null when it holds none. */
-  fileSize(gfid: Gfid): Promise<number | null>;
+  /** A file as far as this brick holds it; null when it holds none. */
+  fileOf(gfid: Gfid): Promise<Pick<ViewStat, 'size' | 'mode'> | null>;
 }
 
 export interface StatusCounts {

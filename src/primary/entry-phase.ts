@@ -19,6 +19,7 @@ export class EntryPhase {
   readonly #deps: PrimaryDeps;
   readonly #sync: EntrySync;
   readonly #reconciler: Reconciler;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: PrimaryDeps, deletes: 'apply' | 'ignore') {
     this.#deps = deps;
@@ -28,7 +29,11 @@ export class EntryPhase {
   }
 
   /** @throws GsyncdError 'peer' when the secondary as a whole is lost */
-  async apply(plan: Plan): Promise<EntryPhaseResult> {
+  apply(plan: Plan): Promise<EntryPhaseResult> {
+    return this.#inTurn(() => this.#apply(plan));
+  }
+
+  async #apply(plan: Plan): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
     const ops: EntryOp[] = [];
     const seeds = new Set(plan.doubtful);
@@ -61,7 +66,7 @@ export class EntryPhase {
   /** Tries names again that an earlier batch had to leave. */
   async retry(names: readonly string[]): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
-    if (names.length > 0) await this.#reconcile(names, result);
+    if (names.length > 0) await this.#inTurn(() => this.#reconcile(names, result));
     return result;
   }
 
@@ -70,16 +75,23 @@ export class EntryPhase {
     return this.retry(await this.#reconciler.parkedNames());
   }
 
+  /** A batch's namespace and the retries of the batch before it come at the same time, and must not be mixed: a
+   *  comparison that is halfway through relies on what it parked and moved. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
   get #resolves(): boolean {
     return this.#deps.config.get('gfid-conflict-resolution');
   }
 
   async #reconcile(names: Iterable<string>, into: EntryPhaseResult): Promise<ReconcileResult> {
-    const all = [...names];
-    const result = await this.#reconciler.run(all);
+    const result = await this.#reconciler.run(names);
     for (const gfid of result.datas) into.datas.add(gfid);
     for (const gfid of result.metas) into.metas.add(gfid);
-    for (const name of all) if (!result.unresolved.has(name)) this.#deps.failures.resolveEntry(name);
+    for (const name of result.agreed) this.#deps.failures.resolveEntry(name);
     for (const [name, { gfid, reason }] of result.unresolved) this.#fail(name, gfid, reason);
     if (result.fixed > 0) this.#deps.log.info('Fixed names that differed on the secondary', { count: result.fixed });
     return result;

@@ -36,6 +36,8 @@ export interface Unresolved {
 export interface ReconcileResult {
   /** Names that differed and now agree. */
   readonly fixed: number;
+  /** Names that agree in the end: given ones, and those that were found to be concerned. */
+  readonly agreed: Set<string>;
   /** Names that still differ. */
   readonly unresolved: Map<string, Unresolved>;
   /** Files that were linked or created: their content must follow. */
@@ -78,7 +80,7 @@ export class Reconciler {
    * @throws GsyncdError 'peer' when the connection is lost; running it again is safe
    */
   async run(names: Iterable<string>): Promise<ReconcileResult> {
-    const result: ReconcileResult = { fixed: 0, unresolved: new Map(), datas: new Set(), metas: new Set() };
+    const result: ReconcileResult = { fixed: 0, agreed: new Set(), unresolved: new Map(), datas: new Set(), metas: new Set() };
     const run: Run = { pending: new Set(names), next: new Set(), reasons: new Map(), parked: new Map(), result };
     let fixed = 0;
     let stuck = 0;
@@ -92,6 +94,7 @@ export class Reconciler {
     }
     for (const name of run.pending) {
       result.unresolved.set(name, run.reasons.get(name) ?? { gfid: null, reason: 'still differs after conflict resolution' });
+      result.agreed.delete(name);
     }
     await this.#unpark(run);
     return { ...result, fixed };
@@ -114,6 +117,7 @@ export class Reconciler {
       const there = found.get(name) ?? null;
       const same = here === null ? there === null || this.#deps.deletes === 'ignore' : there !== null && holds(there, here.gfid);
       if (same) {
+        run.result.agreed.add(name);
         agreed += run.reasons.has(name) ? 1 : 0;
         continue;
       }
@@ -253,8 +257,13 @@ export class Reconciler {
       const park = parkPath(gfid);
       if ((found.get(park) ?? null) === null) continue;
       const safe = kind === 'other' && ((await this.#truth.linkCount(gfid)) > 1 || (await this.#deps.view.lstat(gfidPath(gfid))) === null);
-      if (safe) ops.push({ op: 'UNLINK', gfid, entry: park });
-      else run.result.unresolved.set(park, { gfid, reason: 'parked: its place on the primary is not known to this brick' });
+      if (safe) {
+        ops.push({ op: 'UNLINK', gfid, entry: park });
+        run.result.agreed.add(park);
+      } else {
+        run.result.agreed.delete(park);
+        run.result.unresolved.set(park, { gfid, reason: 'parked: its place on the primary is not known to this brick' });
+      }
     }
     await this.#deps.sync.apply(ops);
   }

@@ -4,6 +4,7 @@
 // to its end. Checked against the messages of rsync 3.2.7 and 3.5.0.
 
 import { isGfid, type Gfid } from '../gluster/gfid.js';
+import { fsDecode } from '../names.js';
 
 /** Marks this program's own lines on rsync's stdout (--out-format). */
 export const ITEM_FORMAT = '@%i %n';
@@ -18,11 +19,16 @@ const TRANSFERRED = /^Total transferred file size: ([\d,.]+)/;
 const PERFORMANCE =
   /^(?:Number of files:|Number of regular files transferred:|Total file size:|Total transferred file size:|Literal data:|Matched data:|Total bytes sent:|Total bytes received:|sent )/;
 
-const DIRECTORY_ITEM = /^@.d/;
+const DIRECTORY_ITEM = /^@.d\S* +(.*?)\/?$/;
+const ESCAPED_BYTES = /(?:\\#[0-7]{3})+/g;
 
-/** Whether a line of the itemized list is about a directory. */
-export function isDirectoryLine(line: string): boolean {
-  return DIRECTORY_ITEM.test(line);
+/** Path of the directory that a line of the itemized list is about, null for other lines. In the C locale rsync
+ *  writes each byte that is not printable ASCII as `\#` and three octal digits. */
+export function directoryOfLine(line: string): string | null {
+  const path = DIRECTORY_ITEM.exec(line)?.[1];
+  if (path === undefined) return null;
+  const bytes = path.replaceAll(ESCAPED_BYTES, (run) => Buffer.from(run.split('\\#').slice(1).map((octal) => Number.parseInt(octal, 8))).toString('latin1'));
+  return fsDecode(Buffer.from(bytes, 'latin1'));
 }
 
 /** Exit codes of runs that went through the whole list: fine, partial, source files vanished, --max-delete. */

@@ -14,7 +14,7 @@ import { mapBounded } from '../process/map-bounded.js';
 import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../queue/engine.js';
 import type { SyncLog } from '../queue/syncer.js';
 import type { DataTarget } from '../secondary/data-target.js';
-import { ITEM_FORMAT, RsyncReport, isAtLeast, isCompleteRun, isDirectoryLine, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
+import { ITEM_FORMAT, RsyncReport, isAtLeast, isCompleteRun, directoryOfLine, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
 
 export interface RsyncTransferOptions {
   /** rsync-command */
@@ -104,23 +104,31 @@ export class RsyncTransfer implements DataEngine {
    */
   async syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<Map<Gfid, string>> {
     const failed = new Map<Gfid, string>();
-    let handled = 0;
+    const handled = new Set<string>();
     const result = await runChild(rsyncArgv(this.#options, await this.#getVersion(), 'times'), {
       cwd: this.#options.mountDir,
       env: { LC_ALL: 'C' },
       input: Buffer.concat([...dirs.values()].flatMap((path) => [fsEncode(path), Buffer.of(0)])),
       stderrTailBytes: STDERR_TAIL_BYTES,
-      onStdoutLine: (line) => (handled += isDirectoryLine(line) ? 1 : 0),
+      onStdoutLine: (line) => {
+        const path = directoryOfLine(line);
+        if (path !== null) handled.add(path);
+      },
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    if (result.exitCode === 0 && handled >= dirs.size) return failed;
+    if (result.exitCode === 0 || (isCompleteRun(result.exitCode) && dirs.size > 1)) {
+      for (const [gfid, path] of dirs) if (!handled.has(path)) failed.set(gfid, 'the secondary has no such directory at this path');
+      if (result.exitCode === 0) return failed;
+    }
     if (dirs.size === 1 || !isCompleteRun(result.exitCode)) {
-      const reason = result.exitCode === 0 ? 'the secondary has no such directory at this path' : brokenReason(result);
-      for (const gfid of dirs.keys()) failed.set(gfid, reason);
+      for (const gfid of dirs.keys()) failed.set(gfid, brokenReason(result));
       return failed;
     }
-    // Names in rsync's output are escaped; which of them it was about shows when each goes alone.
-    for (const dir of dirs) for (const [gfid, reason] of await this.syncDirectories(new Map([dir]), options)) failed.set(gfid, reason);
+    // Something went wrong with one of them; which one shows when each goes alone.
+    for (const dir of dirs) {
+      if (failed.has(dir[0])) continue;
+      for (const [gfid, reason] of await this.syncDirectories(new Map([dir]), options)) failed.set(gfid, reason);
+    }
     return failed;
   }
 

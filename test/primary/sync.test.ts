@@ -37,7 +37,7 @@ function expectEqual(pair: ModelPair): void {
 useFastTimers();
 
 describe('a worker and a stock secondary end up with equal trees', { timeout: 600_000 * Math.max(1, FACTOR / 10) }, () => {
-  const runs = (count: number): fc.Parameters<never> => ({ numRuns: Math.ceil(count * FACTOR), seed: SEED });
+  const runs = (count: number): { numRuns: number; seed: number } => ({ numRuns: Math.ceil(count * FACTOR), seed: SEED });
 
   test('after a first sync', async () => {
     await fc.assert(

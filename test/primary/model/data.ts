@@ -7,7 +7,7 @@ import { MISSING_ON_PRIMARY, type DataItem } from '../../../src/queue/engine.js'
 import type { BoxResult, ItemResult } from '../../../src/queue/syncer.js';
 import { kindOf, type ModelVolume } from './volume.js';
 
-export class ModelQueue implements SharedQueue {
+export class ModelTransfer implements SharedQueue {
   readonly #primary: ModelVolume;
   readonly #secondary: ModelVolume;
   readonly #turn: () => Promise<void>;
@@ -30,6 +30,19 @@ export class ModelQueue implements SharedQueue {
 
   logErrors(): void {
     // Nothing is logged here.
+  }
+
+  /** What the engines' attribute senders do. */
+  async syncAttributes(gfids: readonly Gfid[]): Promise<BoxResult> {
+    const results = new Map<Gfid, ItemResult>();
+    for (const gfid of gfids) {
+      await this.#turn();
+      const [from, to] = [this.#primary.find(gfidPath(gfid)), this.#secondary.find(gfidPath(gfid))];
+      if (from !== null && to !== null) to.xattr = from.xattr;
+      const reason = from === null ? MISSING_ON_PRIMARY : 'skipped: not on the secondary';
+      results.set(gfid, from !== null && to !== null ? { status: 'synced' } : { status: 'failed', reason, scope: 'item' });
+    }
+    return results;
   }
 
   #copy({ gfid, compare }: DataItem): string | null {

@@ -16,7 +16,7 @@ import { FailureList } from '../../../src/status/failures.js';
 import { Random } from '../../gluster/lab/workload.js';
 import { ModelAgent } from './agent.js';
 import { Changer, type Change } from './changes.js';
-import { ModelQueue } from './data.js';
+import { ModelTransfer } from './data.js';
 import { JournalWriter } from './journal.js';
 import { ModelBrick, ModelMount, NODE_UUID } from './primary-side.js';
 import { StockSecondary } from './stock-secondary.js';
@@ -183,6 +183,7 @@ export class ModelPair {
     const unused = (): never => {
       throw new GsyncdError('model pair: engine: not used', { code: 'fault' });
     };
+    const transfer = new ModelTransfer(this.primary, this.secondaryVolume, () => this.#turn());
     return {
       config: loadConfig({ defaultsFile: '/dev/null', templateArgs: {}, overrides: { 'max-rsync-retries': '3', ...this.#options.config } }),
       session: {
@@ -201,8 +202,8 @@ export class ModelPair {
       brick: this.brick,
       secondary: this.secondary,
       agent,
-      queue: new ModelQueue(this.primary, this.secondaryVolume, () => this.#turn()),
-      engines: { rsync: unused, tarssh: unused },
+      queue: transfer,
+      engines: { rsync: unused, tarssh: unused, attributes: () => ({ sync: (gfids) => transfer.syncAttributes(gfids) }) },
       status: SILENT_STATUS,
       failures,
       log: { debug: log, info: log, warn: log, error: log },

@@ -148,6 +148,15 @@ export class ModelBrick implements PrimaryBrick {
     return Promise.resolve(inode !== null && inode.xattr !== '');
   }
 
+  gfidHasUserXattrs(gfid: Gfid): Promise<boolean> {
+    return this.hasUserXattrs(gfidPath(gfid));
+  }
+
+  fileSize(gfid: Gfid): Promise<number | null> {
+    const inode = this.#volume.find(gfidPath(gfid));
+    return Promise.resolve(inode === null || inode.entries !== null ? null : inode.content.length);
+  }
+
   async dirLocation(gfid: Gfid): Promise<Location | null> {
     await this.#turn();
     const inode = this.#volume.find(gfidPath(gfid));
