@@ -16,7 +16,7 @@ import { AuxMount } from '../gluster/mount.js';
 import { clusterStime, foreignVolumeInfos, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
 import { fsEncode } from '../names.js';
 import type { Log, RootLog } from '../log.js';
-import { gmasterBuilder, slotsFromConfig, type Primary } from '../primary/build.js';
+import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
 import { AttributesTransfer } from '../primary/attributes-transfer.js';
 import { RsyncTransfer } from '../primary/rsync-transfer.js';
@@ -25,11 +25,13 @@ import { findProgram } from '../process/program.js';
 import { spawnDaemonChild } from '../process/spawn.js';
 import { FailureList } from '../status/failures.js';
 import { WorkerStatus } from '../status/status-file.js';
+import { catchUp, type Crawlers } from './catch-up.js';
 import { Cleanup } from './cleanup.js';
 import { keepAlive } from './keepalive.js';
 import { metaVolumeElection } from './meta-volume.js';
 import { connectRemote, rsyncSsh, tarSsh, type Remote } from './remote.js';
 import { findSession, type WorkerArgs } from './session.js';
+import { loadOwedWalk, saveOwedWalk } from './owed-walk.js';
 import { WorkerQueue } from './shared-queue.js';
 
 /** What is in hand at a stop has this long to finish before it is put back. */
@@ -49,6 +51,8 @@ export class Worker {
   readonly #log: Log;
   readonly #cleanup = new Cleanup();
   #status: WorkerStatus | null = null;
+  /** When the live journals begin, seconds. */
+  #registerTime = 0;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -116,6 +120,9 @@ export class Worker {
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
       workingDir,
       peerNames: 'utf8',
+      oweWalk: async (from) => {
+        if ((await loadOwedWalk(workingDir)) === null) await saveOwedWalk(workingDir, { since: this.#registerTime, from });
+      },
       electByMetaVolume: metaVolumeElection(config, session, this.#log),
     };
     this.#log.info('Worker spawn successful. Acknowledging back to monitor');
@@ -128,7 +135,7 @@ export class Worker {
   async #serve(deps: PrimaryDeps, remote: Remote, mount: AuxMount, signal: AbortSignal): Promise<void> {
     const failed = new AbortController();
     const soft = AbortSignal.any([signal, failed.signal]);
-    const crawlers = {
+    const crawlers: Crawlers = {
       xsync: new (gmasterBuilder(slotsFromConfig(deps.config, 'xsync')))(deps),
       live: new (gmasterBuilder(slotsFromConfig(deps.config)))(deps),
       history: new (gmasterBuilder(slotsFromConfig(deps.config, 'changeloghistory')))(deps),
@@ -154,22 +161,22 @@ export class Worker {
     }
   }
 
-  async #crawl(deps: PrimaryDeps, { xsync, live, history }: Record<'xsync' | 'live' | 'history', Primary>, signal: AbortSignal): Promise<void> {
+  async #crawl(deps: PrimaryDeps, crawlers: Crawlers, signal: AbortSignal): Promise<void> {
     const { log, config, agent } = deps;
-    let registerTime = Math.floor(Date.now() / 1000);
-    if (config.get('change-detector') !== 'xsync') registerTime = await agent.register();
-    log.info('Register time', { time: registerTime });
-    try {
-      await history.crawlwrap(signal, { oneshot: true });
-    } catch (error) {
-      if (isGsyncdError(error, 'partial-history')) {
-        log.info('Partial history available, using xsync crawl after consuming history', { till: errorLine(error) });
-      } else if (isGsyncdError(error, 'no-history')) log.info('Changelog history not available, using xsync');
-      else if (isGsyncdError(error, 'no-stime')) log.info('No stime available, using xsync crawl');
-      else throw await settled(error, history);
-      await xsync.crawlwrap(signal, { oneshot: true, registerTime }).catch(async (inner: unknown) => Promise.reject(await settled(inner, xsync)));
+    const { live } = crawlers;
+    while (!signal.aborted) {
+      this.#registerTime = config.get('change-detector') === 'xsync' ? Math.floor(Date.now() / 1000) : await agent.register();
+      log.info('Register time', { time: this.#registerTime });
+      await catchUp(deps, crawlers, this.#registerTime, signal);
+      try {
+        if (!signal.aborted) await live.crawlwrap(signal);
+      } catch (error) {
+        await live.pipeline.drain().catch(() => undefined);
+        // Journaling was off for a while: history finds out for how long.
+        if (!isGsyncdError(error, 'partial-history')) throw error;
+        log.warn('journaling was switched off and on again', { error: errorLine(error) });
+      }
     }
-    if (!signal.aborted) await live.crawlwrap(signal).catch(async (error: unknown) => Promise.reject(await settled(error, live)));
     await live.pipeline.drain();
   }
 
@@ -235,12 +242,6 @@ export class Worker {
       this.#log.warn('the status file cannot be written', { error: errorLine(statusError) });
     }
   }
-}
-
-/** Lets what a failed or stopped crawl has under way come to its end, then gives the error back. */
-async function settled(error: unknown, primary: Primary): Promise<unknown> {
-  await primary.pipeline.drain().catch(() => undefined);
-  return error;
 }
 
 /** Resolves some time after `signal` aborts. */

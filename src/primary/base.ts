@@ -25,6 +25,8 @@ export interface CrawlOptions {
   readonly oneshot?: boolean;
   /** When journals began to be followed, seconds: marks of an xsync crawl must not pass it. */
   readonly registerTime?: number;
+  /** An xsync crawl finds what changed from here on, seconds, whatever the brick's mark says. */
+  readonly walkFrom?: number;
 }
 
 export abstract class PrimaryBase {
@@ -32,6 +34,7 @@ export abstract class PrimaryBase {
   /** Set by crawlwrap(), before any crawl. */
   protected volinfo: VolumeInfo | null = null;
   protected liveChangelogStart: Xtime | null = null;
+  protected walkFrom: Xtime | null = null;
   protected crawls = 0;
 
   constructor(deps: PrimaryDeps) {
@@ -97,6 +100,7 @@ export abstract class PrimaryBase {
   async crawlwrap(signal: AbortSignal, options: CrawlOptions = {}): Promise<void> {
     const { config, status, log, session } = this.deps;
     this.liveChangelogStart = options.registerTime === undefined ? null : [options.registerTime, 0];
+    this.walkFrom = options.walkFrom === undefined ? null : [options.walkFrom, 0];
     const { native, foreign } = await this.systemVolinfo(signal);
     if (native === null) throw new GsyncdError(`primary volume ${session.primary}: volume info: unavailable`, { code: 'preflight' });
     this.volinfo = native;

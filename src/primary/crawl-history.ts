@@ -30,6 +30,8 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       if (history.status === 'unavailable') {
         throw new GsyncdError(`history crawl: journals since ${stime[0]}: not available`, { code: 'no-history' });
       }
+      // Noted before history moves the mark over the gap.
+      if (history.status === 'partial') await this.deps.oweWalk(history.actualEnd);
       const processed = join(workingDir, '.history', '.processed');
       const done = (path: string): Promise<void> => agent.historyDone(path);
       // What an earlier scan made ready stays listed until its batch is committed, and that goes on meanwhile.

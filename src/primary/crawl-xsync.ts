@@ -6,6 +6,8 @@ import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { archiveAndPurge } from '../changelog/archive.js';
 import { formatRecord } from '../changelog/text.js';
+import { compareXtime } from '../gluster/xtime.js';
+import { ROOT_PATH } from './base.js';
 import type { Batch, CrawlName } from './batch.js';
 import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './crawl-changelog.js';
 import type { AbstractCtor } from './mixin.js';
@@ -29,7 +31,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       await this.#prepareDir();
       log.info('starting hybrid crawl', { stime: await this.dataStime() });
       await status.setCrawlStatus('Hybrid Crawl');
-      const chunks = new XsyncWalk(brick, this, log, this.liveChangelogStart).chunks(signal);
+      const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);
       // The walk is one chunk ahead of the sync.
       let ahead = chunks.next();
       for (;;) {
@@ -85,6 +87,9 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
 
     async #setStimes(chunk: WalkChunk): Promise<void> {
       for (const { path, mark } of chunk.stimes) {
+        // A walk for a gap ends when history has moved the brick's mark further already.
+        const now = path === ROOT_PATH ? await this.dataStime() : null;
+        if (now !== null && compareXtime(mark, now) <= 0) continue;
         this.deps.log.debug('setting secondary time', { time: mark });
         await this.updStime(mark, path);
       }

@@ -162,7 +162,8 @@ function planCreate(plan: Plan, record: ChangeRecord & { type: 'entry' }, op: En
     plan.unsupported.set(entry, gfid);
     return;
   }
-  plan.entries.push({ op, gfid, entry, mode, uid, gid });
+  // A peer that has the gfid already, under a later name, drops CREATE without a word, but gives a MKNOD its name.
+  plan.entries.push({ op: op === 'CREATE' ? 'MKNOD' : op, gfid, entry, mode, uid, gid });
 }
 
 function planRename(plan: Plan, record: ChangeRecord & { type: 'entry' }, entry: string, stat: ViewStat | null, link: string | null): void {

@@ -26,7 +26,8 @@ export function holds(entry: SecondaryEntry, gfid: Gfid): boolean {
   return entry.gfid !== null ? entry.gfid === gfid : entry.ino === gfidToIno(gfid);
 }
 
-const NOWHERE = entryPath(ROOT_GFID, '.gsyncd-ts-nowhere');
+/** Under a directory that no volume has: should the gfid asked for be gone, nothing is created. */
+const NOWHERE = entryPath('b3f9a4c2-5d0e-4f7b-9c68-2f8d1e6a7c35' as Gfid, 'nowhere');
 
 export class SecondaryTruth {
   readonly #secondary: Secondary;

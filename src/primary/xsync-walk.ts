@@ -30,6 +30,13 @@ export interface WalkChunk {
   readonly stimes: readonly { readonly path: string; readonly mark: Xtime }[];
 }
 
+export interface WalkBounds {
+  /** Marks do not move past it: from then on journals tell deletes and renames, a walk does not. */
+  readonly limit: Xtime | null;
+  /** Find what changed after it; null: after the brick's own synced-up-to mark. */
+  readonly from: Xtime | null;
+}
+
 interface Candidate {
   readonly path: string;
   readonly name: string;
@@ -42,24 +49,23 @@ export class XsyncWalk {
   readonly #brick: PrimaryBrick;
   readonly #mode: WalkMode;
   readonly #log: Log;
-  readonly #limit: Xtime | null;
+  readonly #bounds: WalkBounds;
   #rootStime: Xtime = MINUS_INFINITY;
   #records: ChangeRecord[] = [];
   #stimes: { path: string; mark: Xtime }[] = [];
   #entries = 0;
   #chunkEntries = FIRST_CHUNK_ENTRIES;
 
-  /** @param limit marks do not move past it: from then on journals tell deletes and renames, a walk does not */
-  constructor(brick: PrimaryBrick, mode: WalkMode, log: Log, limit: Xtime | null) {
+  constructor(brick: PrimaryBrick, mode: WalkMode, log: Log, bounds: WalkBounds) {
     this.#brick = brick;
     this.#mode = mode;
     this.#log = log;
-    this.#limit = limit;
+    this.#bounds = bounds;
   }
 
   /** @throws whatever reading the brick throws; entries that vanish meanwhile are skipped */
   async *chunks(signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
-    this.#rootStime = (await this.#mode.secondaryXtime('.')) ?? MINUS_INFINITY;
+    this.#rootStime = this.#bounds.from ?? (await this.#mode.secondaryXtime('.')) ?? MINUS_INFINITY;
     const xtime = (await this.#mode.primaryXtime('.')) ?? MINUS_INFINITY;
     yield* this.#directory('.', ROOT_GFID, xtime, signal);
     this.#stimes.push({ path: '.', mark: this.#capped(xtime) });
@@ -162,7 +168,7 @@ export class XsyncWalk {
   }
 
   #capped(mark: Xtime): Xtime {
-    return this.#limit === null ? mark : minXtime(this.#limit, mark);
+    return this.#bounds.limit === null ? mark : minXtime(this.#bounds.limit, mark);
   }
 
   #cut(): WalkChunk {

@@ -9,8 +9,10 @@ import { useFastTimers } from './model/fast-timers.js';
 import { isListed, ModelPair, type PairOptions } from './model/pair.js';
 import { differences, listing } from './model/tree.js';
 
-/** `MODEL_RUNS=20` multiplies the number of runs, `MODEL_SEED` sets where they start. */
+/** `MODEL_RUNS=20` multiplies the number of runs, `MODEL_SEED` sets where they start, `MODEL_SHRINK=off` ends at
+ *  the first failure. */
 const FACTOR = Number(process.env['MODEL_RUNS'] ?? 1);
+const SHRINK = process.env['MODEL_SHRINK'] ?? 'on';
 const SEED = Number(process.env['MODEL_SEED'] ?? 20_260);
 
 const changes = (maxLength: number): fc.Arbitrary<Change[]> => fc.array(changeArb(), { maxLength, size: 'max' });
@@ -37,7 +39,7 @@ function expectEqual(pair: ModelPair): void {
 useFastTimers();
 
 describe('a worker and a stock secondary end up with equal trees', { timeout: 600_000 * Math.max(1, FACTOR / 10) }, () => {
-  const runs = (count: number): { numRuns: number; seed: number } => ({ numRuns: Math.ceil(count * FACTOR), seed: SEED });
+  const runs = (count: number): { numRuns: number; seed: number; endOnFailure: boolean } => ({ numRuns: Math.ceil(count * FACTOR), seed: SEED, endOnFailure: SHRINK === 'off' });
 
   test('after a first sync', async () => {
     await fc.assert(

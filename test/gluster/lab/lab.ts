@@ -239,7 +239,7 @@ export class Lab {
 
   /** Compares primary and secondary once. */
   compare(options: CompareOptions = {}): Promise<TreeComparison> {
-    return compareTrees(this.box, PATHS.primary, PATHS.secondary, options);
+    return compareTrees(this.box, PATHS.primary, PATHS.secondary, { fresh: `${PATHS.secondary}:${HOST}:sv0`, ...options });
   }
 
   /**

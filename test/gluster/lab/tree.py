@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -173,6 +174,18 @@ def compare(trees, pools):
     return out, subsecond, len(records[0])
 
 
+def remount(point, host, volume):
+    """Mounts the volume anew. A client that looked at directories while another one moved them about may answer
+    ENOENT for one at its new place for as long as it lives; what counts is what a new client sees."""
+    subprocess.run(['umount', '-l', point], check=True)
+    subprocess.run(['glusterfs', '--acl', '-s', host, '--volfile-id', volume, point], check=True)
+    for _ in range(100):
+        if subprocess.run(['stat', '-f', '-c', '%T', point], capture_output=True, text=True).stdout.startswith('fuse'):
+            return
+        time.sleep(0.05)
+    raise SystemExit('tree.py: %s: not mounted again' % point)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('a')
@@ -182,6 +195,7 @@ def main():
     parser.add_argument('--ignore', default='')
     parser.add_argument('--only-utf8', action='store_true')
     parser.add_argument('--show', type=int, default=20)
+    parser.add_argument('--fresh', help='POINT:HOST:VOLUME to mount anew before each look but the first')
     args = parser.parse_args()
     ignore = set(filter(None, args.ignore.split(',')))
     trees = [Tree(side, ignore, args.only_utf8) for side in (args.a, args.b)]
@@ -196,6 +210,8 @@ def main():
             break
         # Looking costs the machine something: at most half of the time goes into it.
         time.sleep(max(args.poll, min(now - began, 3)))
+        if args.fresh:
+            remount(*args.fresh.split(':'))
     print(json.dumps({'equal': not out, 'entries': entries, 'seconds': round(now - start, 3), 'looks': looks,
                       'subsecond': subsecond, 'total': len(out), 'differences': out[:args.show]}))
     return 1 if out else 0

@@ -33,6 +33,8 @@ export interface CompareOptions {
   /** A directory below both roots instead of the whole. */
   readonly under?: string;
   readonly signal?: AbortSignal;
+  /** `POINT:HOST:VOLUME`: what to mount anew before each look but the first, see tree.py. */
+  readonly fresh?: string;
 }
 
 /** Compares directories `a` and `b` of the box. */
@@ -40,7 +42,7 @@ export async function compareTrees(box: Box, a: string, b: string, options: Comp
   const waitMs = options.waitMs ?? 0;
   const script = path.join(import.meta.dirname, 'tree.py');
   const sides = [a, b].map((side) => path.posix.join(side, options.under ?? ''));
-  const argv = ['python3', script, ...sides, '--wait', String(waitMs / 1000), '--ignore', (options.ignore ?? []).join(',')];
+  const argv = ['python3', script, ...(options.fresh === undefined ? [] : ['--fresh', options.fresh]), ...sides, '--wait', String(waitMs / 1000), '--ignore', (options.ignore ?? []).join(',')];
   if (options.names === 'utf8') argv.push('--only-utf8');
   const result = await box.exec(argv, {
     timeoutMs: waitMs + 300_000,

@@ -152,9 +152,9 @@ export class ModelBrick implements PrimaryBrick {
     return this.hasUserXattrs(gfidPath(gfid));
   }
 
-  fileSize(gfid: Gfid): Promise<number | null> {
+  fileOf(gfid: Gfid): Promise<ViewStat | null> {
     const inode = this.#volume.find(gfidPath(gfid));
-    return Promise.resolve(inode === null || inode.entries !== null ? null : inode.content.length);
+    return Promise.resolve(inode === null || kindOf(inode) !== 'file' ? null : viewStat(inode));
   }
 
   async dirLocation(gfid: Gfid): Promise<Location | null> {

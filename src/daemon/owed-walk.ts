@@ -1,0 +1,44 @@
+// The note that a walk of the brick is owed: it is written before the first hybrid crawl starts, or before history is
+// read across a gap in the journals, and removed when the walk is done and the journals since its start are read.
+// Without it, a worker that was killed in between would miss what a walk alone cannot see (deletes and renames
+// made since the first attempt), or would take the mark, which history has moved, for the truth about the gap.
+
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoCode } from '../errors.js';
+import { replaceFile } from '../native/durable-file.js';
+
+export interface OwedWalk {
+  /** When journals began to be followed at the first attempt, seconds: from then on they tell everything. */
+  readonly since: number;
+  /** The walk has to find what changed from here on, seconds; null: since the brick's mark. */
+  readonly from: number | null;
+}
+
+const FILE_NAME = 'owed-walk';
+
+function path(workingDir: string): string {
+  return join(workingDir, FILE_NAME);
+}
+
+/** null when no walk is owed. A note that cannot be read counts as one for everything: a walk too many is safe. */
+export async function loadOwedWalk(workingDir: string): Promise<OwedWalk | null> {
+  let text: string;
+  try {
+    text = await readFile(path(workingDir), 'utf8');
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return null;
+    throw error;
+  }
+  const match = /^(\d+) (\d+|-)\n$/.exec(text);
+  if (match === null) return { since: 0, from: 0 };
+  return { since: Number(match[1]), from: match[2] === '-' ? null : Number(match[2]) };
+}
+
+export async function saveOwedWalk(workingDir: string, owed: OwedWalk): Promise<void> {
+  await replaceFile(path(workingDir), `${owed.since} ${owed.from ?? '-'}\n`);
+}
+
+export async function clearOwedWalk(workingDir: string): Promise<void> {
+  await rm(path(workingDir), { force: true });
+}
