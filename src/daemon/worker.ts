@@ -19,6 +19,7 @@ import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
 import { AttributesTransfer } from '../primary/attributes-transfer.js';
+import { Doubts } from '../primary/doubts.js';
 import { RsyncTransfer } from '../primary/rsync-transfer.js';
 import { TarsshTransfer } from '../primary/tarssh-transfer.js';
 import { findProgram } from '../process/program.js';
@@ -117,6 +118,7 @@ export class Worker {
       engines: this.#engines(mount, remote, brick),
       status,
       failures,
+      doubts: new Doubts(),
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
       workingDir,
       peerNames: 'utf8',

@@ -42,6 +42,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
         await this.#submit(chunk, signal);
       }
       await this.pipeline.drain();
+      this.deps.doubts.touchAll();
       log.info('finished hybrid crawl', { stime: await this.dataStime() });
     }
 
@@ -86,7 +87,9 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
     }
 
     async #setStimes(chunk: WalkChunk): Promise<void> {
-      for (const { path, mark } of chunk.stimes) {
+      for (const { path, gfid, mark } of chunk.stimes) {
+        // A directory that moved keeps its old mark; what took its place must not get this one.
+        if (path !== ROOT_PATH && (await this.deps.brick.gfid(path)) !== gfid) continue;
         // A walk for a gap ends when history has moved the brick's mark further already.
         const now = path === ROOT_PATH ? await this.dataStime() : null;
         if (now !== null && compareXtime(mark, now) <= 0) continue;

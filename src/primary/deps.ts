@@ -10,6 +10,7 @@ import type { DataEngine, DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
 import type { Secondary, VolumeInfo } from '../secondary/secondary.js';
 import type { FailureList } from '../status/failures.js';
+import type { Doubts } from './doubts.js';
 import type { BrickView, PrimaryView, ViewStat } from './view.js';
 
 /** Who this worker is: its arguments, completed. */
@@ -104,6 +105,7 @@ export interface PrimaryDeps {
   readonly engines: { rsync(): DataEngine; tarssh(): DataEngine; attributes(): AttributeSender };
   readonly status: PrimaryStatus;
   readonly failures: FailureList;
+  readonly doubts: Doubts;
   readonly log: Log;
   /** Directory of this brick's journals in hand, archives and lists. */
   readonly workingDir: string;

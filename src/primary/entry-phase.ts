@@ -36,7 +36,7 @@ export class EntryPhase {
   async #apply(plan: Plan): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
     const ops: EntryOp[] = [];
-    const seeds = new Set(plan.doubtful);
+    const seeds = new Set([...plan.doubtful, ...this.#deps.doubts.names(plan.entries)]);
     for (const op of plan.entries) {
       if (this.#isTakenByPeer(op)) ops.push(op);
       else for (const name of namesOf(op)) seeds.add(name);
@@ -89,6 +89,7 @@ export class EntryPhase {
 
   async #reconcile(names: Iterable<string>, into: EntryPhaseResult): Promise<ReconcileResult> {
     const result = await this.#reconciler.run(names);
+    this.#deps.doubts.touch(result.touched);
     for (const gfid of result.datas) into.datas.add(gfid);
     for (const gfid of result.metas) into.metas.add(gfid);
     for (const name of result.agreed) this.#deps.failures.resolveEntry(name);

@@ -16,6 +16,8 @@ import { fileKind, toOpStat, type BrickView, type FileKind, type PrimaryView, ty
 
 const PARK_PREFIX = '.gsyncd-ts-parked-';
 const MAX_ROUNDS = 64;
+/** Rounds that may leave the same names differing: the primary may be changing them all the while. */
+const MAX_STUCK_ROUNDS = 3;
 const LOOKUPS_AT_ONCE = 16;
 
 export interface ReconcileDeps {
@@ -38,6 +40,8 @@ export interface ReconcileResult {
   readonly fixed: number;
   /** Names that agree in the end: given ones, and those that were found to be concerned. */
   readonly agreed: Set<string>;
+  /** Every name that was compared, and the gfids found there: see doubts.ts. */
+  readonly touched: Set<string>;
   /** Names that still differ. */
   readonly unresolved: Map<string, Unresolved>;
   /** Files that were linked or created: their content must follow. */
@@ -80,11 +84,11 @@ export class Reconciler {
    * @throws GsyncdError 'peer' when the connection is lost; running it again is safe
    */
   async run(names: Iterable<string>): Promise<ReconcileResult> {
-    const result: ReconcileResult = { fixed: 0, agreed: new Set(), unresolved: new Map(), datas: new Set(), metas: new Set() };
+    const result: ReconcileResult = { fixed: 0, agreed: new Set(), touched: new Set(), unresolved: new Map(), datas: new Set(), metas: new Set() };
     const run: Run = { pending: new Set(names), next: new Set(), reasons: new Map(), parked: new Map(), result };
     let fixed = 0;
     let stuck = 0;
-    for (let round = 0; round < MAX_ROUNDS && run.pending.size > 0 && stuck < 2; round++) {
+    for (let round = 0; round < MAX_ROUNDS && run.pending.size > 0 && stuck < MAX_STUCK_ROUNDS; round++) {
       const before = run.pending;
       fixed += await this.#round(run);
       const unchanged = run.next.size === before.size && [...run.next].every((name) => before.has(name));
@@ -115,6 +119,7 @@ export class Reconciler {
       }
       const here = wanted.get(name) ?? null;
       const there = found.get(name) ?? null;
+      for (const key of [name, here?.gfid, there?.gfid]) if (key) run.result.touched.add(key);
       const same = here === null ? there === null || this.#deps.deletes === 'ignore' : there !== null && holds(there, here.gfid);
       if (same) {
         run.result.agreed.add(name);
@@ -251,18 +256,20 @@ export class Reconciler {
   /** Files that were parked have their true names by now: the parking names go. */
   async #unpark(run: Run): Promise<void> {
     if (run.parked.size === 0) return;
+    const { agreed, unresolved } = run.result;
     const { found } = await this.#truth.lookup([...run.parked.keys()].map(parkPath));
     const ops: EntryOp[] = [];
     for (const [gfid, kind] of run.parked) {
       const park = parkPath(gfid);
-      if ((found.get(park) ?? null) === null) continue;
+      const there = (found.get(park) ?? null) !== null;
       const safe = kind === 'other' && ((await this.#truth.linkCount(gfid)) > 1 || (await this.#deps.view.lstat(gfidPath(gfid))) === null);
-      if (safe) {
-        ops.push({ op: 'UNLINK', gfid, entry: park });
-        run.result.agreed.add(park);
+      if (there && safe) ops.push({ op: 'UNLINK', gfid, entry: park });
+      if (there && !safe) {
+        agreed.delete(park);
+        unresolved.set(park, { gfid, reason: 'parked: its place on the primary is not known to this brick' });
       } else {
-        run.result.agreed.delete(park);
-        run.result.unresolved.set(park, { gfid, reason: 'parked: its place on the primary is not known to this brick' });
+        agreed.add(park);
+        unresolved.delete(park);
       }
     }
     await this.#deps.sync.apply(ops);

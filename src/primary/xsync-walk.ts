@@ -16,6 +16,7 @@ import { fileKind, toOpStat, type ViewStat } from './view.js';
 const FIRST_CHUNK_ENTRIES = 512;
 const MAX_CHUNK_ENTRIES = 1 << 13;
 const LOOKUPS_AT_ONCE = 32;
+const MAX_DEPTH = 4_096;
 
 export interface WalkMode {
   primaryXtime(path: string): Promise<Xtime | null>;
@@ -26,8 +27,8 @@ export interface WalkMode {
 
 export interface WalkChunk {
   readonly records: ChangeRecord[];
-  /** Paths relative to the brick, and their new marks. */
-  readonly stimes: readonly { readonly path: string; readonly mark: Xtime }[];
+  /** Paths relative to the brick, what was there, and its new mark. */
+  readonly stimes: readonly { readonly path: string; readonly gfid: Gfid; readonly mark: Xtime }[];
 }
 
 export interface WalkBounds {
@@ -52,7 +53,7 @@ export class XsyncWalk {
   readonly #bounds: WalkBounds;
   #rootStime: Xtime = MINUS_INFINITY;
   #records: ChangeRecord[] = [];
-  #stimes: { path: string; mark: Xtime }[] = [];
+  #stimes: { path: string; gfid: Gfid; mark: Xtime }[] = [];
   #entries = 0;
   #chunkEntries = FIRST_CHUNK_ENTRIES;
 
@@ -68,11 +69,13 @@ export class XsyncWalk {
     this.#rootStime = this.#bounds.from ?? (await this.#mode.secondaryXtime('.')) ?? MINUS_INFINITY;
     const xtime = (await this.#mode.primaryXtime('.')) ?? MINUS_INFINITY;
     yield* this.#directory('.', ROOT_GFID, xtime, signal);
-    this.#stimes.push({ path: '.', mark: this.#capped(xtime) });
+    this.#stimes.push({ path: '.', gfid: ROOT_GFID, mark: this.#capped(xtime) });
     yield this.#cut();
   }
 
-  async *#directory(path: string, gfid: Gfid, xtime: Xtime, signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
+  async *#directory(lastPath: string, gfid: Gfid, xtime: Xtime, signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
+    const path = await this.#currentPath(lastPath, gfid);
+    if (path === null) return;
     const stime = await this.#stimeOf(path);
     if (!this.#mode.needSync(xtime, stime)) return;
     this.#mode.checkReversion(path, xtime, stime);
@@ -80,15 +83,31 @@ export class XsyncWalk {
     for (let i = 0; i < names.length; i += LOOKUPS_AT_ONCE) {
       signal.throwIfAborted();
       const found = await mapBounded(names.slice(i, i + LOOKUPS_AT_ONCE), LOOKUPS_AT_ONCE, (name) => this.#candidate(path, name, stime));
+      // A directory that moved meanwhile may have been looked up in vain, and its rename, which a journal has, does
+      // not bring what it holds.
+      if ((await this.#currentPath(path, gfid)) !== path) return yield* this.#directory(path, gfid, xtime, signal);
       for (const entry of found) {
         if (entry === null) continue;
         await this.#record(gfid, entry);
         if (this.#entries >= this.#chunkEntries) yield this.#cut();
         if (fileKind(entry.stat.mode) !== 'dir') continue;
         yield* this.#directory(entry.path, entry.gfid, entry.xtime, signal);
-        this.#stimes.push({ path: entry.path, mark: this.#capped(entry.xtime) });
+        this.#stimes.push({ path: entry.path, gfid: entry.gfid, mark: this.#capped(entry.xtime) });
       }
     }
+  }
+
+  /** Where a directory is now that was at `path`; null when it is gone. */
+  async #currentPath(path: string, gfid: Gfid): Promise<string | null> {
+    if (gfid === ROOT_GFID || (await this.#brick.gfid(path)) === gfid) return path;
+    const names: string[] = [];
+    for (let at = gfid; at !== ROOT_GFID; ) {
+      const location = await this.#brick.dirLocation(at);
+      if (location === null || names.length > MAX_DEPTH) return null;
+      names.unshift(location.name);
+      at = location.parent;
+    }
+    return names.join('/');
   }
 
   /** Names in a directory; none when it was removed, or replaced by something else, meanwhile. */

@@ -7,10 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../../src/config/config.js';
 import type { OptionName } from '../../../src/config/options.js';
-import { GsyncdError, isGsyncdError } from '../../../src/errors.js';
+import { GsyncdError } from '../../../src/errors.js';
 import { gfidPath } from '../../../src/gluster/gfid.js';
 import type { Xtime } from '../../../src/gluster/xtime.js';
-import { gmasterBuilder, slotsFromConfig, type Primary } from '../../../src/primary/build.js';
+import { Doubts } from '../../../src/primary/doubts.js';
+import { gmasterBuilder, slotsFromConfig } from '../../../src/primary/build.js';
+import { catchUp, type Crawlers } from '../../../src/daemon/catch-up.js';
+import { saveOwedWalk } from '../../../src/daemon/owed-walk.js';
 import type { PrimaryDeps, PrimaryStatus } from '../../../src/primary/deps.js';
 import { FailureList } from '../../../src/status/failures.js';
 import { Random } from '../../gluster/lab/workload.js';
@@ -117,7 +120,7 @@ export class ModelPair {
       live: new (gmasterBuilder(slotsFromConfig(deps.config)))(deps),
     };
     try {
-      await this.#crawl(agent, crawlers);
+      await this.#crawl(agent, deps, crawlers);
       return 'done';
     } catch (error) {
       for (const { pipeline } of Object.values(crawlers)) await pipeline.drain().catch(() => undefined);
@@ -139,19 +142,13 @@ export class ModelPair {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  async #crawl(agent: ModelAgent, { history, xsync, live }: Record<'history' | 'xsync' | 'live', Primary>): Promise<void> {
+  async #crawl(agent: ModelAgent, deps: PrimaryDeps, crawlers: Crawlers): Promise<void> {
     const { signal } = new AbortController();
-    const registerTime = await agent.register();
-    try {
-      await history.crawlwrap(signal, { oneshot: true });
-    } catch (error) {
-      if (!isGsyncdError(error, 'no-stime')) throw error;
-      await xsync.crawlwrap(signal, { oneshot: true, registerTime });
-    }
+    await catchUp(deps, crawlers, await agent.register(), signal);
     for (;;) {
       this.#makeChanges(Number.POSITIVE_INFINITY);
       this.rollover();
-      await live.crawlwrap(signal, { oneshot: true });
+      await crawlers.live.crawlwrap(signal, { oneshot: true });
       if ((await agent.scan()) === 0) return;
     }
   }
@@ -209,6 +206,8 @@ export class ModelPair {
       log: { debug: log, info: log, warn: log, error: log },
       workingDir: this.#directory,
       peerNames: 'utf8',
+      doubts: new Doubts(),
+      oweWalk: (from) => saveOwedWalk(this.#directory, { since: this.#clock[0], from }),
       electByMetaVolume: () => Promise.resolve(true),
     };
   }
