@@ -38,6 +38,18 @@ import { WorkerQueue } from './shared-queue.js';
 /** What is in hand at a stop has this long to finish before it is put back. */
 const STOP_GRACE_MS = 8_000;
 
+/** A journal is read a moment after its rollover, so the mount must not answer from before: by default the kernel and
+ *  md-cache keep names, attributes and small files for a second each, and what is synced from such an answer
+ *  stays wrong, since no later journal names it. */
+const UNCACHED: readonly string[] = [
+  'attribute-timeout=0',
+  'entry-timeout=0',
+  'negative-timeout=0',
+  'xlator-option=*-md-cache.md-cache-timeout=0',
+  'xlator-option=*-quick-read.cache-timeout=0',
+  'xlator-option=*-io-cache.cache-timeout=0',
+];
+
 export interface WorkerOptions {
   readonly args: WorkerArgs;
   readonly config: Config;
@@ -192,7 +204,7 @@ export class Worker {
     const logFile = config.get('gluster-log-file');
     const mount = await AuxMount.mount({
       glusterCommandDir: config.get('gluster-command-dir'),
-      params: splitWords(config.get('gluster-params')),
+      params: [...splitWords(config.get('gluster-params')), ...UNCACHED],
       volfileServer: 'localhost',
       volume: session.primary,
       logFile,

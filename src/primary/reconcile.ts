@@ -61,6 +61,8 @@ interface Run {
   next: Set<string>;
   readonly reasons: Map<string, Unresolved>;
   readonly parked: Map<Gfid, 'dir' | 'other'>;
+  /** How many names of a file this round takes away. */
+  readonly going: Map<Gfid, number>;
   readonly result: ReconcileResult;
 }
 
@@ -85,7 +87,7 @@ export class Reconciler {
    */
   async run(names: Iterable<string>): Promise<ReconcileResult> {
     const result: ReconcileResult = { fixed: 0, agreed: new Set(), touched: new Set(), unresolved: new Map(), datas: new Set(), metas: new Set() };
-    const run: Run = { pending: new Set(names), next: new Set(), reasons: new Map(), parked: new Map(), result };
+    const run: Run = { pending: new Set(names), next: new Set(), reasons: new Map(), parked: new Map(), going: new Map(), result };
     let fixed = 0;
     let stuck = 0;
     for (let round = 0; round < MAX_ROUNDS && run.pending.size > 0 && stuck < MAX_STUCK_ROUNDS; round++) {
@@ -106,6 +108,7 @@ export class Reconciler {
 
   /** One comparison of all pending names and the operations that follow from it. @returns names that agree */
   async #round(run: Run): Promise<number> {
+    run.going.clear();
     const names = [...run.pending];
     const [wanted, { found, errors }] = await Promise.all([this.#wanted(names), this.#truth.lookup(names)]);
     const clear: EntryOp[] = [];
@@ -174,7 +177,11 @@ export class Reconciler {
     const homes = there.isDir ? [await brick.dirLocation(gfid)] : await brick.fileLocations(gfid);
     const known = homes.filter((home) => home !== null).map((home) => entryPath(home.parent, home.name));
     for (const home of known) run.next.add(home);
-    if (!there.isDir && (await this.#truth.linkCount(gfid)) > 1) return [{ op: 'UNLINK', gfid, entry: name }];
+    const going = run.going.get(gfid) ?? 0;
+    if (!there.isDir && (await this.#truth.linkCount(gfid)) - going > 1) {
+      run.going.set(gfid, going + 1);
+      return [{ op: 'UNLINK', gfid, entry: name }];
+    }
     run.parked.set(gfid, there.isDir ? 'dir' : 'other');
     const park = parkPath(gfid);
     return name === park ? [] : [{ op: 'RENAME', gfid, entry: name, entry1: park, stat: toOpStat(alive), link: null }];

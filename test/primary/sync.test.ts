@@ -2,10 +2,10 @@
 // in whatever order it is learned, and wherever the worker is killed, both trees are equal in the end.
 
 import fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { isUtf8Name } from '../../src/names.js';
 import { BYTE_NAMES, changeArb, type Change } from './model/changes.js';
-import { useFastTimers } from './model/fast-timers.js';
+import { passTime, useFastTimers } from './model/fast-timers.js';
 import { isListed, ModelPair, type PairOptions } from './model/pair.js';
 import { differences, listing } from './model/tree.js';
 
@@ -33,7 +33,7 @@ async function withPair<T>(options: PairOptions, run: (pair: ModelPair) => Promi
 /** What an undisturbed worker resolves of its list when it is due. */
 async function settle(pair: ModelPair): Promise<void> {
   if (pair.failures.size === 0) return;
-  vi.setSystemTime(Date.now() + 3_600_000);
+  passTime(3_600_000);
   await pair.run();
 }
 

@@ -1,5 +1,5 @@
 // Timers that pass at once, and a clock that passes with them: the worker's pauses cost a model nothing. For test
-// files that run model pairs.
+// files that run model pairs, whose volumes take their time from this clock too.
 
 import { afterAll, beforeAll, vi } from 'vitest';
 
@@ -11,4 +11,9 @@ export function useFastTimers(): void {
   afterAll(() => {
     vi.useRealTimers();
   });
+}
+
+/** Lets time pass. Only where useFastTimers() is in force. */
+export function passTime(ms: number): void {
+  vi.setSystemTime(Date.now() + ms);
 }

@@ -10,16 +10,17 @@ import type { OptionName } from '../../../src/config/options.js';
 import { GsyncdError } from '../../../src/errors.js';
 import { gfidPath } from '../../../src/gluster/gfid.js';
 import type { Xtime } from '../../../src/gluster/xtime.js';
-import { Doubts } from '../../../src/primary/doubts.js';
 import { gmasterBuilder, slotsFromConfig } from '../../../src/primary/build.js';
 import { catchUp, type Crawlers } from '../../../src/daemon/catch-up.js';
 import { saveOwedWalk } from '../../../src/daemon/owed-walk.js';
 import type { PrimaryDeps, PrimaryStatus } from '../../../src/primary/deps.js';
+import { Doubts } from '../../../src/primary/doubts.js';
 import { FailureList } from '../../../src/status/failures.js';
 import { Random } from '../../gluster/lab/workload.js';
 import { ModelAgent } from './agent.js';
 import { Changer, type Change } from './changes.js';
 import { ModelTransfer } from './data.js';
+import { passTime } from './fast-timers.js';
 import { JournalWriter } from './journal.js';
 import { ModelBrick, ModelMount, NODE_UUID } from './primary-side.js';
 import { StockSecondary } from './stock-secondary.js';
@@ -42,6 +43,11 @@ export interface RunOptions {
 }
 
 const MAX_MICROTASKS = 4;
+const ROLLOVER_MS = 3_000;
+
+function nowS(): number {
+  return Math.floor(Date.now() / 1000);
+}
 
 class Killed extends Error {}
 
@@ -57,7 +63,7 @@ export class ModelPair {
   readonly #directory = mkdtempSync(join(tmpdir(), 'gsyncd-model-'));
   readonly #random: Random;
   readonly #options: PairOptions;
-  #clock: Xtime = [1_000, 0];
+  #micros = 0;
   #run: RunOptions = {};
   #steps = 0;
   #changesMade = 0;
@@ -66,9 +72,9 @@ export class ModelPair {
   constructor(options: PairOptions) {
     this.#options = options;
     this.#random = new Random(options.seed);
-    this.primary = new ModelVolume(() => this.#clock[0]);
+    this.primary = new ModelVolume(nowS);
     this.journal = new JournalWriter(this.primary, () => this.#tick());
-    this.secondaryVolume = new ModelVolume(() => this.#clock[0]);
+    this.secondaryVolume = new ModelVolume(nowS);
     const turn = (): Promise<void> => this.#turn();
     this.secondary = new StockSecondary(this.secondaryVolume, { distCount: options.distCount ?? 1, turn });
     this.mount = new ModelMount(this.primary, this.journal, turn);
@@ -91,8 +97,8 @@ export class ModelPair {
   }
 
   rollover(): void {
-    this.#clock = [this.#clock[0] + 3, 0];
-    this.journal.rollover(this.#clock[0]);
+    passTime(ROLLOVER_MS);
+    this.journal.rollover(nowS());
   }
 
   /** Fills the secondary with content of its own. */
@@ -109,7 +115,7 @@ export class ModelPair {
     this.logLines.length = 0;
     const agent = new ModelAgent(this.journal, {
       directory: this.#directory,
-      nowS: () => this.#clock[0],
+      nowS,
       journalsPerScan: 1 + this.#random.int(4),
     });
     this.#failures = await FailureList.load(this.#directory);
@@ -164,8 +170,8 @@ export class ModelPair {
   }
 
   #tick(): Xtime {
-    this.#clock = [this.#clock[0], this.#clock[1] + 1];
-    return this.#clock;
+    this.#micros += 1;
+    return [nowS(), this.#micros];
   }
 
   async #turn(): Promise<void> {
@@ -207,7 +213,7 @@ export class ModelPair {
       workingDir: this.#directory,
       peerNames: 'utf8',
       doubts: new Doubts(),
-      oweWalk: (from) => saveOwedWalk(this.#directory, { since: this.#clock[0], from }),
+      oweWalk: (from) => saveOwedWalk(this.#directory, { since: nowS(), from }),
       electByMetaVolume: () => Promise.resolve(true),
     };
   }
