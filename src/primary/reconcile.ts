@@ -204,7 +204,7 @@ export class Reconciler {
     run.result.metas.add(gfid);
     // Whatever the directory holds may have been lost with it: compare it all.
     for (const child of await this.#deps.brick.childNames(gfid)) run.next.add(entryPath(gfid, child));
-    return this.#viaPlainName(name, gfid, stat, (entry) => ({ op: 'MKDIR', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid }));
+    return this.#viaPlainName(run, name, gfid, stat, (entry) => ({ op: 'MKDIR', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid }));
   }
 
   async #moveDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
@@ -239,13 +239,15 @@ export class Reconciler {
       kind === 'special' && !present
         ? { op: 'MKNOD', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid }
         : { op: 'LINK', gfid, entry, stat: toOpStat(stat), link };
-    return present ? [make(name)] : this.#viaPlainName(name, gfid, stat, make);
+    return present ? [make(name)] : this.#viaPlainName(run, name, gfid, stat, make);
   }
 
   /** A stock peer can create nothing under a name that is not UTF-8, but it can rename to it. */
-  #viaPlainName(name: string, gfid: Gfid, stat: ViewStat, make: (entry: string) => EntryOp): EntryOp[] {
+  #viaPlainName(run: Run, name: string, gfid: Gfid, stat: ViewStat, make: (entry: string) => EntryOp): EntryOp[] {
     if (this.#deps.peerNames === 'bytes' || isPlainPath(name)) return [make(name)];
     const park = parkPath(gfid);
+    // Where the renaming fails, the next round links the file to its name, and the parking name has to go.
+    if (fileKind(stat.mode) !== 'dir') run.parked.set(gfid, 'other');
     return [make(park), { op: 'RENAME', gfid, entry: park, entry1: name, stat: toOpStat(stat), link: null }];
   }
 

@@ -5,24 +5,21 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig } from '../../../src/config/config.js';
 import type { OptionName } from '../../../src/config/options.js';
-import { GsyncdError } from '../../../src/errors.js';
 import { gfidPath } from '../../../src/gluster/gfid.js';
 import type { Xtime } from '../../../src/gluster/xtime.js';
 import { gmasterBuilder, slotsFromConfig } from '../../../src/primary/build.js';
 import { catchUp, type Crawlers } from '../../../src/daemon/catch-up.js';
-import { saveOwedWalk } from '../../../src/daemon/owed-walk.js';
-import type { PrimaryDeps, PrimaryStatus } from '../../../src/primary/deps.js';
-import { Doubts } from '../../../src/primary/doubts.js';
+import type { PrimaryDeps } from '../../../src/primary/deps.js';
 import { FailureList } from '../../../src/status/failures.js';
 import { Random } from '../../gluster/lab/workload.js';
 import { ModelAgent } from './agent.js';
 import { Changer, type Change } from './changes.js';
 import { ModelTransfer } from './data.js';
+import { modelDeps, nowS } from './deps.js';
 import { passTime } from './fast-timers.js';
 import { JournalWriter } from './journal.js';
-import { ModelBrick, ModelMount, NODE_UUID } from './primary-side.js';
+import { ModelBrick, ModelMount } from './primary-side.js';
 import { StockSecondary } from './stock-secondary.js';
 import { ModelVolume } from './volume.js';
 
@@ -44,10 +41,6 @@ export interface RunOptions {
 
 const MAX_MICROTASKS = 4;
 const ROLLOVER_MS = 3_000;
-
-function nowS(): number {
-  return Math.floor(Date.now() / 1000);
-}
 
 class Killed extends Error {}
 
@@ -182,54 +175,19 @@ export class ModelPair {
   }
 
   #deps(agent: ModelAgent, failures: FailureList): PrimaryDeps {
-    const log = (message: string, fields?: Readonly<Record<string, unknown>>): void => void this.logLines.push(`${message} ${JSON.stringify(fields)}`);
-    const unused = (): never => {
-      throw new GsyncdError('model pair: engine: not used', { code: 'fault' });
-    };
-    const transfer = new ModelTransfer(this.primary, this.secondaryVolume, () => this.#turn());
-    return {
-      config: loadConfig({ defaultsFile: '/dev/null', templateArgs: {}, overrides: { 'max-rsync-retries': '3', ...this.#options.config } }),
-      session: {
-        primary: 'gv0',
-        secondaryVolume: 'sv0',
-        secondaryHost: 'host',
-        localPath: '/bricks/b1',
-        localNode: 'node',
-        localNodeId: NODE_UUID,
-        subvolNum: 1,
-        hotTier: false,
-        resourceRemote: 'root@host',
-        secondaryId: 'aaaaaaaa-2222-4333-8444-555555555555',
-      },
+    return modelDeps({
       volume: this.mount,
       brick: this.brick,
       secondary: this.secondary,
       agent,
-      queue: transfer,
-      engines: { rsync: unused, tarssh: unused, attributes: () => ({ sync: (gfids) => transfer.syncAttributes(gfids) }) },
-      status: SILENT_STATUS,
       failures,
-      log: { debug: log, info: log, warn: log, error: log },
       workingDir: this.#directory,
-      peerNames: 'utf8',
-      doubts: new Doubts(),
-      oweWalk: (from) => saveOwedWalk(this.#directory, { since: nowS(), from }),
-      electByMetaVolume: () => Promise.resolve(true),
-    };
+      transfer: new ModelTransfer(this.primary, this.secondaryVolume, () => this.#turn()),
+      onLog: (line) => void this.logLines.push(line),
+      ...(this.#options.config === undefined ? {} : { config: this.#options.config }),
+    });
   }
 }
-
-const SILENT_STATUS: PrimaryStatus = {
-  setActive: () => Promise.resolve(),
-  setPassive: () => Promise.resolve(),
-  setCrawlStatus: () => Promise.resolve(),
-  setSecondaryNode: () => Promise.resolve(),
-  addCounts: () => undefined,
-  setFailures: () => undefined,
-  setLastSynced: () => Promise.resolve(),
-  setLastSyncedEntry: () => Promise.resolve(),
-  flush: () => Promise.resolve(),
-};
 
 /** Whether a name is on the durable list. */
 export function isListed(failures: FailureList, path: string): boolean {

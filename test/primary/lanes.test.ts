@@ -1,0 +1,134 @@
+// Waves and lanes against an oracle: whatever order the lanes of a wave are worked in, every operation that depends
+// on another one comes after it, and a model volume ends up with the tree that working in sequence gives.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { entryPath, splitEntryPath, type Gfid } from '../../src/gluster/gfid.js';
+import { planWaves, type Wave } from '../../src/primary/lanes.js';
+import { S_IFDIR, S_IFLNK, S_IFREG } from '../../src/primary/view.js';
+import type { EntryOp, OpStat } from '../../src/secondary/secondary.js';
+import { Random } from '../gluster/lab/workload.js';
+import { changeArb, Changer, type Change } from './model/changes.js';
+import { JournalWriter } from './model/journal.js';
+import { StockSecondary } from './model/stock-secondary.js';
+import { listing } from './model/tree.js';
+import { kindOf, ModelVolume } from './model/volume.js';
+
+const RUNS = { numRuns: 150, seed: 20_260 };
+const MODES = { dir: S_IFDIR | 0o755, file: S_IFREG | 0o644, symlink: S_IFLNK | 0o777, special: 0o010644, device: 0o060644 } as const;
+
+/** Operations that replay what changes did to a volume, with what is known of each inode at that time. */
+function operations(changes: readonly Change[]): EntryOp[] {
+  const volume = new ModelVolume(() => 1);
+  const journal = new JournalWriter(volume, () => [1, 0]);
+  const changer = new Changer(volume, 0x10);
+  const stats = new Map<Gfid, { stat: OpStat; link: string | null }>();
+  for (const change of changes) {
+    changer.make(change);
+    for (const inode of volume.inodes.values()) {
+      stats.set(inode.gfid, { stat: { uid: 0, gid: 0, mode: MODES[kindOf(inode)], atime: 1, mtime: 1 }, link: kindOf(inode) === 'symlink' ? inode.target : null });
+    }
+  }
+  journal.rollover(2);
+  const ops: EntryOp[] = [];
+  for (const record of journal.journals[0]?.records ?? []) {
+    if (record.type !== 'entry') continue;
+    const { gfid, fop, parent, name, newParent, newName, mode = 0, uid = 0, gid = 0 } = record;
+    const known = stats.get(gfid) ?? { stat: null, link: null };
+    const entry = entryPath(parent, name);
+    const op = fop as EntryOp['op'];
+    if (newParent !== undefined && newName !== undefined) ops.push({ op, gfid, entry, entry1: entryPath(newParent, newName), ...known });
+    else if (op === 'LINK' || op === 'SYMLINK') ops.push({ op, gfid, entry, ...known });
+    else if (op === 'UNLINK' || op === 'RMDIR') ops.push({ op, gfid, entry });
+    else ops.push({ op, gfid, entry, mode, uid, gid });
+  }
+  return ops;
+}
+
+function isDirMove(op: EntryOp): boolean {
+  return op.op === 'RENAME' && (op.stat === null || op.stat === undefined || (op.stat.mode & S_IFDIR) === S_IFDIR);
+}
+
+/** Whether `later` may not overtake `earlier`. */
+function depends(earlier: EntryOp, later: EntryOp): boolean {
+  if (isDirMove(earlier) || isDirMove(later)) return true;
+  const names = (op: EntryOp): string[] => (op.entry1 === undefined ? [op.entry] : [op.entry, op.entry1]);
+  const parents = (op: EntryOp): Gfid[] => names(op).map((name) => splitEntryPath(name).parent);
+  if (earlier.gfid === later.gfid) return true;
+  if (names(earlier).some((name) => names(later).includes(name))) return true;
+  return parents(later).includes(earlier.gfid) || parents(earlier).includes(later.gfid);
+}
+
+/** One of the orders in which the waves may be worked. */
+function interleaved(waves: readonly Wave[], random: Random): EntryOp[] {
+  const out: EntryOp[] = [];
+  for (const { lanes } of waves) {
+    const rest = lanes.map((lane) => [...lane]);
+    for (;;) {
+      const open = rest.filter((lane) => lane.length > 0);
+      if (open.length === 0) break;
+      const next = random.pick(open).shift();
+      if (next !== undefined) out.push(next);
+    }
+  }
+  return out;
+}
+
+async function treeOf(ops: readonly EntryOp[]): Promise<Map<string, string>> {
+  const volume = new ModelVolume(() => 1);
+  const secondary = new StockSecondary(volume, { distCount: 1, turn: () => Promise.resolve() });
+  for (const op of ops) await secondary.entryOps([op]).catch(() => undefined);
+  return new Map([...listing(volume)].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+const histories = fc.array(changeArb(), { maxLength: 60, size: 'max' }).map(operations);
+const laneCounts = fc.integer({ min: 1, max: 5 });
+
+describe('planWaves()', () => {
+  test('keeps every operation, once', () => {
+    fc.assert(
+      fc.property(histories, laneCounts, (ops, laneCount) => {
+        const planned = planWaves(ops, laneCount).flatMap(({ lanes }) => lanes.flat());
+        expect(planned).toHaveLength(ops.length);
+        expect(new Set(planned)).toEqual(new Set(ops));
+      }),
+      RUNS,
+    );
+  });
+
+  test('puts what depends on an operation after it, in another wave or in the same lane', () => {
+    fc.assert(
+      fc.property(histories, laneCounts, (ops, laneCount) => {
+        const place = new Map<EntryOp, { wave: number; lane: number; index: number }>();
+        planWaves(ops, laneCount).forEach(({ lanes }, wave) => {
+          lanes.forEach((list, lane) => list.forEach((op, index) => place.set(op, { wave, lane, index })));
+        });
+        ops.forEach((later, j) => {
+          for (const earlier of ops.slice(0, j)) {
+            if (!depends(earlier, later)) continue;
+            const [a, b] = [place.get(earlier)!, place.get(later)!];
+            const inOrder = a.wave < b.wave || (a.wave === b.wave && a.lane === b.lane && a.index < b.index);
+            expect(inOrder, `${JSON.stringify(earlier)} before ${JSON.stringify(later)}`).toBe(true);
+          }
+        });
+      }),
+      RUNS,
+    );
+  });
+
+  test('gives the tree of the sequence, however the lanes interleave', async () => {
+    await fc.assert(
+      fc.asyncProperty(histories, laneCounts, fc.nat(), async (ops, laneCount, seed) => {
+        const order = interleaved(planWaves(ops, laneCount), new Random(seed));
+        expect(await treeOf(order)).toEqual(await treeOf(ops));
+      }),
+      RUNS,
+    );
+  });
+
+  test('works side by side where it may: files of different directories share a wave', () => {
+    const parents = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}` as Gfid);
+    const ops = parents.map((parent, i): EntryOp => ({ op: 'CREATE', gfid: `00000000-0000-4000-8000-00000000010${i}` as Gfid, entry: entryPath(parent, 'f'), mode: S_IFREG, uid: 0, gid: 0 }));
+    expect(planWaves(ops, 3)).toEqual([{ lanes: expect.arrayContaining(ops.map((op) => [op])) as EntryOp[][] }]);
+  });
+});
