@@ -47,7 +47,7 @@ export function slotsFromConfig(config: PrimaryDeps['config'], excrawl?: keyof t
   }
   const detector = config.get('change-detector');
   return {
-    mode: mode as keyof typeof MODES,
+    mode,
     sendmark: config.get('use-rsync-xattrs') ? 'rsync' : 'normal',
     purge: config.get('ignore-deletes') ? 'noop' : 'normal',
     engine: config.get('sync-method') === 'tarssh' ? 'tarssh' : 'rsync',

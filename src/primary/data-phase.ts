@@ -53,7 +53,7 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
     }
     await dropUnlinked(deps, open);
     if (open.size === 0 || tries >= maxTries) break;
-    log.warn('incomplete sync, retrying changelogs', { files: options.files, files_left: open.size });
+    log.warn('incomplete sync, retrying changelogs', { files: options.files, files_left: open.size, reason: reasons.values().next().value });
     await pause(RETRY_PAUSE_MS, options.signal);
     if (tries === 1) open = await recreateMissing(deps, open, options.entries);
   }

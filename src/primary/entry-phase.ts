@@ -6,7 +6,7 @@ import type { EntryOp } from '../secondary/secondary.js';
 import type { PrimaryDeps } from './deps.js';
 import { EntrySync, type EntryOutcome } from './entry-sync.js';
 import { doubtfulNames, type Plan } from './plan.js';
-import { Reconciler, type ReconcileResult } from './reconcile.js';
+import { Reconciler, type Owed, type ReconcileResult } from './reconcile.js';
 import { isPlainPath } from './secondary-truth.js';
 
 export interface EntryPhaseResult {
@@ -25,7 +25,7 @@ export class EntryPhase {
     this.#deps = deps;
     this.#sync = new EntrySync(deps.secondary);
     const { volume: view, brick, secondary, peerNames } = deps;
-    this.#reconciler = new Reconciler({ view, brick, secondary, sync: this.#sync, deletes, peerNames });
+    this.#reconciler = new Reconciler({ view, brick, secondary, sync: this.#sync, deletes, peerNames, owe: (what) => this.#owe(what) });
   }
 
   /** @throws GsyncdError 'peer' when the secondary as a whole is lost */
@@ -48,7 +48,6 @@ export class EntryPhase {
     });
     this.#logTrouble(outcome);
     for (const name of troubledNames(outcome)) seeds.add(name);
-    for (const [name, gfid] of plan.unsupported) this.#fail(name, gfid, 'a stock secondary creates no device nodes');
     if (!this.#resolves) {
       for (const { op, errno } of outcome.failures) this.#fail(op.entry1 ?? op.entry, op.gfid, `${op.op}: errno ${errno}`);
       for (const { item: op, reason } of outcome.culprits) this.#fail(op.entry1 ?? op.entry, op.gfid, `${op.op}: ${reason}`);
@@ -96,6 +95,16 @@ export class EntryPhase {
     for (const [name, { gfid, reason }] of result.unresolved) this.#fail(name, gfid, reason);
     if (result.fixed > 0) this.#deps.log.info('Fixed names that differed on the secondary', { count: result.fixed });
     return result;
+  }
+
+  /** Resolved one by one as names are compared, data and attributes sent. */
+  async #owe({ names, datas, metas }: Owed): Promise<void> {
+    const { failures } = this.#deps;
+    const reason = 'made anew by conflict resolution, and not complete yet';
+    for (const name of names) failures.add({ kind: 'entry', gfid: splitEntryPath(name).parent, entry: name, reason });
+    for (const gfid of datas) failures.add({ kind: 'data', gfid, reason });
+    for (const gfid of metas) failures.add({ kind: 'meta', gfid, reason });
+    await failures.persist();
   }
 
   /** A stock peer encodes names strictly: an operation that it would raise on is left to the comparison. */

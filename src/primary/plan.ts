@@ -57,8 +57,6 @@ export interface Plan {
   readonly xattrs: Set<Gfid>;
   /** Names whose operations could not be planned exactly: to be compared after the entries are applied. */
   readonly doubtful: Set<string>;
-  /** Device nodes: their numbers are not in the journal and no peer call carries them. */
-  readonly unsupported: Map<string, Gfid>;
   readonly counts: Map<string, number>;
   readonly notes: PlanNote[];
 }
@@ -84,7 +82,6 @@ export function emptyPlan(): Plan {
     datas: new Map(),
     xattrs: new Set(),
     doubtful: new Set(),
-    unsupported: new Map(),
     counts: new Map(),
     notes: [],
   };
@@ -127,7 +124,11 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   // The journal has the creator's ids; what a set-gid directory or a default ACL made of them is on the primary.
   if (CREATES.has(fop) && !plan.metas.has(gfid)) plan.metas.set(gfid, null);
   if (CREATES.has(fop) && facts.withXattrs.has(gfid)) plan.xattrs.add(gfid);
-  if (!apply && !REMOVES.has(fop) && fop !== 'MKNOD') return;
+  if (!apply && !REMOVES.has(fop) && fop !== 'MKNOD') {
+    // Where its file was missing, the operation created it, empty.
+    if ((fop === 'RENAME' || fop === 'LINK') && stat !== null && fileKind(stat.mode) === 'file') addData(plan, gfid, 'linked');
+    return;
+  }
   count(plan, fop);
   const entry = entryPath(record.parent, record.name);
 
@@ -159,8 +160,7 @@ function planCreate(plan: Plan, record: ChangeRecord & { type: 'entry' }, op: En
   }
   if (!apply) return;
   if (op === 'MKNOD' && fileKind(mode) === 'device') {
-    plan.unsupported.set(entry, gfid);
-    return;
+    plan.notes.push({ level: 'warn', message: 'the numbers of a device node do not travel', fields: { gfid, entry } });
   }
   // A peer that has the gfid already, under a later name, drops CREATE without a word, but gives a MKNOD its name.
   plan.entries.push({ op: op === 'CREATE' ? 'MKNOD' : op, gfid, entry, mode, uid, gid });

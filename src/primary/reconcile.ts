@@ -15,6 +15,7 @@ import { holds, isPlainPath, SecondaryTruth, type SecondaryEntry } from './secon
 import { fileKind, toOpStat, type BrickView, type FileKind, type PrimaryView, type ViewStat } from './view.js';
 
 const PARK_PREFIX = '.gsyncd-ts-parked-';
+const PARKED = entryPath(ROOT_GFID, PARK_PREFIX);
 const MAX_ROUNDS = 64;
 /** Rounds that may leave the same names differing: the primary may be changing them all the while. */
 const MAX_STUCK_ROUNDS = 3;
@@ -28,6 +29,18 @@ export interface ReconcileDeps {
   readonly deletes: 'apply' | 'ignore';
   /** Whether the peer takes only UTF-8 names in most positions (a stock one). */
   readonly peerNames: 'utf8' | 'bytes';
+  /** Notes durably what has to follow something that is about to be made anew: should the worker be killed before
+   *  it does, nothing else tells of it. */
+  readonly owe: (what: Owed) => Promise<void>;
+}
+
+export interface Owed {
+  /** Entry paths of what new directories have to hold. */
+  readonly names: Set<string>;
+  /** Files that lack their content, directories that lack their xattrs. */
+  readonly datas: Set<Gfid>;
+  /** What lacks its attributes. */
+  readonly metas: Set<Gfid>;
 }
 
 export interface Unresolved {
@@ -60,9 +73,13 @@ interface Run {
   pending: Set<string>;
   next: Set<string>;
   readonly reasons: Map<string, Unresolved>;
+  /** What has to go for something else's sake, even when deletes are to be ignored. */
+  readonly inTheWay: Set<string>;
   readonly parked: Map<Gfid, 'dir' | 'other'>;
   /** How many names of a file this round takes away. */
   readonly going: Map<Gfid, number>;
+  /** What this round makes anew. */
+  owed: Owed;
   readonly result: ReconcileResult;
 }
 
@@ -87,7 +104,16 @@ export class Reconciler {
    */
   async run(names: Iterable<string>): Promise<ReconcileResult> {
     const result: ReconcileResult = { fixed: 0, agreed: new Set(), touched: new Set(), unresolved: new Map(), datas: new Set(), metas: new Set() };
-    const run: Run = { pending: new Set(names), next: new Set(), reasons: new Map(), parked: new Map(), going: new Map(), result };
+    const run: Run = {
+      pending: new Set(names),
+      next: new Set(),
+      reasons: new Map(),
+      inTheWay: new Set(),
+      parked: new Map(),
+      going: new Map(),
+      owed: { names: new Set(), datas: new Set(), metas: new Set() },
+      result,
+    };
     let fixed = 0;
     let stuck = 0;
     for (let round = 0; round < MAX_ROUNDS && run.pending.size > 0 && stuck < MAX_STUCK_ROUNDS; round++) {
@@ -109,6 +135,7 @@ export class Reconciler {
   /** One comparison of all pending names and the operations that follow from it. @returns names that agree */
   async #round(run: Run): Promise<number> {
     run.going.clear();
+    run.owed = { names: new Set(), datas: new Set(), metas: new Set() };
     const names = [...run.pending];
     const [wanted, { found, errors }] = await Promise.all([this.#wanted(names), this.#truth.lookup(names)]);
     const clear: EntryOp[] = [];
@@ -123,7 +150,8 @@ export class Reconciler {
       const here = wanted.get(name) ?? null;
       const there = found.get(name) ?? null;
       for (const key of [name, here?.gfid, there?.gfid]) if (key) run.result.touched.add(key);
-      const same = here === null ? there === null || this.#deps.deletes === 'ignore' : there !== null && holds(there, here.gfid);
+      const mayStay = this.#deps.deletes === 'ignore' && !run.inTheWay.has(name) && !name.startsWith(PARKED);
+      const same = here === null ? there === null || mayStay : there !== null && holds(there, here.gfid);
       if (same) {
         run.result.agreed.add(name);
         agreed += run.reasons.has(name) ? 1 : 0;
@@ -136,6 +164,7 @@ export class Reconciler {
     this.#note(run, await this.#deps.sync.apply(clear));
     const ops: EntryOp[] = [];
     for (const { name, entry } of place) ops.push(...(await this.#place(run, name, entry)));
+    if (run.owed.datas.size + run.owed.metas.size > 0) await this.#deps.owe(run.owed);
     this.#note(run, await this.#deps.sync.apply(ops));
     return agreed;
   }
@@ -171,7 +200,10 @@ export class Reconciler {
       if (!there.isDir) return [{ op: 'UNLINK', gfid, entry: name }];
       const children = await this.#truth.children(gfid);
       if (children === null || children.length === 0) return [{ op: 'RMDIR', gfid, entry: name }];
-      for (const child of children) run.next.add(entryPath(gfid, child));
+      for (const child of children) {
+        run.next.add(entryPath(gfid, child));
+        run.inTheWay.add(entryPath(gfid, child));
+      }
       return [];
     }
     const homes = there.isDir ? [await brick.dirLocation(gfid)] : await brick.fileLocations(gfid);
@@ -201,9 +233,12 @@ export class Reconciler {
   }
 
   async #makeDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
-    run.result.metas.add(gfid);
+    for (const set of [run.result.metas, run.owed.metas, run.owed.datas]) set.add(gfid);
     // Whatever the directory holds may have been lost with it: compare it all.
-    for (const child of await this.#deps.brick.childNames(gfid)) run.next.add(entryPath(gfid, child));
+    for (const child of await this.#deps.brick.childNames(gfid)) {
+      run.next.add(entryPath(gfid, child));
+      run.owed.names.add(entryPath(gfid, child));
+    }
     return this.#viaPlainName(run, name, gfid, stat, (entry) => ({ op: 'MKDIR', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid }));
   }
 
@@ -229,14 +264,12 @@ export class Reconciler {
       run.reasons.set(name, { gfid, reason: 'a stock secondary takes no symlink target that is not UTF-8' });
       return [];
     }
-    if (!present && kind === 'device') {
-      run.reasons.set(name, { gfid, reason: 'a stock secondary creates no device nodes' });
-      return [];
-    }
     if (kind === 'file') run.result.datas.add(gfid);
-    else if (kind === 'special') run.result.metas.add(gfid);
+    else if (kind !== 'symlink') run.result.metas.add(gfid);
+    if (!present && kind === 'file') run.owed.datas.add(gfid);
+    else if (!present && kind === 'special') run.owed.metas.add(gfid);
     const make = (entry: string): EntryOp =>
-      kind === 'special' && !present
+      (kind === 'special' || kind === 'device') && !present
         ? { op: 'MKNOD', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid }
         : { op: 'LINK', gfid, entry, stat: toOpStat(stat), link };
     return present ? [make(name)] : this.#viaPlainName(run, name, gfid, stat, make);
@@ -286,5 +319,5 @@ export class Reconciler {
 }
 
 function parkPath(gfid: Gfid): string {
-  return entryPath(ROOT_GFID, PARK_PREFIX + gfid);
+  return PARKED + gfid;
 }

@@ -37,7 +37,7 @@ function placements(names: readonly string[]): fc.Arbitrary<Placement[]> {
 function place(volume: ModelVolume, list: readonly Placement[]): void {
   for (const { which, at, name } of list) {
     const gfid = poolGfid(which);
-    const dir = volume.inodes.get(poolGfid(at))?.entries == null ? ROOT_GFID : poolGfid(at);
+    const dir = (volume.inodes.get(poolGfid(at))?.entries ?? null) === null ? ROOT_GFID : poolGfid(at);
     const path = entryPath(dir, name);
     const existing = volume.inodes.get(gfid);
     try {
@@ -78,7 +78,7 @@ class Sides {
     const secondary = new StockSecondary(this.secondary, { distCount: 1, turn });
     const brick = new ModelBrick(this.primary, journal, calm);
     const view = new ModelMount(this.primary, journal, calm);
-    return new Reconciler({ view, brick, secondary, sync: new EntrySync(secondary), deletes: 'apply', peerNames: 'utf8' });
+    return new Reconciler({ view, brick, secondary, sync: new EntrySync(secondary), deletes: 'apply', peerNames: 'utf8', owe: () => Promise.resolve() });
   }
 
   /** As a worker starts: what is parked, and all names that differ. */

@@ -44,6 +44,13 @@ async function expectEqual(pair: ModelPair): Promise<void> {
   expect([...found, ...listed]).toEqual([]);
 }
 
+/** Differences at names of the primary only. */
+function missing(pair: ModelPair): string[] {
+  const extra = new Set(listing(pair.secondaryVolume).keys());
+  for (const name of listing(pair.primary).keys()) extra.delete(name);
+  return differences(pair.primary, pair.secondaryVolume, (path) => extra.has(path));
+}
+
 useFastTimers();
 
 describe('a worker and a stock secondary end up with equal trees', { timeout: 600_000 * Math.max(1, FACTOR / 10) }, () => {
@@ -58,7 +65,7 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
           await expectEqual(pair);
         }),
       ),
-      runs(100),
+      runs(60),
     );
   });
 
@@ -74,7 +81,7 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
           await expectEqual(pair);
         }),
       ),
-      runs(200),
+      runs(120),
     );
   });
 
@@ -91,7 +98,7 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
           await expectEqual(pair);
         }),
       ),
-      runs(200),
+      runs(120),
     );
   });
 
@@ -105,7 +112,7 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
           await expectEqual(pair);
         }),
       ),
-      runs(150),
+      runs(100),
     );
   });
 
@@ -119,7 +126,7 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
           await expectEqual(pair);
         }),
       ),
-      runs(150),
+      runs(100),
     );
   });
 
@@ -134,13 +141,28 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
           pair.rollover();
           await pair.runKilled(killAfter);
           await settle(pair);
-          // What the secondary held besides is not the worker's to remove: only the primary's names are compared.
-          const extra = new Set(listing(pair.secondaryVolume).keys());
-          for (const name of listing(pair.primary).keys()) extra.delete(name);
-          expect(differences(pair.primary, pair.secondaryVolume, (path) => extra.has(path))).toEqual([]);
+          // What the secondary held besides is not the worker's to remove.
+          expect(missing(pair)).toEqual([]);
         }),
       ),
-      runs(150),
+      runs(100),
+    );
+  });
+
+  test('but for what was deleted, when deletes are to be ignored', async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, kills, changes(40), changes(40), async (seed, killAfter, before, stopped) =>
+        withPair({ seed, config: { 'ignore-deletes': 'true' } }, async (pair) => {
+          pair.change(...before);
+          await pair.run();
+          pair.change(...stopped);
+          pair.rollover();
+          await pair.runKilled(killAfter);
+          await settle(pair);
+          expect(missing(pair)).toEqual([]);
+        }),
+      ),
+      runs(60),
     );
   });
 
@@ -163,7 +185,7 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
           expect(differences(pair.primary, pair.secondaryVolume, excused)).toEqual([]);
         }),
       ),
-      runs(200),
+      runs(120),
     );
   });
 });
