@@ -19,6 +19,7 @@ import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
 import { AttributesTransfer } from '../primary/attributes-transfer.js';
+import { Freshness } from '../primary/freshness.js';
 import { Doubts } from '../primary/doubts.js';
 import { RsyncTransfer } from '../primary/rsync-transfer.js';
 import { TarsshTransfer } from '../primary/tarssh-transfer.js';
@@ -110,7 +111,10 @@ export class Worker {
     status.setFailures(failures.size);
 
     const remote = await connectRemote({ config, session, resourceRemoteId, debug }, this.#cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
-    const mount = await this.#mount(session, workingDir, signal);
+    const registry = join(workingDir, 'aux-mounts');
+    for (const left of await AuxMount.removeLeftovers(registry)) this.#log.info('removed the mount of a worker that was killed', { path: left });
+    const [mount, cachedMount] = [await this.#mount(session, registry, UNCACHED, signal), await this.#mount(session, registry, [], signal)];
+    const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
     const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }));
     this.#cleanup.add('queue', () => queue.close());
     const agent = new ChangelogAgent({
@@ -127,10 +131,11 @@ export class Worker {
       secondary: remote.secondary,
       agent,
       queue,
-      engines: this.#engines(mount, remote, brick),
+      engines: this.#engines(freshness, remote, brick),
       status,
       failures,
       doubts: new Doubts(),
+      freshness,
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
       workingDir,
       peerNames: 'utf8',
@@ -142,11 +147,11 @@ export class Worker {
     this.#log.info('Worker spawn successful. Acknowledging back to monitor');
     onReady();
     await status.setLastError(null);
-    await this.#serve(deps, remote, mount, signal);
+    await this.#serve(deps, remote, [mount, cachedMount], signal);
   }
 
   /** Runs the crawls and what they stand on; the first that ends badly ends them all. */
-  async #serve(deps: PrimaryDeps, remote: Remote, mount: AuxMount, signal: AbortSignal): Promise<void> {
+  async #serve(deps: PrimaryDeps, remote: Remote, mounts: readonly AuxMount[], signal: AbortSignal): Promise<void> {
     const failed = new AbortController();
     const soft = AbortSignal.any([signal, failed.signal]);
     const crawlers: Crawlers = {
@@ -156,7 +161,9 @@ export class Worker {
     };
     const broken = Promise.race([
       remote.ended.then((how) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' }))),
-      mount.exited.then(() => Promise.reject<never>(new GsyncdError('primary mount: glusterfs: exited', { code: 'mount' }))),
+      ...mounts.map((mount) =>
+        mount.exited.then(() => Promise.reject<never>(new GsyncdError('primary mount: glusterfs: exited', { code: 'mount' }))),
+      ),
       keepAlive(deps.secondary, deps.config.get('secondary-timeout'), (timeoutS, gapS) => crawlers.live.keepalivePayload(timeoutS, gapS), soft).then(
         () => new Promise<never>(() => undefined),
       ),
@@ -194,17 +201,15 @@ export class Worker {
     await live.pipeline.drain();
   }
 
-  async #mount(session: Session, workingDir: string, signal: AbortSignal): Promise<AuxMount> {
+  async #mount(session: Session, registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
     const { config } = this.#options;
     const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
     log.info('Mounting gluster volume locally...');
     const startMs = performance.now();
-    const registry = join(workingDir, 'aux-mounts');
-    for (const left of await AuxMount.removeLeftovers(registry)) log.info('removed the mount of a worker that was killed', { path: left });
     const logFile = config.get('gluster-log-file');
     const mount = await AuxMount.mount({
       glusterCommandDir: config.get('gluster-command-dir'),
-      params: [...splitWords(config.get('gluster-params')), ...UNCACHED],
+      params: [...splitWords(config.get('gluster-params')), ...extraParams],
       volfileServer: 'localhost',
       volume: session.primary,
       logFile,
@@ -221,10 +226,10 @@ export class Worker {
     return mount;
   }
 
-  #engines(mount: AuxMount, remote: Remote, brick: Brick): PrimaryDeps['engines'] {
+  #engines(freshness: Freshness, remote: Remote, brick: Brick): PrimaryDeps['engines'] {
     const { config } = this.#options;
     const log = this.#options.log.child({ module: 'resource', ctx: 'SSH' });
-    const shared = { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls'), target: remote.target, mountDir: mount.dir, log };
+    const shared = { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls'), target: remote.target, mountDir: () => freshness.mountDir(), log };
     const rsync = new RsyncTransfer({
       ...shared,
       command: config.get('rsync-command'),

@@ -67,8 +67,11 @@ export class BatchPipeline {
     const entryS = (performance.now() - entryStartMs) / 1000;
     this.#deps.status.addCounts({ entry: -counts.entry });
     addFixed(plan, fixed);
-    if (batch.crawl !== 'xsync') this.#deps.doubts.passed(changeTime(batch.changes.at(-1) ?? ''));
     const last = changeTime(batch.changes.at(-1) ?? '');
+    if (batch.crawl !== 'xsync') {
+      this.#deps.doubts.passed(last);
+      this.#deps.freshness.journal(last);
+    }
     await this.#deps.failures.persist();
     await batch.entriesApplied(last);
 

@@ -11,6 +11,7 @@ import type { BoxResult } from '../queue/syncer.js';
 import type { Secondary, VolumeInfo } from '../secondary/secondary.js';
 import type { FailureList } from '../status/failures.js';
 import type { Doubts } from './doubts.js';
+import type { Freshness } from './freshness.js';
 import type { BrickView, PrimaryView, ViewStat } from './view.js';
 
 /** Who this worker is: its arguments, completed. */
@@ -106,6 +107,7 @@ export interface PrimaryDeps {
   readonly status: PrimaryStatus;
   readonly failures: FailureList;
   readonly doubts: Doubts;
+  readonly freshness: Pick<Freshness, 'journal'>;
   readonly log: Log;
   /** Directory of this brick's journals in hand, archives and lists. */
   readonly workingDir: string;

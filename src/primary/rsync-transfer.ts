@@ -32,8 +32,8 @@ export interface RsyncTransferOptions {
   /** log-rsync-performance, asked at each run since it may change */
   readonly logPerformance: () => boolean;
   readonly target: DataTarget;
-  /** The primary's aux-gfid-mount. */
-  readonly mountDir: string;
+  /** The primary's aux-gfid-mount, asked for at each run. */
+  readonly mountDir: () => string;
   readonly log: SyncLog;
 }
 
@@ -106,7 +106,7 @@ export class RsyncTransfer implements DataEngine {
     const failed = new Map<Gfid, string>();
     const handled = new Set<string>();
     const result = await runChild(rsyncArgv(this.#options, await this.#getVersion(), 'times'), {
-      cwd: this.#options.mountDir,
+      cwd: this.#options.mountDir(),
       env: { LC_ALL: 'C' },
       input: Buffer.concat([...dirs.values()].flatMap((path) => [fsEncode(path), Buffer.of(0)])),
       stderrTailBytes: STDERR_TAIL_BYTES,
@@ -139,7 +139,7 @@ export class RsyncTransfer implements DataEngine {
     const verbose = userOptions.some((option) => option === '--verbose' || option.startsWith('-v'));
     let said = '';
     const result = await runChild(argv, {
-      cwd: mountDir,
+      cwd: mountDir(),
       env: { LC_ALL: 'C' },
       input: gfids.map((gfid) => `${gfidPath(gfid)}\0`).join(''),
       stderrTailBytes: STDERR_TAIL_BYTES,
@@ -171,7 +171,7 @@ export class RsyncTransfer implements DataEngine {
       else if (report.remarks.has(gfid)) failed.set(gfid, report.remarks.get(gfid) ?? '');
       else silent.push(gfid);
     }
-    const gone = await mapBounded(silent, 16, (gfid) => isGone(this.#options.mountDir, gfid));
+    const gone = await mapBounded(silent, 16, (gfid) => isGone(this.#options.mountDir(), gfid));
     silent.forEach((gfid, i) => failed.set(gfid, gone[i] === true ? MISSING_ON_PRIMARY : 'rsync did not report it'));
     return { synced, failed };
   }

@@ -22,8 +22,8 @@ export interface TarsshTransferOptions {
   readonly attributes?: DataEngine | undefined;
   readonly acls: boolean;
   readonly target: DataTarget;
-  /** The primary's aux-gfid-mount. */
-  readonly mountDir: string;
+  /** The primary's aux-gfid-mount, asked for at each run. */
+  readonly mountDir: () => string;
   readonly log: SyncLog;
 }
 
@@ -47,7 +47,7 @@ export class TarsshTransfer implements DataEngine {
     };
     const xattrs = new MarkFinder('SCHILY.xattr.');
     const { a, b, bytes } = await pipeline(packArgv(this.#options), unpackArgv(this.#options), {
-      cwdA: mountDir,
+      cwdA: mountDir(),
       envA: { LC_ALL: 'C' },
       inputA: gfids.map((gfid) => `${gfidPath(gfid)}\n`).join(''),
       onStderrLineA: (line) => {

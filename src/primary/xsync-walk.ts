@@ -77,9 +77,11 @@ export class XsyncWalk {
     const path = await this.#currentPath(lastPath, gfid);
     if (path === null) return;
     const stime = await this.#stimeOf(path);
-    if (!this.#mode.needSync(xtime, stime)) return;
+    const due = this.#mode.needSync(xtime, stime);
+    const names = due ? await this.#names(path) : [];
+    if ((await this.#currentPath(path, gfid)) !== path) return yield* this.#directory(path, gfid, xtime, signal);
+    if (!due) return;
     this.#mode.checkReversion(path, xtime, stime);
-    const names = await this.#names(path);
     for (let i = 0; i < names.length; i += LOOKUPS_AT_ONCE) {
       signal.throwIfAborted();
       const found = await mapBounded(names.slice(i, i + LOOKUPS_AT_ONCE), LOOKUPS_AT_ONCE, (name) => this.#candidate(path, name, stime));

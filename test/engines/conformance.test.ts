@@ -21,7 +21,7 @@ const ENGINES: Record<string, (pair: Pair, log: LogLines, flags?: Flags) => Data
       attributes: xattrs ? rsync(pair, log, true, { xattrs }) : undefined,
       acls: xattrs,
       target: { address: 'root@host', directory },
-      mountDir: pair.primary,
+      mountDir: () => pair.primary,
       log,
     }),
 };
@@ -37,7 +37,7 @@ function rsync(pair: Pair, log: LogLines, ignoreMissingArgs: boolean, { xattrs =
     acls: xattrs,
     logPerformance: () => false,
     target: { address: 'root@host', directory },
-    mountDir: pair.primary,
+    mountDir: () => pair.primary,
     log,
   });
 }

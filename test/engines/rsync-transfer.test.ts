@@ -32,7 +32,7 @@ function engine(options: Partial<RsyncTransferOptions> = {}): RsyncTransfer {
     acls: false,
     logPerformance: () => false,
     target: { address: 'root@host', directory: pair.secondary },
-    mountDir: pair.primary,
+    mountDir: () => pair.primary,
     log,
     ...options,
   });

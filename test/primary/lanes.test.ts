@@ -126,6 +126,24 @@ describe('planWaves()', () => {
     );
   });
 
+  test('removes a directory in a later wave than anything was done in it, so that trouble with that is seen before', () => {
+    fc.assert(
+      fc.property(histories, fc.integer({ min: 2, max: 5 }), (ops, laneCount) => {
+        const wave = new Map<EntryOp, number>();
+        planWaves(ops, laneCount).forEach(({ lanes }, n) => lanes.flat().forEach((op) => wave.set(op, n)));
+        for (const [j, removal] of ops.entries()) {
+          if (removal.op !== 'RMDIR') continue;
+          for (const inside of ops.slice(0, j)) {
+            const touched = inside.entry1 === undefined ? [inside.entry] : [inside.entry, inside.entry1];
+            if (touched.every((name) => splitEntryPath(name).parent !== removal.gfid)) continue;
+            expect(wave.get(inside)!, JSON.stringify([inside, removal])).toBeLessThan(wave.get(removal)!);
+          }
+        }
+      }),
+      RUNS,
+    );
+  });
+
   test('works side by side where it may: files of different directories share a wave', () => {
     const parents = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}` as Gfid);
     const ops = parents.map((parent, i): EntryOp => ({ op: 'CREATE', gfid: `00000000-0000-4000-8000-00000000010${i}` as Gfid, entry: entryPath(parent, 'f'), mode: S_IFREG, uid: 0, gid: 0 }));

@@ -1,0 +1,161 @@
+// Planning, record by record: which operations, attributes and contents follow from a journal and the primary's
+// present state.
+
+import { describe, expect, test } from 'vitest';
+import type { ChangeRecord } from '../../src/changelog/record.js';
+import { entryPath, ROOT_GFID, type Gfid } from '../../src/gluster/gfid.js';
+import { doubtfulNames, emptyPlan, finishPlan, planNeeds, planRecords, type Plan, type PlanOptions } from '../../src/primary/plan.js';
+import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, type ViewStat } from '../../src/primary/view.js';
+
+const A = '0000000a-0000-4000-8000-00000000000a' as Gfid;
+const B = '0000000b-0000-4000-8000-00000000000b' as Gfid;
+const FILE: ViewStat = { uid: 1, gid: 2, mode: S_IFREG | 0o644, atime: 3, mtime: 4, size: 5, nlink: 1 };
+const DIR: ViewStat = { ...FILE, mode: S_IFDIR | 0o755 };
+const SYMLINK: ViewStat = { ...FILE, mode: S_IFLNK | 0o777 };
+const OPTIONS: PlanOptions = { entries: 'apply', deletes: 'apply', xattrs: 'sync', data: 'written' };
+
+function entry(fop: string, gfid: Gfid, name: string, more: { mode?: number; newName?: string } = {}): ChangeRecord {
+  const { mode, newName } = more;
+  return {
+    type: 'entry', gfid, fop, parent: ROOT_GFID, name,
+    ...(mode === undefined ? {} : { mode, uid: 7, gid: 8 }),
+    ...(newName === undefined ? {} : { newParent: ROOT_GFID, newName }),
+  };
+}
+
+/** `link` is the target of every symlink. */
+function plan(records: readonly ChangeRecord[], now: Record<Gfid, ViewStat | null> = {}, options: Partial<PlanOptions> = {}): Plan {
+  const stats = new Map(Object.entries(now) as [Gfid, ViewStat | null][]);
+  const links = new Map([...stats].filter(([, stat]) => stat === SYMLINK).map(([gfid]) => [gfid, 'target']));
+  const made = emptyPlan();
+  planRecords(made, records, { stats, links, withXattrs: new Set([B]) }, { ...OPTIONS, ...options });
+  finishPlan(made, (gfid) => stats.get(gfid) === null);
+  return made;
+}
+
+const at = (name: string): string => entryPath(ROOT_GFID, name);
+const ops = (made: Plan): string[] => made.entries.map(({ op, entry: from, entry1 }) => [op, from, entry1 ?? ''].join(' ').trim());
+
+describe('planNeeds()', () => {
+  test('asks for what every operation but a creation touched', () => {
+    const { stats, created } = planNeeds([entry('CREATE', A, 'a', { mode: S_IFREG }), entry('UNLINK', B, 'b'), { type: 'data', gfid: A }]);
+    expect([...stats]).toEqual([B]);
+    expect([...created]).toEqual([A]);
+  });
+});
+
+describe('planRecords()', () => {
+  test('creates files by MKNOD, which gives a file that is there already its name', () => {
+    const made = plan([entry('CREATE', A, 'a', { mode: S_IFREG | 0o600 })]);
+    expect(made.entries).toEqual([{ op: 'MKNOD', gfid: A, entry: at('a'), mode: S_IFREG | 0o600, uid: 7, gid: 8 }]);
+  });
+
+  test('brings the attributes of what was created, and its xattrs when it has any', () => {
+    const made = plan([entry('MKDIR', A, 'a', { mode: S_IFDIR }), entry('MKDIR', B, 'b', { mode: S_IFDIR })]);
+    expect([...made.metas]).toEqual([[A, null], [B, null]]);
+    expect([...made.xattrs]).toEqual([B]);
+  });
+
+  test('makes symlinks by LINK, with their present target and owner', () => {
+    const made = plan([entry('SYMLINK', A, 's')], { [A]: SYMLINK });
+    expect(made.entries).toMatchObject([{ op: 'LINK', entry: at('s'), link: 'target', stat: { uid: 1, gid: 2 } }]);
+  });
+
+  test('leaves a link to something that is gone to the comparison', () => {
+    const made = plan([entry('LINK', A, 'l'), entry('SYMLINK', B, 's')], { [A]: null, [B]: null });
+    expect(made.entries).toEqual([]);
+    expect([...made.doubtful]).toEqual([at('l'), at('s')]);
+  });
+
+  test('takes a tiering file for one more name of a file', () => {
+    const made = plan([entry('MKNOD', A, 'a', { mode: S_IFREG | 0o1000 })]);
+    expect(ops(made)).toEqual([`LINK ${at('a')}`]);
+    expect([...made.datas]).toEqual([[A, 'linked']]);
+  });
+
+  test('creates a device node as it can, and says that its numbers are lost', () => {
+    const made = plan([entry('MKNOD', A, 'tty', { mode: S_IFCHR | 0o600 })]);
+    expect(ops(made)).toEqual([`MKNOD ${at('tty')}`]);
+    expect(made.notes.map(({ level }) => level)).toEqual(['warn']);
+  });
+
+  test('lets the content follow a rename or a link of a file, in case the secondary lacks it', () => {
+    const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), entry('LINK', B, 'l')], { [A]: FILE, [B]: FILE });
+    expect([...made.datas]).toEqual([[A, 'linked'], [B, 'linked']]);
+    expect([...made.doubtful]).toEqual([]);
+  });
+
+  test('doubts a rename of what is no file, since a secondary that lacks it says nothing', () => {
+    const made = plan([entry('RENAME', A, 'a', { newName: 'b' })], { [A]: DIR });
+    expect(ops(made)).toEqual([`RENAME ${at('a')} ${at('b')}`]);
+    expect([...made.doubtful]).toEqual([at('a'), at('b')]);
+    expect(plan([entry('RENAME', A, 'a', { newName: 'b' })], { [A]: null }).doubtful.size).toBe(2);
+  });
+
+  test('does not remove a directory that is still there, but compares its name', () => {
+    const made = plan([entry('RMDIR', A, 'a')], { [A]: DIR });
+    expect(made.entries).toEqual([]);
+    expect([...made.doubtful]).toEqual([at('a')]);
+    expect(ops(plan([entry('RMDIR', A, 'a')], { [A]: null }))).toEqual([`RMDIR ${at('a')}`]);
+  });
+
+  test('drops data of files that were unlinked later', () => {
+    const made = plan([{ type: 'data', gfid: A }, { type: 'data', gfid: B }, entry('UNLINK', A, 'a')], { [A]: null });
+    expect([...made.datas.keys()]).toEqual([B]);
+  });
+
+  test('removes nothing when deletes are ignored', () => {
+    expect(plan([entry('UNLINK', A, 'a'), entry('RMDIR', B, 'b')], { [A]: null, [B]: null }, { deletes: 'ignore' }).entries).toEqual([]);
+  });
+
+  test('counts written content once, and as written whatever else happened to the file', () => {
+    const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), { type: 'data', gfid: A }, { type: 'data', gfid: A }], { [A]: FILE });
+    expect([...made.datas]).toEqual([[A, 'written']]);
+  });
+
+  test('leaves attributes to the data of the same file', () => {
+    const setattr = (gfid: Gfid): ChangeRecord => ({ type: 'meta', gfid, fop: 'SETATTR' });
+    const made = plan([setattr(A), setattr(B), { type: 'data', gfid: A }]);
+    expect([...made.metas]).toEqual([[B, null]]);
+  });
+
+  test('uses the attributes that a walk recorded', () => {
+    const stat = { uid: 1, gid: 1, mode: S_IFDIR | 0o700, atime: 1, mtime: 1 };
+    const made = plan([entry('MKDIR', A, 'a', { mode: S_IFDIR }), { type: 'meta', gfid: A, fop: 'SETATTR', stat }]);
+    expect([...made.metas]).toEqual([[A, stat]]);
+  });
+
+  test.each(['SETXATTR', 'FSETXATTR', 'REMOVEXATTR', 'XATTROP'])('syncs xattrs after %s, unless they are not to be synced', (fop) => {
+    const records: ChangeRecord[] = [{ type: 'meta', gfid: A, fop }];
+    expect([...plan(records).xattrs]).toEqual([A]);
+    expect([...plan(records, {}, { xattrs: 'ignore' }).xattrs]).toEqual([]);
+  });
+
+  test('repeats no operation of a namespace that was applied before, but what may have to follow it', () => {
+    const records = [entry('CREATE', A, 'a', { mode: S_IFREG }), entry('RENAME', A, 'a', { newName: 'b' }), entry('UNLINK', B, 'c'), { type: 'data', gfid: B } as const];
+    const made = plan(records, { [A]: FILE }, { entries: 'applied-before' });
+    expect(made.entries).toEqual([]);
+    expect([...made.datas]).toEqual([[A, 'linked'], [B, 'written']]);
+  });
+
+  test('leaves the namespace of a hot tier alone', () => {
+    const made = plan([entry('CREATE', A, 'a', { mode: S_IFREG }), { type: 'data', gfid: A }], {}, { entries: 'hot-tier' });
+    expect(made.entries).toEqual([]);
+    expect([...made.datas.keys()]).toEqual([A]);
+  });
+});
+
+describe('doubtfulNames()', () => {
+  test('doubts whatever the gfids of doubtful names did elsewhere', () => {
+    const made = plan([entry('CREATE', A, 'a', { mode: S_IFREG }), entry('RENAME', A, 'a', { newName: 'b' }), entry('CREATE', B, 'x', { mode: S_IFREG })], { [A]: FILE });
+    expect(doubtfulNames(made.entries, [at('b')])).toEqual(new Set([at('b'), at('a')]));
+    expect(doubtfulNames(made.entries, [])).toEqual(new Set());
+  });
+
+  test('doubts names that two gfids had, one of them by a rename or a link', () => {
+    const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), entry('RENAME', B, 'b', { newName: 'c' })], { [A]: FILE, [B]: FILE });
+    expect(doubtfulNames(made.entries, [])).toEqual(new Set([at('b'), at('a'), at('c')]));
+    const recreated = plan([entry('UNLINK', A, 'a'), entry('CREATE', B, 'a', { mode: S_IFREG })], { [A]: null });
+    expect(doubtfulNames(recreated.entries, [])).toEqual(new Set());
+  });
+});
