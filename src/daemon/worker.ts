@@ -237,6 +237,7 @@ export class Worker {
       sshArgv: rsyncSsh(config, remote.controlOptions),
       existing: config.get('rsync-opt-existing'),
       ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
+      hasAttributes: async (gfid) => (await brick.fileOf(gfid)) === null || brick.gfidHasUserXattrs(gfid),
       logPerformance: () => config.getLive('log-rsync-performance'),
     });
     const attributes = new AttributesTransfer(rsync, brick);

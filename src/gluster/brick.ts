@@ -40,8 +40,11 @@ export interface EntryLocation {
   readonly name: string;
 }
 
+/** What GlusterFS keeps for itself in a brick's xattrs; everything else is the users'. */
+const OWN_XATTRS: readonly string[] = ['trusted.gfid', 'trusted.glusterfs.', 'trusted.afr.', 'trusted.ec.', 'trusted.pgfid.', 'trusted.bit-rot.', 'trusted.SGI_ACL_', 'trusted.tier'];
+
 function hasUserXattr(names: readonly string[]): boolean {
-  return names.some((name) => name.startsWith('user.') || name.startsWith('system.posix_acl_'));
+  return names.some((name) => !OWN_XATTRS.some((prefix) => name.startsWith(prefix)));
 }
 
 export class Brick {

@@ -37,7 +37,7 @@ export class AttributesTransfer {
     const options = { logErrors: true, ...(signal === undefined ? {} : { signal }) };
     try {
       if (files.length > 0) {
-        const { synced, failed } = await this.#rsync.sync(files, { ...options, compareTimes: new Set(files) });
+        const { synced, failed } = await this.#rsync.sync(files, { ...options, attributes: 'all', compareTimes: new Set(files) });
         for (const gfid of files) {
           results.set(gfid, synced.has(gfid) ? SYNCED : { status: 'failed', reason: failed.get(gfid) ?? 'unknown', scope: 'item' });
         }

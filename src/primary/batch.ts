@@ -31,6 +31,8 @@ export interface Batch {
   readonly entriesApplied: (lastChangeTime: number) => Promise<void>;
   /** Everything is acknowledged: moves stime, marks the journals as done, archives them. */
   readonly commit: (lastChangeTime: number) => Promise<void>;
+  /** Whether the brick was synced before. */
+  readonly synced: () => Promise<boolean>;
   /** More fields for "Batch Completed". */
   readonly marks: () => Promise<Record<string, unknown>>;
 }
@@ -46,6 +48,7 @@ export class BatchPipeline {
   readonly #slots: BatchSlots;
   readonly #entries: EntryPhase;
   #before: Promise<void> = Promise.resolve();
+  #beforeLast: Promise<void> = Promise.resolve();
 
   constructor(deps: PrimaryDeps, slots: BatchSlots) {
     this.#deps = deps;
@@ -75,8 +78,12 @@ export class BatchPipeline {
     await this.#deps.failures.persist();
     await batch.entriesApplied(last);
 
-    await this.#before;
-    this.#before = this.#finish(batch, plan, counts, { startMs, entryS, last }, signal);
+    const before = this.#before;
+    // A walk names each file once, so the data of two of its batches may flow together; a journal may change the
+    // attributes of a file that is still being sent, and waits.
+    await (batch.crawl === 'xsync' ? this.#beforeLast : before);
+    this.#beforeLast = before;
+    this.#before = this.#finish(batch, plan, counts, { startMs, entryS, last, before }, signal);
     // A failure is reported by the next submit() or drain(); without one it must not be an unhandled rejection.
     this.#before.catch(() => undefined);
   }
@@ -132,6 +139,8 @@ export class BatchPipeline {
       planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs, data });
     }
     finishPlan(plan, (gfid) => facts.stats.get(gfid) === null);
+    // A walk of a brick that was synced before cannot tell which xattrs went away meanwhile.
+    if (batch.crawl === 'xsync' && xattrs === 'sync' && (await batch.synced())) for (const gfid of plan.datas.keys()) plan.xattrs.add(gfid);
     for (const { level, message, fields } of plan.notes) log[level](message, fields);
     if (skipped.length > 0) {
       log.info('Skipping already processed entry ops', {
@@ -147,7 +156,7 @@ export class BatchPipeline {
     batch: Batch,
     plan: Plan,
     counts: { data: number; meta: number },
-    timing: { startMs: number; entryS: number; last: number },
+    timing: { startMs: number; entryS: number; last: number; before: Promise<void> },
     signal: AbortSignal,
   ): Promise<void> {
     const { failures, status, log } = this.#deps;
@@ -168,6 +177,7 @@ export class BatchPipeline {
     }
     await failures.persist();
     status.setFailures(failures.size);
+    await timing.before;
     await batch.commit(timing.last);
 
     const now = performance.now();

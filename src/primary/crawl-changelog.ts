@@ -109,6 +109,7 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
           for (const path of changes) await done(path);
           await this.#archive(processedDir, changes);
         },
+        synced: () => Promise.resolve(true),
         marks: async () => ({ stime: await this.dataStime(), entry_stime: await this.entryStime() }),
       };
     }

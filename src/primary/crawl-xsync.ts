@@ -82,6 +82,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
           await archiveAndPurge(this.#dir, [path.slice(this.#dir.length + 1)], this.deps.config.get('changelog-archive-format'));
           await this.#setStimes(chunk);
         },
+        synced: async () => (await this.dataStime()) !== null,
         marks: async () => ({ stime: await this.dataStime(), entry_stime: await this.entryStime() }),
       };
     }

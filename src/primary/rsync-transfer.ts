@@ -29,6 +29,9 @@ export interface RsyncTransferOptions {
   readonly ignoreMissingArgs: boolean;
   readonly xattrs: boolean;
   readonly acls: boolean;
+  /** Whether a file has xattrs or ACLs on the primary. For those that have none rsync need not look: each look is
+   *  several calls on both mounts. What was removed from a file travels by `attributes: 'all'`. */
+  readonly hasAttributes?: (gfid: Gfid) => Promise<boolean>;
   /** log-rsync-performance, asked at each run since it may change */
   readonly logPerformance: () => boolean;
   readonly target: DataTarget;
@@ -41,9 +44,18 @@ export interface RsyncTransferOptions {
 const MAX_RERUNS = 3;
 /** Boxes of files up to this size are sent whole: comparing costs each file an open and a read there. */
 const WHOLE_FILE_BYTES = 64 << 10;
+/** Fewer files without xattrs than this go with the others. */
+const MIN_BARE_FILES = 50;
 const STDERR_TAIL_BYTES = 8 << 10;
 const LSTAT_TIMEOUT_MS = 30_000;
 const VERBOSE_CHARS = 64 << 10;
+
+/** What one run of rsync sends. */
+interface TransferSet {
+  readonly gfids: readonly Gfid[];
+  readonly compare: 'content' | 'times';
+  readonly isBare: boolean;
+}
 
 export class RsyncTransfer implements DataEngine {
   readonly name = 'rsync';
@@ -57,17 +69,18 @@ export class RsyncTransfer implements DataEngine {
   /** @throws as DataEngine.sync says */
   async sync(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome> {
     const times = options.compareTimes ?? new Set();
-    const sets = [
-      { gfids: gfids.filter((gfid) => !times.has(gfid)), compare: 'content' as const },
-      { gfids: gfids.filter((gfid) => times.has(gfid)), compare: 'times' as const },
-    ].filter((set) => set.gfids.length > 0);
+    const bare = await this.#bare(gfids, options);
+    const sets = (['content', 'times'] as const)
+      .flatMap((compare) => [true, false].map((isBare) => ({ compare, isBare })))
+      .map(({ compare, isBare }) => ({ compare, isBare, gfids: gfids.filter((gfid) => times.has(gfid) === (compare === 'times') && bare.has(gfid) === isBare) }))
+      .filter((set) => set.gfids.length > 0);
     const synced = new Set<Gfid>();
     const failed = new Map<Gfid, string>();
     let returnCode = 0;
     let bytes = 0;
     let broken: string | undefined;
     for (const set of sets) {
-      const outcome = await this.#syncSet(set.gfids, set.compare, options);
+      const outcome = await this.#syncSet(set, options);
       for (const gfid of outcome.synced) synced.add(gfid);
       for (const [gfid, reason] of outcome.failed) failed.set(gfid, reason);
       if (returnCode === 0) returnCode = outcome.returnCode;
@@ -78,11 +91,11 @@ export class RsyncTransfer implements DataEngine {
   }
 
   /** Runs rsync; when the receiver died of one file's trouble (its quota, an I/O error), again without it. */
-  async #syncSet(gfids: readonly Gfid[], compare: 'content' | 'times', options: SyncOptions): Promise<EngineOutcome> {
+  async #syncSet(set: TransferSet, options: SyncOptions): Promise<EngineOutcome> {
     const failed = new Map<Gfid, string>();
-    let rest = gfids;
+    let rest = set.gfids;
     for (let rerun = 0; ; rerun += 1) {
-      const { report, result } = await this.#run(rest, compare, options);
+      const { report, result } = await this.#run({ ...set, gfids: rest }, options);
       const returnCode = result.exitCode ?? -signalNumber(result.signal);
       if (isCompleteRun(result.exitCode)) {
         const outcome = await this.#judge(rest, report);
@@ -132,9 +145,19 @@ export class RsyncTransfer implements DataEngine {
     return failed;
   }
 
-  async #run(gfids: readonly Gfid[], compare: 'content' | 'times', options: SyncOptions): Promise<{ report: RsyncReport; result: ChildResult }> {
+  /** Those of the files that have neither xattrs nor ACLs, unless they are too few to be worth a run of their own. */
+  async #bare(gfids: readonly Gfid[], options: SyncOptions): Promise<Set<Gfid>> {
+    const { hasAttributes, xattrs, acls } = this.#options;
+    const bare = new Set<Gfid>();
+    if (hasAttributes === undefined || options.attributes === 'all' || (!xattrs && !acls)) return bare;
+    for (const gfid of gfids) if (!(await hasAttributes(gfid))) bare.add(gfid);
+    return bare.size === gfids.length || bare.size >= MIN_BARE_FILES ? bare : new Set();
+  }
+
+  async #run({ gfids, compare, isBare }: TransferSet, options: SyncOptions): Promise<{ report: RsyncReport; result: ChildResult }> {
     const { mountDir, log, userOptions, logPerformance } = this.#options;
-    const argv = rsyncArgv(this.#options, await this.#getVersion(), compare, options.maxFileBytes);
+    const flags = isBare ? { ...this.#options, xattrs: false, acls: false } : this.#options;
+    const argv = rsyncArgv(flags, await this.#getVersion(), compare, options.maxFileBytes);
     const report = new RsyncReport();
     const verbose = userOptions.some((option) => option === '--verbose' || option.startsWith('-v'));
     let said = '';

@@ -71,7 +71,7 @@ export class TarsshTransfer implements DataEngine {
     }
     const returnCode = b.code ?? -signalNumber(b.signal);
     if (this.#options.attributes !== undefined && xattrs.found && synced.size > 0) {
-      const second = await this.#options.attributes.sync([...synced], { ...options, compareTimes: synced });
+      const second = await this.#options.attributes.sync([...synced], { ...options, attributes: 'all', compareTimes: synced });
       const sum = broken ?? second.broken;
       return {
         returnCode: returnCode === 0 ? second.returnCode : returnCode,

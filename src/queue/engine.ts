@@ -24,6 +24,8 @@ export interface SyncOptions {
   readonly compareTimes?: ReadonlySet<Gfid>;
   /** Size of the largest of the files, absent when not all are known. A hint: files may have grown. */
   readonly maxFileBytes?: number;
+  /** `all`: xattrs and ACLs are what this is about, also those that were removed. Default: those that are there. */
+  readonly attributes?: 'all';
   /** When it aborts, the children are ended and the call settles soon after. */
   readonly signal?: AbortSignal;
 }
