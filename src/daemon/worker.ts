@@ -12,6 +12,7 @@ import { escapePath } from '../config/template.js';
 import { splitWords } from '../config/words.js';
 import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
 import { Brick } from '../gluster/brick.js';
+import type { Gfid } from '../gluster/gfid.js';
 import { AuxMount } from '../gluster/mount.js';
 import { clusterStime, foreignVolumeInfos, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
 import { fsEncode } from '../names.js';
@@ -229,7 +230,9 @@ export class Worker {
   #engines(freshness: Freshness, remote: Remote, brick: Brick): PrimaryDeps['engines'] {
     const { config } = this.#options;
     const log = this.#options.log.child({ module: 'resource', ctx: 'SSH' });
-    const shared = { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls'), target: remote.target, mountDir: () => freshness.mountDir(), log };
+    // A file of another brick cannot be asked here, and may have some.
+    const hasAttributes = async (gfid: Gfid): Promise<boolean> => (await brick.fileOf(gfid)) === null || brick.gfidHasUserXattrs(gfid);
+    const shared = { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls'), target: remote.target, hasAttributes, mountDir: () => freshness.mountDir(), log };
     const rsync = new RsyncTransfer({
       ...shared,
       command: config.get('rsync-command'),
@@ -237,7 +240,6 @@ export class Worker {
       sshArgv: rsyncSsh(config, remote.controlOptions),
       existing: config.get('rsync-opt-existing'),
       ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
-      hasAttributes: async (gfid) => (await brick.fileOf(gfid)) === null || brick.gfidHasUserXattrs(gfid),
       logPerformance: () => config.getLive('log-rsync-performance'),
     });
     const attributes = new AttributesTransfer(rsync, brick);

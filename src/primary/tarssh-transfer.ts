@@ -21,12 +21,16 @@ export interface TarsshTransferOptions {
    *  do not travel, as with stock. */
   readonly attributes?: DataEngine | undefined;
   readonly acls: boolean;
+  /** Whether a file has xattrs or ACLs on the primary: where none of a box has any, tar does not look for them. */
+  readonly hasAttributes?: (gfid: Gfid) => Promise<boolean>;
   readonly target: DataTarget;
   /** The primary's aux-gfid-mount, asked for at each run. */
   readonly mountDir: () => string;
   readonly log: SyncLog;
 }
 
+/** Looking for holes in files up to this size costs more than sending them. */
+const SMALL_FILE_BYTES = 64 << 10;
 /** Stock logs a file that vanished as no error. */
 const NOT_LOGGED = 'No such file or directory';
 
@@ -38,15 +42,23 @@ export class TarsshTransfer implements DataEngine {
     this.#options = options;
   }
 
+  async #anyAttributes(gfids: readonly Gfid[]): Promise<boolean> {
+    const { hasAttributes } = this.#options;
+    if (hasAttributes === undefined) return true;
+    for (const gfid of gfids) if (await hasAttributes(gfid)) return true;
+    return false;
+  }
+
   /** @throws as DataEngine.sync says */
   async sync(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome> {
     const { mountDir, log } = this.#options;
     const report = new TarReport();
+    const flags = (await this.#anyAttributes(gfids)) ? this.#options : { ...this.#options, acls: false, attributes: undefined };
     const complain = (line: string): void => {
       if (options.logErrors && line !== '') log.error('SYNC Error', { sync_engine: 'Tarssh', error: line });
     };
     const xattrs = new MarkFinder('SCHILY.xattr.');
-    const { a, b, bytes } = await pipeline(packArgv(this.#options), unpackArgv(this.#options), {
+    const { a, b, bytes } = await pipeline(packArgv(flags, options.maxFileBytes), unpackArgv(flags), {
       cwdA: mountDir(),
       envA: { LC_ALL: 'C' },
       inputA: gfids.map((gfid) => `${gfidPath(gfid)}\n`).join(''),
@@ -104,10 +116,10 @@ class MarkFinder {
 }
 
 /** posix format keeps fractions of seconds, large ids and xattrs; names of users are nothing to the secondary. */
-export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attributes' | 'acls'>): string[] {
+export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attributes' | 'acls'>, maxFileBytes = Infinity): string[] {
   return [
     options.command,
-    '--sparse',
+    ...(maxFileBytes <= SMALL_FILE_BYTES ? [] : ['--sparse']),
     '--no-recursion',
     '--format=posix',
     '--pax-option=delete=atime,delete=ctime',
