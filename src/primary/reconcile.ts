@@ -7,6 +7,8 @@
 // Used by batch.ts for failed and doubtful names, and for the durable list's retries.
 // Invariant: nothing that lives on the primary is removed from the secondary before it has another name there.
 
+import { errorLine } from '../errors.js';
+import { RemoteCallError } from '../rpc/errors.js';
 import { entryPath, gfidPath, ROOT_GFID, splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import type { EntryOp, Secondary } from '../secondary/secondary.js';
 import { mapBounded } from '../process/map-bounded.js';
@@ -158,12 +160,12 @@ export class Reconciler {
         continue;
       }
       this.#keep(run, name, here?.gfid ?? null, 'differs');
-      if (there !== null) clear.push(...(await this.#clear(run, name, there)));
+      if (there !== null) clear.push(...(await this.#tried(run, name, () => this.#clear(run, name, there))));
       if (here !== null) place.push({ name, entry: here });
     }
     this.#note(run, await this.#deps.sync.apply(clear));
     const ops: EntryOp[] = [];
-    for (const { name, entry } of place) ops.push(...(await this.#place(run, name, entry)));
+    for (const { name, entry } of place) ops.push(...(await this.#tried(run, name, () => this.#place(run, name, entry))));
     if (run.owed.datas.size + run.owed.metas.size > 0) await this.#deps.owe(run.owed);
     this.#note(run, await this.#deps.sync.apply(ops));
     return agreed;
@@ -178,6 +180,18 @@ export class Reconciler {
       return stat === null ? null : { gfid, stat, kind: fileKind(stat.mode) };
     });
     return new Map(names.map((name, i) => [name, entries[i] ?? null]));
+  }
+
+  /** Another worker may take away what is being looked at: then the peer raises, and the name is left for the next
+   *  round. */
+  async #tried(run: Run, name: string, decide: () => Promise<EntryOp[]>): Promise<EntryOp[]> {
+    try {
+      return await decide();
+    } catch (error) {
+      if (!(error instanceof RemoteCallError)) throw error;
+      run.reasons.set(name, { gfid: run.reasons.get(name)?.gfid ?? null, reason: errorLine(error) });
+      return [];
+    }
   }
 
   #keep(run: Run, name: string, gfid: Gfid | null, reason: string): void {
