@@ -4,6 +4,8 @@
 // A stock peer cannot look up names that are not UTF-8 so; for them lstat's inode number is compared instead.
 
 import { constants } from 'node:os';
+import { errorLine } from '../errors.js';
+import { RemoteCallError } from '../rpc/errors.js';
 import { entryPath, gfidPath, gfidToIno, ROOT_GFID, splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import { isUtf8Name } from '../names.js';
 import type { EntryOp, Secondary } from '../secondary/secondary.js';
@@ -57,8 +59,13 @@ export class SecondaryTruth {
     }
     await Promise.all(
       names.filter((name) => !isPlainPath(name)).map(async (name) => {
-        const stat = await this.#secondary.lstat(name);
-        found.set(name, stat === null ? null : { gfid: null, ino: stat.ino, isDir: fileKind(stat.mode) === 'dir' });
+        try {
+          const stat = await this.#secondary.lstat(name);
+          found.set(name, stat === null ? null : { gfid: null, ino: stat.ino, isDir: fileKind(stat.mode) === 'dir' });
+        } catch (error) {
+          if (!(error instanceof RemoteCallError)) throw error;
+          errors.set(name, errorLine(error));
+        }
       }),
     );
     return { found, errors };
