@@ -17,6 +17,9 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly stdin: 'pipe' | 'ignore';
   readonly stdout: 'pipe' | 'ignore';
+  /** Whether stdout's reader may take its time after the exit: what is in the pipe then is data, and none of it may
+   *  be cut. Default: output that is still to come a moment after the exit is cut. */
+  readonly stdoutAfterExit?: 'keep' | undefined;
   /** How much of stderr's end to keep. Default 8 KiB. */
   readonly stderrTailBytes?: number | undefined;
   readonly onStderrLine?: ((line: string) => void) | undefined;
@@ -76,7 +79,7 @@ export class Child {
         setTimeout(() => {
           if (this.#over) return;
           signalGroup(pid, 'SIGKILL');
-          for (const stream of [process.stdin, process.stdout, process.stderr]) stream?.destroy();
+          for (const stream of [process.stdin, options.stdoutAfterExit === 'keep' ? null : process.stdout, process.stderr]) stream?.destroy();
         }, DRAIN_MS);
       });
       process.once('close', (code, signal) => {

@@ -140,7 +140,7 @@ export interface PipelineResult {
 export async function pipeline(argvA: readonly string[], argvB: readonly string[], options: PipelineOptions): Promise<PipelineResult> {
   throwIfStopped(argvA, options.signal);
   const common = { stderrTailBytes: options.stderrTailBytes };
-  const a = await startChild(argvA, { ...common, cwd: options.cwdA, env: options.envA, stdin: 'pipe', stdout: 'pipe', onStderrLine: options.onStderrLineA });
+  const a = await startChild(argvA, { ...common, cwd: options.cwdA, env: options.envA, stdin: 'pipe', stdout: 'pipe', stdoutAfterExit: 'keep', onStderrLine: options.onStderrLineA });
   let b: Child;
   try {
     b = await startChild(argvB, { ...common, stdin: 'pipe', stdout: 'ignore', onStderrLine: options.onStderrLineB });
