@@ -198,6 +198,6 @@ describe('pipeline()', () => {
 test('pipeline() loses nothing when the first program ends long before the second has read its output', async () => {
   const size = 400_000;
   const slow = 'sleep 2.5; test "$(wc -c)" = ' + String(size);
-  const result = await pipeline(['head', '-c', String(size), '/dev/zero'], ['bash', '-c', slow], { inputA: '' });
+  const result = await pipeline(['bash', '-c', `cat >/dev/null; head -c ${size} /dev/zero`], ['bash', '-c', slow], { inputA: '' });
   expect([result.a.code, result.b.code, result.bytes]).toEqual([0, 0, size]);
 });
