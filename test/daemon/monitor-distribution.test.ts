@@ -69,7 +69,7 @@ describe('parseBricks()', () => {
 describe.skipIf(STOCK === undefined)("beside stock's distribute() (skipped where GlusterFS is not installed)", () => {
   it.each(PRIMARIES.flatMap((primary) => ['distribute', 'distributed-arbiter'].map((secondary) => [primary, secondary] as const)))('%s to %s', (primary, secondary) => {
     const work = mkdtempSync(join(dir, 'stock-'));
-    const files = [primary, secondary].map((name, i) => join(work, `${i}.xml`));
+    const files = [0, 1].map((i) => join(work, `${i}.xml`));
     [primary, secondary].forEach((name, i) => writeFileSync(files[i] ?? '', xml(name)));
     for (const node of primary === 'tier' ? [NODE, OTHER, THIRD] : [NODE, THIRD]) {
       const theirs = JSON.parse(
