@@ -139,6 +139,7 @@ export class Supervisor {
     }
     const servedMs = performance.now() - startedMs;
     const exit = stop.aborted ? await child.end({ closeMs: 0, termMs: stopMs, killMs: stopMs }) : await child.exited;
+    if (!stop.aborted && servedMs < acknowledgeMs) log.info('worker died in startup phase', { brick });
     return { exit, servedMs, silent: false };
   }
 

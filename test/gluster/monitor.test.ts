@@ -76,6 +76,21 @@ test('a brick that is added gets a worker without a restart of the monitor', asy
   expect(await lab().read(OWN_CONF)).toMatch(/^primary-distribution-count = 3$/m);
 });
 
+test('its workers end with it when it is killed, and it comes back, paused when that is asked for', async () => {
+  const [killed] = await processes('monitor');
+  await lab().exec(['kill', '-9', String(killed!.pid)]);
+  await lab().until('workers gone', async () => (await processes('worker')).length === 0);
+  await lab().exec([...MONITOR, '-c', OWN_CONF, '--pause-on-start']);
+  const [monitor] = await processes('monitor');
+  const isStopped = async (): Promise<boolean> => /^\d+ \(.*\) T/.test(await lab().read(`/proc/${monitor!.pid}/stat`));
+  await lab().until('paused', isStopped);
+  expect(await processes('worker')).toEqual([]);
+  await lab().exec(['kill', '-CONT', '--', `-${monitor!.pid}`]);
+  await lab().until('three workers', async () => (await processes('worker')).length === 3);
+  await lab().sh('mkdir came-back; for i in {1..40}; do echo $i >came-back/f$i; done');
+  await lab().waitConverged(90_000);
+});
+
 test('SIGTERM ends it and everything that it started', async () => {
   const [monitor] = await processes('monitor');
   await lab().exec(['kill', '-TERM', String(monitor!.pid)]);
@@ -91,7 +106,7 @@ const statusIs = (word: string) => async (): Promise<boolean> => {
 test('glusterd starts, shows, pauses, resumes and stops it', async () => {
   const call = MONITOR.slice(0, 3).map((word) => `'${word}'`).join(' ');
   await lab().sh(
-    `stock=$(ls /usr/lib/*/glusterfs/gsyncd /usr/libexec/glusterfs/gsyncd 2>/dev/null | head -1)
+    `stock=$(find /usr/lib* -path '*/glusterfs/gsyncd' -type f | head -1)
 cp "$stock" gsyncd.stock
 cat >gsyncd.ours <<END
 #!/bin/bash
