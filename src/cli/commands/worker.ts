@@ -27,6 +27,7 @@ interface WorkerFlags {
 
 /** Set for the process that runs in a mount namespace of its own. */
 const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
+const SAME_WISH_MS = 1_000;
 const GLUSTERD_WORKDIR = '/var/lib/glusterd';
 
 export function addWorkerCommand(program: Command): void {
@@ -82,9 +83,13 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
   config.onWarning = (line) => own.warn(line);
 
   const stop = new AbortController();
+  let stoppedMs = 0;
   const onTerm = (): void => {
-    // The second signal asks for the end at once; children die with this process.
-    if (stop.signal.aborted) process.exit(1);
+    // The second signal asks for the end at once; children die with this process. One that comes together with the
+    // first is the same wish: a signal to the whole process group reaches the worker from its monitor, too.
+    if (stop.signal.aborted && performance.now() - stoppedMs > SAME_WISH_MS) process.exit(1);
+    if (stop.signal.aborted) return;
+    stoppedMs = performance.now();
     own.info('stopping: the batch in hand is finished or put back');
     stop.abort();
   };
@@ -105,6 +110,7 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
       config,
       log,
       debug,
+      monitored: flags.feedbackFd === undefined ? 'no' : 'yes',
       onReady: () => closeFeedback(flags.feedbackFd),
     });
     await worker.run(stop.signal);
