@@ -8,6 +8,14 @@ type AddCommand = (program: Command) => void;
 
 const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map<string, () => Promise<AddCommand>>([
   ['worker', async () => (await import('./commands/worker.js')).addWorkerCommand],
+  ['status', async () => (await import('./commands/status.js')).addStatusCommand],
+  ['config-get', async () => (await import('./commands/config-get.js')).addConfigGetCommand],
+  ['config-set', async () => (await import('./commands/config-set.js')).addConfigSetCommand],
+  ['config-reset', async () => (await import('./commands/config-reset.js')).addConfigResetCommand],
+  ['config-check', async () => (await import('./commands/config-check.js')).addConfigCheckCommand],
+  ['monitor-status', async () => (await import('./commands/monitor-status.js')).addMonitorStatusCommand],
+  ['voluuidget', async () => (await import('./commands/voluuidget.js')).addVoluuidgetCommand],
+  ['delete', async () => (await import('./commands/delete.js')).addDeleteCommand],
 ]);
 
 /** Adds the command that `args` (without program names) asks for, or every one when that is none of the table. */

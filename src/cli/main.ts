@@ -4,7 +4,9 @@ import { Command, CommanderError } from 'commander';
 import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../errors.js';
 import { addCommands } from './commands.js';
 import { CommandExit } from './exit.js';
-import { VERSION } from './version.js';
+import { printLines } from './print.js';
+import { runLegacy } from './run-legacy.js';
+import { STOCK_VERSION, VERSION } from './version.js';
 
 /** The stock monitor starts a worker again that exits with 0 or 1, and gives up on any other. */
 const EXIT_CODES: Readonly<Partial<Record<ErrorCode, number>>> = { usage: 2 };
@@ -12,20 +14,28 @@ const EXIT_FAILURE = 1;
 
 /** Runs the command line and exits. */
 export async function main(argv: readonly string[]): Promise<void> {
-  process.exitCode = await run(argv);
+  process.exitCode = await run(argv.slice(2));
   // Nothing may keep a finished command alive: what had to be ended has been.
   process.exit();
 }
 
-async function run(argv: readonly string[]): Promise<number> {
+async function run(given: readonly string[]): Promise<number> {
   try {
+    const args = await runLegacy(given);
+    if (args === undefined) return 0;
+    // Wherever it stands, and in stock's words: glusterd asks so whether there is a gsyncd, before every command.
+    if (args.includes('--version')) {
+      printLines([STOCK_VERSION]);
+      return 0;
+    }
     const program = new Command('gsyncd-ts')
       .description("GlusterFS geo-replication's gsyncd: replicates the bricks of a primary volume to a secondary volume")
-      .version(`gsyncd-ts ${VERSION}`)
+      .version(`gsyncd-ts ${VERSION}`, '-V', 'print the version of this program; --version prints that of the gsyncd it stands for')
+      .option('--inet6', 'names of hosts mean IPv6 addresses')
       .exitOverride()
       .configureOutput({ outputError: () => undefined });
-    await addCommands(program, argv.slice(2));
-    await program.parseAsync(argv);
+    await addCommands(program, args);
+    await program.parseAsync([...args], { from: 'user' });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return commanderExit(error);

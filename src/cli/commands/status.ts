@@ -1,0 +1,77 @@
+// `gsyncd-ts status`: one brick's state, as `gluster volume geo-replication … status` shows it. glusterd runs it for
+// every brick, each time somebody asks, so nothing is loaded here that the answer does not need.
+
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Command } from 'commander';
+import { errnoCode, errorLine, GsyncdError } from '../../errors.js';
+import { fsDecode, fsEncode } from '../../names.js';
+import { statusFileName } from '../../status/file-name.js';
+import { isMonitorRunning } from '../../status/monitor-lock.js';
+import { statusReport } from '../../status/report.js';
+import { stripSpace } from '../../config/words.js';
+import { openSession, type CommonFlags } from '../open-session.js';
+import { printLines } from '../print.js';
+import { pythonJson, pythonText } from '../python-text.js';
+
+interface StatusFlags extends CommonFlags {
+  readonly localPath?: string;
+  readonly json?: true;
+}
+
+export function addStatusCommand(program: Command): void {
+  program
+    .command('status')
+    .description("print the state of one brick's worker")
+    .argument('<primary>', 'name of the primary volume')
+    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
+    .option('--local-path <path>', "the brick's path")
+    .option('--json', 'print one JSON object, all values as texts')
+    .option('-c, --config-file <path>', "the session's gsyncd.conf (default: glusterd's)")
+    .option('--debug', 'log to the terminal')
+    .addHelpText('after', '\nExample:\n  gsyncd-ts status gv0 backup.example::sv0 --local-path /bricks/b1')
+    .action(runStatus);
+}
+
+async function runStatus(primary: string, secondary: string, flags: StatusFlags): Promise<void> {
+  const { localPath } = flags;
+  const { settings } = await openSession({ command: 'status', primary, secondary, flags, ...(localPath === undefined ? {} : { localPath }) });
+  if (localPath === undefined) throw new GsyncdError('status: --local-path: missing', { code: 'fault', retryable: false });
+  const stateFile = settings.text('state-file');
+  const brickText = readOrCreate(join(dirname(stateFile), statusFileName(localPath)));
+  const said = stripSpace(readOrCreate(stateFile));
+  const asksMonitor = said === 'Started' || said === 'Paused';
+  const checkpoint = Number(settings.get('checkpoint') ?? 0);
+  const running = asksMonitor && (await isMonitorRunning(settings.text('pid-file')));
+  const report = statusReport({ file: parse(brickText), monitor: { said, running }, checkpoint });
+  const fields = [...report].map(([name, value]) => [name, pythonText(value)] as const);
+  printLines(flags.json === true ? [pythonJson(Object.fromEntries(fields))] : fields.map(([name, value]) => `${name}: ${value}`));
+}
+
+/** The file's text; a missing one is created empty, since glusterd looks for it. */
+function readOrCreate(path: string): string {
+  try {
+    return fsDecode(readFileSync(fsEncode(path)));
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT') throw unreadable(path, error);
+  }
+  try {
+    closeSync(openSync(fsEncode(path), 'a'));
+    return '';
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, error: unknown): GsyncdError {
+  const state = errnoCode(error) === 'ENOENT' ? 'no such session' : (errnoCode(error) ?? errorLine(error));
+  return new GsyncdError(`status: ${path}: ${state}`, { code: 'preflight', cause: error });
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
