@@ -8,12 +8,7 @@ import { sessionConfigPath, sessionTemplateArgs } from '../config/template.js';
 import { GsyncdError } from '../errors.js';
 import { fsEncode } from '../names.js';
 import { CommandLog } from './command-log.js';
-
-/** Flags that every short command has. */
-export interface CommonFlags {
-  readonly configFile?: string;
-  readonly debug?: true;
-}
+import type { Flags } from './short-command.js';
 
 export interface OpenSession {
   readonly settings: Settings;
@@ -26,7 +21,7 @@ export interface SessionRequest {
   readonly primary: string;
   /** `[USER@]HOST::VOLUME` */
   readonly secondary: string;
-  readonly flags: CommonFlags;
+  readonly flags: Flags;
   readonly localPath?: string;
   /** 'upgrade' turns a session's file of an old release into the present form first. */
   readonly oldForm?: 'upgrade' | 'keep';
@@ -41,7 +36,7 @@ export async function openSession(request: SessionRequest): Promise<OpenSession>
   }
   const words = address.split('@');
   const host = words.at(-1) ?? '';
-  const named = flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, host, volume);
+  const named = flags.value('config-file') ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, host, volume);
   const file = existsSync(fsEncode(named)) ? named : undefined;
   if (file !== undefined && request.oldForm === 'upgrade') await upgradeWhenOld(file, primary, volume);
   const names = { primary, secondaryUser: words.length === 2 ? (words[0] ?? '') : 'root', secondaryHost: host, secondaryVolume: volume };
@@ -54,13 +49,13 @@ export async function openSession(request: SessionRequest): Promise<OpenSession>
 }
 
 /** The installed defaults alone, for commands that are about no session. */
-export function openDefaults(command: string, flags: CommonFlags): OpenSession {
+export function openDefaults(command: string, flags: Flags): OpenSession {
   const settings = new Settings(DEFAULTS_FILE, undefined, {});
   return { settings, log: commandLog(settings, command, flags, 'cli') };
 }
 
-function commandLog(settings: Settings, label: string, flags: CommonFlags, whose: 'session' | 'cli'): CommandLog {
-  if (flags.debug === true) return new CommandLog({ destination: '-', level: 'DEBUG', label });
+function commandLog(settings: Settings, label: string, flags: Flags, whose: 'session' | 'cli'): CommandLog {
+  if (flags.has('debug')) return new CommandLog({ destination: '-', level: 'DEBUG', label });
   const prefix = whose === 'session' ? 'log' : 'cli-log';
   return new CommandLog({ destination: settings.text(`${prefix}-file`), level: settings.text(`${prefix}-level`), label });
 }

@@ -1,45 +1,38 @@
 // `gsyncd-ts config-get`: one option or all of them, as `gluster volume geo-replication … config` shows them.
 
-import type { Command } from 'commander';
 import type { SettingValue } from '../../config/settings.js';
 import { optionName, unknownOption } from '../config-words.js';
-import { openSession, type CommonFlags } from '../open-session.js';
+import { openSession } from '../open-session.js';
 import { printLines } from '../print.js';
 import { pythonJson, pythonText } from '../python-text.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
 
-interface ConfigGetFlags extends CommonFlags {
-  readonly name?: string;
-  readonly showDefaults?: true;
-  readonly onlyValue?: true;
-  readonly useUnderscore?: true;
-  readonly json?: true;
-}
+export const configGetCommand: ShortCommand = {
+  name: 'config-get',
+  description: "print a session's options",
+  positionals: SESSION_POSITIONALS,
+  options: [
+    { name: 'name', value: 'option', help: 'only this option' },
+    { name: 'show-defaults', help: 'print also what the session does not set' },
+    { name: 'only-value', help: 'print the value without the name' },
+    { name: 'use-underscore', help: 'print names with _' },
+    { name: 'json', help: 'print one JSON list, values as texts' },
+    CONFIG_FILE,
+    DEBUG,
+  ],
+  example: 'gv0 backup.example::sv0 --show-defaults --name sync-jobs',
+  run: runConfigGet,
+};
 
-export function addConfigGetCommand(program: Command): void {
-  program
-    .command('config-get')
-    .description("print a session's options")
-    .argument('<primary>', 'name of the primary volume')
-    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
-    .option('--name <option>', 'only this option')
-    .option('--show-defaults', 'print also what the session does not set')
-    .option('--only-value', 'print the value without the name')
-    .option('--use-underscore', 'print names with _')
-    .option('--json', 'print one JSON list, values as texts')
-    .option('-c, --config-file <path>', "the session's gsyncd.conf (default: glusterd's)")
-    .option('--debug', 'log to the terminal')
-    .addHelpText('after', '\nExample:\n  gsyncd-ts config-get gv0 backup.example::sv0 --show-defaults --name sync-jobs')
-    .action(runConfigGet);
-}
-
-async function runConfigGet(primary: string, secondary: string, flags: ConfigGetFlags): Promise<void> {
+async function runConfigGet([primary = '', secondary = '']: readonly string[], flags: Flags): Promise<void> {
   const { settings } = await openSession({ command: 'config-get', primary, secondary, flags, oldForm: 'upgrade' });
-  const all = settings.list(flags.showDefaults === true ? 'all' : 'session');
-  const line = (name: string, value: SettingValue): string => `${flags.useUnderscore === true ? name.replaceAll('-', '_') : name}:${shown(value)}`;
-  if (flags.name !== undefined) {
-    const found = all.get(optionName(flags.name));
-    if (found === undefined) throw unknownOption(flags.name);
-    printLines([flags.onlyValue === true ? shown(found.value) : line(flags.name, found.value)]);
+  const all = settings.list(flags.has('show-defaults') ? 'all' : 'session');
+  const line = (name: string, value: SettingValue): string => `${flags.has('use-underscore') ? name.replaceAll('-', '_') : name}:${shown(value)}`;
+  const given = flags.value('name');
+  if (given !== undefined) {
+    const found = all.get(optionName(given));
+    if (found === undefined) throw unknownOption(given);
+    printLines([flags.has('only-value') ? shown(found.value) : line(given, found.value)]);
     return;
   }
   const names = [...all.keys()].sort();
@@ -47,7 +40,7 @@ async function runConfigGet(primary: string, secondary: string, flags: ConfigGet
     const setting = all.get(name);
     return setting === undefined ? [] : [{ name, ...setting, value: setting.value }];
   });
-  if (flags.json !== true) printLines(rows.map(({ name, value }) => line(name, value)));
+  if (!flags.has('json')) printLines(rows.map(({ name, value }) => line(name, value)));
   else {
     printLines([
       pythonJson(

@@ -1,27 +1,26 @@
 // `gsyncd-ts config-reset`: takes one option of a session, or all, back to the default.
 
-import type { Command } from 'commander';
 import { checkSetting } from '../../config/check-setting.js';
 import { editSessionFile } from '../../config/edit.js';
 import { notConfigurable, optionName, unknownOption } from '../config-words.js';
-import { openSession, type CommonFlags } from '../open-session.js';
+import { openSession } from '../open-session.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
 
 const EVERY = 'all';
 
-export function addConfigResetCommand(program: Command): void {
-  program
-    .command('config-reset')
-    .description('take an option of a session back to its default')
-    .argument('<primary>', 'name of the primary volume')
-    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
-    .argument('<name>', `the option; ${EVERY} for every one`)
-    .option('-c, --config-file <path>', "the session's gsyncd.conf (default: glusterd's)")
-    .option('--debug', 'log to the terminal')
-    .addHelpText('after', '\nExample:\n  gsyncd-ts config-reset gv0 backup.example::sv0 sync-jobs')
-    .action(runConfigReset);
-}
+export const configResetCommand: ShortCommand = {
+  name: 'config-reset',
+  description: 'take an option of a session back to its default',
+  positionals: [...SESSION_POSITIONALS, ['name', `the option; ${EVERY} for every one`]],
+  options: [
+    CONFIG_FILE,
+    DEBUG,
+  ],
+  example: 'gv0 backup.example::sv0 sync-jobs',
+  run: runConfigReset,
+};
 
-async function runConfigReset(primary: string, secondary: string, given: string, flags: CommonFlags): Promise<void> {
+async function runConfigReset([primary = '', secondary = '', given = '']: readonly string[], flags: Flags): Promise<void> {
   const { settings } = await openSession({ command: 'config-reset', primary, secondary, flags, oldForm: 'upgrade' });
   const name = optionName(given);
   const file = settings.sessionFile;

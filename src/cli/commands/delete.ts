@@ -3,38 +3,33 @@
 
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Command } from 'commander';
 import { errnoCode, errorLine, GsyncdError } from '../../errors.js';
 import { fsDecode, fsEncode } from '../../names.js';
-import { openSession, type CommonFlags } from '../open-session.js';
+import { openSession } from '../open-session.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
 
-interface DeleteFlags extends CommonFlags {
-  readonly path?: readonly string[];
-  readonly resetSyncTime?: true;
-}
+export const deleteCommand: ShortCommand = {
+  name: 'delete',
+  description: "remove a session's files from this node",
+  positionals: SESSION_POSITIONALS,
+  options: [
+    { name: 'path', value: 'brick', repeats: true, help: "a brick's path; may be repeated" },
+    { name: 'reset-sync-time', help: 'forget on these bricks how far they were synced' },
+    CONFIG_FILE,
+    DEBUG,
+  ],
+  example: 'gv0 backup.example::sv0 --path=/bricks/b1 --reset-sync-time',
+  run: runDelete,
+};
 
-export function addDeleteCommand(program: Command): void {
-  program
-    .command('delete')
-    .description("remove a session's files from this node")
-    .argument('<primary>', 'name of the primary volume')
-    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
-    .option('--path <brick>', "a brick's path; may be repeated", (brick: string, before: readonly string[] = []) => [...before, brick])
-    .option('--reset-sync-time', 'forget on these bricks how far they were synced')
-    .option('-c, --config-file <path>', "the session's gsyncd.conf (default: glusterd's)")
-    .option('--debug', 'log to the terminal')
-    .addHelpText('after', '\nExample:\n  gsyncd-ts delete gv0 backup.example::sv0 --path=/bricks/b1 --reset-sync-time')
-    .action(runDelete);
-}
-
-async function runDelete(primary: string, secondary: string, flags: DeleteFlags): Promise<void> {
+async function runDelete([primary = '', secondary = '']: readonly string[], flags: Flags): Promise<void> {
   const { settings, log } = await openSession({ command: 'delete', primary, secondary, flags });
   log.info('geo-replication delete');
   const prefix = settings.get('stime-xattr-prefix') ?? '';
   for (const name of ['georep-session-working-dir', 'working-dir']) await removeTree(settings.text(name));
   await removeWithSiblings(settings.text('pid-file'));
-  if (flags.resetSyncTime === true && prefix !== '') {
-    for (const brick of (flags.path ?? []).filter((path) => path !== '')) await resetMarks(brick, String(prefix));
+  if (flags.has('reset-sync-time') && prefix !== '') {
+    for (const brick of flags.all('path').filter((path) => path !== '')) await resetMarks(brick, String(prefix));
   }
 }
 

@@ -3,27 +3,26 @@
 
 import { dirname } from 'node:path';
 import { existsSync } from 'node:fs';
-import type { Command } from 'commander';
 import { GsyncdError } from '../../errors.js';
 import { fsEncode } from '../../names.js';
 import { replaceFile } from '../../native/durable-file.js';
 import { withFlock } from '../../native/locks.js';
-import { openSession, type CommonFlags } from '../open-session.js';
+import { openSession } from '../open-session.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
 
-export function addMonitorStatusCommand(program: Command): void {
-  program
-    .command('monitor-status')
-    .description("set the state of a session's monitor")
-    .argument('<primary>', 'name of the primary volume')
-    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
-    .argument('<status>', 'Created, Started, Paused or Stopped')
-    .option('-c, --config-file <path>', "the session's gsyncd.conf (default: glusterd's)")
-    .option('--debug', 'log to the terminal')
-    .addHelpText('after', '\nExample:\n  gsyncd-ts monitor-status gv0 backup.example::sv0 Stopped')
-    .action(runMonitorStatus);
-}
+export const monitorStatusCommand: ShortCommand = {
+  name: 'monitor-status',
+  description: "set the state of a session's monitor",
+  positionals: [...SESSION_POSITIONALS, ['status', 'Created, Started, Paused or Stopped']],
+  options: [
+    CONFIG_FILE,
+    DEBUG,
+  ],
+  example: 'gv0 backup.example::sv0 Stopped',
+  run: runMonitorStatus,
+};
 
-async function runMonitorStatus(primary: string, secondary: string, status: string, flags: CommonFlags): Promise<void> {
+async function runMonitorStatus([primary = '', secondary = '', status = '']: readonly string[], flags: Flags): Promise<void> {
   const { settings, log } = await openSession({ command: 'monitor-status', primary, secondary, flags });
   const file = settings.text('state-file');
   if (!existsSync(fsEncode(dirname(file)))) {

@@ -3,38 +3,33 @@
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Command } from 'commander';
 import { errnoCode, errorLine, GsyncdError } from '../../errors.js';
 import { fsDecode, fsEncode } from '../../names.js';
 import { statusFileName } from '../../status/file-name.js';
 import { isMonitorRunning } from '../../status/monitor-lock.js';
 import { statusReport } from '../../status/report.js';
 import { stripSpace } from '../../config/words.js';
-import { openSession, type CommonFlags } from '../open-session.js';
+import { openSession } from '../open-session.js';
 import { printLines } from '../print.js';
 import { pythonJson, pythonText } from '../python-text.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
 
-interface StatusFlags extends CommonFlags {
-  readonly localPath?: string;
-  readonly json?: true;
-}
+export const statusCommand: ShortCommand = {
+  name: 'status',
+  description: "print the state of one brick's worker",
+  positionals: SESSION_POSITIONALS,
+  options: [
+    { name: 'local-path', value: 'path', help: "the brick's path" },
+    { name: 'json', help: 'print one JSON object, all values as texts' },
+    CONFIG_FILE,
+    DEBUG,
+  ],
+  example: 'gv0 backup.example::sv0 --local-path /bricks/b1',
+  run: runStatus,
+};
 
-export function addStatusCommand(program: Command): void {
-  program
-    .command('status')
-    .description("print the state of one brick's worker")
-    .argument('<primary>', 'name of the primary volume')
-    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
-    .option('--local-path <path>', "the brick's path")
-    .option('--json', 'print one JSON object, all values as texts')
-    .option('-c, --config-file <path>', "the session's gsyncd.conf (default: glusterd's)")
-    .option('--debug', 'log to the terminal')
-    .addHelpText('after', '\nExample:\n  gsyncd-ts status gv0 backup.example::sv0 --local-path /bricks/b1')
-    .action(runStatus);
-}
-
-async function runStatus(primary: string, secondary: string, flags: StatusFlags): Promise<void> {
-  const { localPath } = flags;
+async function runStatus([primary = '', secondary = '']: readonly string[], flags: Flags): Promise<void> {
+  const localPath = flags.value('local-path');
   const { settings } = await openSession({ command: 'status', primary, secondary, flags, ...(localPath === undefined ? {} : { localPath }) });
   if (localPath === undefined) throw new GsyncdError('status: --local-path: missing', { code: 'fault', retryable: false });
   const stateFile = settings.text('state-file');
@@ -45,7 +40,7 @@ async function runStatus(primary: string, secondary: string, flags: StatusFlags)
   const running = asksMonitor && (await isMonitorRunning(settings.text('pid-file')));
   const report = statusReport({ file: parse(brickText), monitor: { said, running }, checkpoint });
   const fields = [...report].map(([name, value]) => [name, pythonText(value)] as const);
-  printLines(flags.json === true ? [pythonJson(Object.fromEntries(fields))] : fields.map(([name, value]) => `${name}: ${value}`));
+  printLines(flags.has('json') ? [pythonJson(Object.fromEntries(fields))] : fields.map(([name, value]) => `${name}: ${value}`));
 }
 
 /** The file's text; a missing one is created empty, since glusterd looks for it. */

@@ -1,28 +1,28 @@
 // `gsyncd-ts voluuidget`: prints the uuid of a volume of another cluster; nothing when it cannot be had, which is how
 // glusterd asks for a secondary volume while a session is created.
 
-import type { Command } from 'commander';
 import { errorLine } from '../../errors.js';
-import { openDefaults, type CommonFlags } from '../open-session.js';
+import { openDefaults } from '../open-session.js';
 import { printLines } from '../print.js';
+import { DEBUG, type Flags, type ShortCommand } from '../short-command.js';
 
-export function addVoluuidgetCommand(program: Command): void {
-  program
-    .command('voluuidget')
-    .description('print the uuid of a volume')
-    .argument('<host>', 'a node of its cluster')
-    .argument('<volname>', 'its name')
-    .option('--debug', 'log to the terminal')
-    .addHelpText('after', '\nExample:\n  gsyncd-ts voluuidget backup.example sv0')
-    .action((host: string, volume: string, flags: CommonFlags) => runVoluuidget(host, volume, flags, program.opts()['inet6'] === true));
-}
+export const voluuidgetCommand: ShortCommand = {
+  name: 'voluuidget',
+  description: 'print the uuid of a volume',
+  positionals: [['host', 'a node of its cluster'], ['volname', 'its name']],
+  options: [
+    DEBUG,
+  ],
+  example: 'backup.example sv0',
+  run: runVoluuidget,
+};
 
-async function runVoluuidget(host: string, volume: string, flags: CommonFlags, inet6: boolean): Promise<void> {
+async function runVoluuidget([host = '', volume = '']: readonly string[], flags: Flags): Promise<void> {
   const { log } = openDefaults('voluuidget', flags);
   const { runChild } = await import('../../process/spawn.js');
   const { parseVolumeInfo } = await import('../../gluster/volinfo.js');
   try {
-    const argv = ['gluster', '--xml', `--remote-host=${host}`, 'volume', 'info', volume, ...(inet6 ? ['--inet6'] : [])];
+    const argv = ['gluster', '--xml', `--remote-host=${host}`, 'volume', 'info', volume, ...(flags.has('inet6') ? ['--inet6'] : [])];
     const output = await runChild(argv);
     if (output.exitCode !== 0) {
       const fields = { secondaryvol: volume, secondaryhost: host, error: output.exitCode ?? output.signal };
