@@ -143,7 +143,7 @@ class Request {
 /** `args` are the arguments without program names; `workdir` is glusterd's. */
 export function translateLegacyArgs(args: readonly string[], workdir: string): LegacyOutcome {
   const rule = RULES.find(({ mark }) => args.includes(mark) && (mark !== '--verify' || args.includes('spawning')));
-  if (rule === undefined) return { kind: 'run', argv: args, touch: [] };
+  if (rule === undefined) return { kind: 'run', argv: args.includes('--inet6') ? ['--inet6', ...args] : args, touch: [] };
   if (rule.mark === '--config-set' && args.includes('session-owner')) return { kind: 'done', touch: [] };
   const parsed = parseKnown(rule.spec, args);
   if ('problem' in parsed) return { kind: 'refused', line: parsed.problem, exitCode: 2 };
