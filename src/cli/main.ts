@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../errors.js';
 import { addCommands } from './commands.js';
 import { CommandExit } from './exit.js';
+import { forcedCommandLine } from './forced-command-line.js';
 import { VERSION } from './version.js';
 
 /** The stock monitor starts a worker again that exits with 0 or 1, and gives up on any other. */
@@ -19,6 +20,8 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 async function run(argv: readonly string[]): Promise<number> {
   try {
+    const forced = forcedCommandLine(argv.slice(2), process.env);
+    if (forced !== undefined) await (await import('./forced-exec.js')).runForcedCommand(forced);
     const program = new Command('gsyncd-ts')
       .description("GlusterFS geo-replication's gsyncd: replicates the bricks of a primary volume to a secondary volume")
       .version(`gsyncd-ts ${VERSION}`)
