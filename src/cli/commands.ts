@@ -8,6 +8,7 @@ type AddCommand = (program: Command) => void;
 
 const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map<string, () => Promise<AddCommand>>([
   ['worker', async () => (await import('./commands/worker.js')).addWorkerCommand],
+  ['install', async () => (await import('./commands/install.js')).addInstallCommand],
 ]);
 
 /** Adds the command that `args` (without program names) asks for, or every one when that is none of the table. */

@@ -2,7 +2,7 @@
 // the old or the new one. Paths are ASCII ones of packages.
 
 import { randomBytes } from 'node:crypto';
-import { link, lstat, open, readFile, rename, rm } from 'node:fs/promises';
+import { link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoCode } from '../errors.js';
 import { syncDirectory } from '../native/durable-file.js';
@@ -15,8 +15,9 @@ export async function readIfThere(path: string): Promise<Buffer | null> {
   return absentAsNull(readFile(path));
 }
 
-/** Puts a file with exactly `mode` in place, whatever the umask. */
+/** Puts a file with exactly `mode` in place, whatever the umask; missing directories are made. */
 export async function putFile(path: string, text: string, mode: number): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
   await renameOnto(path, async (temp) => {
     const file = await open(temp, 'wx', mode);
     try {
@@ -38,6 +39,11 @@ export async function putLink(path: string, other: string): Promise<void> {
 export async function moveOver(from: string, to: string): Promise<void> {
   await rename(from, to);
   await syncDirectory(dirname(to));
+}
+
+export async function removeFile(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await syncDirectory(dirname(path));
 }
 
 async function renameOnto(path: string, make: (temp: string) => Promise<void>): Promise<void> {

@@ -10,6 +10,8 @@ export interface PlaceState {
   /** Whether the launcher there is the very one that would be written. */
   readonly upToDate: boolean;
   readonly aside: GsyncdKind | 'missing';
+  /** Whether both are the same stock file: an install was cut short. */
+  readonly asideIsCurrent: boolean;
 }
 
 export type Step =
@@ -38,7 +40,7 @@ export function planInstall(state: PlaceState): PlacePlan {
       if (state.aside !== 'stock') return { ...launch(state), notes: ['the original is not beside the launcher: --uninstall will need the package'] };
       return launch(state);
     case 'stock':
-      return { steps: ['keep-original', 'write-launcher'], notes: state.aside === 'missing' ? [] : [UPGRADED] };
+      return { steps: ['keep-original', 'write-launcher'], notes: state.aside === 'missing' || state.asideIsCurrent ? [] : [UPGRADED] };
   }
 }
 
@@ -52,7 +54,7 @@ export function planUninstall(state: PlaceState): PlacePlan {
       if (state.aside === 'stock') return { steps: ['restore-original'], notes: [] };
       return refuse('the original is not beside the launcher: install the GlusterFS package again');
     case 'stock':
-      return state.aside === 'missing' ? { steps: [], notes: [] } : { steps: ['drop-aside'], notes: [UPGRADED] };
+      return state.aside === 'missing' ? { steps: [], notes: [] } : { steps: ['drop-aside'], notes: state.asideIsCurrent ? [] : [UPGRADED] };
     case 'missing':
       if (state.aside === 'stock') return { steps: ['restore-original'], notes: [] };
       return refuse('no gsyncd there');
