@@ -9,12 +9,17 @@ type AddCommand = (program: Command) => void;
 const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map<string, () => Promise<AddCommand>>([
   ['worker', async () => (await import('./commands/worker.js')).addWorkerCommand],
   ['install', async () => (await import('./commands/install.js')).addInstallCommand],
+  ['completion', async () => (await import('./commands/completion.js')).addCompletionCommand],
+  ['man', async () => (await import('./commands/man.js')).addManCommand],
 ]);
+
+/** Commands that tell about all commands. */
+const ABOUT_ALL = new Set(['completion', 'man']);
 
 /** Adds the command that `args` (without program names) asks for, or every one when that is none of the table. */
 export async function addCommands(program: Command, args: readonly string[]): Promise<void> {
   const asked = args.find((arg) => !arg.startsWith('-')) ?? '';
-  const chosen = COMMANDS.get(asked);
+  const chosen = ABOUT_ALL.has(asked) ? undefined : COMMANDS.get(asked);
   const loaders = chosen === undefined ? [...COMMANDS.values()] : [chosen];
   for (const load of loaders) (await load())(program);
 }

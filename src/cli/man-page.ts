@@ -10,7 +10,7 @@ export function manPage(program: ProgramInfo, version: string): string {
     '.SH NAME',
     `${text(name)} \\- GlusterFS geo\\-replication daemon`,
     '.SH SYNOPSIS',
-    ...program.commands.flatMap(synopsis),
+    ...program.commands.flatMap((info, at) => [...(at === 0 ? [] : ['.br']), ...synopsis(info)]),
     '.SH DESCRIPTION',
     text(`${program.description}. Put in the stock gsyncd's place by its command install, it is started by glusterd and by ssh as that one; the commands may be used by hand, too.`),
     '.SH OPTIONS',
@@ -38,7 +38,7 @@ export function manPage(program: ProgramInfo, version: string): string {
 }
 
 function synopsis({ usage }: CommandInfo): string[] {
-  return [`.B ${text(usage.split(' ').slice(0, 2).join(' '))}`, text(usage.split(' ').slice(2).join(' ')), '.br'];
+  return [`.B ${text(usage.split(' ').slice(0, 2).join(' '))}`, text(usage.split(' ').slice(2).join(' '))];
 }
 
 function command(info: CommandInfo): string[] {
