@@ -19,6 +19,9 @@ import { fsEncode } from '../names.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
+import { estimateEntries } from '../progress/estimate.js';
+import { meteredSecondary } from '../progress/metered-secondary.js';
+import { Tally } from '../progress/tally.js';
 import { AttributesTransfer } from '../primary/attributes-transfer.js';
 import { Freshness } from '../primary/freshness.js';
 import { Doubts } from '../primary/doubts.js';
@@ -59,6 +62,8 @@ export interface WorkerOptions {
   readonly debug: boolean;
   /** Called when the worker is connected and mounted, and about to crawl. */
   readonly onReady: () => void;
+  /** Called once, with the brick's status file, as soon as it is known. */
+  readonly onStatusFile?: (path: string) => void;
 }
 
 export class Worker {
@@ -66,6 +71,7 @@ export class Worker {
   readonly #log: Log;
   readonly #cleanup = new Cleanup();
   #status: WorkerStatus | null = null;
+  #outcome: 'stopped' | 'faulty' = 'stopped';
   /** When the live journals begin, seconds. */
   #registerTime = 0;
 
@@ -83,6 +89,7 @@ export class Worker {
       await this.#work(signal);
     } catch (error) {
       if (signal.aborted) return;
+      this.#outcome = 'faulty';
       await this.#recordFault(error);
       throw error;
     } finally {
@@ -107,6 +114,7 @@ export class Worker {
     this.#status = status;
     this.#cleanup.add('status', () => status.flush());
     await status.resetOnWorkerStart();
+    const tally = await this.#startTally(session, status.path, workingDir);
     const failures = await FailureList.load(workingDir);
     for (const line of failures.garbled) this.#log.error('a line of the failure list cannot be read and was put aside', { line });
     status.setFailures(failures.size);
@@ -116,7 +124,8 @@ export class Worker {
     for (const left of await AuxMount.removeLeftovers(registry)) this.#log.info('removed the mount of a worker that was killed', { path: left });
     const [mount, cachedMount] = [await this.#mount(session, registry, UNCACHED, signal), await this.#mount(session, registry, [], signal)];
     const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
-    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }));
+    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), tally);
+    tally.queue = () => queue.backlog();
     this.#cleanup.add('queue', () => queue.close());
     const agent = new ChangelogAgent({
       changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
@@ -129,7 +138,8 @@ export class Worker {
       session,
       volume: primaryVolume(mount, session),
       brick,
-      secondary: remote.secondary,
+      secondary: meteredSecondary(remote.secondary, tally),
+      meter: tally,
       agent,
       queue,
       engines: this.#engines(freshness, remote, brick),
@@ -149,6 +159,25 @@ export class Worker {
     onReady();
     await status.setLastError(null);
     await this.#serve(deps, remote, [mount, cachedMount], signal);
+  }
+
+  async #startTally(session: Session, statusFile: string, workingDir: string): Promise<Tally> {
+    const tally = new Tally({
+      statusFile,
+      identity: {
+        primary: session.primary,
+        secondary: `${session.secondaryHost}::${session.secondaryVolume}`,
+        brick: session.localPath,
+        workingDir,
+        changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
+      },
+      jobs: this.#options.config.get('sync-jobs'),
+      estimate: () => estimateEntries(session.localPath),
+    });
+    this.#cleanup.add('progress', () => tally.close(this.#outcome));
+    await tally.start();
+    this.#options.onStatusFile?.(statusFile);
+    return tally;
   }
 
   /** Runs the crawls and what they stand on; the first that ends badly ends them all. */
@@ -190,6 +219,7 @@ export class Worker {
       this.#registerTime = config.get('change-detector') === 'xsync' ? Math.floor(Date.now() / 1000) : await agent.register();
       log.info('Register time', { time: this.#registerTime });
       await catchUp(deps, crawlers, this.#registerTime, signal);
+      if (!signal.aborted) deps.meter?.caughtUp(this.#registerTime);
       try {
         if (!signal.aborted) await live.crawlwrap(signal);
       } catch (error) {
