@@ -8,6 +8,8 @@ type AddCommand = (program: Command) => void;
 
 const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map<string, () => Promise<AddCommand>>([
   ['worker', async () => (await import('./commands/worker.js')).addWorkerCommand],
+  ['top', async () => (await import('./commands/top.js')).addTopCommand],
+  ['metrics', async () => (await import('./commands/metrics.js')).addMetricsCommand],
 ]);
 
 /** Adds the command that `args` (without program names) asks for, or every one when that is none of the table. */

@@ -11,8 +11,10 @@ import { fsEncode } from '../names.js';
 const ENOUGH = 4_000;
 const HEX_NAME = /^[0-9a-f]{2}$/;
 
-/** @param brick path of the brick. null when it has no handles that can be read */
-export async function estimateEntries(brick: string): Promise<number | null> {
+/** @param brick path of the brick
+ *  @param enough handles of the sample
+ *  @returns null when the brick has no handles that can be read */
+export async function estimateEntries(brick: string, enough = ENOUGH): Promise<number | null> {
   const root = join(brick, '.glusterfs');
   let found = 0;
   let read = 0;
@@ -23,7 +25,7 @@ export async function estimateEntries(brick: string): Promise<number | null> {
     for (const top of tops.reverse()) {
       found += await countHandles(join(root, top));
       read += 1;
-      if (found >= ENOUGH) break;
+      if (found >= enough) break;
     }
     // Directories of handles are made when the first handle comes: those that are missing are empty.
     return read === tops.length ? found : Math.round((found * tops.length) / read);

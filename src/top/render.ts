@@ -69,15 +69,15 @@ class Page {
       const of = expected === null ? `${count(synced)} entries, ${count(firstSync.seen)} found` : `${count(synced)} of ${about}${count(expected)} entries`;
       lines.push(this.#row('first sync', [of, fraction === null ? '' : `  ${bar(fraction, 20, charset)} ${Math.floor(fraction * 100)}%`, ['cyan', this.#eta(report)]]));
     }
-    lines.push(this.#row('lag', this.#lag(report)));
+    lines.push(this.#row('lag', this.#lag(report, firstSync === null ? this.#eta(report) : '')));
     const waiting = [
-      ...(backlog.journals === null ? [] : [`${count(backlog.journals)} journals`]),
-      `${count(backlog.entries)} entries`,
-      ...(backlog.meta > 0 ? [`${count(backlog.meta)} attributes`] : []),
-      `${count(backlog.data)} files`,
-      ...(backlog.bytes === null ? [] : [bytes(backlog.bytes)]),
+      ...(backlog.journals === null ? [] : [counted(backlog.journals, 'journal')]),
+      counted(backlog.entries, 'entry', 'entries'),
+      ...(backlog.meta > 0 ? [counted(backlog.meta, 'attribute')] : []),
+      counted(backlog.data, 'file'),
+      ...(backlog.bytes === null || (backlog.bytes === 0 && backlog.data > 0) ? [] : [bytes(backlog.bytes)]),
     ];
-    lines.push(this.#row('backlog', [waiting.join('  '), firstSync === null ? ['cyan', this.#eta(report)] : '']));
+    lines.push(this.#row('backlog', [waiting.join('  ')]));
     lines.push(this.#rates('entries', `${rate(report.rates.entries)}/s`, report.history.entries));
     lines.push(this.#rates('files', `${rate(report.rates.files)}/s`, report.history.files));
     lines.push(this.#rates('bytes', `${bytes(report.rates.bytes)}/s`, report.history.bytes));
@@ -102,12 +102,12 @@ class Page {
     return this.#line([['bold', name], '  ', [stateColour(state), state], about]);
   }
 
-  #lag({ lag, lastSynced, pending, state, firstSync }: BrickReport): Piece[] {
+  #lag({ lag, lastSynced, pending, state, firstSync }: BrickReport, eta: string): Piece[] {
     const at: Piece = lastSynced === null ? '' : ['dim', `   synced up to ${clock(lastSynced, this.#nowMs)}`];
     if (state === 'Passive') return ['the active brick of this set syncs', at];
     if (lag === null) return [firstSync === null ? 'unknown: never synced' : 'none yet: the first sync is not done', at];
     if (lag === 0 && pending === 'no') return [['green', '0s'], '  nothing is pending', at];
-    return [[lag > 300 ? 'red' : lag > 60 ? 'yellow' : 'green', span(lag)], pending === 'unknown' ? '  at most' : '', at];
+    return [[lag > 300 ? 'red' : lag > 60 ? 'yellow' : 'green', span(lag)], pending === 'unknown' ? '  at most' : '', ['cyan', eta], at];
   }
 
   #eta({ eta, pending }: BrickReport): string {
@@ -170,6 +170,10 @@ class Page {
   get #arrow(): string {
     return this.#options.charset === 'ascii' ? '->' : '→';
   }
+}
+
+function counted(n: number, one: string, many = `${one}s`): string {
+  return `${count(n)} ${n === 1 ? one : many}`;
 }
 
 function stateColour(state: BrickReport['state']): Colour {

@@ -7,9 +7,12 @@ import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js
 import { parseSecondary } from '../../daemon/session.js';
 import { errorLine, GsyncdError } from '../../errors.js';
 import { createLogger } from '../../log.js';
+import { OneBrick } from '../../metrics/node-samples.js';
 import { replaceProcess } from '../../native/libc.js';
+import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
+import { VERSION } from '../version.js';
 
-interface WorkerFlags {
+interface WorkerFlags extends MetricsFlags {
   readonly localPath?: string;
   readonly localNode?: string;
   readonly localNodeId?: string;
@@ -30,8 +33,7 @@ const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
 const GLUSTERD_WORKDIR = '/var/lib/glusterd';
 
 export function addWorkerCommand(program: Command): void {
-  program
-    .command('worker')
+  addMetricsOptions(program.command('worker'))
     .description('replicate one brick of PRIMARY to SECONDARY until told to stop')
     .argument('<primary>', 'name of the primary volume')
     .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
@@ -91,7 +93,10 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
   process.on('SIGTERM', onTerm).on('SIGINT', onTerm);
   process.on('SIGHUP', () => log.reopen());
 
+  const watched = new OneBrick(VERSION);
+  let metrics: Awaited<ReturnType<typeof openMetrics>> = null;
   try {
+    metrics = await openMetrics(flags, () => watched.samples(), (line) => own.warn(line));
     // Loaded here: the process that only changes its mount namespace does without.
     const { Worker } = await import('../../daemon/worker.js');
     const worker = new Worker({
@@ -106,6 +111,7 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
       log,
       debug,
       onReady: () => closeFeedback(flags.feedbackFd),
+      onStatusFile: (path) => watched.watch(path),
     });
     await worker.run(stop.signal);
     own.info('exiting.');
@@ -113,6 +119,7 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
     own.error(errorLine(error));
     throw error;
   } finally {
+    await metrics?.close();
     log.close();
   }
 }
