@@ -7,7 +7,7 @@ import { basename, join, resolve } from 'node:path';
 import { errnoCode, GsyncdError } from '../errors.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { FailureReader } from '../status/failure-summary.js';
-import { readStatus } from '../status/status-file.js';
+import { readStatus, type StatusData } from '../status/status-file.js';
 import { JournalProbe } from './journal-backlog.js';
 import { parseProgress, type ProgressData } from './progress-data.js';
 import { brickReport, type BrickReport } from './report.js';
@@ -113,7 +113,7 @@ class BrickReader {
   }
 
   async read(monitor: string | null): Promise<BrickReading> {
-    const status = await readStatus(this.#statusFile);
+    const status = sound(await readStatus(this.#statusFile));
     const progress = await readFile(fsEncode(progressFileOf(this.#statusFile)), 'utf8').then(parseProgress, () => null);
     const brick = progress?.brick ?? this.#brick;
     const report = brickReport({
@@ -140,6 +140,28 @@ class BrickReader {
     if (this.#failures?.dir !== workingDir) this.#failures = { dir: workingDir, reader: new FailureReader(workingDir) };
     return this.#failures.reader.read();
   }
+}
+
+/** The file is written by several programs and versions: a field of another type than it should have says nothing. */
+function sound(status: StatusData): StatusData {
+  const number = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
+  const text = (value: unknown): string => (typeof value === 'string' ? value : 'N/A');
+  const { last_synced, last_synced_entry, entry, data, meta, failures, checkpoint_time, last_error, ...rest } = status;
+  return {
+    secondary_node: text(rest.secondary_node),
+    worker_status: text(rest.worker_status),
+    crawl_status: text(rest.crawl_status),
+    checkpoint_completed: text(rest.checkpoint_completed),
+    checkpoint_completion_time: rest.checkpoint_completion_time,
+    last_synced: number(last_synced),
+    last_synced_entry: number(last_synced_entry),
+    entry: number(entry),
+    data: number(data),
+    meta: number(meta),
+    failures: number(failures),
+    checkpoint_time: number(checkpoint_time),
+    ...(typeof last_error === 'string' ? { last_error } : {}),
+  };
 }
 
 /** A path from a status file's name: the reverse of Python's quote_plus. */
