@@ -84,7 +84,8 @@ const JOURNAL_WINDOW_MS = 60_000;
 const HISTORY_CELLS = 40;
 const HISTORY_SPAN_MS = 3_000;
 
-export function brickReport(facts: BrickFacts): BrickReport {
+export function brickReport(found: BrickFacts): BrickReport {
+  const facts = isOfAnother(found) ? { ...found, progress: null } : found;
   const { status, progress, alive, nowMs } = facts;
   const state = stateOf(facts);
   const samples = progress?.history ?? [];
@@ -124,11 +125,17 @@ function sampled<T>(of: (name: Sampled) => T): Record<Sampled, T> {
   return { entries: of('entries'), files: of('files'), bytes: of('bytes'), journals: of('journals') };
 }
 
+/** Whether the session has gone on under another program's worker since the progress file's came to its end. */
+function isOfAnother({ status, monitor, progress, alive }: BrickFacts): boolean {
+  return progress !== null && !alive && progress.ended !== null && monitor === 'Started' && ['Active', 'Passive'].includes(status.worker_status);
+}
+
 /** Stock's rule, corrected by what is known of the process: a worker may run without a monitor, and one that died
  *  leaves its last word in the file. */
 function stateOf({ status, monitor, progress, alive }: BrickFacts): BrickState {
   const told = asState(status.worker_status);
   if (alive) return told === 'N/A' ? 'Initializing...' : told;
+  if (monitor === 'Started') return told;
   if (monitor === 'Paused') return 'Paused';
   if (monitor === 'Stopped') return 'Stopped';
   if (progress !== null) return progress.ended === 'stopped' ? 'Stopped' : 'Faulty';

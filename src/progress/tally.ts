@@ -136,6 +136,8 @@ export class Tally implements Meter {
   caughtUp(time: number): void {
     this.#change();
     this.#caughtUp = Math.max(this.#caughtUp, time);
+    // Another program has finished a first walk that was begun here.
+    if (this.#walk !== null && this.#walk.state !== 'done') this.#walk = null;
   }
 
   snapshot(): ProgressData {

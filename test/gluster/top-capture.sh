@@ -1,7 +1,7 @@
 #!/bin/bash
 # top-capture.sh DIRECTORY: takes pictures, as text, of the live view on a real volume: during a first sync, while changes
 # follow live, and with files that cannot be synced. Runs in a box with two volumes and a session; needs tmux. Leaves
-# first-sync.txt, live.txt and failure.txt in DIRECTORY, 80 columns wide.
+# first-sync.txt, live.txt and failure.txt in DIRECTORY, 80 columns wide, and as .ansi the same with colours.
 set -eu
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$HERE/../.." && pwd)
@@ -11,7 +11,8 @@ GSYNCD="node $REPO/bin/gsyncd-ts.js"
 # picture NAME: waits for a whole frame and keeps it.
 picture() {
   sleep 1.5
-  tmux -L top capture-pane -p -t top | sed -e 's/[[:space:]]*$//' | awk '{ lines[NR] = $0 } NF { last = NR } END { for (i = 1; i <= last; i++) print lines[i] }' >"$OUT/$1.txt"
+  tmux -L top capture-pane -e -p -t top >"$OUT/$1.ansi"
+  sed -e 's/\x1b\[[0-9;]*m//g' -e 's/[[:space:]]*$//' -e '/^q quits/d' "$OUT/$1.ansi" | awk '{ lines[NR] = $0 } NF { last = NR } END { for (i = 1; i <= last; i++) print lines[i] }' >"$OUT/$1.txt"
   echo "== $1"; cat "$OUT/$1.txt"
 }
 
@@ -47,7 +48,7 @@ END
   $GSYNCD worker gv0 root@$HOST::sv0 --local-path /srv/gv0_1 --log-file /var/log/glusterfs/worker.log &
   worker=$!
   export LC_ALL=C.UTF-8
-  tmux -L top -f /dev/null new-session -d -s top -x 80 -y 24 "NO_COLOR=1 $GSYNCD top --interval 1"
+  tmux -L top -f /dev/null new-session -d -s top -x 80 -y 24 "$GSYNCD top --interval 1"
   until_true 90 json "b['firstSync'] and b['firstSync']['synced'] > 3000 and b['rates']['files'] > 0"
   picture first-sync
   until_true 180 json "b['lag'] == 0 and b['crawl'] == 'Changelog Crawl'"
@@ -77,5 +78,5 @@ command -v tmux >/dev/null || { echo "top-capture: tmux is missing" >&2; exit 2;
 # The box has a /tmp of its own; /var/tmp is the machine's.
 state=$(mktemp -d /var/tmp/gsyncd-top.XXXXXX)
 BOX_STATE=$state/box "$HERE/lab/box.sh" bash "$HERE/top-capture.sh" --inside "$state"
-cp "$state"/*.txt "$OUT/"
+cp "$state"/*.txt "$state"/*.ansi "$OUT/"
 rm -rf "$state"

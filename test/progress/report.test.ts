@@ -50,7 +50,8 @@ test.each([
   ['Active', {}],
   ['Initializing...', { status: { worker_status: 'N/A' } }],
   ['Active', { monitor: 'Created' }],
-  ['Faulty', { alive: false, monitor: 'Started' }],
+  ['Active', { alive: false, monitor: 'Started' }],
+  ['Faulty', { alive: false, monitor: null }],
   ['Stopped', { alive: false, monitor: 'Stopped' }],
   ['Paused', { alive: false, monitor: 'Paused' }],
   ['Stopped', { alive: false, monitor: 'Created', progress: progress({ ended: 'stopped' }) }],
@@ -71,6 +72,11 @@ test('a passive brick lags behind nothing, and what a dead worker had in hand is
 test('a stopped session still shows what waits', () => {
   const report = brickReport(facts({ alive: false, monitor: 'Stopped', journals: { journals: 7, open: true, oldestSince: NOW_S - 500 } }));
   expect(report).toMatchObject({ state: 'Stopped', lag: 500, backlog: { journals: 7 }, eta: null, crawl: 'N/A' });
+});
+
+test("where a session went on under another program's worker, what this one's said is past", () => {
+  const report = brickReport(facts({ alive: false, status: { entry: 4 }, progress: progress({ ended: 'stopped', walk }) }));
+  expect(report).toMatchObject({ state: 'Active', worker: null, firstSync: null, backlog: { entries: 4, bytes: null } });
 });
 
 test('a checkpoint that failures hold up is reached and not completed', () => {

@@ -60,8 +60,9 @@ test('status, progress, journals and liveness come together in one report', asyn
   tally.caughtUp(START + 31);
   await expect.poll(async () => (await look())?.pending, { timeout: 5_000 }).toBe('no');
   await tally.close('stopped');
-  expect(await look()).toMatchObject({ worker: { running: false } });
-  expect(await reader.read()).toMatchObject({ name: 'gv0_backup_sv0', primary: 'gv0', secondary: 'backup::sv0', monitor: 'Started' });
+  writeFileSync(join(root, 'gv0_backup_sv0', 'monitor.status'), 'Stopped\n');
+  expect(await look()).toMatchObject({ state: 'Stopped', worker: { running: false } });
+  expect(await reader.read()).toMatchObject({ name: 'gv0_backup_sv0', primary: 'gv0', secondary: 'backup::sv0', monitor: 'Stopped' });
 });
 
 test("a stock worker's session, which has a status file only, is shown and exported", async () => {
