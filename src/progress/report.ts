@@ -179,6 +179,8 @@ function etaOf({ pending, firstSync, backlog, rates }: Pick<BrickReport, 'pendin
   const inHand = [quotient(backlog.bytes ?? 0, rates.bytes), quotient(backlog.data, rates.files), quotient(backlog.entries, rates.entries)];
   const journals = quotient(backlog.journals ?? 0, rates.journals);
   const all = [...inHand, journals];
+  // Only the open journal holds changes: their time comes when it closes.
+  if (all.every((seconds) => seconds === 0)) return null;
   return all.includes(null) ? null : Math.max(...all.map((seconds) => seconds ?? 0));
 }
 

@@ -44,6 +44,7 @@ test('the time to catch up is that of the slowest part, and unknown while one do
   const busy = { journals: { journals: 10, open: false, oldestSince: NOW_S - 30 }, status: { data: 100 } };
   expect(brickReport(facts({ ...busy, progress: progress({ history }) })).eta).toBeCloseTo(20);
   expect(brickReport(facts({ ...busy, progress: progress() })).eta).toBeNull();
+  expect(brickReport(facts({ journals: { journals: 0, open: true, oldestSince: NOW_S - 3 } }))).toMatchObject({ eta: null, lag: 3 });
 });
 
 test.each([
