@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 type AddCommand = (program: Command) => void;
 
 const COMMANDS: ReadonlyMap<string, () => Promise<AddCommand>> = new Map<string, () => Promise<AddCommand>>([
+  ['monitor', async () => (await import('./commands/monitor.js')).addMonitorCommand],
   ['worker', async () => (await import('./commands/worker.js')).addWorkerCommand],
   ['top', async () => (await import('./commands/top.js')).addTopCommand],
   ['metrics', async () => (await import('./commands/metrics.js')).addMetricsCommand],

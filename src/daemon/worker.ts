@@ -12,6 +12,7 @@ import { escapePath } from '../config/template.js';
 import { splitWords } from '../config/words.js';
 import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
 import { Brick } from '../gluster/brick.js';
+import { eventFields, eventSender, faultyFields, type EventSubject } from '../gluster/events.js';
 import type { Gfid } from '../gluster/gfid.js';
 import { AuxMount } from '../gluster/mount.js';
 import { clusterStime, foreignVolumeInfos, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
@@ -19,9 +20,7 @@ import { fsEncode } from '../names.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
-import { estimateEntries } from '../progress/estimate.js';
 import { meteredSecondary } from '../progress/metered-secondary.js';
-import { Tally } from '../progress/tally.js';
 import { AttributesTransfer } from '../primary/attributes-transfer.js';
 import { Freshness } from '../primary/freshness.js';
 import { Doubts } from '../primary/doubts.js';
@@ -31,6 +30,8 @@ import { findProgram } from '../process/program.js';
 import { spawnDaemonChild } from '../process/spawn.js';
 import { FailureList } from '../status/failures.js';
 import { WorkerStatus } from '../status/status-file.js';
+import { lockBrick } from './brick-lock.js';
+import { startTally } from './brick-tally.js';
 import { catchUp, type Crawlers } from './catch-up.js';
 import { Cleanup } from './cleanup.js';
 import { keepAlive } from './keepalive.js';
@@ -60,6 +61,8 @@ export interface WorkerOptions {
   readonly config: Config;
   readonly log: RootLog;
   readonly debug: boolean;
+  /** Whether a monitor started it, who then tells of its faults. */
+  readonly monitored: 'yes' | 'no';
   /** Called when the worker is connected and mounted, and about to crawl. */
   readonly onReady: () => void;
   /** Called once, with the brick's status file, as soon as it is known. */
@@ -72,6 +75,7 @@ export class Worker {
   readonly #cleanup = new Cleanup();
   #status: WorkerStatus | null = null;
   #outcome: 'stopped' | 'faulty' = 'stopped';
+  #onFault: () => void = () => undefined;
   /** When the live journals begin, seconds. */
   #registerTime = 0;
 
@@ -104,17 +108,25 @@ export class Worker {
     await preflight(config, session, brick);
     const workingDir = join(config.get('working-dir'), escapePath(session.localPath));
     await mkdir(fsEncode(workingDir), { recursive: true });
+    // Held to the end of the process: what this worker still does while it ends must not meet another one.
+    await lockBrick(workingDir, session.localPath);
 
+    const sendEvent = eventSender(config.get('glusterd-workdir'));
+    const subject = eventSubject(session, args.secondary);
     const status = new WorkerStatus({
       stateFile: config.get('state-file'),
       brickPath: session.localPath,
       log: log.child({ module: 'gsyncdstatus', ctx: 'GeorepStatus' }),
+      onEvent: (event, fields) => sendEvent(event, eventFields(subject, fields)),
     });
+    if (this.#options.monitored === 'no') this.#onFault = () => sendEvent('FAULTY', faultyFields(subject, session.resourceRemote.replace(/^.*@/, '')));
     await mkdir(config.get('georep-session-working-dir'), { recursive: true });
     this.#status = status;
     this.#cleanup.add('status', () => status.flush());
     await status.resetOnWorkerStart();
-    const tally = await this.#startTally(session, status.path, workingDir);
+    const tally = await startTally({ session, statusFile: status.path, workingDir, jobs: config.get('sync-jobs') });
+    this.#cleanup.add('progress', () => tally.close(this.#outcome));
+    this.#options.onStatusFile?.(status.path);
     const failures = await FailureList.load(workingDir);
     for (const line of failures.garbled) this.#log.error('a line of the failure list cannot be read and was put aside', { line });
     status.setFailures(failures.size);
@@ -159,25 +171,6 @@ export class Worker {
     onReady();
     await status.setLastError(null);
     await this.#serve(deps, remote, [mount, cachedMount], signal);
-  }
-
-  async #startTally(session: Session, statusFile: string, workingDir: string): Promise<Tally> {
-    const tally = new Tally({
-      statusFile,
-      identity: {
-        primary: session.primary,
-        secondary: `${session.secondaryHost}::${session.secondaryVolume}`,
-        brick: session.localPath,
-        workingDir,
-        changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
-      },
-      jobs: this.#options.config.get('sync-jobs'),
-      estimate: () => estimateEntries(session.localPath),
-    });
-    this.#cleanup.add('progress', () => tally.close(this.#outcome));
-    await tally.start();
-    this.#options.onStatusFile?.(statusFile);
-    return tally;
   }
 
   /** Runs the crawls and what they stand on; the first that ends badly ends them all. */
@@ -290,6 +283,7 @@ export class Worker {
     try {
       await this.#status?.setFaulty();
       await this.#status?.setLastError(errorLine(error));
+      this.#onFault();
     } catch (statusError) {
       this.#log.warn('the status file cannot be written', { error: errorLine(statusError) });
     }
@@ -310,6 +304,18 @@ function signalAfter(signal: AbortSignal, ms: number): { passed: Promise<void>; 
     signal.removeEventListener('abort', start);
   };
   return { passed, cancel };
+}
+
+/** The secondary's host as the command line spells it, which is what stock's events tell. */
+function eventSubject(session: Session, secondary: string): EventSubject {
+  return {
+    primary: session.primary,
+    node: session.localNode,
+    nodeId: session.localNodeId,
+    secondaryHost: secondary.replace(/::.*$/, ''),
+    secondaryVolume: session.secondaryVolume,
+    brickPath: session.localPath,
+  };
 }
 
 function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {

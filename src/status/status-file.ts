@@ -5,6 +5,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { EventFields } from '../gluster/events.js';
 import type { Xtime } from '../gluster/xtime.js';
 import { fsEncode } from '../names.js';
 import { replaceFile } from '../native/durable-file.js';
@@ -92,6 +93,8 @@ export interface WorkerStatusOptions {
   readonly stateFile: string;
   readonly brickPath: string;
   readonly log: StatusLog;
+  /** Told of what Gluster's events daemon wants to know, once it is in the file. */
+  readonly onEvent?: (event: 'ACTIVE' | 'PASSIVE' | 'CHECKPOINT_COMPLETED', fields: EventFields) => void;
   /** How long counter changes gather. */
   readonly gatherMs?: number;
 }
@@ -107,6 +110,7 @@ function assign(values: Partial<StatusData>): Change {
 export class WorkerStatus {
   readonly path: string;
   readonly #log: StatusLog;
+  readonly #onEvent: NonNullable<WorkerStatusOptions['onEvent']>;
   readonly #gatherMs: number;
   #gathered: Change[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -115,6 +119,7 @@ export class WorkerStatus {
   constructor(options: WorkerStatusOptions) {
     this.path = join(dirname(options.stateFile), statusFileName(options.brickPath));
     this.#log = options.log;
+    this.#onEvent = options.onEvent ?? (() => undefined);
     this.#gatherMs = options.gatherMs ?? 250;
   }
 
@@ -127,7 +132,11 @@ export class WorkerStatus {
     await this.#write((data) => {
       if (data.worker_status === status) return undefined;
       data.worker_status = status;
-      return () => this.#log.info('Worker Status Change', { status });
+      return () => {
+        this.#log.info('Worker Status Change', { status });
+        if (status === 'Active') this.#onEvent('ACTIVE', {});
+        else if (status === 'Passive') this.#onEvent('PASSIVE', {});
+      };
     });
   }
 
@@ -195,7 +204,10 @@ export class WorkerStatus {
       const now = Math.floor(Date.now() / 1000);
       data.checkpoint_completion_time = now;
       data.checkpoint_completed = 'Yes';
-      return () => this.#log.info('Checkpoint completed', { checkpoint_time: utcText(checkpointTime), completion_time: utcText(now) });
+      return () => {
+        this.#log.info('Checkpoint completed', { checkpoint_time: utcText(checkpointTime), completion_time: utcText(now) });
+        this.#onEvent('CHECKPOINT_COMPLETED', { checkpoint_time: checkpointTime, checkpoint_completion_time: now });
+      };
     });
   }
 

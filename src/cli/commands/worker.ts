@@ -7,7 +7,6 @@ import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js
 import { parseSecondary } from '../../daemon/session.js';
 import { errorLine, GsyncdError } from '../../errors.js';
 import { createLogger } from '../../log.js';
-import { OneBrick } from '../../metrics/node-samples.js';
 import { replaceProcess } from '../../native/libc.js';
 import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
 import { VERSION } from '../version.js';
@@ -30,6 +29,7 @@ interface WorkerFlags extends MetricsFlags {
 
 /** Set for the process that runs in a mount namespace of its own. */
 const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
+const SAME_WISH_MS = 1_000;
 const GLUSTERD_WORKDIR = '/var/lib/glusterd';
 
 export function addWorkerCommand(program: Command): void {
@@ -84,18 +84,23 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
   config.onWarning = (line) => own.warn(line);
 
   const stop = new AbortController();
+  let stoppedMs = 0;
   const onTerm = (): void => {
-    // The second signal asks for the end at once; children die with this process.
-    if (stop.signal.aborted) process.exit(1);
+    // The second signal asks for the end at once; children die with this process. One that comes together with the
+    // first is the same wish: a signal to the whole process group reaches the worker from its monitor, too.
+    if (stop.signal.aborted && performance.now() - stoppedMs > SAME_WISH_MS) process.exit(1);
+    if (stop.signal.aborted) return;
+    stoppedMs = performance.now();
     own.info('stopping: the batch in hand is finished or put back');
     stop.abort();
   };
   process.on('SIGTERM', onTerm).on('SIGINT', onTerm);
   process.on('SIGHUP', () => log.reopen());
 
-  const watched = new OneBrick(VERSION);
   let metrics: Awaited<ReturnType<typeof openMetrics>> = null;
   try {
+    const { OneBrick } = await import('../../metrics/node-samples.js');
+    const watched = new OneBrick(VERSION);
     metrics = await openMetrics(flags, () => watched.samples(), (line) => own.warn(line));
     // Loaded here: the process that only changes its mount namespace does without.
     const { Worker } = await import('../../daemon/worker.js');
@@ -110,6 +115,7 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
       config,
       log,
       debug,
+      monitored: flags.feedbackFd === undefined ? 'no' : 'yes',
       onReady: () => closeFeedback(flags.feedbackFd),
       onStatusFile: (path) => watched.watch(path),
     });
