@@ -6,7 +6,6 @@ import { expect, test } from 'vitest';
 import type { BrickReport } from '../../src/progress/report.js';
 import { REPO } from './lab/box.js';
 import { smallFiles } from './lab/fixtures.js';
-import { PATHS } from './lab/lab.js';
 import { useLab } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
 
@@ -119,7 +118,7 @@ test('the view in a terminal draws, and gives the terminal back', async () => {
 
 test('a stopped worker leaves its backlog in sight', async () => {
   await worker.stop();
-  await lab().sh(`printf Stopped >'${PATHS.session}/monitor.status'`);
+  await lab().sh(`printf Stopped >'${lab().sessionDir}/monitor.status'`);
   await lab().sh('printf x >while-stopped');
   await lab().until('the journal', async () => ((await top()).backlog.journals ?? 0) > 0, 60_000);
   const report = await top();
