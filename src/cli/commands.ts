@@ -22,6 +22,8 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['install', async () => (await import('./commands/install.js')).addInstallCommand],
   ['completion', async () => (await import('./commands/completion.js')).addCompletionCommand],
   ['man', async () => (await import('./commands/man.js')).addManCommand],
+  ['top', async () => (await import('./commands/top.js')).addTopCommand],
+  ['metrics', async () => (await import('./commands/metrics.js')).addMetricsCommand],
 ]);
 
 /** The command of that name, when it is one that is described; undefined for others and unknown ones. */
