@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../errors.js';
+import { addSecondaryCommand } from './commands/secondary.js';
 import { addWorkerCommand } from './commands/worker.js';
 import { VERSION } from './version.js';
 
@@ -17,6 +18,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
   addWorkerCommand(program);
+  addSecondaryCommand(program);
   process.exitCode = await run(program, argv);
   // Nothing may keep a finished command alive: what had to be ended has been.
   process.exit();
