@@ -25,6 +25,10 @@ inside() {
       "$target"/*) mkdir -p "$REPO"; mount --bind "$repo_view" "$REPO" ;;
     esac
   done
+  # What root's shells run at a login is the machine's affair: it may take locks that a box that is ended leaves behind.
+  for name in .bashrc .profile .bash_profile .bash_login; do
+    if [ -e "/root/$name" ]; then mount --bind /dev/null "/root/$name"; fi
+  done
   chmod 1777 /tmp
   chmod 700 /root/.ssh
   mkdir -p /run/gluster /run/sshd /run/lock
