@@ -55,8 +55,9 @@ step build npm run --silent build || finish
 step types npm run --silent types
 step lint npm run --silent lint
 step cycles npm run --silent cycles
-tests unit 900
+# Before the unit tests: some of them run the real rsync, tar, setfacl and the stock daemon's modules.
 why=$([ -n "${SKIP_GLUSTER:-}" ] && echo "SKIP_GLUSTER is set" || why_no_gluster)
+tests unit 900
 if [ -z "$why" ]; then
   tests gluster 2100 --maxWorkers=2
 else

@@ -44,7 +44,8 @@ export class EntryPhase {
     const outcome = await this.#sync.apply(ops, async (soFar) => {
       const names = troubledNames(soFar);
       for (const name of names) seeds.add(name);
-      if (this.#resolves) await this.#reconcile(names, result);
+      // What it leaves open is compared again in the end, which decides.
+      if (this.#resolves) await this.#reconcile(names, result, 'interim');
     });
     this.#logTrouble(outcome);
     for (const name of troubledNames(outcome)) seeds.add(name);
@@ -86,13 +87,13 @@ export class EntryPhase {
     return this.#deps.config.get('gfid-conflict-resolution');
   }
 
-  async #reconcile(names: Iterable<string>, into: EntryPhaseResult): Promise<ReconcileResult> {
+  async #reconcile(names: Iterable<string>, into: EntryPhaseResult, verdict: 'final' | 'interim' = 'final'): Promise<ReconcileResult> {
     const result = await this.#reconciler.run(names);
     this.#deps.doubts.touch(result.touched);
     for (const gfid of result.datas) into.datas.add(gfid);
     for (const gfid of result.metas) into.metas.add(gfid);
     for (const name of result.agreed) this.#deps.failures.resolveEntry(name);
-    for (const [name, { gfid, reason }] of result.unresolved) this.#fail(name, gfid, reason);
+    if (verdict === 'final') for (const [name, { gfid, reason }] of result.unresolved) this.#fail(name, gfid, reason);
     if (result.fixed > 0) this.#deps.log.info('Fixed names that differed on the secondary', { count: result.fixed });
     return result;
   }

@@ -78,6 +78,9 @@ interface Run {
   /** What has to go for something else's sake, even when deletes are to be ignored. */
   readonly inTheWay: Set<string>;
   readonly parked: Map<Gfid, 'dir' | 'other'>;
+  /** Names for which a link was asked for. A brick that kept a gfid2path xattr of a name that is long gone refuses
+   *  ever to link that name again, but takes a file that is renamed to it. */
+  readonly linked: Set<string>;
   /** How many names of a file this round takes away. */
   readonly going: Map<Gfid, number>;
   /** What this round makes anew. */
@@ -112,6 +115,7 @@ export class Reconciler {
       reasons: new Map(),
       inTheWay: new Set(),
       parked: new Map(),
+      linked: new Set(),
       going: new Map(),
       owed: { names: new Set(), datas: new Set(), metas: new Set() },
       result,
@@ -159,7 +163,7 @@ export class Reconciler {
         agreed += run.reasons.has(name) ? 1 : 0;
         continue;
       }
-      this.#keep(run, name, here?.gfid ?? null, 'differs');
+      this.#keep(run, name, here?.gfid ?? null, there === null ? 'missing on the secondary' : `the secondary has ${there.gfid ?? 'another file'} there`);
       if (there !== null) clear.push(...(await this.#tried(run, name, () => this.#clear(run, name, there))));
       if (here !== null) place.push({ name, entry: here });
     }
@@ -286,12 +290,20 @@ export class Reconciler {
       (kind === 'special' || kind === 'device') && !present
         ? { op: 'MKNOD', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid }
         : { op: 'LINK', gfid, entry, stat: toOpStat(stat), link };
-    return present ? [make(name)] : this.#viaPlainName(run, name, gfid, stat, make);
+    if (!present) return this.#viaPlainName(run, name, gfid, stat, make);
+    if (!run.linked.has(name)) {
+      run.linked.add(name);
+      return [make(name)];
+    }
+    return this.#viaParkingName(run, name, gfid, stat, make);
   }
 
   /** A stock peer can create nothing under a name that is not UTF-8, but it can rename to it. */
   #viaPlainName(run: Run, name: string, gfid: Gfid, stat: ViewStat, make: (entry: string) => EntryOp): EntryOp[] {
-    if (this.#deps.peerNames === 'bytes' || isPlainPath(name)) return [make(name)];
+    return this.#deps.peerNames === 'bytes' || isPlainPath(name) ? [make(name)] : this.#viaParkingName(run, name, gfid, stat, make);
+  }
+
+  #viaParkingName(run: Run, name: string, gfid: Gfid, stat: ViewStat, make: (entry: string) => EntryOp): EntryOp[] {
     const park = parkPath(gfid);
     // Where the renaming fails, the next round links the file to its name, and the parking name has to go.
     if (fileKind(stat.mode) !== 'dir') run.parked.set(gfid, 'other');

@@ -29,6 +29,22 @@ test('other content under a name that is made while the worker runs gives way to
   await lab().waitConverged(90_000);
 });
 
+test('a name that a brick of the secondary refuses to link, since it kept a mark of it, gets its file all the same', async () => {
+  worker();
+  await lab().sh('printf data >twice; ln twice again');
+  await lab().waitConverged(90_000);
+  const marks = `getfattr --absolute-names -h -m '^trusted.gfid2path' -d twice | grep ^trusted || true`;
+  const before = (await lab().sh(marks, '/srv/sv0_1')).split('\n');
+  await lab().sh('rm again');
+  await lab().waitConverged(90_000);
+  const after = (await lab().sh(marks, '/srv/sv0_1')).split('\n');
+  const gone = before.filter((mark) => !after.includes(mark));
+  expect(gone).toHaveLength(1);
+  await lab().sh(`setfattr -h -n ${gone[0]!.replace('=', ' -v ')} twice`, '/srv/sv0_1');
+  await lab().sh('ln twice again');
+  await lab().waitConverged(90_000);
+});
+
 test('a checkpoint completes when what was there before it has arrived', async () => {
   worker();
   await lab().sh('mkdir -p cp; for i in {1..50}; do printf $i >cp/$i; done');
