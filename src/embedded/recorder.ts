@@ -15,7 +15,6 @@ import type { Log } from '../log.js';
 import { lsetxattr } from '../native/libc.js';
 import { fsEncode } from '../names.js';
 import { untilWoken } from '../primary/wait.js';
-import { fileKind } from '../primary/view.js';
 import { changeRecords } from './changes.js';
 import { deriveEntries } from './derive.js';
 import { DirectoryWatches } from './directory-watches.js';
@@ -154,6 +153,7 @@ export class Recorder {
     deriveEntries(this.#index, found);
     const now = xtimeNow();
     this.#takeLooks(found, () => undefined);
+    this.#scanner.settleLinks();
     for (const gfid of this.#index.nodes.keys()) this.setXtime(gfid, now);
     await this.#writer.open('new');
     // What setting the marks has done to the inodes' ctimes is nobody's change.
@@ -177,6 +177,7 @@ export class Recorder {
       const isNamed = named.has(node.gfid) || was?.links !== node.names.size;
       records.push(...changeRecords(node.gfid, { before: was?.look ?? null, now, entry: was === null ? 'created' : isNamed ? 'named' : 'none' }));
     });
+    this.#scanner.settleLinks();
     if (records.length === 0) return 0;
     await this.#writer.append(records);
     this.#changedSinceSnapshot = true;
@@ -196,7 +197,7 @@ export class Recorder {
       if (node === undefined) continue;
       onEach(node, look);
       // What changes once more within the tick looks the same: it counts as changed at the next scan.
-      const isRacy = look.ctimeNs > racyNs && fileKind(look.mode) === 'file' && look.size > 0 && look.ctimeNs !== node.look?.ctimeNs;
+      const isRacy = look.ctimeNs > racyNs && look.ctimeNs !== node.look?.ctimeNs;
       this.#index.setLook(node, isRacy ? { ...look, ctimeNs: look.ctimeNs - 1n } : look);
       if (isRacy) for (const { parent } of node.names.values()) this.#hint(parent);
     }

@@ -46,7 +46,7 @@ interface Pass extends Found {
 
 export class Scanner {
   readonly #options: ScannerOptions;
-  /** Inodes that have a link under `.gfid` already though no look of them is known, from before a crash. */
+  /** Inodes that have a link under `.gfid` and no look in the index: of a pass before, or from before a crash. */
   readonly #linked: Map<bigint, Gfid>;
   readonly #warned = new Set<string>();
   #lastTurnMs = performance.now();
@@ -158,7 +158,7 @@ export class Scanner {
     if (seen !== undefined) return seen;
     const node = index.ofIno(stats.ino);
     if (node !== undefined && node.look !== null && fileKind(node.mode) === fileKind(Number(stats.mode)) && isSameBirth(node.look.birthNs, stats.birthtimeNs)) return node.gfid;
-    const linked = stats.isDirectory() ? undefined : this.#linked.get(stats.ino);
+    const linked = stats.isDirectory() ? undefined : this.#linkedAs(stats.ino);
     if (linked !== undefined) return linked;
     // A directory that only a journal has told of is the one at that name.
     const told = index.at(parent, name);
@@ -180,9 +180,35 @@ export class Scanner {
       return stats;
     }
     const linked = lstatSync(fsEncode(handle), { bigint: true });
-    if (linked.ino === stats.ino) return linked;
-    unlinkSync(fsEncode(handle));
-    return undefined;
+    if (linked.ino !== stats.ino) {
+      unlinkSync(fsEncode(handle));
+      return undefined;
+    }
+    this.#linked.set(stats.ino, gfid);
+    return linked;
+  }
+
+  #linkedAs(ino: bigint): Gfid | undefined {
+    const gfid = this.#linked.get(ino);
+    if (gfid === undefined) return undefined;
+    const stats = lstatSync(fsEncode(handlePath(this.#options.layout, gfid)), { bigint: true, throwIfNoEntry: false });
+    return stats?.ino === ino ? gfid : undefined;
+  }
+
+  /** Forgets the links that the index has taken up, and removes those of files that were gone before it could. */
+  settleLinks(): void {
+    const { index, layout } = this.#options;
+    for (const [ino, gfid] of this.#linked) {
+      if (index.nodes.has(gfid)) {
+        if (index.nodes.get(gfid)?.look !== null) this.#linked.delete(ino);
+        continue;
+      }
+      const handle = handlePath(layout, gfid);
+      const stats = lstatSync(fsEncode(handle), { throwIfNoEntry: false });
+      if (stats !== undefined && stats.nlink > 1) continue;
+      this.#linked.delete(ino);
+      if (stats !== undefined) unlinkSync(fsEncode(handle));
+    }
   }
 
   #stamp(gfid: Gfid, path: string, stats: BigIntStats): BigIntStats {
