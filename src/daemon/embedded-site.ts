@@ -13,6 +13,7 @@ import { LocalAttributes, LocalDataEngine, type LocalPaths } from '../embedded/l
 import { LocalSecondary } from '../embedded/local-secondary.js';
 import { Recorder } from '../embedded/recorder.js';
 import { errorLine, GsyncdError } from '../errors.js';
+import type { EventSubject } from '../gluster/events.js';
 import type { RootLog } from '../log.js';
 import { tryLock } from '../native/locks.js';
 import type { PrimaryDeps, Session } from '../primary/deps.js';
@@ -47,6 +48,7 @@ export function embeddedSite(options: EmbeddedSiteOptions): FindSite {
 
 class EmbeddedSite implements Site {
   readonly session: Session;
+  readonly eventSubject: EventSubject;
   readonly #options: EmbeddedSiteOptions;
   readonly #primary: BrickLayout;
   readonly #secondary: BrickLayout;
@@ -67,6 +69,8 @@ class EmbeddedSite implements Site {
       resourceRemote: 'localhost',
       secondaryId: secondary.identity.volumeId,
     };
+    const { localNode: node, localNodeId: nodeId, localPath: brickPath, ...names } = this.session;
+    this.eventSubject = { primary: names.primary, node, nodeId, secondaryHost: names.secondaryHost, secondaryVolume: names.secondaryVolume, brickPath };
   }
 
   async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {

@@ -9,6 +9,7 @@ import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
 import { GsyncdError } from '../errors.js';
 import { Brick } from '../gluster/brick.js';
+import type { EventSubject } from '../gluster/events.js';
 import type { Gfid } from '../gluster/gfid.js';
 import { AuxMount } from '../gluster/mount.js';
 import { clusterStime, foreignVolumeInfos, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
@@ -56,6 +57,7 @@ export function glusterSite(options: GlusterSiteOptions): FindSite {
 
 class GlusterSite implements Site {
   readonly session: Session;
+  readonly eventSubject: EventSubject;
   readonly #options: GlusterSiteOptions;
   readonly #brick: Brick;
   readonly #resourceRemoteId: string;
@@ -63,6 +65,7 @@ class GlusterSite implements Site {
   constructor(options: GlusterSiteOptions, found: { session: Session; resourceRemoteId: string; brick: Brick }) {
     this.#options = options;
     this.session = found.session;
+    this.eventSubject = eventSubject(found.session, options.args.secondary);
     this.#brick = found.brick;
     this.#resourceRemoteId = found.resourceRemoteId;
   }
@@ -149,6 +152,18 @@ class GlusterSite implements Site {
       attributes: () => attributes,
     };
   }
+}
+
+/** The secondary's host as the command line spells it, which is what stock's events tell. */
+function eventSubject(session: Session, secondary: string): EventSubject {
+  return {
+    primary: session.primary,
+    node: session.localNode,
+    nodeId: session.localNodeId,
+    secondaryHost: secondary.replace(/::.*$/, ''),
+    secondaryVolume: session.secondaryVolume,
+    brickPath: session.localPath,
+  };
 }
 
 function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {

@@ -2,12 +2,15 @@
 // embedded-site.ts those that are plain directories. Used by worker.ts, which knows of neither.
 
 import type { ChangelogSource } from '../changelog/source.js';
+import type { EventSubject } from '../gluster/events.js';
 import type { PrimaryDeps, Session } from '../primary/deps.js';
 import type { Cleanup } from './cleanup.js';
 
 /** A session whose parts were found, and are not opened yet. */
 export interface Site {
   readonly session: Session;
+  /** Who the events of this worker are about. */
+  readonly eventSubject: EventSubject;
   /** Connects and opens everything. What has to be undone goes to `cleanup`, also when it throws.
    *  @param workingDir the brick's, which exists @throws GsyncdError */
   open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite>;

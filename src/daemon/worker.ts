@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { escapePath } from '../config/template.js';
 import { errorLine, isGsyncdError } from '../errors.js';
+import { eventFields, eventSender, faultyFields } from '../gluster/events.js';
 import { fsEncode } from '../names.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
@@ -15,6 +16,7 @@ import type { PrimaryDeps } from '../primary/deps.js';
 import { Doubts } from '../primary/doubts.js';
 import { FailureList } from '../status/failures.js';
 import { WorkerStatus } from '../status/status-file.js';
+import { lockBrick } from './brick-lock.js';
 import { catchUp, type Crawlers } from './catch-up.js';
 import { Cleanup } from './cleanup.js';
 import { keepAlive } from './keepalive.js';
@@ -30,6 +32,8 @@ export interface WorkerOptions {
   readonly findSite: FindSite;
   readonly config: Config;
   readonly log: RootLog;
+  /** Whether a monitor started it, who then tells of its faults. */
+  readonly monitored: 'yes' | 'no';
   /** Called when the worker is connected and mounted, and about to crawl. */
   readonly onReady: () => void;
 }
@@ -39,6 +43,7 @@ export class Worker {
   readonly #log: Log;
   readonly #cleanup = new Cleanup();
   #status: WorkerStatus | null = null;
+  #onFault: () => void = () => undefined;
   /** When the live journals begin, seconds. */
   #registerTime = 0;
 
@@ -69,12 +74,18 @@ export class Worker {
     const { session } = site;
     const workingDir = join(config.get('working-dir'), escapePath(session.localPath));
     await mkdir(fsEncode(workingDir), { recursive: true });
+    // Held to the end of the process: what this worker still does while it ends must not meet another one.
+    await lockBrick(workingDir, session.localPath);
 
+    const sendEvent = eventSender(config.get('glusterd-workdir'));
+    const subject = site.eventSubject;
     const status = new WorkerStatus({
       stateFile: config.get('state-file'),
       brickPath: session.localPath,
       log: log.child({ module: 'gsyncdstatus', ctx: 'GeorepStatus' }),
+      onEvent: (event, fields) => sendEvent(event, eventFields(subject, fields)),
     });
+    if (this.#options.monitored === 'no') this.#onFault = () => sendEvent('FAULTY', faultyFields(subject, session.resourceRemote.replace(/^.*@/, '')));
     await mkdir(config.get('georep-session-working-dir'), { recursive: true });
     this.#status = status;
     this.#cleanup.add('status', () => status.flush());
@@ -162,6 +173,7 @@ export class Worker {
     try {
       await this.#status?.setFaulty();
       await this.#status?.setLastError(errorLine(error));
+      this.#onFault();
     } catch (statusError) {
       this.#log.warn('the status file cannot be written', { error: errorLine(statusError) });
     }

@@ -5,10 +5,14 @@
 //                              secondary's brick; median of 12 writes at odd moments of the 3 s interval
 //   catch-up                   8 intervals of 1,000 appends, 200 creates, 100 renames, 50 unlinks and 100 chmods made while
 //                              stopped, from the start of the worker to equal trees
+//   pending                    a first sync of 100,000 empty files in 100 directories, this worker alone: its peak memory while
+//                              they are pending
+//   planning                   100,000 records of journals read and planned, in records a second (see plan.bench.ts)
 // Processor time is that of the worker and everything it started on the primary's side; memory is the worker's peak.
 import { readdirSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'vitest';
+import { PLANNED_RECORDS, planningSteps } from '../primary/planning-steps.js';
 import { Lab } from './lab/lab.js';
 import { usageOf } from './lab/meter.js';
 import type { WorkerHandle } from './lab/worker.js';
@@ -22,7 +26,7 @@ interface Result {
   readonly peakMiB: number;
 }
 
-const PHASES = (process.env['BENCH_PHASES'] ?? 'first-rsync,live,catch-up,first-tarssh').split(',');
+const PHASES = (process.env['BENCH_PHASES'] ?? 'planning,first-rsync,live,catch-up,first-tarssh,pending').split(',');
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 1);
 const results: Result[] = [];
 
@@ -54,6 +58,13 @@ for r in range(8):
     time.sleep(max(0, 3.2 - (time.time() - start)))
 END`;
 
+const PENDING = `python3 - <<'END'
+import os
+for d in range(100):
+    os.makedirs('tree/d%03d' % d)
+    for i in range(1000): open('tree/d%03d/f%03d' % (d, i), 'w').close()
+END`;
+
 /** Time of the first log line with `text`, in seconds. */
 function timeOf(log: string, text: string): number {
   const line = log.split('\n').find((l) => l.includes(text)) ?? '';
@@ -80,15 +91,15 @@ async function measure(phase: string, who: Who, worker: WorkerHandle, work: () =
   console.log(`${phase} ${who}: ${seconds.toFixed(2)} s`);
 }
 
-async function firstSync(lab: Lab, who: Who, phase: string): Promise<WorkerHandle> {
-  await lab.sh(TREE);
+async function firstSync(lab: Lab, who: Who, phase: string, tree = TREE): Promise<WorkerHandle> {
+  await lab.sh(tree);
   const worker = start(lab, who);
   await measure(phase, who, worker, async () => {
-    await worker.waitForLog(/finished hybrid crawl/, 300_000);
+    await worker.waitForLog(/finished hybrid crawl/, 900_000);
     const log = await worker.log();
     return timeOf(log, 'finished hybrid crawl') - timeOf(log, 'starting hybrid crawl');
   });
-  await lab.waitConverged(120_000);
+  await lab.waitConverged(300_000);
   return worker;
 }
 
@@ -148,7 +159,28 @@ function report(): void {
   }
 }
 
+/** Files that are pending cost memory: this worker's own, without stock's beside it, which would take very long. */
+async function pending(): Promise<void> {
+  const lab = await Lab.start({ config: { 'secondary-access-mount': 'true' } });
+  try {
+    await end(await firstSync(lab, 'gsyncd-ts', 'pending, 100,000 files', PENDING));
+  } finally {
+    await lab.close();
+  }
+}
+
+/** Of the steps between a journal's bytes and the operations, side by side with nothing else. */
+function planning(): void {
+  for (const [step, run] of Object.entries(planningSteps())) {
+    run();
+    const began = performance.now();
+    for (let i = 0; i < 5; i++) run();
+    console.log(`planning, ${step}: ${Math.round((5 * PLANNED_RECORDS) / ((performance.now() - began) / 1000)).toLocaleString('en')} records/s`);
+  }
+}
+
 test('benchmark', async () => {
+  if (PHASES.includes('planning')) planning();
   for (let round = 0; round < ROUNDS; round++) {
     for (const who of ['stock', 'gsyncd-ts'] as const) {
       if (['first-rsync', 'live', 'catch-up'].some((phase) => PHASES.includes(phase))) {
@@ -171,6 +203,7 @@ test('benchmark', async () => {
         }
       }
     }
+    if (PHASES.includes('pending')) await pending();
   }
   report();
 });
