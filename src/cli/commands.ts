@@ -11,6 +11,7 @@ type Loader = () => Promise<AddCommand | ShortCommand>;
 const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['monitor', async () => (await import('./commands/monitor.js')).addMonitorCommand],
   ['worker', async () => (await import('./commands/worker.js')).addWorkerCommand],
+  ['demo', async () => (await import('./commands/demo.js')).addDemoCommand],
   ['status', async () => (await import('./commands/status.js')).statusCommand],
   ['config-get', async () => (await import('./commands/config-get.js')).configGetCommand],
   ['config-set', async () => (await import('./commands/config-set.js')).configSetCommand],
