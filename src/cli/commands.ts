@@ -15,6 +15,7 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['worker', async () => (await import('./commands/worker.js')).addWorkerCommand],
   ['secondary', secondary],
   ['slave', secondary],
+  ['demo', async () => (await import('./commands/demo.js')).addDemoCommand],
   ['status', async () => (await import('./commands/status.js')).statusCommand],
   ['config-get', async () => (await import('./commands/config-get.js')).configGetCommand],
   ['config-set', async () => (await import('./commands/config-set.js')).configSetCommand],
