@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { REPO } from './lab/box.js';
-import { HOST, PATHS } from './lab/lab.js';
+import { REPO } from './lab/machine.js';
+import { HOST } from './lab/lab.js';
 import { useLab } from './lab/use-lab.js';
 
 /** Each command of an admin, in order, on one session; none of them starts a monitor. */
@@ -43,7 +43,7 @@ describe('glusterd with this program in the place of gsyncd', () => {
       }
       return said;
     };
-    const left = async (): Promise<string> => (await lab().exec(['sh', '-c', `ls -A ${PATHS.session}; ls /var/lib/misc/gluster/gsyncd; ls /run/gluster | grep gsyncd`], { onFailure: 'return' })).stdout;
+    const left = async (): Promise<string> => (await lab().exec(['sh', '-c', `ls -A ${lab().sessionDir}; ls /var/lib/misc/gluster/gsyncd; ls /run/gluster | grep gsyncd`], { onFailure: 'return' })).stdout;
     const stock = await all();
     const leftByStock = await left();
 
@@ -53,7 +53,7 @@ describe('glusterd with this program in the place of gsyncd', () => {
     await lab().exec(['sh', '-c', `printf '%s\\n' '#!/bin/sh' 'echo "$*" >>${calls}' "$1" >${wrapper}; chmod +x ${wrapper}; mount --bind ${wrapper} ${gsyncd}`, 'sh', exec]);
     const created = await lab().session(['create', 'push-pem', 'force'], 'return');
     expect(created).toMatchObject({ code: 0, stdout: `Creating geo-replication session between gv0 & ${HOST}::sv0 has been successful\n` });
-    expect(await lab().read(`${PATHS.session}/monitor.status`)).toBe('Created');
+    expect(await lab().read(`${lab().sessionDir}/monitor.status`)).toBe('Created');
     const here = await all();
     expect(here).toEqual(stock);
     expect(await left()).toBe(leftByStock);
