@@ -46,6 +46,7 @@ class Demo {
   readonly #secondary: string;
   readonly #stateDir: string;
   #worker: DaemonChild | null = null;
+  #fault: string | null = null;
   #viewMs = 0;
 
   constructor(dir: string, options: DemoOptions) {
@@ -90,14 +91,19 @@ class Demo {
   }
 
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    this.#worker?.kill(signal);
-    await this.#worker?.exited;
+    const worker = this.#worker;
     this.#worker = null;
+    worker?.kill(signal);
+    await worker?.exited;
   }
 
   async #start(): Promise<void> {
     const argv = [...this.#options.program, 'worker', `file://${this.#primary}`, `file://${this.#secondary}`, '--state-dir', this.#stateDir];
-    this.#worker = await spawnDaemonChild(argv);
+    const worker = await spawnDaemonChild(argv);
+    this.#worker = worker;
+    void worker.exited.then(({ stderrTail }) => {
+      if (this.#worker === worker) this.#fault = stderrTail.trim().split('\n').at(-1) ?? '';
+    });
   }
 
   async #converged(): Promise<Comparison> {
@@ -112,6 +118,7 @@ class Demo {
   async #until(holds: () => boolean, what: string | (() => string)): Promise<void> {
     const deadlineMs = performance.now() + CONVERGE_MS;
     while (!holds()) {
+      if (this.#fault !== null) throw new GsyncdError(`demo: the worker ended: ${this.#fault}`, { code: 'fault' });
       if (performance.now() > deadlineMs) throw new GsyncdError(`demo: waited in vain for ${typeof what === 'string' ? what : what()}`, { code: 'fault' });
       await this.#show();
       await delay(PAUSE_MS);

@@ -45,8 +45,7 @@ export class LocalAttributes implements AttributeSender {
     if (from === null) return null;
     if (to === null) return 'the secondary has no such inode';
     try {
-      const kind = fileKind(lstatSync(fsEncode(from)).mode);
-      if (kind !== 'file' && kind !== 'dir') return null;
+      if (fileKind(lstatSync(fsEncode(from)).mode) === 'symlink') return null;
       const [wanted, present] = [userXattrs(from), userXattrs(to)];
       for (const name of present.keys()) if (!wanted.has(name)) lremovexattr(to, name);
       for (const [name, value] of wanted) if (present.get(name)?.equals(value) !== true) lsetxattr(to, name, value);

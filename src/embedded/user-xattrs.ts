@@ -33,8 +33,7 @@ export function userXattrs(path: string): Map<string, Buffer> {
 
 /** '' when there are none. */
 export function xattrDigest(path: string, mode: number): string {
-  const kind = fileKind(mode);
-  if (kind !== 'file' && kind !== 'dir') return '';
+  if (fileKind(mode) === 'symlink') return '';
   const xattrs = [...userXattrs(path)].sort(([a], [b]) => (a < b ? -1 : 1));
   if (xattrs.length === 0) return '';
   const hash = createHash('sha256');

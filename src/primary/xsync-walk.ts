@@ -185,6 +185,8 @@ export class XsyncWalk {
       case 'device':
         // The reference's walk leaves these out; with them a first sync is complete.
         this.#records.push(entry('MKNOD', true), attributes);
+        // An ACL that it inherited.
+        if (await this.#brick.hasUserXattrs(path)) this.#records.push({ type: 'meta', gfid, fop: 'SETXATTR' });
         break;
     }
   }

@@ -45,9 +45,9 @@ async function configFor(primaryPath: string, secondaryPath: string, stateDir: s
     'log-file': join(stateDir, 'gsyncd.log'),
   };
   const config = loadConfig({ ...options, overrides: paths });
-  if (config.origin('sync-method').where !== 'default') return config;
+  if (flags.configFile !== undefined && config.origin('sync-method').where.startsWith(`${flags.configFile}:`)) return config;
   const hasRsync = await findProgram(config.get('rsync-command')).then(() => true, () => false);
-  return hasRsync ? config : loadConfig({ ...options, overrides: { ...paths, 'sync-method': 'tarssh' } });
+  return loadConfig({ ...options, overrides: { ...paths, 'sync-method': hasRsync ? 'rsync' : 'tarssh' } });
 }
 
 function stateHome(): string {
