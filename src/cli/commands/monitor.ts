@@ -2,13 +2,14 @@
 // has the pid file, and the daemon goes on in the background, leader of a process group of its own, which glusterd
 // stops, pauses and resumes as a whole. With --debug or --foreground it stays where it is.
 
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, writeSync } from 'node:fs';
 import type { Command } from 'commander';
 import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { loadConfig } from '../../config/config.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
 import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../../errors.js';
 import { createLogger } from '../../log.js';
+import { fsEncode } from '../../names.js';
 
 interface MonitorFlags {
   readonly configFile?: string;
@@ -87,9 +88,12 @@ async function monitor(primary: string, secondary: string, flags: MonitorFlags, 
   const { volumesFromConfig, volumesFromGluster } = await import('../../daemon/monitor-volumes.js');
   const { takePidFile } = await import('../../daemon/pid-file.js');
   const { ownNodeId, parseSecondary } = await import('../../daemon/session.js');
+  const { upgradeSessionFile } = await import('../../config/edit.js');
   const name = parseSecondary(secondary);
+  const sessionFile = flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, name.host, name.volume);
+  if (existsSync(fsEncode(sessionFile))) await upgradeSessionFile(sessionFile, primary, name.volume);
   const config = loadConfig({
-    sessionFile: flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, name.host, name.volume),
+    sessionFile,
     templateArgs: sessionTemplateArgs({ primary, secondaryUser: name.user, secondaryHost: name.host, secondaryVolume: name.volume }),
   });
   const lock = await takePidFile(config.get('pid-file'), `monitor of ${primary} ${secondary}`);
