@@ -20,6 +20,7 @@ import { fsEncode } from '../names.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
+import { meteredSecondary } from '../progress/metered-secondary.js';
 import { AttributesTransfer } from '../primary/attributes-transfer.js';
 import { Freshness } from '../primary/freshness.js';
 import { Doubts } from '../primary/doubts.js';
@@ -30,6 +31,7 @@ import { spawnDaemonChild } from '../process/spawn.js';
 import { FailureList } from '../status/failures.js';
 import { WorkerStatus } from '../status/status-file.js';
 import { lockBrick } from './brick-lock.js';
+import { startTally } from './brick-tally.js';
 import { catchUp, type Crawlers } from './catch-up.js';
 import { Cleanup } from './cleanup.js';
 import { keepAlive } from './keepalive.js';
@@ -63,6 +65,8 @@ export interface WorkerOptions {
   readonly monitored: 'yes' | 'no';
   /** Called when the worker is connected and mounted, and about to crawl. */
   readonly onReady: () => void;
+  /** Called once, with the brick's status file, as soon as it is known. */
+  readonly onStatusFile?: (path: string) => void;
 }
 
 export class Worker {
@@ -70,6 +74,7 @@ export class Worker {
   readonly #log: Log;
   readonly #cleanup = new Cleanup();
   #status: WorkerStatus | null = null;
+  #outcome: 'stopped' | 'faulty' = 'stopped';
   #onFault: () => void = () => undefined;
   /** When the live journals begin, seconds. */
   #registerTime = 0;
@@ -88,6 +93,7 @@ export class Worker {
       await this.#work(signal);
     } catch (error) {
       if (signal.aborted) return;
+      this.#outcome = 'faulty';
       await this.#recordFault(error);
       throw error;
     } finally {
@@ -118,6 +124,9 @@ export class Worker {
     this.#status = status;
     this.#cleanup.add('status', () => status.flush());
     await status.resetOnWorkerStart();
+    const tally = await startTally({ session, statusFile: status.path, workingDir, jobs: config.get('sync-jobs') });
+    this.#cleanup.add('progress', () => tally.close(this.#outcome));
+    this.#options.onStatusFile?.(status.path);
     const failures = await FailureList.load(workingDir);
     for (const line of failures.garbled) this.#log.error('a line of the failure list cannot be read and was put aside', { line });
     status.setFailures(failures.size);
@@ -127,7 +136,8 @@ export class Worker {
     for (const left of await AuxMount.removeLeftovers(registry)) this.#log.info('removed the mount of a worker that was killed', { path: left });
     const [mount, cachedMount] = [await this.#mount(session, registry, UNCACHED, signal), await this.#mount(session, registry, [], signal)];
     const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
-    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }));
+    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), tally);
+    tally.queue = () => queue.backlog();
     this.#cleanup.add('queue', () => queue.close());
     const agent = new ChangelogAgent({
       changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
@@ -140,7 +150,8 @@ export class Worker {
       session,
       volume: primaryVolume(mount, session),
       brick,
-      secondary: remote.secondary,
+      secondary: meteredSecondary(remote.secondary, tally),
+      meter: tally,
       agent,
       queue,
       engines: this.#engines(freshness, remote, brick),
@@ -201,6 +212,7 @@ export class Worker {
       this.#registerTime = config.get('change-detector') === 'xsync' ? Math.floor(Date.now() / 1000) : await agent.register();
       log.info('Register time', { time: this.#registerTime });
       await catchUp(deps, crawlers, this.#registerTime, signal);
+      if (!signal.aborted) deps.meter?.caughtUp(this.#registerTime);
       try {
         if (!signal.aborted) await live.crawlwrap(signal);
       } catch (error) {

@@ -9,8 +9,10 @@ import { parseSecondary } from '../../daemon/session.js';
 import { errorLine, GsyncdError } from '../../errors.js';
 import { createLogger } from '../../log.js';
 import { replaceProcess } from '../../native/libc.js';
+import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
+import { VERSION } from '../version.js';
 
-interface WorkerFlags {
+interface WorkerFlags extends MetricsFlags {
   readonly localPath?: string;
   readonly localNode?: string;
   readonly localNodeId?: string;
@@ -31,8 +33,7 @@ const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
 const SAME_WISH_MS = 1_000;
 
 export function addWorkerCommand(program: Command): void {
-  program
-    .command('worker')
+  addMetricsOptions(program.command('worker'))
     .description('replicate one brick of PRIMARY to SECONDARY until told to stop')
     .argument('<primary>', 'name of the primary volume')
     .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
@@ -96,7 +97,11 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
   process.on('SIGTERM', onTerm).on('SIGINT', onTerm);
   process.on('SIGHUP', () => log.reopen());
 
+  let metrics: Awaited<ReturnType<typeof openMetrics>> = null;
   try {
+    const { OneBrick } = await import('../../metrics/node-samples.js');
+    const watched = new OneBrick(VERSION);
+    metrics = await openMetrics(flags, () => watched.samples(), (line) => own.warn(line));
     // Loaded here: the process that only changes its mount namespace does without.
     const { Worker } = await import('../../daemon/worker.js');
     const worker = new Worker({
@@ -112,6 +117,7 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
       debug,
       monitored: flags.feedbackFd === undefined ? 'no' : 'yes',
       onReady: () => closeFeedback(flags.feedbackFd),
+      onStatusFile: (path) => watched.watch(path),
     });
     await worker.run(stop.signal);
     own.info('exiting.');
@@ -119,6 +125,7 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
     own.error(errorLine(error));
     throw error;
   } finally {
+    await metrics?.close();
     log.close();
   }
 }
