@@ -15,7 +15,9 @@ const NEW_BRICK = '/srv/gv0_3';
 /** Processes of this project in the box: `what` is monitor or worker. */
 async function processes(what: string): Promise<{ pid: number; line: string }[]> {
   const all = await lab().box.processes();
-  return [...all].flatMap(([pid, line]) => (line.includes(`gsyncd-ts.js ${what} `) ? [{ pid, line }] : []));
+  // glusterd says --monitor.
+  const wanted = new RegExp(`gsyncd-ts\\.js (?:.*--)?${what} `);
+  return [...all].flatMap(([pid, line]) => (wanted.test(line) ? [{ pid, line }] : []));
 }
 
 const workerOf = async (brick: string): Promise<number | undefined> =>
