@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import type { BrickReport } from '../../src/progress/report.js';
-import { REPO } from './lab/box.js';
+import { REPO } from './lab/machine.js';
 import { smallFiles } from './lab/fixtures.js';
 import { useLab } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
