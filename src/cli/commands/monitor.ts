@@ -2,7 +2,7 @@
 // has the pid file, and the daemon goes on in the background, leader of a process group of its own, which glusterd
 // stops, pauses and resumes as a whole. With --debug or --foreground it stays where it is.
 
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { GLUSTERD_WORKDIR } from '../../config/places.js';
@@ -10,6 +10,7 @@ import { loadConfig } from '../../config/config.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
 import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../../errors.js';
 import { createLogger } from '../../log.js';
+import { fsEncode } from '../../names.js';
 import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
 import { VERSION } from '../version.js';
 
@@ -90,9 +91,12 @@ async function monitor(primary: string, secondary: string, flags: MonitorFlags, 
   const { sessionSamples } = await import('../../metrics/node-samples.js');
   const { takePidFile } = await import('../../daemon/pid-file.js');
   const { ownNodeId, parseSecondary } = await import('../../daemon/session.js');
+  const { upgradeSessionFile } = await import('../../config/edit.js');
   const name = parseSecondary(secondary);
+  const sessionFile = flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, name.host, name.volume);
+  if (existsSync(fsEncode(sessionFile))) await upgradeSessionFile(sessionFile, primary, name.volume);
   const config = loadConfig({
-    sessionFile: flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, name.host, name.volume),
+    sessionFile,
     templateArgs: sessionTemplateArgs({ primary, secondaryUser: name.user, secondaryHost: name.host, secondaryVolume: name.volume }),
   });
   const lock = await takePidFile(config.get('pid-file'), `monitor of ${primary} ${secondary}`);
