@@ -8,8 +8,9 @@ import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { unpackArgv } from '../../src/primary/tarssh-transfer.js';
-import { Box, REPO } from './lab/box.js';
+import { Box } from './lab/box.js';
 import { HOST } from './lab/lab.js';
+import { REPO } from './lab/machine.js';
 
 const KEYS = '/var/lib/glusterd/geo-replication';
 const STAND_IN = '/mnt/stand-in/gsyncd-ts.js';
@@ -91,7 +92,8 @@ describe.each(['root', 'geo'])('for %s', (user) => {
       expect(await sh('cd /srv/session; ls -A; diff -r /srv/from /srv/session')).toContain('big');
 
       // A transfer that takes its time shows the server as sshd's own child.
-      const slow = box.start(['rsync', '-aIW', '--bwlimit=100', '-e', rsh, '/srv/from/big', `${host}:/srv/session`]);
+      const slow = box.start(['rsync', '-aIW', '--inplace', '--bwlimit=500', '-e', rsh, '/srv/from/big', `${host}:/srv/session`]);
+      const ended = new Promise((resolve) => slow.once('exit', resolve));
       let server = '';
       for (let i = 0; i < 200 && server === ''; i++) {
         server = (await sh(`ps -eo pid=,comm=,ppid=,args= | awk '$2 == "rsync" && / --server /' | sed q`)).trim();
@@ -100,8 +102,7 @@ describe.each(['root', 'geo'])('for %s', (user) => {
       const parent = /^\d+\s+rsync\s+(\d+)/.exec(server)?.[1];
       expect(server).toMatch(/^\d+\s+rsync\s/);
       expect((await sh(`cat /proc/${parent}/comm`)).trim()).toMatch(/^sshd/);
-      slow.kill('SIGTERM');
-      await new Promise((resolve) => slow.once('exit', resolve));
+      await ended;
 
       await sh('rm -rf /srv/session/*');
       const tar = unpackArgv({ sshArgv: ssh('tar_ssh'), acls: true, target: { address: host, directory: `/proc/${session.pid}/cwd` } });
