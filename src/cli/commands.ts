@@ -24,14 +24,14 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['man', async () => (await import('./commands/man.js')).addManCommand],
 ]);
 
-/** Commands that tell about all commands. */
-const ABOUT_ALL = new Set(['completion', 'man']);
-
 /** The command of that name, when it is one that is described; undefined for others and unknown ones. */
 export async function loadShortCommand(name: string): Promise<ShortCommand | undefined> {
   const loaded = await COMMANDS.get(name)?.();
   return typeof loaded === 'object' ? loaded : undefined;
 }
+
+/** Commands that tell about all commands. */
+const ABOUT_ALL = new Set(['completion', 'man']);
 
 /** Adds the command that `args` (without program names) asks for, or every one when that is none of the table. */
 export async function addCommands(program: Command, args: readonly string[]): Promise<void> {
