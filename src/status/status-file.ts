@@ -10,6 +10,7 @@ import type { Xtime } from '../gluster/xtime.js';
 import { fsEncode } from '../names.js';
 import { replaceFile } from '../native/durable-file.js';
 import { withFlock } from '../native/locks.js';
+import { statusFileName } from './file-name.js';
 
 export const NOT_AVAILABLE = 'N/A';
 /** glusterd reads stock's report line by line into a buffer. */
@@ -53,14 +54,6 @@ function defaults(): StatusData {
     checkpoint_time: 0,
     checkpoint_completion_time: 0,
   };
-}
-
-/** Name of a brick's status file: Python's quote_plus over the path's bytes. */
-export function statusFileName(brickPath: string): string {
-  const quoted = fsEncode(brickPath)
-    .toString('latin1')
-    .replaceAll(/[^A-Za-z0-9_.~-]/g, (char) => (char === ' ' ? '+' : `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`));
-  return `brick_${quoted}.status`;
 }
 
 /** What the file says, completed with the defaults; a missing, empty or broken file says nothing. */

@@ -5,6 +5,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
+import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { loadConfig } from '../../config/config.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
 import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../../errors.js';
@@ -28,7 +29,6 @@ const FEEDBACK_FD = 3;
 const READY = 'ready';
 /** Signals that come this close together are one wish. */
 const SAME_WISH_MS = 1_000;
-const GLUSTERD_WORKDIR = '/var/lib/glusterd';
 
 export function addMonitorCommand(program: Command): void {
   addMetricsOptions(program.command('monitor'))

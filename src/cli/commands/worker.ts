@@ -3,6 +3,7 @@
 import { closeSync } from 'node:fs';
 import { InvalidArgumentError, type Command } from 'commander';
 import { loadConfig, type Config } from '../../config/config.js';
+import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
 import { parseSecondary } from '../../daemon/session.js';
 import { errorLine, GsyncdError } from '../../errors.js';
@@ -30,7 +31,6 @@ interface WorkerFlags extends MetricsFlags {
 /** Set for the process that runs in a mount namespace of its own. */
 const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
 const SAME_WISH_MS = 1_000;
-const GLUSTERD_WORKDIR = '/var/lib/glusterd';
 
 export function addWorkerCommand(program: Command): void {
   addMetricsOptions(program.command('worker'))
