@@ -21,6 +21,9 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['monitor-status', async () => (await import('./commands/monitor-status.js')).monitorStatusCommand],
   ['voluuidget', async () => (await import('./commands/voluuidget.js')).voluuidgetCommand],
   ['delete', async () => (await import('./commands/delete.js')).deleteCommand],
+  ['install', async () => (await import('./commands/install.js')).addInstallCommand],
+  ['completion', async () => (await import('./commands/completion.js')).addCompletionCommand],
+  ['man', async () => (await import('./commands/man.js')).addManCommand],
 ]);
 
 /** The command of that name, when it is one that is described; undefined for others and unknown ones. */
@@ -29,10 +32,13 @@ export async function loadShortCommand(name: string): Promise<ShortCommand | und
   return typeof loaded === 'object' ? loaded : undefined;
 }
 
+/** Commands that tell about all commands. */
+const ABOUT_ALL = new Set(['completion', 'man']);
+
 /** Adds the command that `args` (without program names) asks for, or every one when that is none of the table. */
 export async function addCommands(program: Command, args: readonly string[]): Promise<void> {
   const asked = args.find((arg) => !arg.startsWith('-')) ?? '';
-  const chosen = COMMANDS.get(asked);
+  const chosen = ABOUT_ALL.has(asked) ? undefined : COMMANDS.get(asked);
   for (const load of chosen === undefined ? COMMANDS.values() : [chosen]) {
     const command = await load();
     if (typeof command === 'function') command(program);
