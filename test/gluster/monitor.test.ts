@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { REPO } from './lab/machine.js';
 import { everyOperation } from './lab/fixtures.js';
-import { HOST, PATHS } from './lab/lab.js';
+import { HOST } from './lab/lab.js';
 import { useLab } from './lab/use-lab.js';
 
 const lab = useLab({ bricks: 2 });
