@@ -13,8 +13,6 @@ const secondary = async (): Promise<AddCommand> => (await import('./commands/sec
 const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['monitor', async () => (await import('./commands/monitor.js')).addMonitorCommand],
   ['worker', async () => (await import('./commands/worker.js')).addWorkerCommand],
-  ['top', async () => (await import('./commands/top.js')).addTopCommand],
-  ['metrics', async () => (await import('./commands/metrics.js')).addMetricsCommand],
   ['secondary', secondary],
   ['slave', secondary],
   ['status', async () => (await import('./commands/status.js')).statusCommand],

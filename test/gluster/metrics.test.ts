@@ -4,10 +4,6 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import type { BrickReport } from '../../src/progress/report.js';
-<<<<<<< HEAD
-=======
-import { REPO } from './lab/machine.js';
->>>>>>> main
 import { smallFiles } from './lab/fixtures.js';
 import { HOST } from './lab/lab.js';
 import { REPO } from './lab/machine.js';
