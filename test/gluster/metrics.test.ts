@@ -4,8 +4,9 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import type { BrickReport } from '../../src/progress/report.js';
-import { REPO } from './lab/machine.js';
 import { smallFiles } from './lab/fixtures.js';
+import { HOST } from './lab/lab.js';
+import { REPO } from './lab/machine.js';
 import { useLab } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
 
@@ -124,5 +125,26 @@ test('a stopped worker leaves its backlog in sight', async () => {
   const report = await top();
   expect(report).toMatchObject({ state: 'Stopped', pending: 'yes', worker: { running: false } });
   expect(report.lag).toBeGreaterThan(0);
+  await lab().assertNoMountsLeft();
+});
+
+test('the monitor exports all bricks of its session, and how often their workers had to be started again', async () => {
+  const conf = '/srv/monitor.conf';
+  await lab().sh(`{ cat gsyncd.conf; grep -q '^.vars' gsyncd.conf || echo '[vars]'; echo 'pid-file = /run/gluster/by-hand.pid'; } >${conf}`, lab().sessionDir);
+  const monitor = lab().box.start([
+    process.execPath, path.join(REPO, 'bin/gsyncd-ts.js'), 'monitor', 'gv0', `root@${HOST}::sv0`,
+    '-c', conf, '--foreground', '--log-file', '/var/log/glusterfs/monitor.log', '--metrics-listen', String(PORT),
+  ]);
+  const active = async (restarts: number): Promise<boolean> => {
+    const text = await scrape().catch(() => '');
+    return value(text, 'gsyncd_worker_up') === 1 && value(text, 'gsyncd_worker_state', 'state="active"') === 1 && value(text, 'gsyncd_worker_restarts_total') === restarts;
+  };
+  await lab().until('an active worker', () => active(0), 90_000);
+  await lab().exec(['kill', '-KILL', String((await top()).worker?.pid)]);
+  await lab().until('another one', () => active(1), 120_000);
+  const [pid] = [...(await lab().box.processes())].filter(([, line]) => line.includes('gsyncd-ts.js monitor ')).map(([found]) => found);
+  const ended = new Promise((resolve) => monitor.once('exit', resolve));
+  await lab().exec(['kill', '-TERM', String(pid)]);
+  await ended;
   await lab().assertNoMountsLeft();
 });

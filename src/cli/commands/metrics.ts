@@ -1,35 +1,38 @@
 // `gsyncd-ts metrics`: metrics of all sessions of this node, whoever started their workers, printed once or served;
 // and what goes with them: a Grafana dashboard and alert rules.
 
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import { GsyncdError } from '../../errors.js';
 import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
 import { VERSION } from '../version.js';
 
+const WHAT = ['print', 'serve', 'dashboard', 'alerts'] as const;
+
 export function addMetricsCommand(program: Command): void {
-  const metrics = program.command('metrics').description('metrics of the sessions of this node, a dashboard and alert rules');
-  metrics
-    .command('print')
-    .description('print the metrics once, in the text form of Prometheus')
+  addMetricsOptions(program.command('metrics'))
+    .description('metrics of the sessions of this node: print them once, serve them; print a Grafana dashboard, or alert rules for Prometheus')
+    .addArgument(new Argument('<what>', 'what to do, or to print').choices(WHAT))
     .argument('[session]', "a session's name or directory (default: all)")
-    .action(async (name?: string) => {
+    .addHelpText(
+      'after',
+      '\nserve exports all bricks of the node, whoever started their workers, until it is told to stop.\n\nExamples:\n  gsyncd-ts metrics serve --metrics-textfile /var/lib/prometheus/node-exporter/gsyncd.prom\n  gsyncd-ts metrics alerts >/etc/prometheus/rules/gsyncd.yml',
+    )
+    .action(runMetrics);
+}
+
+async function runMetrics(what: (typeof WHAT)[number], name: string | undefined, flags: MetricsFlags): Promise<void> {
+  switch (what) {
+    case 'serve':
+      return serve(name, flags);
+    case 'print': {
       const { expose } = await import('../../metrics/registry.js');
-      const { text } = await expose(await (await samplesOf(name))());
-      await print(text);
-    });
-  addMetricsOptions(metrics.command('serve'))
-    .description('export the metrics until told to stop: one exporter for all bricks of the node')
-    .argument('[session]', "a session's name or directory (default: all)")
-    .addHelpText('after', '\nExample:\n  gsyncd-ts metrics serve --metrics-textfile /var/lib/prometheus/node-exporter/gsyncd.prom')
-    .action(serve);
-  metrics
-    .command('dashboard')
-    .description('print a Grafana dashboard, as JSON')
-    .action(async () => print(`${JSON.stringify((await import('../../metrics/dashboard.js')).dashboard(), null, 2)}\n`));
-  metrics
-    .command('alerts')
-    .description('print alert rules for Prometheus, as YAML')
-    .action(async () => print((await import('../../metrics/alerts.js')).alertRules()));
+      return print((await expose(await (await samplesOf(name))())).text);
+    }
+    case 'dashboard':
+      return print(`${JSON.stringify((await import('../../metrics/dashboard.js')).dashboard(), null, 2)}\n`);
+    case 'alerts':
+      return print((await import('../../metrics/alerts.js')).alertRules());
+  }
 }
 
 async function serve(name: string | undefined, flags: MetricsFlags): Promise<void> {
