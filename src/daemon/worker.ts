@@ -139,7 +139,8 @@ export class Worker {
       freshness,
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
       workingDir,
-      peerNames: 'utf8',
+      peerNames: remote.features.peerNames,
+      entryLanes: remote.features.lanes,
       oweWalk: async (from) => {
         if ((await loadOwedWalk(workingDir)) === null) await saveOwedWalk(workingDir, { since: this.#registerTime, from });
       },

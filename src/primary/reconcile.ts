@@ -257,7 +257,7 @@ export class Reconciler {
       run.next.add(entryPath(gfid, child));
       run.owed.names.add(entryPath(gfid, child));
     }
-    return this.#viaPlainName(run, name, gfid, stat, (entry) => ({ op: 'MKDIR', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid }));
+    return this.#viaPlainName(run, name, gfid, stat, (entry) => ({ op: 'MKDIR', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid, ...(kind === 'device' && stat.rdev !== undefined ? { rdev: stat.rdev } : {}) }));
   }
 
   async #moveDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {

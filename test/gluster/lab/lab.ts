@@ -227,6 +227,17 @@ export class Lab {
     return worker;
   }
 
+  /** From now on the session's keys start this project's gsyncd on the secondary instead of the stock one. */
+  async useOwnSecondary(): Promise<void> {
+    const wrapper = (await this.exec(['bash', '-c', 'ls /usr/lib*/*/glusterfs/gsyncd /usr/libexec/glusterfs/gsyncd 2>/dev/null | head -1'])).stdout.trim();
+    await this.exec(['cp', '-a', wrapper, '/srv/stock-gsyncd']);
+    const script = (await readFile(path.join(import.meta.dirname, 'own-secondary.sh'), 'utf8'))
+      .replaceAll('@STOCK@', '/srv/stock-gsyncd')
+      .replaceAll('@NODE@', process.execPath)
+      .replaceAll('@REPO@', REPO);
+    await this.exec(['bash', '-c', 'cat >/srv/own-gsyncd; chmod 755 /srv/own-gsyncd; mount --bind /srv/own-gsyncd "$1"', 'sh', wrapper], { input: script });
+  }
+
   /** Starts the stock daemon on the session. The option makes its data arrive with newer versions of rsync too. */
   async startStock(): Promise<void> {
     await this.setConfig({ 'secondary-access-mount': 'true' });
