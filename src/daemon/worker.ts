@@ -12,6 +12,7 @@ import { escapePath } from '../config/template.js';
 import { splitWords } from '../config/words.js';
 import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
 import { Brick } from '../gluster/brick.js';
+import { eventFields, eventSender, faultyFields, type EventSubject } from '../gluster/events.js';
 import type { Gfid } from '../gluster/gfid.js';
 import { AuxMount } from '../gluster/mount.js';
 import { clusterStime, foreignVolumeInfos, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
@@ -19,6 +20,7 @@ import { fsEncode } from '../names.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
+import { meteredSecondary } from '../progress/metered-secondary.js';
 import { AttributesTransfer } from '../primary/attributes-transfer.js';
 import { Freshness } from '../primary/freshness.js';
 import { Doubts } from '../primary/doubts.js';
@@ -28,6 +30,8 @@ import { findProgram } from '../process/program.js';
 import { spawnDaemonChild } from '../process/spawn.js';
 import { FailureList } from '../status/failures.js';
 import { WorkerStatus } from '../status/status-file.js';
+import { lockBrick } from './brick-lock.js';
+import { startTally } from './brick-tally.js';
 import { catchUp, type Crawlers } from './catch-up.js';
 import { Cleanup } from './cleanup.js';
 import { keepAlive } from './keepalive.js';
@@ -57,8 +61,12 @@ export interface WorkerOptions {
   readonly config: Config;
   readonly log: RootLog;
   readonly debug: boolean;
+  /** Whether a monitor started it, who then tells of its faults. */
+  readonly monitored: 'yes' | 'no';
   /** Called when the worker is connected and mounted, and about to crawl. */
   readonly onReady: () => void;
+  /** Called once, with the brick's status file, as soon as it is known. */
+  readonly onStatusFile?: (path: string) => void;
 }
 
 export class Worker {
@@ -66,6 +74,8 @@ export class Worker {
   readonly #log: Log;
   readonly #cleanup = new Cleanup();
   #status: WorkerStatus | null = null;
+  #outcome: 'stopped' | 'faulty' = 'stopped';
+  #onFault: () => void = () => undefined;
   /** When the live journals begin, seconds. */
   #registerTime = 0;
 
@@ -83,6 +93,7 @@ export class Worker {
       await this.#work(signal);
     } catch (error) {
       if (signal.aborted) return;
+      this.#outcome = 'faulty';
       await this.#recordFault(error);
       throw error;
     } finally {
@@ -97,16 +108,25 @@ export class Worker {
     await preflight(config, session, brick);
     const workingDir = join(config.get('working-dir'), escapePath(session.localPath));
     await mkdir(fsEncode(workingDir), { recursive: true });
+    // Held to the end of the process: what this worker still does while it ends must not meet another one.
+    await lockBrick(workingDir, session.localPath);
 
+    const sendEvent = eventSender(config.get('glusterd-workdir'));
+    const subject = eventSubject(session, args.secondary);
     const status = new WorkerStatus({
       stateFile: config.get('state-file'),
       brickPath: session.localPath,
       log: log.child({ module: 'gsyncdstatus', ctx: 'GeorepStatus' }),
+      onEvent: (event, fields) => sendEvent(event, eventFields(subject, fields)),
     });
+    if (this.#options.monitored === 'no') this.#onFault = () => sendEvent('FAULTY', faultyFields(subject, session.resourceRemote.replace(/^.*@/, '')));
     await mkdir(config.get('georep-session-working-dir'), { recursive: true });
     this.#status = status;
     this.#cleanup.add('status', () => status.flush());
     await status.resetOnWorkerStart();
+    const tally = await startTally({ session, statusFile: status.path, workingDir, jobs: config.get('sync-jobs') });
+    this.#cleanup.add('progress', () => tally.close(this.#outcome));
+    this.#options.onStatusFile?.(status.path);
     const failures = await FailureList.load(workingDir);
     for (const line of failures.garbled) this.#log.error('a line of the failure list cannot be read and was put aside', { line });
     status.setFailures(failures.size);
@@ -116,7 +136,8 @@ export class Worker {
     for (const left of await AuxMount.removeLeftovers(registry)) this.#log.info('removed the mount of a worker that was killed', { path: left });
     const [mount, cachedMount] = [await this.#mount(session, registry, UNCACHED, signal), await this.#mount(session, registry, [], signal)];
     const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
-    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }));
+    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), tally);
+    tally.queue = () => queue.backlog();
     this.#cleanup.add('queue', () => queue.close());
     const agent = new ChangelogAgent({
       changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
@@ -129,7 +150,8 @@ export class Worker {
       session,
       volume: primaryVolume(mount, session),
       brick,
-      secondary: remote.secondary,
+      secondary: meteredSecondary(remote.secondary, tally),
+      meter: tally,
       agent,
       queue,
       engines: this.#engines(freshness, remote, brick),
@@ -191,6 +213,7 @@ export class Worker {
       this.#registerTime = config.get('change-detector') === 'xsync' ? Math.floor(Date.now() / 1000) : await agent.register();
       log.info('Register time', { time: this.#registerTime });
       await catchUp(deps, crawlers, this.#registerTime, signal);
+      if (!signal.aborted) deps.meter?.caughtUp(this.#registerTime);
       try {
         if (!signal.aborted) await live.crawlwrap(signal);
       } catch (error) {
@@ -261,6 +284,7 @@ export class Worker {
     try {
       await this.#status?.setFaulty();
       await this.#status?.setLastError(errorLine(error));
+      this.#onFault();
     } catch (statusError) {
       this.#log.warn('the status file cannot be written', { error: errorLine(statusError) });
     }
@@ -281,6 +305,18 @@ function signalAfter(signal: AbortSignal, ms: number): { passed: Promise<void>; 
     signal.removeEventListener('abort', start);
   };
   return { passed, cancel };
+}
+
+/** The secondary's host as the command line spells it, which is what stock's events tell. */
+function eventSubject(session: Session, secondary: string): EventSubject {
+  return {
+    primary: session.primary,
+    node: session.localNode,
+    nodeId: session.localNodeId,
+    secondaryHost: secondary.replace(/::.*$/, ''),
+    secondaryVolume: session.secondaryVolume,
+    brickPath: session.localPath,
+  };
 }
 
 function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {

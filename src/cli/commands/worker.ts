@@ -3,13 +3,16 @@
 import { closeSync } from 'node:fs';
 import { InvalidArgumentError, type Command } from 'commander';
 import { loadConfig, type Config } from '../../config/config.js';
+import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
 import { parseSecondary } from '../../daemon/session.js';
 import { errorLine, GsyncdError } from '../../errors.js';
 import { createLogger } from '../../log.js';
 import { replaceProcess } from '../../native/libc.js';
+import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
+import { VERSION } from '../version.js';
 
-interface WorkerFlags {
+interface WorkerFlags extends MetricsFlags {
   readonly localPath?: string;
   readonly localNode?: string;
   readonly localNodeId?: string;
@@ -27,11 +30,10 @@ interface WorkerFlags {
 
 /** Set for the process that runs in a mount namespace of its own. */
 const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
-const GLUSTERD_WORKDIR = '/var/lib/glusterd';
+const SAME_WISH_MS = 1_000;
 
 export function addWorkerCommand(program: Command): void {
-  program
-    .command('worker')
+  addMetricsOptions(program.command('worker'))
     .description('replicate one brick of PRIMARY to SECONDARY until told to stop')
     .argument('<primary>', 'name of the primary volume')
     .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
@@ -82,16 +84,24 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
   config.onWarning = (line) => own.warn(line);
 
   const stop = new AbortController();
+  let stoppedMs = 0;
   const onTerm = (): void => {
-    // The second signal asks for the end at once; children die with this process.
-    if (stop.signal.aborted) process.exit(1);
+    // The second signal asks for the end at once; children die with this process. One that comes together with the
+    // first is the same wish: a signal to the whole process group reaches the worker from its monitor, too.
+    if (stop.signal.aborted && performance.now() - stoppedMs > SAME_WISH_MS) process.exit(1);
+    if (stop.signal.aborted) return;
+    stoppedMs = performance.now();
     own.info('stopping: the batch in hand is finished or put back');
     stop.abort();
   };
   process.on('SIGTERM', onTerm).on('SIGINT', onTerm);
   process.on('SIGHUP', () => log.reopen());
 
+  let metrics: Awaited<ReturnType<typeof openMetrics>> = null;
   try {
+    const { OneBrick } = await import('../../metrics/node-samples.js');
+    const watched = new OneBrick(VERSION);
+    metrics = await openMetrics(flags, () => watched.samples(), (line) => own.warn(line));
     // Loaded here: the process that only changes its mount namespace does without.
     const { Worker } = await import('../../daemon/worker.js');
     const worker = new Worker({
@@ -105,7 +115,9 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
       config,
       log,
       debug,
+      monitored: flags.feedbackFd === undefined ? 'no' : 'yes',
       onReady: () => closeFeedback(flags.feedbackFd),
+      onStatusFile: (path) => watched.watch(path),
     });
     await worker.run(stop.signal);
     own.info('exiting.');
@@ -113,6 +125,7 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
     own.error(errorLine(error));
     throw error;
   } finally {
+    await metrics?.close();
     log.close();
   }
 }

@@ -9,45 +9,20 @@ set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$HERE/../../.." && pwd)
 
+. "$HERE/machine.sh"
+
 # Runs as process 1 of the box: covers the machine's state with the box's own, then runs the command.
 inside() {
   set -e
-  local repo_view="$BOX_STATE/repo" name target
-  mkdir -p "$repo_view"
-  mount --bind "$REPO" "$repo_view"
-  for pair in glusterd:/var/lib/glusterd misc:/var/lib/misc log:/var/log/glusterfs ssh:/root/.ssh mnt:/mnt \
-              bricks:/srv tmp:/tmp run:/run; do
-    name=${pair%%:*} target=${pair#*:}
-    mkdir -p "$BOX_STATE/$name" "$target"
-    mount --bind "$BOX_STATE/$name" "$target"
-    # A checkout under one of these places must stay visible where it was.
-    case "$REPO/" in
-      "$target"/*) mkdir -p "$REPO"; mount --bind "$repo_view" "$REPO" ;;
-    esac
-  done
-  # What root's shells run at a login is the machine's affair: it may take locks that a box that is ended leaves behind.
-  for name in .bashrc .profile .bash_profile .bash_login; do
-    if [ -e "/root/$name" ]; then mount --bind /dev/null "/root/$name"; fi
-  done
-  chmod 1777 /tmp
-  chmod 700 /root/.ssh
-  mkdir -p /run/gluster /run/sshd /run/lock
-  cp -a "$BOX_STATE/seed/." /var/lib/glusterd/
-
+  take_disks "$BOX_STATE" "$REPO"
   ip link set lo up
   ip link add box0 type veth peer name box1
   ip addr add 10.77.0.1/24 dev box0
   ip addr add 10.77.0.2/24 dev box0
   ip link set box0 up
   ip link set box1 up
-
-  ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 </dev/null
-  cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
-  printf '%s\n' 'StrictHostKeyChecking no' 'UserKnownHostsFile /dev/null' 'LogLevel ERROR' >/root/.ssh/config
-  chmod 600 /root/.ssh/*
-  ssh-keygen -q -t ed25519 -N '' -f /run/sshd/host_key </dev/null
-  /usr/sbin/sshd -f /dev/null -h /run/sshd/host_key -o UsePAM=yes -o PermitRootLogin=yes -o MaxStartups=200 \
-    -o MaxSessions=200 -o 'Subsystem=sftp internal-sftp' -o PidFile=/run/sshd.pid -E /var/log/glusterfs/sshd.log
+  make_root_key
+  start_sshd
   set +e
   "$@"
 }
@@ -85,6 +60,9 @@ elif [ $code != 0 ]; then
   saved=$(mktemp -d /var/tmp/gsyncd-box-failed.XXXXXX)
   cp -a "$BOX_STATE/log" "$BOX_STATE/misc" "$saved/" 2>/dev/null
   cp -a "$BOX_STATE/glusterd/geo-replication" "$saved/session" 2>/dev/null
+  for node in "$BOX_STATE"/nodes/*/; do
+    [ -d "$node/log" ] && mkdir -p "$saved/$(basename "$node")" && cp -a "$node/log" "$node/misc" "$saved/$(basename "$node")/" 2>/dev/null
+  done
   echo "box.sh: exit code $code: logs kept in $saved" >&2
 fi
 [ -n "${KEEP:-}" ] || rm -rf "$BOX_STATE"

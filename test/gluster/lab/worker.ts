@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { childrenOf } from './box.js';
+import { childrenOf } from './machine.js';
 
 export interface WorkerExit {
   readonly code: number | null;
