@@ -43,7 +43,7 @@ class XattrMarks implements Marks {
     try {
       lsetxattr(path, name, packXtime(mark));
     } catch (error) {
-      if (!ABSENT.includes(errnoNumber(error) ?? 0)) return Promise.reject(error as Error);
+      if (!ABSENT.includes(errnoNumber(error) ?? 0)) return Promise.reject(error);
     }
     return Promise.resolve();
   }
