@@ -8,9 +8,13 @@ import { addShortCommand, type ShortCommand } from './short-command.js';
 type AddCommand = (program: Command) => void;
 type Loader = () => Promise<AddCommand | ShortCommand>;
 
+const secondary = async (): Promise<AddCommand> => (await import('./commands/secondary.js')).addSecondaryCommand;
+
 const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['monitor', async () => (await import('./commands/monitor.js')).addMonitorCommand],
   ['worker', async () => (await import('./commands/worker.js')).addWorkerCommand],
+  ['secondary', secondary],
+  ['slave', secondary],
   ['demo', async () => (await import('./commands/demo.js')).addDemoCommand],
   ['status', async () => (await import('./commands/status.js')).statusCommand],
   ['config-get', async () => (await import('./commands/config-get.js')).configGetCommand],
@@ -23,6 +27,8 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['install', async () => (await import('./commands/install.js')).addInstallCommand],
   ['completion', async () => (await import('./commands/completion.js')).addCompletionCommand],
   ['man', async () => (await import('./commands/man.js')).addManCommand],
+  ['top', async () => (await import('./commands/top.js')).addTopCommand],
+  ['metrics', async () => (await import('./commands/metrics.js')).addMetricsCommand],
 ]);
 
 /** The command of that name, when it is one that is described; undefined for others and unknown ones. */
@@ -38,7 +44,7 @@ const ABOUT_ALL = new Set(['completion', 'man']);
 export async function addCommands(program: Command, args: readonly string[]): Promise<void> {
   const asked = args.find((arg) => !arg.startsWith('-')) ?? '';
   const chosen = ABOUT_ALL.has(asked) ? undefined : COMMANDS.get(asked);
-  for (const load of chosen === undefined ? COMMANDS.values() : [chosen]) {
+  for (const load of chosen === undefined ? new Set(COMMANDS.values()) : [chosen]) {
     const command = await load();
     if (typeof command === 'function') command(program);
     else addShortCommand(program, command);

@@ -4,8 +4,9 @@
 import type { Config } from '../config/config.js';
 import type { FindSite } from '../daemon/site.js';
 import type { RootLog } from '../log.js';
+import type { MetricsFlags } from './metrics-options.js';
 
-export interface WorkerFlags {
+export interface WorkerFlags extends MetricsFlags {
   readonly localPath?: string;
   readonly localNode?: string;
   readonly localNodeId?: string;

@@ -13,10 +13,12 @@ import { fsEncode } from '../names.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps } from '../primary/deps.js';
+import { meteredSecondary } from '../progress/metered-secondary.js';
 import { Doubts } from '../primary/doubts.js';
 import { FailureList } from '../status/failures.js';
 import { WorkerStatus } from '../status/status-file.js';
 import { lockBrick } from './brick-lock.js';
+import { startTally } from './brick-tally.js';
 import { catchUp, type Crawlers } from './catch-up.js';
 import { Cleanup } from './cleanup.js';
 import { keepAlive } from './keepalive.js';
@@ -36,6 +38,8 @@ export interface WorkerOptions {
   readonly monitored: 'yes' | 'no';
   /** Called when the worker is connected and mounted, and about to crawl. */
   readonly onReady: () => void;
+  /** Called once, with the brick's status file, as soon as it is known. */
+  readonly onStatusFile?: (path: string) => void;
 }
 
 export class Worker {
@@ -43,6 +47,7 @@ export class Worker {
   readonly #log: Log;
   readonly #cleanup = new Cleanup();
   #status: WorkerStatus | null = null;
+  #outcome: 'stopped' | 'faulty' = 'stopped';
   #onFault: () => void = () => undefined;
   /** When the live journals begin, seconds. */
   #registerTime = 0;
@@ -61,6 +66,7 @@ export class Worker {
       await this.#work(signal);
     } catch (error) {
       if (signal.aborted) return;
+      this.#outcome = 'faulty';
       await this.#recordFault(error);
       throw error;
     } finally {
@@ -90,6 +96,9 @@ export class Worker {
     this.#status = status;
     this.#cleanup.add('status', () => status.flush());
     await status.resetOnWorkerStart();
+    const tally = await startTally({ session, statusFile: status.path, workingDir, jobs: config.get('sync-jobs') });
+    this.#cleanup.add('progress', () => tally.close(this.#outcome));
+    this.#options.onStatusFile?.(status.path);
     const failures = await FailureList.load(workingDir);
     for (const line of failures.garbled) this.#log.error('a line of the failure list cannot be read and was put aside', { line });
     status.setFailures(failures.size);
@@ -97,13 +106,16 @@ export class Worker {
     const { broken, ...opened } = await site.open(workingDir, this.#cleanup, signal);
     // Whoever waits for them hears of it: until then it is no unhandled failure.
     for (const end of broken) end.catch(() => undefined);
-    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }));
+    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), tally);
+    tally.queue = () => queue.backlog();
     this.#cleanup.add('queue', () => queue.close());
     this.#cleanup.add('changelog agent', () => Promise.resolve(opened.agent.close()));
     const deps: PrimaryDeps = {
       ...opened,
       config,
       session,
+      secondary: meteredSecondary(opened.secondary, tally),
+      meter: tally,
       queue,
       status,
       failures,
@@ -157,6 +169,7 @@ export class Worker {
       this.#registerTime = config.get('change-detector') === 'xsync' ? Math.floor(Date.now() / 1000) : await agent.register();
       log.info('Register time', { time: this.#registerTime });
       await catchUp(deps, crawlers, this.#registerTime, signal);
+      if (!signal.aborted) deps.meter?.caughtUp(this.#registerTime);
       try {
         if (!signal.aborted) await live.crawlwrap(signal);
       } catch (error) {

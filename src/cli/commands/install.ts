@@ -2,7 +2,9 @@
 // the stock gsyncd, and takes it away again. One line on stdout for each action.
 
 import { realpath, readdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { GsyncdError } from '../../errors.js';
 import { closedToOthers } from '../../install/access.js';
@@ -79,8 +81,7 @@ async function rotatedBy(dir: string, own: string): Promise<string | undefined> 
 }
 
 async function warnIfClosed(node: string, script: string, { report }: ApplyOptions): Promise<void> {
-  const home = dirname(dirname(script));
-  const closed = await closedToOthers([node, script, join(home, 'package.json'), join(home, 'dist/cli/main.js')]);
+  const closed = await closedToOthers([node, script, fileURLToPath(import.meta.url), createRequire(import.meta.url).resolve('commander')]);
   if (closed === undefined) return;
   report(`${closed}: note: other users may not read it: sessions with a user other than root (mountbroker) need it readable`);
 }

@@ -10,6 +10,8 @@ import { parseSecondary } from '../../daemon/session.js';
 import { errorLine, GsyncdError } from '../../errors.js';
 import { createLogger } from '../../log.js';
 import { replaceProcess } from '../../native/libc.js';
+import { addMetricsOptions, openMetrics } from '../metrics-options.js';
+import { VERSION } from '../version.js';
 import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
 /** Set for the process that runs in a mount namespace of its own. */
@@ -17,8 +19,7 @@ const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
 const SAME_WISH_MS = 1_000;
 
 export function addWorkerCommand(program: Command): void {
-  program
-    .command('worker')
+  addMetricsOptions(program.command('worker'))
     .description('replicate one brick of PRIMARY to SECONDARY until told to stop')
     .argument('<primary>', 'name of the primary volume, or file:///PATH of a plain directory')
     .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME, or file:///PATH')
@@ -108,16 +109,27 @@ async function runPlan({ config, label, findSite }: WorkerPlan, flags: WorkerFla
   process.on('SIGTERM', onTerm).on('SIGINT', onTerm);
   process.on('SIGHUP', () => log.reopen());
 
+  let metrics: Awaited<ReturnType<typeof openMetrics>> = null;
   try {
+    const { OneBrick } = await import('../../metrics/node-samples.js');
+    const watched = new OneBrick(VERSION);
+    metrics = await openMetrics(flags, () => watched.samples(), (line) => own.warn(line));
     const { Worker } = await import('../../daemon/worker.js');
-    const monitored = flags.feedbackFd === undefined ? 'no' : 'yes';
-    const worker = new Worker({ findSite: await findSite(log), config, log, monitored, onReady: () => closeFeedback(flags.feedbackFd) });
+    const worker = new Worker({
+      findSite: await findSite(log),
+      config,
+      log,
+      monitored: flags.feedbackFd === undefined ? 'no' : 'yes',
+      onReady: () => closeFeedback(flags.feedbackFd),
+      onStatusFile: (path) => watched.watch(path),
+    });
     await worker.run(stop.signal);
     own.info('exiting.');
   } catch (error) {
     own.error(errorLine(error));
     throw error;
   } finally {
+    await metrics?.close();
     log.close();
   }
 }
