@@ -63,7 +63,7 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
       },
       dirLocation: (gfid) => {
         const node = recorder.index.nodes.get(gfid);
-        return Promise.resolve(node === undefined || node.children === null ? null : (placeOf(node) ?? null));
+        return Promise.resolve(node !== undefined && node.children !== null ? (placeOf(node) ?? null) : null);
       },
       fileLocations: (gfid): Promise<Location[]> => {
         const node = recorder.index.nodes.get(gfid);
