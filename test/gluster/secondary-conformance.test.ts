@@ -2,7 +2,7 @@
 // the answers have to be the same, and so has what is in the volumes afterwards.
 import { expect, test } from 'vitest';
 import { HOST } from './lab/lab.js';
-import { REPO } from './lab/box.js';
+import { REPO } from './lab/machine.js';
 import { useLab } from './lab/use-lab.js';
 
 const lab = useLab({ session: 'none' });

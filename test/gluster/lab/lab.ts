@@ -1,7 +1,10 @@
 // Two real volumes and a geo-replication session on one machine: gv0 replicates to sv0 over ssh. Tests start workers on
 // it (this project's or the stock daemon), change the primary and wait for the trees to be equal. Whatever a test leaves
 // behind ends with the lab. See Cluster for several machines.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { Box } from './box.js';
+import { REPO } from './machine.js';
 import { PATHS, Pair } from './pair.js';
 import type { BrickPlace, WorkerOptions } from './pair.js';
 import { WorkerHandle } from './worker.js';
