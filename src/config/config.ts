@@ -12,10 +12,9 @@ import type { OptionOrigin, ParsedFile } from './layers.js';
 import { configError, mergeLayers, readConfigFile } from './layers.js';
 import type { LiveOptionName, OptionName, OptionValue } from './options.js';
 import { OPTION_NAMES, optionSpec } from './options.js';
+import { DEFAULTS_FILE } from './places.js';
 import type { TemplateArgs } from './template.js';
 import { parseValue } from './values.js';
-
-export const DEFAULTS_FILE = '/etc/glusterfs/gsyncd.conf';
 
 export interface LoadConfigOptions {
   /** Sections form. The default is `/etc/glusterfs/gsyncd.conf`, which may be missing; one that is named may not. */

@@ -35,20 +35,20 @@ function parseBool(text: string): ParsedValue {
   return folded === 'false' ? { value: false } : { problem: 'true or false' };
 }
 
-/** As Python's int(): a sign and single underscores between digits may be there. */
-function integer(text: string): number {
+/** As Python's int(): a sign and single underscores between digits may be there. NaN for anything else. */
+export function wholeNumber(text: string): number {
   const trimmed = stripSpace(text);
   return /^[+-]?\d+(?:_\d+)*$/.test(trimmed) ? Number(trimmed.replaceAll('_', '')) + 0 : NaN;
 }
 
 function parseInteger(text: string, min: number, max = Number.MAX_SAFE_INTEGER): ParsedValue {
-  const value = integer(text);
+  const value = wholeNumber(text);
   if (value >= min && value <= max) return { value };
   return { problem: max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}` };
 }
 
 function parseUnixTime(text: string): ParsedValue {
-  const value = integer(text);
+  const value = wholeNumber(text);
   if (value === 0 || (value >= MIN_UNIX_TIME && value <= MAX_UNIX_TIME)) return { value };
   return { problem: '0 or a time in seconds since 1970, 1971 or later' };
 }

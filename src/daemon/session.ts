@@ -54,7 +54,7 @@ export interface FoundSession {
  */
 export async function findSession(args: WorkerArgs, config: Config, signal: AbortSignal): Promise<FoundSession> {
   const { user, host, volume } = parseSecondary(args.secondary);
-  const run: RunCommand = (argv) => runChild(argv, { signal, timeoutMs: config.get('connection-timeout') * 1000 }).then(asOutput);
+  const run = onThisNode(config, signal);
   let { localPath, localNode, localNodeId, subvolNum } = args;
   if (localPath === undefined || localNode === undefined || localNodeId === undefined || subvolNum === undefined) {
     const info = await volumeInfo(run, args.primary, config.get('gluster-command-dir'));
@@ -95,7 +95,13 @@ function asOutput(result: { stdout: Buffer; stderrTail: string; exitCode: number
   return { stdout: result.stdout.toString('utf8'), stderrTail: result.stderrTail, exitCode: result.exitCode };
 }
 
-function overSsh(config: Config, address: string, signal: AbortSignal): RunCommand {
+/** Runs commands here. */
+export function onThisNode(config: Config, signal: AbortSignal): RunCommand {
+  return (argv) => runChild(argv, { signal, timeoutMs: config.get('connection-timeout') * 1000 }).then(asOutput);
+}
+
+/** Runs commands at `address` ([USER@]HOST). They reject with GsyncdError 'preflight' when it cannot be reached. */
+export function overSsh(config: Config, address: string, signal: AbortSignal): RunCommand {
   return async (argv) => {
     const result = await runChild([...sshArgv(config), address, ...argv], { signal, timeoutMs: config.get('connection-timeout') * 1000 });
     if (result.timedOut) throw new GsyncdError(`ssh ${address}: no answer for ${config.get('connection-timeout')} s`, { code: 'preflight' });
@@ -119,7 +125,8 @@ function findBrick(info: VolumeInfo, path: string | undefined, nodeId: string): 
   throw new GsyncdError(`--local-path: missing: volume ${info.name} has several bricks on this node: ${paths}`, { code: 'usage', retryable: false });
 }
 
-async function ownNodeId(config: Config): Promise<string> {
+/** This node's id in its cluster. @throws GsyncdError 'preflight' */
+export async function ownNodeId(config: Config): Promise<string> {
   const file = `${config.get('glusterd-workdir')}/glusterd.info`;
   let text: string;
   try {

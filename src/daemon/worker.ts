@@ -12,6 +12,7 @@ import { escapePath } from '../config/template.js';
 import { splitWords } from '../config/words.js';
 import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
 import { Brick } from '../gluster/brick.js';
+import { eventFields, eventSender, faultyFields, type EventSubject } from '../gluster/events.js';
 import type { Gfid } from '../gluster/gfid.js';
 import { AuxMount } from '../gluster/mount.js';
 import { clusterStime, foreignVolumeInfos, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
@@ -28,6 +29,7 @@ import { findProgram } from '../process/program.js';
 import { spawnDaemonChild } from '../process/spawn.js';
 import { FailureList } from '../status/failures.js';
 import { WorkerStatus } from '../status/status-file.js';
+import { lockBrick } from './brick-lock.js';
 import { catchUp, type Crawlers } from './catch-up.js';
 import { Cleanup } from './cleanup.js';
 import { keepAlive } from './keepalive.js';
@@ -57,6 +59,8 @@ export interface WorkerOptions {
   readonly config: Config;
   readonly log: RootLog;
   readonly debug: boolean;
+  /** Whether a monitor started it, who then tells of its faults. */
+  readonly monitored: 'yes' | 'no';
   /** Called when the worker is connected and mounted, and about to crawl. */
   readonly onReady: () => void;
 }
@@ -66,6 +70,7 @@ export class Worker {
   readonly #log: Log;
   readonly #cleanup = new Cleanup();
   #status: WorkerStatus | null = null;
+  #onFault: () => void = () => undefined;
   /** When the live journals begin, seconds. */
   #registerTime = 0;
 
@@ -97,12 +102,18 @@ export class Worker {
     await preflight(config, session, brick);
     const workingDir = join(config.get('working-dir'), escapePath(session.localPath));
     await mkdir(fsEncode(workingDir), { recursive: true });
+    // Held to the end of the process: what this worker still does while it ends must not meet another one.
+    await lockBrick(workingDir, session.localPath);
 
+    const sendEvent = eventSender(config.get('glusterd-workdir'));
+    const subject = eventSubject(session, args.secondary);
     const status = new WorkerStatus({
       stateFile: config.get('state-file'),
       brickPath: session.localPath,
       log: log.child({ module: 'gsyncdstatus', ctx: 'GeorepStatus' }),
+      onEvent: (event, fields) => sendEvent(event, eventFields(subject, fields)),
     });
+    if (this.#options.monitored === 'no') this.#onFault = () => sendEvent('FAULTY', faultyFields(subject, session.resourceRemote.replace(/^.*@/, '')));
     await mkdir(config.get('georep-session-working-dir'), { recursive: true });
     this.#status = status;
     this.#cleanup.add('status', () => status.flush());
@@ -260,6 +271,7 @@ export class Worker {
     try {
       await this.#status?.setFaulty();
       await this.#status?.setLastError(errorLine(error));
+      this.#onFault();
     } catch (statusError) {
       this.#log.warn('the status file cannot be written', { error: errorLine(statusError) });
     }
@@ -280,6 +292,18 @@ function signalAfter(signal: AbortSignal, ms: number): { passed: Promise<void>; 
     signal.removeEventListener('abort', start);
   };
   return { passed, cancel };
+}
+
+/** The secondary's host as the command line spells it, which is what stock's events tell. */
+function eventSubject(session: Session, secondary: string): EventSubject {
+  return {
+    primary: session.primary,
+    node: session.localNode,
+    nodeId: session.localNodeId,
+    secondaryHost: secondary.replace(/::.*$/, ''),
+    secondaryVolume: session.secondaryVolume,
+    brickPath: session.localPath,
+  };
 }
 
 function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {

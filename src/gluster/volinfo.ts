@@ -11,6 +11,14 @@ export interface BrickInfo {
   readonly isArbiter: boolean;
 }
 
+/** The bricks of one tier: how many, and how they form subvolumes. */
+export interface TierInfo {
+  readonly bricks: number;
+  readonly replicaCount: number;
+  readonly disperseCount: number;
+  readonly distributionCount: number;
+}
+
 export interface VolumeInfo {
   readonly name: string;
   readonly id: string;
@@ -23,6 +31,8 @@ export interface VolumeInfo {
   readonly arbiterCount: number;
   /** Number of subvolumes that files are distributed over. */
   readonly distributionCount: number;
+  /** Of a tiered volume, which GlusterFS had before 6; its hot bricks come first in `bricks`. */
+  readonly tier?: { readonly hot: TierInfo; readonly cold: TierInfo };
   /** Options that were set, as text. */
   readonly options: Readonly<Record<string, string>>;
 }
@@ -72,6 +82,17 @@ function brickOf(node: Node): BrickInfo {
   };
 }
 
+function tierOf(bricks: Node): Pick<VolumeInfo, 'tier'> {
+  const [hot, cold] = [child(bricks, 'hotBricks'), child(bricks, 'coldBricks')];
+  const tier = (node: Node, prefix: string): TierInfo => ({
+    bricks: list(node, 'brick').length,
+    replicaCount: count(node, `${prefix}replicaCount`),
+    disperseCount: count(node, `${prefix}disperseCount`),
+    distributionCount: count(node, `${prefix}distCount`),
+  });
+  return list(hot, 'brick').length === 0 ? {} : { tier: { hot: tier(hot, 'hot'), cold: tier(cold, 'cold') } };
+}
+
 /** Parses the command's output, which must describe exactly one volume.
  *  @param name of the volume that was asked for, for the messages
  *  @throws GsyncdError preflight: the volume does not exist, gluster refused, or the output is not its XML */
@@ -92,7 +113,8 @@ export function parseVolumeInfo(xml: string, name: string): VolumeInfo {
   const [volume] = volumes;
   if (volume === undefined) return fail('Volume does not exist');
   if (volumes.length > 1) return fail(`${volumes.length} volumes instead of one`);
-  const bricks = list(child(volume, 'bricks'), 'brick').map(brickOf);
+  const listed = child(volume, 'bricks');
+  const bricks = [child(listed, 'hotBricks'), child(listed, 'coldBricks'), listed].flatMap((node) => list(node, 'brick')).map(brickOf);
   if (text(volume, 'id') === '' || bricks.length === 0 || bricks.some((b) => !b.path.startsWith('/'))) return fail('incomplete output of gluster');
   const options = list(child(volume, 'options'), 'option').map((option) => [text(option, 'name'), text(option, 'value')] as const);
   return {
@@ -105,6 +127,7 @@ export function parseVolumeInfo(xml: string, name: string): VolumeInfo {
     disperseCount: count(volume, 'disperseCount'),
     arbiterCount: count(volume, 'arbiterCount'),
     distributionCount: count(volume, 'distCount'),
+    ...tierOf(listed),
     options: Object.fromEntries(options),
   };
 }

@@ -6,14 +6,15 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fsEncode } from '../names.js';
 
-/** Puts `data` in place of whatever `path` held, mode 0600. It is on the disk when this resolves. The temporary
+/** Puts `data` in place of whatever `path` held, for root alone unless `mode` says otherwise. It is on the disk when this resolves. The temporary
  *  file is a hidden sibling and does not outlive a failure. */
-export async function replaceFile(path: string, data: string | Buffer): Promise<void> {
+export async function replaceFile(path: string, data: string | Buffer, mode = 0o600): Promise<void> {
   const dir = dirname(path);
   const temp = fsEncode(join(dir, `.${basename(path)}.${randomBytes(6).toString('hex')}`));
   try {
     const file = await open(temp, 'wx', 0o600);
     try {
+      if (mode !== 0o600) await file.chmod(mode);
       await file.writeFile(data);
       await file.sync();
     } finally {

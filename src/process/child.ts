@@ -6,7 +6,7 @@
 
 import { execa } from 'execa';
 import { constants } from 'node:os';
-import type { Readable, Writable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { GsyncdError, errnoCode } from '../errors.js';
 import { deathSignalPrefix, findProgram } from './program.js';
 import { LineSplitter, Tail } from './tail.js';
@@ -25,7 +25,15 @@ export interface StartOptions {
   readonly onStderrLine?: ((line: string) => void) | undefined;
   /** Have the kernel kill the child when this process dies. Default true. */
   readonly pdeathsig?: boolean | undefined;
+  /** 'shared' leaves the child in this process's group, so that a signal to the group reaches it too; then only the
+   *  child itself is signalled from here, and its own children are its business. Default: a group of its own. */
+  readonly group?: 'own' | 'shared' | undefined;
+  /** 'pipe' opens FEEDBACK_FD in the child, whose end here is `feedback`. */
+  readonly feedback?: 'pipe' | undefined;
 }
+
+/** Descriptor of the pipe that a child with `feedback` closes, or writes to. */
+export const FEEDBACK_FD = 3;
 
 export interface ExitInfo {
   /** null when a signal ended the process. */
@@ -45,6 +53,7 @@ export const DEFAULT_LADDER: Ladder = { closeMs: 1_000, termMs: 2_000, killMs: 2
 /** How long output may still come after the exit, when a grandchild holds the pipe. */
 const DRAIN_MS = 1_000;
 
+/** What a signal goes to: minus the pid for a whole group. */
 const live = new Set<number>();
 let exitHook = false;
 
@@ -53,8 +62,10 @@ export class Child {
   readonly pid: number;
   readonly stdin: Writable | null;
   readonly stdout: Readable | null;
+  readonly feedback: Readable | null;
   /** Settles when the process has ended and its output is read. Never rejects. */
   readonly exited: Promise<ExitInfo>;
+  readonly #target: number;
   #over = false;
 
   constructor(argv: readonly string[], process: ReturnType<typeof launch>, options: StartOptions) {
@@ -64,6 +75,9 @@ export class Child {
     this.pid = pid;
     this.stdin = process.stdin;
     this.stdout = process.stdout;
+    const feedback: unknown = process.stdio[FEEDBACK_FD];
+    this.feedback = feedback instanceof Readable ? feedback : null;
+    this.#target = options.group === 'shared' ? pid : -pid;
     this.stdin?.on('error', () => undefined); // EPIPE: the exit says more
     const tail = new Tail(options.stderrTailBytes ?? 8 << 10);
     const lines = options.onStderrLine && new LineSplitter(options.onStderrLine);
@@ -71,15 +85,15 @@ export class Child {
       tail.push(chunk);
       lines?.push(chunk);
     });
-    live.add(pid);
+    live.add(this.#target);
     this.exited = new Promise((resolve) => {
       process.once('exit', () => {
-        live.delete(pid);
+        live.delete(this.#target);
         // Nobody else in the group has a business once its leader is gone; a pipe held from outside is cut.
         setTimeout(() => {
           if (this.#over) return;
-          signalGroup(pid, 'SIGKILL');
-          for (const stream of [process.stdin, options.stdoutAfterExit === 'keep' ? null : process.stdout, process.stderr]) stream?.destroy();
+          if (options.group !== 'shared') send(this.#target, 'SIGKILL');
+          for (const stream of [process.stdin, this.feedback, options.stdoutAfterExit === 'keep' ? null : process.stdout, process.stderr]) stream?.destroy();
         }, DRAIN_MS);
       });
       process.once('close', (code, signal) => {
@@ -92,7 +106,7 @@ export class Child {
 
   /** Sends a signal to the child and its descendants. @returns false when it has ended */
   kill(signal: NodeJS.Signals): boolean {
-    return !this.#over && signalGroup(this.pid, signal);
+    return !this.#over && send(this.#target, signal);
   }
 
   /**
@@ -135,7 +149,7 @@ export async function startChild(argv: readonly string[], options: StartOptions)
   if (!exitHook) {
     exitHook = true;
     process.once('exit', () => {
-      for (const pid of live) signalGroup(pid, 'SIGKILL');
+      for (const target of live) send(target, 'SIGKILL');
     });
   }
   return new Child(argv, subprocess, options);
@@ -169,20 +183,18 @@ function launch(file: string, args: readonly string[], options: StartOptions) {
   return execa(file, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.env === undefined ? {} : { env: options.env }),
-    stdin: options.stdin,
-    stdout: options.stdout,
-    stderr: 'pipe',
+    stdio: [options.stdin, options.stdout, 'pipe', ...(options.feedback === undefined ? [] : [options.feedback])],
     buffer: false,
     encoding: 'buffer',
     reject: false,
     cleanup: false,
-    detached: true, // its own process group
+    detached: options.group !== 'shared', // its own process group
   });
 }
 
-function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
+function send(target: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(-pid, signal);
+    process.kill(target, signal);
     return true;
   } catch {
     return false;

@@ -111,6 +111,34 @@ export async function spawnDaemonChild(argv: readonly string[], options: Omit<Co
   return { pid: child.pid, exited: child.exited, kill: (signal) => child.kill(signal) };
 }
 
+/** A worker of the monitor: in the monitor's process group, which glusterd pauses and stops as a whole. */
+export interface GroupChild {
+  readonly pid: number;
+  readonly exited: Promise<ExitInfo>;
+  /** Resolves when the child has closed its feedback descriptor, or has ended. */
+  readonly acknowledged: Promise<void>;
+  kill(signal: NodeJS.Signals): boolean;
+  /** SIGTERM, then SIGKILL, as the ladder says. */
+  end(ladder: Ladder): Promise<ExitInfo>;
+}
+
+/** Starts a child in this process's group with a pipe at FEEDBACK_FD. It dies with this process.
+ *  @throws GsyncdError('preflight') when the program is missing */
+export async function spawnGroupChild(
+  argv: readonly string[],
+  options: Pick<CommonOptions, 'env' | 'stderrTailBytes'> & { onStderrLine?: (line: string) => void } = {},
+): Promise<GroupChild> {
+  const child = await startChild(argv, { ...startOptions(options, 'ignore'), stdout: 'ignore', group: 'shared', feedback: 'pipe' });
+  const { feedback } = child;
+  if (feedback === null) throw new GsyncdError(`run ${programName(argv)}: no pipes`, { code: 'fault' });
+  const acknowledged = new Promise<void>((resolve) => {
+    feedback.once('close', () => resolve());
+    feedback.once('error', () => resolve());
+    feedback.resume();
+  });
+  return { pid: child.pid, exited: child.exited, acknowledged, kill: (signal) => child.kill(signal), end: (ladder) => child.end(ladder) };
+}
+
 export interface PipelineOptions {
   readonly cwdA?: string;
   readonly envA?: Readonly<Record<string, string>>;

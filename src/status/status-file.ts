@@ -5,10 +5,12 @@
 
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { EventFields } from '../gluster/events.js';
 import type { Xtime } from '../gluster/xtime.js';
 import { fsEncode } from '../names.js';
 import { replaceFile } from '../native/durable-file.js';
 import { withFlock } from '../native/locks.js';
+import { statusFileName } from './file-name.js';
 
 export const NOT_AVAILABLE = 'N/A';
 /** glusterd reads stock's report line by line into a buffer. */
@@ -54,14 +56,6 @@ function defaults(): StatusData {
   };
 }
 
-/** Name of a brick's status file: Python's quote_plus over the path's bytes. */
-export function statusFileName(brickPath: string): string {
-  const quoted = fsEncode(brickPath)
-    .toString('latin1')
-    .replaceAll(/[^A-Za-z0-9_.~-]/g, (char) => (char === ' ' ? '+' : `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`));
-  return `brick_${quoted}.status`;
-}
-
 /** What the file says, completed with the defaults; a missing, empty or broken file says nothing. */
 export async function readStatus(path: string): Promise<StatusData> {
   let text: string;
@@ -92,6 +86,8 @@ export interface WorkerStatusOptions {
   readonly stateFile: string;
   readonly brickPath: string;
   readonly log: StatusLog;
+  /** Told of what Gluster's events daemon wants to know, once it is in the file. */
+  readonly onEvent?: (event: 'ACTIVE' | 'PASSIVE' | 'CHECKPOINT_COMPLETED', fields: EventFields) => void;
   /** How long counter changes gather. */
   readonly gatherMs?: number;
 }
@@ -107,6 +103,7 @@ function assign(values: Partial<StatusData>): Change {
 export class WorkerStatus {
   readonly path: string;
   readonly #log: StatusLog;
+  readonly #onEvent: NonNullable<WorkerStatusOptions['onEvent']>;
   readonly #gatherMs: number;
   #gathered: Change[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -115,6 +112,7 @@ export class WorkerStatus {
   constructor(options: WorkerStatusOptions) {
     this.path = join(dirname(options.stateFile), statusFileName(options.brickPath));
     this.#log = options.log;
+    this.#onEvent = options.onEvent ?? (() => undefined);
     this.#gatherMs = options.gatherMs ?? 250;
   }
 
@@ -127,7 +125,11 @@ export class WorkerStatus {
     await this.#write((data) => {
       if (data.worker_status === status) return undefined;
       data.worker_status = status;
-      return () => this.#log.info('Worker Status Change', { status });
+      return () => {
+        this.#log.info('Worker Status Change', { status });
+        if (status === 'Active') this.#onEvent('ACTIVE', {});
+        else if (status === 'Passive') this.#onEvent('PASSIVE', {});
+      };
     });
   }
 
@@ -195,7 +197,10 @@ export class WorkerStatus {
       const now = Math.floor(Date.now() / 1000);
       data.checkpoint_completion_time = now;
       data.checkpoint_completed = 'Yes';
-      return () => this.#log.info('Checkpoint completed', { checkpoint_time: utcText(checkpointTime), completion_time: utcText(now) });
+      return () => {
+        this.#log.info('Checkpoint completed', { checkpoint_time: utcText(checkpointTime), completion_time: utcText(now) });
+        this.#onEvent('CHECKPOINT_COMPLETED', { checkpoint_time: checkpointTime, checkpoint_completion_time: now });
+      };
     });
   }
 

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fsDecode } from '../../src/names.js';
-import { readStatus, statusFileName, WorkerStatus } from '../../src/status/status-file.js';
+import { statusFileName } from '../../src/status/file-name.js';
+import { readStatus, WorkerStatus } from '../../src/status/status-file.js';
 
 const top = mkdtempSync(join(tmpdir(), 'status-'));
 afterAll(() => rmSync(top, { recursive: true, force: true }));

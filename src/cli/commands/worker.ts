@@ -3,6 +3,7 @@
 import { closeSync } from 'node:fs';
 import { InvalidArgumentError, type Command } from 'commander';
 import { loadConfig, type Config } from '../../config/config.js';
+import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
 import { parseSecondary } from '../../daemon/session.js';
 import { errorLine, GsyncdError } from '../../errors.js';
@@ -27,7 +28,7 @@ interface WorkerFlags {
 
 /** Set for the process that runs in a mount namespace of its own. */
 const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
-const GLUSTERD_WORKDIR = '/var/lib/glusterd';
+const SAME_WISH_MS = 1_000;
 
 export function addWorkerCommand(program: Command): void {
   program
@@ -82,9 +83,13 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
   config.onWarning = (line) => own.warn(line);
 
   const stop = new AbortController();
+  let stoppedMs = 0;
   const onTerm = (): void => {
-    // The second signal asks for the end at once; children die with this process.
-    if (stop.signal.aborted) process.exit(1);
+    // The second signal asks for the end at once; children die with this process. One that comes together with the
+    // first is the same wish: a signal to the whole process group reaches the worker from its monitor, too.
+    if (stop.signal.aborted && performance.now() - stoppedMs > SAME_WISH_MS) process.exit(1);
+    if (stop.signal.aborted) return;
+    stoppedMs = performance.now();
     own.info('stopping: the batch in hand is finished or put back');
     stop.abort();
   };
@@ -105,6 +110,7 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
       config,
       log,
       debug,
+      monitored: flags.feedbackFd === undefined ? 'no' : 'yes',
       onReady: () => closeFeedback(flags.feedbackFd),
     });
     await worker.run(stop.signal);

@@ -1,0 +1,55 @@
+// What a short command has to say to the session's log, in the log's own format. A line is one append; a file that
+// cannot be written costs the line, never the command. The daemons' logger (log.ts) would take longer to load than
+// these commands take to run.
+
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { formatMessage, formatTime, safeText } from '../log-format.js';
+import { fsEncode } from '../names.js';
+
+type Fields = Readonly<Record<string, unknown>>;
+const RANKS: Readonly<Record<string, number>> = { DEBUG: 0, INFO: 1, WARNING: 2, ERROR: 3 };
+
+export interface CommandLogOptions {
+  /** A file, or `-` for stderr. */
+  readonly destination: string;
+  readonly level: string;
+  /** Name of the command. */
+  readonly label: string;
+}
+
+export class CommandLog {
+  readonly #options: CommandLogOptions;
+
+  constructor(options: CommandLogOptions) {
+    this.#options = options;
+  }
+
+  debug(message: string, fields?: Fields): void {
+    this.#write('DEBUG', message, fields);
+  }
+
+  info(message: string, fields?: Fields): void {
+    this.#write('INFO', message, fields);
+  }
+
+  warn(message: string, fields?: Fields): void {
+    this.#write('WARNING', message, fields);
+  }
+
+  #write(level: string, message: string, fields?: Fields): void {
+    const { destination, level: least, label } = this.#options;
+    if ((RANKS[level] ?? 0) < (RANKS[least] ?? 0)) return;
+    const origin = `[subcmds(${safeText(label)}):0:subcmd_${label.replaceAll('-', '_')}] <top>`;
+    const line = `[${formatTime(Date.now() * 1000)}] ${level[0] ?? 'I'} ${origin}: ${formatMessage(message, fields)}\n`;
+    try {
+      if (destination === '-') process.stderr.write(line);
+      else {
+        mkdirSync(fsEncode(dirname(destination)), { recursive: true });
+        appendFileSync(fsEncode(destination), line);
+      }
+    } catch {
+      // The command's own result does not depend on its log.
+    }
+  }
+}

@@ -1,0 +1,28 @@
+// `gsyncd-ts config-check`: whether an option exists and would take a value. glusterd asks before it lets every node
+// change its own session file.
+
+import { checkSetting } from '../../config/check-setting.js';
+import { invalidValue, notConfigurable, optionName, unknownOption } from '../config-words.js';
+import { openDefaults } from '../open-session.js';
+import { DEBUG, type Flags, type ShortCommand } from '../short-command.js';
+
+export const configCheckCommand: ShortCommand = {
+  name: 'config-check',
+  description: 'tell by the exit code whether an option exists and takes a value',
+  positionals: [['name', 'the option']],
+  options: [
+    { name: 'value', value: 'value', help: 'the value' },
+    DEBUG,
+  ],
+  example: 'sync-jobs --value=5',
+  run: runConfigCheck,
+};
+
+function runConfigCheck([given = '']: readonly string[], flags: Flags): void {
+  const { settings } = openDefaults('config-check', flags);
+  const name = optionName(given);
+  const value = flags.value('value');
+  const verdict = checkSetting(settings, name, value);
+  if (verdict === 'unknown') throw settings.get(name) === undefined ? unknownOption(given) : notConfigurable(given);
+  if (verdict === 'invalid') throw invalidValue(given, value ?? '');
+}

@@ -1,0 +1,34 @@
+// `gsyncd-ts config-reset`: takes one option of a session, or all, back to the default.
+
+import { checkSetting } from '../../config/check-setting.js';
+import { editSessionFile } from '../../config/edit.js';
+import { notConfigurable, optionName, unknownOption } from '../config-words.js';
+import { openSession } from '../open-session.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
+
+const EVERY = 'all';
+
+export const configResetCommand: ShortCommand = {
+  name: 'config-reset',
+  description: 'take an option of a session back to its default',
+  positionals: [...SESSION_POSITIONALS, ['name', `the option; ${EVERY} for every one`]],
+  options: [
+    CONFIG_FILE,
+    DEBUG,
+  ],
+  example: 'gv0 backup.example::sv0 sync-jobs',
+  run: runConfigReset,
+};
+
+async function runConfigReset([primary = '', secondary = '', given = '']: readonly string[], flags: Flags): Promise<void> {
+  const { settings } = await openSession({ command: 'config-reset', primary, secondary, flags, oldForm: 'upgrade' });
+  const name = optionName(given);
+  const file = settings.sessionFile;
+  if (file === undefined || (name !== EVERY && checkSetting(settings, name, undefined) === 'unknown')) {
+    throw settings.get(name) === undefined ? unknownOption(given) : notConfigurable(given);
+  }
+  await editSessionFile(file, (ini) => {
+    const keys = name === EVERY ? ini.entries('vars').map(({ key }) => key) : [name];
+    for (const key of keys) ini.remove('vars', key);
+  });
+}

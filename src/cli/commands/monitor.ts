@@ -1,0 +1,155 @@
+// `gsyncd-ts monitor`: the session's daemon on one node, as glusterd starts it: the command returns when the daemon
+// has the pid file, and the daemon goes on in the background, leader of a process group of its own, which glusterd
+// stops, pauses and resumes as a whole. With --debug or --foreground it stays where it is.
+
+import { closeSync, writeSync } from 'node:fs';
+import type { Command } from 'commander';
+import { GLUSTERD_WORKDIR } from '../../config/places.js';
+import { loadConfig } from '../../config/config.js';
+import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
+import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../../errors.js';
+import { createLogger } from '../../log.js';
+
+interface MonitorFlags {
+  readonly configFile?: string;
+  readonly pauseOnStart?: true;
+  readonly localNodeId?: string;
+  readonly useGconfVolinfo?: true;
+  readonly logFile?: string;
+  readonly foreground?: true;
+  readonly debug?: true;
+}
+
+/** Set for the process that is the daemon: it reports on FEEDBACK_FD. */
+const DAEMON_MARK = 'GSYNCD_TS_DAEMON';
+const FEEDBACK_FD = 3;
+const READY = 'ready';
+/** Signals that come this close together are one wish. */
+const SAME_WISH_MS = 1_000;
+
+export function addMonitorCommand(program: Command): void {
+  program
+    .command('monitor')
+    .description("run a worker for each brick of PRIMARY on this node, as the session's daemon")
+    .argument('<primary>', 'name of the primary volume')
+    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
+    .option('-c, --config-file <path>', "the session's gsyncd.conf (default: glusterd's)")
+    .option('--pause-on-start', 'stop at once, until SIGCONT')
+    .option('--local-node-id <uuid>', "this node's id (default: glusterd's)")
+    .option('--use-gconf-volinfo', "take both volumes from the session's config instead of asking gluster")
+    .option('--log-file <path>', 'where to log; - for the terminal')
+    .option('--foreground', 'do not go into the background')
+    .option('--debug', 'log everything, to the terminal, and stay in the foreground')
+    .addHelpText('after', '\nExample:\n  gsyncd-ts monitor gv0 root@backup.example::sv0 --foreground --log-file -')
+    .action(runMonitor);
+}
+
+async function runMonitor(primary: string, secondary: string, flags: MonitorFlags): Promise<void> {
+  if (process.env[DAEMON_MARK] !== undefined) {
+    delete process.env[DAEMON_MARK];
+    await asDaemon(primary, secondary, flags);
+  } else if (flags.debug === true || flags.foreground === true) {
+    await monitor(primary, secondary, flags, () => undefined);
+  } else {
+    await startDaemon();
+  }
+}
+
+/** Runs this command line anew in the background and waits until that one has started, or says why it could not. */
+async function startDaemon(): Promise<void> {
+  const { startInBackground } = await import('../../process/background.js');
+  const said = await startInBackground([process.execPath, ...process.execArgv, ...process.argv.slice(1)], { ...process.env, [DAEMON_MARK]: '1' });
+  if (said === READY) return;
+  const separator = said.indexOf(' ');
+  const [code, message] = separator > 0 ? [said.slice(0, separator), said.slice(separator + 1)] : ['fault', 'start the monitor: it ended without a word'];
+  throw new GsyncdError(message, { code: code as ErrorCode, retryable: false });
+}
+
+async function asDaemon(primary: string, secondary: string, flags: MonitorFlags): Promise<void> {
+  let reported = false;
+  const report = (text: string): void => {
+    if (reported) return;
+    reported = true;
+    writeSync(FEEDBACK_FD, text);
+    closeSync(FEEDBACK_FD);
+  };
+  try {
+    await monitor(primary, secondary, flags, () => report(READY));
+  } catch (error) {
+    report(`${isGsyncdError(error) ? error.code : 'fault'} ${errorLine(error)}`);
+    throw error;
+  }
+}
+
+/** @param onStarted is called when this process is the session's monitor, before anything that may take long */
+async function monitor(primary: string, secondary: string, flags: MonitorFlags, onStarted: () => void): Promise<void> {
+  const { Monitor } = await import('../../daemon/monitor.js');
+  const { volumesFromConfig, volumesFromGluster } = await import('../../daemon/monitor-volumes.js');
+  const { takePidFile } = await import('../../daemon/pid-file.js');
+  const { ownNodeId, parseSecondary } = await import('../../daemon/session.js');
+  const name = parseSecondary(secondary);
+  const config = loadConfig({
+    sessionFile: flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, name.host, name.volume),
+    templateArgs: sessionTemplateArgs({ primary, secondaryUser: name.user, secondaryHost: name.host, secondaryVolume: name.volume }),
+  });
+  const lock = await takePidFile(config.get('pid-file'), `monitor of ${primary} ${secondary}`);
+  const debug = flags.debug === true;
+  const log = createLogger({
+    destination: debug ? '-' : (flags.logFile ?? config.get('log-file')),
+    level: debug ? 'DEBUG' : config.get('log-level'),
+    label: 'monitor',
+  });
+  const own = log.child({ module: 'gsyncd', fn: 'monitor' });
+  for (const line of config.warnings) own.warn(line);
+  const signal = stopSignal(() => own.info('stopping'));
+  process.on('SIGHUP', () => log.reopen());
+  try {
+    const localNodeId = flags.localNodeId ?? (await ownNodeId(config));
+    const script = process.argv[1];
+    if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });
+    onStarted();
+    if (flags.pauseOnStart === true) stopGroup();
+    await new Monitor({
+      primary,
+      secondary,
+      localNodeId,
+      config,
+      log,
+      debug,
+      volumes: (flags.useGconfVolinfo === true ? volumesFromConfig : volumesFromGluster)(config, primary, name),
+      workerCommand: [process.execPath, ...process.execArgv, script],
+      ...(flags.configFile === undefined ? {} : { configFile: flags.configFile }),
+    }).run(signal);
+    own.info('exiting.');
+  } catch (error) {
+    own.error(errorLine(error));
+    throw error;
+  } finally {
+    log.close();
+    await lock.release();
+  }
+}
+
+/** Aborts at SIGTERM or SIGINT. A second one, later, ends this process at once, and its workers with it. */
+function stopSignal(onStop: () => void): AbortSignal {
+  const stop = new AbortController();
+  let stoppedMs = 0;
+  const onTerm = (): void => {
+    if (stop.signal.aborted && performance.now() - stoppedMs > SAME_WISH_MS) process.exit(1);
+    if (stop.signal.aborted) return;
+    stoppedMs = performance.now();
+    onStop();
+    stop.abort();
+  };
+  process.on('SIGTERM', onTerm).on('SIGINT', onTerm);
+  return stop.signal;
+}
+
+/** As glusterd pauses a session; what `resume` sends wakes the monitor up. */
+function stopGroup(): void {
+  try {
+    process.kill(-process.pid, 'SIGSTOP');
+  } catch {
+    process.kill(process.pid, 'SIGSTOP'); // not the leader of a group
+  }
+}

@@ -1,0 +1,72 @@
+// `gsyncd-ts status`: one brick's state, as `gluster volume geo-replication … status` shows it. glusterd runs it for
+// every brick, each time somebody asks, so nothing is loaded here that the answer does not need.
+
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { errnoCode, errorLine, GsyncdError } from '../../errors.js';
+import { fsDecode, fsEncode } from '../../names.js';
+import { statusFileName } from '../../status/file-name.js';
+import { isMonitorRunning } from '../../status/monitor-lock.js';
+import { statusReport } from '../../status/report.js';
+import { stripSpace } from '../../config/words.js';
+import { openSession } from '../open-session.js';
+import { printLines } from '../print.js';
+import { pythonJson, pythonText } from '../python-text.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
+
+export const statusCommand: ShortCommand = {
+  name: 'status',
+  description: "print the state of one brick's worker",
+  positionals: SESSION_POSITIONALS,
+  options: [
+    { name: 'local-path', value: 'path', help: "the brick's path" },
+    { name: 'json', help: 'print one JSON object, all values as texts' },
+    CONFIG_FILE,
+    DEBUG,
+  ],
+  example: 'gv0 backup.example::sv0 --local-path /bricks/b1',
+  run: runStatus,
+};
+
+async function runStatus([primary = '', secondary = '']: readonly string[], flags: Flags): Promise<void> {
+  const localPath = flags.value('local-path');
+  const { settings } = await openSession({ command: 'status', primary, secondary, flags, ...(localPath === undefined ? {} : { localPath }) });
+  if (localPath === undefined) throw new GsyncdError('status: --local-path: missing', { code: 'fault', retryable: false });
+  const stateFile = settings.text('state-file');
+  const brickText = readOrCreate(join(dirname(stateFile), statusFileName(localPath)));
+  const said = stripSpace(readOrCreate(stateFile));
+  const asksMonitor = said === 'Started' || said === 'Paused';
+  const checkpoint = Number(settings.get('checkpoint') ?? 0);
+  const running = asksMonitor && (await isMonitorRunning(settings.text('pid-file')));
+  const report = statusReport({ file: parse(brickText), monitor: { said, running }, checkpoint });
+  const fields = [...report].map(([name, value]) => [name, pythonText(value)] as const);
+  printLines(flags.has('json') ? [pythonJson(Object.fromEntries(fields))] : fields.map(([name, value]) => `${name}: ${value}`));
+}
+
+/** The file's text; a missing one is created empty, since glusterd looks for it. */
+function readOrCreate(path: string): string {
+  try {
+    return fsDecode(readFileSync(fsEncode(path)));
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT') throw unreadable(path, error);
+  }
+  try {
+    closeSync(openSync(fsEncode(path), 'a'));
+    return '';
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, error: unknown): GsyncdError {
+  const state = errnoCode(error) === 'ENOENT' ? 'no such session' : (errnoCode(error) ?? errorLine(error));
+  return new GsyncdError(`status: ${path}: ${state}`, { code: 'preflight', cause: error });
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

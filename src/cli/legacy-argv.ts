@@ -1,0 +1,184 @@
+// The argument style in which glusterd calls gsyncd (`--status-get -c FILE --iprefix=/var :gv0 host::sv0 --path /b`)
+// to the subcommands of this program. Pure: what glusterd expects to exist afterwards, and names to be looked up,
+// are parts of the answer. Called by main before anything else; a command line that is not of the old style passes
+// as it is. The tests hold every rule against the stock daemon's own argsupgrade.py.
+
+import { parseKnown, type ArgumentSpec, type ParsedArguments } from './argparse.js';
+
+/** A file that is created empty when it is missing. */
+export interface TouchFile {
+  readonly path: string;
+  /** 'create' makes its directory, too; 'require' leaves the file out when the directory is missing. */
+  readonly directory: 'create' | 'require';
+}
+
+export type LegacyOutcome =
+  /** Goes on as the command line `argv`. */
+  | { readonly kind: 'run'; readonly argv: readonly string[]; readonly touch: readonly TouchFile[] }
+  /** Prints one line for each URL, its host as an IPv4 address unless `resolve` is false. */
+  | { readonly kind: 'canonicalize'; readonly urls: readonly RemoteVolume[]; readonly resolve: boolean }
+  | { readonly kind: 'print'; readonly line: string }
+  | { readonly kind: 'done'; readonly touch: readonly TouchFile[] }
+  /** The command line cannot be understood: `exitCode` is stock's. */
+  | { readonly kind: 'refused'; readonly line: string; readonly exitCode: 1 | 2 };
+
+export interface RemoteVolume {
+  readonly user: string;
+  readonly host: string;
+  readonly volume: string;
+}
+
+/** A fault that stock's parser has no sentence for. */
+class Refusal extends Error {}
+
+/** Where glusterd looks for the template of sessions; it is created whatever the command is. */
+export function templateFile(workdir: string): TouchFile {
+  return { path: `${workdir}/geo-replication/gsyncd_template.conf`, directory: 'create' };
+}
+
+const SESSION: ArgumentSpec = { positionals: ['primary', 'secondary'], options: ['-c', '--iprefix'] };
+
+/** In the order in which they are looked for: the first that is in the command line decides. */
+const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; readonly rewrite: (request: Request) => LegacyOutcome }[] = [
+  {
+    mark: '--monitor',
+    spec: { ...SESSION, options: ['--glusterd-uuid', '-c', '--iprefix', '--path'] },
+    rewrite: (r) => r.session('monitor', ['--local-node-id', r.need('--glusterd-uuid')]),
+  },
+  {
+    mark: '--status-get',
+    spec: { ...SESSION, options: ['-c', '--path', '--iprefix'] },
+    rewrite: (r) => r.session('status', ['--local-path', r.need('--path')]),
+  },
+  {
+    mark: '--canonicalize-url',
+    spec: { list: '--canonicalize-url' },
+    rewrite: (r) => ({ kind: 'canonicalize', urls: r.parsed.list.map(remoteVolume), resolve: !r.inet6 }),
+  },
+  {
+    mark: '--normalize-url',
+    spec: { options: ['--normalize-url'] },
+    rewrite: (r) => ({ kind: 'print', line: `ssh://${secondaryOf(r.need('--normalize-url'))}` }),
+  },
+  { mark: '--config-get-all', spec: SESSION, rewrite: (r) => r.session('config-get', ['--show-defaults', '--use-underscore']) },
+  { mark: '--verify', spec: {}, rewrite: () => ({ kind: 'done', touch: [] }) },
+  {
+    mark: '--secondaryvoluuid-get',
+    spec: { options: ['--secondaryvoluuid-get', '-c', '--iprefix'] },
+    rewrite: (r) => r.command('voluuidget', split(r.need('--secondaryvoluuid-get'), '::')),
+  },
+  {
+    mark: '--config-set-rx',
+    spec: { options: ['-c'] },
+    rewrite: (r) => {
+      const path = r.need('-c');
+      return { kind: 'done', touch: path.endsWith('gsyncd.conf') ? [{ path, directory: 'create' }] : [] };
+    },
+  },
+  {
+    mark: '--create',
+    spec: { ...SESSION, options: ['--create', '-c', '--iprefix'] },
+    rewrite: (r) => r.session('monitor-status', [r.need('--create')]),
+  },
+  {
+    mark: '--config-get',
+    spec: { ...SESSION, options: ['--config-get', '-c', '--iprefix'] },
+    rewrite: (r) => r.session('config-get', ['--only-value', '--show-defaults', '--name', dashed(r.need('--config-get'))]),
+  },
+  {
+    mark: '--config-set',
+    spec: { positionals: ['primary', 'secondary', 'name'], options: ['--value', '-c'], flags: ['--config-set'] },
+    rewrite: (r) => r.session('config-set', [`--name=${r.need('name')}`, `--value=${r.parsed.values.get('--value') ?? 'None'}`]),
+  },
+  {
+    mark: '--config-check',
+    spec: { options: ['--config-check', '-c'] },
+    rewrite: (r) => r.command('config-check', [dashed(r.need('--config-check'))]),
+  },
+  {
+    mark: '--config-del',
+    spec: { ...SESSION, options: ['--config-del', '-c', '--iprefix'] },
+    rewrite: (r) => r.session('config-reset', [dashed(r.need('--config-del'))]),
+  },
+  {
+    mark: '--delete',
+    spec: { positionals: ['primary', 'secondary'], options: ['--path-list', '--iprefix', '-c'], flags: ['--reset-sync-time'] },
+    rewrite: (r) => r.session('delete', [...pathList(r.need('--path-list')), ...[...r.parsed.flags]]),
+  },
+];
+
+/** What a rule has at hand. */
+class Request {
+  readonly parsed: ParsedArguments;
+  readonly inet6: boolean;
+  readonly #workdir: string;
+
+  constructor(parsed: ParsedArguments, inet6: boolean, workdir: string) {
+    this.parsed = parsed;
+    this.inet6 = inet6;
+    this.#workdir = workdir;
+  }
+
+  need(name: string): string {
+    const value = this.parsed.values.get(name);
+    if (value === undefined) throw new Refusal(`${name}: missing`);
+    return value;
+  }
+
+  command(name: string, args: readonly string[], touch: readonly TouchFile[] = []): LegacyOutcome {
+    return { kind: 'run', argv: [...(this.inet6 ? ['--inet6'] : []), name, ...args], touch };
+  }
+
+  /** A command about a session, whose file is created when its directory is there. */
+  session(name: string, args: readonly string[]): LegacyOutcome {
+    const primary = this.need('primary').replaceAll(/^:+|:+$/g, '');
+    const secondary = secondaryOf(this.need('secondary'));
+    const [address = '', volume = ''] = split(secondary, '::');
+    const host = address.split('@').at(-1) ?? '';
+    const path = `${this.#workdir}/geo-replication/${primary}_${host}_${volume}/gsyncd.conf`;
+    return this.command(name, [primary, secondary, ...args], [{ path, directory: 'require' }]);
+  }
+}
+
+/** `args` are the arguments without program names; `workdir` is glusterd's. */
+export function translateLegacyArgs(args: readonly string[], workdir: string): LegacyOutcome {
+  const rule = RULES.find(({ mark }) => args.includes(mark) && (mark !== '--verify' || args.includes('spawning')));
+  if (rule === undefined) return { kind: 'run', argv: args.includes('--inet6') ? ['--inet6', ...args] : args, touch: [] };
+  if (rule.mark === '--config-set' && args.includes('session-owner')) return { kind: 'done', touch: [] };
+  const parsed = parseKnown(rule.spec, args);
+  if ('problem' in parsed) return { kind: 'refused', line: parsed.problem, exitCode: 2 };
+  try {
+    return rule.rewrite(new Request(parsed, args.includes('--inet6'), workdir));
+  } catch (error) {
+    if (error instanceof Refusal) return { kind: 'refused', line: error.message, exitCode: 1 };
+    throw error;
+  }
+}
+
+function dashed(name: string): string {
+  return name.replaceAll('_', '-');
+}
+
+function split(text: string, separator: string): [string, string] {
+  const [first, second, ...rest] = text.split(separator);
+  if (first === undefined || second === undefined || rest.length > 0) throw new Refusal(`${text}: must be [USER@]HOST::VOLUME`);
+  return [first, second];
+}
+
+/** `[ssh://][USER@]HOST::VOLUME[:UUID]` without scheme and uuid. */
+function secondaryOf(url: string): string {
+  const [host, volume] = split(url.replaceAll('ssh://', ''), '::');
+  return `${host}::${volume.split(':')[0] ?? ''}`;
+}
+
+function remoteVolume(url: string): RemoteVolume {
+  const [address, volume] = split(url, '::');
+  const bare = address.replaceAll('ssh://', '');
+  const [user, host] = split(bare.includes('@') ? bare : `root@${bare}`, '@');
+  return { user, host, volume };
+}
+
+/** `--path=/b/1 --path=/b/2 `, one argument, to one argument each. */
+function pathList(text: string): string[] {
+  return text.split('--path=').map((path) => path.trim()).filter((path) => path !== '').map((path) => `--path=${path}`);
+}

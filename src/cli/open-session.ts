@@ -1,0 +1,68 @@
+// What the short commands have in common: names from the command line to the session's settings and its log.
+// A session whose file is missing has the defaults, and the log says so, as with the stock daemon.
+
+import { existsSync } from 'node:fs';
+import { DEFAULTS_FILE, GLUSTERD_WORKDIR } from '../config/places.js';
+import { readIni, Settings } from '../config/settings.js';
+import { sessionConfigPath, sessionTemplateArgs } from '../config/template.js';
+import { GsyncdError } from '../errors.js';
+import { fsEncode } from '../names.js';
+import { CommandLog } from './command-log.js';
+import type { Flags } from './short-command.js';
+
+export interface OpenSession {
+  readonly settings: Settings;
+  readonly log: CommandLog;
+}
+
+export interface SessionRequest {
+  /** Name of the command, for the log. */
+  readonly command: string;
+  readonly primary: string;
+  /** `[USER@]HOST::VOLUME` */
+  readonly secondary: string;
+  readonly flags: Flags;
+  readonly localPath?: string;
+  /** 'upgrade' turns a session's file of an old release into the present form first. */
+  readonly oldForm?: 'upgrade' | 'keep';
+}
+
+/** @throws GsyncdError `usage`: SECONDARY is none; `config`: a file that cannot be read or parsed */
+export async function openSession(request: SessionRequest): Promise<OpenSession> {
+  const { primary, secondary, flags, command } = request;
+  const [address, volume, ...rest] = secondary.split('::');
+  if (address === undefined || volume === undefined || rest.length > 0) {
+    throw new GsyncdError(`secondary: ${secondary}: must be [USER@]HOST::VOLUME`, { code: 'fault', retryable: false });
+  }
+  const words = address.split('@');
+  const host = words.at(-1) ?? '';
+  const named = flags.value('config-file') ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, host, volume);
+  const file = existsSync(fsEncode(named)) ? named : undefined;
+  if (file !== undefined && request.oldForm === 'upgrade') await upgradeWhenOld(file, primary, volume);
+  const names = { primary, secondaryUser: words.length === 2 ? (words[0] ?? '') : 'root', secondaryHost: host, secondaryVolume: volume };
+  const args = sessionTemplateArgs(request.localPath === undefined ? names : { ...names, localPath: request.localPath });
+  const settings = new Settings(DEFAULTS_FILE, file, { ...args, secondary });
+  const log = commandLog(settings, command, flags, 'session');
+  if (file === undefined) log.warn('Session config file not exists, using the default config', { path: named });
+  else log.debug('Using session config file', { path: file });
+  return { settings, log };
+}
+
+/** The installed defaults alone, for commands that are about no session. */
+export function openDefaults(command: string, flags: Flags): OpenSession {
+  const settings = new Settings(DEFAULTS_FILE, undefined, {});
+  return { settings, log: commandLog(settings, command, flags, 'cli') };
+}
+
+function commandLog(settings: Settings, label: string, flags: Flags, whose: 'session' | 'cli'): CommandLog {
+  if (flags.has('debug')) return new CommandLog({ destination: '-', level: 'DEBUG', label });
+  const prefix = whose === 'session' ? 'log' : 'cli-log';
+  return new CommandLog({ destination: settings.text(`${prefix}-file`), level: settings.text(`${prefix}-level`), label });
+}
+
+/** The module that changes files is loaded only for a file that has to change. */
+async function upgradeWhenOld(file: string, primary: string, volume: string): Promise<void> {
+  if (readIni(file)?.sections().includes(`peers ${primary} ${volume}`) !== true) return;
+  const { upgradeSessionFile } = await import('../config/edit.js');
+  await upgradeSessionFile(file, primary, volume);
+}

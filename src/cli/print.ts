@@ -1,0 +1,21 @@
+// Lines for stdout, as bytes: a value may hold what is not UTF-8. Synchronous, since the program ends right after.
+
+import { writeSync } from 'node:fs';
+import { errnoCode } from '../errors.js';
+import { fsEncode } from '../names.js';
+
+/** Writes the lines; a reader that has gone (glusterd reads only what it needs) is not an error. */
+export function printLines(lines: readonly string[]): void {
+  if (lines.length === 0) return;
+  const bytes = fsEncode(`${lines.join('\n')}\n`);
+  let offset = 0;
+  while (offset < bytes.length) {
+    try {
+      offset += writeSync(1, bytes, offset);
+    } catch (error) {
+      if (errnoCode(error) === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+      else if (errnoCode(error) === 'EPIPE') return;
+      else throw error;
+    }
+  }
+}

@@ -1,0 +1,21 @@
+// Values as the stock daemon prints them, which is how Python's str() and json.dumps() do. Used by the commands whose
+// output glusterd and scripts read.
+
+/** Python's str() of a value that came from JSON or a configuration file. */
+export function pythonText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  if (value === null || value === undefined) return 'None';
+  return typeof value === 'number' ? String(value) : JSON.stringify(value);
+}
+
+/** Python's json.dumps() of an object, or a list of objects, of texts and booleans: ASCII, with spaces. */
+export function pythonJson(value: readonly object[] | object): string {
+  if (Array.isArray(value)) return `[${value.map((item: object) => pythonJson(item)).join(', ')}]`;
+  const members = Object.entries(value).map(([key, item]) => `${ascii(key)}: ${typeof item === 'string' ? ascii(item) : JSON.stringify(item)}`);
+  return `{${members.join(', ')}}`;
+}
+
+function ascii(text: string): string {
+  return JSON.stringify(text).replaceAll(/[\u007f-\uffff]/g, (ch) => (ch === '\u007f' ? ch : `\\u${ch.charCodeAt(0).toString(16).padStart(4, '0')}`));
+}

@@ -1,0 +1,66 @@
+// Whether an option may be set to a value: GlusterFS's rules, which stand in the installed gsyncd.conf, and over them
+// the option table's, so that no value gets into a session's file with which its worker would not start. Used by
+// config-set and config-check.
+
+import { accessSync, constants, statSync } from 'node:fs';
+import { fsEncode } from '../names.js';
+import { OPTION_NAMES, optionSpec } from './options.js';
+import type { Settings } from './settings.js';
+import { parseValue, wholeNumber } from './values.js';
+import { stripSpace } from './words.js';
+
+/** `unknown` also stands for an option that has no metadata; stock lets every other one be set. */
+export type SettingVerdict = 'good' | 'unknown' | 'invalid';
+
+export function checkSetting(settings: Settings, name: string, value: string | undefined): SettingVerdict {
+  const metadata = settings.metadata(name);
+  if (metadata === undefined) return 'unknown';
+  if (value === undefined) return 'good';
+  return passesFile(metadata, value) && passesTable(name, value) ? 'good' : 'invalid';
+}
+
+function passesFile(metadata: ReadonlyMap<string, string>, value: string): boolean {
+  switch (metadata.get('validation')) {
+    case undefined:
+      return true;
+    case 'minmax':
+      return inRange(wholeNumber(value), wholeNumber(metadata.get('min') ?? ''), wholeNumber(metadata.get('max') ?? ''));
+    case 'choice':
+      return (metadata.get('allowed_values') ?? '').split(',').some((allowed) => stripSpace(allowed) === value);
+    case 'bool':
+      return value === 'true' || value === 'false';
+    case 'execpath':
+      return isProgram(value);
+    case 'unixtime':
+      return isLaterThan1970(wholeNumber(value));
+    case 'int':
+      return !Number.isNaN(wholeNumber(value));
+    default:
+      return false;
+  }
+}
+
+function inRange(value: number, min: number, max: number): boolean {
+  return value >= min && value <= max;
+}
+
+/** The year as local time has it, which is what stock looks at. */
+function isLaterThan1970(seconds: number): boolean {
+  const year = new Date(seconds * 1000).getFullYear();
+  return year !== 1970 && year >= 1 && year <= 9999;
+}
+
+function isProgram(path: string): boolean {
+  const encoded = fsEncode(path);
+  try {
+    accessSync(encoded, constants.X_OK);
+    return statSync(encoded).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function passesTable(name: string, value: string): boolean {
+  const known = OPTION_NAMES.find((option) => option === name);
+  return known === undefined || 'value' in parseValue(optionSpec(known), stripSpace(value));
+}

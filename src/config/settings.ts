@@ -1,0 +1,161 @@
+// gsyncd.conf as GlusterFS's own commands show and change it: every section of the installed file with its metadata,
+// the session's `[vars]` over them, values cast by the section's `type`. The config commands and status stand on it,
+// since glusterd and its users read their output. Daemons use config.ts, which is typed and checks every value.
+//
+// The installed file decides which options there are; where it is missing, the option table stands in for it.
+
+import { readFileSync } from 'node:fs';
+import { errnoCode, errorLine } from '../errors.js';
+import { fsDecode, fsEncode } from '../names.js';
+import { IniFile } from './ini.js';
+import { configError } from './layers.js';
+import { OPTION_NAMES, optionSpec, type OptionSpec } from './options.js';
+import { substitute, templateText, type TemplateArgs } from './template.js';
+import { wholeNumber } from './values.js';
+import { stripSpace } from './words.js';
+
+export type SettingValue = string | number | boolean;
+
+/** One option as `config-get` shows it. */
+export interface Setting {
+  readonly value: SettingValue;
+  /** What the value would be by default, as far as stock's commands know it; empty when the session does not set it. */
+  readonly default: SettingValue;
+  readonly configurable: boolean;
+  readonly modified: boolean;
+}
+
+type Metadata = ReadonlyMap<string, string>;
+
+/** Options of one session, or of none when there is no session file. */
+export class Settings {
+  /** The session's file; undefined when none was named or it does not exist. */
+  readonly sessionFile: string | undefined;
+  readonly #metadata = new Map<string, Metadata>();
+  readonly #values = new Map<string, SettingValue>();
+  readonly #defaults = new Map<string, SettingValue>();
+  readonly #sessionKeys: string[] = [];
+
+  /** @throws GsyncdError `config`, one line, when a file cannot be read or parsed, or a value is not of its type. */
+  constructor(defaultsFile: string, sessionFile: string | undefined, args: TemplateArgs) {
+    const files = [readIni(defaultsFile) ?? fromTable(), sessionFile === undefined ? undefined : readIni(sessionFile)];
+    this.sessionFile = files[1] === undefined ? undefined : sessionFile;
+    const sections = merge(files.filter((file) => file !== undefined));
+    for (const [name, entries] of sections) {
+      if (name === '__meta__' || name === 'vars') continue;
+      this.#metadata.set(name, entries);
+      const value = entries.get('value');
+      if (value !== undefined) this.#values.set(name, stripSpace(value));
+    }
+    for (const [key, value] of sections.get('vars') ?? []) {
+      this.#sessionKeys.push(key);
+      this.#defaults.set(key, this.#values.get(key) ?? '');
+      this.#values.set(key, stripSpace(value));
+    }
+    this.#substitute(args);
+    this.#cast();
+  }
+
+  get(name: string): SettingValue | undefined {
+    return this.#values.get(name);
+  }
+
+  /** A value that is a text in every installed file, such as a path. @throws GsyncdError `config` when it is missing */
+  text(name: string): string {
+    const value = this.#values.get(name);
+    if (value === undefined) throw configError(`${name}: no such option in the installed gsyncd.conf`);
+    return String(value);
+  }
+
+  /** Metadata of an option: `help`, `type`, `validation` and so on; undefined when there is no such option. */
+  metadata(name: string): Metadata | undefined {
+    return this.#metadata.get(name);
+  }
+
+  /** What the session sets (without options that are not for admins), or every option. */
+  list(which: 'session' | 'all'): Map<string, Setting> {
+    const names = which === 'all' ? [...this.#values.keys()] : this.#sessionKeys.filter((name) => this.#isForAdmins(name));
+    return new Map(names.map((name) => [name, this.#setting(name)]));
+  }
+
+  #setting(name: string): Setting {
+    const standard = this.#defaults.get(name) ?? '';
+    return { value: this.#values.get(name) ?? '', default: standard, configurable: this.#isForAdmins(name), modified: standard !== '' };
+  }
+
+  #isForAdmins(name: string): boolean {
+    return this.#metadata.get(name)?.get('configurable')?.toLowerCase() !== 'false';
+  }
+
+  #substitute(args: TemplateArgs): void {
+    const variables = new Map<string, string>();
+    for (const [name, value] of this.#values) variables.set(name.replaceAll('-', '_'), String(value));
+    for (const [name, value] of Object.entries(args)) {
+      if (value !== null && value !== undefined) variables.set(name, templateText(value));
+    }
+    for (const [name, value] of this.#values) {
+      if (this.#metadata.get(name)?.get('template')?.toLowerCase() !== 'true') continue;
+      this.#values.set(name, substitute(String(value), variables));
+    }
+  }
+
+  /** Stock shows the present value of a typed option as its default, too. */
+  #cast(): void {
+    for (const [name, text] of this.#values) {
+      const value = cast(name, String(text), this.#metadata.get(name)?.get('type'));
+      if (value === undefined) continue;
+      this.#values.set(name, value);
+      if (this.#defaults.has(name)) this.#defaults.set(name, value);
+    }
+  }
+}
+
+function cast(name: string, text: string, type: string | undefined): SettingValue | undefined {
+  if (type === 'bool') return text === 'true' || text === 'True';
+  if (type !== 'int') return undefined;
+  const value = wholeNumber(text);
+  if (Number.isNaN(value)) throw configError(`${name} = ${JSON.stringify(text)}: must be a whole number`);
+  return value;
+}
+
+/** The file parsed, undefined when there is none. @throws GsyncdError `config` */
+export function readIni(file: string): IniFile | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(fsEncode(file));
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return undefined;
+    throw configError(`${file}: cannot be read: ${errnoCode(error) ?? errorLine(error)}`, error);
+  }
+  return IniFile.parse(fsDecode(bytes), file);
+}
+
+/** Sections of all files in order of appearance; the entries of a later file win. */
+function merge(files: readonly IniFile[]): Map<string, Map<string, string>> {
+  const sections = new Map<string, Map<string, string>>();
+  for (const file of files) {
+    for (const name of file.sections()) {
+      const entries = sections.get(name) ?? new Map<string, string>();
+      sections.set(name, entries);
+      for (const { key, value } of file.entries(name)) entries.set(key, value);
+    }
+  }
+  return sections;
+}
+
+function fromTable(): IniFile {
+  const lines = OPTION_NAMES.flatMap((name) => [`[${name}]`, ...describe(optionSpec(name)).map(([key, value]) => `${key} = ${value}`)]);
+  return IniFile.parse(`${lines.join('\n')}\n`, 'option table');
+}
+
+/** An option's metadata in the words of the installed file. */
+function describe(spec: OptionSpec): [string, string][] {
+  const out: [string, string][] = [['value', spec.value], ['help', spec.help]];
+  if (spec.configurable === false) out.push(['configurable', 'false']);
+  if (spec.template === true) out.push(['template', 'true']);
+  if (spec.type === 'bool' || spec.type === 'int') out.push(['type', spec.type]);
+  if (spec.type === 'choice') out.push(['validation', 'choice'], ['allowed_values', spec.allowed.join(',')]);
+  else if ('validation' in spec && spec.validation !== 'path' && spec.validation !== undefined) out.push(['validation', spec.validation]);
+  else if ('max' in spec) out.push(['validation', 'minmax'], ['min', String(spec.min)], ['max', String(spec.max)]);
+  return out;
+}

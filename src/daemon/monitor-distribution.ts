@@ -1,0 +1,60 @@
+// Which workers a node runs, and which node of the secondary each is sent to. Pure; used by the monitor, with the
+// outcome of stock's: bricks of this node in the volume's order, the secondary's nodes dealt out to all bricks of the
+// volume in turn, so that the nodes of the primary spread over those of the secondary without talking to each other.
+
+import { GsyncdError } from '../errors.js';
+import { subvolNumber, type VolumeInfo } from '../gluster/volinfo.js';
+
+export interface SecondaryNode {
+  readonly host: string;
+  readonly id: string;
+}
+
+/** One worker: a brick of this node, and where its data goes when every node of the secondary is up. */
+export interface WorkerSpec {
+  readonly brickPath: string;
+  /** This node as the volume names it. */
+  readonly host: string;
+  readonly hostId: string;
+  /** From 1, counted within its tier. */
+  readonly subvolNum: number;
+  readonly hotTier: boolean;
+  readonly remote: SecondaryNode;
+}
+
+export interface Distribution {
+  readonly workers: readonly WorkerSpec[];
+  /** Nodes with bricks of the secondary, in the order of its bricks. */
+  readonly nodes: readonly SecondaryNode[];
+  readonly secondaryId: string;
+  /** What the name of the mark on a brick begins with; `delete reset-sync-time` finds it in the session's config. */
+  readonly stimeXattrPrefix: string;
+  readonly distributionCount: number;
+}
+
+/** @throws GsyncdError 'preflight' when the secondary has no node */
+export function distribute(primary: VolumeInfo, secondary: VolumeInfo, localNodeId: string): Distribution {
+  const nodes = nodesOf(secondary);
+  const [first] = nodes;
+  if (first === undefined) throw new GsyncdError(`volume info: ${secondary.name}: no bricks`, { code: 'preflight' });
+  const workers = primary.bricks.flatMap((brick, index) => {
+    if (brick.hostUuid !== localNodeId) return [];
+    const tier = primary.tier;
+    const hotTier = tier !== undefined && index < tier.hot.bricks;
+    const place = tier === undefined ? subvolNumber(index, primary) : subvolNumber(hotTier ? index : index - tier.hot.bricks, hotTier ? tier.hot : tier.cold);
+    return [{ brickPath: brick.path, host: brick.host, hostId: brick.hostUuid, subvolNum: place, hotTier, remote: nodes[index % nodes.length] ?? first }];
+  });
+  return {
+    workers,
+    nodes,
+    secondaryId: secondary.id,
+    stimeXattrPrefix: `trusted.glusterfs.${primary.id}.${secondary.id}`,
+    distributionCount: primary.tier?.cold.distributionCount ?? primary.distributionCount,
+  };
+}
+
+function nodesOf(volume: VolumeInfo): SecondaryNode[] {
+  const found = new Map<string, SecondaryNode>();
+  for (const { host, hostUuid } of volume.bricks) found.set(JSON.stringify([host, hostUuid]), { host, id: hostUuid });
+  return [...found.values()];
+}

@@ -1,0 +1,37 @@
+// A daemon's pid file: its number and a newline, under a lock that glusterd and stock's status command look for to
+// know whether the daemon runs. Used by the monitor; one daemon per file.
+
+import { fstat } from 'node:fs';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { GsyncdError } from '../errors.js';
+import { fsEncode } from '../names.js';
+import { tryLock, type HeldLock } from '../native/locks.js';
+import { writePid } from './brick-lock.js';
+
+const statFd = promisify(fstat);
+
+/**
+ * Locks `path`, which is created when missing, and writes this process's id into it. The file stays when the lock
+ * is released: removing it could remove a successor's.
+ * @param what names the daemon in the message
+ * @throws GsyncdError 'usage' when another process has it
+ */
+export async function takePidFile(path: string, what: string): Promise<HeldLock> {
+  await mkdir(fsEncode(dirname(path)), { recursive: true });
+  for (;;) {
+    const lock = await tryLock(path);
+    if (lock === null) {
+      const pid = (await readFile(fsEncode(path), 'latin1').catch(() => '')).trim();
+      throw new GsyncdError(`${what}: pidfile is taken: process ${pid || 'unknown'} holds ${path}`, { code: 'usage', retryable: false });
+    }
+    // glusterd unlinks the file after a stop; a lock on one that has no name is nobody's.
+    const [mine, current] = await Promise.all([statFd(lock.fd), stat(fsEncode(path)).catch(() => null)]);
+    if (current !== null && mine.ino === current.ino && mine.dev === current.dev) {
+      await writePid(lock.fd);
+      return lock;
+    }
+    await lock.release();
+  }
+}

@@ -1,0 +1,91 @@
+// Notifications to Gluster's events daemon, which passes them on to webhooks: a datagram per event to a local port.
+// Sent by the worker (active, passive, checkpoint) and by the monitor (faulty), with the numbers and keys of the
+// stock daemon. Nothing here ever fails or waits for anybody: where no events daemon runs, nobody notices.
+
+import { createSocket } from 'node:dgram';
+import { readFile } from 'node:fs/promises';
+import { fsEncode } from '../names.js';
+
+/** Position of each event in Gluster's list of all events. */
+export const EVENT_NUMBERS = { FAULTY: 91, CHECKPOINT_COMPLETED: 92, ACTIVE: 93, PASSIVE: 94 } as const;
+
+export type EventName = keyof typeof EVENT_NUMBERS;
+
+/** Keys and values in the order in which they are sent. */
+export type EventFields = Readonly<Record<string, string | number>>;
+
+/** Says that something happened. Must not throw. */
+export type EventSink = (event: EventName, fields: EventFields) => void;
+
+/** What every event of a brick's worker tells; `secondaryHost` as the session spells it, user included. */
+export interface EventSubject {
+  readonly primary: string;
+  readonly node: string;
+  readonly nodeId: string;
+  readonly secondaryHost: string;
+  readonly secondaryVolume: string;
+  readonly brickPath: string;
+}
+
+const PACKAGED_CONFIG = '/etc/glusterfs/eventsconfig.json';
+/** Any local address of the events daemon takes it. */
+const SERVER_ADDRESS = '0.0.0.0';
+
+/** The datagram: `<seconds> <number> key=value;key=value`. Gluster escapes nothing. */
+export function eventMessage(event: EventName, fields: EventFields, seconds: number): Buffer {
+  const text = Object.entries(fields).map(([key, value]) => `${key}=${value}`).join(';');
+  return fsEncode(`${seconds} ${EVENT_NUMBERS[event]} ${text}`);
+}
+
+/** Fields of an event of a brick; `more` goes last. */
+export function eventFields(subject: EventSubject, more: EventFields = {}): EventFields {
+  return {
+    primary_volume: subject.primary,
+    primary_node: subject.node,
+    primary_node_id: subject.nodeId,
+    secondary_host: subject.secondaryHost,
+    secondary_volume: subject.secondaryVolume,
+    brick_path: subject.brickPath,
+    ...more,
+  };
+}
+
+/** Fields of FAULTY, where stock's monitor names the secondary's node before the brick. */
+export function faultyFields(subject: EventSubject, currentSecondaryHost: string): EventFields {
+  const { brick_path: brickPath = '', ...fields } = eventFields(subject);
+  return { ...fields, current_secondary_host: currentSecondaryHost, brick_path: brickPath };
+}
+
+/** Port of the events daemon, from its packaged configuration and the cluster's over it; null when it has none. */
+export async function eventPort(glusterdWorkdir: string, packaged: string = PACKAGED_CONFIG): Promise<number | null> {
+  let port: number | null = null;
+  for (const file of [packaged, `${glusterdWorkdir}/events/config.json`]) {
+    try {
+      const found: unknown = JSON.parse(await readFile(file, 'utf8'));
+      if (typeof found !== 'object' || found === null || !('port' in found)) continue;
+      const value = Number(found.port);
+      if (Number.isInteger(value) && value > 0 && value < 65_536) port = value;
+    } catch {
+      continue;
+    }
+  }
+  return port;
+}
+
+/** A sink that sends to the events daemon of this machine. The port is looked up for each event: they are rare, and
+ *  the daemon may be set up while this process runs. */
+export function eventSender(glusterdWorkdir: string, packaged: string = PACKAGED_CONFIG): EventSink {
+  return (event, fields) => {
+    const message = eventMessage(event, fields, Math.floor(Date.now() / 1000));
+    void eventPort(glusterdWorkdir, packaged).then((port) => {
+      if (port !== null) send(message, port);
+    });
+  };
+}
+
+function send(message: Buffer, port: number): void {
+  const socket = createSocket('udp4');
+  socket.unref();
+  socket.on('error', () => socket.close());
+  socket.send(message, port, SERVER_ADDRESS, () => socket.close());
+}

@@ -1,0 +1,134 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Harness, isAlive, processGroup, volume } from './monitor-harness.js';
+
+let h: Harness;
+beforeEach(() => {
+  h = new Harness();
+});
+afterEach(() => h.close());
+
+it('runs one worker for each brick of this node, with the arguments that stock gives, in its own process group', async () => {
+  await h.start('serves');
+  await h.until('two workers', () => h.started().length === 2);
+  const [first] = h.started('/b/1');
+  expect(first?.args).toBe(
+    'worker gv0 geo@backup::sv0 --feedback-fd 3 --local-path /b/1 --local-node node1 --local-node-id me --secondary-id S --subvol-num 1 ' +
+      `--resource-remote geo@127.0.0.1 --resource-remote-id s1 -c ${h.confFile}`,
+  );
+  expect(h.started('/b/3')).toHaveLength(1);
+  expect(processGroup(first!.pid)).toBe(processGroup(process.pid));
+  await h.until('status', async () => (await h.status('/b/1')).worker_status === 'Initializing...');
+  expect(readFileSync(join(h.dir, 'session', 'monitor.status'), 'latin1')).toBe('Started');
+  const conf = readFileSync(h.confFile, 'latin1');
+  expect(conf).toContain('stime-xattr-prefix = trusted.glusterfs.P.S\n');
+  expect(conf).toContain('primary-distribution-count = 3\n');
+  await h.stop();
+  expect(h.started().filter(({ pid }) => isAlive(pid))).toEqual([]);
+});
+
+it('a worker that dies at once is Faulty with its reason, announced, and started again, later each time', async () => {
+  const socket = createSocket('udp4').bind(0);
+  await once(socket, 'listening');
+  const events: string[] = [];
+  socket.on('message', (message) => events.push(message.toString()));
+  mkdirSync(join(h.dir, 'glusterd', 'events'), { recursive: true });
+  writeFileSync(join(h.dir, 'glusterd', 'events', 'config.json'), JSON.stringify({ port: socket.address().port }));
+  h.primary = volume('P', [['me', 'node1', '/b/1']]);
+  await h.start('dies');
+  await h.until('five starts', () => h.started().length >= 5);
+  await h.until('Faulty', async () => (await h.status('/b/1')).worker_status === 'Faulty');
+  await h.until('reason', async () => (await h.status('/b/1')).last_error === 'connect to secondary: refused');
+  await h.until('event', () => events.length > 0);
+  socket.close();
+  expect(events[0]).toMatch(
+    /^\d+ 91 primary_volume=gv0;primary_node=node1;primary_node_id=me;secondary_host=backup;secondary_volume=sv0;current_secondary_host=127\.0\.0\.1;brick_path=\/b\/1$/,
+  );
+  const delays = [...h.log().matchAll(/worker is started again .*\{delay=([\d.]+)\}, \{reason=(.*?)\}/g)].map((match) => [Number(match[1]), match[2]]);
+  expect(delays.slice(0, 4)).toEqual([0.05, 0.1, 0.2, 0.4].map((delay) => [delay, 'connect to secondary: refused']));
+  expect(h.log()).toContain('worker died before establishing connection [{brick=/b/1}]');
+});
+
+it('a worker that never acknowledges is killed after the connection timeout', async () => {
+  h.primary = volume('P', [['me', 'node1', '/b/1']]);
+  await h.start('silent', { acknowledgeMs: 300 });
+  await h.until('Faulty', async () => (await h.status('/b/1')).last_error === 'no acknowledgement after 0.3 s');
+  const [first] = h.started();
+  expect(isAlive(first!.pid)).toBe(false);
+  await h.until('another try', () => h.started().length > 1);
+});
+
+it('a worker that hangs at SIGTERM is killed when its time is over', async () => {
+  h.primary = volume('P', [['me', 'node1', '/b/1']]);
+  await h.start('stubborn', { stopMs: 400 });
+  await h.until('connected', () => h.log().includes('worker connected'));
+  const startMs = performance.now();
+  await h.stop();
+  expect(performance.now() - startMs).toBeGreaterThan(380);
+  expect(isAlive(h.started()[0]!.pid)).toBe(false);
+});
+
+it('a worker that was killed is started again, and one that ends by SIGUSR1 is not even Faulty', async () => {
+  h.primary = volume('P', [['me', 'node1', '/b/1']]);
+  await h.start('serves');
+  await h.until('connected', () => h.log().includes('worker connected'));
+  process.kill(h.started()[0]!.pid, 'SIGUSR1');
+  await h.until('second', () => h.started().length === 2);
+  expect(h.log()).not.toContain('Faulty');
+  await h.until('connected', () => h.log().split('worker connected').length === 3);
+  process.kill(h.started()[1]!.pid, 'SIGKILL');
+  await h.until('third', () => h.started().length === 3);
+  expect(h.log()).toContain('{reason=killed by SIGKILL}');
+});
+
+it('notices bricks that come and go, and leaves the other workers alone', async () => {
+  await h.start('serves');
+  await h.until('two workers', () => h.started().length === 2);
+  // Replaced: the number of subvolumes stays.
+  h.primary = volume('P', [['me', 'node1', '/b/1'], ['me', 'node1', '/b/2'], ['other', 'node2', '/b/3']]);
+  await h.until('new worker', () => h.started('/b/2').length === 1);
+  expect(h.started('/b/1')).toHaveLength(1);
+  expect(isAlive(h.started('/b/1')[0]!.pid)).toBe(true);
+  expect(isAlive(h.started('/b/3')[0]!.pid)).toBe(false);
+  // Added: the secondary has to know over how many subvolumes files are distributed now.
+  h.primary = volume('P', [...h.primary.bricks.map((b) => [b.hostUuid, b.host, b.path] as const), ['other', 'node2', '/b/4']]);
+  await h.until('restart', () => h.started('/b/1').length === 2);
+  expect(isAlive(h.started('/b/1')[0]!.pid)).toBe(false);
+  expect(readFileSync(h.confFile, 'latin1')).toContain('primary-distribution-count = 4\n');
+});
+
+it('starts anew for another secondary volume, and moves away from a node that left it', async () => {
+  h.primary = volume('P', [['me', 'node1', '/b/1']]);
+  await h.start('serves');
+  await h.until('worker', () => h.started().length === 1);
+  h.secondary = volume('S', [['s9', '127.0.0.1', '/s/1']]);
+  await h.until('other node', () => h.started()[1]?.args.includes('--resource-remote-id s9') === true);
+  h.secondary = volume('S2', [['s9', '127.0.0.1', '/s/1']]);
+  await h.until('other volume', () => h.started()[2]?.args.includes('--secondary-id S2') === true);
+  expect(readFileSync(h.confFile, 'latin1')).toContain('stime-xattr-prefix = trusted.glusterfs.P.S2\n');
+  expect(h.started().map(({ pid }) => isAlive(pid))).toEqual([false, false, true]);
+});
+
+it("goes to another node of the secondary when the worker's own is down", async () => {
+  h.secondary = volume('S', [['s2', '127.0.0.2', '/s/1'], ['s1', '127.0.0.1', '/s/2']]);
+  await h.start('serves');
+  await h.until('two workers', () => h.started().length === 2);
+  for (const { args } of h.started()) expect(args).toContain('--resource-remote geo@127.0.0.1 --resource-remote-id s1');
+});
+
+it('waits for a secondary that cannot be reached, says so at its bricks, and goes on when it is there', async () => {
+  const there = h.secondary;
+  h.secondary = new Error('ssh geo@backup: Connection refused');
+  await h.start('serves');
+  await h.until('reason', async () => (await h.status('/b/3')).last_error === 'ssh geo@backup: Connection refused');
+  expect((await h.status('/b/1')).worker_status).toBe('Faulty');
+  expect((await h.status('/b/2')).worker_status).toBe('N/A');
+  h.secondary = there;
+  await h.until('workers', () => h.started().length === 2);
+  h.secondary = new Error('ssh geo@backup: Connection refused');
+  await h.until('warning', () => h.log().includes('the secondary volume cannot be looked at'));
+  expect(h.started().every(({ pid }) => isAlive(pid))).toBe(true);
+});
