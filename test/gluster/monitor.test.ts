@@ -1,9 +1,9 @@
 // The monitor on a real volume of two bricks: started by hand with a pid file of its own, so that glusterd takes no
 // part, and then in stock's place, so that glusterd starts, pauses, resumes and stops it.
 import { expect, test } from 'vitest';
-import { REPO } from './lab/box.js';
+import { REPO } from './lab/machine.js';
 import { everyOperation } from './lab/fixtures.js';
-import { HOST, PATHS } from './lab/lab.js';
+import { HOST } from './lab/lab.js';
 import { useLab } from './lab/use-lab.js';
 
 const lab = useLab({ bricks: 2 });
@@ -22,7 +22,7 @@ const workerOf = async (brick: string): Promise<number | undefined> =>
   (await processes('worker')).find(({ line }) => line.includes(`--local-path ${brick} `))?.pid;
 
 async function isActive(brick: string): Promise<boolean> {
-  const text = await lab().read(`${PATHS.session}/brick_${encodeURIComponent(brick)}.status`).catch(() => '{}');
+  const text = await lab().read(`${lab().sessionDir}/brick_${encodeURIComponent(brick)}.status`).catch(() => '{}');
   return (JSON.parse(text) as { worker_status?: string }).worker_status === 'Active';
 }
 
@@ -35,7 +35,7 @@ async function untilGone(): Promise<void> {
 }
 
 test('by hand it goes into the background, runs a worker per brick, and refuses to be there twice', async () => {
-  await lab().sh(`{ cat ${PATHS.session}/gsyncd.conf; grep -q '^.vars' ${PATHS.session}/gsyncd.conf || echo '[vars]'; echo 'pid-file = ${OWN_PID}'; } >${OWN_CONF}`, '/');
+  await lab().sh(`{ cat ${lab().sessionDir}/gsyncd.conf; grep -q '^.vars' ${lab().sessionDir}/gsyncd.conf || echo '[vars]'; echo 'pid-file = ${OWN_PID}'; } >${OWN_CONF}`, '/');
   await lab().sh(everyOperation('ops').prepare);
   await lab().exec([...MONITOR, '-c', OWN_CONF]);
   const again = await lab().exec([...MONITOR, '-c', OWN_CONF], { onFailure: 'return' });
