@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Sets the size of the thread pool, which serves every call on a FUSE mount, before anything uses it, and starts
-// the built program.
-process.env.UV_THREADPOOL_SIZE ??= '16';
+// Starts the built program. What serves a volume gets a larger thread pool, which every call on a FUSE mount uses; it
+// has to be asked for before anything uses the pool. Commands that answer at once would pay for threads they do not use.
+const DAEMONS = ['worker', 'monitor', 'secondary', '--monitor'];
+if (process.argv.some((arg) => DAEMONS.includes(arg))) process.env.UV_THREADPOOL_SIZE ??= '16';
 const { main } = await import('../dist/cli/main.js');
 await main(process.argv);

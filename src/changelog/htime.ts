@@ -6,8 +6,8 @@
 
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { getAttribute } from 'fs-xattr';
 import { GsyncdError } from '../errors.js';
+import { lgetxattr } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
 
 export interface HtimeEntry {
@@ -64,7 +64,7 @@ export async function readHtime(dir: string): Promise<{ files: HtimeFile[]; entr
   const gaps: HtimeGap[] = [];
   let time: number | undefined;
   for (const file of await listHtime(dir)) {
-    files.push({ ...file, mark: await readMark(file.path) });
+    files.push({ ...file, mark: readMark(file.path) });
     const gap = time === undefined ? undefined : gapBetween(time, file.created);
     if (gap !== undefined) gaps.push(gap);
     time = Math.max(time ?? 0, file.created);
@@ -155,9 +155,9 @@ function indexError(path: string, offset: number, state: string): GsyncdError {
   return new GsyncdError(`read journal index: ${path}: byte ${offset}: ${state}`, { code: 'changelog' });
 }
 
-async function readMark(path: string): Promise<HtimeFile['mark']> {
+function readMark(path: string): HtimeFile['mark'] {
   try {
-    const match = /^(\d+):(\d+)/.exec((await getAttribute(path, MARK_XATTR)).toString('latin1'));
+    const match = /^(\d+):(\d+)/.exec(lgetxattr(path, MARK_XATTR).toString('latin1'));
     return match === null ? null : { last: Number(match[1]), count: Number(match[2]) };
   } catch {
     return null;

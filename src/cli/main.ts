@@ -3,6 +3,7 @@
 import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../errors.js';
 import { loadShortCommand } from './commands.js';
 import { CommandExit } from './exit.js';
+import { forcedCommandLine } from './forced-command-line.js';
 import { printLines } from './print.js';
 import { runLegacy } from './run-legacy.js';
 import { commandName, parseShort } from './short-command.js';
@@ -22,6 +23,8 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 async function run(given: readonly string[]): Promise<number> {
   try {
+    const forced = forcedCommandLine(given, process.env);
+    if (forced !== undefined) await (await import('./forced-exec.js')).runForcedCommand(forced);
     const args = await runLegacy(given);
     if (args === undefined) return 0;
     if (args.includes('--version')) {

@@ -91,12 +91,13 @@ export class IniFile {
     const neighbour = entry ?? [...(own?.entries.values() ?? [])].at(-1);
     const indent = own === undefined ? '' : entryIndent(lines, own, neighbour);
     const written = value.split('\n').map((part, i) => (i === 0 ? `${indent}${key} = ${part}` : `${indent}\t${part}`));
-    const block = written.map((line) => stripSpaceEnd(line) + newline);
+    // An empty value keeps the space after its delimiter, and a new section ends with an empty line: stock's way.
+    const block = written.map((line, i) => (i === 0 && value === '' ? line : stripSpaceEnd(line)) + newline);
     const last = lines.at(-1);
     if (last !== undefined && !/[\r\n]$/.test(last)) lines[lines.length - 1] = last + newline;
     if (entry !== undefined) lines.splice(entry.first, entry.last - entry.first + 1, ...block, ...comments(lines, entry));
     else if (own !== undefined) lines.splice((neighbour?.last ?? own.header) + 1, 0, ...block);
-    else lines.push(...(lines.length > 0 ? [newline] : []), `[${section}]${newline}`, ...block);
+    else lines.push(...(lines.length > 0 ? [newline] : []), `[${section}]${newline}`, ...block, newline);
     this.#commit(lines.join(''), section, key, value);
   }
 

@@ -3,13 +3,15 @@
 // monitor command, which has taken the session's pid file before.
 // Invariant: when run() has settled, no worker of this monitor is left.
 
+import { stat } from 'node:fs/promises';
 import type { Config } from '../config/config.js';
-import { setSessionVars } from '../config/session-vars.js';
+import { editSessionFile } from '../config/edit.js';
 import { DirectoryWatch } from '../changelog/directory-watch.js';
 import { errorLine } from '../errors.js';
 import { eventSender, faultyFields } from '../gluster/events.js';
 import type { VolumeInfo } from '../gluster/volinfo.js';
 import type { Log, RootLog } from '../log.js';
+import { fsEncode } from '../names.js';
 import { untilWoken } from '../primary/wait.js';
 import { FEEDBACK_FD } from '../process/child.js';
 import { spawnGroupChild, type GroupChild } from '../process/spawn.js';
@@ -57,6 +59,7 @@ export class Monitor {
   #secondary: { readonly info: VolumeInfo; readonly readMs: number } | null = null;
   #started = false;
   #complaint = '';
+  #recorded = '';
 
   constructor(options: MonitorOptions) {
     this.#options = options;
@@ -188,17 +191,20 @@ export class Monitor {
     return spawnGroupChild(argv, debug ? { onStderrLine: (line) => void process.stderr.write(`${line}\n`) } : {});
   }
 
-  /** Writes down what the workers and the session's delete command read from its config. */
-  async #record(wanted: Distribution): Promise<void> {
+  /** Writes down what the workers and the session's delete command read from its config, where it is not there yet. */
+  async #record({ stimeXattrPrefix, distributionCount }: Distribution): Promise<void> {
     const { config } = this.#options;
-    if (config.sessionFile === undefined) return;
-    const count = String(wanted.distributionCount);
-    const changed = await setSessionVars(config.sessionFile, {
-      'stime-xattr-prefix': wanted.stimeXattrPrefix,
-      // Where the default says the same, the file need not.
-      ...(config.origin('primary-distribution-count').text === count && !this.#started ? {} : { 'primary-distribution-count': count }),
+    const file = config.sessionFile;
+    const vars = { 'stime-xattr-prefix': stimeXattrPrefix, 'primary-distribution-count': String(distributionCount) } as const;
+    const text = JSON.stringify(vars);
+    if (file === undefined || text === this.#recorded || (await stat(fsEncode(file)).catch(() => null)) === null) return;
+    await editSessionFile(file, (ini) => {
+      for (const name of ['stime-xattr-prefix', 'primary-distribution-count'] as const) {
+        const known = ini.get('vars', name) ?? (this.#recorded === '' ? config.origin(name).text : undefined);
+        if (known !== vars[name]) ini.set('vars', name, vars[name]);
+      }
     });
-    if (changed) this.#log.debug('wrote the session config', { stime_xattr_prefix: wanted.stimeXattrPrefix, distribution_count: wanted.distributionCount });
+    this.#recorded = text;
   }
 
   /** Says at every brick of this node why nothing runs for it. */

@@ -3,6 +3,7 @@
 
 import type { SharedQueue } from '../primary/deps.js';
 import type { DataEngine } from '../queue/engine.js';
+import type { SyncMeter } from '../progress/meter.js';
 import { Syncer, type BoxResult, type SyncLog } from '../queue/syncer.js';
 import type { DataItem } from '../queue/engine.js';
 
@@ -13,13 +14,15 @@ const MAX_BYTES_PER_BOX = 1 << 30;
 export class WorkerQueue implements SharedQueue {
   readonly #jobs: number;
   readonly #log: SyncLog;
+  readonly #meter: SyncMeter | undefined;
   readonly #stop = new AbortController();
   #syncer: Syncer | null = null;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(jobs: number, log: SyncLog) {
+  constructor(jobs: number, log: SyncLog, meter?: SyncMeter) {
     this.#jobs = jobs;
     this.#log = log;
+    this.#meter = meter;
   }
 
   sync(items: readonly DataItem[], makeEngine: () => DataEngine): Promise<BoxResult> {
@@ -30,10 +33,16 @@ export class WorkerQueue implements SharedQueue {
         log: this.#log,
         maxFilesPerBox: MAX_FILES_PER_BOX,
         maxBytesPerBox: MAX_BYTES_PER_BOX,
+        meter: this.#meter,
       });
       this.#running = this.#syncer.run(this.#stop.signal);
     }
     return this.#syncer.add(items);
+  }
+
+  /** What has no result yet. */
+  backlog(): { files: number; bytes: number } {
+    return { files: this.#syncer?.size ?? 0, bytes: this.#syncer?.bytes ?? 0 };
   }
 
   logErrors(on: boolean): void {

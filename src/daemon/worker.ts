@@ -1,68 +1,45 @@
-// One worker: connects to the secondary, mounts the primary, and runs the crawls, history first, an xsync crawl
+// One worker: opens its site (secondary, primary, the ways between them), and runs the crawls, history first, an xsync crawl
 // where the history does not reach, and then the live journals, until it is told to stop or something it stands
 // on breaks. Port of the reference's service loop. Used by the worker command.
 // Invariant: whatever the end, everything this module started or mounted is undone before run() settles.
 
 import { mkdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ChangelogAgent } from '../changelog/agent.js';
 import type { Config } from '../config/config.js';
 import { escapePath } from '../config/template.js';
-import { splitWords } from '../config/words.js';
-import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
-import { Brick } from '../gluster/brick.js';
-import { eventFields, eventSender, faultyFields, type EventSubject } from '../gluster/events.js';
-import type { Gfid } from '../gluster/gfid.js';
-import { AuxMount } from '../gluster/mount.js';
-import { clusterStime, foreignVolumeInfos, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
+import { errorLine, isGsyncdError } from '../errors.js';
+import { eventFields, eventSender, faultyFields } from '../gluster/events.js';
 import { fsEncode } from '../names.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
-import type { PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
-import { AttributesTransfer } from '../primary/attributes-transfer.js';
-import { Freshness } from '../primary/freshness.js';
+import type { PrimaryDeps } from '../primary/deps.js';
+import { meteredSecondary } from '../progress/metered-secondary.js';
 import { Doubts } from '../primary/doubts.js';
-import { RsyncTransfer } from '../primary/rsync-transfer.js';
-import { TarsshTransfer } from '../primary/tarssh-transfer.js';
-import { findProgram } from '../process/program.js';
-import { spawnDaemonChild } from '../process/spawn.js';
 import { FailureList } from '../status/failures.js';
 import { WorkerStatus } from '../status/status-file.js';
 import { lockBrick } from './brick-lock.js';
+import { startTally } from './brick-tally.js';
 import { catchUp, type Crawlers } from './catch-up.js';
 import { Cleanup } from './cleanup.js';
 import { keepAlive } from './keepalive.js';
 import { metaVolumeElection } from './meta-volume.js';
-import { connectRemote, rsyncSsh, tarSsh, type Remote } from './remote.js';
-import { findSession, type WorkerArgs } from './session.js';
+import type { FindSite } from './site.js';
 import { loadOwedWalk, saveOwedWalk } from './owed-walk.js';
 import { WorkerQueue } from './shared-queue.js';
 
 /** What is in hand at a stop has this long to finish before it is put back. */
 const STOP_GRACE_MS = 8_000;
 
-/** A journal is read a moment after its rollover, so the mount must not answer from before: by default the kernel and
- *  md-cache keep names, attributes and small files for a second each, and what is synced from such an answer
- *  stays wrong, since no later journal names it. */
-const UNCACHED: readonly string[] = [
-  'attribute-timeout=0',
-  'entry-timeout=0',
-  'negative-timeout=0',
-  'xlator-option=*-md-cache.md-cache-timeout=0',
-  'xlator-option=*-quick-read.cache-timeout=0',
-  'xlator-option=*-io-cache.cache-timeout=0',
-];
-
 export interface WorkerOptions {
-  readonly args: WorkerArgs;
+  readonly findSite: FindSite;
   readonly config: Config;
   readonly log: RootLog;
-  readonly debug: boolean;
   /** Whether a monitor started it, who then tells of its faults. */
   readonly monitored: 'yes' | 'no';
   /** Called when the worker is connected and mounted, and about to crawl. */
   readonly onReady: () => void;
+  /** Called once, with the brick's status file, as soon as it is known. */
+  readonly onStatusFile?: (path: string) => void;
 }
 
 export class Worker {
@@ -70,6 +47,7 @@ export class Worker {
   readonly #log: Log;
   readonly #cleanup = new Cleanup();
   #status: WorkerStatus | null = null;
+  #outcome: 'stopped' | 'faulty' = 'stopped';
   #onFault: () => void = () => undefined;
   /** When the live journals begin, seconds. */
   #registerTime = 0;
@@ -88,6 +66,7 @@ export class Worker {
       await this.#work(signal);
     } catch (error) {
       if (signal.aborted) return;
+      this.#outcome = 'faulty';
       await this.#recordFault(error);
       throw error;
     } finally {
@@ -96,17 +75,16 @@ export class Worker {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    const { args, config, log, debug, onReady } = this.#options;
-    const { session, resourceRemoteId } = await findSession(args, config, signal);
-    const brick = new Brick({ path: session.localPath, secondaryUuid: session.secondaryId, signal });
-    await preflight(config, session, brick);
+    const { findSite, config, log, onReady } = this.#options;
+    const site = await findSite(signal);
+    const { session } = site;
     const workingDir = join(config.get('working-dir'), escapePath(session.localPath));
     await mkdir(fsEncode(workingDir), { recursive: true });
     // Held to the end of the process: what this worker still does while it ends must not meet another one.
     await lockBrick(workingDir, session.localPath);
 
     const sendEvent = eventSender(config.get('glusterd-workdir'));
-    const subject = eventSubject(session, args.secondary);
+    const subject = site.eventSubject;
     const status = new WorkerStatus({
       stateFile: config.get('state-file'),
       brickPath: session.localPath,
@@ -118,39 +96,32 @@ export class Worker {
     this.#status = status;
     this.#cleanup.add('status', () => status.flush());
     await status.resetOnWorkerStart();
+    const tally = await startTally({ session, statusFile: status.path, workingDir, jobs: config.get('sync-jobs') });
+    this.#cleanup.add('progress', () => tally.close(this.#outcome));
+    this.#options.onStatusFile?.(status.path);
     const failures = await FailureList.load(workingDir);
     for (const line of failures.garbled) this.#log.error('a line of the failure list cannot be read and was put aside', { line });
     status.setFailures(failures.size);
 
-    const remote = await connectRemote({ config, session, resourceRemoteId, debug }, this.#cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
-    const registry = join(workingDir, 'aux-mounts');
-    for (const left of await AuxMount.removeLeftovers(registry)) this.#log.info('removed the mount of a worker that was killed', { path: left });
-    const [mount, cachedMount] = [await this.#mount(session, registry, UNCACHED, signal), await this.#mount(session, registry, [], signal)];
-    const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
-    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }));
+    const { broken, ...opened } = await site.open(workingDir, this.#cleanup, signal);
+    // Whoever waits for them hears of it: until then it is no unhandled failure.
+    for (const end of broken) end.catch(() => undefined);
+    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), tally);
+    tally.queue = () => queue.backlog();
     this.#cleanup.add('queue', () => queue.close());
-    const agent = new ChangelogAgent({
-      changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
-      workingDir,
-      changeIntervalMs: config.get('change-interval') * 1000,
-    });
-    this.#cleanup.add('changelog agent', () => Promise.resolve(agent.close()));
+    this.#cleanup.add('changelog agent', () => Promise.resolve(opened.agent.close()));
     const deps: PrimaryDeps = {
+      ...opened,
       config,
       session,
-      volume: primaryVolume(mount, session),
-      brick,
-      secondary: remote.secondary,
-      agent,
+      secondary: meteredSecondary(opened.secondary, tally),
+      meter: tally,
       queue,
-      engines: this.#engines(freshness, remote, brick),
       status,
       failures,
       doubts: new Doubts(),
-      freshness,
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
       workingDir,
-      peerNames: 'utf8',
       oweWalk: async (from) => {
         if ((await loadOwedWalk(workingDir)) === null) await saveOwedWalk(workingDir, { since: this.#registerTime, from });
       },
@@ -159,11 +130,11 @@ export class Worker {
     this.#log.info('Worker spawn successful. Acknowledging back to monitor');
     onReady();
     await status.setLastError(null);
-    await this.#serve(deps, remote, [mount, cachedMount], signal);
+    await this.#serve(deps, broken, signal);
   }
 
   /** Runs the crawls and what they stand on; the first that ends badly ends them all. */
-  async #serve(deps: PrimaryDeps, remote: Remote, mounts: readonly AuxMount[], signal: AbortSignal): Promise<void> {
+  async #serve(deps: PrimaryDeps, ends: readonly Promise<never>[], signal: AbortSignal): Promise<void> {
     const failed = new AbortController();
     const soft = AbortSignal.any([signal, failed.signal]);
     const crawlers: Crawlers = {
@@ -172,10 +143,7 @@ export class Worker {
       history: new (gmasterBuilder(slotsFromConfig(deps.config, 'changeloghistory')))(deps),
     };
     const broken = Promise.race([
-      remote.ended.then((how) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' }))),
-      ...mounts.map((mount) =>
-        mount.exited.then(() => Promise.reject<never>(new GsyncdError('primary mount: glusterfs: exited', { code: 'mount' }))),
-      ),
+      ...ends,
       keepAlive(deps.secondary, deps.config.get('secondary-timeout'), (timeoutS, gapS) => crawlers.live.keepalivePayload(timeoutS, gapS), soft).then(
         () => new Promise<never>(() => undefined),
       ),
@@ -201,6 +169,7 @@ export class Worker {
       this.#registerTime = config.get('change-detector') === 'xsync' ? Math.floor(Date.now() / 1000) : await agent.register();
       log.info('Register time', { time: this.#registerTime });
       await catchUp(deps, crawlers, this.#registerTime, signal);
+      if (!signal.aborted) deps.meter?.caughtUp(this.#registerTime);
       try {
         if (!signal.aborted) await live.crawlwrap(signal);
       } catch (error) {
@@ -211,60 +180,6 @@ export class Worker {
       }
     }
     await live.pipeline.drain();
-  }
-
-  async #mount(session: Session, registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
-    const { config } = this.#options;
-    const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
-    log.info('Mounting gluster volume locally...');
-    const startMs = performance.now();
-    const logFile = config.get('gluster-log-file');
-    const mount = await AuxMount.mount({
-      glusterCommandDir: config.get('gluster-command-dir'),
-      params: [...splitWords(config.get('gluster-params')), ...extraParams],
-      volfileServer: 'localhost',
-      volume: session.primary,
-      logFile,
-      logLevel: config.get('gluster-log-level'),
-      timeoutMs: config.get('connection-timeout') * 1000,
-      directoryPrefix: join(tmpdir(), 'gsyncd-aux-mount-'),
-      registry,
-      spawnChild: (argv) => spawnDaemonChild(argv),
-      signal,
-    });
-    this.#cleanup.add('primary mount', () => mount.close());
-    if (mount.subvolumes === 'partly up') log.error('Subvols are not up');
-    log.info('Mounted gluster volume', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
-    return mount;
-  }
-
-  #engines(freshness: Freshness, remote: Remote, brick: Brick): PrimaryDeps['engines'] {
-    const { config } = this.#options;
-    const log = this.#options.log.child({ module: 'resource', ctx: 'SSH' });
-    // A file of another brick cannot be asked here, and may have some.
-    const hasAttributes = async (gfid: Gfid): Promise<boolean> => (await brick.fileOf(gfid)) === null || brick.gfidHasUserXattrs(gfid);
-    const shared = { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls'), target: remote.target, hasAttributes, mountDir: () => freshness.mountDir(), log };
-    const rsync = new RsyncTransfer({
-      ...shared,
-      command: config.get('rsync-command'),
-      userOptions: splitWords(config.get('rsync-options')),
-      sshArgv: rsyncSsh(config, remote.controlOptions),
-      existing: config.get('rsync-opt-existing'),
-      ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
-      logPerformance: () => config.getLive('log-rsync-performance'),
-    });
-    const attributes = new AttributesTransfer(rsync, brick);
-    return {
-      rsync: () => rsync,
-      tarssh: () =>
-        new TarsshTransfer({
-          ...shared,
-          command: config.get('tar-command'),
-          sshArgv: tarSsh(config),
-          attributes: config.get('sync-xattrs') ? rsync : undefined,
-        }),
-      attributes: () => attributes,
-    };
   }
 
   async #recordFault(error: unknown): Promise<void> {
@@ -294,36 +209,3 @@ function signalAfter(signal: AbortSignal, ms: number): { passed: Promise<void>; 
   return { passed, cancel };
 }
 
-/** The secondary's host as the command line spells it, which is what stock's events tell. */
-function eventSubject(session: Session, secondary: string): EventSubject {
-  return {
-    primary: session.primary,
-    node: session.localNode,
-    nodeId: session.localNodeId,
-    secondaryHost: secondary.replace(/::.*$/, ''),
-    secondaryVolume: session.secondaryVolume,
-    brickPath: session.localPath,
-  };
-}
-
-function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
-  return {
-    lstat: (path) => mount.lstat(path),
-    readlink: (path) => mount.readlink(path),
-    gfidOf: (path) => mount.gfidOf(path),
-    setXtime: (path, volumeUuid, mark) => mount.setXtime(path, volumeUuid, mark),
-    nativeVolumeInfo: () => nativeVolumeInfo(mount.dir),
-    foreignVolumeInfos: () => foreignVolumeInfos(mount.dir),
-    nodeUuids: () => nodeUuids(mount.dir),
-    clusterStime: (volumeUuid) => clusterStime(mount.dir, volumeUuid, session.secondaryId),
-  };
-}
-
-/** Finds out early, and in one line, what would otherwise fail late and in many. */
-async function preflight(config: Config, session: Session, brick: Brick): Promise<void> {
-  if ((await brick.volumeId()) === null) {
-    throw new GsyncdError(`brick ${session.localPath}: no brick of a Gluster volume`, { code: 'preflight' });
-  }
-  await findProgram(splitWords(config.get('ssh-command'))[0] ?? 'ssh');
-  await findProgram(config.get('sync-method') === 'tarssh' ? config.get('tar-command') : config.get('rsync-command'));
-}

@@ -6,6 +6,10 @@ const TRUSTED = 'trusted.glusterfs';
 export const GFID = 'trusted.gfid';
 /** Text of the gfid, virtual, on a mount. */
 export const GFID_STRING = 'glusterfs.gfid.string';
+/** Path from the volume's root and NUL, virtual, on a mount; of a file, one of its names. */
+export const GFID2PATH = 'glusterfs.gfid2path';
+/** Makes an inode with a given gfid in the directory it is set on, with gfid access. */
+export const GFID_NEWFILE = 'glusterfs.gfid.newfile';
 /** On a brick's root: the volume's uuid, 16 bytes. */
 export const VOLUME_ID = `${TRUSTED}.volume-id`;
 /** Not empty on a placeholder that the distribute layer left where a file's name hashes to. */

@@ -14,6 +14,7 @@ const MAX_ASYNC_CALLS = 128;
 const FIRST_BUFFER_BYTES = 4096;
 const MAX_GROWTHS = 8;
 
+const lib = koffi.load('libc.so.6');
 const ERRNO_NAMES = new Map<number, string>();
 for (const [name, number] of Object.entries(constants.errno)) {
   if (name !== 'EWOULDBLOCK' && name !== 'EOPNOTSUPP') ERRNO_NAMES.set(number, name);
@@ -22,6 +23,13 @@ for (const [name, number] of Object.entries(constants.errno)) {
 /** Name (`ENODATA`) of a positive errno number. */
 export function errnoName(errno: number): string {
   return ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
+}
+
+const strerror = lib.func('strerror', 'const char *', ['int']) as KoffiFunc<(errno: number) => string>;
+
+/** libc's text for a positive errno number, which is what Python says, too. */
+export function errnoText(errno: number): string {
+  return strerror(errno);
 }
 
 /** A failed libc call: positive `errno` and its name in `code`. The message is "call: object: ENAME". */
@@ -47,7 +55,6 @@ export function errnoNumber(error: unknown): number | undefined {
 /** A path or an xattr value: bytes, or a string in the form of names.ts. */
 export type PathBytes = string | Buffer;
 
-const lib = koffi.load('libc.so.6');
 type BufferCall = (path: Buffer, name: string, value: Buffer, size: number) => number;
 const getxattr = lib.func('lgetxattr', 'intptr_t', ['const void *', 'const char *', 'void *', 'size_t']) as KoffiFunc<BufferCall>;
 const setxattr = lib.func('lsetxattr', 'int', ['const void *', 'const char *', 'const void *', 'size_t', 'int']) as KoffiFunc<

@@ -179,6 +179,7 @@ export class BatchPipeline {
     status.setFailures(failures.size);
     await timing.before;
     await batch.commit(timing.last);
+    this.#deps.meter?.batchDone({ crawl: batch.crawl, journals: batch.changes.length, ops: plan.counts, dataFiles });
 
     const now = performance.now();
     const times = {

@@ -27,9 +27,11 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
     }
 
     override async crawl(signal: AbortSignal): Promise<void> {
-      const { status, log, brick } = this.deps;
+      const { status, log, brick, meter } = this.deps;
       await this.#prepareDir();
-      log.info('starting hybrid crawl', { stime: await this.dataStime() });
+      const stime = await this.dataStime();
+      log.info('starting hybrid crawl', { stime });
+      meter?.walkStarted(stime === null ? 'first' : 'again');
       await status.setCrawlStatus('Hybrid Crawl');
       const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);
       // The walk is one chunk ahead of the sync.
@@ -37,11 +39,14 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       for (;;) {
         const { value: chunk, done } = await ahead;
         if (done === true) break;
+        meter?.walked(chunk.entries);
         ahead = chunks.next();
         ahead.catch(() => undefined); // seen when awaited; a failure below must not make it unhandled
         await this.#submit(chunk, signal);
       }
+      meter?.walkFound();
       await this.pipeline.drain();
+      meter?.walkEnded();
       this.deps.doubts.touchAll();
       log.info('finished hybrid crawl', { stime: await this.dataStime() });
     }
@@ -81,6 +86,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
         commit: async () => {
           await archiveAndPurge(this.#dir, [path.slice(this.#dir.length + 1)], this.deps.config.get('changelog-archive-format'));
           await this.#setStimes(chunk);
+          this.deps.meter?.walkSynced(chunk.entries);
         },
         synced: async () => (await this.dataStime()) !== null,
         marks: async () => ({ stime: await this.dataStime(), entry_stime: await this.entryStime() }),

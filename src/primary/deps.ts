@@ -6,6 +6,7 @@ import type { Config } from '../config/config.js';
 import type { Gfid } from '../gluster/gfid.js';
 import type { Xtime } from '../gluster/xtime.js';
 import type { Log } from '../log.js';
+import type { Meter } from '../progress/meter.js';
 import type { DataEngine, DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
 import type { Secondary, VolumeInfo } from '../secondary/secondary.js';
@@ -109,6 +110,8 @@ export interface PrimaryDeps {
   readonly doubts: Doubts;
   readonly freshness: Pick<Freshness, 'journal'>;
   readonly log: Log;
+  /** Absent: nobody watches. */
+  readonly meter?: Meter;
   /** Directory of this brick's journals in hand, archives and lists. */
   readonly workingDir: string;
   readonly peerNames: 'utf8' | 'bytes';

@@ -5,7 +5,7 @@
 
 import type { EntryFailure, EntryOp, Secondary } from '../secondary/secondary.js';
 import { sendHalving, type Culprit } from './halving.js';
-import { planWaves } from './lanes.js';
+import { planWaves } from '../secondary/lanes.js';
 
 export interface EntryOutcome {
   readonly failures: EntryFailure[];

@@ -16,7 +16,7 @@ import type { EntryOutcome, EntrySync } from './entry-sync.js';
 import { holds, isPlainPath, SecondaryTruth, type SecondaryEntry } from './secondary-truth.js';
 import { fileKind, toOpStat, type BrickView, type FileKind, type PrimaryView, type ViewStat } from './view.js';
 
-const PARK_PREFIX = '.gsyncd-ts-parked-';
+export const PARK_PREFIX = '.gsyncd-ts-parked-';
 const PARKED = entryPath(ROOT_GFID, PARK_PREFIX);
 const MAX_ROUNDS = 64;
 /** Rounds that may leave the same names differing: the primary may be changing them all the while. */

@@ -21,7 +21,8 @@ export interface RsyncTransferOptions {
   readonly command: string;
   /** rsync-options, split at white space */
   readonly userOptions: readonly string[];
-  /** The whole remote shell: ssh-command, ssh-options, `-p` port, control options, rsync-ssh-options. */
+  /** The whole remote shell: ssh-command, ssh-options, `-p` port, control options, rsync-ssh-options. Of no use to a
+   *  target on this machine. */
   readonly sshArgv: readonly string[];
   /** rsync-opt-existing */
   readonly existing: boolean;
@@ -209,7 +210,7 @@ export class RsyncTransfer implements DataEngine {
 
   /** Looks for both programs once: rsync would report a missing ssh in words of its own, as a broken run. */
   async #prepare(): Promise<RsyncVersion> {
-    await findProgram(this.#options.sshArgv[0] ?? 'ssh');
+    if (this.#options.target.address !== null) await findProgram(this.#options.sshArgv[0] ?? 'ssh');
     return askVersion(this.#options.command);
   }
 }
@@ -248,9 +249,7 @@ export function rsyncArgv(
     `--out-format=${ITEM_FORMAT}`,
     ...(modern ? ['--info=skip1'] : []),
     '.',
-    '-e',
-    options.sshArgv.map(quoteForRsync).join(' '),
-    `${target.address}:${target.directory}`,
+    ...(target.address === null ? [target.directory] : ['-e', options.sshArgv.map(quoteForRsync).join(' '), `${target.address}:${target.directory}`]),
   ];
 }
 

@@ -135,11 +135,11 @@ export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attri
 
 /** The secondary's forced command cuts this at spaces and runs `tar` with what follows the first word, so no
  *  word may need quotes. */
-export function unpackArgv(options: Pick<TarsshTransferOptions, 'sshArgv' | 'acls' | 'target'>): string[] {
+export function unpackArgv(options: Pick<TarsshTransferOptions, 'command' | 'sshArgv' | 'acls' | 'target'>): string[] {
+  const { address } = options.target;
   return [
-    ...options.sshArgv,
-    options.target.address,
-    'tar',
+    // On this machine an ordinary user may be at work, whose tar would apply the umask.
+    ...(address === null ? [options.command, '--same-permissions'] : [...options.sshArgv, address, 'tar']),
     '--overwrite',
     ...(options.acls ? ['--acls'] : []),
     '-xf',

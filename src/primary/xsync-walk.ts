@@ -26,6 +26,7 @@ export interface WalkMode {
 }
 
 export interface WalkChunk {
+  readonly entries: number;
   readonly records: ChangeRecord[];
   /** Paths relative to the brick, what was there, and its new mark. */
   readonly stimes: readonly { readonly path: string; readonly gfid: Gfid; readonly mark: Xtime }[];
@@ -184,6 +185,8 @@ export class XsyncWalk {
       case 'device':
         // The reference's walk leaves these out; with them a first sync is complete.
         this.#records.push(entry('MKNOD', true), attributes);
+        // An ACL that it inherited.
+        if (await this.#brick.hasUserXattrs(path)) this.#records.push({ type: 'meta', gfid, fop: 'SETXATTR' });
         break;
     }
   }
@@ -193,7 +196,7 @@ export class XsyncWalk {
   }
 
   #cut(): WalkChunk {
-    const chunk = { records: this.#records, stimes: this.#stimes };
+    const chunk = { entries: this.#entries, records: this.#records, stimes: this.#stimes };
     this.#records = [];
     this.#stimes = [];
     this.#entries = 0;

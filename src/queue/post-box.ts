@@ -27,6 +27,8 @@ export interface Share {
   readonly compareTimes: Set<Gfid>;
   /** undefined when not all sizes are known */
   readonly maxFileBytes: number | undefined;
+  /** Sum of the sizes that are known. */
+  readonly bytes: number;
 }
 
 export class PostBox<R> {
@@ -43,6 +45,13 @@ export class PostBox<R> {
   /** Bytes of the queued items whose size is known. */
   get queuedBytes(): number {
     return this.#queuedBytes;
+  }
+
+  /** Bytes of all items without a result whose size is known. */
+  get bytes(): number {
+    let bytes = this.#queuedBytes;
+    for (const shelf of [this.#handedOut, this.#parked]) for (const { sizeBytes } of shelf.values()) bytes += sizeBytes;
+    return bytes;
   }
 
   /** Items without a result: queued, handed out and parked. */
@@ -87,7 +96,7 @@ export class PostBox<R> {
       gfids.push(gfid);
       if (posted.compare === 'times') compareTimes.add(gfid);
     }
-    return { gfids, compareTimes, maxFileBytes: sizesKnown ? maxFileBytes : undefined };
+    return { gfids, compareTimes, maxFileBytes: sizesKnown ? maxFileBytes : undefined, bytes };
   }
 
   /** Gives a handed-out item its result. What was posted meanwhile for the same gfid joins the queue's end.

@@ -6,6 +6,7 @@
 
 import { GsyncdError, errorLine, isGsyncdError } from '../errors.js';
 import type { Gfid } from '../gluster/gfid.js';
+import type { SyncMeter } from '../progress/meter.js';
 import type { DataEngine, DataItem, EngineOutcome } from './engine.js';
 import { PostBox, type Share } from './post-box.js';
 
@@ -37,6 +38,7 @@ export interface SyncerOptions {
   readonly minBytesPerBox?: number;
   /** How long a transfer under way may go on after the stop, before its children are ended. Default 5 s. */
   readonly stopGraceMs?: number;
+  readonly meter?: SyncMeter | undefined;
 }
 
 const SYNCED: ItemResult = { status: 'synced' };
@@ -63,6 +65,11 @@ export class Syncer {
   /** Items without a result, each gfid counted once (twice while it is sent and posted again). */
   get size(): number {
     return this.#box.size;
+  }
+
+  /** Bytes of these items, as far as known. */
+  get bytes(): number {
+    return this.#box.bytes;
   }
 
   /**
@@ -164,18 +171,24 @@ export class Syncer {
     }
   }
 
-  async #runBox(job: number, { gfids, compareTimes, maxFileBytes }: Share): Promise<void> {
+  async #runBox(job: number, { gfids, compareTimes, maxFileBytes, bytes }: Share): Promise<void> {
+    const { engine, log, meter } = this.#options;
     const startMs = performance.now();
+    meter?.jobStarted(job);
     let returnCode: number | null = null;
+    let sent = 0;
+    let arrived = 0;
     let resultOf: (gfid: Gfid) => ItemResult | null;
     try {
-      const outcome = await this.#options.engine.sync(gfids, {
+      const outcome = await engine.sync(gfids, {
         logErrors: this.logErrors,
         compareTimes,
         ...(maxFileBytes === undefined ? {} : { maxFileBytes }),
         signal: this.#hardStop.signal,
       });
       returnCode = outcome.returnCode;
+      sent = outcome.bytes ?? (outcome.synced.size > 0 ? bytes : 0);
+      arrived = outcome.synced.size;
       resultOf = (gfid) => itemResult(gfid, outcome);
     } catch (error) {
       const result: ItemResult | null =
@@ -184,12 +197,9 @@ export class Syncer {
           : { status: 'failed', reason: errorLine(error), scope: 'transfer', error };
       resultOf = () => result;
     }
-    this.#options.log.info('Sync Time Taken', {
-      job,
-      num_files: gfids.length,
-      return_code: returnCode,
-      duration: ((performance.now() - startMs) / 1000).toFixed(4),
-    });
+    const seconds = (performance.now() - startMs) / 1000;
+    log.info('Sync Time Taken', { job, num_files: gfids.length, return_code: returnCode, duration: seconds.toFixed(4) });
+    meter?.jobEnded(job, { engine: engine.name, seconds, files: arrived, failed: gfids.length - arrived, bytes: sent });
     for (const gfid of gfids) this.#box.settle(gfid, resultOf(gfid));
     if (this.#state === 'stopped') this.#box.settleUntaken(null);
     for (const waiter of this.#waiters) {

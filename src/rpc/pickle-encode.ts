@@ -1,22 +1,23 @@
-// JavaScript values to Python pickles of protocol 2, which both Python 2 and 3 load. Used by the RPC client.
+// JavaScript values to Python pickles of protocol 2, which both Python 2 and 3 load. Used by both ends of the RPC.
 // Containers and their values are never shared inside one pickle: a stock secondary changes the dicts that it
 // was given, and two operations that shared a stat would change each other's. Only dict keys are written once.
 
 import { encodeSurrogatePass } from './pickle-text.js';
 import { OP } from './pickle-opcodes.js';
-import { PyException, PyFloat, PyStat, PyTuple, type PyValue } from './pickle-values.js';
+import { PyException, PyFloat, PyStat, PyTuple, pyTuple, type PyValue } from './pickle-values.js';
 
 const MAX_DEPTH = 500;
 const MAX_KEYS = 256;
 /** Up to this many characters a loop beats the call into Node's encoder. */
 const SHORT_TEXT = 128;
+const CLASS_NAME = /^[A-Za-z][A-Za-z0-9_]{0,100}$/;
 const ENCODE_GLOBAL = Buffer.from('c_codecs\nencode\n', 'latin1');
 
 /**
  * Pickles `value`. Integral numbers become ints (PyFloat and -0 floats), bigints ints, other numbers floats,
  * strings str with lone surrogates kept, byte arrays what Python 3 loads as bytes, arrays lists, PyTuples
- * tuples, Maps and plain objects dicts.
- * @throws TypeError for anything else (undefined, functions, PyException, PyStat) and for cycles
+ * tuples, Maps and plain objects dicts; PyExceptions built-in exceptions, PyStats os.stat_results.
+ * @throws TypeError for anything else (undefined, functions) and for cycles
  */
 export function encodePickle(value: PyValue): Buffer {
   const writer = new PickleWriter();
@@ -69,7 +70,8 @@ class PickleWriter {
     }
     if (value instanceof Uint8Array) return this.#bytes(value);
     if (value instanceof PyFloat) return this.#float(value.value);
-    if (value instanceof PyException || value instanceof PyStat) throw new TypeError(`encode pickle: ${value.constructor.name}: only decoded`);
+    if (value instanceof PyException) return this.#exception(value, depth);
+    if (value instanceof PyStat) return this.#stat(value, depth);
     this.#two(OP.EMPTY_DICT, OP.MARK);
     if (value instanceof Map) {
       for (const [key, item] of value as ReadonlyMap<PyValue, PyValue>) {
@@ -164,6 +166,30 @@ class PickleWriter {
     this.#text(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1'));
     this.#text('latin1');
     this.#two(OP.TUPLE2, OP.REDUCE);
+  }
+
+  /** Python 2's module of built-in exceptions: in protocol 2, both Pythons take it for their own. */
+  #exception(value: PyException, depth: number): void {
+    if (!CLASS_NAME.test(value.className)) throw new TypeError('encode pickle: exception: no class name');
+    this.#global(`exceptions\n${value.className}\n`);
+    this.#tuple(pyTuple(value.args), depth);
+    this.#byte(OP.REDUCE);
+  }
+
+  /** As Python does: the ten numbers of old, then the precise times by name. */
+  #stat({ fields }: PyStat, depth: number): void {
+    const { mode, ino, dev, nlink, uid, gid, size, atime, mtime, ctime } = fields;
+    this.#global('os\nstat_result\n');
+    const whole = [atime, mtime, ctime ?? mtime].map((time) => Math.floor(time));
+    this.#tuple(pyTuple([mode, ino, dev, nlink, uid, gid, size, ...whole]), depth);
+    this.value({ st_atime: new PyFloat(atime), st_mtime: new PyFloat(mtime), st_ctime: new PyFloat(ctime ?? mtime) }, depth);
+    this.#two(OP.TUPLE2, OP.REDUCE);
+  }
+
+  #global(lines: string): void {
+    this.#byte(OP.GLOBAL);
+    this.#reserve(lines.length);
+    this.#pos += this.#buf.write(lines, this.#pos, 'latin1');
   }
 
   #byte(byte: number): void {

@@ -49,7 +49,7 @@ export class PyFloat {
   }
 }
 
-/** An exception that the peer raised: the bare name of its class and its arguments. Decoded only. */
+/** An exception that the peer raised: the bare name of its class and its arguments. */
 export class PyException {
   readonly className: string;
   readonly args: readonly PyValue[];
@@ -72,9 +72,10 @@ export interface PyStatFields {
   /** Seconds, with a fraction when the peer sent one. */
   readonly atime: number;
   readonly mtime: number;
+  readonly ctime?: number;
 }
 
-/** An `os.stat_result`. Decoded only. */
+/** An `os.stat_result`. */
 export class PyStat {
   readonly fields: PyStatFields;
 

@@ -31,7 +31,8 @@ export interface Failure extends NewFailure {
   readonly tries: number;
 }
 
-const FILE_NAME = 'failures';
+/** Name of the list in a brick's working directory. */
+export const FAILURES_FILE = 'failures';
 const GARBLED_NAME = 'failures.garbled';
 const FIRST_DELAY_MS = 5_000;
 const MAX_DELAY_MS = 600_000;
@@ -65,7 +66,7 @@ export class FailureList {
   /** Reads the list of a working directory; an absent file is an empty list. Lines that cannot be read are moved
    *  to `failures.garbled` beside it, durably, and are in `garbled`. */
   static async load(workingDir: string): Promise<FailureList> {
-    const path = join(workingDir, FILE_NAME);
+    const path = join(workingDir, FAILURES_FILE);
     let bytes: Buffer;
     try {
       bytes = await readFile(fsEncode(path));
@@ -77,7 +78,7 @@ export class FailureList {
     const garbled: string[] = [];
     for (const line of fsDecode(bytes).split('\n')) {
       if (line === '') continue;
-      const item = parseLine(line);
+      const item = parseFailureLine(line);
       if (item === null) garbled.push(line);
       else items.set(keyOf(item.kind, item.gfid, item.entry), item);
     }
@@ -175,7 +176,8 @@ function isKind(text: string): text is FailureKind {
   return KINDS.has(text);
 }
 
-function parseLine(line: string): Failure | null {
+/** An item from its line; null when it cannot be read. */
+export function parseFailureLine(line: string): Failure | null {
   const fields = line.split('\t');
   const [time = '', kind = '', gfid = '', place = '', triesText = '', reason = ''] = fields;
   const lastTryMs = Date.parse(time);

@@ -3,8 +3,8 @@
 
 import { appendFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setAttributeSync } from 'fs-xattr';
 import type { Gfid } from '../../src/gluster/gfid.js';
+import { lsetxattr } from '../../src/native/libc.js';
 import { encodeRecord, header, type JournalFormat } from './encode.js';
 
 const FORMAT: JournalFormat = { encoding: 'ascii', version: '1.2' };
@@ -41,7 +41,7 @@ export class FakeBrick {
     this.#htime = join(this.htimeDir, `HTIME.${time}`);
     this.#count = 0;
     writeFileSync(this.#htime, '');
-    setAttributeSync(this.#htime, 'trusted.glusterfs.htime', '0:0');
+    lsetxattr(this.#htime, 'trusted.glusterfs.htime', Buffer.from('0:0'));
     this.#open();
   }
 
@@ -78,7 +78,7 @@ export class FakeBrick {
   list(path: string, time: number): void {
     this.#count += 1;
     appendFileSync(this.#htime, `${path}\0`);
-    setAttributeSync(this.#htime, 'trusted.glusterfs.htime', `${time}:${this.#count}`);
+    lsetxattr(this.#htime, 'trusted.glusterfs.htime', Buffer.from(`${time}:${this.#count}`));
   }
 
   #open(): void {

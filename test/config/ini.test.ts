@@ -116,7 +116,7 @@ describe('IniFile.set() and remove()', () => {
     expect(ini.remove('vars', 'a')).toBe(true);
     expect(ini.remove('vars', 'nothing')).toBe(false);
     expect(ini.toString()).toBe(
-      '# head\n[vars]\n# about b\nb = new\nc=3 # here\nd = 4\n\n[other]\nx=y\n\n[fresh]\nk = v\n',
+      '# head\n[vars]\n# about b\nb = new\nc=3 # here\nd = 4\n\n[other]\nx=y\n\n[fresh]\nk = v\n\n',
     );
   });
 

@@ -3,8 +3,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/config.js';
 import { distribute } from '../../src/daemon/monitor-distribution.js';
-import { parseBricks } from '../../src/daemon/monitor-volumes.js';
+import { parseBricks, volumesFromConfig } from '../../src/daemon/monitor-volumes.js';
 import { parseVolumeInfo, type VolumeInfo } from '../../src/gluster/volinfo.js';
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'volinfo');
@@ -63,6 +64,32 @@ describe('parseBricks()', () => {
     ]);
     expect(parseBricks(`${NODE}:backup1,${OTHER}:backup2`).map((b) => b.host)).toEqual(['backup1', 'backup2']);
     expect(parseBricks('')).toEqual([]);
+  });
+});
+
+describe('volumesFromConfig()', () => {
+  const from = (vars: string) => {
+    const sessionFile = join(mkdtempSync(join(dir, 'conf-')), 'gsyncd.conf');
+    writeFileSync(sessionFile, `[vars]\n${vars}`);
+    return volumesFromConfig(loadConfig({ sessionFile, templateArgs: {} }), 'gv0', { user: 'root', host: 'backup', volume: 'sv0' });
+  };
+
+  it('gives what distributes as the volumes themselves would', async () => {
+    const volumes = from(
+      `primary-bricks = ${NODE}:n1:/b/1,${OTHER}:n2:/b/2,${NODE}:n1:/b/3\nsecondary-bricks = ${THIRD}:b1,${OTHER}:b2\n` +
+        'primary-volume-id = P\nslave-volume-id = S\nprimary-replica-count = 2\nprimary-disperse-count = 0\nprimary-distribution-count = 2\n',
+    );
+    const { signal } = new AbortController();
+    const { workers, ...rest } = distribute(await volumes.primary(signal), await volumes.secondary(signal), NODE);
+    expect(workers.map((w) => [w.brickPath, w.subvolNum, w.remote.host])).toEqual([
+      ['/b/1', 1, 'b1'],
+      ['/b/3', 2, 'b1'],
+    ]);
+    expect(rest).toMatchObject({ secondaryId: 'S', stimeXattrPrefix: 'trusted.glusterfs.P.S', distributionCount: 2 });
+  });
+
+  it('says what is missing', async () => {
+    await expect(from('').primary(new AbortController().signal)).rejects.toThrow('config: volume gv0: no id, no bricks: --use-gconf-volinfo needs them');
   });
 });
 

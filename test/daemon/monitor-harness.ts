@@ -10,7 +10,8 @@ import { Monitor, type MonitorOptions } from '../../src/daemon/monitor.js';
 import type { VolumeSource } from '../../src/daemon/monitor-volumes.js';
 import type { VolumeInfo } from '../../src/gluster/volinfo.js';
 import { createLogger } from '../../src/log.js';
-import { readStatus, statusFileName, type StatusData } from '../../src/status/status-file.js';
+import { statusFileName } from '../../src/status/file-name.js';
+import { readStatus, type StatusData } from '../../src/status/status-file.js';
 
 export type Mode = 'dies' | 'silent' | 'serves' | 'stubborn';
 

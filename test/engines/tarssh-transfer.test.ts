@@ -56,7 +56,7 @@ describe('TarReport', () => {
 });
 
 test('the remote command survives being cut at spaces, as a forced command does', () => {
-  const argv = unpackArgv({ sshArgv: ['ssh', '-p', '22'], acls: true, target: { address: 'root@host', directory: '/proc/12/cwd' } });
+  const argv = unpackArgv({ command: 'tar', sshArgv: ['ssh', '-p', '22'], acls: true, target: { address: 'root@host', directory: '/proc/12/cwd' } });
   expect(argv.slice(0, 4)).toEqual(['ssh', '-p', '22', 'root@host']);
   const remote = argv.slice(4);
   expect(remote.join(' ').split(' ')).toEqual(remote);

@@ -5,7 +5,7 @@ import type { ChangeRecord } from '../../src/changelog/record.js';
 import { formatRecords, parseText } from '../../src/changelog/text.js';
 import { ROOT_GFID, type Gfid } from '../../src/gluster/gfid.js';
 import { doubtfulNames, emptyPlan, finishPlan, planNeeds, planRecords, type PlanFacts } from '../../src/primary/plan.js';
-import { planWaves } from '../../src/primary/lanes.js';
+import { planWaves } from '../../src/secondary/lanes.js';
 import { S_IFDIR, S_IFREG } from '../../src/primary/view.js';
 
 export const PLANNED_RECORDS = 100_000;

@@ -5,8 +5,7 @@ import { dirname } from 'node:path';
 import { existsSync } from 'node:fs';
 import { GsyncdError } from '../../errors.js';
 import { fsEncode } from '../../names.js';
-import { replaceFile } from '../../native/durable-file.js';
-import { withFlock } from '../../native/locks.js';
+import { setMonitorStatus } from '../../status/monitor-status.js';
 import { openSession } from '../open-session.js';
 import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
 
@@ -28,6 +27,6 @@ async function runMonitorStatus([primary = '', secondary = '', status = '']: rea
   if (!existsSync(fsEncode(dirname(file)))) {
     throw new GsyncdError(`monitor-status: ${dirname(file)}: no such session`, { code: 'preflight' });
   }
-  await withFlock(file, () => replaceFile(file, fsEncode(status)));
+  await setMonitorStatus(file, status);
   log.info('Monitor Status Change', { status });
 }

@@ -2,15 +2,19 @@
 // has the pid file, and the daemon goes on in the background, leader of a process group of its own, which glusterd
 // stops, pauses and resumes as a whole. With --debug or --foreground it stays where it is.
 
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { loadConfig } from '../../config/config.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
 import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../../errors.js';
 import { createLogger } from '../../log.js';
+import { fsEncode } from '../../names.js';
+import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
+import { VERSION } from '../version.js';
 
-interface MonitorFlags {
+interface MonitorFlags extends MetricsFlags {
   readonly configFile?: string;
   readonly pauseOnStart?: true;
   readonly localNodeId?: string;
@@ -28,8 +32,7 @@ const READY = 'ready';
 const SAME_WISH_MS = 1_000;
 
 export function addMonitorCommand(program: Command): void {
-  program
-    .command('monitor')
+  addMetricsOptions(program.command('monitor'))
     .description("run a worker for each brick of PRIMARY on this node, as the session's daemon")
     .argument('<primary>', 'name of the primary volume')
     .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
@@ -85,11 +88,15 @@ async function asDaemon(primary: string, secondary: string, flags: MonitorFlags)
 async function monitor(primary: string, secondary: string, flags: MonitorFlags, onStarted: () => void): Promise<void> {
   const { Monitor } = await import('../../daemon/monitor.js');
   const { volumesFromConfig, volumesFromGluster } = await import('../../daemon/monitor-volumes.js');
+  const { sessionSamples } = await import('../../metrics/node-samples.js');
   const { takePidFile } = await import('../../daemon/pid-file.js');
   const { ownNodeId, parseSecondary } = await import('../../daemon/session.js');
+  const { upgradeSessionFile } = await import('../../config/edit.js');
   const name = parseSecondary(secondary);
+  const sessionFile = flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, name.host, name.volume);
+  if (existsSync(fsEncode(sessionFile))) await upgradeSessionFile(sessionFile, primary, name.volume);
   const config = loadConfig({
-    sessionFile: flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, name.host, name.volume),
+    sessionFile,
     templateArgs: sessionTemplateArgs({ primary, secondaryUser: name.user, secondaryHost: name.host, secondaryVolume: name.volume }),
   });
   const lock = await takePidFile(config.get('pid-file'), `monitor of ${primary} ${secondary}`);
@@ -103,7 +110,10 @@ async function monitor(primary: string, secondary: string, flags: MonitorFlags, 
   for (const line of config.warnings) own.warn(line);
   const signal = stopSignal(() => own.info('stopping'));
   process.on('SIGHUP', () => log.reopen());
+  let metrics: Awaited<ReturnType<typeof openMetrics>> = null;
   try {
+    const session = dirname(config.get('state-file'));
+    metrics = await openMetrics(flags, sessionSamples(() => Promise.resolve([session]), VERSION), (line) => own.warn(line));
     const localNodeId = flags.localNodeId ?? (await ownNodeId(config));
     const script = process.argv[1];
     if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });
@@ -125,6 +135,7 @@ async function monitor(primary: string, secondary: string, flags: MonitorFlags, 
     own.error(errorLine(error));
     throw error;
   } finally {
+    await metrics?.close();
     log.close();
     await lock.release();
   }

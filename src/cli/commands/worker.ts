@@ -5,12 +5,16 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { loadConfig, type Config } from '../../config/config.js';
 import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
+import { fileUrlPath } from '../../daemon/file-url.js';
 import { parseSecondary } from '../../daemon/session.js';
+import type { FindSite } from '../../daemon/site.js';
 import { errorLine, GsyncdError } from '../../errors.js';
-import { createLogger } from '../../log.js';
+import { createLogger, type RootLog } from '../../log.js';
 import { replaceProcess } from '../../native/libc.js';
+import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
+import { VERSION } from '../version.js';
 
-interface WorkerFlags {
+export interface WorkerFlags extends MetricsFlags {
   readonly localPath?: string;
   readonly localNode?: string;
   readonly localNodeId?: string;
@@ -24,6 +28,16 @@ interface WorkerFlags {
   readonly configFile?: string;
   readonly logFile?: string;
   readonly debug?: true;
+  readonly stateDir?: string;
+  readonly rolloverTime?: number;
+}
+
+/** What is to be run, and with what. */
+export interface WorkerPlan {
+  readonly config: Config;
+  /** For the lines of the log: `worker …` */
+  readonly label: string;
+  readonly findSite: (log: RootLog) => Promise<FindSite>;
 }
 
 /** Set for the process that runs in a mount namespace of its own. */
@@ -31,11 +45,10 @@ const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
 const SAME_WISH_MS = 1_000;
 
 export function addWorkerCommand(program: Command): void {
-  program
-    .command('worker')
+  addMetricsOptions(program.command('worker'))
     .description('replicate one brick of PRIMARY to SECONDARY until told to stop')
-    .argument('<primary>', 'name of the primary volume')
-    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
+    .argument('<primary>', 'name of the primary volume, or file:///PATH of a plain directory')
+    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME, or file:///PATH')
     .option('--local-path <path>', "the brick's path (default: the only one on this node)")
     .option('--local-node <host>', "this node's name in the volume")
     .option('--local-node-id <uuid>', "this node's id")
@@ -49,7 +62,9 @@ export function addWorkerCommand(program: Command): void {
     .option('-c, --config-file <path>', "the session's gsyncd.conf (default: glusterd's)")
     .option('--log-file <path>', 'where to log; - for the terminal')
     .option('--debug', 'log everything, to the terminal')
-    .addHelpText('after', '\nExample:\n  gsyncd-ts worker gv0 root@backup.example::sv0 --local-path /bricks/b1 --log-file -')
+    .option('--state-dir <path>', 'plain directories: where status, log and journals in work are')
+    .option('--rollover-time <seconds>', 'plain directories: longest time between rollovers of the journals (default: 15)', wholeNumber)
+    .addHelpText('after', '\nExamples:\n  gsyncd-ts worker gv0 root@backup.example::sv0 --local-path /bricks/b1 --log-file -\n  gsyncd-ts worker file:///home/me/here file:///home/me/there')
     .action(runWorker);
 }
 
@@ -59,6 +74,13 @@ function wholeNumber(text: string): number {
 }
 
 async function runWorker(primary: string, secondary: string, flags: WorkerFlags): Promise<void> {
+  const from = fileUrlPath(primary);
+  const plan = from === null ? glusterPlan(primary, secondary, flags) : await (await import('./embedded-worker.js')).embeddedPlan(from, secondary, flags);
+  await runPlan(plan, flags);
+}
+
+/** A brick of a Gluster volume. Loaded late: the process that only changes its mount namespace does without. */
+function glusterPlan(primary: string, secondary: string, flags: WorkerFlags): WorkerPlan {
   const { user, host, volume } = parseSecondary(secondary);
   const config = loadConfig({
     sessionFile: flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, host, volume),
@@ -71,12 +93,29 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
     }),
   });
   enterPrivateMounts(config, flags);
+  return {
+    config,
+    label: `worker ${flags.localPath ?? ''}`.trim(),
+    findSite: async (log) => {
+      const { glusterSite } = await import('../../daemon/gluster-site.js');
+      const args = {
+        primary,
+        secondary,
+        hotTier: flags.isHottier === true,
+        ...pick(flags, ['localPath', 'localNode', 'localNodeId', 'subvolNum', 'resourceRemote', 'resourceRemoteId']),
+        ...secondaryIdOf(flags),
+      };
+      return glusterSite({ args, config, log, debug: flags.debug === true });
+    },
+  };
+}
 
+async function runPlan({ config, label, findSite }: WorkerPlan, flags: WorkerFlags): Promise<void> {
   const debug = flags.debug === true;
   const log = createLogger({
     destination: debug ? '-' : (flags.logFile ?? config.get('log-file')),
     level: debug ? 'DEBUG' : config.get('log-level'),
-    label: `worker ${flags.localPath ?? ''}`.trim(),
+    label,
   });
   const own = log.child({ module: 'gsyncd', fn: 'worker' });
   for (const line of config.warnings) own.warn(line);
@@ -96,22 +135,19 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
   process.on('SIGTERM', onTerm).on('SIGINT', onTerm);
   process.on('SIGHUP', () => log.reopen());
 
+  let metrics: Awaited<ReturnType<typeof openMetrics>> = null;
   try {
-    // Loaded here: the process that only changes its mount namespace does without.
+    const { OneBrick } = await import('../../metrics/node-samples.js');
+    const watched = new OneBrick(VERSION);
+    metrics = await openMetrics(flags, () => watched.samples(), (line) => own.warn(line));
     const { Worker } = await import('../../daemon/worker.js');
     const worker = new Worker({
-      args: {
-        primary,
-        secondary,
-        hotTier: flags.isHottier === true,
-        ...pick(flags, ['localPath', 'localNode', 'localNodeId', 'subvolNum', 'resourceRemote', 'resourceRemoteId']),
-        ...secondaryIdOf(flags),
-      },
+      findSite: await findSite(log),
       config,
       log,
-      debug,
       monitored: flags.feedbackFd === undefined ? 'no' : 'yes',
       onReady: () => closeFeedback(flags.feedbackFd),
+      onStatusFile: (path) => watched.watch(path),
     });
     await worker.run(stop.signal);
     own.info('exiting.');
@@ -119,6 +155,7 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
     own.error(errorLine(error));
     throw error;
   } finally {
+    await metrics?.close();
     log.close();
   }
 }

@@ -4,8 +4,10 @@
 // one is in an earlier wave, or in the same lane of the same wave and before the later one.
 
 import { splitEntryPath, type Gfid } from '../gluster/gfid.js';
-import type { EntryOp } from '../secondary/secondary.js';
-import { fileKind } from './view.js';
+import type { EntryOp } from './secondary.js';
+
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
 
 /** Waves run one after the other, the lanes of a wave side by side, a lane's operations in order. */
 export interface Wave {
@@ -56,7 +58,7 @@ export function planWaves(ops: readonly EntryOp[], laneCount: number): Wave[] {
 /** Moving a directory changes what lies under what, and that is in no key: nothing may overtake it. */
 function isBarrier(op: EntryOp): boolean {
   if (op.op !== 'RENAME') return false;
-  return op.stat === undefined || op.stat === null || fileKind(op.stat.mode) === 'dir';
+  return op.stat === undefined || op.stat === null || (op.stat.mode & S_IFMT) === S_IFDIR;
 }
 
 function after(touched: Touch | undefined, lane: number, op: EntryOp): number {

@@ -4,15 +4,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { entryPath, splitEntryPath, type Gfid } from '../../src/gluster/gfid.js';
-import { planWaves, type Wave } from '../../src/primary/lanes.js';
+import { planWaves, type Wave } from '../../src/secondary/lanes.js';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../../src/primary/view.js';
 import type { EntryOp, OpStat } from '../../src/secondary/secondary.js';
 import { Random } from '../gluster/lab/workload.js';
-import { changeArb, Changer, type Change } from './model/changes.js';
-import { JournalWriter } from './model/journal.js';
-import { StockSecondary } from './model/stock-secondary.js';
-import { listing } from './model/tree.js';
-import { kindOf, ModelVolume } from './model/volume.js';
+import { changeArb, Changer, type Change } from '../primary/model/changes.js';
+import { JournalWriter } from '../primary/model/journal.js';
+import { StockSecondary } from '../primary/model/stock-secondary.js';
+import { listing } from '../primary/model/tree.js';
+import { kindOf, ModelVolume } from '../primary/model/volume.js';
 
 const RUNS = { numRuns: 150, seed: 20_260 };
 const MODES = { dir: S_IFDIR | 0o755, file: S_IFREG | 0o644, symlink: S_IFLNK | 0o777, special: 0o010644, device: 0o060644 } as const;

@@ -1,0 +1,33 @@
+// `gsyncd-ts demo`: shows the worker at work on two directories of its own making. What `npm start` runs.
+
+import { InvalidArgumentError, type Command } from 'commander';
+import { GsyncdError } from '../../errors.js';
+
+interface DemoFlags {
+  readonly seconds: number;
+  readonly seed: number;
+  readonly keep?: true;
+}
+
+const SECONDS = 15;
+
+export function addDemoCommand(program: Command): void {
+  program
+    .command('demo')
+    .description('replicate a directory to another one, with changes, a kill and a comparison; needs neither root nor GlusterFS')
+    .option('--seconds <n>', 'how long to change files', wholeNumber, SECONDS)
+    .option('--seed <n>', 'which changes to make', wholeNumber, 1)
+    .option('--keep', 'keep both trees and the log')
+    .addHelpText('after', '\nExample:\n  gsyncd-ts demo --seconds 30')
+    .action(async ({ seconds, seed, keep }: DemoFlags) => {
+      const { runDemo } = await import('../../demo/run.js');
+      const [script] = process.argv.slice(1);
+      if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });
+      await runDemo({ program: [process.execPath, script], seconds, seed, keep: keep === true, print: (line) => process.stdout.write(`${line}\n`) });
+    });
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('must be a whole number.');
+  return Number(text);
+}

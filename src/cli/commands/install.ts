@@ -1,0 +1,87 @@
+// `gsyncd-ts install`: puts a launcher of this program in the place where glusterd and the sessions' ssh keys start
+// the stock gsyncd, and takes it away again. One line on stdout for each action.
+
+import { realpath, readdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { GsyncdError } from '../../errors.js';
+import { closedToOthers } from '../../install/access.js';
+import { applyOwnFile, applyToPlaces, type ApplyOptions } from '../../install/apply.js';
+import { exists, readIfThere } from '../../install/files.js';
+import { launcherText } from '../../install/launcher.js';
+import { findPlaces } from '../../install/places.js';
+import { LOGROTATE_PATH, logrotateText, UNIT_PATH, unitText } from '../../install/systemd.js';
+
+interface InstallFlags {
+  readonly dryRun?: true;
+  readonly uninstall?: true;
+  readonly systemd?: true;
+  readonly path?: string;
+  readonly root: string;
+}
+
+export function addInstallCommand(program: Command): void {
+  program
+    .command('install')
+    .description("put this program in the stock gsyncd's place, which is kept aside; or take it away")
+    .option('--dry-run', 'say what would be done, and do nothing')
+    .option('--uninstall', 'put the stock gsyncd back, and remove what --systemd wrote')
+    .option('--systemd', 'write a unit template for workers without glusterd, and a logrotate snippet')
+    .option('--path <file>', "the stock gsyncd's path (default: every known one that is there)")
+    .option('--root <dir>', 'the directory to take for /', '/')
+    .addHelpText('after', '\nExample:\n  gsyncd-ts install --dry-run')
+    .action(install);
+}
+
+async function install(flags: InstallFlags): Promise<void> {
+  const root = resolve(flags.root);
+  if (process.geteuid?.() !== 0 && root === '/' && flags.dryRun !== true) {
+    throw new GsyncdError('install: not root: the directories of GlusterFS are not writable', { code: 'preflight', retryable: false });
+  }
+  const node = await realpath(process.execPath);
+  const script = await realpath(process.argv[1] ?? '');
+  const options: ApplyOptions = {
+    action: flags.uninstall === true ? 'uninstall' : 'install',
+    mode: flags.dryRun === true ? 'dry-run' : 'do',
+    launcher: launcherText(node, script),
+    report: (line) => void process.stdout.write(`${line}\n`),
+  };
+  const places = flags.path === undefined ? await findPlaces(root) : [resolve(flags.path)];
+  if (places.length === 0 && flags.systemd !== true) {
+    throw new GsyncdError(`${options.action}: no gsyncd below ${join(root, 'usr')}: GlusterFS with geo-replication is not installed`, {
+      code: 'preflight',
+      retryable: false,
+    });
+  }
+  await applyToPlaces(places, options);
+  if (flags.systemd === true || flags.uninstall === true) await systemdFiles(root, node, script, options);
+  if (options.action === 'install') await warnIfClosed(node, script, options);
+}
+
+async function systemdFiles(root: string, node: string, script: string, options: ApplyOptions): Promise<void> {
+  await applyOwnFile(join(root, UNIT_PATH), unitText(node, script), options);
+  const snippet = join(root, LOGROTATE_PATH);
+  const other = options.action === 'install' ? await rotatedBy(dirname(snippet), snippet) : undefined;
+  // logrotate refuses to run at all when two snippets name one log.
+  if (other !== undefined) options.report(`${snippet}: nothing to do: ${other} rotates these logs already`);
+  else await applyOwnFile(snippet, logrotateText(), options);
+}
+
+async function rotatedBy(dir: string, own: string): Promise<string | undefined> {
+  if (!(await exists(dir))) return undefined;
+  for (const name of await readdir(dir)) {
+    const path = join(dir, name);
+    if (path === own) continue;
+    const text = (await readIfThere(path))?.toString() ?? '';
+    if (text.includes('/glusterfs/geo-replication')) return path;
+  }
+  return undefined;
+}
+
+async function warnIfClosed(node: string, script: string, { report }: ApplyOptions): Promise<void> {
+  const closed = await closedToOthers([node, script, fileURLToPath(import.meta.url), createRequire(import.meta.url).resolve('commander')]);
+  if (closed === undefined) return;
+  report(`${closed}: note: other users may not read it: sessions with a user other than root (mountbroker) need it readable`);
+}

@@ -1,0 +1,63 @@
+// `gsyncd-ts metrics`: metrics of all sessions of this node, whoever started their workers, printed once or served;
+// and what goes with them: a Grafana dashboard and alert rules.
+
+import { Argument, type Command } from 'commander';
+import { GsyncdError } from '../../errors.js';
+import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
+import { VERSION } from '../version.js';
+
+const WHAT = ['print', 'serve', 'dashboard', 'alerts'] as const;
+
+export function addMetricsCommand(program: Command): void {
+  addMetricsOptions(program.command('metrics'))
+    .description('metrics of the sessions of this node: print them once, serve them; print a Grafana dashboard, or alert rules for Prometheus')
+    .addArgument(new Argument('<what>', 'what to do, or to print').choices(WHAT))
+    .argument('[session]', "a session's name or directory (default: all)")
+    .addHelpText(
+      'after',
+      '\nserve exports all bricks of the node, whoever started their workers, until it is told to stop.\n\nExamples:\n  gsyncd-ts metrics serve --metrics-textfile /var/lib/prometheus/node-exporter/gsyncd.prom\n  gsyncd-ts metrics alerts >/etc/prometheus/rules/gsyncd.yml',
+    )
+    .action(runMetrics);
+}
+
+async function runMetrics(what: (typeof WHAT)[number], name: string | undefined, flags: MetricsFlags): Promise<void> {
+  switch (what) {
+    case 'serve':
+      return serve(name, flags);
+    case 'print': {
+      const { expose } = await import('../../metrics/registry.js');
+      return print((await expose(await (await samplesOf(name))())).text);
+    }
+    case 'dashboard':
+      return print(`${JSON.stringify((await import('../../metrics/dashboard.js')).dashboard(), null, 2)}\n`);
+    case 'alerts':
+      return print((await import('../../metrics/alerts.js')).alertRules());
+  }
+}
+
+async function serve(name: string | undefined, flags: MetricsFlags): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+  });
+  const exporter = await openMetrics(flags, await samplesOf(name), (line) => process.stderr.write(`gsyncd-ts: ${line}\n`));
+  if (exporter === null) throw new GsyncdError('metrics: nothing to do: give --metrics-listen or --metrics-textfile', { code: 'usage', retryable: false });
+  const { address } = exporter;
+  if (address !== null) process.stderr.write(`gsyncd-ts: metrics: http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}/metrics\n`);
+  // Neither the server nor the timer holds the process.
+  const hold = setInterval(() => undefined, 1 << 30);
+  await stopped;
+  clearInterval(hold);
+  await exporter.close();
+}
+
+async function samplesOf(name: string | undefined) {
+  const [{ sessionSamples }, { findSessions }] = await Promise.all([import('../../metrics/node-samples.js'), import('../../progress/sessions.js')]);
+  return sessionSamples(() => findSessions(name), VERSION);
+}
+
+function print(text: string): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.once('error', () => resolve());
+    process.stdout.write(text, () => resolve());
+  });
+}

@@ -1,0 +1,128 @@
+// `gsyncd-ts secondary`: the secondary's side of one worker's connection, started by the primary over ssh with its
+// stdin and stdout as the connection. Nothing else may be written to stdout.
+
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { loadConfig, type LoadConfigOptions } from '../../config/config.js';
+import type { OptionName } from '../../config/options.js';
+import { escapePath, sessionTemplateArgs } from '../../config/template.js';
+import { parseSecondary } from '../../daemon/session.js';
+import { errorLine } from '../../errors.js';
+import { createLogger } from '../../log.js';
+
+interface SecondaryFlags {
+  readonly primaryBrick?: string;
+  readonly masterBrick?: string;
+  readonly primaryNode?: string;
+  readonly masterNode?: string;
+  readonly primaryNodeId?: string;
+  readonly masterNodeId?: string;
+  readonly localNode?: string;
+  readonly localNodeId?: string;
+  readonly configFile?: string;
+  readonly debug?: true;
+  readonly secondaryTimeout?: string;
+  readonly slaveTimeout?: string;
+  readonly secondaryLogLevel?: string;
+  readonly slaveLogLevel?: string;
+  readonly secondaryGlusterLogLevel?: string;
+  readonly slaveGlusterLogLevel?: string;
+  readonly secondaryGlusterCommandDir?: string;
+  readonly slaveGlusterCommandDir?: string;
+  readonly primaryDistCount?: string;
+  readonly masterDistCount?: string;
+  readonly logFile?: string;
+  readonly mountbroker?: string;
+}
+
+export function addSecondaryCommand(program: Command): void {
+  const command = program
+    .command('secondary')
+    .alias('slave')
+    .description('serve one worker of PRIMARY, over stdin and stdout, on a node of SECONDARY; primaries start it over ssh')
+    .argument('<primary>', 'name of the primary volume')
+    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
+    .option('--primary-node <host>', "the worker's node")
+    .option('--primary-node-id <uuid>', 'its id')
+    .option('--primary-brick <path>', "the worker's brick")
+    .option('--primary-dist-count <n>', 'distribution count of the primary volume', wholeNumber)
+    .option('--local-node <host>', 'this node, as the primary calls it')
+    .option('--local-node-id <uuid>', 'its id')
+    .option('--secondary-timeout <s>', 'end when the primary is silent for so many seconds; 0 for never', wholeNumber)
+    .option('--secondary-log-level <level>', 'how much to log')
+    .option('--secondary-gluster-log-level <level>', "how much the volume's mount logs")
+    .option('--secondary-gluster-command-dir <path>', 'where the Gluster programs are')
+    .option('--secondary-access-mount', 'accepted: the mount is always reachable')
+    .option('--use-rsync-xattrs', 'accepted: rsync brings what it brings')
+    .option('--session-owner <uuid>', 'accepted for older primaries')
+    .option('--mountbroker <label>', "mount through glusterd's mount broker under this label (default for other users than root: their name)")
+    .option('-c, --config-file <path>', "a session's gsyncd.conf (default: none)")
+    .option('--log-file <path>', 'where to log; - for stderr')
+    .option('--debug', 'log everything, to stderr')
+    .addHelpText('after', '\nExample (what a primary runs over ssh):\n  gsyncd-ts secondary gv0 backup.example::sv0 --primary-node node1 --primary-brick /bricks/b1 --secondary-timeout 120')
+    .action(runSecondaryCommand);
+  const old = ['--slave-timeout <s>', '--slave-log-level <level>', '--slave-gluster-log-level <level>', '--slave-gluster-command-dir <path>', '--slave-access-mount'];
+  const older = ['--master-node <host>', '--master-node-id <uuid>', '--master-brick <path>', '--master-dist-count <n>'];
+  for (const flag of [...old, ...older]) command.addOption(new Option(flag, 'the same, as older primaries spell it').hideHelp());
+}
+
+function wholeNumber(text: string): string {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('must be a whole number.');
+  return text;
+}
+
+async function runSecondaryCommand(primary: string, secondary: string, flags: SecondaryFlags): Promise<void> {
+  const { user, host, volume } = parseSecondary(secondary);
+  const primaryNode = flags.primaryNode ?? flags.masterNode ?? '';
+  const primaryBrick = flags.primaryBrick ?? flags.masterBrick ?? '';
+  const config = loadConfig({
+    ...(flags.configFile === undefined ? {} : { sessionFile: flags.configFile }),
+    templateArgs: {
+      ...sessionTemplateArgs({ primary, secondaryUser: user, secondaryHost: host, secondaryVolume: volume }),
+      primary_node: primaryNode,
+      primary_brick: primaryBrick,
+      primary_brick_id: escapePath(primaryBrick),
+      local_node: flags.localNode,
+      local_node_id: flags.localNodeId,
+    },
+    overrides: overridesOf(flags),
+  });
+  const debug = flags.debug === true;
+  const log = createLogger({
+    destination: debug ? '-' : (flags.logFile ?? config.get('secondary-log-file')),
+    level: debug ? 'DEBUG' : config.get('secondary-log-level'),
+    label: `secondary ${primaryNode}${primaryBrick}`.trim(),
+  });
+  const own = log.child({ module: 'gsyncd', fn: 'secondary' });
+  for (const line of config.warnings) own.warn(line);
+
+  const stop = new AbortController();
+  const onTerm = (): void => {
+    if (stop.signal.aborted) process.exit(1);
+    stop.abort();
+  };
+  process.on('SIGTERM', onTerm).on('SIGINT', onTerm);
+  process.on('SIGHUP', () => log.reopen());
+  try {
+    const { defaultMountLabel, runSecondary } = await import('../../daemon/secondary.js');
+    const mountLabel = flags.mountbroker ?? defaultMountLabel();
+    await runSecondary({ volume, config, log, mountLabel, input: process.stdin, output: process.stdout }, stop.signal);
+    own.info('exiting.');
+  } catch (error) {
+    own.error(errorLine(error));
+    throw error;
+  } finally {
+    log.close();
+  }
+}
+
+/** The secondary has no session file of its own: what the primary says stands for it. */
+function overridesOf(flags: SecondaryFlags): NonNullable<LoadConfigOptions['overrides']> {
+  const given: Partial<Record<OptionName, string | undefined>> = {
+    'secondary-timeout': flags.secondaryTimeout ?? flags.slaveTimeout,
+    'secondary-log-level': flags.secondaryLogLevel ?? flags.slaveLogLevel,
+    'secondary-gluster-log-level': flags.secondaryGlusterLogLevel ?? flags.slaveGlusterLogLevel,
+    'secondary-gluster-command-dir': flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir,
+    'primary-distribution-count': flags.primaryDistCount ?? flags.masterDistCount,
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, text]) => text !== undefined));
+}

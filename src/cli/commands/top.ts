@@ -1,0 +1,98 @@
+// `gsyncd-ts top`: what the sessions of this node are doing, live in a terminal, once into a pipe, as JSON for
+// programs. It reads files only, so it works beside any worker, and when none runs.
+
+import { InvalidArgumentError, type Command } from 'commander';
+import type { RenderOptions } from '../../top/render.js';
+import type { Charset } from '../../top/text.js';
+
+interface TopFlags {
+  readonly interval: number;
+  readonly once?: true;
+  readonly json?: true;
+  readonly color: boolean;
+  readonly ascii?: true;
+  readonly rows?: true;
+}
+
+/** Version of the JSON's shape: fields may be added under the same number, not changed or removed. */
+const JSON_VERSION = 1;
+
+export function addTopCommand(program: Command): void {
+  program
+    .command('top')
+    .description('show what the sessions of this node are doing: lag, backlog, rates, failures')
+    .argument('[session]', "a session's name as in /var/lib/glusterd/geo-replication or its beginning, or a directory with status files (default: all)")
+    .option('--interval <seconds>', 'between two looks', seconds, 2)
+    .option('--once', 'print once and end, as it does where its output is no terminal')
+    .option('--json', 'print once, as JSON')
+    .option('--no-color', 'no colours (as with NO_COLOR set)')
+    .option('--ascii', 'ASCII characters only (default: where the locale is not UTF-8)')
+    .option('--rows', 'one row for each brick')
+    .addHelpText('after', '\nKeys: q or Ctrl-C ends, j, k and the arrow keys scroll.\n\nExample:\n  gsyncd-ts top gv0 --interval 5')
+    .action(runTop);
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0.2 && value <= 3600)) throw new InvalidArgumentError('must be a number of seconds, 0.2 to 3600.');
+  return value;
+}
+
+async function runTop(name: string | undefined, flags: TopFlags): Promise<void> {
+  const [{ renderTop }, { SessionReader, findSessions }, { cut }] = await Promise.all([
+    import('../../top/render.js'),
+    import('../../progress/sessions.js'),
+    import('../../top/text.js'),
+  ]);
+  const readers = new Map<string, InstanceType<typeof SessionReader>>();
+  const look = async () => {
+    const dirs = await findSessions(name);
+    return Promise.all(
+      dirs.map((dir) => {
+        let reader = readers.get(dir);
+        if (reader === undefined) readers.set(dir, (reader = new SessionReader(dir)));
+        return reader.read();
+      }),
+    );
+  };
+  if (flags.json === true) {
+    await print(`${JSON.stringify({ version: JSON_VERSION, time: Date.now() / 1000, sessions: await look() }, null, 2)}\n`);
+    return;
+  }
+  const { stdin, stdout } = process;
+  const dumb = process.env['TERM'] === 'dumb';
+  const live = stdout.isTTY && flags.once !== true && !dumb;
+  const charset: Charset = flags.ascii === true || !isUtf8Locale() ? 'ascii' : 'unicode';
+  const colours = flags.color && !process.env['NO_COLOR'] && stdout.isTTY && !dumb ? 'on' : 'off';
+  const options = { charset, colours, ...(flags.rows === true ? { shape: 'rows' } : {}) } satisfies Partial<RenderOptions>;
+  if (!live) {
+    await print(`${renderTop(await look(), Date.now(), { columns: stdout.columns || 80, ...options }).join('\n')}\n`);
+    return;
+  }
+  // What cannot be shown at all is said in one line on the normal screen.
+  await look();
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort());
+  const { runScreen } = await import('../../top/screen.js');
+  await runScreen({
+    input: stdin,
+    output: stdout,
+    intervalMs: flags.interval * 1000,
+    frame: async (columns, rows) => renderTop(await look(), Date.now(), { columns, rows, ...options }),
+    footer: (columns, hidden) => cut(`q quits${hidden > 0 ? `, j and k scroll, ${hidden} lines more` : ''}   every ${flags.interval} s`, columns, charset),
+    signal: stop.signal,
+  });
+}
+
+function isUtf8Locale(): boolean {
+  const { LC_ALL, LC_CTYPE, LANG } = process.env;
+  return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || '');
+}
+
+/** Waits until a pipe has taken it: the program exits right after. A reader that went away is no error. */
+function print(text: string): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.once('error', () => resolve());
+    process.stdout.write(text, () => resolve());
+  });
+}

@@ -1,0 +1,75 @@
+// The program as an ssh forced command: becomes what the decision allows. rsync, gluster and the secondary replace this process, so that nothing of it stands in the data's
+// way; the secondary's command line then shows what runs, which is how an rsync of the same connection finds it.
+// Called by main.ts.
+
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { errorLine } from '../errors.js';
+import { fsDecode } from '../names.js';
+import { decideForcedCommand, type ProcessEntry, type ProcessView } from './forced-command.js';
+import { CommandExit } from './exit.js';
+import { DISPATCHED } from './forced-command-line.js';
+
+const GLUSTER = '/usr/sbin/gluster';
+const EXIT_NOT_STARTED = 127;
+
+/** Becomes what `line` asks for, if that is allowed.
+ *  @throws CommandExit with one line when it is not (1), or when the program cannot be started (127) */
+export async function runForcedCommand(line: string): Promise<void> {
+  const env = rawEnvironment();
+  // Node decodes its environment as UTF-8; a brick's path need not be.
+  const exact = env['SSH_ORIGINAL_COMMAND'] ?? line;
+  const decision = decideForcedCommand(exact, procView);
+  if (decision.run === 'nothing') throw new CommandExit(1, `gsyncd-ts: ${decision.why}`);
+  const { replaceProcess } = await import('../native/libc.js');
+  const [file, argv] = {
+    rsync: ['rsync', ['rsync', ...decision.args]] as const,
+    gluster: [GLUSTER, ['gluster', ...decision.args]] as const,
+    gsyncd: [process.execPath, [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...decision.args]] as const,
+  }[decision.run];
+  try {
+    if (decision.run === 'gsyncd') process.chdir('/');
+    replaceProcess(file, argv, { ...env, [DISPATCHED]: '1' });
+  } catch (error) {
+    throw new CommandExit(EXIT_NOT_STARTED, `gsyncd-ts: ${errorLine(error)}`);
+  }
+}
+
+function rawEnvironment(): Record<string, string> {
+  const pairs = fsDecode(readFileSync('/proc/self/environ')).split('\0');
+  return Object.fromEntries(
+    pairs.flatMap((pair) => {
+      const at = pair.indexOf('=');
+      return at > 0 ? [[pair.slice(0, at), pair.slice(at + 1)] as const] : [];
+    }),
+  );
+}
+
+/** /proc, read as it is asked for. A process that has gone is no process. */
+const procView: ProcessView = {
+  self: process.pid,
+  entry(pid): ProcessEntry | undefined {
+    const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'latin1'));
+    if (status === undefined) return undefined;
+    const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
+    return { pid, parent: Number(field('PPid')), name: field('Name') };
+  },
+  childrenOf(parent) {
+    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+    return pids.filter((pid) => procView.entry(pid)?.parent === parent);
+  },
+  commandLine(pid) {
+    const bytes = attempt(() => readFileSync(`/proc/${pid}/cmdline`));
+    return bytes === undefined ? [] : fsDecode(bytes).split('\0');
+  },
+  cwd(pid) {
+    return attempt(() => fsDecode(readlinkSync(`/proc/${pid}/cwd`, 'buffer')));
+  },
+};
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

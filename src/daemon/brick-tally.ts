@@ -1,0 +1,31 @@
+// Starts the count of what a worker does for its brick, beside the brick's status file. Used by worker.ts.
+
+import { join } from 'node:path';
+import type { Session } from '../primary/deps.js';
+import { estimateEntries } from '../progress/estimate.js';
+import { Tally } from '../progress/tally.js';
+
+export interface BrickTallyOptions {
+  readonly session: Session;
+  readonly statusFile: string;
+  readonly workingDir: string;
+  /** sync-jobs */
+  readonly jobs: number;
+}
+
+export async function startTally({ session, statusFile, workingDir, jobs }: BrickTallyOptions): Promise<Tally> {
+  const tally = new Tally({
+    statusFile,
+    identity: {
+      primary: session.primary,
+      secondary: `${session.secondaryHost}::${session.secondaryVolume}`,
+      brick: session.localPath,
+      workingDir,
+      changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
+    },
+    jobs,
+    estimate: () => estimateEntries(session.localPath),
+  });
+  await tally.start();
+  return tally;
+}

@@ -1,0 +1,189 @@
+// The site of a worker on a real brick: a mount of the primary volume here, the secondary's gsyncd behind ssh, journals
+// on the brick. Used by the worker command. Invariant: each thing that is started or mounted has its clean-up
+// before the next one starts.
+
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ChangelogAgent } from '../changelog/agent.js';
+import type { Config } from '../config/config.js';
+import { splitWords } from '../config/words.js';
+import { GsyncdError } from '../errors.js';
+import { Brick } from '../gluster/brick.js';
+import type { EventSubject } from '../gluster/events.js';
+import type { Gfid } from '../gluster/gfid.js';
+import { AuxMount } from '../gluster/mount.js';
+import { clusterStime, foreignVolumeInfos, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
+import type { RootLog } from '../log.js';
+import type { PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
+import { AttributesTransfer } from '../primary/attributes-transfer.js';
+import { Freshness } from '../primary/freshness.js';
+import { RsyncTransfer } from '../primary/rsync-transfer.js';
+import { TarsshTransfer } from '../primary/tarssh-transfer.js';
+import { findProgram } from '../process/program.js';
+import { spawnDaemonChild } from '../process/spawn.js';
+import type { Cleanup } from './cleanup.js';
+import { connectRemote, rsyncSsh, tarSsh, type Remote } from './remote.js';
+import { findSession, type WorkerArgs } from './session.js';
+import type { FindSite, OpenSite, Site } from './site.js';
+
+/** A journal is read a moment after its rollover, so the mount must not answer from before: by default the kernel and
+ *  md-cache keep names, attributes and small files for a second each, and what is synced from such an answer
+ *  stays wrong, since no later journal names it. */
+const UNCACHED: readonly string[] = [
+  'attribute-timeout=0',
+  'entry-timeout=0',
+  'negative-timeout=0',
+  'xlator-option=*-md-cache.md-cache-timeout=0',
+  'xlator-option=*-quick-read.cache-timeout=0',
+  'xlator-option=*-io-cache.cache-timeout=0',
+];
+
+export interface GlusterSiteOptions {
+  readonly args: WorkerArgs;
+  readonly config: Config;
+  readonly log: RootLog;
+  readonly debug: boolean;
+}
+
+export function glusterSite(options: GlusterSiteOptions): FindSite {
+  return async (signal) => {
+    const { args, config } = options;
+    const { session, resourceRemoteId } = await findSession(args, config, signal);
+    const brick = new Brick({ path: session.localPath, secondaryUuid: session.secondaryId, signal });
+    await preflight(config, session, brick);
+    return new GlusterSite(options, { session, resourceRemoteId, brick });
+  };
+}
+
+class GlusterSite implements Site {
+  readonly session: Session;
+  readonly eventSubject: EventSubject;
+  readonly #options: GlusterSiteOptions;
+  readonly #brick: Brick;
+  readonly #resourceRemoteId: string;
+
+  constructor(options: GlusterSiteOptions, found: { session: Session; resourceRemoteId: string; brick: Brick }) {
+    this.#options = options;
+    this.session = found.session;
+    this.eventSubject = eventSubject(found.session, options.args.secondary);
+    this.#brick = found.brick;
+    this.#resourceRemoteId = found.resourceRemoteId;
+  }
+
+  async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {
+    const { config, log, debug } = this.#options;
+    const { session } = this;
+    const remote = await connectRemote({ config, session, resourceRemoteId: this.#resourceRemoteId, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
+    const registry = join(workingDir, 'aux-mounts');
+    for (const left of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path: left });
+    const [mount, cachedMount] = [await this.#mount(registry, UNCACHED, cleanup, signal), await this.#mount(registry, [], cleanup, signal)];
+    const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
+    const agent = new ChangelogAgent({
+      changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
+      workingDir,
+      changeIntervalMs: config.get('change-interval') * 1000,
+    });
+    return {
+      volume: primaryVolume(mount, session),
+      brick: this.#brick,
+      secondary: remote.secondary,
+      agent,
+      engines: this.#engines(freshness, remote),
+      freshness,
+      peerNames: 'utf8',
+      broken: [
+        remote.ended.then((how) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' }))),
+        ...[mount, cachedMount].map(({ exited }) => exited.then(() => Promise.reject<never>(new GsyncdError('primary mount: glusterfs: exited', { code: 'mount' })))),
+      ],
+    };
+  }
+
+  async #mount(registry: string, extraParams: readonly string[], cleanup: Cleanup, signal: AbortSignal): Promise<AuxMount> {
+    const { config } = this.#options;
+    const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
+    log.info('Mounting gluster volume locally...');
+    const startMs = performance.now();
+    const logFile = config.get('gluster-log-file');
+    const mount = await AuxMount.mount({
+      glusterCommandDir: config.get('gluster-command-dir'),
+      params: [...splitWords(config.get('gluster-params')), ...extraParams],
+      volfileServer: 'localhost',
+      volume: this.session.primary,
+      logFile,
+      logLevel: config.get('gluster-log-level'),
+      timeoutMs: config.get('connection-timeout') * 1000,
+      directoryPrefix: join(tmpdir(), 'gsyncd-aux-mount-'),
+      registry,
+      spawnChild: (argv) => spawnDaemonChild(argv),
+      signal,
+    });
+    cleanup.add('primary mount', () => mount.close());
+    if (mount.subvolumes === 'partly up') log.error('Subvols are not up');
+    log.info('Mounted gluster volume', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
+    return mount;
+  }
+
+  #engines(freshness: Freshness, remote: Remote): PrimaryDeps['engines'] {
+    const { config } = this.#options;
+    const brick = this.#brick;
+    const log = this.#options.log.child({ module: 'resource', ctx: 'SSH' });
+    // A file of another brick cannot be asked here, and may have some.
+    const hasAttributes = async (gfid: Gfid): Promise<boolean> => (await brick.fileOf(gfid)) === null || brick.gfidHasUserXattrs(gfid);
+    const shared = { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls'), target: remote.target, hasAttributes, mountDir: () => freshness.mountDir(), log };
+    const rsync = new RsyncTransfer({
+      ...shared,
+      command: config.get('rsync-command'),
+      userOptions: splitWords(config.get('rsync-options')),
+      sshArgv: rsyncSsh(config, remote.controlOptions),
+      existing: config.get('rsync-opt-existing'),
+      ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
+      logPerformance: () => config.getLive('log-rsync-performance'),
+    });
+    const attributes = new AttributesTransfer(rsync, brick);
+    return {
+      rsync: () => rsync,
+      tarssh: () =>
+        new TarsshTransfer({
+          ...shared,
+          command: config.get('tar-command'),
+          sshArgv: tarSsh(config),
+          attributes: config.get('sync-xattrs') ? rsync : undefined,
+        }),
+      attributes: () => attributes,
+    };
+  }
+}
+
+/** The secondary's host as the command line spells it, which is what stock's events tell. */
+function eventSubject(session: Session, secondary: string): EventSubject {
+  return {
+    primary: session.primary,
+    node: session.localNode,
+    nodeId: session.localNodeId,
+    secondaryHost: secondary.replace(/::.*$/, ''),
+    secondaryVolume: session.secondaryVolume,
+    brickPath: session.localPath,
+  };
+}
+
+function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
+  return {
+    lstat: (path) => mount.lstat(path),
+    readlink: (path) => mount.readlink(path),
+    gfidOf: (path) => mount.gfidOf(path),
+    setXtime: (path, volumeUuid, mark) => mount.setXtime(path, volumeUuid, mark),
+    nativeVolumeInfo: () => nativeVolumeInfo(mount.dir),
+    foreignVolumeInfos: () => foreignVolumeInfos(mount.dir),
+    nodeUuids: () => nodeUuids(mount.dir),
+    clusterStime: (volumeUuid) => clusterStime(mount.dir, volumeUuid, session.secondaryId),
+  };
+}
+
+/** Finds out early, and in one line, what would otherwise fail late and in many. */
+async function preflight(config: Config, session: Session, brick: Brick): Promise<void> {
+  if ((await brick.volumeId()) === null) {
+    throw new GsyncdError(`brick ${session.localPath}: no brick of a Gluster volume`, { code: 'preflight' });
+  }
+  await findProgram(splitWords(config.get('ssh-command'))[0] ?? 'ssh');
+  await findProgram(config.get('sync-method') === 'tarssh' ? config.get('tar-command') : config.get('rsync-command'));
+}

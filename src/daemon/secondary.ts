@@ -1,0 +1,159 @@
+// The secondary's life: mounts the volume, makes the mount its working directory (primaries reach it as
+// `/proc/PID/cwd`, both its text and what it links to), serves the RPC until the primary goes or falls silent, and
+// leaves nothing mounted. Used by the secondary command.
+
+import { mkdir } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Config } from '../config/config.js';
+import { splitWords } from '../config/words.js';
+import { errorLine, GsyncdError } from '../errors.js';
+import { mountByBroker } from '../gluster/broker-mount.js';
+import { AuxMount } from '../gluster/mount.js';
+import type { Log, RootLog } from '../log.js';
+import { fsEncode } from '../names.js';
+import { refuseSymlinks } from '../native/nosymfollow.js';
+import { runChild, spawnDaemonChild } from '../process/spawn.js';
+import { serveRepce } from '../rpc/server.js';
+import { secondaryMethods } from '../secondary/methods.js';
+import { MountVolume } from '../secondary/mount-volume.js';
+import { Cleanup } from './cleanup.js';
+
+export interface SecondaryOptions {
+  readonly volume: string;
+  readonly config: Config;
+  readonly log: RootLog;
+  /** Label of the mount broker's mount; '' to mount directly, as root does. */
+  readonly mountLabel: string;
+  readonly input: Readable;
+  readonly output: Writable;
+}
+
+interface Mounted {
+  readonly dir: string;
+  /** Rejects when the mount is of no use any more. */
+  readonly broken: Promise<never>;
+}
+
+/**
+ * Serves until the primary closes the connection, is silent for too long, or `signal` aborts.
+ * @throws GsyncdError 'peer' for requests that are none, 'mount' when the volume cannot be mounted or its mount dies
+ */
+export async function runSecondary(options: SecondaryOptions, signal: AbortSignal): Promise<void> {
+  const log = options.log.child({ module: 'resource', ctx: 'GLUSTER' });
+  const cleanup = new Cleanup();
+  const over = new AbortController();
+  try {
+    const mount = await mountVolume(options, cleanup, log, signal);
+    process.chdir(mount.dir);
+    cleanup.add('working directory', () => Promise.resolve(process.chdir('/')));
+    await serve(options, mount, over, log, signal);
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error;
+  } finally {
+    over.abort();
+    await cleanup.run((what, error) => log.warn('cleaning up failed', { what, error: errorLine(error) }));
+  }
+}
+
+async function serve(options: SecondaryOptions, mount: Mounted, over: AbortController, log: Log, signal: AbortSignal): Promise<void> {
+  const { config, input, output } = options;
+  const root = process.geteuid?.() === 0;
+  const symlinks = root && refuseSymlinks(mount.dir) ? 'refused by the kernel' : 'looked for';
+  const methods = secondaryMethods({
+    volume: new MountVolume({ dir: mount.dir, symlinks }),
+    distributionCount: config.get('primary-distribution-count'),
+    markSpace: root ? 'trusted' : 'system',
+    log: options.log.child({ module: 'resource', fn: 'entry_ops' }),
+    signal: AbortSignal.any([signal, over.signal]),
+  });
+  let calls = 0;
+  const rpcLog = options.log.child({ module: 'repce', ctx: 'RepceServer' });
+  const served = serveRepce({
+    input,
+    output,
+    methods,
+    onCall: () => (calls += 1),
+    onRaised: (method, line) => rpcLog.error('call failed', { method, error: line }),
+  }).then(() => rpcLog.info('terminating on reaching EOF.'));
+  log.info('secondary listening', { symlinks });
+  const stopped = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+  });
+  const silent = untilSilent(config.get('secondary-timeout'), () => calls, over.signal).then((timeout) => log.info('connection inactive, stopping', { timeout }));
+  await Promise.race([served, stopped, silent, mount.broken]);
+}
+
+/** Resolves after an interval in which the primary called nothing; with an interval of 0 never. */
+async function untilSilent(timeoutS: number, calls: () => number, signal: AbortSignal): Promise<number> {
+  while (timeoutS > 0) {
+    const before = calls();
+    await delay(timeoutS * 1000, undefined, { signal }).catch(() => new Promise<never>(() => undefined));
+    if (calls() === before) return timeoutS;
+  }
+  return new Promise<never>(() => undefined);
+}
+
+async function mountVolume(options: SecondaryOptions, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Mounted> {
+  const { volume } = options;
+  log.info('Mounting gluster volume locally...');
+  const startMs = performance.now();
+  const mounted = await (options.mountLabel === '' ? mountDirectly(options, cleanup, log, signal) : mountBrokered(options, cleanup, signal));
+  log.info('Mounted gluster volume', { volume, duration: ((performance.now() - startMs) / 1000).toFixed(4) });
+  return mounted;
+}
+
+async function mountDirectly({ config, volume }: SecondaryOptions, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Mounted> {
+  const registry = join(config.get('gluster-rundir'), 'gsyncd-secondary-mounts');
+  await mkdir(dirname(registry), { recursive: true });
+  for (const left of await AuxMount.removeLeftovers(registry)) log.info('removed the mount of a secondary that was killed', { path: left });
+  const logFile = config.get('secondary-gluster-log-file');
+  await mkdir(fsEncode(dirname(logFile)), { recursive: true });
+  const mount = await AuxMount.mount({
+    glusterCommandDir: config.get('secondary-gluster-command-dir'),
+    params: splitWords(config.get('secondary-gluster-params')),
+    volfileServer: 'localhost',
+    volume,
+    logFile,
+    logLevel: config.get('secondary-gluster-log-level'),
+    timeoutMs: config.get('connection-timeout') * 1000,
+    directoryPrefix: join(tmpdir(), 'gsyncd-aux-mount-'),
+    registry,
+    spawnChild: (argv) => spawnDaemonChild(argv),
+    signal,
+  });
+  cleanup.add('mount', () => mount.close());
+  if (mount.subvolumes === 'partly up') log.error('Subvols are not up');
+  const broken = mount.exited.then(() => Promise.reject<never>(new GsyncdError('secondary mount: glusterfs: exited', { code: 'mount' })));
+  broken.catch(() => undefined);
+  return { dir: mount.dir, broken };
+}
+
+async function mountBrokered({ config, volume, mountLabel }: SecondaryOptions, cleanup: Cleanup, signal: AbortSignal): Promise<Mounted> {
+  const timeoutMs = config.get('connection-timeout') * 1000;
+  const mount = await mountByBroker({
+    glusterCommandDir: config.get('secondary-gluster-command-dir'),
+    cliOptions: splitWords(config.get('gluster-cli-options')),
+    label: mountLabel,
+    params: splitWords(config.get('secondary-gluster-params')),
+    volume,
+    logFile: config.get('secondary-gluster-log-file'),
+    logLevel: config.get('secondary-gluster-log-level'),
+    run: async (argv) => {
+      const { stdout, stderrTail, exitCode } = await runChild(argv, { timeoutMs });
+      return { stdout: stdout.toString('utf8'), stderrTail, exitCode };
+    },
+  });
+  cleanup.add('mount', () => mount.close());
+  signal.throwIfAborted();
+  return { dir: mount.dir, broken: new Promise<never>(() => undefined) };
+}
+
+/** Whom the mount broker knows this process as; '' for root, who needs none. */
+export function defaultMountLabel(): string {
+  return process.geteuid?.() === 0 ? '' : userInfo().username;
+}

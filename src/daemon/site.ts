@@ -1,0 +1,26 @@
+// What a worker stands on: a primary, a secondary, and the ways between them. gluster-site.ts has the real ones,
+// embedded-site.ts those that are plain directories. Used by worker.ts, which knows of neither.
+
+import type { ChangelogSource } from '../changelog/source.js';
+import type { EventSubject } from '../gluster/events.js';
+import type { PrimaryDeps, Session } from '../primary/deps.js';
+import type { Cleanup } from './cleanup.js';
+
+/** A session whose parts were found, and are not opened yet. */
+export interface Site {
+  readonly session: Session;
+  /** Who the events of this worker are about. */
+  readonly eventSubject: EventSubject;
+  /** Connects and opens everything. What has to be undone goes to `cleanup`, also when it throws.
+   *  @param workingDir the brick's, which exists @throws GsyncdError */
+  open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite>;
+}
+
+export interface OpenSite extends Pick<PrimaryDeps, 'volume' | 'brick' | 'secondary' | 'engines' | 'freshness' | 'peerNames'> {
+  readonly agent: ChangelogSource;
+  /** Each rejects with a GsyncdError when something that the worker stands on has ended, and never resolves. */
+  readonly broken: readonly Promise<never>[];
+}
+
+/** Finds the session's parts. @throws GsyncdError 'preflight', 'usage' */
+export type FindSite = (signal: AbortSignal) => Promise<Site>;

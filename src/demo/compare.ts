@@ -1,0 +1,109 @@
+// Compares two directory trees in full: names, types, modes, owners, sizes, times of files, hard links, targets,
+// xattrs and ACLs, contents. Used by the demo and by the tests of embedded bricks. What is not compared: times of
+// directories and symlinks, which replication leaves to the secondary.
+
+import { createHash } from 'node:crypto';
+import { lstatSync, readdirSync, readFileSync, readlinkSync, type BigIntStats } from 'node:fs';
+import { errnoCode } from '../errors.js';
+import { userXattrs } from '../embedded/user-xattrs.js';
+import { fsDecode, fsEncode } from '../names.js';
+import { fileKind } from '../primary/view.js';
+
+export interface TreeCounts {
+  files: number;
+  directories: number;
+  symlinks: number;
+  others: number;
+  bytes: number;
+}
+
+export interface Comparison {
+  /** One line each: a path, and what differs there. */
+  readonly differences: readonly string[];
+  readonly counts: TreeCounts;
+}
+
+type Description = Readonly<Record<string, string>>;
+
+const INTERNAL = '.glusterfs';
+/** Times of files travel with at least this precision. */
+const TIME_STEP_NS = 10_000n;
+
+/** Names are in the form of names.ts. @throws the errors of reading, but for what vanishes meanwhile */
+export function compareTrees(a: string, b: string): Comparison {
+  const [here, there] = [describeTree(a), describeTree(b)];
+  const differences: string[] = [];
+  for (const path of new Set([...here.entries.keys(), ...there.entries.keys()])) {
+    const [left, right] = [here.entries.get(path), there.entries.get(path)];
+    if (left === undefined || right === undefined) differences.push(`${JSON.stringify(path)}: only in the ${left === undefined ? 'second' : 'first'}`);
+    else {
+      const fields = Object.keys({ ...left, ...right }).filter((field) => left[field] !== right[field]);
+      for (const field of fields) differences.push(`${JSON.stringify(path)}: ${field}: ${left[field] ?? 'none'} here, ${right[field] ?? 'none'} there`);
+    }
+  }
+  return { differences, counts: here.counts };
+}
+
+function describeTree(root: string): { entries: Map<string, Description>; counts: TreeCounts } {
+  const entries = new Map<string, Description>();
+  const counts: TreeCounts = { files: 0, directories: 0, symlinks: 0, others: 0, bytes: 0 };
+  const firstNames = new Map<bigint, string>();
+  const stack = [''];
+  for (let dir = stack.pop(); dir !== undefined; dir = stack.pop()) {
+    for (const name of namesIn(`${root}${dir}`).sort()) {
+      if (dir === '' && name === INTERNAL) continue;
+      const path = `${dir}/${name}`;
+      const stats = lstatSync(fsEncode(`${root}${path}`), { bigint: true, throwIfNoEntry: false });
+      if (stats === undefined) continue;
+      entries.set(path, describe(`${root}${path}`, path, stats, firstNames));
+      count(counts, stats);
+      if (stats.isDirectory()) stack.push(path);
+    }
+  }
+  return { entries, counts };
+}
+
+function describe(file: string, path: string, stats: BigIntStats, firstNames: Map<bigint, string>): Description {
+  const kind = fileKind(Number(stats.mode));
+  const common = { type: kind, owner: `${stats.uid}:${stats.gid}` };
+  if (kind === 'symlink') return { ...common, target: JSON.stringify(fsDecode(readlinkSync(fsEncode(file), { encoding: 'buffer' }))) };
+  const described = { ...common, mode: (Number(stats.mode) & 0o7777).toString(8), xattrs: xattrText(file) };
+  if (kind !== 'file') return described;
+  // The first of an inode's names in order stands for the group of its hard links.
+  const first = firstNames.get(stats.ino);
+  if (first === undefined) firstNames.set(stats.ino, path);
+  const rounded = (stats.mtimeNs + TIME_STEP_NS / 2n) / TIME_STEP_NS;
+  return { ...described, size: String(stats.size), mtime: String(rounded), links: String(stats.nlink), group: JSON.stringify(first ?? path), content: first === undefined ? digest(file) : 'as the first' };
+}
+
+function xattrText(file: string): string {
+  return [...userXattrs(file)].map(([name, value]) => `${name}=${value.toString('base64')}`).sort().join(' ');
+}
+
+function digest(file: string): string {
+  try {
+    return createHash('sha1').update(readFileSync(fsEncode(file))).digest('hex');
+  } catch (error) {
+    const code = errnoCode(error);
+    if (code === 'EACCES' || code === 'ENOENT') return code;
+    throw error;
+  }
+}
+
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(fsEncode(dir), { encoding: 'buffer' }).map(fsDecode);
+  } catch (error) {
+    const code = errnoCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') return [];
+    throw error;
+  }
+}
+
+function count(counts: TreeCounts, stats: BigIntStats): void {
+  if (stats.isFile()) counts.files += 1;
+  else if (stats.isDirectory()) counts.directories += 1;
+  else if (stats.isSymbolicLink()) counts.symlinks += 1;
+  else counts.others += 1;
+  if (stats.isFile()) counts.bytes += Number(stats.size);
+}

@@ -1,0 +1,118 @@
+// An embedded primary as the worker's classes see it: a volume of one brick. Lookups are answered from the recorder's
+// index, so they describe the state that the journals have told, not the present one: whatever changed since is in
+// a journal to come. Marks are read and set on the disk. Used by the worker's embedded site.
+
+import { gfidPath, GFID_PREFIX, isGfid, type Gfid } from '../gluster/gfid.js';
+import type { FileStat } from '../gluster/file-stat.js';
+import { entryStimeName, stimeName, xtimeName } from '../gluster/xattr-names.js';
+import { compareXtime, ZERO_XTIME, type Xtime } from '../gluster/xtime.js';
+import type { PrimaryBrick, PrimaryVolume } from '../primary/deps.js';
+import type { Location } from '../primary/view.js';
+import { fileKind } from '../primary/view.js';
+import { handlePath, type BrickLayout } from './layout.js';
+import { openMarks, type Marked } from './marks.js';
+import type { Recorder } from './recorder.js';
+import { placeOf, type IndexNode } from './tree-index.js';
+
+export interface EmbeddedPrimary {
+  readonly brick: PrimaryBrick;
+  readonly volume: PrimaryVolume;
+}
+
+/** @param secondaryId keys the synced-up-to marks */
+export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, secondaryId: string): EmbeddedPrimary {
+  const marks = openMarks(layout);
+  const { identity } = layout;
+  const find = (path: string): IndexNode | undefined => resolve(recorder, path);
+  const gfidOf = (path: string): Promise<Gfid | null> => Promise.resolve(find(path)?.gfid ?? null);
+  const marked = (path: string): Marked | null => {
+    const node = find(path);
+    return node === undefined ? null : { gfid: node.gfid, path: absolute(layout, recorder, node) };
+  };
+  const mark = (path: string, name: string): Promise<Xtime | null> => {
+    const inode = marked(path);
+    return Promise.resolve(inode === null ? null : marks.get(inode, name));
+  };
+  const setMark = async (path: string, name: string, value: Xtime): Promise<void> => {
+    const inode = marked(path);
+    if (inode !== null) await marks.set(inode, name, value);
+  };
+  const hasXattrs = (node: IndexNode | undefined): Promise<boolean> => Promise.resolve((node?.look?.xattrs ?? '') !== '');
+  const statOf = (node: IndexNode | undefined, ownLinks: number): Promise<FileStat | null> => Promise.resolve(node === undefined ? null : fileStat(node, ownLinks));
+
+  return {
+    brick: {
+      xtime: (path) => {
+        const xtime = find(path)?.xtime;
+        return Promise.resolve(xtime === undefined || compareXtime(xtime, ZERO_XTIME) === 0 ? null : xtime);
+      },
+      legacyStime: (path, volumeUuid) => mark(path, xtimeName(`${volumeUuid}.${secondaryId}`)),
+      stime: (path, volumeUuid) => mark(path, stimeName(volumeUuid, secondaryId)),
+      setStime: (path, volumeUuid, value) => setMark(path, stimeName(volumeUuid, secondaryId), value),
+      entryStime: (volumeUuid) => mark('.', entryStimeName(volumeUuid, secondaryId)),
+      setEntryStime: (volumeUuid, value) => setMark('.', entryStimeName(volumeUuid, secondaryId), value),
+      entries: (path) => Promise.resolve([...(find(path)?.children?.keys() ?? [])]),
+      lstat: (path) => statOf(find(path), 1),
+      gfid: gfidOf,
+      isLinkto: () => Promise.resolve(false),
+      hasUserXattrs: (path) => hasXattrs(find(path)),
+      gfidHasUserXattrs: (gfid) => hasXattrs(recorder.index.nodes.get(gfid)),
+      fileOf: (gfid) => {
+        const node = recorder.index.nodes.get(gfid);
+        return statOf(node !== undefined && fileKind(node.mode) === 'file' ? node : undefined, 1);
+      },
+      dirLocation: (gfid) => {
+        const node = recorder.index.nodes.get(gfid);
+        return Promise.resolve(node?.children == null ? null : (placeOf(node) ?? null));
+      },
+      fileLocations: (gfid): Promise<Location[]> => {
+        const node = recorder.index.nodes.get(gfid);
+        return Promise.resolve(node?.children === null ? [...node.names.values()] : []);
+      },
+      childNames: (gfid) => Promise.resolve([...(recorder.index.nodes.get(gfid)?.children?.keys() ?? [])]),
+    },
+    volume: {
+      lstat: (path) => statOf(find(path), 0),
+      readlink: (path) => Promise.resolve(find(path)?.look?.target ?? null),
+      gfidOf,
+      nativeVolumeInfo: () => Promise.resolve({ version: [1, 0], uuid: identity.volumeId, retval: 0, volumeMark: [identity.created, 0] }),
+      foreignVolumeInfos: () => Promise.resolve([]),
+      nodeUuids: () => Promise.resolve([identity.nodeId]),
+      clusterStime: (volumeUuid) => mark('.', stimeName(volumeUuid, secondaryId)),
+      setXtime: (path, _volumeUuid, value) => {
+        const node = find(path);
+        if (node !== undefined) recorder.setXtime(node.gfid, value);
+        return Promise.resolve();
+      },
+    },
+  };
+}
+
+/** `.`, a path from the root, `.gfid/<gfid>` or `.gfid/<gfid>/<name>`. */
+function resolve({ index }: Recorder, path: string): IndexNode | undefined {
+  if (!path.startsWith(GFID_PREFIX)) return index.walk(path);
+  const [gfid = '', name] = path.slice(GFID_PREFIX.length).split('/');
+  if (!isGfid(gfid)) return undefined;
+  const node = index.nodes.get(gfid);
+  if (name === undefined) return node;
+  const child = node?.children?.get(name);
+  return child === undefined ? undefined : index.nodes.get(child);
+}
+
+function absolute(layout: BrickLayout, { index }: Recorder, node: IndexNode): string {
+  if (node.children === null) return handlePath(layout, node.gfid);
+  const path = index.pathOf(node.gfid);
+  return path === '.' ? layout.root : `${layout.root}/${path ?? gfidPath(node.gfid)}`;
+}
+
+function fileStat({ mode, look, names, children }: IndexNode, ownLinks: number): FileStat {
+  return {
+    mode,
+    uid: look?.uid ?? 0,
+    gid: look?.gid ?? 0,
+    size: look?.size ?? 0,
+    atime: Number(look?.atimeNs ?? 0n) / 1e9,
+    mtime: Number(look?.mtimeNs ?? 0n) / 1e9,
+    nlink: children === null ? names.size + ownLinks : 2,
+  };
+}

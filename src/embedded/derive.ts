@@ -1,0 +1,132 @@
+// From what a scan found to the records that tell of it: entry operations that turn the indexed tree into the found
+// one when they are replayed in their order. Pure but for the index, which follows each record. Used by the recorder.
+//
+// Directories are brought into place from the top down, so that whatever is moved goes below something that is
+// final; what stands in the way is removed when it is gone, and parked under a name of its own in the root when it
+// lives on elsewhere. What is left over is removed at the end. One operation since the last scan gives the record
+// that the changelog translator writes for it.
+
+import type { ChangeRecord } from '../changelog/record.js';
+import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { PARK_PREFIX } from '../primary/reconcile.js';
+import { fileKind } from '../primary/view.js';
+import type { Found } from './scan.js';
+import { isDirectory, placeOf, type IndexNode, type Place, type TreeIndex } from './tree-index.js';
+
+type EntryRecord = ChangeRecord & { type: 'entry' };
+
+/** @returns the records, in order; the index has the found names afterwards */
+export function deriveEntries(index: TreeIndex, found: Found): EntryRecord[] {
+  return new Derivation(index, found).run();
+}
+
+class Derivation {
+  readonly #index: TreeIndex;
+  readonly #found: Found;
+  readonly #records: EntryRecord[] = [];
+  /** Where the directories that were found are now. */
+  readonly #dirPlaces = new Map<Gfid, Place>();
+  readonly #named = new Set<Gfid>();
+
+  constructor(index: TreeIndex, found: Found) {
+    this.#index = index;
+    this.#found = found;
+    for (const [parent, children] of found.dirs) {
+      for (const [name, gfid] of children) {
+        this.#named.add(gfid);
+        if (isDirectory(found.looks.get(gfid)?.mode ?? 0)) this.#dirPlaces.set(gfid, { parent, name });
+      }
+    }
+  }
+
+  run(): EntryRecord[] {
+    const dirs = [...this.#found.dirs.keys()].map((gfid) => ({ gfid, depth: this.#depth(gfid) }));
+    dirs.sort((a, b) => a.depth - b.depth);
+    for (const { gfid, depth } of dirs) {
+      if (depth === Infinity) continue;
+      for (const [name, child] of this.#found.dirs.get(gfid) ?? []) this.#bring({ parent: gfid, name }, child);
+    }
+    for (const { gfid, depth } of dirs) {
+      if (depth === Infinity) continue;
+      const children = this.#found.dirs.get(gfid);
+      for (const [name, child] of [...(this.#index.nodes.get(gfid)?.children ?? [])]) {
+        if (!children?.has(name)) this.#vacate({ parent: gfid, name }, child);
+      }
+    }
+    return this.#records;
+  }
+
+  /** Levels below the root in the found tree; Infinity for what is not in it. */
+  #depth(gfid: Gfid): number {
+    let depth = 0;
+    for (let at = gfid; at !== ROOT_GFID; depth += 1) {
+      const place = this.#finalPlace(at);
+      if (place === undefined || depth > 100_000) return Infinity;
+      at = place.parent;
+    }
+    return depth;
+  }
+
+  #finalPlace(dir: Gfid): Place | undefined {
+    const found = this.#dirPlaces.get(dir);
+    if (found !== undefined) return found;
+    const place = placeOf(this.#index.nodes.get(dir));
+    return place !== undefined && this.#stays(place, dir) ? place : undefined;
+  }
+
+  /** Whether an indexed name holds its inode in the found tree, too. */
+  #stays({ parent, name }: Place, gfid: Gfid): boolean {
+    const looked = this.#found.dirs.get(parent);
+    if (looked !== undefined) return looked.get(name) === gfid;
+    if (this.#dirPlaces.has(gfid)) return false;
+    return parent === ROOT_GFID || this.#finalPlace(parent) !== undefined;
+  }
+
+  #isAlive(node: IndexNode): boolean {
+    return this.#named.has(node.gfid) || [...node.names.values()].some((place) => this.#stays(place, node.gfid));
+  }
+
+  #bring(place: Place, gfid: Gfid): void {
+    const occupant = this.#index.at(place.parent, place.name);
+    if (occupant === gfid) return;
+    const node = this.#index.nodes.get(gfid);
+    const source = node === undefined ? undefined : [...node.names.values()].find((name) => !this.#stays(name, gfid));
+    if (occupant !== undefined && !(source !== undefined && this.#mayReplace(occupant, gfid))) this.#vacate(place, occupant);
+    if (node === undefined) this.#create(place, gfid);
+    else if (source !== undefined) this.#emit({ type: 'entry', gfid, fop: 'RENAME', ...source, newParent: place.parent, newName: place.name });
+    else this.#emit({ type: 'entry', gfid, fop: 'LINK', ...place });
+  }
+
+  /** Whether a rename may go over what holds the name: nothing is lost with it that is needed later. */
+  #mayReplace(occupant: Gfid, by: Gfid): boolean {
+    const over = this.#index.require(occupant);
+    if (isDirectory(over.mode) !== isDirectory(this.#index.require(by).mode)) return false;
+    if (over.children !== null) return over.children.size === 0 && !this.#isAlive(over);
+    return over.names.size > 1 || !this.#isAlive(over);
+  }
+
+  #vacate(place: Place, gfid: Gfid): void {
+    const node = this.#index.require(gfid);
+    if (this.#isAlive(node) && (node.children !== null || node.names.size === 1)) {
+      this.#emit({ type: 'entry', gfid, fop: 'RENAME', ...place, newParent: ROOT_GFID, newName: PARK_PREFIX + gfid });
+      return;
+    }
+    if (node.children === null) return this.#emit({ type: 'entry', gfid, fop: 'UNLINK', ...place });
+    for (const [name, child] of [...node.children]) this.#vacate({ parent: gfid, name }, child);
+    this.#emit({ type: 'entry', gfid, fop: 'RMDIR', ...place });
+  }
+
+  #create(place: Place, gfid: Gfid): void {
+    const look = this.#found.looks.get(gfid);
+    if (look === undefined) throw new Error(`embedded brick: ${gfid} was found without attributes`);
+    const kind = fileKind(look.mode);
+    if (kind === 'symlink') return this.#emit({ type: 'entry', gfid, fop: 'SYMLINK', ...place });
+    const fop = kind === 'dir' ? 'MKDIR' : kind === 'file' ? 'CREATE' : 'MKNOD';
+    this.#emit({ type: 'entry', gfid, fop, ...place, mode: look.mode, uid: look.uid, gid: look.gid });
+  }
+
+  #emit(record: EntryRecord): void {
+    this.#records.push(record);
+    this.#index.apply(record);
+  }
+}

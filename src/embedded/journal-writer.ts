@@ -1,0 +1,232 @@
+// Writes an embedded brick's journals and their index, as the changelog translator does: the open journal is
+// `CHANGELOG`, a rollover moves it to `YYYY/MM/DD/CHANGELOG.<seconds>` and lists it in HTIME. Used by the recorder.
+// Invariant: a record is on the disk when append() resolves; being killed at any instruction loses none, since at
+// the start a record that was cut is taken off, and a journal that was moved but not listed is listed.
+
+import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { decodeJournal } from '../changelog/journal.js';
+import { htimeEnd, listHtime } from '../changelog/htime.js';
+import type { ChangeRecord } from '../changelog/record.js';
+import { errnoCode } from '../errors.js';
+import { lsetxattr } from '../native/libc.js';
+import { fsDecode, fsEncode } from '../names.js';
+import { encodeRecord, JOURNAL_HEADER } from './journal-format.js';
+
+const OPEN_NAME = 'CHANGELOG';
+const HTIME_MARK = 'trusted.glusterfs.htime';
+const CLOSED = /^CHANGELOG\.(\d+)$/;
+
+export interface JournalWriterOptions {
+  readonly changelogDir: string;
+  readonly xattrs: 'trusted' | 'none';
+}
+
+export class JournalWriter {
+  readonly #dir: string;
+  readonly #xattrs: 'trusted' | 'none';
+  #file: FileHandle | null = null;
+  #htime = '';
+  #count = 0;
+  #lastTime = 0;
+  #records = 0;
+
+  constructor({ changelogDir, xattrs }: JournalWriterOptions) {
+    this.#dir = changelogDir;
+    this.#xattrs = xattrs;
+  }
+
+  /** When the last interval ended, seconds. */
+  get lastTime(): number {
+    return this.#lastTime;
+  }
+
+  /** Records in the open journal. */
+  get pending(): number {
+    return this.#records;
+  }
+
+  /** Whether journals were kept here before. */
+  async exists(): Promise<boolean> {
+    return (await this.#indexFiles()).length > 0;
+  }
+
+  /** Takes up the journals where the last writer left them.
+   *  @param index `new`: changes since the last journal are not known, so that consumers have to walk the brick */
+  async open(index: 'new' | 'go on'): Promise<void> {
+    await mkdir(fsEncode(join(this.#dir, 'htime')), { recursive: true, mode: 0o700 });
+    const files = await this.#indexFiles();
+    const newest = files.at(-1);
+    if (newest === undefined || index === 'new') {
+      if (newest !== undefined) await this.#listUnlisted(newest);
+      const created = Math.max(Math.floor(Date.now() / 1000), (newest?.created ?? 0) + 1, this.#lastTime);
+      this.#htime = join(this.#dir, 'htime', `HTIME.${created}`);
+      await (await open(fsEncode(this.#htime), 'a', 0o600)).close();
+      this.#count = 0;
+      this.#lastTime = created;
+      this.#markIndex();
+    } else await this.#listUnlisted(newest);
+    await this.#openJournal();
+  }
+
+  /** Records of the journals that closed after `time`, and of the open one, in order. To be called before open(). */
+  async recordsSince(time: number): Promise<ChangeRecord[]> {
+    const records: ChangeRecord[] = [];
+    for (const { path } of (await this.#closed()).filter((journal) => journal.time > time)) records.push(...decodeJournal(await readFile(fsEncode(path)), path));
+    records.push(...(await this.#mendOpenJournal()));
+    return records;
+  }
+
+  async append(records: readonly ChangeRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    const file = this.#require();
+    await file.appendFile(Buffer.concat(records.map(encodeRecord)));
+    await file.datasync();
+    this.#records += records.length;
+  }
+
+  /** Ends the interval. An interval without changes is listed, and has no file.
+   *  @returns its time in seconds, later than that of any before */
+  async rollover(): Promise<number> {
+    const time = Math.max(Math.floor(Date.now() / 1000), this.#lastTime + 1);
+    const day = join(this.#dir, new Date(time * 1000).toISOString().slice(0, 10).replaceAll('-', '/'));
+    if (this.#records === 0) {
+      await this.#list(join(day, `changelog.${time}`), time);
+      return time;
+    }
+    await this.#require().close();
+    this.#file = null;
+    const path = join(day, `${OPEN_NAME}.${time}`);
+    await mkdir(fsEncode(dirname(path)), { recursive: true, mode: 0o700 });
+    await rename(fsEncode(join(this.#dir, OPEN_NAME)), fsEncode(path));
+    await this.#openJournal();
+    await this.#list(path, time);
+    return time;
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close();
+    this.#file = null;
+  }
+
+  async #openJournal(): Promise<void> {
+    const path = join(this.#dir, OPEN_NAME);
+    this.#records = (await this.#mendOpenJournal()).length;
+    this.#file = await open(fsEncode(path), 'a', 0o600);
+    if ((await this.#file.stat()).size === 0) await this.#file.appendFile(JOURNAL_HEADER);
+  }
+
+  /** Takes what is no whole record off the open journal's end. @returns its records */
+  async #mendOpenJournal(): Promise<ChangeRecord[]> {
+    const path = join(this.#dir, OPEN_NAME);
+    let bytes: Buffer;
+    try {
+      bytes = await readFile(fsEncode(path));
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return [];
+      throw error;
+    }
+    // Records are written one after the other, so what is not whole is the end: find it by leaving off more.
+    for (let end = bytes.length; end >= JOURNAL_HEADER.length; end = wholeUpTo(bytes, end)) {
+      const records = decodedOrNull(bytes.subarray(0, end), path);
+      if (records === null) continue;
+      if (end < bytes.length) await truncate(fsEncode(path), end);
+      return records;
+    }
+    await rm(fsEncode(path), { force: true });
+    return [];
+  }
+
+  /** Reads where the index ends, and lists the journals that closed after that. */
+  async #listUnlisted(file: { path: string; created: number }): Promise<void> {
+    this.#htime = file.path;
+    await cutIncompleteEntry(file.path);
+    const end = await htimeEnd(join(this.#dir, 'htime'));
+    this.#lastTime = end?.time ?? file.created;
+    this.#count = await countEntries(file.path);
+    for (const { path, time } of await this.#closed()) if (time > this.#lastTime) await this.#list(path, time);
+    this.#markIndex();
+  }
+
+  async #list(path: string, time: number): Promise<void> {
+    const index = await open(fsEncode(this.#htime), 'a');
+    try {
+      await index.appendFile(Buffer.concat([fsEncode(path), Buffer.of(0)]));
+      await index.datasync();
+    } finally {
+      await index.close();
+    }
+    this.#count += 1;
+    this.#lastTime = time;
+    this.#markIndex();
+  }
+
+  #markIndex(): void {
+    if (this.#xattrs === 'trusted') lsetxattr(this.#htime, HTIME_MARK, Buffer.from(`${this.#lastTime}:${this.#count}\0`));
+  }
+
+  async #closed(): Promise<{ path: string; time: number }[]> {
+    const found: { path: string; time: number }[] = [];
+    const visit = async (dir: string, depth: number): Promise<void> => {
+      for (const name of await namesIn(dir)) {
+        const match = depth === 3 ? CLOSED.exec(name) : null;
+        if (match !== null) found.push({ path: join(dir, name), time: Number(match[1]) });
+        else if (depth < 3 && /^\d+$/.test(name)) await visit(join(dir, name), depth + 1);
+      }
+    };
+    await visit(this.#dir, 0);
+    return found.sort((a, b) => a.time - b.time);
+  }
+
+  async #indexFiles(): Promise<{ path: string; created: number }[]> {
+    try {
+      return await listHtime(join(this.#dir, 'htime'));
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  #require(): FileHandle {
+    if (this.#file === null) throw new Error('journal: not open');
+    return this.#file;
+  }
+}
+
+/** End of the field before the one that ends at `end`; below the header's length when there is none. */
+function wholeUpTo(bytes: Buffer, end: number): number {
+  if (end <= JOURNAL_HEADER.length) return 0;
+  return Math.max(bytes.lastIndexOf(0, end - 2) + 1, JOURNAL_HEADER.length);
+}
+
+function decodedOrNull(bytes: Buffer, path: string): ChangeRecord[] | null {
+  try {
+    return decodeJournal(bytes, path);
+  } catch {
+    return null;
+  }
+}
+
+async function namesIn(dir: string): Promise<string[]> {
+  try {
+    return (await readdir(fsEncode(dir), { encoding: 'buffer' })).map(fsDecode);
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function cutIncompleteEntry(path: string): Promise<void> {
+  const { size } = await stat(fsEncode(path));
+  const bytes = await readFile(fsEncode(path));
+  const end = bytes.lastIndexOf(0) + 1;
+  if (end < size) await truncate(fsEncode(path), end);
+}
+
+async function countEntries(path: string): Promise<number> {
+  const bytes = await readFile(fsEncode(path));
+  let count = 0;
+  for (const byte of bytes) if (byte === 0) count += 1;
+  return count;
+}
+

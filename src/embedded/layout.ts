@@ -1,0 +1,125 @@
+// Where an embedded brick keeps what is its own: everything is below `.glusterfs` in the plain directory that it
+// serves. Used by both sides.
+//
+//   .glusterfs/.gfid/<gfid>        a hard link of each file, symlink and special file: the inode itself, under its
+//                                  gfid, for rsync and tar, and the proof of which inode has which gfid. For each
+//                                  directory of a secondary a symlink `<parent gfid>/<name>`, which leads there
+//                                  from link to link.
+//   .glusterfs/changelogs/         journals and their index, as GlusterFS writes them (primary)
+//   .glusterfs/embedded/           identity of the brick, its tree as the journals have told it, its marks
+//
+// As root, on a file system that has them, inodes carry trusted.gfid, and change marks are trusted.* xattrs as on
+// a real brick. An ordinary user can set no trusted.* xattrs, and symlinks and special files can carry no user.*
+// ones: there the hard links say which inode is which, directories are known by inode number and time of birth,
+// and marks are in a file.
+
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoCode, GsyncdError } from '../errors.js';
+import { gfidToBytes, type Gfid } from '../gluster/gfid.js';
+import { GFID, VOLUME_ID } from '../gluster/xattr-names.js';
+import { ROOT_GFID } from '../gluster/gfid.js';
+import { replaceFile } from '../native/durable-file.js';
+import { lsetxattr } from '../native/libc.js';
+import { fsDecode, fsEncode } from '../names.js';
+
+export const INTERNAL_NAME = '.glusterfs';
+
+/** What identifies an embedded brick; it is a volume of one brick on a node of its own. */
+export interface BrickIdentity {
+  readonly volumeId: string;
+  readonly nodeId: string;
+  /** Volume mark, seconds: change marks from before it count as none. */
+  readonly created: number;
+}
+
+export interface BrickLayout {
+  /** Absolute, without symlinks. */
+  readonly root: string;
+  readonly internal: string;
+  readonly gfidDir: string;
+  readonly changelogDir: string;
+  readonly stateDir: string;
+  readonly identity: BrickIdentity;
+  /** Whether inodes carry trusted.* xattrs. */
+  readonly xattrs: 'trusted' | 'none';
+}
+
+/**
+ * Makes the directory an embedded brick, or opens the one that it is.
+ * @throws GsyncdError 'preflight' when there is no such directory, it is not writable, or it is a real brick
+ */
+export async function openLayout(path: string): Promise<BrickLayout> {
+  const root = await requireDirectory(path);
+  const internal = join(root, INTERNAL_NAME);
+  const stateDir = join(internal, 'embedded');
+  const gfidDir = join(internal, '.gfid');
+  const identityFile = join(stateDir, 'brick.json');
+  try {
+    let identity = await readIdentity(identityFile);
+    if (identity === null) {
+      if (await isThere(join(internal, '00'))) throw new GsyncdError(`directory ${path}: is a brick of a Gluster volume`, { code: 'preflight', retryable: false });
+      await mkdir(fsEncode(stateDir), { recursive: true, mode: 0o700 });
+      identity = { volumeId: randomUUID(), nodeId: randomUUID(), created: Math.floor(Date.now() / 1000) };
+      await replaceFile(identityFile, `${JSON.stringify(identity)}\n`);
+    }
+    await mkdir(fsEncode(gfidDir), { recursive: true, mode: 0o700 });
+    const xattrs = markRoot(root, identity);
+    return { root, internal, gfidDir, stateDir, changelogDir: join(internal, 'changelogs'), identity, xattrs };
+  } catch (error) {
+    const code = errnoCode(error);
+    if (code !== 'EACCES' && code !== 'EROFS' && code !== 'EPERM') throw error;
+    throw new GsyncdError(`directory ${path}: not writable`, { code: 'preflight', cause: error });
+  }
+}
+
+/** Path of an inode under its gfid. */
+export function handlePath(layout: Pick<BrickLayout, 'gfidDir'>, gfid: Gfid): string {
+  return `${layout.gfidDir}/${gfid}`;
+}
+
+/** Puts the gfid on an inode, where inodes carry them. */
+export function stampGfid(layout: Pick<BrickLayout, 'xattrs'>, path: string, gfid: Gfid): void {
+  if (layout.xattrs === 'trusted') lsetxattr(path, GFID, gfidToBytes(gfid));
+}
+
+function markRoot(root: string, { volumeId }: BrickIdentity): BrickLayout['xattrs'] {
+  try {
+    lsetxattr(root, VOLUME_ID, gfidToBytes(volumeId as Gfid));
+    lsetxattr(root, GFID, gfidToBytes(ROOT_GFID));
+    return 'trusted';
+  } catch {
+    return 'none';
+  }
+}
+
+async function requireDirectory(path: string): Promise<string> {
+  try {
+    if ((await stat(fsEncode(path))).isDirectory()) return fsDecode(await realpath(fsEncode(path), { encoding: 'buffer' }));
+  } catch (error) {
+    throw new GsyncdError(`directory ${path}: ${errnoCode(error) === 'ENOENT' ? 'does not exist' : 'cannot be read'}`, { code: 'preflight', cause: error });
+  }
+  throw new GsyncdError(`directory ${path}: is no directory`, { code: 'preflight', retryable: false });
+}
+
+async function readIdentity(file: string): Promise<BrickIdentity | null> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return null;
+    throw error;
+  }
+  return JSON.parse(text) as BrickIdentity;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(fsEncode(path));
+    return true;
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,116 @@
+// What the engines need where both trees are directories of this machine: xattrs and ACLs are copied directly, so that
+// neither rsync nor tar has to carry them, and an ordinary user's read-only files are opened for the transfer that
+// writes them. Used by the worker's embedded site.
+
+import { chmodSync, lstatSync } from 'node:fs';
+import { constants } from 'node:os';
+import { errnoCode, errorLine } from '../errors.js';
+import type { Gfid } from '../gluster/gfid.js';
+import { errnoNumber, lremovexattr, lsetxattr } from '../native/libc.js';
+import { fsEncode } from '../names.js';
+import type { AttributeSender } from '../primary/deps.js';
+import type { DataEngine, EngineOutcome, SyncOptions } from '../queue/engine.js';
+import type { BoxResult, ItemResult } from '../queue/syncer.js';
+import { fileKind } from '../primary/view.js';
+import { userXattrs } from './user-xattrs.js';
+
+const OWNER_WRITE = 0o200;
+
+/** Absolute paths of an inode on both sides; null where it is gone. */
+export interface LocalPaths {
+  primary(gfid: Gfid): string | null;
+  secondary(gfid: Gfid): string | null;
+}
+
+/** Makes the users' xattrs and ACLs of the secondary's inodes those of the primary's. */
+export class LocalAttributes implements AttributeSender {
+  readonly #paths: LocalPaths;
+
+  constructor(paths: LocalPaths) {
+    this.#paths = paths;
+  }
+
+  sync(gfids: readonly Gfid[]): Promise<BoxResult> {
+    const results = new Map<Gfid, ItemResult>();
+    for (const gfid of gfids) {
+      const reason = this.copy(gfid);
+      results.set(gfid, reason === null ? { status: 'synced' } : { status: 'failed', reason, scope: 'item' });
+    }
+    return Promise.resolve(results);
+  }
+
+  /** @returns null, or why it could not be done */
+  copy(gfid: Gfid): string | null {
+    const [from, to] = [this.#paths.primary(gfid), this.#paths.secondary(gfid)];
+    if (from === null) return null;
+    if (to === null) return 'the secondary has no such inode';
+    try {
+      if (fileKind(lstatSync(fsEncode(from)).mode) === 'symlink') return null;
+      const [wanted, present] = [userXattrs(from), userXattrs(to)];
+      for (const name of present.keys()) if (!wanted.has(name)) lremovexattr(to, name);
+      for (const [name, value] of wanted) if (present.get(name)?.equals(value) !== true) lsetxattr(to, name, value);
+      return null;
+    } catch (error) {
+      return errnoNumber(error) === constants.errno.ENOENT ? null : errorLine(error);
+    }
+  }
+}
+
+/** An engine for files, with xattrs and ACLs copied after it. */
+export class LocalDataEngine implements DataEngine {
+  readonly name: string;
+  readonly #engine: DataEngine;
+  readonly #attributes: LocalAttributes;
+  readonly #paths: LocalPaths;
+
+  constructor(engine: DataEngine, attributes: LocalAttributes, paths: LocalPaths) {
+    this.name = engine.name;
+    this.#engine = engine;
+    this.#attributes = attributes;
+    this.#paths = paths;
+  }
+
+  /** @throws as DataEngine.sync says */
+  async sync(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome> {
+    const opened = process.geteuid?.() === 0 ? new Map<Gfid, number>() : this.#openForWriting(gfids);
+    let synced: ReadonlySet<Gfid> = new Set();
+    try {
+      const outcome = await this.#engine.sync(gfids, options);
+      synced = outcome.synced;
+      const failed = new Map(outcome.failed);
+      const arrived = new Set(outcome.synced);
+      for (const gfid of outcome.synced) {
+        const reason = this.#attributes.copy(gfid);
+        if (reason === null) continue;
+        failed.set(gfid, reason);
+        arrived.delete(gfid);
+      }
+      return { ...outcome, synced: arrived, failed };
+    } finally {
+      for (const [gfid, mode] of opened) if (!synced.has(gfid)) this.#chmod(gfid, mode);
+    }
+  }
+
+  /** @returns the modes that the files had. A transfer that arrives sets them anew. */
+  #openForWriting(gfids: readonly Gfid[]): Map<Gfid, number> {
+    const opened = new Map<Gfid, number>();
+    for (const gfid of gfids) {
+      const path = this.#paths.secondary(gfid);
+      const stats = path === null ? undefined : lstatSync(fsEncode(path), { throwIfNoEntry: false });
+      if (stats?.isFile() !== true || (stats.mode & OWNER_WRITE) !== 0) continue;
+      opened.set(gfid, stats.mode & 0o7777);
+      this.#chmod(gfid, (stats.mode & 0o7777) | OWNER_WRITE);
+    }
+    return opened;
+  }
+
+  #chmod(gfid: Gfid, mode: number): void {
+    const path = this.#paths.secondary(gfid);
+    try {
+      if (path !== null) chmodSync(fsEncode(path), mode);
+    } catch (error) {
+      const code = errnoCode(error);
+      if (code !== 'ENOENT' && code !== 'EPERM') throw error;
+    }
+  }
+}

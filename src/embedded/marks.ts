@@ -1,0 +1,80 @@
+// Synced-up-to marks of an embedded brick (stime, entry_stime): trusted.* xattrs of the directories where inodes carry
+// such, with the names and values of a real brick; a file elsewhere. Used by the brick.
+
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { errnoCode } from '../errors.js';
+import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { packXtime, unpackXtime, type Xtime } from '../gluster/xtime.js';
+import { replaceFile } from '../native/durable-file.js';
+import { errnoNumber, lgetxattr, lsetxattr } from '../native/libc.js';
+import type { BrickLayout } from './layout.js';
+
+const { ENODATA, ENOENT, ENOTDIR } = constants.errno;
+const ABSENT: readonly number[] = [ENODATA, ENOENT, ENOTDIR];
+
+/** An inode: its gfid, and its absolute path. */
+export interface Marked {
+  readonly gfid: Gfid;
+  readonly path: string;
+}
+
+export interface Marks {
+  get(inode: Marked, name: string): Xtime | null;
+  set(inode: Marked, name: string, mark: Xtime): Promise<void>;
+}
+
+export function openMarks(layout: Pick<BrickLayout, 'xattrs' | 'stateDir'>): Marks {
+  return layout.xattrs === 'trusted' ? new XattrMarks() : new FileMarks(join(layout.stateDir, 'marks'));
+}
+
+class XattrMarks implements Marks {
+  get({ path }: Marked, name: string): Xtime | null {
+    try {
+      return unpackXtime(lgetxattr(path, name));
+    } catch (error) {
+      if (ABSENT.includes(errnoNumber(error) ?? 0)) return null;
+      throw error;
+    }
+  }
+
+  set({ path }: Marked, name: string, mark: Xtime): Promise<void> {
+    try {
+      lsetxattr(path, name, packXtime(mark));
+    } catch (error) {
+      if (!ABSENT.includes(errnoNumber(error) ?? 0)) return Promise.reject(error as Error);
+    }
+    return Promise.resolve();
+  }
+}
+
+/** The root's marks are on the disk when set() resolves; those of other directories, which only save a walk some
+ *  work, with the next of the root's. */
+class FileMarks implements Marks {
+  readonly #file: string;
+  readonly #marks: Map<string, Xtime>;
+
+  constructor(file: string) {
+    this.#file = file;
+    this.#marks = readMarks(file);
+  }
+
+  get({ gfid }: Marked, name: string): Xtime | null {
+    return this.#marks.get(`${gfid} ${name}`) ?? null;
+  }
+
+  async set({ gfid }: Marked, name: string, mark: Xtime): Promise<void> {
+    this.#marks.set(`${gfid} ${name}`, mark);
+    if (gfid === ROOT_GFID) await replaceFile(this.#file, `${JSON.stringify([...this.#marks])}\n`);
+  }
+}
+
+function readMarks(file: string): Map<string, Xtime> {
+  try {
+    return new Map(JSON.parse(readFileSync(file, 'utf8')) as [string, Xtime][]);
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return new Map();
+    throw error;
+  }
+}

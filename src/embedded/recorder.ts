@@ -1,0 +1,301 @@
+// The recorder of an embedded primary: finds out what happened to its directory and writes it into the brick's
+// journals, as the changelog translator of a real brick does. Events are hints that something happened; what it
+// was, a scan finds. Used by the worker's embedded site.
+// Invariant: the index holds what the journals have told. It is changed together with them, and after a crash at any
+// instruction it is brought up to them again, so that the next scan tells what is missing, no more and no less.
+
+import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ChangeRecord } from '../changelog/record.js';
+import { errnoCode, errorLine } from '../errors.js';
+import { isGfid, type Gfid } from '../gluster/gfid.js';
+import { xtimeName } from '../gluster/xattr-names.js';
+import { packXtime, xtimeNow, type Xtime } from '../gluster/xtime.js';
+import type { Log } from '../log.js';
+import { lsetxattr } from '../native/libc.js';
+import { fsEncode } from '../names.js';
+import { untilWoken } from '../primary/wait.js';
+import { changeRecords } from './changes.js';
+import { deriveEntries } from './derive.js';
+import { DirectoryWatches } from './directory-watches.js';
+import { JournalWriter } from './journal-writer.js';
+import { handlePath, type BrickLayout } from './layout.js';
+import { Scanner, type Found } from './scan.js';
+import { loadSnapshot, saveSnapshot } from './snapshot.js';
+import { isDirectory, placeOf, TreeIndex, type IndexNode, type InodeLook } from './tree-index.js';
+import { xattrDigest } from './user-xattrs.js';
+
+/** After the first event, others that belong to the same change get a moment to arrive. */
+const GATHER_MS = 30;
+/** Journals are named by seconds. */
+const MIN_INTERVAL_MS = 1_000;
+/** The kernel's clock of file times advances in steps of at most this. */
+const CLOCK_TICK_MS = 12;
+/** For lost events, and for what has none: writes through a memory map. */
+const FULL_SCAN_MS = 60_000;
+const FULL_SCAN_UNWATCHED_MS = 2_000;
+const SNAPSHOT_MS = 30_000;
+
+export interface RecorderOptions {
+  readonly layout: BrickLayout;
+  readonly log: Log;
+  /** Longest time of an interval, as changelog.rollover-time. */
+  readonly rolloverMs: number;
+}
+
+export class Recorder {
+  readonly #layout: BrickLayout;
+  readonly #log: Log;
+  readonly #rolloverMs: number;
+  readonly #writer: JournalWriter;
+  readonly #watches = new DirectoryWatches((gfid) => this.#hint(gfid));
+  readonly #dirty = new Set<Gfid>();
+  #index = new TreeIndex();
+  #scanner: Scanner;
+  #wake: () => void = () => undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #snapshotMs = 0;
+  #changedSinceSnapshot = false;
+  #rolloverAtMs = 0;
+  #fullScanMs = 0;
+
+  constructor(options: RecorderOptions) {
+    this.#layout = options.layout;
+    this.#log = options.log;
+    this.#rolloverMs = options.rolloverMs;
+    this.#writer = new JournalWriter(options.layout);
+    this.#scanner = this.#newScanner(new Map());
+  }
+
+  get index(): TreeIndex {
+    return this.#index;
+  }
+
+  /** Opens the journals, and records what happened while nothing ran.
+   *  @returns `indexed` when the brick was indexed anew: its journals tell nothing of what was there before */
+  async open(): Promise<'indexed' | 'continued'> {
+    const snapshot = await loadSnapshot(this.#snapshotFile);
+    if (snapshot === null) {
+      this.#scanner = this.#newScanner(this.#linkedInodes());
+      await this.#indexAnew();
+      return 'indexed';
+    }
+    this.#index = snapshot.index;
+    for (const record of await this.#writer.recordsSince(snapshot.journalsUpTo)) this.#index.apply(record);
+    await this.#writer.open('go on');
+    this.#rolloverAtMs = Date.now();
+    this.#scanner = this.#newScanner(this.#linkedInodes());
+    await this.flush();
+    return 'continued';
+  }
+
+  /** Records until `signal` aborts. @throws what scanning and writing throw */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const dueMs = Math.min(this.#rolloverAtMs + this.#rolloverMs, this.#fullScanMs + this.#fullScanEveryMs());
+      if (this.#dirty.size === 0) await untilWoken(Math.max(1, dueMs - Date.now()), signal, this.#untilHint());
+      if (signal.aborted) return;
+      if (this.#dirty.size > 0) await untilWoken(Math.max(GATHER_MS, this.#rolloverAtMs + MIN_INTERVAL_MS - Date.now()), signal);
+      if (signal.aborted) return;
+      const isFull = Date.now() >= this.#fullScanMs + this.#fullScanEveryMs();
+      await this.#inTurn(async () => {
+        if (isFull || this.#dirty.size > 0) await this.#record(isFull ? 'all' : 'hinted');
+        if (this.#writer.pending > 0 || Date.now() >= this.#rolloverAtMs + this.#rolloverMs) await this.#rollover();
+      });
+    }
+  }
+
+  /** Looks everywhere, now, and closes the journal when there is something in it. @returns how many records it found */
+  flush(): Promise<number> {
+    return this.#inTurn(async () => {
+      const records = await this.#record('all');
+      if (this.#writer.pending > 0) await this.#rollover();
+      return records;
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#watches.close();
+    await this.#inTurn(async () => {
+      if (this.#writer.pending > 0) await this.#rollover();
+      if (this.#changedSinceSnapshot) await this.#saveSnapshot();
+      await this.#writer.close();
+    });
+  }
+
+  /** Sets the change mark of an inode. */
+  setXtime(gfid: Gfid, mark: Xtime): void {
+    const node = this.#index.nodes.get(gfid);
+    if (node === undefined) return;
+    node.xtime = mark;
+    if (this.#layout.xattrs === 'none') return;
+    const path = node.children === null ? handlePath(this.#layout, gfid) : this.#directoryPath(gfid);
+    try {
+      if (path !== null) lsetxattr(path, xtimeName(this.#layout.identity.volumeId), packXtime(mark));
+    } catch (error) {
+      if (!['ENOENT', 'ENOTDIR', 'ENOSPC', 'ELOOP'].includes(errnoCode(error) ?? '')) throw error;
+    }
+  }
+
+  get #snapshotFile(): string {
+    return join(this.#layout.stateDir, 'index');
+  }
+
+  #newScanner(linked: Map<bigint, Gfid>): Scanner {
+    const { xattrs } = this.#layout;
+    this.#log.debug('embedded brick', { path: this.#layout.root, xattrs });
+    return new Scanner({ layout: this.#layout, index: this.#index, log: this.#log, onDirectory: (gfid, path) => this.#watches.add(gfid, path) }, linked);
+  }
+
+  async #indexAnew(): Promise<void> {
+    this.#log.info('indexing the directory', { path: this.#layout.root });
+    const found = await this.#scanner.scan('all');
+    deriveEntries(this.#index, found);
+    const now = xtimeNow();
+    this.#takeLooks(found, () => undefined);
+    this.#scanner.settleLinks();
+    for (const gfid of this.#index.nodes.keys()) this.setXtime(gfid, now);
+    await this.#writer.open('new');
+    // What setting the marks has done to the inodes' ctimes is nobody's change.
+    this.#takeLooks(await this.#scanner.scan('all'), () => undefined);
+    this.#fullScanMs = this.#rolloverAtMs = Date.now();
+    await this.#saveSnapshot();
+    this.#log.info('indexed the directory', { path: this.#layout.root, inodes: this.#index.nodes.size });
+  }
+
+  /** @returns how many records were written */
+  async #record(which: 'all' | 'hinted'): Promise<number> {
+    const hinted = new Set(this.#dirty);
+    this.#dirty.clear();
+    const found = await this.#scanner.scan(which === 'all' || this.#watches.isLimited ? 'all' : hinted);
+    if (which === 'all') this.#fullScanMs = Date.now();
+    const before = new Map([...found.looks.keys()].map((gfid) => [gfid, stateOf(this.#index.nodes.get(gfid))]));
+    const records: ChangeRecord[] = deriveEntries(this.#index, found);
+    const named = new Set(records.map(({ gfid }) => gfid));
+    this.#takeLooks(found, (node, now) => {
+      const was = before.get(node.gfid) ?? null;
+      const isNamed = named.has(node.gfid) || was?.links !== node.names.size;
+      records.push(...changeRecords(node.gfid, { before: was?.look ?? null, now, entry: was === null ? 'created' : isNamed ? 'named' : 'none' }));
+    });
+    this.#scanner.settleLinks();
+    if (records.length === 0) return 0;
+    await this.#writer.append(records);
+    this.#changedSinceSnapshot = true;
+    for (const gfid of this.#index.takeDropped()) {
+      // The journal tells that it is gone.
+      this.#watches.remove(gfid);
+      removeIfThere(handlePath(this.#layout, gfid));
+    }
+    this.#mark(records);
+    return records.length;
+  }
+
+  #takeLooks(found: Found, onEach: (node: IndexNode, now: InodeLook) => void): void {
+    const racyNs = BigInt(Date.now() - CLOCK_TICK_MS) * 1_000_000n;
+    for (const [gfid, look] of found.looks) {
+      const node = this.#index.nodes.get(gfid);
+      if (node === undefined) continue;
+      onEach(node, look);
+      // What changes once more within the tick looks the same: it counts as changed at the next scan.
+      const isRacy = look.ctimeNs > racyNs && look.ctimeNs !== node.look?.ctimeNs;
+      this.#index.setLook(node, isRacy ? { ...look, ctimeNs: look.ctimeNs - 1n } : look);
+      if (isRacy) for (const { parent } of node.names.values()) this.#hint(parent);
+    }
+  }
+
+  /** Change marks of what was recorded, and of all directories above, as the marker translator sets them. */
+  #mark(records: readonly ChangeRecord[]): void {
+    const now = xtimeNow();
+    const marked = new Set<Gfid>();
+    const up = (gfid: Gfid | undefined): void => {
+      for (let at = gfid; at !== undefined && !marked.has(at); at = placeOf(this.#index.nodes.get(at))?.parent) {
+        marked.add(at);
+        this.setXtime(at, now);
+      }
+    };
+    for (const record of records) {
+      for (const { parent } of this.#index.nodes.get(record.gfid)?.names.values() ?? []) up(parent);
+      up(record.gfid);
+      if (record.type === 'entry') for (const parent of [record.parent, record.newParent]) up(parent);
+    }
+    if (this.#layout.xattrs === 'trusted') this.#forgetOwnChanges(marked);
+  }
+
+  /** Setting a mark changed the inode's ctime, which is no change to record. */
+  #forgetOwnChanges(gfids: ReadonlySet<Gfid>): void {
+    for (const gfid of gfids) {
+      const node = this.#index.nodes.get(gfid);
+      const path = node?.children === null ? handlePath(this.#layout, gfid) : this.#directoryPath(gfid);
+      if (node?.look == null || path === null) continue;
+      const stats = lstatSync(fsEncode(path), { bigint: true, throwIfNoEntry: false });
+      const { look } = node;
+      const isSame =
+        stats?.ino === look.ino && stats.mtimeNs === look.mtimeNs && Number(stats.size) === look.size && Number(stats.mode) === look.mode && Number(stats.uid) === look.uid && Number(stats.gid) === look.gid && xattrDigest(path, look.mode) === look.xattrs;
+      if (isSame) node.look = { ...look, ctimeNs: stats.ctimeNs };
+    }
+  }
+
+  #directoryPath(gfid: Gfid): string | null {
+    const path = this.#index.pathOf(gfid);
+    return path === null ? null : path === '.' ? this.#layout.root : `${this.#layout.root}/${path}`;
+  }
+
+  async #rollover(): Promise<void> {
+    await this.#writer.rollover();
+    this.#rolloverAtMs = Date.now();
+    if (this.#changedSinceSnapshot && Date.now() - this.#snapshotMs >= SNAPSHOT_MS) await this.#saveSnapshot();
+  }
+
+  async #saveSnapshot(): Promise<void> {
+    await saveSnapshot(this.#snapshotFile, { index: this.#index, journalsUpTo: this.#writer.lastTime });
+    this.#snapshotMs = Date.now();
+    this.#changedSinceSnapshot = false;
+  }
+
+  /** Inodes that have a link under `.gfid`; links whose file is gone, and which no journal knows, are removed. */
+  #linkedInodes(): Map<bigint, Gfid> {
+    const linked = new Map<bigint, Gfid>();
+    for (const name of readdirSync(this.#layout.gfidDir)) {
+      const path = join(this.#layout.gfidDir, name);
+      const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+      if (!isGfid(name) || stats === undefined) continue;
+      if (stats.nlink === 1n && !this.#index.nodes.has(name)) removeIfThere(path);
+      else if (!isDirectory(Number(stats.mode))) linked.set(stats.ino, name);
+    }
+    return linked;
+  }
+
+  #hint(gfid: Gfid): void {
+    this.#dirty.add(gfid);
+    this.#wake();
+  }
+
+  #untilHint(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      if (this.#dirty.size > 0) resolve();
+    });
+  }
+
+  #fullScanEveryMs(): number {
+    return this.#watches.isLimited ? FULL_SCAN_UNWATCHED_MS : FULL_SCAN_MS;
+  }
+
+  #inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(step);
+    this.#turn = result.catch((error: unknown) => this.#log.debug('recording failed', { error: errorLine(error) }));
+    return result;
+  }
+}
+
+function stateOf(node: IndexNode | undefined): { look: InodeLook | null; links: number } | null {
+  return node === undefined ? null : { look: node.look, links: node.names.size };
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(fsEncode(path));
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT') throw error;
+  }
+}

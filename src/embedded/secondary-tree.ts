@@ -1,0 +1,166 @@
+// The inodes of an embedded secondary by gfid, and back. Files, symlinks and special files have a hard link
+// `.gfid/<gfid>`; a directory has a symlink `.gfid/<gfid>` to `<parent gfid>/<name>`, so that `.gfid/<gfid>` leads to
+// it from link to link. What is in memory is read from these links at the start. Used by secondary-volume.ts.
+// Invariant: a link is made before its inode gets its first name and removed after its last one is gone, so that being
+// killed at any instruction leaves nothing with a name and no gfid; what is left over is removed at the next start.
+
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync, type BigIntStats } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { isGfid, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { NativeError } from '../native/libc.js';
+import { fsDecode, fsEncode } from '../names.js';
+import { handlePath, type BrickLayout } from './layout.js';
+import type { Place } from './tree-index.js';
+
+const { ENOENT } = constants.errno;
+/** A directory is about to move: its link-to-be. */
+const MOVING = '.moving';
+
+export class SecondaryTree {
+  readonly #layout: BrickLayout;
+  readonly #dirs = new Map<Gfid, Place>();
+  readonly #inos = new Map<bigint, Gfid>();
+  readonly newDir: string;
+
+  constructor(layout: BrickLayout) {
+    this.#layout = layout;
+    this.newDir = join(layout.stateDir, 'new');
+    rmSync(this.newDir, { recursive: true, force: true });
+    mkdirSync(this.newDir, { mode: 0o700 });
+    this.#load();
+    const root = handlePath(layout, ROOT_GFID);
+    if (lstatSync(root, { throwIfNoEntry: false }) === undefined) symlinkSync('../..', root);
+  }
+
+  isDirectory(gfid: Gfid): boolean {
+    return gfid === ROOT_GFID || this.#dirs.has(gfid);
+  }
+
+  placeOf(dir: Gfid): Place | null {
+    return this.#dirs.get(dir) ?? null;
+  }
+
+  /** Absolute path of an inode. It may not exist. */
+  inodePath(gfid: Gfid): string {
+    return this.isDirectory(gfid) ? this.directoryPath(gfid) : handlePath(this.#layout, gfid);
+  }
+
+  /** Absolute path of a directory. @throws NativeError ENOENT */
+  directoryPath(gfid: Gfid): string {
+    const parts: string[] = [];
+    for (let at = gfid; at !== ROOT_GFID; ) {
+      const place = this.#dirs.get(at);
+      if (place === undefined) throw new NativeError('directory', gfid, ENOENT);
+      parts.unshift(place.name);
+      at = place.parent;
+    }
+    return [this.#layout.root, ...parts].join('/');
+  }
+
+  gfidOfIno(ino: bigint): Gfid | undefined {
+    return this.#inos.get(ino);
+  }
+
+  addFile(gfid: Gfid, ino: bigint): void {
+    this.#inos.set(ino, gfid);
+  }
+
+  /** Makes the link of a directory that is about to appear at `place`, or notes that it did. */
+  addDirectory(gfid: Gfid, place: Place, ino: bigint): void {
+    const link = handlePath(this.#layout, gfid);
+    rmSync(fsEncode(link), { force: true });
+    symlinkSync(linkText(place), fsEncode(link));
+    this.#dirs.set(gfid, place);
+    this.#inos.set(ino, gfid);
+  }
+
+  /** Moves a directory by `rename`, which is called when a start after a crash would find it at either place. */
+  moveDirectory(gfid: Gfid, to: Place, rename: () => void): void {
+    const link = handlePath(this.#layout, gfid);
+    rmSync(fsEncode(`${link}${MOVING}`), { force: true });
+    symlinkSync(linkText(to), fsEncode(`${link}${MOVING}`));
+    try {
+      rename();
+    } catch (error) {
+      unlinkSync(fsEncode(`${link}${MOVING}`));
+      throw error;
+    }
+    renameSync(fsEncode(`${link}${MOVING}`), fsEncode(link));
+    this.#dirs.set(gfid, to);
+  }
+
+  dropDirectory(gfid: Gfid, ino: bigint): void {
+    this.#dirs.delete(gfid);
+    this.#inos.delete(ino);
+    rmSync(fsEncode(handlePath(this.#layout, gfid)), { force: true });
+  }
+
+  /** After a name of a file was taken away: removes its link when that was the last one. */
+  dropIfNameless(gfid: Gfid, ino: bigint): void {
+    const link = handlePath(this.#layout, gfid);
+    const stats = lstatSync(fsEncode(link), { throwIfNoEntry: false });
+    if (stats !== undefined && stats.nlink > 1) return;
+    this.#inos.delete(ino);
+    if (stats !== undefined) unlinkSync(fsEncode(link));
+  }
+
+  #load(): void {
+    const moving: { gfid: Gfid; place: Place }[] = [];
+    for (const name of readdirSync(this.#layout.gfidDir)) {
+      const path = join(this.#layout.gfidDir, name);
+      const gfid = name.replace(MOVING, '');
+      const stats = lstatSync(path, { bigint: true });
+      if (!isGfid(gfid) || gfid === ROOT_GFID) continue;
+      const place = directoryLink(path, stats);
+      if (place === null) {
+        if (stats.nlink === 1n) unlinkSync(path);
+        else this.#inos.set(stats.ino, gfid);
+      } else if (name.endsWith(MOVING)) moving.push({ gfid, place });
+      else this.#dirs.set(gfid, place);
+    }
+    for (const { gfid, place } of moving) this.#finishMove(gfid, place);
+    for (const gfid of [...this.#dirs.keys()]) {
+      const stats = this.#directoryStats(gfid);
+      if (stats !== null) this.#inos.set(stats.ino, gfid);
+    }
+    for (const gfid of [...this.#dirs.keys()]) if (this.#directoryStats(gfid) === null) this.#forget(gfid);
+  }
+
+  /** A rename was under way: the directory is at its new place, or, when there is none, still at its old one. */
+  #finishMove(gfid: Gfid, to: Place): void {
+    const old = this.#dirs.get(gfid);
+    const link = handlePath(this.#layout, gfid);
+    const isMoved = old !== undefined && this.#directoryStats(gfid) === null;
+    if (isMoved) this.#dirs.set(gfid, to);
+    if (isMoved) renameSync(fsEncode(`${link}${MOVING}`), fsEncode(link));
+    else unlinkSync(fsEncode(`${link}${MOVING}`));
+  }
+
+  #forget(gfid: Gfid): void {
+    this.#dirs.delete(gfid);
+    rmSync(fsEncode(handlePath(this.#layout, gfid)), { force: true });
+  }
+
+  #directoryStats(gfid: Gfid): BigIntStats | null {
+    try {
+      const stats = lstatSync(fsEncode(this.directoryPath(gfid)), { bigint: true, throwIfNoEntry: false });
+      return stats?.isDirectory() === true ? stats : null;
+    } catch (error) {
+      if (error instanceof NativeError) return null;
+      throw error;
+    }
+  }
+}
+
+/** A directory's link is told from a symlink of the tree by its single name. */
+function directoryLink(path: string, stats: BigIntStats): Place | null {
+  if (!stats.isSymbolicLink() || stats.nlink !== 1n) return null;
+  const text = fsDecode(readlinkSync(path, { encoding: 'buffer' }));
+  const parent = text.slice(0, 36);
+  return isGfid(parent) && text[36] === '/' ? { parent, name: text.slice(37) } : null;
+}
+
+function linkText({ parent, name }: Place): Buffer {
+  return fsEncode(`${parent}/${name}`);
+}

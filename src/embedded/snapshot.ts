@@ -1,0 +1,63 @@
+// Keeps the tree index on disk, so that a start need not follow all journals since the brick was made. One line of
+// JSON each: first what it is and the time of the last closed journal it contains, then an inode. Journals closed
+// later, and the open one, are applied over it. Used by the recorder.
+
+import { readFile } from 'node:fs/promises';
+import { errnoCode } from '../errors.js';
+import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { replaceFile } from '../native/durable-file.js';
+import { TreeIndex, type InodeLook } from './tree-index.js';
+
+const VERSION = 1;
+
+type LookLine = readonly [ino: string, birth: string, uid: number, gid: number, size: number, mtime: string, ctime: string, atime: string, xattrs: string, target: string | null];
+type NodeLine = readonly [gfid: Gfid, mode: number, xtimeS: number, xtimeUs: number, names: readonly (readonly [Gfid, string])[], look: LookLine | null];
+
+export interface Snapshot {
+  readonly index: TreeIndex;
+  /** Seconds. */
+  readonly journalsUpTo: number;
+}
+
+/** @returns null when there is none, or none that can be read: then the brick is indexed anew */
+export async function loadSnapshot(file: string): Promise<Snapshot | null> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return null;
+    throw error;
+  }
+  const [head = '', ...lines] = text.split('\n').filter((line) => line !== '');
+  const { version, journalsUpTo, count } = JSON.parse(head) as { version: number; journalsUpTo: number; count: number };
+  if (version !== VERSION || count !== lines.length) return null;
+  const index = new TreeIndex();
+  const parsed = lines.map((line) => JSON.parse(line) as NodeLine);
+  for (const [gfid, mode, ...xtime] of parsed) {
+    const node = gfid === ROOT_GFID ? index.root : index.add(gfid, mode);
+    node.xtime = [xtime[0], xtime[1]];
+  }
+  for (const [gfid, mode, , , names, look] of parsed) {
+    for (const [parent, name] of names) index.attach({ parent, name }, gfid);
+    if (look !== null) index.setLook(index.require(gfid), parseLook(mode, look));
+  }
+  return { index, journalsUpTo };
+}
+
+export async function saveSnapshot(file: string, { index, journalsUpTo }: Snapshot): Promise<void> {
+  const lines = [JSON.stringify({ version: VERSION, journalsUpTo, count: index.nodes.size })];
+  for (const { gfid, mode, xtime, names, look } of index.nodes.values()) {
+    const line: NodeLine = [gfid, mode, xtime[0], xtime[1], [...names.values()].map(({ parent, name }) => [parent, name] as const), look && formatLook(look)];
+    lines.push(JSON.stringify(line));
+  }
+  await replaceFile(file, `${lines.join('\n')}\n`);
+}
+
+function formatLook(look: InodeLook): LookLine {
+  const { ino, birthNs, uid, gid, size, mtimeNs, ctimeNs, atimeNs, xattrs, target } = look;
+  return [String(ino), String(birthNs), uid, gid, size, String(mtimeNs), String(ctimeNs), String(atimeNs), xattrs, target];
+}
+
+function parseLook(mode: number, [ino, birth, uid, gid, size, mtime, ctime, atime, xattrs, target]: LookLine): InodeLook {
+  return { ino: BigInt(ino), birthNs: BigInt(birth), mode, uid, gid, size, mtimeNs: BigInt(mtime), ctimeNs: BigInt(ctime), atimeNs: BigInt(atime), xattrs, target };
+}

@@ -1,0 +1,51 @@
+// The gfid-access mount of a volume for a user who is not root: glusterd's mount broker mounts it and unmounts it, at
+// the request of `gluster system::`. Used by the secondary's daemon. glusterfs is no child of this process, so only
+// its own unmounting ends it.
+
+import { userInfo } from 'node:os';
+import { GsyncdError } from '../errors.js';
+import type { RunCommand } from './volinfo.js';
+
+export interface BrokerMountOptions {
+  /** Directory of `gluster`; '' for PATH. */
+  readonly glusterCommandDir: string;
+  readonly cliOptions: readonly string[];
+  /** Name of the mount in glusterd's configuration. */
+  readonly label: string;
+  /** Options without their dashes, `aux-gfid-mount`, … */
+  readonly params: readonly string[];
+  readonly volume: string;
+  readonly logFile: string;
+  readonly logLevel: string;
+  readonly run: RunCommand;
+}
+
+export interface BrokerMount {
+  readonly dir: string;
+  close(): Promise<void>;
+}
+
+/** @throws GsyncdError 'mount' with what glusterd said, when it refuses */
+export async function mountByBroker(options: BrokerMountOptions): Promise<BrokerMount> {
+  const { label, params, volume, logFile, logLevel, run } = options;
+  const settings = [...params, `log-level=${logLevel}`, `log-file=${logFile}`, 'volfile-server=localhost', `volfile-id=${volume}`, 'client-pid=-1'];
+  const cli = cliArgv(options);
+  const answer = await run([...cli, 'mount', label, `user-map-root=${userInfo().username}`, ...settings]);
+  const line = answer.stdout.split('\n')[0]?.trim() ?? '';
+  if (answer.exitCode !== 0 || !line.startsWith('/')) {
+    const why = line || answer.stderrTail.trim().split('\n').at(-1) || `gluster ended with ${answer.exitCode}`;
+    throw new GsyncdError(`mount: ${volume}: the mount broker refused: ${why}`, { code: 'mount' });
+  }
+  return {
+    dir: line,
+    async close() {
+      const { exitCode, stdout, stderrTail } = await run([...cli, 'umount', line, 'lazy']);
+      if (exitCode !== 0) throw new GsyncdError(`unmount: ${line}: ${(stdout + stderrTail).trim() || `gluster ended with ${exitCode}`}`, { code: 'mount' });
+    },
+  };
+}
+
+function cliArgv({ glusterCommandDir, cliOptions }: BrokerMountOptions): string[] {
+  const program = glusterCommandDir === '' ? 'gluster' : `${glusterCommandDir.replace(/\/+$/, '')}/gluster`;
+  return [program, '--remote-host=localhost', ...cliOptions, 'system::'];
+}

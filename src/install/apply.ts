@@ -1,0 +1,86 @@
+// Installs the launcher in every place of a stock gsyncd, and takes it away again. Looks at all places before it
+// touches one: a place that is refused leaves the others as they were. Called by `gsyncd-ts install`.
+
+import { dirname, join } from 'node:path';
+import { GsyncdError } from '../errors.js';
+import { exists, moveOver, putFile, putLink, readIfThere, removeFile } from './files.js';
+import { gsyncdKind } from './launcher.js';
+import { ASIDE } from './places.js';
+import { planInstall, planUninstall, type PlacePlan, type PlaceState, type Step } from './plan.js';
+
+export interface ApplyOptions {
+  readonly action: 'install' | 'uninstall';
+  readonly mode: 'do' | 'dry-run';
+  readonly launcher: string;
+  /** Gets one line for each action and note. */
+  readonly report: (line: string) => void;
+}
+
+/** @throws GsyncdError 'preflight' when a place is not as it must be; system errors */
+export async function applyToPlaces(places: readonly string[], options: ApplyOptions): Promise<void> {
+  const plan = options.action === 'install' ? planInstall : planUninstall;
+  const plans: { place: string; plan: PlacePlan }[] = [];
+  for (const place of places) plans.push({ place, plan: plan(await placeState(place, options.launcher)) });
+  const refused = plans.find((each) => each.plan.refusal !== undefined);
+  if (refused !== undefined) throw new GsyncdError(`${options.action}: ${refused.place}: ${refused.plan.refusal}`, { code: 'preflight', retryable: false });
+  for (const { place, plan: chosen } of plans) {
+    for (const note of chosen.notes) options.report(`${place}: note: ${note}`);
+    if (chosen.steps.length === 0) options.report(`${place}: nothing to do: ${options.action === 'install' ? 'the launcher is' : 'the stock gsyncd is'} there`);
+    for (const step of chosen.steps) {
+      if (options.mode === 'do') await doStep(step, place, options.launcher);
+      options.report(`${place}: ${options.mode === 'do' ? '' : 'would: '}${DESCRIPTIONS[step]}`);
+    }
+  }
+}
+
+const DESCRIPTIONS: Readonly<Record<Step, string>> = {
+  'keep-original': `the original is kept as ${ASIDE}`,
+  'write-launcher': 'the launcher is put in its place',
+  'restore-original': `the original is put back from ${ASIDE}`,
+  'drop-aside': `${ASIDE}, which is not needed beside the stock gsyncd, is removed`,
+};
+
+async function placeState(place: string, launcher: string): Promise<PlaceState> {
+  const current = await readIfThere(place);
+  const aside = await readIfThere(asideOf(place));
+  return {
+    current: current === null ? 'missing' : gsyncdKind(current),
+    upToDate: current?.toString() === launcher,
+    aside: aside === null ? 'missing' : gsyncdKind(aside),
+    asideIsCurrent: current !== null && aside !== null && current.equals(aside),
+  };
+}
+
+async function doStep(step: Step, place: string, launcher: string): Promise<void> {
+  switch (step) {
+    case 'keep-original':
+      return putLink(place, asideOf(place));
+    case 'write-launcher':
+      return putFile(place, launcher, 0o755);
+    case 'restore-original':
+      return moveOver(asideOf(place), place);
+    case 'drop-aside':
+      return removeFile(asideOf(place));
+  }
+}
+
+function asideOf(place: string): string {
+  return join(dirname(place), ASIDE);
+}
+
+/** Writes, or removes, a file that this program owns alone. */
+export async function applyOwnFile(path: string, text: string, options: Omit<ApplyOptions, 'launcher'>): Promise<void> {
+  const would = options.mode === 'do' ? '' : 'would: ';
+  if (options.action === 'uninstall') {
+    if (!(await exists(path))) return;
+    if (options.mode === 'do') await removeFile(path);
+    options.report(`${path}: ${would}removed`);
+    return;
+  }
+  if ((await readIfThere(path))?.toString() === text) {
+    options.report(`${path}: nothing to do: it is there`);
+    return;
+  }
+  if (options.mode === 'do') await putFile(path, text, 0o644);
+  options.report(`${path}: ${would}written`);
+}

@@ -1,0 +1,29 @@
+// Where GlusterFS keeps its gsyncd: Debian and its kin below /usr/lib/<architecture>, upstream and Red Hat below
+// /usr/libexec. glusterd and the forced commands of sessions name the path that the package was built with.
+
+import { readdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoCode } from '../errors.js';
+import { exists } from './files.js';
+
+const FIXED = ['/usr/libexec/glusterfs', '/usr/local/libexec/glusterfs', '/usr/lib/glusterfs', '/usr/lib64/glusterfs'];
+const PER_ARCHITECTURE = '/usr/lib';
+
+export const ASIDE = 'gsyncd.stock';
+
+/** The places below `root` that hold a gsyncd, or one that was put aside; a place with two names comes once. */
+export async function findPlaces(root: string): Promise<string[]> {
+  const architectures = await readdir(join(root, PER_ARCHITECTURE)).catch((error: unknown) => {
+    if (errnoCode(error) === 'ENOENT') return [];
+    throw error;
+  });
+  const triplets = architectures.filter((name) => /^[\w]+-linux-\w+$/.test(name)).map((name) => join(PER_ARCHITECTURE, name, 'glusterfs'));
+  const found = new Map<string, string>();
+  for (const dir of [...triplets, ...FIXED].map((name) => join(root, name))) {
+    if ((await exists(join(dir, 'gsyncd'))) || (await exists(join(dir, ASIDE)))) {
+      const real = await realpath(dir);
+      if (!found.has(real)) found.set(real, join(dir, 'gsyncd'));
+    }
+  }
+  return [...found.values()];
+}

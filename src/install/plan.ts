@@ -1,0 +1,68 @@
+// What installing or uninstalling does to one place of the stock gsyncd, decided from what stands there. Pure; the
+// steps are carried out by apply.ts. Every sequence of steps leaves a working gsyncd in the place at each moment, and
+// doing it twice does nothing the second time.
+
+import type { GsyncdKind } from './launcher.js';
+
+/** What stands in the stock path and beside it. */
+export interface PlaceState {
+  readonly current: GsyncdKind | 'missing';
+  /** Whether the launcher there is the very one that would be written. */
+  readonly upToDate: boolean;
+  readonly aside: GsyncdKind | 'missing';
+  /** Whether both are the same stock file: an install was cut short. */
+  readonly asideIsCurrent: boolean;
+}
+
+export type Step =
+  | 'keep-original' // the stock file gets its second name; an older one of that name goes
+  | 'write-launcher'
+  | 'restore-original' // the file that was kept takes its place again
+  | 'drop-aside';
+
+export interface PlacePlan {
+  readonly steps: readonly Step[];
+  /** What an admin should know, one line each. */
+  readonly notes: readonly string[];
+  /** Why nothing may be done here. */
+  readonly refusal?: string;
+}
+
+const UPGRADED = 'a package upgrade had put a stock gsyncd over the launcher';
+
+export function planInstall(state: PlaceState): PlacePlan {
+  switch (state.current) {
+    case 'missing':
+      return refuse('no gsyncd there');
+    case 'unknown':
+      return refuse('what stands there is neither a stock gsyncd nor a launcher of this program');
+    case 'launcher':
+      if (state.aside !== 'stock') return { ...launch(state), notes: ['the original is not beside the launcher: --uninstall will need the package'] };
+      return launch(state);
+    case 'stock':
+      return { steps: ['keep-original', 'write-launcher'], notes: state.aside === 'missing' || state.asideIsCurrent ? [] : [UPGRADED] };
+  }
+}
+
+function launch(state: PlaceState): PlacePlan {
+  return state.upToDate ? { steps: [], notes: [] } : { steps: ['write-launcher'], notes: [] };
+}
+
+export function planUninstall(state: PlaceState): PlacePlan {
+  switch (state.current) {
+    case 'launcher':
+      if (state.aside === 'stock') return { steps: ['restore-original'], notes: [] };
+      return refuse('the original is not beside the launcher: install the GlusterFS package again');
+    case 'stock':
+      return state.aside === 'missing' ? { steps: [], notes: [] } : { steps: ['drop-aside'], notes: state.asideIsCurrent ? [] : [UPGRADED] };
+    case 'missing':
+      if (state.aside === 'stock') return { steps: ['restore-original'], notes: [] };
+      return refuse('no gsyncd there');
+    case 'unknown':
+      return refuse('what stands there is neither a stock gsyncd nor a launcher of this program');
+  }
+}
+
+function refuse(refusal: string): PlacePlan {
+  return { steps: [], notes: [], refusal };
+}

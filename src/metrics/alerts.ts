@@ -1,0 +1,41 @@
+// Alert rules for Prometheus, printed by `gsyncd-ts metrics alerts`. Thresholds are where an admin of a
+// disaster-recovery copy would want to know; they are meant to be edited.
+
+import { METRICS } from './names.js';
+
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly for: string;
+  readonly severity: 'warning' | 'critical';
+  readonly summary: string;
+}
+
+const m = Object.fromEntries(Object.entries(METRICS).map(([key, { name }]) => [key, name])) as Record<keyof typeof METRICS, string>;
+const BRICK = '{{ $labels.primary }} to {{ $labels.secondary }}, brick {{ $labels.brick }}';
+
+export const RULES: readonly Rule[] = [
+  { alert: 'GsyncdLagHigh', expr: `${m.lag} > 900`, for: '5m', severity: 'warning', summary: `${BRICK}: changes are {{ $value | humanizeDuration }} behind` },
+  { alert: 'GsyncdLagVeryHigh', expr: `${m.lag} > 14400`, for: '5m', severity: 'critical', summary: `${BRICK}: changes are {{ $value | humanizeDuration }} behind` },
+  { alert: 'GsyncdWorkerFaulty', expr: `${m.state}{state="faulty"} == 1`, for: '2m', severity: 'critical', summary: `${BRICK}: the worker is faulty; its log says why` },
+  { alert: 'GsyncdWorkerDown', expr: `${m.up} == 0 and on (primary, secondary, brick, instance) (${m.state}{state=~"active|passive|initializing"} == 1)`, for: '5m', severity: 'critical', summary: `${BRICK}: no worker runs` },
+  { alert: 'GsyncdWorkerRestarting', expr: `increase(${m.restarts}[30m]) > 3`, for: '0m', severity: 'warning', summary: `${BRICK}: the worker ended {{ $value | humanize }} times in 30 minutes` },
+  { alert: 'GsyncdFailures', expr: `sum without (kind) (${m.failures}) > 0`, for: '15m', severity: 'warning', summary: `${BRICK}: {{ $value }} items cannot be synced` },
+  { alert: 'GsyncdBacklogStuck', expr: `${m.backlogJournals} > 0 and increase(${m.journals}[30m]) == 0 and ${m.firstSync} == 0`, for: '10m', severity: 'critical', summary: `${BRICK}: {{ $value }} journals wait and none was synced for 30 minutes` },
+  { alert: 'GsyncdFirstSyncStuck', expr: `${m.firstSync} == 1 and delta(${m.firstDone}[1h]) == 0 and increase(${m.bytes}[1h]) == 0`, for: '10m', severity: 'warning', summary: `${BRICK}: the first sync has not moved for an hour` },
+  { alert: 'GsyncdCheckpointWaits', expr: `${m.checkpointDone} == 0`, for: '30m', severity: 'warning', summary: `${BRICK}: the checkpoint is reached, but failures hold it up` },
+];
+
+/** The rules as a file for `rule_files`. */
+export function alertRules(): string {
+  const lines = ['groups:', '  - name: gsyncd', '    rules:'];
+  for (const { alert, expr, for: duration, severity, summary } of RULES) {
+    lines.push(`      - alert: ${alert}`, `        expr: ${quoted(expr)}`, `        for: ${duration}`, '        labels:', `          severity: ${severity}`, '        annotations:', `          summary: ${quoted(summary)}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** A JSON string is a YAML string. */
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}

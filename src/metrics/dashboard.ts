@@ -1,0 +1,109 @@
+// A Grafana dashboard over the metrics, printed by `gsyncd-ts metrics dashboard`: state and lag first, then what
+// waits, how fast it goes, and what failed. Import it in Grafana; it asks for the Prometheus data source.
+
+import { METRICS } from './names.js';
+
+interface Query {
+  readonly expr: string;
+  readonly legend: string;
+}
+
+type PanelKind = 'stat' | 'timeseries' | 'table';
+
+const m = Object.fromEntries(Object.entries(METRICS).map(([key, { name }]) => [key, name])) as Record<keyof typeof METRICS, string>;
+const SELECT = '{primary=~"$primary", brick=~"$brick"}';
+const DATASOURCE = { type: 'prometheus', uid: '${datasource}' };
+const BRICK = '{{primary}} {{brick}}';
+
+const of = (name: string): string => name + SELECT;
+const per = (name: string): string => `rate(${of(name)}[$__rate_interval])`;
+const state = (name: string, selector: string): string => `${name}{${selector}, primary=~"$primary", brick=~"$brick"}`;
+const quantile = (q: number, name: string, label: string): string => `histogram_quantile(${q}, sum by (le, ${label}) (rate(${of(`${name}_bucket`)}[$__rate_interval])))`;
+
+/** Title, unit, kind, width of 24, queries. */
+const PANELS: readonly (readonly [string, string, PanelKind, number, readonly Query[]])[] = [
+  ['Lag (RPO)', 's', 'stat', 6, [{ expr: `max(${of(m.lag)})`, legend: 'largest lag' }]],
+  ['Faulty bricks', 'short', 'stat', 6, [{ expr: `sum(${state(m.state, 'state="faulty"')})`, legend: 'faulty' }]],
+  ['Not synced: failures', 'short', 'stat', 6, [{ expr: `sum(${of(m.failures)})`, legend: 'items' }]],
+  ['First sync', 'percentunit', 'stat', 6, [{ expr: `${of(m.firstDone)} / ${of(m.firstExpected)}`, legend: BRICK }]],
+  ['Lag by brick', 's', 'timeseries', 12, [{ expr: of(m.lag), legend: BRICK }]],
+  ['Time to catch up', 's', 'timeseries', 12, [{ expr: of(m.eta), legend: BRICK }]],
+  ['Journals that wait', 'short', 'timeseries', 8, [{ expr: of(m.backlogJournals), legend: BRICK }]],
+  ['Files and entries in hand', 'short', 'timeseries', 8, [
+    { expr: of(m.backlogFiles), legend: `files ${BRICK}` },
+    { expr: of(m.backlogEntries), legend: `entries ${BRICK}` },
+  ]],
+  ['Content that waits', 'bytes', 'timeseries', 8, [{ expr: of(m.backlogBytes), legend: BRICK }]],
+  ['Files per second', 'short', 'timeseries', 8, [{ expr: per(m.files), legend: BRICK }]],
+  ['Bytes per second', 'Bps', 'timeseries', 8, [{ expr: per(m.bytes), legend: BRICK }]],
+  ['Entries per second', 'short', 'timeseries', 8, [{ expr: per(m.entries), legend: BRICK }]],
+  ['Operations by type', 'short', 'timeseries', 12, [{ expr: `sum by (type) (${per(m.operations)})`, legend: '{{type}}' }]],
+  ['Failures by kind', 'short', 'timeseries', 12, [{ expr: `sum by (kind) (${of(m.failures)})`, legend: '{{kind}}' }]],
+  ['Duration of transfers', 's', 'timeseries', 8, [
+    { expr: quantile(0.5, m.jobSeconds, 'engine'), legend: 'median {{engine}}' },
+    { expr: quantile(0.95, m.jobSeconds, 'engine'), legend: '95% {{engine}}' },
+  ]],
+  ['Duration of calls to the secondary', 's', 'timeseries', 8, [
+    { expr: quantile(0.5, m.callSeconds, 'kind'), legend: 'median {{kind}}' },
+    { expr: quantile(0.95, m.callSeconds, 'kind'), legend: '95% {{kind}}' },
+  ]],
+  ['Transfers that run', 'short', 'timeseries', 8, [
+    { expr: of(m.jobsBusy), legend: BRICK },
+    { expr: of(m.jobs), legend: `limit ${BRICK}` },
+  ]],
+  ['State and crawl', 'short', 'table', 16, [
+    { expr: `${of(m.state)} == 1`, legend: '' },
+    { expr: `${of(m.crawl)} == 1`, legend: '' },
+  ]],
+  ['Restarts', 'short', 'timeseries', 8, [{ expr: `increase(${of(m.restarts)}[1h])`, legend: BRICK }]],
+];
+
+export function dashboard(): Record<string, unknown> {
+  return {
+    uid: 'gsyncd-ts',
+    title: 'GlusterFS geo-replication (gsyncd-ts)',
+    tags: ['glusterfs', 'geo-replication'],
+    schemaVersion: 39,
+    timezone: 'browser',
+    refresh: '30s',
+    time: { from: 'now-6h', to: 'now' },
+    templating: {
+      list: [
+        { name: 'datasource', label: 'Data source', type: 'datasource', query: 'prometheus' },
+        variable('primary', `label_values(${m.state}, primary)`),
+        variable('brick', `label_values(${m.state}{primary=~"$primary"}, brick)`),
+      ],
+    },
+    panels: panels(),
+  };
+}
+
+function variable(name: string, query: string): Record<string, unknown> {
+  return { name, type: 'query', datasource: DATASOURCE, query: { query, refId: name }, refresh: 2, multi: true, includeAll: true, allValue: '.*', current: { text: 'All', value: '$__all' } };
+}
+
+/** Panels from left to right, a new line where one does not fit. */
+function panels(): Record<string, unknown>[] {
+  let x = 0;
+  let y = 0;
+  let lineHeight = 0;
+  return PANELS.map(([title, unit, type, width, queries], i) => {
+    const height = type === 'stat' ? 4 : 8;
+    if (x + width > 24) {
+      x = 0;
+      y += lineHeight;
+      lineHeight = 0;
+    }
+    const gridPos = { x, y, w: width, h: height };
+    x += width;
+    lineHeight = Math.max(lineHeight, height);
+    const targets = queries.map(({ expr, legend }, n) => ({
+      refId: String.fromCharCode(65 + n),
+      datasource: DATASOURCE,
+      expr,
+      legendFormat: legend,
+      ...(type === 'table' ? { format: 'table', instant: true } : {}),
+    }));
+    return { id: i + 1, title, type, datasource: DATASOURCE, gridPos, fieldConfig: { defaults: { unit, min: 0 }, overrides: [] }, options: {}, targets };
+  });
+}

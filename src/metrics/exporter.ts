@@ -1,0 +1,150 @@
+// Where metrics go: an HTTP endpoint that Prometheus scrapes, and a file for node_exporter's textfile collector.
+// Used by the worker command, by the metrics command for a whole node, and by whatever else has readings of bricks.
+// Invariant: a scrape that fails answers 500 and harms nothing else; the file is whole at every moment.
+
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { errnoCode, errorLine, GsyncdError } from '../errors.js';
+import { fsEncode } from '../names.js';
+import type { BrickSamples } from './samples.js';
+
+export interface Listen {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ExporterOptions {
+  readonly listen?: Listen;
+  readonly textfile?: string;
+  /** Seconds between two writes of the file. */
+  readonly intervalS: number;
+  readonly samples: () => Promise<readonly BrickSamples[]>;
+  readonly onError: (line: string) => void;
+}
+
+export interface Exporter {
+  /** Where it listens, with the port that was given when 0 was asked for. */
+  readonly address: Listen | null;
+  /** Ends both, with a last state in the file. */
+  close(): Promise<void>;
+}
+
+/** `[ADDR:]PORT`, `[::1]:PORT`; loopback unless told otherwise. @throws GsyncdError 'usage' */
+export function parseListen(text: string): Listen {
+  const match = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):)?(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) throw new GsyncdError(`metrics: listen on ${text}: must be [ADDRESS:]PORT`, { code: 'usage', retryable: false });
+  return { host: match[1] ?? match[2] ?? '127.0.0.1', port };
+}
+
+/** @throws GsyncdError 'preflight' when the address is in use or is not this machine's, or the file cannot be written */
+export async function startExporter(options: ExporterOptions): Promise<Exporter> {
+  const { expose } = await import('./registry.js');
+  const exposition = async () => expose(await options.samples());
+  const server = options.listen === undefined ? null : await serve(options.listen, exposition, options.onError);
+  const file = options.textfile === undefined ? null : new TextFile(options.textfile, async () => (await exposition()).text, options);
+  try {
+    await file?.start();
+  } catch (error) {
+    server?.close();
+    throw error;
+  }
+  const bound = server?.address();
+  return {
+    address: typeof bound === 'object' && bound !== null ? { host: bound.address, port: bound.port } : null,
+    close: async () => {
+      await file?.close();
+      if (server === null) return;
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function serve({ host, port }: Listen, exposition: () => Promise<{ contentType: string; text: string }>, onError: (line: string) => void): Promise<Server> {
+  const answer = async (method: string, url: string, response: ServerResponse): Promise<void> => {
+    if (method !== 'GET' && method !== 'HEAD') return end(response, 405, 'text/plain', 'method not allowed\n');
+    if (url.split('?')[0] !== '/metrics') return end(response, url === '/' ? 200 : 404, 'text/plain', 'gsyncd-ts: see /metrics\n');
+    try {
+      const { contentType, text } = await exposition();
+      end(response, 200, contentType, text);
+    } catch (error) {
+      onError(`metrics: scrape: ${errorLine(error)}`);
+      end(response, 500, 'text/plain', 'metrics: not available\n');
+    }
+  };
+  const server = createServer({ requestTimeout: 10_000 }, (request, response) => void answer(request.method ?? '', request.url ?? '', response));
+  server.maxConnections = 32;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => {
+      const state = errnoCode(cause) === 'EADDRINUSE' ? 'the port is in use' : errorLine(cause);
+      reject(new GsyncdError(`metrics: listen on ${host}:${port}: ${state}`, { code: 'preflight', cause }));
+    });
+    server.listen({ host, port, exclusive: true }, resolve);
+  });
+  server.removeAllListeners('error');
+  server.on('error', (error) => onError(`metrics: ${errorLine(error)}`));
+  server.unref();
+  return server;
+}
+
+function end(response: ServerResponse, status: number, contentType: string, text: string): void {
+  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(text), 'x-content-type-options': 'nosniff' });
+  response.end(response.req.method === 'HEAD' ? undefined : text);
+}
+
+class TextFile {
+  readonly #path: string;
+  readonly #text: () => Promise<string>;
+  readonly #options: ExporterOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #said = '';
+
+  constructor(path: string, text: () => Promise<string>, options: ExporterOptions) {
+    this.#path = path;
+    this.#text = text;
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#write();
+    } catch (cause) {
+      throw new GsyncdError(`metrics: write ${this.#path}: ${errnoCode(cause) ?? errorLine(cause)}`, { code: 'preflight', cause });
+    }
+    this.#timer = setInterval(() => void this.#tryWrite(), this.#options.intervalS * 1000).unref();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#writing;
+    await this.#tryWrite();
+  }
+
+  async #tryWrite(): Promise<void> {
+    const write = this.#writing.then(() => this.#write());
+    this.#writing = write.catch(() => undefined);
+    try {
+      await write;
+      this.#said = '';
+    } catch (error) {
+      const line = `metrics: write ${this.#path}: ${errnoCode(error) ?? errorLine(error)}`;
+      if (line !== this.#said) this.#options.onError(line);
+      this.#said = line;
+    }
+  }
+
+  /** The collector reads `*.prom`: the temporary file must not look like one. */
+  async #write(): Promise<void> {
+    const temp = fsEncode(join(dirname(this.#path), `.${basename(this.#path)}.${process.pid}`));
+    try {
+      await writeFile(temp, await this.#text(), { mode: 0o644 });
+      await rename(temp, fsEncode(this.#path));
+    } catch (error) {
+      await rm(temp, { force: true });
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,43 @@
+// Samples of the bricks of whole sessions, or of one brick, for an exporter. The readers are kept, since they know
+// what they have read already.
+
+import { SessionReader } from '../progress/sessions.js';
+import { basename, dirname } from 'node:path';
+import { brickSamples, type BrickSamples } from './samples.js';
+
+/** All bricks of the sessions that `find` names, asked at each call. */
+export function sessionSamples(find: () => Promise<readonly string[]>, version: string): () => Promise<BrickSamples[]> {
+  const readers = new Map<string, SessionReader>();
+  return async () => {
+    const all = await Promise.all(
+      (await find()).map(async (dir) => {
+        let reader = readers.get(dir);
+        if (reader === undefined) readers.set(dir, (reader = new SessionReader(dir)));
+        return (await reader.readBricks()).map((reading) => brickSamples(reading, basename(dir), version));
+      }),
+    );
+    return all.flat();
+  };
+}
+
+/** One brick, by its status file; nothing before that is known. */
+export class OneBrick {
+  readonly #version: string;
+  #reader: SessionReader | null = null;
+  #name = '';
+
+  constructor(version: string) {
+    this.#version = version;
+  }
+
+  watch(statusFile: string): void {
+    this.#reader = new SessionReader(dirname(statusFile));
+    this.#name = basename(statusFile);
+  }
+
+  async samples(): Promise<BrickSamples[]> {
+    const reader = this.#reader;
+    if (reader === null) return [];
+    return (await reader.readBricks(this.#name)).map((reading) => brickSamples(reading, basename(reader.directory), this.#version));
+  }
+}

@@ -1,0 +1,135 @@
+// What a brick has recorded and no worker has synced, read from the brick's journals by whoever wants to know: the
+// closed journals behind the synced-up-to mark, and whether the open one holds anything. It needs no worker, so a
+// stopped session's backlog shows, and costs none of them anything. Used by the session reader.
+// Invariant: each look reads only what the index has grown by, and a first look only its end, as far as it is needed.
+
+import { open, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { listHtime, readEntries } from '../changelog/htime.js';
+import { fsDecode, fsEncode } from '../names.js';
+
+const OPEN_JOURNAL = 'CHANGELOG';
+/** The header of a journal ends with its first line break; records follow. */
+const HEADER_BYTES = 256;
+/** Behind the last entry of the index as many bytes as this are read first, then twice as many, and so on. */
+const FIRST_TAIL_BYTES = 64 << 10;
+
+export interface JournalBacklog {
+  /** Closed journals with changes that are not synced. */
+  readonly journals: number;
+  /** The open journal holds changes. */
+  readonly open: boolean;
+  /** No change that is not synced is older than this, seconds; null when there is none. */
+  readonly oldestSince: number | null;
+}
+
+interface Interval {
+  readonly since: number;
+  readonly until: number;
+}
+
+export class JournalProbe {
+  readonly #dir: string;
+  /** Intervals with changes, in order, from `#knownFrom` on. */
+  #intervals: Interval[] = [];
+  #knownFrom = Number.POSITIVE_INFINITY;
+  #at: { path: string; offset: number; time: number } | null = null;
+
+  /** @param dir the changelog directory of a brick */
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /**
+   * @param synced seconds: journals that closed up to then are synced
+   * @returns null when the brick has no journals that can be read here
+   */
+  async look(synced: number): Promise<JournalBacklog | null> {
+    try {
+      if (synced < this.#knownFrom) await this.#readBack(synced);
+      else await this.#readOn();
+      const open = await this.#openHoldsRecords();
+      const pending = this.#intervals.filter(({ until }) => until > synced);
+      this.#intervals = pending;
+      this.#knownFrom = synced;
+      const oldest = pending[0]?.since ?? (open ? (this.#at?.time ?? synced) : null);
+      return { journals: pending.length, open, oldestSince: oldest };
+    } catch {
+      this.#at = null;
+      this.#knownFrom = Number.POSITIVE_INFINITY;
+      this.#intervals = [];
+      return null;
+    }
+  }
+
+  /** What the index has got since the last look. */
+  async #readOn(): Promise<void> {
+    for (const { path, created } of await listHtime(join(this.#dir, 'htime'))) {
+      const at = this.#at;
+      if (at !== null && path < at.path) continue;
+      const resumed = path === at?.path;
+      await this.#read(path, resumed ? at.offset : 0, resumed ? at.time : created);
+    }
+  }
+
+  /** Everything after `synced`, from scratch. */
+  async #readBack(synced: number): Promise<void> {
+    this.#intervals = [];
+    this.#at = null;
+    for (const { path, created } of await this.#filesSince(synced)) {
+      const offset = created > synced ? 0 : await startBefore(path, synced);
+      await this.#read(path, offset, created);
+    }
+    this.#knownFrom = synced;
+  }
+
+  async #filesSince(synced: number): Promise<{ path: string; created: number }[]> {
+    const files = await listHtime(join(this.#dir, 'htime'));
+    const later = files.findIndex(({ created }) => created > synced);
+    return files.slice(Math.max(0, (later < 0 ? files.length : later) - 1));
+  }
+
+  async #read(path: string, offset: number, since: number): Promise<void> {
+    let time = since;
+    for await (const { entries, ends } of readEntries(path, offset)) {
+      for (const entry of entries) {
+        if (!entry.empty) this.#intervals.push({ since: time, until: entry.time });
+        time = entry.time;
+      }
+      offset = ends.at(-1) ?? offset;
+    }
+    this.#at = { path, offset, time };
+  }
+
+  async #openHoldsRecords(): Promise<boolean> {
+    const path = fsEncode(join(this.#dir, OPEN_JOURNAL));
+    const { size } = await stat(path).catch(() => ({ size: 0 }));
+    if (size === 0) return false;
+    if (size > HEADER_BYTES) return true;
+    const file = await open(path, 'r');
+    try {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0);
+      return buffer.subarray(0, bytesRead).indexOf('\n') + 1 < bytesRead;
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+/** Offset of an entry that is not later than `time`, or 0: from it on, all later ones are read. */
+async function startBefore(path: string, time: number): Promise<number> {
+  const { size } = await stat(fsEncode(path));
+  const file = await open(fsEncode(path), 'r');
+  try {
+    for (let bytes = FIRST_TAIL_BYTES; bytes < size; bytes *= 2) {
+      const { buffer } = await file.read(Buffer.alloc(8 << 10), 0, 8 << 10, size - bytes);
+      const start = buffer.indexOf(0) + 1;
+      const end = buffer.indexOf(0, start);
+      const found = /\.(\d+)$/.exec(fsDecode(buffer.subarray(start, end)))?.[1];
+      if (start > 0 && end > 0 && found !== undefined && Number(found) <= time) return size - bytes + start;
+    }
+    return 0;
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,29 @@
+// A secondary whose calls with operations are measured. Used by daemon/worker.ts, so that nothing on the primary's
+// side knows that it is watched.
+
+import type { Secondary } from '../secondary/secondary.js';
+import type { CallKind, Meter } from './meter.js';
+
+export function meteredSecondary(secondary: Secondary, meter: Pick<Meter, 'call'>): Secondary {
+  const measured = async <F>(kind: CallKind, ops: number, call: Promise<F[]>): Promise<F[]> => {
+    const startMs = performance.now();
+    let failed = ops;
+    try {
+      const failures = await call;
+      failed = Math.min(ops, failures.length);
+      return failures;
+    } finally {
+      meter.call(kind, { seconds: (performance.now() - startMs) / 1000, ops, failed });
+    }
+  };
+  return {
+    entryOps: (ops) => measured('entry', ops.length, secondary.entryOps(ops)),
+    metaOps: (ops) => measured('meta', ops.length, secondary.metaOps(ops)),
+    lstat: (path) => secondary.lstat(path),
+    entries: (path) => secondary.entries(path),
+    purge: (path, names) => secondary.purge(path, names),
+    setattr: (path, attrs) => secondary.setattr(path, attrs),
+    keepAlive: (info) => secondary.keepAlive(info),
+    pid: () => secondary.pid(),
+  };
+}

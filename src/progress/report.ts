@@ -1,0 +1,205 @@
+// One brick's state as everybody sees it: the live view, its JSON and the metrics all read this report. Pure: made
+// from what was found in the status file, the progress file, the failure list and the brick's journals.
+//
+// Lag is how much would be lost if the primary were lost now (RPO): the age of the oldest change that is not on the
+// secondary. It is 0 when nothing is pending; otherwise now minus the later of the synced-up-to mark and the start
+// of the journal interval in which that change was made. Where the journals cannot be read it is now minus the
+// mark. Before the first sync is done there is no lag, since there is no copy. Entries on the failure list are
+// behind the mark and not in the lag: they are counted as failures.
+
+import type { FailureSummary } from '../status/failure-summary.js';
+import type { StatusData } from '../status/status-file.js';
+import type { JournalBacklog } from './journal-backlog.js';
+import { SAMPLED, type ProgressData, type Sampled, type WalkProgress } from './progress-data.js';
+import { rateAt, ratesOver } from './series.js';
+
+export type BrickState = 'Initializing...' | 'Active' | 'Passive' | 'Faulty' | 'Paused' | 'Stopped' | 'Created' | 'N/A';
+export const BRICK_STATES: readonly BrickState[] = ['Initializing...', 'Active', 'Passive', 'Faulty', 'Paused', 'Stopped', 'Created', 'N/A'];
+
+/** What a report is made from. */
+export interface BrickFacts {
+  readonly brick: string;
+  readonly status: StatusData;
+  /** Content of monitor.status; null when there is none. */
+  readonly monitor: string | null;
+  /** null: no worker of this program has run. */
+  readonly progress: ProgressData | null;
+  /** Whether the progress file's process runs. */
+  readonly alive: boolean;
+  readonly journals: JournalBacklog | null;
+  /** null when the list cannot be read; the status file's count is used. */
+  readonly failures: FailureSummary | null;
+  readonly nowMs: number;
+}
+
+/** Times are seconds since the epoch, null for never or unknown; spans are seconds. */
+export interface BrickReport {
+  readonly brick: string;
+  readonly state: BrickState;
+  readonly crawl: string;
+  readonly secondaryNode: string | null;
+  readonly lastError: string | null;
+  readonly worker: { readonly pid: number; readonly running: boolean; readonly started: number; readonly restarts: number } | null;
+  readonly lastSynced: number | null;
+  readonly lastSyncedEntry: number | null;
+  readonly pending: 'yes' | 'no' | 'unknown';
+  readonly lag: number | null;
+  readonly eta: number | null;
+  readonly backlog: {
+    /** Closed journals that are not synced. */
+    readonly journals: number | null;
+    /** In the batches in hand. */
+    readonly entries: number;
+    readonly meta: number;
+    readonly data: number;
+    /** Content that waits for a transfer or is in one. */
+    readonly bytes: number | null;
+  };
+  /** Per second. */
+  readonly rates: Readonly<Record<Sampled, number>>;
+  readonly transfers: { readonly busy: number; readonly total: number; readonly longest: number | null } | null;
+  readonly firstSync: FirstSync | null;
+  readonly checkpoint: { readonly time: number; readonly completed: boolean; readonly completionTime: number | null } | null;
+  readonly failures: { readonly count: number } & Partial<Omit<FailureSummary, 'count'>>;
+  /** Rates of the last minutes, the oldest first. */
+  readonly history: { readonly span: number } & Readonly<Record<Sampled, readonly number[]>>;
+}
+
+export interface FirstSync {
+  readonly state: WalkProgress['state'];
+  readonly seen: number;
+  readonly synced: number;
+  /** All entries: counted when the walk has ended, estimated before. */
+  readonly expected: number | null;
+  /** 0 to 1 */
+  readonly fraction: number | null;
+  /** Entries per second since the walk began. */
+  readonly rate: number;
+  readonly started: number;
+}
+
+const RATE_WINDOW_MS = 15_000;
+/** Journals close every few seconds: their rate needs a longer look. */
+const JOURNAL_WINDOW_MS = 60_000;
+const HISTORY_CELLS = 40;
+const HISTORY_SPAN_MS = 3_000;
+
+export function brickReport(found: BrickFacts): BrickReport {
+  const facts = isOfAnother(found) ? { ...found, progress: null } : found;
+  const { status, progress, alive, nowMs } = facts;
+  const state = stateOf(facts);
+  const samples = progress?.history ?? [];
+  const perSecond = (name: Sampled, windowMs: number): number => rateAt(samples, SAMPLED.indexOf(name), nowMs, windowMs);
+  const rates = sampled((name) => perSecond(name, name === 'journals' ? JOURNAL_WINDOW_MS : RATE_WINDOW_MS));
+  const firstSync = firstSyncOf(progress, nowMs);
+  const inHand = { entries: status.entry, meta: status.meta, data: status.data };
+  const bytes = progress === null ? null : alive ? progress.queue.bytes : 0;
+  const pending = pendingOf(facts, state, firstSync);
+  const backlog = { journals: facts.journals?.journals ?? null, ...(alive || progress === null ? inHand : { entries: 0, meta: 0, data: 0 }), bytes };
+  return {
+    brick: facts.brick,
+    state,
+    crawl: state === 'Active' ? status.crawl_status : 'N/A',
+    secondaryNode: status.secondary_node === 'N/A' || (state !== 'Active' && state !== 'Passive') ? null : status.secondary_node,
+    lastError: status.last_error ?? null,
+    worker: progress === null ? null : { pid: progress.pid, running: alive, started: progress.startedMs / 1000, restarts: progress.restarts },
+    lastSynced: timeOf(status.last_synced),
+    lastSyncedEntry: timeOf(status.last_synced_entry),
+    pending,
+    lag: state === 'Passive' ? null : lagOf(facts, pending),
+    eta: state === 'Active' ? etaOf({ pending, firstSync, backlog, rates }) : null,
+    backlog,
+    rates,
+    transfers: progress === null ? null : transfersOf(progress, alive, nowMs),
+    firstSync,
+    checkpoint: checkpointOf(status),
+    failures: facts.failures ?? { count: status.failures },
+    history: {
+      span: HISTORY_SPAN_MS / 1000,
+      ...sampled((name) => ratesOver(samples, SAMPLED.indexOf(name), nowMs, HISTORY_SPAN_MS, HISTORY_CELLS)),
+    },
+  };
+}
+
+function sampled<T>(of: (name: Sampled) => T): Record<Sampled, T> {
+  return { entries: of('entries'), files: of('files'), bytes: of('bytes'), journals: of('journals') };
+}
+
+/** Whether the session has gone on under another program's worker since the progress file's came to its end. */
+function isOfAnother({ status, monitor, progress, alive }: BrickFacts): boolean {
+  return progress !== null && !alive && progress.ended !== null && monitor === 'Started' && ['Active', 'Passive'].includes(status.worker_status);
+}
+
+/** Stock's rule, corrected by what is known of the process: a worker may run without a monitor, and one that died
+ *  leaves its last word in the file. */
+function stateOf({ status, monitor, progress, alive }: BrickFacts): BrickState {
+  const told = asState(status.worker_status);
+  if (alive) return told === 'N/A' ? 'Initializing...' : told;
+  if (monitor === 'Started') return told;
+  if (monitor === 'Paused') return 'Paused';
+  if (monitor === 'Stopped') return 'Stopped';
+  if (progress !== null) return progress.ended === 'stopped' ? 'Stopped' : 'Faulty';
+  if (monitor === null || monitor === '') return 'Stopped';
+  return monitor === 'Created' ? 'Created' : told;
+}
+
+function asState(text: string): BrickState {
+  return BRICK_STATES.find((state) => state === text) ?? 'N/A';
+}
+
+function pendingOf({ status, journals, progress, alive }: BrickFacts, state: BrickState, firstSync: FirstSync | null): BrickReport['pending'] {
+  if (state === 'Passive') return 'no';
+  if (firstSync !== null) return 'yes';
+  if (alive && (status.entry > 0 || status.data > 0 || status.meta > 0 || (progress?.queue.files ?? 0) > 0)) return 'yes';
+  if (journals === null) return 'unknown';
+  return journals.journals > 0 || journals.open ? 'yes' : 'no';
+}
+
+function lagOf({ status, journals, nowMs }: BrickFacts, pending: BrickReport['pending']): number | null {
+  if (pending === 'no') return 0;
+  if (status.last_synced === 0) return null;
+  const since = Math.max(status.last_synced, journals?.oldestSince ?? 0);
+  return Math.max(0, nowMs / 1000 - since);
+}
+
+function firstSyncOf(progress: ProgressData | null, nowMs: number): FirstSync | null {
+  const walk = progress?.walk;
+  if (walk === undefined || walk === null || walk.kind !== 'first' || walk.state === 'done') return null;
+  const seconds = Math.max(1, (nowMs - walk.startedMs) / 1000);
+  const expected = walk.state === 'walked' ? walk.seen : walk.expected === null ? null : Math.max(walk.expected, walk.seen);
+  const fraction = expected === null ? null : expected === 0 ? 1 : Math.min(1, walk.synced / expected);
+  const { state, seen, synced, startedMs } = walk;
+  return { state, seen, synced, expected, fraction, rate: synced / seconds, started: startedMs / 1000 };
+}
+
+/** Seconds until nothing is pending, at the present speed. */
+function etaOf({ pending, firstSync, backlog, rates }: Pick<BrickReport, 'pending' | 'firstSync' | 'backlog' | 'rates'>): number | null {
+  if (firstSync !== null) return firstSync.expected === null ? null : quotient(firstSync.expected - firstSync.synced, firstSync.rate);
+  if (pending === 'no') return 0;
+  const inHand = [quotient(backlog.bytes ?? 0, rates.bytes), quotient(backlog.data, rates.files), quotient(backlog.entries, rates.entries)];
+  const journals = quotient(backlog.journals ?? 0, rates.journals);
+  const all = [...inHand, journals];
+  // Only the open journal holds changes: their time comes when it closes.
+  if (all.every((seconds) => seconds === 0)) return null;
+  return all.includes(null) ? null : Math.max(...all.map((seconds) => seconds ?? 0));
+}
+
+function quotient(rest: number, rate: number): number | null {
+  if (rest <= 0) return 0;
+  return rate > 0 ? rest / rate : null;
+}
+
+function transfersOf({ jobs }: ProgressData, alive: boolean, nowMs: number): BrickReport['transfers'] {
+  const busy = alive ? jobs.busySinceMs : [];
+  return { busy: busy.length, total: jobs.total, longest: busy.length === 0 ? null : Math.max(0, nowMs - Math.min(...busy)) / 1000 };
+}
+
+function checkpointOf(status: StatusData): BrickReport['checkpoint'] {
+  if (status.checkpoint_time === 0) return null;
+  const { checkpoint_completion_time: at } = status;
+  return { time: status.checkpoint_time, completed: status.checkpoint_completed === 'Yes', completionTime: typeof at === 'number' ? timeOf(at) : null };
+}
+
+function timeOf(seconds: number): number | null {
+  return seconds === 0 ? null : seconds;
+}

@@ -1,0 +1,181 @@
+// Finds geo-replication sessions on this node and reads their bricks' reports. A session is a directory with
+// brick_*.status files: glusterd's, or any other that a worker was given. Used by the live view, the metrics
+// command, and the worker's own metrics. Nothing here writes, locks, or waits for a worker.
+
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { errnoCode, GsyncdError } from '../errors.js';
+import { fsDecode, fsEncode } from '../names.js';
+import { FailureReader } from '../status/failure-summary.js';
+import { readStatus, type StatusData } from '../status/status-file.js';
+import { JournalProbe } from './journal-backlog.js';
+import { parseProgress, type ProgressData } from './progress-data.js';
+import { brickReport, type BrickReport } from './report.js';
+import { progressFileOf, startTicks } from './tally.js';
+
+export const GEOREP_DIR = '/var/lib/glusterd/geo-replication';
+const STATUS_FILE = /^brick_(.+)\.status$/;
+
+export interface SessionReport {
+  /** Name of the session's directory. */
+  readonly name: string;
+  readonly directory: string;
+  /** Volume names, null until a worker of this program has run. */
+  readonly primary: string | null;
+  readonly secondary: string | null;
+  /** Content of monitor.status, null when there is none. */
+  readonly monitor: string | null;
+  readonly bricks: readonly BrickReport[];
+}
+
+/** A brick's report with the counters behind it, which the metrics need. */
+export interface BrickReading {
+  readonly report: BrickReport;
+  readonly progress: ProgressData | null;
+}
+
+/**
+ * Directories of the sessions that `name` means: all of this node's without one; a session's name, its beginning,
+ * or a directory. @throws GsyncdError 'usage' when there is none
+ */
+export async function findSessions(name: string | undefined, root: string = GEOREP_DIR): Promise<string[]> {
+  if (name !== undefined && (name.includes('/') || name === '.')) {
+    const dir = resolve(name);
+    if (!(await isSession(dir))) throw new GsyncdError(`session ${dir}: no status files of bricks there`, { code: 'usage', retryable: false });
+    return [dir];
+  }
+  const wanted = name?.replace(/(::|\s+)/g, '_').replace(/_[^_@]*@/, '_');
+  const found: string[] = [];
+  for (const entry of (await namesIn(root)).sort()) {
+    const dir = join(root, entry);
+    if ((wanted === undefined || entry === wanted || entry.startsWith(`${wanted}_`)) && (await isSession(dir))) found.push(dir);
+  }
+  if (found.length === 0 && name !== undefined) throw new GsyncdError(`session ${name}: not found in ${root}`, { code: 'usage', retryable: false });
+  return found;
+}
+
+async function isSession(dir: string): Promise<boolean> {
+  const names = await namesIn(dir);
+  return names.some((entry) => STATUS_FILE.test(entry) || entry === 'monitor.status');
+}
+
+export class SessionReader {
+  readonly directory: string;
+  readonly #bricks = new Map<string, BrickReader>();
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  /** The bricks' readings, in the order of their paths. @param only the status file of the one that is wanted */
+  async readBricks(only?: string): Promise<BrickReading[]> {
+    const monitor = await this.#monitor();
+    const names = only === undefined ? (await namesIn(this.directory)).filter((name) => STATUS_FILE.test(name)).sort() : [only];
+    return Promise.all(
+      names.map((name) => {
+        let reader = this.#bricks.get(name);
+        if (reader === undefined) this.#bricks.set(name, (reader = new BrickReader(join(this.directory, name))));
+        return reader.read(monitor);
+      }),
+    );
+  }
+
+  async read(): Promise<SessionReport> {
+    const [readings, monitor] = [await this.readBricks(), await this.#monitor()];
+    const progress = readings.find((reading) => reading.progress !== null)?.progress ?? null;
+    return {
+      name: basename(this.directory),
+      directory: this.directory,
+      primary: progress?.primary ?? null,
+      secondary: progress?.secondary ?? null,
+      monitor,
+      bricks: readings.map(({ report }) => report),
+    };
+  }
+
+  #monitor(): Promise<string | null> {
+    return readFile(fsEncode(join(this.directory, 'monitor.status')), 'utf8').then(
+      (text) => text.trim(),
+      () => null,
+    );
+  }
+}
+
+class BrickReader {
+  readonly #statusFile: string;
+  readonly #brick: string;
+  #probe: { dir: string; probe: JournalProbe } | null = null;
+  #failures: { dir: string; reader: FailureReader } | null = null;
+
+  constructor(statusFile: string) {
+    this.#statusFile = statusFile;
+    this.#brick = unquote(STATUS_FILE.exec(basename(statusFile))?.[1] ?? '');
+  }
+
+  async read(monitor: string | null): Promise<BrickReading> {
+    const status = sound(await readStatus(this.#statusFile));
+    const progress = await readFile(fsEncode(progressFileOf(this.#statusFile)), 'utf8').then(parseProgress, () => null);
+    const brick = progress?.brick ?? this.#brick;
+    const report = brickReport({
+      brick,
+      status,
+      monitor,
+      progress,
+      alive: progress !== null && progress.ended === null && startTicks(progress.pid) === progress.startTicks,
+      journals: await this.#journals(progress?.changelogDir ?? join(brick, '.glusterfs', 'changelogs'), status.last_synced, progress?.caughtUp ?? 0),
+      failures: progress === null ? null : await this.#failuresOf(progress.workingDir),
+      nowMs: Date.now(),
+    });
+    return { report, progress };
+  }
+
+  /** A batch moves the mark to a second before its last journal's end. Before the first sync is done nothing is. */
+  async #journals(dir: string, lastSynced: number, caughtUp: number): ReturnType<JournalProbe['look']> {
+    if (lastSynced === 0) return null;
+    if (this.#probe?.dir !== dir) this.#probe = { dir, probe: new JournalProbe(dir) };
+    return this.#probe.probe.look(Math.max(lastSynced + 1, caughtUp));
+  }
+
+  async #failuresOf(workingDir: string): ReturnType<FailureReader['read']> {
+    if (this.#failures?.dir !== workingDir) this.#failures = { dir: workingDir, reader: new FailureReader(workingDir) };
+    return this.#failures.reader.read();
+  }
+}
+
+/** The file is written by several programs and versions: a field of another type than it should have says nothing. */
+function sound(status: StatusData): StatusData {
+  const number = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
+  const text = (value: unknown): string => (typeof value === 'string' ? value : 'N/A');
+  const { last_synced, last_synced_entry, entry, data, meta, failures, checkpoint_time, last_error, ...rest } = status;
+  return {
+    secondary_node: text(rest.secondary_node),
+    worker_status: text(rest.worker_status),
+    crawl_status: text(rest.crawl_status),
+    checkpoint_completed: text(rest.checkpoint_completed),
+    checkpoint_completion_time: rest.checkpoint_completion_time,
+    last_synced: number(last_synced),
+    last_synced_entry: number(last_synced_entry),
+    entry: number(entry),
+    data: number(data),
+    meta: number(meta),
+    failures: number(failures),
+    checkpoint_time: number(checkpoint_time),
+    ...(typeof last_error === 'string' ? { last_error } : {}),
+  };
+}
+
+/** A path from a status file's name: the reverse of Python's quote_plus. */
+function unquote(text: string): string {
+  const bytes = text.replaceAll('+', ' ').replaceAll(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return fsDecode(Buffer.from(bytes, 'latin1'));
+}
+
+async function namesIn(dir: string): Promise<string[]> {
+  try {
+    return (await readdir(fsEncode(dir), { encoding: 'buffer' })).map(fsDecode);
+  } catch (error) {
+    const code = errnoCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw new GsyncdError(`read sessions: ${dir}: ${code ?? String(error)}`, { code: 'preflight', cause: error });
+  }
+}

@@ -1,0 +1,36 @@
+// How two sides of this program recognise each other. The secondary's object version is 1.1: a stock primary compares
+// integer parts and goes on as ever. A primary of this program that sees a fraction asks for the features; it never
+// asks a stock secondary, which says 1.0, so that neither stock side sees anything unusual. Used by both sides.
+
+import { isPyDict, isPyInt, type PyDict, type PyValue } from './pickle-values.js';
+
+export const OBJECT_VERSION = 1.1;
+export const FEATURES_METHOD = 'gsyncd_ts_features';
+
+export interface PeerFeatures {
+  /** 'bytes': names and symlink targets that are not UTF-8 work. */
+  readonly peerNames: 'utf8' | 'bytes';
+  /** Calls that the peer works on at once; null when it does not say. */
+  readonly lanes: number | null;
+  /** Whether operations may carry the numbers of device nodes. */
+  readonly deviceNumbers: boolean;
+}
+
+/** What can be had from any peer. */
+export const STOCK_FEATURES: PeerFeatures = { peerNames: 'utf8', lanes: null, deviceNumbers: false };
+const MAX_LANES = 64;
+
+export function featuresDict({ peerNames, lanes, deviceNumbers }: PeerFeatures): PyDict {
+  return { names: peerNames, lanes, device_numbers: deviceNumbers };
+}
+
+/** What a peer's answer says; whatever is missing in it is not offered. */
+export function featuresFrom(answer: PyValue): PeerFeatures {
+  if (!isPyDict(answer)) return STOCK_FEATURES;
+  const { names, lanes, device_numbers: deviceNumbers } = answer;
+  return {
+    peerNames: names === 'bytes' ? 'bytes' : 'utf8',
+    lanes: isPyInt(lanes) && lanes >= 1 ? Math.min(lanes, MAX_LANES) : null,
+    deviceNumbers: deviceNumbers === true,
+  };
+}

@@ -1,0 +1,144 @@
+// The server half of RePCe, on the secondary's stdin and stdout: requests `(rid, method, *args)` are served side by
+// side, and each is answered `(rid, is_exception, result)` as soon as it is done. Used by the secondary's daemon.
+// Invariant: nothing of a request is run but the method of that name; what is no request ends the service with an
+// error, and from then on nothing more is served.
+
+import type { Readable, Writable } from 'node:stream';
+import { GsyncdError, errorLine } from '../errors.js';
+import { errnoNumber, errnoText } from '../native/libc.js';
+import { oneLine } from './errors.js';
+import { PickleDecoder, type PickleLimits } from './pickle-decode.js';
+import { encodePickle } from './pickle-encode.js';
+import { PyException, PyFloat, PyTuple, pyTuple, type PyValue } from './pickle-values.js';
+import { Raised } from './raised.js';
+
+export type RpcMethod = (args: readonly PyValue[]) => Promise<PyValue> | PyValue;
+
+export interface RepceServerOptions {
+  readonly input: Readable;
+  readonly output: Writable;
+  /** Own keys only. `__repce_version__` is the server's. */
+  readonly methods: ReadonlyMap<string, RpcMethod>;
+  /** Of one request. */
+  readonly limits?: PickleLimits;
+  /** Requests under way above which no more are read. Default 64. */
+  readonly maxCalls?: number;
+  /** Called for every request, before it is served. */
+  readonly onCall?: (method: string) => void;
+  /** Called with what a method raised. */
+  readonly onRaised?: (method: string, line: string) => void;
+}
+
+const PROTOCOL_VERSION = 1.0;
+
+/**
+ * Serves until the input ends; resolves then, with requests still under way.
+ * @throws GsyncdError 'peer' when the input is no stream of requests, ends inside one, or an answer cannot be written
+ */
+export function serveRepce(options: RepceServerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = new RepceServer(options, (error) => (error === null ? resolve() : reject(error)));
+    server.start();
+  });
+}
+
+class RepceServer {
+  readonly #options: RepceServerOptions;
+  readonly #decoder: PickleDecoder;
+  readonly #onEnd: (error: Error | null) => void;
+  readonly #maxCalls: number;
+  #calls = 0;
+  #ended = false;
+
+  constructor(options: RepceServerOptions, onEnd: (error: Error | null) => void) {
+    this.#options = options;
+    this.#decoder = new PickleDecoder(options.limits);
+    this.#onEnd = onEnd;
+    this.#maxCalls = options.maxCalls ?? 64;
+  }
+
+  start(): void {
+    const { input, output } = this.#options;
+    input.on('data', (chunk: Buffer) => this.#receive(chunk));
+    input.on('end', () => this.#end(this.#decoder.idle ? null : requestError('ended inside a request')));
+    input.on('error', (error: Error) => this.#end(requestError(errorLine(error), error)));
+    output.on('error', (error: Error) => this.#end(requestError(`answer: ${errorLine(error)}`, error)));
+  }
+
+  #end(error: Error | null): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#options.input.pause();
+    this.#onEnd(error);
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      for (const request of this.#decoder.feed(chunk)) {
+        if (this.#ended) return;
+        this.#request(request);
+      }
+    } catch (error) {
+      this.#end(requestError(errorLine(error), error));
+    }
+  }
+
+  /** @throws GsyncdError 'peer' when it is no request */
+  #request(request: PyValue): void {
+    if (!(request instanceof PyTuple)) throw new GsyncdError('not a tuple', { code: 'peer' });
+    const [rid, method, ...args] = request;
+    if (rid === undefined || typeof method !== 'string') throw new GsyncdError('no method', { code: 'peer' });
+    this.#options.onCall?.(method);
+    this.#calls += 1;
+    if (this.#calls >= this.#maxCalls) this.#options.input.pause();
+    void this.#serve(rid, method, args).finally(() => {
+      this.#calls -= 1;
+      if (this.#calls < this.#maxCalls && !this.#ended) this.#options.input.resume();
+    });
+  }
+
+  async #serve(rid: PyValue, method: string, args: readonly PyValue[]): Promise<void> {
+    let raised = false;
+    let result: PyValue;
+    try {
+      result = method === '__repce_version__' ? new PyFloat(PROTOCOL_VERSION) : await this.#method(method)(args);
+    } catch (error) {
+      raised = true;
+      result = toException(error);
+      this.#options.onRaised?.(oneLine(method), errorLine(error));
+    }
+    if (this.#ended) return;
+    const answeredRid = floatsOf(rid);
+    try {
+      this.#options.output.write(encodePickle(pyTuple([answeredRid, raised, result])));
+    } catch (error) {
+      const odd = new PyException('RuntimeError', [`answer to ${oneLine(method)}: ${errorLine(error)}`]);
+      this.#options.output.write(encodePickle(pyTuple([answeredRid, true, odd])));
+    }
+  }
+
+  #method(name: string): RpcMethod {
+    const method = this.#options.methods.get(name);
+    if (method === undefined) throw new Raised(new PyException('AttributeError', [`no method ${oneLine(name).slice(0, 100)}`]));
+    return method;
+  }
+}
+
+/** What the peer will raise: an OSError with errno and text wherever there is an errno. */
+function toException(error: unknown): PyException {
+  if (error instanceof Raised) return error.exception;
+  const errno = errnoNumber(error);
+  if (errno !== undefined) return new PyException('OSError', [errno, errnoText(errno)]);
+  return new PyException(error instanceof RangeError || error instanceof TypeError ? 'ValueError' : 'RuntimeError', [errorLine(error)]);
+}
+
+/** A caller's id is `(pid, thread, time)`: a time without a fraction goes back as the float that it was. */
+function floatsOf(rid: PyValue): PyValue {
+  if (!(rid instanceof PyTuple) || rid.length !== 3) return rid;
+  const [pid, thread, time] = rid;
+  return pyTuple([pid ?? null, thread ?? null, typeof time === 'number' ? new PyFloat(time) : (time ?? null)]);
+}
+
+function requestError(state: string, cause?: unknown): GsyncdError {
+  return new GsyncdError(`requests of the primary: ${oneLine(state)}`, { code: 'peer', retryable: false, cause });
+}

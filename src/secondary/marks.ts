@@ -1,0 +1,107 @@
+// Marks that live in xattrs of the secondary volume: xtime, stime, entry_stime, volume marks, node uuids, for the
+// primaries that ask for them over the RPC. Used by methods.ts. A missing path or mark is its errno as a plain answer,
+// as stock has it. An unprivileged daemon (mountbroker) reaches them in the `system` name space.
+
+import { constants } from 'node:os';
+import { unpackVolumeMark } from '../gluster/volume-mark.js';
+import { NODE_UUID, VOLUME_MARK } from '../gluster/xattr-names.js';
+import { packXtime, unpackXtime } from '../gluster/xtime.js';
+import { errnoNumber } from '../native/libc.js';
+import { volumeInfoDict } from '../rpc/op-dicts.js';
+import { PyException, isPyDict, isPyInt, pyTuple, type PyValue } from '../rpc/pickle-values.js';
+import { Raised } from '../rpc/raised.js';
+import { attempt } from './lookup.js';
+import type { SecondaryVolume } from './volume.js';
+
+const { EINVAL, ENODATA, ENOENT, ENOTDIR, ESTALE } = constants.errno;
+/** A volume's uuid, or two of them with a dot. */
+const UUIDS = /^[0-9a-fA-F-]{36}(\.[0-9a-fA-F-]{36})?$/;
+
+export type MarkKind = 'xtime' | 'stime' | 'entry_stime';
+
+export class Marks {
+  readonly #volume: SecondaryVolume;
+  readonly #space: 'trusted' | 'system';
+
+  constructor(volume: SecondaryVolume, space: 'trusted' | 'system') {
+    this.#volume = volume;
+    this.#space = space;
+  }
+
+  /** `(seconds, microseconds)`, or an errno number. */
+  async get(kind: MarkKind, path: string, uuid: PyValue | undefined): Promise<PyValue> {
+    try {
+      return pyTuple(unpackXtime(await this.#volume.getXattr(path, this.#name(kind, uuid))));
+    } catch (error) {
+      const errno = errnoNumber(error);
+      if (errno === ENOENT || errno === ENODATA || errno === ENOTDIR) return errno;
+      throw error;
+    }
+  }
+
+  /** A path that is gone is passed over, when `absent` says so. */
+  async set(kind: MarkKind, path: string, uuid: PyValue | undefined, mark: PyValue | undefined, absent: 'ignored' | 'raised'): Promise<null> {
+    const [seconds, micros] = Array.isArray(mark) ? (mark as readonly PyValue[]) : [];
+    if (!isPyInt(seconds) || !isPyInt(micros)) throw new Raised(new PyException('TypeError', ['mark: not two integers']));
+    const name = this.#name(kind, uuid);
+    await attempt(() => this.#volume.setXattr(path, name, packXtime([seconds, micros])), absent === 'ignored' ? [ENOENT] : [], [ESTALE, EINVAL]);
+    return null;
+  }
+
+  async nodeUuids(path: string): Promise<PyValue> {
+    const text = (await this.#volume.getXattr(path, this.#local(NODE_UUID))).toString('latin1');
+    return text.replace(/\0$/, '').split(' ');
+  }
+
+  /** None when the volume has none. */
+  async native(): Promise<PyValue> {
+    try {
+      return volumeInfoDict(unpackVolumeMark(await this.#volume.getXattr('.', this.#local(VOLUME_MARK))));
+    } catch (error) {
+      if (errnoNumber(error) === ENODATA) return null;
+      throw error;
+    }
+  }
+
+  /** Those that have not expired; the others are removed. */
+  async foreign(): Promise<PyValue> {
+    const valid: PyValue[] = [];
+    const prefix = `${this.#local(VOLUME_MARK)}.`;
+    for (const name of (await this.#volume.listXattrs('.')).filter((found) => found.startsWith(prefix))) {
+      const mark = unpackVolumeMark(await this.#volume.getXattr('.', name));
+      if ((mark.timeout ?? 0) > Math.floor(Date.now() / 1000)) valid.push(volumeInfoDict(mark));
+      else await this.#volume.removeXattr('.', name).catch(() => undefined);
+    }
+    return valid;
+  }
+
+  /** Keeps the mark that a primary announces with its keepalive. */
+  async announce(info: PyValue): Promise<void> {
+    if (!isPyDict(info)) throw new Raised(new PyException('TypeError', ['volume info: not a dict']));
+    const { version, uuid, retval, volume_mark: mark, timeout } = info;
+    if (typeof uuid !== 'string' || !/^[0-9a-f-]{36}$/i.test(uuid)) throw new Raised(new PyException('ValueError', ['volume info: no uuid']));
+    const [[major, minor], [seconds, micros]] = [numbers(version), numbers(mark)];
+    const value = Buffer.alloc(31);
+    value.writeUInt8(major ?? 0, 0);
+    value.writeUInt8(minor ?? 0, 1);
+    Buffer.from(uuid.replaceAll('-', ''), 'hex').copy(value, 2);
+    value.writeUInt8(isPyInt(retval) ? retval : 0, 18);
+    value.writeUInt32BE(seconds ?? 0, 19);
+    value.writeUInt32BE(micros ?? 0, 23);
+    value.writeUInt32BE(typeof timeout === 'number' ? Math.trunc(timeout) : 0, 27);
+    await this.#volume.setXattr('.', `${this.#local(VOLUME_MARK)}.${uuid}`, value);
+  }
+
+  #name(kind: MarkKind, uuid: PyValue | undefined): string {
+    if (typeof uuid !== 'string' || !UUIDS.test(uuid)) throw new Raised(new PyException('ValueError', ['uuid: not a uuid']));
+    return `${this.#space}.glusterfs.${uuid}.${kind}`;
+  }
+
+  #local(name: string): string {
+    return name.replace(/^trusted\./, `${this.#space}.`);
+  }
+}
+
+function numbers(value: PyValue | undefined): number[] {
+  return Array.isArray(value) ? (value as readonly PyValue[]).filter(isPyInt) : [];
+}

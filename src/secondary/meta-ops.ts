@@ -1,0 +1,77 @@
+// A call of `meta_ops`: owner, permissions and times of inodes. Used by methods.ts. Inodes go side by side, the
+// operations on one in their order; what is gone is passed over, as by stock. Symlinks have no permissions of their
+// own; their times are set here, which stock cannot.
+
+import { constants } from 'node:os';
+import { gfidPath } from '../gluster/gfid.js';
+import { errnoNumber } from '../native/libc.js';
+import { PyException, isPyDict, pyTuple, type PyDict, type PyValue } from '../rpc/pickle-values.js';
+import { Raised } from '../rpc/raised.js';
+import { parseStat } from './entry.js';
+import { LANES } from './entry-batch.js';
+import { attempt, statOrNull } from './lookup.js';
+import { parseInode } from './path-guard.js';
+import type { OpStat } from './secondary.js';
+import type { SecondaryVolume } from './volume.js';
+
+const { EACCES, ECONNABORTED, EDQUOT, EINVAL, ENOENT, ENOSPC, ENOTCONN, EPERM, EROFS, ESTALE } = constants.errno;
+const VOLUME_WIDE: readonly number[] = [ENOTCONN, ECONNABORTED, ENOSPC, EDQUOT, EROFS];
+const PERMISSIONS = 0o7777;
+const S_IFMT = 0o170000;
+const S_IFLNK = 0o120000;
+
+interface Work {
+  readonly dict: PyDict;
+  readonly index: number;
+  readonly path: string;
+  readonly stat: OpStat;
+}
+
+type Failed = readonly [index: number, dict: PyDict, errno: number, call: string];
+
+/** @returns the failures, `(entry, errno, call)` each, in the caller's order. @throws Raised when it is no such list */
+export async function applyMeta(volume: SecondaryVolume, signal: AbortSignal, list: PyValue | undefined): Promise<PyValue> {
+  if (!Array.isArray(list)) throw new Raised(new PyException('TypeError', ['entries: not a list']));
+  const failures: Failed[] = [];
+  const lanes: Work[][] = Array.from({ length: LANES }, () => []);
+  for (const [index, dict] of (list as readonly PyValue[]).entries()) {
+    if (!isPyDict(dict)) throw new Raised(new PyException('TypeError', ['entries: not a list of dicts']));
+    const gfid = parseInode(dict['go']);
+    const stat = parseStat(dict['stat']);
+    if (gfid === null || stat === null || stat === undefined) failures.push([index, dict, EINVAL, 'arguments']);
+    else lanes[Number.parseInt(gfid.slice(-6), 16) % LANES]?.push({ dict, index, path: gfidPath(gfid), stat });
+  }
+  const run = async (lane: readonly Work[]): Promise<void> => {
+    for (const work of lane) {
+      if (signal.aborted) throw new Error('stopping');
+      await applyOne(volume, work, failures);
+    }
+  };
+  const ends = await Promise.allSettled(lanes.map(run));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  return failures.sort(([a], [b]) => a - b).map(([, dict, errno, call]) => pyTuple([dict, errno, call]));
+}
+
+async function applyOne(volume: SecondaryVolume, { dict, index, path, stat }: Work, failures: Failed[]): Promise<void> {
+  const { uid, gid, mode, atime, mtime } = stat;
+  let call = 'chown';
+  const step = async (name: string, known: readonly number[], run: () => Promise<void>): Promise<number | null> => {
+    call = name;
+    return attempt(run, known, [ESTALE, EINVAL]);
+  };
+  try {
+    if ((await step('chown', [ENOENT], () => volume.chown(path, uid, gid))) !== null) return;
+    const st = await statOrNull(volume, path);
+    const refusals = [ENOENT, EACCES, EPERM];
+    if (st !== null && (st.mode & S_IFMT) !== S_IFLNK) {
+      const errno = await step('chmod', refusals, () => volume.chmod(path, mode & PERMISSIONS));
+      if (errno !== null) failures.push([index, dict, errno, 'chmod']);
+    }
+    const errno = await step('utime', refusals, () => volume.utimes(path, atime, mtime));
+    if (errno !== null) failures.push([index, dict, errno, 'utime']);
+  } catch (error) {
+    const errno = errnoNumber(error);
+    if (errno === undefined || VOLUME_WIDE.includes(errno)) throw error;
+    failures.push([index, dict, errno, call]);
+  }
+}

@@ -1,0 +1,131 @@
+// The methods that primaries may call, by name: what the stock secondary offers, with its arguments and answers, and
+// `gsyncd_ts_features`, by which two sides of this program recognise each other. Used by the secondary's daemon and by
+// an embedded secondary. Every path is guarded before the volume sees it.
+
+import { constants } from 'node:os';
+import type { Log } from '../log.js';
+import { errnoNumber, NativeError } from '../native/libc.js';
+import { OBJECT_VERSION, FEATURES_METHOD, featuresDict } from '../rpc/features.js';
+import { PyException, PyFloat, PyStat, isPyDict, isPyInt, type PyValue } from '../rpc/pickle-values.js';
+import { Raised } from '../rpc/raised.js';
+import type { RpcMethod } from '../rpc/server.js';
+import { applyEntries, LANES } from './entry-batch.js';
+import { attempt, gfidOrNull, statOrNull } from './lookup.js';
+import { Marks } from './marks.js';
+import { applyMeta } from './meta-ops.js';
+import { guardPath, isEntryName } from './path-guard.js';
+import { purge } from './remove.js';
+import type { SecondaryVolume } from './volume.js';
+
+const { EEXIST, ENODATA, ENOENT, ENOTDIR } = constants.errno;
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+const PERMISSIONS = 0o7777;
+const DHT_LINKTO = 'trusted.glusterfs.dht.linkto';
+
+export interface MethodOptions {
+  readonly volume: SecondaryVolume;
+  readonly distributionCount: number;
+  readonly markSpace: 'trusted' | 'system';
+  readonly log: Log;
+  /** Ends batches between two operations. */
+  readonly signal: AbortSignal;
+}
+
+export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, RpcMethod> {
+  const { volume, signal } = options;
+  const marks = new Marks(volume, options.markSpace);
+  let keepAlives = 0;
+
+  const gfid: RpcMethod = async ([path]) => (await gfidOrNull(volume, guardPath(path))) ?? ENOENT;
+  const methods: Readonly<Record<string, RpcMethod>> = {
+    version: () => new PyFloat(OBJECT_VERSION),
+    [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes: LANES, deviceNumbers: true }),
+    pid: () => process.pid,
+    keep_alive: async ([info = null]) => {
+      if (info !== null && !(isPyDict(info) && Object.keys(info).length === 0)) await marks.announce(info);
+      return ++keepAlives;
+    },
+    entry_ops: ([entries]) => applyEntries(options, entries),
+    meta_ops: ([entries]) => applyMeta(volume, signal, entries),
+    entries: async ([path]) => {
+      const dir = guardPath(path);
+      if (((await volume.lstat(dir)).mode & S_IFMT) !== S_IFDIR) throw new NativeError('entries', dir, ENOTDIR);
+      return volume.readdir(dir);
+    },
+    lstat: async ([path]) => {
+      const st = await statOrNull(volume, guardPath(path));
+      return st === null ? ENOENT : new PyStat(st);
+    },
+    linkto_check: async ([path]) => {
+      try {
+        return (await volume.getXattr(guardPath(path), DHT_LINKTO)).length > 0;
+      } catch (error) {
+        const errno = errnoNumber(error);
+        if (errno === ENOENT || errno === ENODATA) return false;
+        throw error;
+      }
+    },
+    gfid,
+    gfid_mnt: gfid,
+    purge: async ([path, names = null]) => {
+      const dir = guardPath(path);
+      if (names === null) await purge(volume, dir);
+      else await purge(volume, dir, childNames(names));
+      return null;
+    },
+    mkdir: ([path]) => replace(volume, guardPath(path), (at) => volume.mkdir(at)),
+    symlink: ([target, path]) => {
+      if (typeof target !== 'string' || target === '') throw new Raised(new PyException('TypeError', ['target: not a str']));
+      return replace(volume, guardPath(path), (at) => volume.symlink(target, at));
+    },
+    setattr: ([path, attrs]) => setAttributes(volume, guardPath(path), attrs),
+    xtime: ([path, uuid]) => marks.get('xtime', guardPath(path), uuid),
+    stime: ([path, uuid]) => marks.get('stime', guardPath(path), uuid),
+    stime_mnt: ([path, uuid]) => marks.get('stime', guardPath(path), uuid),
+    entry_stime: ([path, uuid]) => marks.get('entry_stime', guardPath(path), uuid),
+    set_xtime: ([path, uuid, mark]) => marks.set('xtime', guardPath(path), uuid, mark, 'ignored'),
+    set_stime: ([path, uuid, mark]) => marks.set('stime', guardPath(path), uuid, mark, 'ignored'),
+    set_entry_stime: ([path, uuid, mark]) => marks.set('entry_stime', guardPath(path), uuid, mark, 'ignored'),
+    set_xtime_remote: ([path, uuid, mark]) => marks.set('xtime', guardPath(path), uuid, mark, 'raised'),
+    node_uuid: ([path = '.']) => marks.nodeUuids(guardPath(path)),
+    native_volume_info: () => marks.native(),
+    foreign_volume_infos: () => marks.foreign(),
+  };
+  return new Map(Object.entries(methods));
+}
+
+/** Makes something where something else may be: that goes. */
+async function replace(volume: SecondaryVolume, path: string, make: (path: string) => Promise<void>): Promise<null> {
+  if ((await attempt(() => make(path), [EEXIST])) === EEXIST) {
+    await purge(volume, path);
+    await make(path);
+  }
+  return null;
+}
+
+async function setAttributes(volume: SecondaryVolume, path: string, attrs: PyValue | undefined): Promise<null> {
+  if (!isPyDict(attrs)) throw new Raised(new PyException('TypeError', ['attributes: not a dict']));
+  const { own, mode, times } = attrs;
+  const owner = pair(own);
+  if (owner !== null) await volume.chown(path, ...owner);
+  if (isPyInt(mode) && mode !== 0) await volume.chmod(path, mode & PERMISSIONS);
+  const stamps = pair(times);
+  if (stamps !== null) await volume.utimes(path, ...stamps);
+  return null;
+}
+
+function pair(value: PyValue | undefined): [number, number] | null {
+  if (value === undefined || value === null) return null;
+  const [a, b] = Array.isArray(value) ? (value as readonly PyValue[]) : [];
+  if (typeof a !== 'number' || typeof b !== 'number') throw new Raised(new PyException('TypeError', ['attributes: not two numbers']));
+  return [a, b];
+}
+
+function childNames(names: PyValue): string[] {
+  if (!Array.isArray(names)) throw new Raised(new PyException('TypeError', ['entries: not a list']));
+  return (names as readonly PyValue[]).map((name) => {
+    if (typeof name !== 'string' || !isEntryName(name)) throw new Raised(new PyException('ValueError', ['unsafe path']));
+    return name;
+  });
+}

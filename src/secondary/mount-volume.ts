@@ -1,0 +1,167 @@
+// The secondary's volume through its gfid-access mount. Used by the daemon's secondary; the calls run in the thread
+// pool, since the mount may be slow to answer. Where the kernel was told not to follow symlinks in this mount
+// (native/nosymfollow.ts), that is the guard; elsewhere every directory on the way is looked at first.
+
+import { chmod, lchown, link, lstat, lutimes, mkdir, readdir, readlink, rename, rmdir, symlink, unlink } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { GFID_PREFIX, gfidPath, entryPath, isGfid, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { GFID2PATH, GFID_NEWFILE, GFID_STRING } from '../gluster/xattr-names.js';
+import { fsDecode, fsEncode } from '../names.js';
+import { errnoNumber, lgetxattrAsync, llistxattrAsync, lremovexattrAsync, lsetxattrAsync, NativeError } from '../native/libc.js';
+import { newDirectoryBlob, newNodeBlob, newSymlinkBlob } from './newfile.js';
+import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
+
+const { ELOOP, ENODATA, EOPNOTSUPP } = constants.errno;
+const NS = 1e9;
+
+export interface MountVolumeOptions {
+  /** Absolute path of the mount's root. */
+  readonly dir: string;
+  /** Who sees to it that no symlink is followed: the kernel, for the whole mount, or this class. */
+  readonly symlinks: 'refused by the kernel' | 'looked for';
+}
+
+export class MountVolume implements SecondaryVolume {
+  readonly #dir: string;
+  readonly #look: boolean;
+
+  constructor({ dir, symlinks }: MountVolumeOptions) {
+    this.#dir = dir;
+    this.#look = symlinks === 'looked for';
+  }
+
+  async lstat(path: string): Promise<VolumeStat> {
+    const st = await lstat(await this.#at(path), { bigint: true });
+    return {
+      mode: Number(st.mode),
+      ino: st.ino,
+      dev: st.dev,
+      nlink: Number(st.nlink),
+      uid: Number(st.uid),
+      gid: Number(st.gid),
+      size: Number(st.size),
+      atime: Number(st.atimeNs) / NS,
+      mtime: Number(st.mtimeNs) / NS,
+      ctime: Number(st.ctimeNs) / NS,
+    };
+  }
+
+  async gfidOf(path: string): Promise<Gfid> {
+    const text = (await lgetxattrAsync(await this.#at(path), GFID_STRING)).toString('latin1').replace(/\0+$/, '');
+    if (!isGfid(text)) throw new NativeError('gfid', path, ENODATA);
+    return text;
+  }
+
+  /** The mount names a path from the root, whose parent's gfid it is asked for. */
+  async directoryEntry(gfid: Gfid): Promise<string | null> {
+    if (gfid === ROOT_GFID) return null;
+    const bytes = await lgetxattrAsync(await this.#at(gfidPath(gfid)), GFID2PATH);
+    const path = fsDecode(bytes).replace(/\0+$/, '').replace(/^\/+/, '');
+    const slash = path.lastIndexOf('/');
+    const name = path.slice(slash + 1);
+    if (name === '') return null;
+    return entryPath(slash < 0 ? ROOT_GFID : await this.gfidOf(path.slice(0, slash)), name);
+  }
+
+  async createNode(parent: Gfid, name: string, inode: NewInode & { readonly rdev: number }): Promise<void> {
+    await this.#newFile(parent, newNodeBlob(name, inode));
+  }
+
+  async createDirectory(parent: Gfid, name: string, inode: NewInode): Promise<void> {
+    await this.#newFile(parent, newDirectoryBlob(name, inode));
+  }
+
+  async createSymlink(parent: Gfid, name: string, inode: NewInode & { readonly target: string }): Promise<void> {
+    await this.#newFile(parent, newSymlinkBlob(name, inode));
+  }
+
+  async mkdir(path: string): Promise<void> {
+    await mkdir(await this.#at(path));
+  }
+
+  async symlink(target: string, path: string): Promise<void> {
+    await symlink(fsEncode(target), await this.#at(path));
+  }
+
+  async link(existing: string, path: string): Promise<void> {
+    await link(await this.#at(existing), await this.#at(path));
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await rename(await this.#at(from), await this.#at(to));
+  }
+
+  async unlink(path: string): Promise<void> {
+    await unlink(await this.#at(path));
+  }
+
+  async rmdir(path: string): Promise<void> {
+    await rmdir(await this.#at(path));
+  }
+
+  async readdir(path: string): Promise<string[]> {
+    try {
+      return await this.#names(path);
+    } catch (error) {
+      // GlusterFS opens no directory as `.gfid/<gfid>`, only as an entry of its parent.
+      const gfid = path.slice(GFID_PREFIX.length);
+      if (errnoNumber(error) !== EOPNOTSUPP || !path.startsWith(GFID_PREFIX) || !isGfid(gfid)) throw error;
+      return this.#names(gfid === ROOT_GFID ? '.' : ((await this.directoryEntry(gfid)) ?? path));
+    }
+  }
+
+  async readlink(path: string): Promise<string> {
+    return fsDecode(await readlink(await this.#at(path), { encoding: 'buffer' }));
+  }
+
+  async chown(path: string, uid: number, gid: number): Promise<void> {
+    await lchown(await this.#at(path), uid, gid);
+  }
+
+  async chmod(path: string, mode: number): Promise<void> {
+    const at = await this.#at(path);
+    if (this.#look && (await lstat(at)).isSymbolicLink()) throw new NativeError('chmod', path, ELOOP);
+    await chmod(at, mode);
+  }
+
+  async utimes(path: string, atime: number, mtime: number): Promise<void> {
+    await lutimes(await this.#at(path), atime, mtime);
+  }
+
+  async getXattr(path: string, name: string): Promise<Buffer> {
+    return lgetxattrAsync(await this.#at(path), name);
+  }
+
+  async setXattr(path: string, name: string, value: Buffer): Promise<void> {
+    await lsetxattrAsync(await this.#at(path), name, value);
+  }
+
+  async removeXattr(path: string, name: string): Promise<void> {
+    await lremovexattrAsync(await this.#at(path), name);
+  }
+
+  async listXattrs(path: string): Promise<string[]> {
+    return llistxattrAsync(await this.#at(path));
+  }
+
+  async #names(path: string): Promise<string[]> {
+    return (await readdir(await this.#at(path), { encoding: 'buffer' })).map(fsDecode);
+  }
+
+  async #newFile(parent: Gfid, blob: Buffer): Promise<void> {
+    await lsetxattrAsync(await this.#at(gfidPath(parent)), GFID_NEWFILE, blob);
+  }
+
+  /** The path's bytes. @throws NativeError ELOOP when a symlink is on the way to its last part */
+  async #at(path: string): Promise<Buffer> {
+    if (this.#look) {
+      const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+      // `.gfid` itself is the mount's own.
+      for (let i = parts[0] === '.gfid' ? 2 : 1; i < parts.length; i++) {
+        const on = parts.slice(0, i).join('/');
+        if ((await lstat(fsEncode(`${this.#dir}/${on}`))).isSymbolicLink()) throw new NativeError('path', on, ELOOP);
+      }
+    }
+    return fsEncode(path === '.' ? this.#dir : `${this.#dir}/${path}`);
+  }
+}

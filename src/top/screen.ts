@@ -1,0 +1,127 @@
+// The live view's hold on a terminal: the alternate screen, a frame at each interval and at each change of size, keys,
+// and the way back. Used by the top command. Invariant: however it ends, the terminal is as it was before: the
+// normal screen, a visible cursor, cooked input.
+
+import type { ReadStream, WriteStream } from 'node:tty';
+
+const ENTER = '\u001b[?1049h\u001b[?25l';
+const LEAVE = '\u001b[?25h\u001b[?1049l';
+const HOME = '\u001b[H';
+const TO_LINE_END = '\u001b[K';
+const TO_SCREEN_END = '\u001b[J';
+
+export interface ScreenOptions {
+  readonly input: ReadStream;
+  readonly output: WriteStream;
+  readonly intervalMs: number;
+  /** Lines of a frame for a terminal of this size; more than fit are scrolled. */
+  readonly frame: (columns: number, rows: number) => Promise<readonly string[]>;
+  /** The last line. */
+  readonly footer: (columns: number, hidden: number) => string;
+  readonly signal: AbortSignal;
+}
+
+/** Settles when the user quits or `signal` aborts. @throws what `frame` throws, with the terminal restored */
+export async function runScreen(options: ScreenOptions): Promise<void> {
+  const { input, output, signal } = options;
+  const view = new View(options);
+  const restore = (): void => void output.write(LEAVE);
+  // A crash, too, gives the terminal back.
+  process.once('exit', restore);
+  const onData = (bytes: Buffer): void => view.keys(bytes.toString('latin1'));
+  const onResize = (): void => view.wake('size');
+  const onAbort = (): void => view.quit();
+  output.write(ENTER);
+  if (input.isTTY) input.setRawMode(true).on('data', onData).resume();
+  output.on('resize', onResize);
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) view.quit();
+  try {
+    await view.run();
+  } finally {
+    process.removeListener('exit', restore);
+    signal.removeEventListener('abort', onAbort);
+    output.removeListener('resize', onResize);
+    if (input.isTTY) input.setRawMode(false).removeListener('data', onData).pause();
+    restore();
+  }
+}
+
+type Reason = 'interval' | 'size' | 'key' | 'quit';
+
+class View {
+  readonly #options: ScreenOptions;
+  #top = 0;
+  #lines: readonly string[] = [];
+  #done = false;
+  #wake: (reason: Reason) => void = () => undefined;
+  #pending: Reason | null = null;
+
+  constructor(options: ScreenOptions) {
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    let reason: Reason = 'interval';
+    while (!this.#done) {
+      const { columns, rows } = this.#size();
+      if (reason !== 'key') this.#lines = await this.#options.frame(columns, rows - 1);
+      this.#draw();
+      reason = await this.#next();
+    }
+  }
+
+  wake(reason: Reason): void {
+    this.#pending = reason;
+    this.#wake(reason);
+  }
+
+  quit(): void {
+    this.#done = true;
+    this.wake('quit');
+  }
+
+  keys(text: string): void {
+    const page = Math.max(1, this.#size().rows - 2);
+    if (/[q\u0003\u0004]/.test(text)) this.quit();
+    else if (text === 'j' || text === '\u001b[B') this.#scroll(1);
+    else if (text === 'k' || text === '\u001b[A') this.#scroll(-1);
+    else if (text === ' ' || text === '\u001b[6~') this.#scroll(page);
+    else if (text === '\u001b[5~') this.#scroll(-page);
+  }
+
+  #scroll(by: number): void {
+    this.#top += by;
+    this.wake('key');
+  }
+
+  #size(): { columns: number; rows: number } {
+    const { output } = this.#options;
+    return { columns: output.columns || 80, rows: output.rows || 24 };
+  }
+
+  #draw(): void {
+    const { columns, rows } = this.#size();
+    const room = Math.max(1, rows - 1);
+    this.#top = Math.max(0, Math.min(this.#top, this.#lines.length - room));
+    const shown = this.#lines.slice(this.#top, this.#top + room);
+    const blank = Array.from({ length: room - shown.length }, () => '');
+    const footer = this.#options.footer(columns, this.#lines.length - shown.length);
+    this.#options.output.write(HOME + [...shown, ...blank, footer].map((line) => line + TO_LINE_END).join('\r\n') + TO_SCREEN_END);
+  }
+
+  async #next(): Promise<Reason> {
+    if (this.#pending === null) {
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = () => resolve();
+        timer = setTimeout(() => resolve(), this.#options.intervalMs);
+      });
+      clearTimeout(timer);
+      this.#wake = () => undefined;
+    }
+    const reason = this.#pending ?? 'interval';
+    this.#pending = null;
+    return reason;
+  }
+}

@@ -1,0 +1,230 @@
+// The forced command against hostile command lines, beside the stock wrapper where GlusterFS is installed: both are
+// run for real, below a process that is called sshd and beside one that looks like the session's gsyncd.
+
+import { spawnSync } from 'node:child_process';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { forcedCommandLine } from '../../src/cli/forced-command-line.js';
+import { decideForcedCommand, type ProcessView } from '../../src/cli/forced-command.js';
+
+const REPO = resolve(import.meta.dirname, '../..');
+const PYTHON = '/usr/bin/python3';
+const dir = mkdtempSync(join(tmpdir(), 'forced-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+type Verdict = 'rsync' | 'gsyncd' | 'gluster' | 'refused';
+
+/** [line, ours, stock's when it is another]. PID is the sibling's process id, MOUNT its working directory. */
+const LINES: readonly (readonly [string, Verdict, Verdict?])[] = [
+  ['rsync --server -vlHogDtpAXrze.iLsfxCIvu --existing --inplace --numeric-ids --log-format=%i . /proc/PID/cwd', 'rsync'],
+  ['rsync --server -e.LsfxCIvu --stats . MOUNT', 'rsync'],
+  ['  /usr/bin/rsync   --server  .  MOUNT  ', 'rsync'],
+  ['rsync --server -logDtpre.iLsfxCIvu --bwlimit=100 --partial-dir=.part . /proc/PID/cwd', 'rsync'],
+  ['rsync --server --log-file=DIR/escaped . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server --daemon . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server --config=DIR/rsyncd.conf . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server -se.LsfxCIvu . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server --secluded-args . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server -esh . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server --rsh=sh . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server --rsync-path=/bin/sh . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server --temp-dir=/etc . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server --partial-dir=a/../../b . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server --files-from=/etc/shadow . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server -T/etc . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server --temp-dir /etc . /proc/PID/cwd', 'refused'],
+  ['rsync --server -e . sh . /proc/PID/cwd', 'refused'],
+  ['rsync --server -r . /', 'refused'],
+  ['rsync --server -r . /etc', 'refused'],
+  ['rsync --server -r . DIR/link', 'refused'],
+  ['rsync --server -r . MOUNT/', 'refused'],
+  ['rsync --server -r . MOUNT/..', 'refused'],
+  ['rsync --server -r . MOUNT/sub', 'refused'],
+  ['rsync --server -r . /proc/PID/cwd/', 'refused'],
+  ['rsync --server -r . /proc/PID/cwd/..', 'refused'],
+  ['rsync --server -r . /proc/PID/../PID/cwd', 'refused'],
+  ['rsync --server -r . /proc/PID/root', 'refused'],
+  ['rsync --server -r . /proc/1/cwd', 'refused'],
+  ['rsync --server -r . /proc/self/cwd', 'refused'],
+  ['rsync --server -r . /proc/0PID/cwd', 'refused'],
+  ['rsync --server -r . relative', 'refused'],
+  ['rsync --server -r . MOUNT MOUNT', 'refused'],
+  ['rsync --server -r MOUNT', 'refused'],
+  ['rsync --server -r ./ MOUNT', 'refused'],
+  ['rsync --server', 'refused'],
+  ['rsync -r . MOUNT', 'refused'],
+  ['rsync --daemon', 'refused'],
+  ['rsync -a /etc/ MOUNT', 'refused'],
+  ['rsync', 'refused'],
+  ['rsync --server -r . MOUNT; touch DIR/escaped', 'refused'],
+  ['rsync --server -r . MOUNT\ntouch DIR/escaped', 'refused'],
+  ['rsync --server -r .\tMOUNT', 'refused'],
+  ['rsync --server -r . "MOUNT"', 'refused'],
+  ["rsync --server -r . '/proc/PID/cwd'", 'refused'],
+  ['rsync --server -r . $(touch DIR/escaped)', 'refused'],
+  ['rsync --server -r . `touch DIR/escaped`', 'refused'],
+  ['rsync\t--server -r . MOUNT', 'refused'],
+  ['rsync; --server . MOUNT', 'refused'],
+  ['touch DIR/escaped', 'refused'],
+  ['sh -c touch${IFS}DIR/escaped', 'refused'],
+  ['tar --overwrite -xf - -C MOUNT', 'refused'],
+  ['-c touch DIR/escaped', 'refused'],
+  ['../../bin/sh', 'refused'],
+  ['"gsyncd" secondary', 'refused'],
+  ['/nonexistent/gsyncd secondary gv0 h::sv0 --primary-brick /b;touch${IFS}DIR/escaped', 'gsyncd'],
+  ['/nonexistent/gsyncd slave gv0 h::sv0 --local-node $(id)', 'gsyncd'],
+  ['gsyncd config-set gv0 h::sv0 --name=ssh-command --value=DIR/evil', 'refused', 'gsyncd'],
+  ['gsyncd', 'refused', 'gsyncd'],
+  ['gluster --xml volume info', 'gluster'],
+  ['gluster --xml --remote-host=localhost volume info gv0', 'gluster'],
+  ['gluster volume info gv0 gv1', 'refused'],
+  ['gluster volume stop gv0', 'refused'],
+  ['gluster volume', 'refused', 'gluster'],
+  ['gluster --log-file=DIR/cli.log volume info', 'refused', 'gluster'],
+  ['gluster -- volume stop', 'refused'],
+  ['gluster peer probe evil', 'refused'],
+];
+
+const STOCK = (existsSync('/usr/lib/x86_64-linux-gnu/glusterfs') ? ['/usr/lib/x86_64-linux-gnu/glusterfs/gsyncd'] : ['/usr/libexec/glusterfs/gsyncd'])
+  .filter((path) => existsSync(path) && readFileSync(path).subarray(0, 4).equals(Buffer.from('\x7fELF')));
+
+/** Runs every line through a program; the sibling is Python's gsyncd or this one's secondary. */
+function runAll(program: readonly string[], sibling: readonly string[], lines: readonly string[]): { text: string; code: number }[] {
+  const out = mkdtempSync(join(dir, 'out-'));
+  const script = `
+    cd ${dir}/mount; "\${SIBLING[@]}" >/dev/null 2>&1 & sibling=$!; cd /
+    trap 'kill $sibling' EXIT
+    for i in $(seq 400); do [ -e "${dir}/ready-$sibling" ] && break; sleep 0.05; done
+    n=0
+    for line in "$@"; do
+      line=\${line//PID/$sibling}
+      env -i PATH=${dir}/bin:/usr/bin:/bin PYTHON=${dir}/bin/fake-python SSH_ORIGINAL_COMMAND="$line" "\${PROGRAM[@]}" </dev/null >${out}/$n 2>&1
+      echo $? >${out}/$n.code
+      n=$((n + 1))
+    done
+    true`;
+  const quoted = (words: readonly string[]): string => words.map((word) => `'${word}'`).join(' ');
+  const done = spawnSync(join(dir, 'sshd'), ['-c', `SIBLING=(${quoted(sibling)}); PROGRAM=(${quoted(program)});${script}`, 'sshd', ...lines], {
+    encoding: 'utf8',
+    timeout: 120_000,
+  });
+  expect(done.stderr).toBe('');
+  return lines.map((_, n) => ({ text: readFileSync(join(out, String(n)), 'latin1'), code: Number(readFileSync(join(out, `${n}.code`), 'utf8')) }));
+}
+
+function verdict({ text, code }: { text: string; code: number }): Verdict {
+  const ran = /^RAN (rsync|gsyncd)/.exec(text)?.[1];
+  if (ran === 'rsync' || ran === 'gsyncd') return ran;
+  if (/disallowed|not allowed|sibling|target/.test(text)) return code === 0 ? 'gluster' : 'refused';
+  return 'gluster';
+}
+
+const lines = LINES.map(([line]) => line.replaceAll('MOUNT', join(dir, 'mount')).replaceAll('DIR', dir));
+const FAKE = '#!/bin/sh\necho RAN NAME; for word in "$@"; do echo "[$word]"; done\n';
+const ours = (): string[] => [process.execPath, join(dir, 'own/gsyncd-ts.js')];
+
+beforeAll(() => {
+  for (const name of ['bin', 'mount', 'own']) mkdirSync(join(dir, name));
+  symlinkSync(join(dir, 'mount'), join(dir, 'link'));
+  copyFileSync('/bin/bash', join(dir, 'sshd'));
+  chmodSync(join(dir, 'sshd'), 0o755);
+  writeFileSync(join(dir, 'bin/rsync'), FAKE.replace('NAME', 'rsync'), { mode: 0o755 });
+  writeFileSync(join(dir, 'bin/fake-python'), FAKE.replace('NAME', 'gsyncd'), { mode: 0o755 });
+  for (const name of ['gsyncd.py', 'other.py']) writeFileSync(join(dir, name), `import os, time\nopen("${dir}/ready-%d" % os.getpid(), "w").close()\ntime.sleep(300)\n`);
+  // Stands for the program: shows what would run as the secondary, and is the sibling.
+  writeFileSync(
+    join(dir, 'own/gsyncd-ts.js'),
+    `import { writeFileSync } from 'node:fs';
+     const args = process.argv.slice(2);
+     if (args[1] === 'sibling') { writeFileSync('${dir}/ready-' + process.pid, ''); setTimeout(() => {}, 300_000); }
+     else if (process.env._GSYNCD_DISPATCHED_ === '1') console.log(['RAN gsyncd', ...args.map((arg) => '[' + arg + ']')].join('\\n'));
+     else await import('${REPO}/bin/gsyncd-ts.js');`,
+  );
+  writeFileSync(join(dir, 'own/package.json'), '{"type":"module"}');
+});
+
+describe('the forced command', () => {
+  const node = (): string[] => [process.execPath, join(dir, 'own/gsyncd-ts.js'), 'secondary', 'sibling'];
+
+  it("decides as the table says, beside this project's secondary, and starts nothing through a shell", { timeout: 150_000 }, () => {
+    const results = runAll(ours(), node(), lines);
+    expect(results.map((result, n) => [LINES[n]![0], verdict(result)])).toEqual(LINES.map(([line, own]) => [line, own]));
+    for (const result of results.filter((each) => verdict(each) === 'refused')) {
+      expect(result).toEqual({ code: 1, text: expect.stringMatching(/^gsyncd-ts: [^\n]+\n$/) as string });
+    }
+    expect(existsSync(join(dir, 'escaped'))).toBe(false);
+    // Words reach the program as they are, cut at spaces alone.
+    expect(results[lines.findIndex((line) => line.includes('$(id)'))]!.text).toBe('RAN gsyncd\n[slave]\n[gv0]\n[h::sv0]\n[--local-node]\n[$(id)]\n');
+    expect(results[2]!.text).toBe(`RAN rsync\n[--server]\n[.]\n[${dir}/mount]\n`);
+  });
+
+  it.skipIf(!existsSync(PYTHON))("knows Python's gsyncd as the session's", { timeout: 60_000 }, () => {
+    const results = runAll(ours(), [PYTHON, join(dir, 'gsyncd.py')], lines.slice(0, 3));
+    expect(results.map(verdict)).toEqual(['rsync', 'rsync', 'rsync']);
+  });
+
+  it('runs no rsync without a session', { timeout: 60_000 }, () => {
+    const results = runAll(ours(), [PYTHON, join(dir, 'other.py')], lines.slice(0, 3));
+    expect(results.map(verdict)).toEqual(['refused', 'refused', 'refused']);
+  });
+
+  it.skipIf(STOCK.length === 0 || !existsSync(PYTHON))('allows nothing that the stock wrapper refuses, and refuses more only where the table says so', { timeout: 150_000 }, () => {
+    const results = runAll(STOCK, [PYTHON, join(dir, 'gsyncd.py')], lines);
+    expect(results.map((result, n) => [LINES[n]![0], verdict(result)])).toEqual(LINES.map(([line, own, stock]) => [line, stock ?? own]));
+  });
+});
+
+describe('decideForcedCommand()', () => {
+  const view: ProcessView = {
+    self: 30,
+    entry: (pid) => ({ pid, parent: { 30: 20, 31: 10, 20: 10, 10: 1 }[pid] ?? 0, name: pid === 10 ? 'sshd-session' : 'sh' }),
+    childrenOf: (pid) => (pid === 10 ? [20, 31] : []),
+    commandLine: (pid) => (pid === 31 ? ['node', '--enable-source-maps', '/opt/bin/gsyncd-ts', 'secondary', ''] : ['sh']),
+    cwd: () => '/mnt/x',
+  };
+
+  it('knows the processes of newer sshds', () => {
+    expect(decideForcedCommand('rsync --server . /mnt/x', view)).toEqual({ run: 'rsync', args: ['--server', '.', '/mnt/x'] });
+  });
+
+  it('refuses when two sessions share the connection', () => {
+    const two = { ...view, childrenOf: () => [31, 32], commandLine: () => view.commandLine(31) };
+    expect(decideForcedCommand('rsync --server . /mnt/x', two)).toMatchObject({ run: 'nothing' });
+  });
+
+  it('never runs anything but the three programs, whatever the line, and rsync only on the mount', () => {
+    const words = fc.oneof(
+      fc.constantFrom('rsync', '--server', '.', '/mnt/x', '/proc/31/cwd', '/', '-e.Ls', '-s', 'gluster', 'volume', 'info', '--', '--xml', 'gsyncd', 'secondary', '..'),
+      fc.string(),
+    );
+    fc.assert(
+      fc.property(fc.array(words, { maxLength: 8 }), (list) => {
+        const decision = decideForcedCommand(list.join(' '), view);
+        if (decision.run === 'nothing') return !decision.why.includes('\n');
+        if (decision.run === 'rsync') return decision.args[0] === '--server' && ['/mnt/x', '/proc/31/cwd'].includes(decision.args.at(-1)!);
+        if (decision.run === 'gsyncd') return decision.args[0] === 'secondary' || decision.args[0] === 'slave';
+        return decision.args.filter((arg) => !arg.startsWith('--')).slice(0, 2).join(' ') === 'volume info';
+      }),
+    );
+  });
+});
+
+describe('forcedCommandLine()', () => {
+  it('is what the client sent, for a start without arguments', () => {
+    expect(forcedCommandLine([], { SSH_ORIGINAL_COMMAND: 'x y' })).toBe('x y');
+    expect(forcedCommandLine([], {})).toBeUndefined();
+  });
+  it("is nothing for glusterd's calls, calls with arguments, and what a forced command started", () => {
+    expect(forcedCommandLine([], { SSH_ORIGINAL_COMMAND: 'x', _GLUSTERD_CALLED_: '1' })).toBeUndefined();
+    expect(forcedCommandLine(['status'], { SSH_ORIGINAL_COMMAND: 'x' })).toBeUndefined();
+    expect(forcedCommandLine([], { SSH_ORIGINAL_COMMAND: 'x', _GSYNCD_DISPATCHED_: '1' })).toBeUndefined();
+  });
+  it('is the command of a login shell that is gsyncd', () => {
+    expect(forcedCommandLine(['-c', 'gsyncd secondary'], { SHELL: '/usr/libexec/glusterfs/gsyncd' })).toBe('gsyncd secondary');
+    expect(forcedCommandLine(['-c', 'gsyncd secondary'], { SHELL: '/bin/sh' })).toBeUndefined();
+  });
+});
+

@@ -1,0 +1,200 @@
+// `gsyncd-ts install` on directories that look like a machine's root: what it does to the stock paths, and that the
+// launcher works in the environments of glusterd and sshd. The real command runs.
+
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { gsyncdKind, launcherText } from '../../src/install/launcher.js';
+import { logrotateText, unitText } from '../../src/install/systemd.js';
+
+const REPO = resolve(import.meta.dirname, '../..');
+const BIN = join(REPO, 'bin/gsyncd-ts.js');
+const STOCK = '\x7fELF … /python/syncdaemon/gsyncd.py …';
+const base = mkdtempSync(join(tmpdir(), 'install-'));
+afterAll(() => rmSync(base, { recursive: true, force: true }));
+
+let root = '';
+beforeEach(() => {
+  root = mkdtempSync(join(base, 'root-'));
+});
+
+const DEBIAN = 'usr/lib/x86_64-linux-gnu/glusterfs/gsyncd';
+const UPSTREAM = 'usr/libexec/glusterfs/gsyncd';
+
+function put(path: string, text: string): void {
+  mkdirSync(dirname(join(root, path)), { recursive: true });
+  writeFileSync(join(root, path), text, { encoding: 'latin1', mode: 0o755 });
+}
+
+function get(path: string): string {
+  return readFileSync(join(root, path), 'latin1');
+}
+
+function install(...args: string[]): { code: number | null; out: string; err: string } {
+  const done = spawnSync(process.execPath, [BIN, 'install', '--root', root, ...args], { encoding: 'utf8' });
+  return { code: done.status, out: done.stdout.replaceAll(root, ''), err: done.stderr.replaceAll(root, '') };
+}
+
+describe('install', () => {
+  it('replaces the gsyncd of Debian and of upstream, keeps both, and puts both back', () => {
+    put(DEBIAN, STOCK);
+    put(UPSTREAM, `#!/usr/bin/python3\nimport syncdaemon # gsyncd.py\n`);
+    const done = install();
+    expect(done).toMatchObject({ code: 0, err: '' });
+    expect(done.out.split('\n').filter((line) => line.includes('launcher is put'))).toHaveLength(2);
+    for (const path of [DEBIAN, UPSTREAM]) expect(gsyncdKind(Buffer.from(get(path)))).toBe('launcher');
+    expect(statSync(join(root, DEBIAN)).mode & 0o7777).toBe(0o755);
+    expect(get(`${DEBIAN}.stock`)).toBe(Buffer.from(STOCK, 'latin1').toString('latin1'));
+    expect(install('--uninstall')).toMatchObject({ code: 0, err: '' });
+    expect(readdirSync(dirname(join(root, DEBIAN)))).toEqual(['gsyncd']);
+    expect(get(DEBIAN)).toBe(Buffer.from(STOCK, 'latin1').toString('latin1'));
+    expect(get(UPSTREAM)).toContain('syncdaemon');
+    expect(install('--uninstall').out).toContain(`/${DEBIAN}: nothing to do`);
+  });
+
+  it('does nothing the second time, and says so', () => {
+    put(DEBIAN, STOCK);
+    install();
+    const before = statSync(join(root, DEBIAN)).ino;
+    expect(install()).toMatchObject({ code: 0, out: expect.stringContaining(`/${DEBIAN}: nothing to do`) as string });
+    expect(statSync(join(root, DEBIAN)).ino).toBe(before);
+    expect(gsyncdKind(readFileSync(join(root, `${DEBIAN}.stock`)))).toBe('stock');
+  });
+
+  it('changes nothing in a dry run', () => {
+    put(DEBIAN, STOCK);
+    expect(install('--dry-run', '--systemd').out).toContain('would: the launcher is put in its place');
+    expect(readdirSync(dirname(join(root, DEBIAN)))).toEqual(['gsyncd']);
+    expect(existsSync(join(root, 'etc'))).toBe(false);
+  });
+
+  it('notices a package upgrade over the launcher, and keeps the new original', () => {
+    put(DEBIAN, STOCK);
+    install();
+    rmSync(join(root, DEBIAN));
+    put(DEBIAN, `${STOCK} 11.0`);
+    expect(install('--dry-run').out).toContain('a package upgrade had put a stock gsyncd over the launcher');
+    expect(install().code).toBe(0);
+    install('--uninstall');
+    expect(get(DEBIAN)).toContain('11.0');
+  });
+
+  it('leaves the newer original in place when uninstalled after an upgrade', () => {
+    put(DEBIAN, STOCK);
+    install();
+    rmSync(join(root, DEBIAN));
+    put(DEBIAN, `${STOCK} 11.0`);
+    expect(install('--uninstall').out).toContain('package upgrade');
+    expect(get(DEBIAN)).toContain('11.0');
+    expect(readdirSync(dirname(join(root, DEBIAN)))).toEqual(['gsyncd']);
+  });
+
+  it('goes on where an install was cut short', () => {
+    put(DEBIAN, STOCK);
+    put(`${DEBIAN}.stock`, STOCK);
+    const done = install();
+    expect(done.out).not.toContain('upgrade');
+    expect(gsyncdKind(readFileSync(join(root, DEBIAN)))).toBe('launcher');
+  });
+
+  it('replaces the launcher of another copy of this program without touching the original', () => {
+    put(DEBIAN, launcherText('/old/node', '/old/gsyncd-ts.js'));
+    put(`${DEBIAN}.stock`, STOCK);
+    expect(install().code).toBe(0);
+    expect(get(DEBIAN)).toContain(BIN);
+    expect(gsyncdKind(readFileSync(join(root, `${DEBIAN}.stock`)))).toBe('stock');
+  });
+
+  it('refuses a file that it does not know, and then touches nothing anywhere', () => {
+    put(DEBIAN, STOCK);
+    put(UPSTREAM, '#!/bin/sh\nexec /site/own/gsyncd\n');
+    const done = install();
+    expect(done.code).toBe(1);
+    expect(done.err).toBe(`gsyncd-ts: install: /${UPSTREAM}: what stands there is neither a stock gsyncd nor a launcher of this program\n`);
+    expect(get(DEBIAN)).toContain('ELF');
+  });
+
+  it('refuses where there is no GlusterFS, and to uninstall without the original', () => {
+    expect(install()).toMatchObject({ code: 1, err: expect.stringMatching(/^gsyncd-ts: install: no gsyncd below [^\n]+\n$/) as string });
+    put(DEBIAN, launcherText('/n', '/s'));
+    expect(install('--uninstall')).toMatchObject({ code: 1, err: expect.stringContaining('install the GlusterFS package again') as string });
+  });
+
+  it('takes a place that is reached under two names once', () => {
+    put(DEBIAN, STOCK);
+    mkdirSync(join(root, 'usr/libexec'), { recursive: true });
+    symlinkSync(dirname(join(root, DEBIAN)), join(root, 'usr/libexec/glusterfs'));
+    expect(install().out.match(/launcher is put/g)).toHaveLength(1);
+    expect(gsyncdKind(readFileSync(join(root, `${DEBIAN}.stock`)))).toBe('stock');
+  });
+
+  it.skipIf(process.geteuid?.() !== 0)('refuses an ordinary user with one line', () => {
+    const done = spawnSync(process.execPath, ['--input-type=module', '-e', `process.seteuid(65534); process.argv = ['node', '${BIN}', 'install']; await (await import('${REPO}/dist/cli/main.js')).main(process.argv)`], { encoding: 'utf8' });
+    expect(done).toMatchObject({ status: 1, stderr: 'gsyncd-ts: install: not root: the directories of GlusterFS are not writable\n' });
+  });
+
+  it('writes and removes the unit and the snippet, and leaves logs to a snippet that has them', () => {
+    put(DEBIAN, STOCK);
+    install('--systemd');
+    expect(get('etc/systemd/system/gsyncd-ts-worker@.service')).toContain(BIN);
+    expect(get('etc/logrotate.d/gsyncd-ts')).toContain('HUP');
+    install('--uninstall');
+    expect(existsSync(join(root, 'etc/logrotate.d/gsyncd-ts'))).toBe(false);
+    expect(existsSync(join(root, 'etc/systemd/system/gsyncd-ts-worker@.service'))).toBe(false);
+    put('etc/logrotate.d/glusterfs-georep', '/var/log/glusterfs/geo-replication/*/*.log { weekly }');
+    expect(install('--systemd').out).toContain('/etc/logrotate.d/glusterfs-georep rotates these logs already');
+    expect(existsSync(join(root, 'etc/logrotate.d/gsyncd-ts'))).toBe(false);
+  });
+});
+
+describe('the launcher', () => {
+  const launcher = (): string => join(root, 'usr/libexec/glusterfs/gsyncd');
+  const run = (args: string[], env: Record<string, string>): ReturnType<typeof spawnSync> => spawnSync(launcher(), args, { encoding: 'utf8', env });
+
+  it('works without any environment, with arguments as they are, and as a forced command', () => {
+    put(UPSTREAM, launcherText(process.execPath, BIN));
+    expect(run(['--version'], {}).stdout).toMatch(/^gsyncd/);
+    expect(run(['worker', 'a b', "it's"], {}).stderr).toContain("it's");
+    const refused = run([], { SSH_ORIGINAL_COMMAND: 'id' });
+    expect(refused).toMatchObject({ status: 1, stderr: 'gsyncd-ts: invoking id in restricted SSH session is not allowed\n' });
+  });
+
+  it('adds to PATH, ahead of nothing, and finds another node when its own has gone', () => {
+    const script = join(root, "it's.js");
+    writeFileSync(script, 'console.log(process.env.PATH)');
+    put(UPSTREAM, launcherText('/gone/node', script));
+    const own = dirname(process.execPath);
+    expect(run([], { PATH: own }).stdout).toBe(`${own}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n`);
+    put(UPSTREAM, launcherText(process.execPath, script));
+    expect(run([], {}).stdout).toMatch(/:\/bin\n$/);
+  });
+});
+
+const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
+
+describe('for systemd and logrotate', () => {
+  it.skipIf(!has('systemd-analyze'))('the unit passes systemd-analyze verify', { timeout: 60_000 }, () => {
+    const unit = join(root, 'gsyncd-ts-worker@.service');
+    writeFileSync(unit, unitText(process.execPath, BIN));
+    const done = spawnSync('systemd-analyze', ['verify', '--man=no', unit.replace('@', '@b1')], { encoding: 'utf8', env: { ...process.env, SYSTEMD_UNIT_PATH: `${root}:` } });
+    const complaints = `${done.stdout}${done.stderr}`.split('\n').filter((line) => line.includes('gsyncd-ts') && !/Restart(Steps|MaxDelaySec)/.test(line));
+    expect(complaints).toEqual([]);
+    expect(done.status).toBe(0);
+  });
+
+  it('a path with signs that systemd reads is quoted', () => {
+    expect(unitText('/usr/bin/node', '/opt/my app/100%/$x.js')).toContain('ExecStart=/usr/bin/node "/opt/my app/100%%/$$x.js" worker');
+  });
+
+  it.skipIf(!has('logrotate'))('the snippet is understood by logrotate', () => {
+    const snippet = join(root, 'snippet');
+    writeFileSync(snippet, logrotateText());
+    chmodSync(snippet, 0o644);
+    const done = spawnSync('logrotate', ['-d', '-s', join(root, 'state'), snippet], { encoding: 'utf8' });
+    expect(done.status).toBe(0);
+    expect(done.stderr).not.toMatch(/error/i);
+    expect(done.stderr).toContain('geo-replication');
+  });
+});

@@ -1,0 +1,197 @@
+// The metrics of made-up bricks: names, types, values, and that what the dashboard and the rules name is there.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { alertRules, RULES } from '../../src/metrics/alerts.js';
+import { dashboard } from '../../src/metrics/dashboard.js';
+import { parseListen, startExporter, type Exporter } from '../../src/metrics/exporter.js';
+import { METRICS } from '../../src/metrics/names.js';
+import { expose } from '../../src/metrics/registry.js';
+import { brickSamples } from '../../src/metrics/samples.js';
+import { BucketCounter, JOB_SECONDS } from '../../src/progress/buckets.js';
+import { brickReport } from '../../src/progress/report.js';
+import { facts, NOW_S, progress } from '../progress/facts.js';
+
+const buckets = new BucketCounter(JOB_SECONDS);
+for (const seconds of [0.05, 0.2, 4, 100_000]) buckets.observe(seconds);
+
+const full = progress({
+  restarts: 2,
+  walk: { kind: 'first', state: 'walking', startedMs: (NOW_S - 10) * 1000, endedMs: 0, seen: 6, synced: 5, expected: 20 },
+  totals: { entries: 1, files: 2, bytes: 3, journals: 4, metas: 5, entryFailures: 6, metaFailures: 7, fileFailures: 8 },
+  ops: { MKDIR: 3, DATA: 4 },
+  batches: { xsync: 2 },
+  calls: { entry: buckets.snapshot() },
+  transfers: { rsync: buckets.snapshot() },
+});
+const everything = facts({
+  progress: full,
+  status: { checkpoint_time: 5, checkpoint_completed: 'Yes', checkpoint_completion_time: 6 },
+  journals: { journals: 3, open: true, oldestSince: NOW_S - 30 },
+  failures: { count: 3, byKind: { entry: 1, meta: 0, data: 2 }, reasons: [], cut: false },
+});
+const samplesOf = (given: typeof everything) => brickSamples({ report: brickReport(given), progress: given.progress }, 'session', '0.0.0');
+const exposed = async (): Promise<string> => (await expose([samplesOf(everything)])).text;
+
+/** Value of a sample, by name and a part of its labels. */
+function value(text: string, name: string, label = ''): string | undefined {
+  return text.split('\n').find((line) => line.startsWith(`${name}{`) && line.includes(label))?.split(' ').at(-1);
+}
+
+function promtool(args: readonly string[], input = ''): { available: boolean; code: number | null; output: string } {
+  const result = spawnSync('promtool', args, { input, encoding: 'utf8' });
+  return { available: result.error === undefined, code: result.status, output: `${result.stdout}${result.stderr}` };
+}
+const hasPromtool = promtool(['--version']).available;
+
+test('every metric of the table is exported when its brick has a value for it', async () => {
+  const text = await exposed();
+  for (const { name, type } of Object.values(METRICS)) expect(text).toContain(`# TYPE ${name} ${type}\n`);
+});
+
+test('values are those of the report and the counters', async () => {
+  const text = await exposed();
+  expect(value(text, 'gsyncd_lag_seconds')).toBe('30');
+  expect(value(text, 'gsyncd_worker_state', 'state="active"')).toBe('1');
+  expect(value(text, 'gsyncd_worker_state', 'state="faulty"')).toBe('0');
+  expect(value(text, 'gsyncd_worker_restarts_total')).toBe('2');
+  expect(value(text, 'gsyncd_failures', 'kind="data"')).toBe('2');
+  expect(value(text, 'gsyncd_operations_total', 'type="mkdir"')).toBe('3');
+  expect(value(text, 'gsyncd_synced_bytes_total', 'primary="gv0",secondary="backup::sv0",brick="/bricks/b1"')).toBe('3');
+  expect(value(text, 'gsyncd_sync_job_duration_seconds_bucket', 'le="0.25"')).toBe('2');
+  expect(value(text, 'gsyncd_sync_job_duration_seconds_bucket', 'le="+Inf"')).toBe('4');
+  expect(value(text, 'gsyncd_sync_job_duration_seconds_count')).toBe('4');
+  expect(Number(value(text, 'gsyncd_sync_job_duration_seconds_sum'))).toBeCloseTo(100_004.25);
+});
+
+test('what is unknown has no sample, and the number of series does not grow with what goes wrong', async () => {
+  const text = (await expose([samplesOf(facts({ progress: null, alive: false, journals: null, failures: null, status: { last_synced: 0, last_error: 'x'.repeat(100), failures: 9 } }))])).text;
+  expect(text).not.toContain('gsyncd_lag_seconds');
+  expect(value(text, 'gsyncd_failures', 'kind="unknown"')).toBe('9');
+  expect((await exposed()).split('\n').filter((line) => line.startsWith('gsyncd_')).length).toBeLessThan(120);
+});
+
+test('names that are not UTF-8 or hold quotes and line breaks leave the format whole', async () => {
+  const odd = progress({ brick: '/b"\n\udce9\\' });
+  const { text } = await expose([samplesOf(facts({ brick: odd.brick, progress: odd }))]);
+  expect(value(text, 'gsyncd_worker_up')).toBe('1');
+  expect(text).toContain('brick="/b\\"\\n\ufffd\\\\"');
+  for (const line of text.split('\n')) expect(line).toMatch(/^(#.*|gsyncd_\w+\{.*\} \S+|)$/);
+});
+
+describe('what goes with the metrics', () => {
+  /** Metrics that a text names, histograms by their base. */
+  const named = (text: string): string[] => [...text.matchAll(/gsyncd_[a-z_]+/g)].map(([name]) => name.replace(/_(bucket|sum|count)$/, ''));
+
+  test('names only metrics that are exported', () => {
+    const known = new Set<string>(Object.values(METRICS).map(({ name }) => name));
+    const all = [...named(JSON.stringify(dashboard())), ...named(alertRules())];
+    expect(all.length).toBeGreaterThan(30);
+    for (const name of all) expect(known).toContain(name);
+  });
+
+  test('labels that rules select have such values', async () => {
+    const text = await exposed();
+    for (const { expr } of RULES) {
+      for (const [, list = ''] of expr.matchAll(/state=~?"([^"]+)"/g)) for (const state of list.split('|')) expect(text).toContain(`state="${state}"`);
+    }
+  });
+
+  test('panels have ids of their own, lie side by side and not on each other', () => {
+    const { panels } = dashboard() as { panels: { id: number; gridPos: { x: number; y: number; w: number; h: number } }[] };
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+    for (const { gridPos: a } of panels) {
+      expect(a.x + a.w).toBeLessThanOrEqual(24);
+      const over = panels.filter(({ gridPos: b }) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h);
+      expect(over).toHaveLength(1);
+    }
+  });
+
+  test.skipIf(!hasPromtool)('passes the checks of promtool (skipped where there is none)', async () => {
+    const metrics = promtool(['check', 'metrics'], await exposed());
+    expect(metrics.output).toBe('');
+    expect(metrics.code).toBe(0);
+    const dir = mkdtempSync(join(tmpdir(), 'gsyncd-rules-'));
+    writeFileSync(join(dir, 'rules.yml'), alertRules());
+    const rules = promtool(['check', 'rules', join(dir, 'rules.yml')]);
+    rmSync(dir, { recursive: true });
+    expect(rules.output).toContain(`SUCCESS: ${RULES.length} rules found`);
+    expect(rules.code).toBe(0);
+  });
+});
+
+describe('the exporter', () => {
+  let dir: string;
+  let exporter: Exporter | null = null;
+  const errors: string[] = [];
+  const start = async (values: Partial<Parameters<typeof startExporter>[0]>): Promise<Exporter> =>
+    (exporter = await startExporter({ intervalS: 1, samples: () => Promise.resolve([samplesOf(everything)]), onError: (line) => errors.push(line), ...values }));
+  const url = (path: string): string => `http://${exporter?.address?.host}:${exporter?.address?.port}${path}`;
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'gsyncd-exporter-'));
+    errors.length = 0;
+  });
+  afterEach(async () => {
+    await exporter?.close();
+    exporter = null;
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  test('answers scrapes on loopback, and nothing else', async () => {
+    await start({ listen: parseListen('0') });
+    expect(exporter?.address?.host).toBe('127.0.0.1');
+    const response = await fetch(url('/metrics'));
+    expect(response.headers.get('content-type')).toContain('text/plain; version=0.0.4');
+    expect(await response.text()).toBe(await exposed());
+    expect((await fetch(url('/metrics'), { method: 'HEAD' })).status).toBe(200);
+    expect((await fetch(url('/etc/passwd'))).status).toBe(404);
+    expect((await fetch(url('/metrics'), { method: 'POST' })).status).toBe(405);
+  });
+
+  test('a scrape that fails says so, and the next one works', async () => {
+    let broken = true;
+    await start({ listen: parseListen('0'), samples: () => (broken ? Promise.reject(new Error('no such luck')) : Promise.resolve([])) });
+    expect((await fetch(url('/metrics'))).status).toBe(500);
+    expect(errors).toEqual(['metrics: scrape: no such luck']);
+    broken = false;
+    expect((await fetch(url('/metrics'))).status).toBe(200);
+  });
+
+  test('a port in use is one clear line', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    const { port } = other.address() as { port: number };
+    await expect(start({ listen: { host: '127.0.0.1', port } })).rejects.toThrow(`metrics: listen on 127.0.0.1:${port}: the port is in use`);
+    other.close();
+  });
+
+  test('the file is whole, readable by others, written again and again, and alone in its directory', async () => {
+    const path = join(dir, 'gsyncd.prom');
+    let version = 1;
+    await start({ textfile: path, samples: () => Promise.resolve([brickSamples({ report: brickReport(everything), progress: full }, 's', String(version++))]) });
+    expect(readFileSync(path, 'utf8')).toContain('version="1"');
+    await expect.poll(() => readFileSync(path, 'utf8'), { timeout: 10_000 }).toContain('version="2"');
+    expect(readdirSync(dir)).toEqual(['gsyncd.prom']);
+    expect(execFileSync('stat', ['-c', '%a', path], { encoding: 'utf8' })).toBe('644\n');
+  });
+
+  test('a file that cannot be written at the start ends the start, and closes the port', async () => {
+    const probe = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => probe.once('listening', resolve));
+    const { port } = probe.address() as { port: number };
+    await new Promise((resolve) => probe.close(resolve));
+    await expect(start({ listen: { host: '127.0.0.1', port }, textfile: join(dir, 'nowhere', 'x.prom') })).rejects.toThrow(/metrics: write .*x\.prom: ENOENT/);
+    await start({ listen: { host: '127.0.0.1', port } });
+  });
+
+  test.each([['9100', '127.0.0.1', 9100], ['0.0.0.0:1', '0.0.0.0', 1], ['[::1]:80', '::1', 80], ['localhost:80', 'localhost', 80]])('%s is an address to listen on', (text, host, port) => {
+    expect(parseListen(text)).toEqual({ host, port });
+  });
+
+  test.each(['', 'x', ':', '70000', '::1:80', 'a b:1', '1.2.3.4'])('%j is none', (text) => {
+    expect(() => parseListen(text)).toThrow(/must be \[ADDRESS:\]PORT/);
+  });
+});

@@ -1,0 +1,93 @@
+// The probe on journal directories as the changelog translator keeps them, compared with what is known of them.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { JournalProbe } from '../../src/progress/journal-backlog.js';
+import { FakeBrick } from '../changelog/brick.js';
+
+const START = 1_700_000_000;
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'gsyncd-probe-'));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+test('journals behind the mark are counted, empty ones are not, and the oldest change is bounded by its interval', async () => {
+  const brick = new FakeBrick(root);
+  brick.enable(START);
+  brick.change();
+  brick.rollover(START + 15);
+  brick.rollover(START + 30);
+  brick.rollover(START + 45);
+  brick.change();
+  brick.rollover(START + 60);
+  const probe = new JournalProbe(brick.dir);
+  expect(await probe.look(START + 15)).toEqual({ journals: 1, open: false, oldestSince: START + 45 });
+  brick.change();
+  expect(await probe.look(START + 15)).toEqual({ journals: 1, open: true, oldestSince: START + 45 });
+  expect(await probe.look(START + 60)).toEqual({ journals: 0, open: true, oldestSince: START + 60 });
+  brick.rollover(START + 75);
+  expect(await probe.look(START + 60)).toEqual({ journals: 1, open: false, oldestSince: START + 60 });
+  expect(await probe.look(START + 75)).toEqual({ journals: 0, open: false, oldestSince: null });
+});
+
+test('a mark that goes back counts what lies between again', async () => {
+  const brick = new FakeBrick(root);
+  brick.enable(START);
+  for (let i = 1; i <= 4; i++) {
+    brick.change();
+    brick.rollover(START + 15 * i);
+  }
+  const probe = new JournalProbe(brick.dir);
+  expect((await probe.look(START + 60))?.journals).toBe(0);
+  expect((await probe.look(START))?.journals).toBe(4);
+});
+
+test('a directory without journals is not a brick without a backlog', async () => {
+  expect(await new JournalProbe(join(root, 'nowhere')).look(START)).toBeNull();
+});
+
+test('whatever was recorded and however often it is looked at: the count is that of the journals with changes behind the mark', async () => {
+  const interval = fc.record({ changes: fc.boolean(), restart: fc.integer({ min: 0, max: 20 }).map((n) => n === 0), look: fc.boolean(), back: fc.nat(40) });
+  let serial = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(interval, { maxLength: 60 }), async (intervals) => {
+      const brick = new FakeBrick(join(root, String(++serial)));
+      let now = START;
+      brick.enable(now);
+      const probe = new JournalProbe(brick.dir);
+      const full: number[] = [];
+      for (const { changes, restart, look, back } of intervals) {
+        now += 15;
+        if (changes) {
+          brick.change();
+          full.push(now);
+        }
+        if (restart) {
+          brick.disable(now);
+          now += 1;
+          brick.enable(now);
+        } else brick.rollover(now);
+        if (!look) continue;
+        const mark = now - 15 * back;
+        const found = await probe.look(mark);
+        expect(found?.journals).toBe(full.filter((time) => time > mark).length);
+      }
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('the end of a long index is enough', async () => {
+  const brick = new FakeBrick(root);
+  brick.enable(START);
+  for (let i = 1; i <= 3_000; i++) {
+    if (i % 3 === 0) brick.change();
+    brick.rollover(START + 15 * i);
+  }
+  const last = START + 45_000;
+  expect((await new JournalProbe(brick.dir).look(last - 900))?.journals).toBe(20);
+  expect((await new JournalProbe(brick.dir).look(START + 1))?.journals).toBe(1_000);
+});

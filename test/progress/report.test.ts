@@ -1,0 +1,86 @@
+import { expect, test } from 'vitest';
+import { brickReport } from '../../src/progress/report.js';
+import { facts, NOW_S, progress } from './facts.js';
+
+const walk = { kind: 'first', state: 'walking', startedMs: (NOW_S - 100) * 1000, endedMs: 0, seen: 6_000, synced: 5_000, expected: 20_000 } as const;
+
+test('lag is 0 when nothing is pending, however long ago the last change was', () => {
+  expect(brickReport(facts())).toMatchObject({ lag: 0, pending: 'no', eta: 0, state: 'Active' });
+});
+
+test('after a quiet time, lag is the age of the first new change and not of the mark', () => {
+  const report = brickReport(facts({ journals: { journals: 2, open: true, oldestSince: NOW_S - 40 } }));
+  expect(report).toMatchObject({ pending: 'yes', lag: 40, backlog: { journals: 2 } });
+});
+
+test('a brick that has journals older than its mark lags behind the mark', () => {
+  const report = brickReport(facts({ status: { last_synced: NOW_S - 30 }, journals: { journals: 1, open: false, oldestSince: NOW_S - 45 } }));
+  expect(report.lag).toBe(30);
+});
+
+test('where journals cannot be read, lag is what the mark says, and whether anything waits is not known', () => {
+  expect(brickReport(facts({ journals: null, status: { last_synced: NOW_S - 70 } }))).toMatchObject({ pending: 'unknown', lag: 70, backlog: { journals: null } });
+});
+
+test('before the first sync is done there is no lag, and its end is foreseen from its speed', () => {
+  const report = brickReport(facts({ status: { last_synced: 0, crawl_status: 'Hybrid Crawl' }, journals: null, progress: progress({ walk }) }));
+  expect(report).toMatchObject({ lag: null, pending: 'yes', eta: 300, firstSync: { rate: 50, fraction: 0.25, expected: 20_000 } });
+});
+
+test('a first sync whose walk has ended expects what it has found, and never less than it has found before', () => {
+  const at = (values: object) => brickReport(facts({ progress: progress({ walk: { ...walk, ...values } }) })).firstSync?.expected;
+  expect(at({ state: 'walked' })).toBe(6_000);
+  expect(at({ expected: 10 })).toBe(6_000);
+  expect(at({ expected: null })).toBeNull();
+  expect(brickReport(facts({ progress: progress({ walk: { ...walk, expected: null } }) })).eta).toBeNull();
+});
+
+test('a walk for a gap is no first sync', () => {
+  expect(brickReport(facts({ progress: progress({ walk: { ...walk, kind: 'again' } }) })).firstSync).toBeNull();
+});
+
+test('the time to catch up is that of the slowest part, and unknown while one does not move', () => {
+  const history = [[(NOW_S - 60) * 1000, 0, 0, 0, 0], [NOW_S * 1000, 6_000, 600, 60_000, 30]];
+  const busy = { journals: { journals: 10, open: false, oldestSince: NOW_S - 30 }, status: { data: 100 } };
+  expect(brickReport(facts({ ...busy, progress: progress({ history }) })).eta).toBeCloseTo(20);
+  expect(brickReport(facts({ ...busy, progress: progress() })).eta).toBeNull();
+  expect(brickReport(facts({ journals: { journals: 0, open: true, oldestSince: NOW_S - 3 } }))).toMatchObject({ eta: null, lag: 3 });
+});
+
+test.each([
+  ['Active', {}],
+  ['Initializing...', { status: { worker_status: 'N/A' } }],
+  ['Active', { monitor: 'Created' }],
+  ['Active', { alive: false, monitor: 'Started' }],
+  ['Faulty', { alive: false, monitor: null }],
+  ['Stopped', { alive: false, monitor: 'Stopped' }],
+  ['Paused', { alive: false, monitor: 'Paused' }],
+  ['Stopped', { alive: false, monitor: 'Created', progress: progress({ ended: 'stopped' }) }],
+  ['Faulty', { alive: false, monitor: 'Created', progress: progress({ ended: 'faulty' }) }],
+  ['Created', { alive: false, monitor: 'Created', progress: null }],
+  ['Passive', { alive: false, progress: null, status: { worker_status: 'Passive' } }],
+  ['N/A', { alive: false, progress: null, status: { worker_status: 'hostile \u001b[2J' } }],
+] as const)('the state is %s with %o', (state, values) => {
+  expect(brickReport(facts(values)).state).toBe(state);
+});
+
+test('a passive brick lags behind nothing, and what a dead worker had in hand is nobody\'s any more', () => {
+  expect(brickReport(facts({ status: { worker_status: 'Passive' }, journals: { journals: 5, open: true, oldestSince: 1 } }))).toMatchObject({ lag: null, pending: 'no' });
+  const dead = brickReport(facts({ alive: false, status: { entry: 5, data: 6 }, progress: progress({ queue: { files: 6, bytes: 99 } }) }));
+  expect(dead.backlog).toMatchObject({ entries: 0, data: 0, bytes: 0 });
+});
+
+test('a stopped session still shows what waits', () => {
+  const report = brickReport(facts({ alive: false, monitor: 'Stopped', journals: { journals: 7, open: true, oldestSince: NOW_S - 500 } }));
+  expect(report).toMatchObject({ state: 'Stopped', lag: 500, backlog: { journals: 7 }, eta: null, crawl: 'N/A' });
+});
+
+test("where a session went on under another program's worker, what this one's said is past", () => {
+  const report = brickReport(facts({ alive: false, status: { entry: 4 }, progress: progress({ ended: 'stopped', walk }) }));
+  expect(report).toMatchObject({ state: 'Active', worker: null, firstSync: null, backlog: { entries: 4, bytes: null } });
+});
+
+test('a checkpoint that failures hold up is reached and not completed', () => {
+  const status = { checkpoint_time: NOW_S - 10, checkpoint_completed: 'No', checkpoint_completion_time: 'N/A' };
+  expect(brickReport(facts({ status })).checkpoint).toEqual({ time: NOW_S - 10, completed: false, completionTime: null });
+});

@@ -1,0 +1,137 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { estimateEntries } from '../../src/progress/estimate.js';
+import { meteredSecondary } from '../../src/progress/metered-secondary.js';
+import { parseProgress, type ProgressData } from '../../src/progress/progress-data.js';
+import { startTicks, Tally } from '../../src/progress/tally.js';
+import type { EntryOp, Secondary } from '../../src/secondary/secondary.js';
+import { progress } from './facts.js';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'gsyncd-tally-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const identity = { primary: 'gv0', secondary: 'backup::sv0', brick: '/bricks/caf\udce9', workingDir: '/w', changelogDir: '/c' };
+const make = (values: Partial<ConstructorParameters<typeof Tally>[0]> = {}): Tally =>
+  new Tally({ statusFile: join(dir, 'brick_x.status'), identity, jobs: 3, estimate: () => Promise.resolve(100), intervalMs: 20, ...values });
+const written = (): ProgressData => {
+  const found = parseProgress(readFileSync(join(dir, 'brick_x.progress'), 'utf8'));
+  if (found === null) throw new Error('no valid progress file');
+  return found;
+};
+
+test('what is counted is in the file soon, also a name that is not UTF-8', async () => {
+  const tally = make();
+  tally.queue = () => ({ files: 7, bytes: 70 });
+  await tally.start();
+  tally.call('entry', { seconds: 0.02, ops: 10, failed: 3 });
+  tally.jobStarted(1);
+  tally.jobStarted(2);
+  tally.jobEnded(1, { engine: 'rsync', seconds: 4, files: 20, failed: 1, bytes: 4096 });
+  tally.batchDone({ crawl: 'live_changelog', journals: 4, ops: new Map([['MKDIR', 2]]), dataFiles: 21 });
+  await expect.poll(() => written().totals.files, { timeout: 5_000 }).toBe(20);
+  const found = written();
+  expect(found).toMatchObject({ ...identity, pid: process.pid, startTicks: startTicks(process.pid), ended: null, queue: { files: 7, bytes: 70 } });
+  expect(found.totals).toMatchObject({ entries: 7, entryFailures: 3, files: 20, fileFailures: 1, bytes: 4096, journals: 4 });
+  expect(found.ops).toEqual({ MKDIR: 2, DATA: 21 });
+  expect(found.jobs.busySinceMs).toHaveLength(1);
+  expect(found.transfers['rsync']?.counts.reduce((a, b) => a + b)).toBe(1);
+  await tally.close('stopped');
+  expect(written().ended).toBe('stopped');
+  expect(readdirSync(dir)).toEqual(['brick_x.progress']);
+});
+
+test('the file is left alone while nothing happens, and written far less often than it is told something', async () => {
+  const tally = make({ intervalMs: 100 });
+  await tally.start();
+  const inodes = new Set<number>();
+  const endMs = Date.now() + 500;
+  while (Date.now() < endMs) {
+    tally.call('meta', { seconds: 0.001, ops: 1, failed: 0 });
+    inodes.add(statSync(tally.path).ino);
+    await sleep(1);
+  }
+  await sleep(250);
+  const { mtimeMs } = statSync(tally.path);
+  await sleep(300);
+  expect(statSync(tally.path).mtimeMs).toBe(mtimeMs);
+  expect(inodes.size).toBeGreaterThan(1);
+  expect(inodes.size).toBeLessThanOrEqual(8);
+});
+
+test('a start after an end that nobody asked for is a restart, one after a stop is not', async () => {
+  const restarts: number[] = [];
+  for (const end of ['faulty', 'stopped', null, 'stopped'] as const) {
+    const tally = make();
+    await tally.start();
+    restarts.push(written().restarts);
+    if (end !== null) await tally.close(end);
+  }
+  expect(restarts).toEqual([0, 1, 1, 2]);
+});
+
+test('a first walk that was cut short goes on with what it had brought', async () => {
+  writeFileSync(join(dir, 'brick_x.progress'), JSON.stringify(progress({ walk: { kind: 'first', state: 'walking', startedMs: 1, endedMs: 0, seen: 60, synced: 40, expected: 100 } })));
+  const tally = make();
+  await tally.start();
+  tally.walkStarted('first');
+  tally.walked(20);
+  tally.walkSynced(10);
+  await expect.poll(() => written().walk?.synced, { timeout: 5_000 }).toBe(50);
+  expect(written().walk).toMatchObject({ seen: 60, synced: 50, state: 'walking', expected: 100 });
+  tally.walkFound();
+  tally.walkEnded();
+  await tally.close('stopped');
+  expect(written().walk?.state).toBe('done');
+});
+
+test('a file that cannot be written stops nothing', async () => {
+  const tally = make({ statusFile: join(dir, 'nowhere', 'brick_x.status') });
+  await tally.start();
+  tally.walked(1);
+  await tally.close('stopped');
+  mkdirSync(join(dir, 'nowhere'));
+  await tally.close('stopped');
+  expect(readdirSync(join(dir, 'nowhere'))).toEqual(['brick_x.progress']);
+});
+
+test.each([['not json'], ['null'], ['{}'], [JSON.stringify({ ...progress(), version: 2 })], [JSON.stringify({ ...progress(), history: [['x']] })], [JSON.stringify({ ...progress(), totals: null })]])(
+  'a file that says %s says nothing',
+  (text) => {
+    expect(parseProgress(text)).toBeNull();
+  },
+);
+
+test('calls to the secondary are measured, and one that raises counts as failed', async () => {
+  const seen: unknown[] = [];
+  const fake = {
+    entryOps: (ops: readonly EntryOp[]) => (ops.length > 1 ? Promise.reject(new Error('raised')) : Promise.resolve([])),
+    metaOps: () => Promise.resolve([]),
+  } as unknown as Secondary;
+  const secondary = meteredSecondary(fake, { call: (kind, { ops, failed }) => seen.push([kind, ops, failed]) });
+  const op = { op: 'UNLINK', gfid: '00000000-0000-0000-0000-000000000001', entry: 'x' } as unknown as EntryOp;
+  await secondary.entryOps([op]);
+  await expect(secondary.entryOps([op, op])).rejects.toThrow('raised');
+  await secondary.metaOps([]);
+  expect(seen).toEqual([['entry', 1, 0], ['entry', 2, 2], ['meta', 0, 0]]);
+});
+
+test('entries are estimated from a sample of handles, and a small brick is counted', async () => {
+  expect(await estimateEntries(join(dir, 'nowhere'))).toBeNull();
+  const handle = (i: number): void => {
+    const hex = (Math.imul(i + 1, 2_654_435_761) >>> 0).toString(16).padStart(8, '0');
+    mkdirSync(join(dir, '.glusterfs', hex.slice(0, 2), `0${hex[2]}`), { recursive: true });
+    writeFileSync(join(dir, '.glusterfs', hex.slice(0, 2), `0${hex[2]}`, `${hex}-${i}`), '');
+  };
+  mkdirSync(join(dir, '.glusterfs', 'changelogs'), { recursive: true });
+  for (let i = 0; i < 100; i++) handle(i);
+  expect(await estimateEntries(dir)).toBe(100);
+  for (let i = 100; i < 3_000; i++) handle(i);
+  const found = (await estimateEntries(dir, 1_000)) ?? 0;
+  expect(Math.abs(found - 3_000)).toBeLessThan(300);
+});
