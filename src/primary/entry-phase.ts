@@ -2,10 +2,12 @@
 // What cannot be made equal goes to the durable list, never to an exception. Used by batch.ts.
 
 import { gfidPath, splitEntryPath, type Gfid } from '../gluster/gfid.js';
+import { mapBounded } from '../process/map-bounded.js';
 import type { EntryOp } from '../secondary/secondary.js';
 import type { PrimaryDeps } from './deps.js';
 import { DEFAULT_ENTRY_SYNC, EntrySync, type EntryOutcome } from './entry-sync.js';
-import { doubtfulNames, type Plan } from './plan.js';
+import { LOOKUPS_AT_ONCE } from './lookups.js';
+import { doubtfulNames, namesGiven, type Plan } from './plan.js';
 import { Reconciler, type Owed, type ReconcileResult } from './reconcile.js';
 import { isPlainPath } from './secondary-truth.js';
 import { fileKind } from './view.js';
@@ -47,6 +49,7 @@ export class EntryPhase {
     const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
     const ops: EntryOp[] = [];
     const seeds = new Set([...plan.doubtful, ...this.#deps.doubts.names(plan.entries)]);
+    if (this.#deps.doubts.replays) for (const name of await this.#vanished(plan.entries)) seeds.add(name);
     for (const op of plan.entries) {
       if (this.#isTakenByPeer(op)) ops.push(await this.#withDeviceNumber(op));
       else for (const name of namesOf(op)) seeds.add(name);
@@ -116,6 +119,19 @@ export class EntryPhase {
     for (const gfid of datas) failures.add({ kind: 'data', gfid, reason });
     for (const gfid of metas) failures.add({ kind: 'meta', gfid, reason });
     await failures.persist();
+  }
+
+  /**
+   * Names that operations of a replay give and the primary has no more. As a rule a later journal takes them away, but
+   * not where this brick was down meanwhile: the journals of the heal that followed tell of names that came, and are
+   * silent about those that went.
+   */
+  async #vanished(entries: readonly EntryOp[]): Promise<string[]> {
+    const gone: string[] = [];
+    await mapBounded([...namesGiven(entries)], LOOKUPS_AT_ONCE, async (name) => {
+      if ((await this.#deps.volume.lstat(name)) === null) gone.push(name);
+    });
+    return gone;
   }
 
   /** A stock peer encodes names strictly: an operation that it would raise on is left to the comparison. */

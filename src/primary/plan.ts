@@ -236,6 +236,17 @@ export function doubtfulNames(entries: readonly EntryOp[], seeds: Iterable<strin
   return names;
 }
 
+/** Names that the operations leave in place. */
+export function namesGiven(entries: readonly EntryOp[]): Set<string> {
+  const names = new Set<string>();
+  for (const { op, entry, entry1 } of entries) {
+    if (op === 'RENAME' || REMOVES.has(op)) names.delete(entry);
+    else names.add(entry);
+    if (entry1 !== undefined) names.add(entry1);
+  }
+  return names;
+}
+
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   const list = map.get(key);
   if (list === undefined) map.set(key, [value]);

@@ -30,7 +30,11 @@ export interface LabOptions {
   readonly metaVolume?: 'none' | 'shared';
   /** 'real' (default) makes the session with its keys; 'none' stops after the volumes. */
   readonly session?: 'real' | 'none';
+  /** The gsyncd that glusterd and the session's keys start. Default 'stock'. */
+  readonly gsyncd?: Gsyncd;
 }
+
+export type Gsyncd = 'ours' | 'stock';
 
 export class Lab extends Pair {
   /** Paths of the primary's bricks. */
@@ -63,6 +67,7 @@ export class Lab extends Pair {
   }
 
   async #bringUp(options: LabOptions, count: number): Promise<void> {
+    if (options.gsyncd === 'ours') await this.box.install('ours');
     await this.exec(['glusterd']);
     await this.until('glusterd', async () => (await this.gluster(['pool', 'list'], 'return')).code === 0);
     const layout = layoutArguments(options.layout ?? 'distribute', count);
