@@ -113,7 +113,9 @@ export abstract class PrimaryBase {
     while (!signal.aborted) {
       const failoverMs = config.get('replica-failover-interval') * 1000;
       if (Date.now() - electedMs >= failoverMs) {
-        active = await this.shouldCrawl();
+        const elected = await this.shouldCrawl();
+        if (elected && !active) this.deps.doubts.replay();
+        active = elected;
         electedMs = Date.now();
       }
       if (!active) {

@@ -20,6 +20,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       const { agent, status, log, workingDir } = this.deps;
       await status.setCrawlStatus('History Crawl');
       await this.pipeline.clearParked(signal);
+      this.deps.doubts.replay();
       const stime = await this.dataStime();
       const endTime = Math.floor(Date.now() / 1000);
       log.info('starting history crawl', { turns: 1, stime, etime: endTime, entry_stime: await this.entryStime() });

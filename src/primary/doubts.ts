@@ -10,6 +10,7 @@ export class Doubts {
   /** Entry paths and gfids, and when they were touched, seconds. */
   readonly #touched = new Map<string, number>();
   #allUntilS = 0;
+  #replayUntilS = 0;
 
   /** @param keys entry paths and gfids */
   touch(keys: Iterable<string>, nowMs: number = Date.now()): void {
@@ -20,6 +21,16 @@ export class Doubts {
   /** Everything was brought to its present state. */
   touchAll(nowMs: number = Date.now()): void {
     this.#allUntilS = Math.ceil(nowMs / 1000);
+  }
+
+  /** Journals up to now tell of a time when another worker may have been the active one, or none: what they name may be
+   *  gone since, and they may not say so. */
+  replay(nowMs: number = Date.now()): void {
+    this.#replayUntilS = Math.ceil(nowMs / 1000);
+  }
+
+  get replays(): boolean {
+    return this.#replayUntilS > 0;
   }
 
   /** Names of a batch's operations that are in doubt. */
@@ -36,6 +47,7 @@ export class Doubts {
   /** A batch whose last journal closed at `changeTime` was applied: what was touched before is safe from now on. */
   passed(changeTime: number): void {
     if (this.#allUntilS < changeTime) this.#allUntilS = 0;
+    if (this.#replayUntilS < changeTime) this.#replayUntilS = 0;
     for (const [key, seconds] of this.#touched) if (seconds < changeTime) this.#touched.delete(key);
   }
 }

@@ -159,9 +159,6 @@ function planCreate(plan: Plan, record: ChangeRecord & { type: 'entry' }, op: En
     return;
   }
   if (!apply) return;
-  if (op === 'MKNOD' && fileKind(mode) === 'device') {
-    plan.notes.push({ level: 'warn', message: 'the numbers of a device node do not travel', fields: { gfid, entry } });
-  }
   // A peer that has the gfid already, under a later name, drops CREATE without a word, but gives a MKNOD its name.
   plan.entries.push({ op: op === 'CREATE' ? 'MKNOD' : op, gfid, entry, mode, uid, gid });
 }
@@ -235,6 +232,17 @@ export function doubtfulNames(entries: readonly EntryOp[], seeds: Iterable<strin
         if (other.entry1 !== undefined) names.add(other.entry1);
       }
     }
+  }
+  return names;
+}
+
+/** Names that the operations leave in place. */
+export function namesGiven(entries: readonly EntryOp[]): Set<string> {
+  const names = new Set<string>();
+  for (const { op, entry, entry1 } of entries) {
+    if (op === 'RENAME' || REMOVES.has(op)) names.delete(entry);
+    else names.add(entry);
+    if (entry1 !== undefined) names.add(entry1);
   }
   return names;
 }

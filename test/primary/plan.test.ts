@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { entryPath, ROOT_GFID, type Gfid } from '../../src/gluster/gfid.js';
-import { doubtfulNames, emptyPlan, finishPlan, planNeeds, planRecords, type Plan, type PlanOptions } from '../../src/primary/plan.js';
+import { doubtfulNames, emptyPlan, finishPlan, namesGiven, planNeeds, planRecords, type Plan, type PlanOptions } from '../../src/primary/plan.js';
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, type ViewStat } from '../../src/primary/view.js';
 
 const A = '0000000a-0000-4000-8000-00000000000a' as Gfid;
@@ -73,10 +73,9 @@ describe('planRecords()', () => {
     expect([...made.datas]).toEqual([[A, 'linked']]);
   });
 
-  test('creates a device node as it can, and says that its numbers are lost', () => {
+  test('creates a device node', () => {
     const made = plan([entry('MKNOD', A, 'tty', { mode: S_IFCHR | 0o600 })]);
     expect(ops(made)).toEqual([`MKNOD ${at('tty')}`]);
-    expect(made.notes.map(({ level }) => level)).toEqual(['warn']);
   });
 
   test('lets the content follow a rename or a link of a file, in case the secondary lacks it', () => {
@@ -158,4 +157,12 @@ describe('doubtfulNames()', () => {
     const recreated = plan([entry('UNLINK', A, 'a'), entry('CREATE', B, 'a', { mode: S_IFREG })], { [A]: null });
     expect(doubtfulNames(recreated.entries, [])).toEqual(new Set());
   });
+});
+
+test('namesGiven() are the names that the operations leave in place', () => {
+  const made = plan(
+    [entry('CREATE', A, 'a'), entry('RENAME', A, 'a', { newName: 'b' }), entry('CREATE', B, 'c'), entry('UNLINK', B, 'c'), entry('MKDIR', B, 'd')],
+    { [A]: FILE },
+  );
+  expect(namesGiven(made.entries)).toEqual(new Set([at('b'), at('d')]));
 });

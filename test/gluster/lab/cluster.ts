@@ -3,12 +3,12 @@
 // whose keys every node has. The box itself is the client that changes and compares. Everything ends with the box.
 import { Box } from './box.js';
 import { layoutArguments } from './lab.js';
-import type { LabOptions } from './lab.js';
+import type { Gsyncd, LabOptions } from './lab.js';
 import { Node } from './node.js';
 import { PATHS, Pair } from './pair.js';
 import type { BrickPlace } from './pair.js';
 
-export interface ClusterOptions extends Omit<LabOptions, 'bricks'> {
+export interface ClusterOptions extends Omit<LabOptions, 'bricks' | 'gsyncd'> {
   /** Nodes of each side. Default 2. */
   readonly primaries?: number;
   readonly secondaries?: number;
@@ -17,6 +17,8 @@ export interface ClusterOptions extends Omit<LabOptions, 'bricks'> {
    * bricks of a node. Default 1.
    */
   readonly sets?: number;
+  /** The gsyncd of the primary and of the secondary nodes. Default: the stock one on both. */
+  readonly gsyncd?: readonly [Gsyncd, Gsyncd];
 }
 
 /** Seconds after which a client gives up a brick that does not answer; GlusterFS's default is 42. */
@@ -49,6 +51,7 @@ export class Cluster extends Pair {
       const secondaries = nodes('s', options.secondaries ?? 2, 21);
       const cluster = new Cluster(box, primaries, secondaries, options.sets ?? 1);
       await Promise.all([...primaries, ...secondaries].map((node) => node.boot()));
+      if (options.gsyncd !== undefined) await cluster.install(...options.gsyncd);
       await Promise.all([
         bringUpSide(primaries, 'gv0', options),
         bringUpSide(secondaries, 'sv0', options),
@@ -81,6 +84,14 @@ export class Cluster extends Pair {
       await this.setConfig({ 'use-meta-volume': 'true', 'meta-volume-mnt': PATHS.meta });
     }
     await this.setConfig(options.config ?? {});
+  }
+
+  /** Puts gsyncds in place on the primary and on the secondary nodes. The session must not run. */
+  async install(primary: Gsyncd, secondary: Gsyncd): Promise<void> {
+    await Promise.all([
+      ...this.primaries.map((node) => node.install(primary)),
+      ...this.secondaries.map((node) => node.install(secondary)),
+    ]);
   }
 
   protected override serverOf(volume: string): string {

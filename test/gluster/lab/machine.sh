@@ -3,9 +3,11 @@
 # Its state lives in a directory that outlasts it, so a machine that is started again on the same directory finds its
 # disks, but an empty /run.
 
-# take_disks STATE REPO: covers the machine's state with the directories of STATE; the checkout REPO stays visible.
+# take_disks STATE REPO: covers the machine's state with the directories of STATE, and the directories that hold gsyncd with
+# copies, where tests may install another one. The checkout REPO stays visible, and is at /mnt/gsyncd-ts too, where every
+# user can reach it.
 take_disks() {
-  local state=$1 repo=$2 repo_view="$1/repo" name target
+  local state=$1 repo=$2 repo_view="$1/repo" name target libexec
   mkdir -p "$repo_view"
   mount --bind "$repo" "$repo_view"
   for pair in glusterd:/var/lib/glusterd misc:/var/lib/misc log:/var/log/glusterfs ssh:/root/.ssh mnt:/mnt \
@@ -21,6 +23,13 @@ take_disks() {
   # What root's shells run at a login is the machine's affair: it may take locks that a box that is ended leaves behind.
   for name in .bashrc .profile .bash_profile .bash_login; do
     if [ -e "/root/$name" ]; then mount --bind /dev/null "/root/$name"; fi
+  done
+  mkdir -p /mnt/gsyncd-ts
+  mount --bind "$repo_view" /mnt/gsyncd-ts
+  for libexec in /usr/lib/*-linux-*/glusterfs /usr/libexec/glusterfs; do
+    [ -e "$libexec/gsyncd" ] || continue
+    [ -d "$state/libexec" ] || cp -a "$libexec" "$state/libexec"
+    mount --bind "$state/libexec" "$libexec"
   done
   rm -rf "$state/run"
   mkdir -p "$state/run/gluster" "$state/run/sshd" "$state/run/lock"

@@ -83,6 +83,12 @@ export abstract class Machine {
     return (await this.exec(argv, { timeoutMs: 300_000 })).stdout;
   }
 
+  /** Puts this project's gsyncd in the stock one's place, or the stock one back. */
+  async install(which: 'ours' | 'stock'): Promise<void> {
+    const command = [process.execPath, '/mnt/gsyncd-ts/bin/gsyncd-ts.js', 'install'];
+    await this.exec(which === 'ours' ? command : [...command, '--uninstall']);
+  }
+
   /** Starts `argv` in the machine; the child that is returned is nsenter, which ends as its command ends. */
   start(argv: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
     const [file, args] = this.command(argv, env);

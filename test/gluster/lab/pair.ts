@@ -169,8 +169,14 @@ export abstract class Pair {
     } catch (error) {
       why = String(error);
     }
-    const logs = await Promise.all(running.map(async (w) => `${w.stderr.slice(-2000)}\n${(await w.log()).slice(-4000)}`));
+    const logs = running.length === 0 ? await this.#sessionLogs() : await Promise.all(running.map(async (w) => `${w.stderr.slice(-2000)}\n${(await w.log()).slice(-4000)}`));
     throw new Error([why, ...logs].join('\n--- worker\n'));
+  }
+
+  /** The ends of what a session that glusterd started logged, on each node. */
+  #sessionLogs(): Promise<string[]> {
+    const machines = [...new Set(this.places.map(({ machine }) => machine))].filter(({ up }) => up);
+    return Promise.all(machines.map(async (machine) => (await machine.read(this.sessionLog).catch(() => '')).slice(-4000)));
   }
 
   /** The status file of a brick's worker. */

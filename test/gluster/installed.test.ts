@@ -1,0 +1,128 @@
+// This project in the stock path of a primary and of a secondary node: glusterd's own commands start, show, configure,
+// pause, resume, stop and delete a session, and between them everything that was changed arrives, with both engines.
+import { expect, test } from 'vitest';
+import { EVERY_TYPE, everyOperation } from './lab/fixtures.js';
+import { useCluster } from './lab/use-lab.js';
+
+const cluster = useCluster({ primaries: 1, secondaries: 1, gsyncd: ['ours', 'ours'] });
+const option = async (name: string): Promise<string> => (await cluster().session(['config', name])).stdout.trim();
+
+/** The session's lines in what `status` prints, cut at spaces of two and more. */
+async function statusLine(): Promise<string[]> {
+  const { stdout } = await cluster().session(['status', 'detail']);
+  const line = stdout.split('\n').find((text) => text.includes('/srv/gv0_1')) ?? '';
+  return line.trim().split(/\s{2,}/);
+}
+const state = async (): Promise<string | undefined> => (await statusLine())[6];
+const untilStatus = (wanted: string): Promise<void> => cluster().until(wanted, async () => (await state()) === wanted, 90_000);
+
+async function sessionLog(): Promise<string> {
+  return cluster().primaries[0]!.read(cluster().sessionLog);
+}
+
+test('a created session is shown as such, and does not start twice', async () => {
+  expect((await statusLine()).slice(0, 7)).toEqual(['10.78.0.11', 'gv0', '/srv/gv0_1', 'root', '10.78.0.21::sv0', 'N/A', 'Created']);
+  await cluster().sh(EVERY_TYPE);
+  await cluster().sh(everyOperation('ops').prepare);
+  await cluster().session(['start']);
+  expect((await cluster().session(['start'], 'return')).code).not.toBe(0);
+  await untilStatus('Active');
+  await cluster().waitConverged(90_000);
+  expect(await sessionLog()).toContain('starting hybrid crawl');
+});
+
+test('config shows, sets and resets options, and refuses invalid and unknown ones', async () => {
+  const all = (await cluster().session(['config'])).stdout;
+  for (const name of ['sync_method', 'sync_jobs', 'changelog_log_file', 'gluster_log_file', 'pid_file']) expect(all).toMatch(new RegExp(`^${name}:`, 'm'));
+  expect(await option('sync-jobs')).toBe('3');
+  await cluster().session(['config', 'sync-jobs', '2']);
+  expect(await option('sync-jobs')).toBe('2');
+  for (const [name, value] of [['sync-jobs', 'many'], ['sync-method', 'scp'], ['no-such-option', '1']] as const) {
+    const refused = await cluster().session(['config', name, value], 'return');
+    expect({ name, code: refused.code }).not.toEqual({ name, code: 0 });
+  }
+  expect(await option('sync-jobs')).toBe('2');
+  expect((await cluster().session(['config', 'no-such-option'], 'return')).code).not.toBe(0);
+  await cluster().session(['config', '!sync-jobs']);
+  expect(await option('sync-jobs')).toBe('3');
+});
+
+test('a paused session replicates nothing until it is resumed', async () => {
+  await cluster().waitConverged();
+  await cluster().session(['pause']);
+  expect(await state()).toBe('Paused');
+  await cluster().sh(everyOperation('ops').change);
+  await new Promise((resolve) => setTimeout(resolve, 6000));
+  expect((await cluster().compare({ under: 'ops' })).equal).toBe(false);
+  await cluster().session(['resume']);
+  await cluster().waitConverged(90_000);
+  expect(await state()).toBe('Active');
+});
+
+test('a checkpoint completes', async () => {
+  await cluster().sh('mkdir cp; for i in {1..50}; do printf $i >cp/$i; done');
+  await cluster().session(['config', 'checkpoint', 'now']);
+  await cluster().until('checkpoint', async () => {
+    await cluster().sh('printf x >>cp/tick');
+    return (await statusLine()).at(-2) === 'Yes';
+  }, 60_000);
+  await cluster().waitConverged();
+});
+
+test('the engine is changed while the session runs', async () => {
+  await cluster().session(['config', 'sync-method', 'tarssh']);
+  await cluster().sh(everyOperation('tarred').prepare);
+  await cluster().waitConverged(90_000);
+  await cluster().sh(everyOperation('tarred').change);
+  await cluster().waitConverged(90_000);
+  await untilStatus('Active');
+});
+
+test('a stopped session is shown as such and leaves nothing behind', async () => {
+  expect((await cluster().session(['delete'], 'return')).code).not.toBe(0);
+  await cluster().session(['stop']);
+  expect(await state()).toBe('Stopped');
+  await cluster().assertNoMountsLeft();
+  const left = [...(await cluster().primaries[0]!.processes()).values()].filter((line) => line.includes('gsyncd-ts'));
+  expect(left).toEqual([]);
+});
+
+test('a session that is deleted and created again goes on where it was', async () => {
+  await cluster().session(['delete']);
+  await cluster().sh('printf between >between');
+  await cluster().session(['create', 'push-pem', 'force']);
+  const before = (await sessionLog()).length;
+  await cluster().session(['start']);
+  await cluster().waitConverged(90_000);
+  const log = (await sessionLog()).slice(before);
+  expect(log).toContain('starting history crawl');
+  expect(log).not.toContain('starting hybrid crawl');
+  await cluster().session(['stop']);
+});
+
+test('after delete reset-sync-time everything is looked at again', async () => {
+  await cluster().session(['delete', 'reset-sync-time']);
+  await cluster().sh('printf again >again; rm between');
+  await cluster().session(['create', 'push-pem', 'force']);
+  const before = (await sessionLog()).length;
+  await cluster().session(['start']);
+  await cluster().until('walk', async () => (await sessionLog()).slice(before).includes('finished hybrid crawl'), 90_000);
+  await cluster().until('new file', async () => (await cluster().sh('cat again 2>/dev/null || true', cluster().secondary)) === 'again');
+  await cluster().session(['stop']);
+});
+
+test('a configuration of GlusterFS 3 is taken over', async () => {
+  const node = cluster().primaries[0]!;
+  const conf = `${cluster().sessionDir}/gsyncd.conf`;
+  await node.sh(`python3 - <<'END'
+text = open('${conf}').read()
+open('${conf}', 'w').write('[__meta__]\\nversion = 2.0\\n\\n[peers gv0 sv0]\\nsync_jobs = 2\\nuse_tarssh = true\\nsession_owner = 00000000-0000-0000-0000-000000000000\\n')
+END`, '/');
+  await cluster().session(['start']);
+  await untilStatus('Active');
+  expect([await option('sync-jobs'), await option('sync-method')]).toEqual(['2', 'tarssh']);
+  expect(await node.read(conf)).toContain('[vars]');
+  await cluster().sh('printf upgraded >upgraded');
+  await cluster().until('new file', async () => (await cluster().sh('cat upgraded 2>/dev/null || true', cluster().secondary)) === 'upgraded');
+  await cluster().session(['stop']);
+});

@@ -1,0 +1,88 @@
+// This project on two primary and two secondary nodes, both volumes replica 2 × 2, one active worker per set elected by
+// the meta volume: a session started by glusterd, and secondary and primary nodes that are lost in the middle.
+import { expect, test } from 'vitest';
+import { EVERY_TYPE, everyOperation, smallFiles } from './lab/fixtures.js';
+import type { Node } from './lab/node.js';
+import { useCluster } from './lab/use-lab.js';
+
+const cluster = useCluster({ layout: 'replica', sets: 2, metaVolume: 'shared', gsyncd: ['ours', 'ours'] });
+
+interface Shown {
+  readonly node: string;
+  readonly brick: string;
+  readonly secondaryNode: string;
+  readonly state: string;
+}
+
+/** What `status` shows of each brick. */
+async function shown(): Promise<Shown[]> {
+  const { stdout } = await cluster().session(['status']);
+  return stdout.split('\n').filter((line) => line.includes('/srv/gv0_')).map((line) => {
+    const [node = '', , brick = '', , , secondaryNode = '', state = ''] = line.trim().split(/\s{2,}/);
+    return { node, brick, secondaryNode, state };
+  });
+}
+
+const active = async (): Promise<Shown[]> => (await shown()).filter(({ state }) => state === 'Active');
+
+test('one worker of each set is active, the others are passive, and a first sync arrives', async () => {
+  await cluster().sh(EVERY_TYPE);
+  await cluster().sh(everyOperation('ops').prepare);
+  await cluster().session(['start']);
+  await cluster().until('two active, two passive workers', async () => {
+    const states = (await shown()).map(({ state }) => state).sort();
+    return states.join() === 'Active,Active,Passive,Passive';
+  }, 90_000);
+  expect(new Set((await active()).map(({ brick }) => brick))).toEqual(new Set(['/srv/gv0_1', '/srv/gv0_2']));
+  await cluster().waitConverged(120_000);
+});
+
+/** The node that an active worker works through, and the other one. */
+async function usedNode(): Promise<[Node, Node]> {
+  const [first] = await active();
+  const used = cluster().secondaries.find(({ address }) => address === first?.secondaryNode);
+  return [used!, cluster().secondaries.find((node) => node !== used)!];
+}
+
+const untilAllThrough = (node: Node): Promise<void> => {
+  return cluster().until(`all through ${node.name}`, async () => {
+    const now = await active();
+    return now.length === 2 && now.every(({ secondaryNode }) => secondaryNode === node.address);
+  }, 120_000);
+};
+
+test('when a secondary node dies its workers go on through the other', async () => {
+  const [lost, other] = await usedNode();
+  const changes = cluster().sh(`${everyOperation('ops').change}\ncd ..; ${smallFiles('small', 600)}`);
+  await cluster().until('first files', async () => (await cluster().sh('ls', cluster().secondary)).includes('small'), 60_000);
+  await lost.crash();
+  await changes;
+  await untilAllThrough(other);
+  await cluster().waitConverged(120_000);
+  await lost.boot();
+});
+
+test('when the other one dies later, the workers go on through the one that came back', async () => {
+  const [lost, back] = await usedNode();
+  await cluster().until('heal', async () => {
+    const { stdout } = await back.gluster(['volume', 'heal', 'sv0', 'info'], 'return');
+    return (stdout.match(/Number of entries: 0$/gm) ?? []).length === 4;
+  }, 90_000);
+  await lost.crash();
+  await cluster().sh(everyOperation('late').prepare);
+  await untilAllThrough(back);
+  await cluster().waitConverged(120_000, { ignore: ['nlink'] });
+  await lost.boot();
+});
+
+test('when a primary node dies the workers of the other take over', async () => {
+  await cluster().primaries[1]!.crash();
+  await cluster().sh(everyOperation('late').change);
+  await cluster().until('all of one node', async () => {
+    const now = await active();
+    return now.length === 2 && now.every(({ node }) => node === cluster().primaries[0]!.address);
+  }, 120_000);
+  await cluster().waitConverged(120_000, { ignore: ['nlink'] });
+  await cluster().session(['stop', 'force']);
+  await cluster().assertNoMountsLeft();
+});
