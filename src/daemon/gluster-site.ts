@@ -90,7 +90,8 @@ class GlusterSite implements Site {
       agent,
       engines: this.#engines(freshness, remote),
       freshness,
-      peerNames: 'utf8',
+      peerNames: remote.features.peerNames,
+      entryLanes: remote.features.lanes,
       broken: [
         remote.ended.then((how) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' }))),
         ...[mount, cachedMount].map(({ exited }) => exited.then(() => Promise.reject<never>(new GsyncdError('primary mount: glusterfs: exited', { code: 'mount' })))),

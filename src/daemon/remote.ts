@@ -12,7 +12,8 @@ import type { Log } from '../log.js';
 import type { Session } from '../primary/deps.js';
 import { spawnPipe, type PipeChild } from '../process/spawn.js';
 import { RepceClient } from '../rpc/client.js';
-import { handshake } from '../rpc/handshake.js';
+import type { PeerFeatures } from '../rpc/features.js';
+import { handshake, type Handshake } from '../rpc/handshake.js';
 import { RemoteSecondary } from '../rpc/remote-secondary.js';
 import type { DataTarget } from '../secondary/data-target.js';
 import type { Cleanup } from './cleanup.js';
@@ -23,6 +24,8 @@ const CALL_TIMEOUT_MS = 120_000;
 export interface Remote {
   readonly secondary: RemoteSecondary;
   readonly target: DataTarget;
+  /** What the peer can do beyond a stock one. */
+  readonly features: PeerFeatures;
   /** Options that make another ssh share this connection. */
   readonly controlOptions: readonly string[];
   /** Settles when the connection has ended, with one line that says how. */
@@ -56,10 +59,11 @@ export async function connectRemote(
     const last = stderrTail.trim().split('\n').at(-1)?.trim();
     return `ssh ${session.resourceRemote}: ${last || `ended with ${signal ?? `exit code ${code}`}`}`;
   });
-  const { pid } = await shake(client, child, ended, config.get('connection-timeout') * 1000);
+  const { pid, features } = await shake(client, child, ended, config.get('connection-timeout') * 1000);
   log.info('SSH connection between primary and secondary established.', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
   return {
     secondary: new RemoteSecondary(client, { callTimeoutMs: CALL_TIMEOUT_MS }),
+    features,
     // The secondary keeps its mount reachable, so this link's text is the mount point itself.
     target: { address: session.resourceRemote, directory: `/proc/${pid}/cwd` },
     controlOptions,
@@ -92,7 +96,7 @@ function secondaryArgv(config: Config, session: Session, resourceRemoteId: strin
   ];
 }
 
-async function shake(client: RepceClient, child: PipeChild, ended: Promise<string>, timeoutMs: number): Promise<{ pid: number }> {
+async function shake(client: RepceClient, child: PipeChild, ended: Promise<string>, timeoutMs: number): Promise<Handshake> {
   try {
     return await handshake(client, { timeoutMs });
   } catch (error) {

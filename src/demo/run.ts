@@ -11,7 +11,7 @@ import { GsyncdError } from '../errors.js';
 import { spawnDaemonChild, type DaemonChild } from '../process/spawn.js';
 import { DemoTree } from './changes.js';
 import { compareTrees, type Comparison } from './compare.js';
-import { statusLine } from './view.js';
+import { DemoView, type DemoViewOptions } from './view.js';
 
 export interface DemoOptions {
   /** The program that runs the worker: argv without the worker's arguments. */
@@ -20,12 +20,11 @@ export interface DemoOptions {
   readonly seed: number;
   /** Keep both trees and the log. */
   readonly keep: boolean;
-  readonly print: (line: string) => void;
+  readonly view: DemoViewOptions;
 }
 
 const CONVERGE_MS = 60_000;
 const PAUSE_MS = 20;
-const VIEW_MS = 1_000;
 
 /** @throws GsyncdError when the trees differ at the end, or the worker ends by itself */
 export async function runDemo(options: DemoOptions): Promise<void> {
@@ -35,7 +34,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     await demo.run();
   } finally {
     await demo.end('SIGKILL');
-    if (options.keep) options.print(`kept: ${dir}`);
+    if (options.keep) options.view.print(`kept: ${dir}`);
     else await rm(dir, { recursive: true, force: true });
   }
 }
@@ -45,19 +44,22 @@ class Demo {
   readonly #primary: string;
   readonly #secondary: string;
   readonly #stateDir: string;
+  readonly #view: DemoView;
   #worker: DaemonChild | null = null;
   #fault: string | null = null;
-  #viewMs = 0;
 
   constructor(dir: string, options: DemoOptions) {
     this.#options = options;
     this.#primary = join(dir, 'primary');
     this.#secondary = join(dir, 'secondary');
     this.#stateDir = join(dir, 'state');
+    this.#view = new DemoView(this.#stateDir, options.view);
   }
 
   async run(): Promise<void> {
-    const { print, seed, seconds } = this.#options;
+    const { seed, seconds } = this.#options;
+    const print = (line: string): void => this.#view.say(line);
+    await mkdir(this.#stateDir);
     await mkdir(this.#primary);
     await mkdir(this.#secondary);
     const tree = new DemoTree(this.#primary, seed);
@@ -75,7 +77,7 @@ class Demo {
     let isKilled = false;
     while (performance.now() - liveMs < seconds * 1000) {
       for (let i = 0; i < 5; i += 1) tree.change();
-      await this.#show();
+      await this.#view.show();
       await delay(PAUSE_MS);
       if (isKilled || performance.now() - liveMs < seconds * 500) continue;
       isKilled = true;
@@ -120,15 +122,9 @@ class Demo {
     while (!holds()) {
       if (this.#fault !== null) throw new GsyncdError(`demo: the worker ended: ${this.#fault}`, { code: 'fault' });
       if (performance.now() > deadlineMs) throw new GsyncdError(`demo: waited in vain for ${typeof what === 'string' ? what : what()}`, { code: 'fault' });
-      await this.#show();
+      await this.#view.show();
       await delay(PAUSE_MS);
     }
-  }
-
-  async #show(): Promise<void> {
-    if (performance.now() - this.#viewMs < VIEW_MS) return;
-    this.#viewMs = performance.now();
-    this.#options.print(`  ${await statusLine(this.#stateDir, this.#primary)}`);
   }
 }
 

@@ -1,19 +1,44 @@
-// What the demo shows while the worker works: one line from the worker's status file, each second. This is the place
-// of a live view.
+// What the demo shows while the worker works: the live view of `gsyncd-ts top`, drawn in place on a terminal, and now
+// and then elsewhere.
 
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { statusFileName } from '../status/file-name.js';
+import { SessionReader } from '../progress/sessions.js';
+import { renderTop } from '../top/render.js';
 
-export async function statusLine(stateDir: string, brickPath: string): Promise<string> {
-  try {
-    const status = JSON.parse(await readFile(join(stateDir, statusFileName(brickPath)), 'utf8')) as Record<string, unknown>;
-    return `${text(status['worker_status'])}, ${text(status['crawl_status'])}: ${text(status['entry'])} entries, ${text(status['data'])} data, ${text(status['failures'])} failures pending`;
-  } catch {
-    return 'no status yet';
-  }
+export interface DemoViewOptions {
+  readonly columns: number;
+  readonly output: 'terminal' | 'text';
+  readonly print: (line: string) => void;
 }
 
-function text(value: unknown): string {
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : '?';
+const TERMINAL_MS = 1_000;
+const TEXT_MS = 5_000;
+
+export class DemoView {
+  readonly #options: DemoViewOptions;
+  readonly #reader: SessionReader;
+  #shownMs = performance.now();
+  #lines = 0;
+
+  constructor(stateDir: string, options: DemoViewOptions) {
+    this.#options = options;
+    this.#reader = new SessionReader(stateDir);
+  }
+
+  /** Prints a line that stays. */
+  say(line: string): void {
+    this.#lines = 0;
+    this.#options.print(line);
+  }
+
+  /** Shows the state, when it is time. */
+  async show(): Promise<void> {
+    const { output, columns, print } = this.#options;
+    if (performance.now() - this.#shownMs < (output === 'terminal' ? TERMINAL_MS : TEXT_MS)) return;
+    this.#shownMs = performance.now();
+    const frame = renderTop([await this.#reader.read()], Date.now(), { columns, charset: 'ascii', colours: 'off' });
+    // Back over the last frame: up, and clear to the end.
+    const up = output === 'terminal' && this.#lines > 0 ? `\u001b[${this.#lines}A\u001b[J` : '';
+    this.#lines = frame.length;
+    print(up + frame.join('\n'));
+  }
 }

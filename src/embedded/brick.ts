@@ -63,7 +63,7 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
       },
       dirLocation: (gfid) => {
         const node = recorder.index.nodes.get(gfid);
-        return Promise.resolve(node?.children == null ? null : (placeOf(node) ?? null));
+        return Promise.resolve(node !== undefined && node.children !== null ? (placeOf(node) ?? null) : null);
       },
       fileLocations: (gfid): Promise<Location[]> => {
         const node = recorder.index.nodes.get(gfid);
@@ -114,5 +114,6 @@ function fileStat({ mode, look, names, children }: IndexNode, ownLinks: number):
     atime: Number(look?.atimeNs ?? 0n) / 1e9,
     mtime: Number(look?.mtimeNs ?? 0n) / 1e9,
     nlink: children === null ? names.size + ownLinks : 2,
+    rdev: 0,
   };
 }

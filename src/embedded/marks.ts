@@ -39,11 +39,11 @@ class XattrMarks implements Marks {
     }
   }
 
-  set({ path }: Marked, name: string, mark: Xtime): Promise<void> {
+  async set({ path }: Marked, name: string, mark: Xtime): Promise<void> {
     try {
       lsetxattr(path, name, packXtime(mark));
     } catch (error) {
-      if (!ABSENT.includes(errnoNumber(error) ?? 0)) return Promise.reject(error as Error);
+      if (!ABSENT.includes(errnoNumber(error) ?? 0)) throw error;
     }
     return Promise.resolve();
   }

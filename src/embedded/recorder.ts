@@ -226,7 +226,7 @@ export class Recorder {
     for (const gfid of gfids) {
       const node = this.#index.nodes.get(gfid);
       const path = node?.children === null ? handlePath(this.#layout, gfid) : this.#directoryPath(gfid);
-      if (node?.look == null || path === null) continue;
+      if (node === undefined || node.look === null || path === null) continue;
       const stats = lstatSync(fsEncode(path), { bigint: true, throwIfNoEntry: false });
       const { look } = node;
       const isSame =

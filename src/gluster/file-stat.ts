@@ -6,6 +6,8 @@ import type { OpStat } from '../secondary/secondary.js';
 export interface FileStat extends OpStat {
   readonly size: number;
   readonly nlink: number;
+  /** Number of a device node. */
+  readonly rdev: number;
 }
 
 export function toFileStat(stats: Stats): FileStat {
@@ -17,5 +19,6 @@ export function toFileStat(stats: Stats): FileStat {
     mtime: stats.mtimeMs / 1000,
     size: stats.size,
     nlink: stats.nlink,
+    rdev: stats.rdev,
   };
 }

@@ -115,6 +115,8 @@ export interface PrimaryDeps {
   /** Directory of this brick's journals in hand, archives and lists. */
   readonly workingDir: string;
   readonly peerNames: 'utf8' | 'bytes';
+  /** Entry calls that the peer works on at once; null when it does not say. */
+  readonly entryLanes?: number | null;
   /** Notes durably that the brick has to be walked for what changed since `from`, seconds. */
   oweWalk(from: number): Promise<void>;
   /** Takes the meta volume's lock of this subvolume; true once it is held, and from then on. */

@@ -1,15 +1,16 @@
 // Applies a batch's namespace: entry operations, then the comparison of every name that failed or is in doubt.
 // What cannot be made equal goes to the durable list, never to an exception. Used by batch.ts.
 
-import { splitEntryPath, type Gfid } from '../gluster/gfid.js';
+import { gfidPath, splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';
 import type { EntryOp } from '../secondary/secondary.js';
 import type { PrimaryDeps } from './deps.js';
-import { EntrySync, type EntryOutcome } from './entry-sync.js';
+import { DEFAULT_ENTRY_SYNC, EntrySync, type EntryOutcome } from './entry-sync.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { doubtfulNames, namesGiven, type Plan } from './plan.js';
 import { Reconciler, type Owed, type ReconcileResult } from './reconcile.js';
 import { isPlainPath } from './secondary-truth.js';
+import { fileKind } from './view.js';
 
 export interface EntryPhaseResult {
   /** Files that conflict resolution created or linked. */
@@ -25,7 +26,8 @@ export class EntryPhase {
 
   constructor(deps: PrimaryDeps, deletes: 'apply' | 'ignore') {
     this.#deps = deps;
-    this.#sync = new EntrySync(deps.secondary);
+    const lanes = deps.entryLanes ?? DEFAULT_ENTRY_SYNC.lanes;
+    this.#sync = new EntrySync(deps.secondary, { ...DEFAULT_ENTRY_SYNC, lanes });
     const { volume: view, brick, secondary, peerNames } = deps;
     this.#reconciler = new Reconciler({ view, brick, secondary, sync: this.#sync, deletes, peerNames, owe: (what) => this.#owe(what) });
   }
@@ -35,13 +37,21 @@ export class EntryPhase {
     return this.#inTurn(() => this.#apply(plan));
   }
 
+  /** A journal does not say which device a node is: the primary's mount does. A node that is gone needs none. */
+  async #withDeviceNumber(op: EntryOp): Promise<EntryOp> {
+    if (op.op !== 'MKNOD' || fileKind(op.mode ?? 0) !== 'device') return op;
+    if (this.#deps.peerNames === 'utf8') this.#deps.log.warn('a stock secondary does not take the numbers of a device node', { gfid: op.gfid, entry: op.entry });
+    const stat = await this.#deps.volume.lstat(gfidPath(op.gfid));
+    return stat?.rdev === undefined ? op : { ...op, rdev: stat.rdev };
+  }
+
   async #apply(plan: Plan): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
     const ops: EntryOp[] = [];
     const seeds = new Set([...plan.doubtful, ...this.#deps.doubts.names(plan.entries)]);
     if (this.#deps.doubts.replays) for (const name of await this.#vanished(plan.entries)) seeds.add(name);
     for (const op of plan.entries) {
-      if (this.#isTakenByPeer(op)) ops.push(op);
+      if (this.#isTakenByPeer(op)) ops.push(await this.#withDeviceNumber(op));
       else for (const name of namesOf(op)) seeds.add(name);
     }
     const outcome = await this.#sync.apply(ops, async (soFar) => {

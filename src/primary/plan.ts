@@ -159,9 +159,6 @@ function planCreate(plan: Plan, record: ChangeRecord & { type: 'entry' }, op: En
     return;
   }
   if (!apply) return;
-  if (op === 'MKNOD' && fileKind(mode) === 'device') {
-    plan.notes.push({ level: 'warn', message: 'the numbers of a device node do not travel', fields: { gfid, entry } });
-  }
   // A peer that has the gfid already, under a later name, drops CREATE without a word, but gives a MKNOD its name.
   plan.entries.push({ op: op === 'CREATE' ? 'MKNOD' : op, gfid, entry, mode, uid, gid });
 }

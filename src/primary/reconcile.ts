@@ -288,7 +288,7 @@ export class Reconciler {
     else if (!present && kind === 'special') run.owed.metas.add(gfid);
     const make = (entry: string): EntryOp =>
       (kind === 'special' || kind === 'device') && !present
-        ? { op: 'MKNOD', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid }
+        ? { op: 'MKNOD', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid, ...(kind === 'device' && stat.rdev !== undefined ? { rdev: stat.rdev } : {}) }
         : { op: 'LINK', gfid, entry, stat: toOpStat(stat), link };
     if (!present) return this.#viaPlainName(run, name, gfid, stat, make);
     if (!run.linked.has(name)) {

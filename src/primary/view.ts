@@ -33,6 +33,8 @@ export function fileKind(mode: number): FileKind {
 export interface ViewStat extends OpStat {
   readonly size: number;
   readonly nlink: number;
+  /** Number of a device node. */
+  readonly rdev?: number;
 }
 
 /** Attributes only, as they travel. */

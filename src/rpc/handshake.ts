@@ -4,19 +4,22 @@
 import { GsyncdError } from '../errors.js';
 import type { CallOptions, RepceClient } from './client.js';
 import { RemoteCallError } from './errors.js';
+import { FEATURES_METHOD, featuresFrom, OBJECT_VERSION, STOCK_FEATURES, type PeerFeatures } from './features.js';
 import { isPyInt, type PyValue } from './pickle-values.js';
 
 const PROTOCOL_VERSION = 1.0;
-const OBJECT_VERSION = 1.0;
 
 export interface Handshake {
   /** Process id of the peer: its working directory is its mount. */
   readonly pid: number;
+  /** What more than a stock peer it can do. */
+  readonly features: PeerFeatures;
 }
 
 /**
- * Compares versions by their integer part, as the stock daemon does, then asks for the peer's pid.
- * @param options deadline of each of the three calls, and the caller's signal
+ * Compares versions by their integer part, as the stock daemon does, then asks for the peer's pid, and for its
+ * features when the version's fraction says that it has some (features.ts).
+ * @param options deadline of each of the calls, and the caller's signal
  * @throws GsyncdError 'peer' when versions differ (not retryable) or the peer does not answer
  */
 export async function handshake(client: RepceClient, options: CallOptions = {}): Promise<Handshake> {
@@ -31,7 +34,17 @@ export async function handshake(client: RepceClient, options: CallOptions = {}):
   }
   const pid = await client.call('pid', [], options);
   if (!isPyInt(pid) || pid < 1) throw new GsyncdError('handshake with the secondary: pid: not a process id', { code: 'peer' });
-  return { pid };
+  return { pid, features: object === OBJECT_VERSION ? await features(client, options) : STOCK_FEATURES };
+}
+
+/** A peer of another kind that has the same version offers none. */
+async function features(client: RepceClient, options: CallOptions): Promise<PeerFeatures> {
+  try {
+    return featuresFrom(await client.call(FEATURES_METHOD, [], options));
+  } catch (error) {
+    if (error instanceof RemoteCallError) return STOCK_FEATURES;
+    throw error;
+  }
 }
 
 /** null when the peer offers no object with a version. */

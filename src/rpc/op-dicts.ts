@@ -18,6 +18,7 @@ export function entryOpDict(op: EntryOp): PyDict {
   if (op.mode !== undefined) dict['mode'] = op.mode;
   if (op.uid !== undefined) dict['uid'] = op.uid;
   if (op.gid !== undefined) dict['gid'] = op.gid;
+  if (op.rdev !== undefined) dict['rdev'] = op.rdev;
   if (op.stat !== undefined) {
     dict['stat'] = op.stat === null ? {} : statDict(op.stat);
     dict['link'] = op.link ?? null;

@@ -89,14 +89,14 @@ class EntryWork {
   async #makeDirectory(): Promise<void> {
     const { entry, gfid, inode, parent, name, mode, uid, gid } = this.#e;
     const volume = this.#volume;
-    if ((await statOrNull(volume, inode)) === null) {
-      return this.#create(() => volume.createDirectory(parent, name, { gfid, mode, uid, gid }));
-    }
+    const make = (): Promise<void> => this.#create(() => volume.createDirectory(parent, name, { gfid, mode, uid, gid }));
+    if ((await statOrNull(volume, inode)) === null) return make();
     if (await this.#holds(entry)) return;
     // It was renamed on the primary, and a crawl that knows only the new name reports it as new.
     this.#context.log.info('Special case: rename on mkdir', { gfid, entry });
     const place = await volume.directoryEntry(gfid);
-    if (place === null) return this.#fail(ENOENT);
+    // A mount may show a removed directory for a second: the bricks know better.
+    if (place === null) return make();
     if (place !== entry) this.#push(EEXIST, { nameMismatch: true, isDirectory: true, gfid, place });
   }
 

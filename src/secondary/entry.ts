@@ -108,7 +108,9 @@ export function failure(dict: PyDict, index: number, errno: number, found: Found
     name_mismatch: found.nameMismatch === true,
     dst: found.dst === true,
   };
-  const theirs = { isdir: found.isDirectory === true, gfid: found.gfid ?? null, name: found.place ?? null, entry: found.place ?? null };
+  // Stock calls the directory's place `_entry` where it is under another name, and `_name` everywhere else.
+  const place = found.nameMismatch === true ? 'entry' : 'name';
+  const theirs = { isdir: found.isDirectory === true, gfid: found.gfid ?? null, [place]: found.place ?? null };
   for (const [key, value] of Object.entries(theirs)) {
     info[`secondary_${key}`] = value;
     info[`slave_${key}`] = value;

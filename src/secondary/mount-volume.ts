@@ -11,7 +11,7 @@ import { errnoNumber, lgetxattrAsync, llistxattrAsync, lremovexattrAsync, lsetxa
 import { newDirectoryBlob, newNodeBlob, newSymlinkBlob } from './newfile.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 
-const { ELOOP, ENODATA, EOPNOTSUPP } = constants.errno;
+const { ELOOP, ENODATA, ENOENT, EOPNOTSUPP, ESTALE } = constants.errno;
 const NS = 1e9;
 
 export interface MountVolumeOptions {
@@ -55,7 +55,8 @@ export class MountVolume implements SecondaryVolume {
   /** The mount names a path from the root, whose parent's gfid it is asked for. */
   async directoryEntry(gfid: Gfid): Promise<string | null> {
     if (gfid === ROOT_GFID) return null;
-    const bytes = await lgetxattrAsync(await this.#at(gfidPath(gfid)), GFID2PATH);
+    const bytes = await this.#pathOf(gfid);
+    if (bytes === null) return null;
     const path = fsDecode(bytes).replace(/\0+$/, '').replace(/^\/+/, '');
     const slash = path.lastIndexOf('/');
     const name = path.slice(slash + 1);
@@ -142,6 +143,17 @@ export class MountVolume implements SecondaryVolume {
 
   async listXattrs(path: string): Promise<string[]> {
     return llistxattrAsync(await this.#at(path));
+  }
+
+  /** null when the bricks have no such inode, or no path for it. */
+  async #pathOf(gfid: Gfid): Promise<Buffer | null> {
+    try {
+      return await lgetxattrAsync(await this.#at(gfidPath(gfid)), GFID2PATH);
+    } catch (error) {
+      const errno = errnoNumber(error);
+      if (errno === ENOENT || errno === ESTALE || errno === ENODATA) return null;
+      throw error;
+    }
   }
 
   async #names(path: string): Promise<string[]> {

@@ -29,6 +29,8 @@ export interface EntryOp {
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
+  /** MKNOD of a device: its number as the kernel has it. A stock peer does not look at it. */
+  readonly rdev?: number;
   readonly stat?: OpStat | null;
   /** Target of a symlink, null when unknown. */
   readonly link?: string | null;

@@ -105,7 +105,7 @@ describe.each(['root', 'geo'])('for %s', (user) => {
       await ended;
 
       await sh('rm -rf /srv/session/*');
-      const tar = unpackArgv({ sshArgv: ssh('tar_ssh'), acls: true, target: { address: host, directory: `/proc/${session.pid}/cwd` } });
+      const tar = unpackArgv({ command: 'tar', sshArgv: ssh('tar_ssh'), acls: true, target: { address: host, directory: `/proc/${session.pid}/cwd` } });
       await box.exec(['bash', '-c', 'set -o pipefail; cd /srv/from; tar -cf - * | "$@"', 'sh', ...tar]);
       expect(await sh('diff -r /srv/from /srv/session && echo same')).toBe('same\n');
     } finally {

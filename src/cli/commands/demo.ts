@@ -23,7 +23,10 @@ export function addDemoCommand(program: Command): void {
       const { runDemo } = await import('../../demo/run.js');
       const [script] = process.argv.slice(1);
       if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });
-      await runDemo({ program: [process.execPath, script], seconds, seed, keep: keep === true, print: (line) => process.stdout.write(`${line}\n`) });
+      const { stdout } = process;
+      const print = (line: string): void => void stdout.write(`${line}\n`);
+      const view = { columns: stdout.columns || 80, output: stdout.isTTY && process.env['TERM'] !== 'dumb' ? 'terminal' : 'text', print } as const;
+      await runDemo({ program: [process.execPath, script], seconds, seed, keep: keep === true, view });
     });
 }
 

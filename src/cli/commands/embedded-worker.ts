@@ -9,7 +9,7 @@ import { escapePath, sessionTemplateArgs } from '../../config/template.js';
 import { fileUrlPath } from '../../daemon/file-url.js';
 import { GsyncdError } from '../../errors.js';
 import { findProgram } from '../../process/program.js';
-import type { WorkerFlags, WorkerPlan } from './worker.js';
+import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
 /** changelog.rollover-time of GlusterFS. Journals close at once when something changes, but for one a second. */
 const ROLLOVER_S = 15;

@@ -7,38 +7,12 @@ import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
 import { fileUrlPath } from '../../daemon/file-url.js';
 import { parseSecondary } from '../../daemon/session.js';
-import type { FindSite } from '../../daemon/site.js';
 import { errorLine, GsyncdError } from '../../errors.js';
-import { createLogger, type RootLog } from '../../log.js';
+import { createLogger } from '../../log.js';
 import { replaceProcess } from '../../native/libc.js';
-import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
+import { addMetricsOptions, openMetrics } from '../metrics-options.js';
 import { VERSION } from '../version.js';
-
-export interface WorkerFlags extends MetricsFlags {
-  readonly localPath?: string;
-  readonly localNode?: string;
-  readonly localNodeId?: string;
-  readonly subvolNum?: number;
-  readonly isHottier?: true;
-  readonly resourceRemote?: string;
-  readonly resourceRemoteId?: string;
-  readonly secondaryId?: string;
-  readonly slaveId?: string;
-  readonly feedbackFd?: number;
-  readonly configFile?: string;
-  readonly logFile?: string;
-  readonly debug?: true;
-  readonly stateDir?: string;
-  readonly rolloverTime?: number;
-}
-
-/** What is to be run, and with what. */
-export interface WorkerPlan {
-  readonly config: Config;
-  /** For the lines of the log: `worker …` */
-  readonly label: string;
-  readonly findSite: (log: RootLog) => Promise<FindSite>;
-}
+import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
 /** Set for the process that runs in a mount namespace of its own. */
 const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';

@@ -1,0 +1,33 @@
+// What the worker command was asked, and what it makes of that: the same for bricks of Gluster volumes and for plain
+// directories. Used by commands/worker.ts and commands/embedded-worker.ts.
+
+import type { Config } from '../config/config.js';
+import type { FindSite } from '../daemon/site.js';
+import type { RootLog } from '../log.js';
+import type { MetricsFlags } from './metrics-options.js';
+
+export interface WorkerFlags extends MetricsFlags {
+  readonly localPath?: string;
+  readonly localNode?: string;
+  readonly localNodeId?: string;
+  readonly subvolNum?: number;
+  readonly isHottier?: true;
+  readonly resourceRemote?: string;
+  readonly resourceRemoteId?: string;
+  readonly secondaryId?: string;
+  readonly slaveId?: string;
+  readonly feedbackFd?: number;
+  readonly configFile?: string;
+  readonly logFile?: string;
+  readonly debug?: true;
+  readonly stateDir?: string;
+  readonly rolloverTime?: number;
+}
+
+/** What is to be run, and with what. */
+export interface WorkerPlan {
+  readonly config: Config;
+  /** For the lines of the log: `worker …` */
+  readonly label: string;
+  readonly findSite: (log: RootLog) => Promise<FindSite>;
+}

@@ -1,0 +1,41 @@
+// This project's secondary, behind this project's worker and behind the stock one: the whole of a volume arrives, live
+// changes too, and nothing stays behind. Names that are not UTF-8 and device numbers go between two of this project.
+import { describe, expect, test } from 'vitest';
+import { EVERY_TYPE, everyOperation, FILE_ATTRIBUTES, SPECIAL_FILES } from './lab/fixtures.js';
+import { useLab } from './lab/use-lab.js';
+
+describe('behind a stock worker', () => {
+  const lab = useLab({ config: { 'secondary-access-mount': 'true' } });
+
+  test('a stock worker takes it for a stock secondary', async () => {
+    await lab().useOwnSecondary();
+    await lab().sh(everyOperation('stock').prepare);
+    const worker = lab().startStockWorker();
+    await lab().waitConverged(120_000);
+    await worker.stop();
+  });
+});
+
+describe('behind an own worker', () => {
+  const lab = useLab();
+
+  test('an own worker and an own secondary replicate everything, bytes in names and device numbers included', async () => {
+    await lab().useOwnSecondary();
+    await lab().sh(EVERY_TYPE);
+    await lab().sh(FILE_ATTRIBUTES);
+    await lab().sh(SPECIAL_FILES);
+    await lab().sh(everyOperation('live').prepare);
+    await lab().sh(`mkdir $'b\\xff'; printf x >$'b\\xff/n\\xfe'; ln -s $'t\\xfd' $'b\\xff/sym'`);
+    const id = /volume-id=(.*)/.exec(await lab().read('/var/lib/glusterd/vols/sv0/info'))?.[1] ?? '';
+    const worker = lab().startWorker({ args: ['--secondary-id', id, '--resource-remote', '10.77.0.1', '--resource-remote-id', 'x'] });
+    await lab().waitConverged(120_000);
+    await lab().sh(everyOperation('live').change);
+    await lab().sh(`mv $'b\\xff' $'c\\xff'; ln -s $'u\\xfd' $'c\\xff/sym2'; printf y >$'c\\xff/later'`);
+    await lab().waitConverged(120_000);
+    const devices = `stat -c '%n %t %T' special/char special/block`;
+    expect(await lab().sh(devices, lab().secondary)).toBe(await lab().sh(devices));
+    await worker.stop();
+    await lab().assertNoMountsLeft();
+    expect(await lab().read('/var/log/glusterfs/geo-replication-secondaries/gv0_10.77.0.1_sv0/gsyncd.log')).toContain('secondary listening');
+  });
+});
