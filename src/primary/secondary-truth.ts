@@ -34,13 +34,13 @@ const NOWHERE = entryPath('b3f9a4c2-5d0e-4f7b-9c68-2f8d1e6a7c35' as Gfid, 'nowhe
 export class SecondaryTruth {
   readonly #secondary: Secondary;
   readonly #sync: EntrySync;
-  readonly #canProbe: (name: string) => boolean;
 
-  /** @param peerNames which names the peer takes in every position */
+  readonly #isTaken: (name: string) => boolean;
+
   constructor(secondary: Secondary, sync: EntrySync, peerNames: 'utf8' | 'bytes') {
     this.#secondary = secondary;
     this.#sync = sync;
-    this.#canProbe = peerNames === 'bytes' ? () => true : isPlainPath;
+    this.#isTaken = peerNames === 'bytes' ? () => true : isPlainPath;
   }
 
   /** Looks up names (entry paths). Absent names have null; names that the peer could not look up are in
@@ -48,7 +48,7 @@ export class SecondaryTruth {
   async lookup(names: readonly string[]): Promise<{ found: Map<string, SecondaryEntry | null>; errors: Map<string, string> }> {
     const found = new Map<string, SecondaryEntry | null>();
     const errors = new Map<string, string>();
-    const plain = names.filter(this.#canProbe);
+    const plain = names.filter(this.#isTaken);
     for (const name of plain) found.set(name, null);
     const probes = plain.map((entry): EntryOp => ({ op: 'UNLINK', gfid: ROOT_GFID, entry }));
     const { failures, culprits } = await this.#sync.applyIndependent(probes);
@@ -61,7 +61,7 @@ export class SecondaryTruth {
       errors.set(op.entry, reason);
     }
     await Promise.all(
-      names.filter((name) => !this.#canProbe(name)).map(async (name) => {
+      names.filter((name) => !this.#isTaken(name)).map(async (name) => {
         try {
           const stat = await this.#secondary.lstat(name);
           found.set(name, stat === null ? null : { gfid: null, ino: stat.ino, isDir: fileKind(stat.mode) === 'dir' });
