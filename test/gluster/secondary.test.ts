@@ -13,6 +13,8 @@ describe('behind a stock worker', () => {
     const worker = lab().startStockWorker();
     await lab().waitConverged(120_000);
     await lab().sh(everyOperation('stock').change);
+    // A stock worker sends no times of a file that stays empty.
+    await lab().sh('printf x >>stock/created-empty');
     await lab().waitConverged(120_000);
     await worker.stop();
   });
