@@ -33,7 +33,7 @@ export async function loadDescribed(name: string): Promise<ShortCommand | undefi
 }
 
 /** Commands that tell about all commands. */
-const ABOUT_ALL = new Set(['completion', 'man']);
+const ABOUT_ALL = new Set(['completion', 'man', 'install']);
 
 /** Adds the command that `args` (without program names) asks for, or every one when that is none of the table. */
 export async function addCommands(program: Command, args: readonly string[]): Promise<void> {
