@@ -16,7 +16,8 @@ export type LegacyOutcome =
   /** Goes on as the command line `argv`. */
   | { readonly kind: 'run'; readonly argv: readonly string[]; readonly touch: readonly TouchFile[] }
   /** Prints one line for each URL, its host as an IPv4 address unless `resolve` is false. */
-  | { readonly kind: 'canonicalize'; readonly urls: readonly RemoteVolume[]; readonly resolve: boolean }
+  /** `refused`: what is wrong with the URL after the last of `urls`, which are answered all the same. */
+  | { readonly kind: 'canonicalize'; readonly urls: readonly RemoteVolume[]; readonly resolve: boolean; readonly refused?: string }
   | { readonly kind: 'print'; readonly line: string }
   | { readonly kind: 'done'; readonly touch: readonly TouchFile[] }
   /** The command line cannot be understood: `exitCode` is stock's. */
@@ -53,7 +54,7 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
   {
     mark: '--canonicalize-url',
     spec: { list: '--canonicalize-url' },
-    rewrite: (r) => ({ kind: 'canonicalize', urls: r.parsed.list.map(remoteVolume), resolve: !r.inet6 }),
+    rewrite: (r) => ({ kind: 'canonicalize', resolve: !r.inet6, ...remoteVolumes(r.parsed.list) }),
   },
   {
     mark: '--normalize-url',
@@ -169,6 +170,17 @@ function split(text: string, separator: string): [string, string] {
 function secondaryOf(url: string): string {
   const [host, volume] = split(url.replaceAll('ssh://', ''), '::');
   return `${host}::${volume.split(':')[0] ?? ''}`;
+}
+
+function remoteVolumes(texts: readonly string[]): { urls: RemoteVolume[]; refused?: string } {
+  const urls: RemoteVolume[] = [];
+  try {
+    for (const text of texts) urls.push(remoteVolume(text));
+    return { urls };
+  } catch (error) {
+    if (error instanceof Refusal) return { urls, refused: error.message };
+    throw error;
+  }
 }
 
 function remoteVolume(url: string): RemoteVolume {

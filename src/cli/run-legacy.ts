@@ -24,6 +24,7 @@ export async function runLegacy(args: readonly string[]): Promise<readonly strin
     case 'canonicalize':
       // One after the other, so that what was printed before a host without an address is what stock prints.
       for (const url of outcome.urls) printLines([await canonicalUrl(url, outcome.resolve)]);
+      if (outcome.refused !== undefined) throw new CommandExit(1, `gsyncd-ts: ${outcome.refused}`);
       return undefined;
     case 'done':
       outcome.touch.forEach(touch);

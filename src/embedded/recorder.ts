@@ -20,7 +20,7 @@ import { deriveEntries } from './derive.js';
 import { DirectoryWatches } from './directory-watches.js';
 import { JournalWriter } from './journal-writer.js';
 import { handlePath, type BrickLayout } from './layout.js';
-import { Scanner, type Found } from './scan.js';
+import { Scanner, statsOf, type Found } from './scan.js';
 import { loadSnapshot, saveSnapshot } from './snapshot.js';
 import { isDirectory, placeOf, TreeIndex, type IndexNode, type InodeLook } from './tree-index.js';
 import { xattrDigest } from './user-xattrs.js';
@@ -227,7 +227,7 @@ export class Recorder {
       const node = this.#index.nodes.get(gfid);
       const path = node?.children === null ? handlePath(this.#layout, gfid) : this.#directoryPath(gfid);
       if (node === undefined || node.look === null || path === null) continue;
-      const stats = lstatSync(fsEncode(path), { bigint: true, throwIfNoEntry: false });
+      const stats = statsOf(path);
       const { look } = node;
       const isSame =
         stats?.ino === look.ino && stats.mtimeNs === look.mtimeNs && Number(stats.size) === look.size && Number(stats.mode) === look.mode && Number(stats.uid) === look.uid && Number(stats.gid) === look.gid && xattrDigest(path, look.mode) === look.xattrs;

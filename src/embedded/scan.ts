@@ -114,7 +114,15 @@ export class Scanner {
     for (const name of names) {
       if (gfid === ROOT_GFID && name === INTERNAL_NAME) continue;
       await this.#yieldIfHeld();
-      const child = this.#entry(pass, gfid, name, `${path}/${name}`);
+      let child: Gfid | null;
+      try {
+        child = this.#entry(pass, gfid, name, `${path}/${name}`);
+      } catch (error) {
+        if (errnoCode(error) !== 'EACCES') throw error;
+        this.#warn('a directory cannot be searched, and is left as it was', path, 'EACCES');
+        pass.dirs.delete(gfid);
+        return [];
+      }
       if (child === null) continue;
       children.set(name, child);
       if (isDirectory(pass.looks.get(child)?.mode ?? 0)) below.push({ gfid: child, path: `${path}/${name}` });
@@ -125,7 +133,7 @@ export class Scanner {
   /** Whether the directory `gfid` is at `path` as far as that was seen in this pass or before. */
   #isStill(gfid: Gfid, path: string, pass: Pass): boolean {
     const known = pass.looks.get(gfid) ?? this.#options.index.nodes.get(gfid)?.look;
-    const stats = lstatSync(fsEncode(path), { bigint: true, throwIfNoEntry: false });
+    const stats = statsOf(path);
     if (stats === undefined || !stats.isDirectory()) return false;
     if (known !== undefined && known !== null && known.ino !== stats.ino) return false;
     pass.looks.set(gfid, this.#look(gfid, path, stats));
@@ -133,7 +141,7 @@ export class Scanner {
   }
 
   #entry(pass: Pass, parent: Gfid, name: string, path: string): Gfid | null {
-    const stats = lstatSync(fsEncode(path), { bigint: true, throwIfNoEntry: false });
+    const stats = statsOf(path);
     // What is mounted below is another file system's.
     if (stats === undefined || stats.dev !== pass.dev) return null;
     const known = this.#identify(pass, parent, name, stats);
@@ -142,7 +150,7 @@ export class Scanner {
       return known;
     }
     const gfid = randomUUID() as Gfid;
-    const adopted = stats.isDirectory() ? lstatSync(fsEncode(path), { bigint: true, throwIfNoEntry: false }) : this.#link(gfid, path, stats);
+    const adopted = stats.isDirectory() ? statsOf(path) : this.#link(gfid, path, stats);
     if (adopted === undefined || adopted.ino !== stats.ino) {
       pass.torn = true;
       return null;
@@ -174,7 +182,7 @@ export class Scanner {
       linkSync(fsEncode(path), fsEncode(handle));
     } catch (error) {
       const code = errnoCode(error);
-      if (code === 'ENOENT') return undefined;
+      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
       // Another user's file: the kernel lets nobody but its owner link it (fs.protected_hardlinks).
       this.#warn('a file cannot be linked under its gfid: its data cannot be sent', path, code ?? '');
       return stats;
@@ -191,7 +199,7 @@ export class Scanner {
   #linkedAs(ino: bigint): Gfid | undefined {
     const gfid = this.#linked.get(ino);
     if (gfid === undefined) return undefined;
-    const stats = lstatSync(fsEncode(handlePath(this.#options.layout, gfid)), { bigint: true, throwIfNoEntry: false });
+    const stats = statsOf(handlePath(this.#options.layout, gfid));
     return stats?.ino === ino ? gfid : undefined;
   }
 
@@ -217,10 +225,10 @@ export class Scanner {
     try {
       const target = stats.isDirectory() ? path : handlePath(layout, gfid);
       stampGfid(layout, target, gfid);
-      return lstatSync(fsEncode(target), { bigint: true, throwIfNoEntry: false }) ?? stats;
+      return statsOf(target) ?? stats;
     } catch (error) {
       const errno = errnoNumber(error);
-      if (errno !== constants.errno.ENOENT && errno !== constants.errno.ENOSPC && errno !== constants.errno.ENOTSUP) throw error;
+      if (errno !== constants.errno.ENOENT && errno !== constants.errno.ENOTDIR && errno !== constants.errno.ENOSPC && errno !== constants.errno.ENOTSUP) throw error;
       return stats;
     }
   }
@@ -272,6 +280,17 @@ export class Scanner {
 
 function isSameBirth(known: bigint, now: bigint): boolean {
   return known === now || known === 0n || now === 0n;
+}
+
+/** undefined when there is nothing at the path, or no way to it any more. */
+export function statsOf(path: string): BigIntStats | undefined {
+  try {
+    return lstatSync(fsEncode(path), { bigint: true });
+  } catch (error) {
+    const code = errnoCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined;
+    throw error;
+  }
 }
 
 function readTarget(path: string): string | null {

@@ -94,7 +94,7 @@ export class Reconciler {
 
   constructor(deps: ReconcileDeps) {
     this.#deps = deps;
-    this.#truth = new SecondaryTruth(deps.secondary, deps.sync);
+    this.#truth = new SecondaryTruth(deps.secondary, deps.sync, deps.peerNames);
   }
 
   /** Names under which a killed worker may have left something parked. */

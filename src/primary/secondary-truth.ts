@@ -35,9 +35,12 @@ export class SecondaryTruth {
   readonly #secondary: Secondary;
   readonly #sync: EntrySync;
 
-  constructor(secondary: Secondary, sync: EntrySync) {
+  readonly #isTaken: (name: string) => boolean;
+
+  constructor(secondary: Secondary, sync: EntrySync, peerNames: 'utf8' | 'bytes') {
     this.#secondary = secondary;
     this.#sync = sync;
+    this.#isTaken = peerNames === 'bytes' ? () => true : isPlainPath;
   }
 
   /** Looks up names (entry paths). Absent names have null; names that the peer could not look up are in
@@ -45,7 +48,7 @@ export class SecondaryTruth {
   async lookup(names: readonly string[]): Promise<{ found: Map<string, SecondaryEntry | null>; errors: Map<string, string> }> {
     const found = new Map<string, SecondaryEntry | null>();
     const errors = new Map<string, string>();
-    const plain = names.filter(isPlainPath);
+    const plain = names.filter(this.#isTaken);
     for (const name of plain) found.set(name, null);
     const probes = plain.map((entry): EntryOp => ({ op: 'UNLINK', gfid: ROOT_GFID, entry }));
     const { failures, culprits } = await this.#sync.applyIndependent(probes);
@@ -58,7 +61,7 @@ export class SecondaryTruth {
       errors.set(op.entry, reason);
     }
     await Promise.all(
-      names.filter((name) => !isPlainPath(name)).map(async (name) => {
+      names.filter((name) => !this.#isTaken(name)).map(async (name) => {
         try {
           const stat = await this.#secondary.lstat(name);
           found.set(name, stat === null ? null : { gfid: null, ino: stat.ino, isDir: fileKind(stat.mode) === 'dir' });

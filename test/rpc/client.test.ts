@@ -33,7 +33,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', (
     await expect(handshake(stock('2.5').client)).rejects.toMatchObject({
       code: 'peer',
       retryable: false,
-      message: 'handshake with the secondary: RePCe versions differ: here protocol 1.0, object 1.0, there protocol 1.0, object 2.5',
+      message: 'handshake with the secondary: RePCe versions differ: here protocol 1.0, object 1.1, there protocol 1.0, object 2.5',
     });
   });
 

@@ -58,7 +58,7 @@ export function addSecondaryCommand(program: Command): void {
     .option('-c, --config-file <path>', "a session's gsyncd.conf (default: none)")
     .option('--log-file <path>', 'where to log; - for stderr')
     .option('--debug', 'log everything, to stderr')
-    .addHelpText('after', '\nExample (what a primary runs over ssh):\n  gsyncd-ts secondary gv0 backup.example::sv0 --primary-node node1 --primary-brick /bricks/b1 --secondary-timeout 120')
+    .addHelpText('after', '\nExample:\n  gsyncd-ts secondary gv0 backup.example::sv0 --primary-node node1 --primary-brick /bricks/b1 --secondary-timeout 120')
     .action(runSecondaryCommand);
   const old = ['--slave-timeout <s>', '--slave-log-level <level>', '--slave-gluster-log-level <level>', '--slave-gluster-command-dir <path>', '--slave-access-mount'];
   const older = ['--master-node <host>', '--master-node-id <uuid>', '--master-brick <path>', '--master-dist-count <n>'];

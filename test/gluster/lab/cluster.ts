@@ -4,6 +4,7 @@
 import { Box } from './box.js';
 import { layoutArguments } from './lab.js';
 import type { Gsyncd, LabOptions } from './lab.js';
+import { homeOf, pushKeys, setUpBroker } from './mount-broker.js';
 import { Node } from './node.js';
 import { PATHS, Pair } from './pair.js';
 import type { BrickPlace } from './pair.js';
@@ -19,6 +20,8 @@ export interface ClusterOptions extends Omit<LabOptions, 'bricks' | 'gsyncd'> {
   readonly sets?: number;
   /** The gsyncd of the primary and of the secondary nodes. Default: the stock one on both. */
   readonly gsyncd?: readonly [Gsyncd, Gsyncd];
+  /** User of the session on the secondary nodes, who mounts through the mount broker. Default root. */
+  readonly secondaryUser?: string;
 }
 
 /** Seconds after which a client gives up a brick that does not answer; GlusterFS's default is 42. */
@@ -31,13 +34,14 @@ export class Cluster extends Pair {
   protected override readonly admin: Node;
   protected override readonly remote: string;
 
-  private constructor(box: Box, primaries: readonly Node[], secondaries: readonly Node[], sets: number) {
+  private constructor(box: Box, primaries: readonly Node[], secondaries: readonly Node[], options: ClusterOptions) {
     super(box);
     this.primaries = primaries;
     this.secondaries = secondaries;
     this.admin = primaries[0]!;
-    this.remote = secondaries[0]!.address;
-    this.places = bricksOf(primaries, 'gv0', sets).map(([machine, path]) => ({ machine, host: machine.address, path }));
+    const user = options.secondaryUser === undefined ? '' : `${options.secondaryUser}@`;
+    this.remote = `${user}${secondaries[0]!.address}`;
+    this.places = bricksOf(primaries, 'gv0', options.sets ?? 1).map(([machine, path]) => ({ machine, host: machine.address, path }));
   }
 
   /** Brings nodes, volumes and the session up. Takes about 20 s. */
@@ -49,7 +53,7 @@ export class Cluster extends Pair {
       };
       const primaries = nodes('p', options.primaries ?? 2, 11);
       const secondaries = nodes('s', options.secondaries ?? 2, 21);
-      const cluster = new Cluster(box, primaries, secondaries, options.sets ?? 1);
+      const cluster = new Cluster(box, primaries, secondaries, options);
       await Promise.all([...primaries, ...secondaries].map((node) => node.boot()));
       if (options.gsyncd !== undefined) await cluster.install(...options.gsyncd);
       await Promise.all([
@@ -68,12 +72,15 @@ export class Cluster extends Pair {
     await this.mount('gv0', PATHS.primary, ['--acl']);
     await this.mount('sv0', PATHS.secondary, ['--acl']);
     if (options.session === 'none') return;
+    const user = options.secondaryUser;
+    if (user !== undefined) await setUpBroker(this.secondaries, user);
     await this.gluster(['system::', 'execute', 'gsec_create']);
     await this.session(['create', 'push-pem']);
+    if (user !== undefined) await pushKeys(this.secondaries[0]!, user);
     // The keys arrive on the secondary's nodes some time after the command that sends them.
     for (const node of this.secondaries) {
       await this.until(`keys of the session on ${node.name}`, async () => {
-        const keys = await node.read('/root/.ssh/authorized_keys');
+        const keys = await node.read(`${homeOf(user)}/.ssh/authorized_keys`);
         return (keys.match(/gsyncd/g) ?? []).length >= this.primaries.length;
       }, 60_000);
     }

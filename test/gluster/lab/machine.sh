@@ -3,8 +3,8 @@
 # Its state lives in a directory that outlasts it, so a machine that is started again on the same directory finds its
 # disks, but an empty /run.
 
-# take_disks STATE REPO: covers the machine's state with the directories of STATE, and the directories that hold gsyncd with
-# copies, where tests may install another one. The checkout REPO stays visible, and is at /mnt/gsyncd-ts too, where every
+# take_disks STATE REPO: covers the machine's state with the directories of STATE, and what tests may change (the directories
+# that hold gsyncd, glusterd's configuration, users) with copies. The checkout REPO stays visible, and is at /mnt/gsyncd-ts too, where every
 # user can reach it.
 take_disks() {
   local state=$1 repo=$2 repo_view="$1/repo" name target libexec
@@ -23,6 +23,11 @@ take_disks() {
   # What root's shells run at a login is the machine's affair: it may take locks that a box that is ended leaves behind.
   for name in .bashrc .profile .bash_profile .bash_login; do
     if [ -e "/root/$name" ]; then mount --bind /dev/null "/root/$name"; fi
+  done
+  mkdir -p "$state/etc"
+  for name in passwd shadow group glusterfs; do
+    [ -e "$state/etc/$name" ] || cp -a "/etc/$name" "$state/etc/$name"
+    mount --bind "$state/etc/$name" "/etc/$name"
   done
   mkdir -p /mnt/gsyncd-ts
   mount --bind "$repo_view" /mnt/gsyncd-ts

@@ -51,8 +51,18 @@ export class Node extends Machine {
     const [unshare] = await childrenOf(holder.pid!);
     this.#initPid = await onlyChild(unshare!, 'bash');
     this.#holder = holder;
+    await this.#startGlusterd();
+  }
+
+  async #startGlusterd(): Promise<void> {
     await this.exec(['glusterd']);
     await until(`glusterd of ${this.name}`, async () => (await this.gluster(['pool', 'list'], 'return')).code === 0);
+  }
+
+  /** Makes glusterd read its configuration anew; bricks go on. */
+  async restartGlusterd(): Promise<void> {
+    await this.sh('pkill -x glusterd; while pgrep -x glusterd >/dev/null; do sleep 0.1; done', '/');
+    await this.#startGlusterd();
   }
 
   /** Cuts its power: every process of it is gone when this returns. */

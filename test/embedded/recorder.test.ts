@@ -1,0 +1,137 @@
+// The recorder: what it writes for each operation, read back through the decoder of real journals, and that following
+// the records leads to the tree, also after it was stopped at any moment.
+
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readHtime } from '../../src/changelog/htime.js';
+import { decodeJournal } from '../../src/changelog/journal.js';
+import type { ChangeRecord } from '../../src/changelog/record.js';
+import { openLayout, type BrickLayout } from '../../src/embedded/layout.js';
+import { Recorder } from '../../src/embedded/recorder.js';
+import { placeKey, TreeIndex } from '../../src/embedded/tree-index.js';
+import { fsDecode, fsEncode } from '../../src/names.js';
+import { createLogger } from '../../src/log.js';
+import { Random, Workload } from '../gluster/lab/workload.js';
+import { applyOperation } from './apply.js';
+
+const SEED = Number(process.env['GSYNCD_EMBEDDED_SEED'] ?? 1);
+/** Longer than the kernel's clock of file times takes for a step. */
+const TICK_MS = 25;
+
+let root: string;
+let layout: BrickLayout;
+let recorder: Recorder;
+let read: Set<string>;
+
+function newRecorder(): Recorder {
+  return new Recorder({ layout, log: createLogger({ destination: '/dev/null', level: 'ERROR', label: 'test' }).child({ module: 'test' }), rolloverMs: 15_000 });
+}
+
+/** Records of the journals that were listed since the last call. */
+async function news(): Promise<ChangeRecord[]> {
+  const { entries } = await readHtime(join(layout.changelogDir, 'htime'));
+  const fresh = entries.filter(({ path, empty }) => !empty && !read.has(path));
+  return fresh.flatMap(({ path }) => {
+    read.add(path);
+    return decodeJournal(fs.readFileSync(path), path);
+  });
+}
+
+async function recordsOf(change: () => void): Promise<string[]> {
+  change();
+  await delay(TICK_MS);
+  await recorder.flush();
+  return (await news()).map((record) => (record.type === 'data' ? 'D' : record.type === 'meta' ? `M ${record.fop}` : `${record.fop} ${record.name}${record.newName === undefined ? '' : ` to ${record.newName}`}`));
+}
+
+const at = (path: string): string => join(root, path);
+
+beforeEach(async () => {
+  root = fs.mkdtempSync(join(tmpdir(), 'gsyncd-recorder-'));
+  layout = await openLayout(root);
+  recorder = newRecorder();
+  read = new Set();
+  expect(await recorder.open()).toBe('indexed');
+});
+
+afterEach(async () => {
+  await recorder.close();
+  fs.rmSync(root, { recursive: true, force: true });
+});
+
+describe('the recorder writes', () => {
+  test('one record for each operation, as the changelog translator does', async () => {
+    expect(await recordsOf(() => fs.writeFileSync(at('a'), ''))).toEqual(['CREATE a']);
+    expect(await recordsOf(() => fs.writeFileSync(at('b'), 'data'))).toEqual(['CREATE b', 'D']);
+    expect(await recordsOf(() => fs.appendFileSync(at('b'), 'more'))).toEqual(['D']);
+    expect(await recordsOf(() => fs.mkdirSync(at('d')))).toEqual(['MKDIR d']);
+    expect(await recordsOf(() => fs.renameSync(at('a'), at('d/a')))).toEqual(['RENAME a to a']);
+    expect(await recordsOf(() => fs.renameSync(at('d/a'), at('b')))).toEqual(['RENAME a to b']);
+    expect(await recordsOf(() => fs.linkSync(at('b'), at('d/l')))).toEqual(['LINK l']);
+    expect(await recordsOf(() => fs.symlinkSync('b', at('s')))).toEqual(['SYMLINK s']);
+    expect(await recordsOf(() => fs.chmodSync(at('b'), 0o600))).toEqual(['M SETATTR']);
+    expect(await recordsOf(() => fs.renameSync(at('d'), at('e')))).toEqual(['RENAME d to e']);
+    expect(await recordsOf(() => fs.unlinkSync(at('e/l')))).toEqual(['UNLINK l']);
+    expect(await recordsOf(() => fs.rmdirSync(at('e')))).toEqual(['RMDIR e']);
+    expect(await recordsOf(() => undefined)).toEqual([]);
+  });
+
+  test('a write that a tool hides by setting the old time again', async () => {
+    fs.writeFileSync(at('f'), 'old');
+    await recordsOf(() => undefined);
+    const { atime, mtime } = fs.statSync(at('f'));
+    const records = await recordsOf(() => {
+      fs.writeFileSync(at('f'), 'new');
+      fs.utimesSync(at('f'), atime, mtime);
+    });
+    expect(records).toContain('D');
+  });
+
+  test('what happened while nothing ran, once', async () => {
+    fs.writeFileSync(at('before'), 'x');
+    await recordsOf(() => undefined);
+    await recorder.close();
+    fs.renameSync(at('before'), at('after'));
+    fs.mkdirSync(at('new'));
+    recorder = newRecorder();
+    expect(await recorder.open()).toBe('continued');
+    expect(await recordsOf(() => undefined)).toEqual(['RENAME before to after', 'MKDIR new']);
+  });
+});
+
+test(`records lead to the tree after random operations, flushes and crashes (seed ${SEED})`, async () => {
+  const workload = new Workload({ seed: SEED, names: 'bytes', attributes: 'plain', top: 'top' });
+  const random = new Random(SEED);
+  const replayed = new TreeIndex();
+  for (let round = 0; round < 60; round += 1) {
+    for (const operation of workload.next(1 + random.int(60))) applyOperation(root, operation);
+    if (random.int(4) === 0) {
+      // Abandoned, as by SIGKILL: neither closed nor saved.
+      recorder = newRecorder();
+      await recorder.open();
+    }
+    await recorder.flush();
+    for (const record of await news()) replayed.apply(record);
+    expect(names(replayed)).toEqual(tree());
+  }
+}, 60_000);
+
+function names(index: TreeIndex): string[] {
+  const out: string[] = [];
+  for (const node of index.nodes.values()) for (const place of node.names.values()) out.push(join(index.pathOf(place.parent) ?? placeKey(place), place.name));
+  return out.sort();
+}
+
+function tree(): string[] {
+  const found = fs.readdirSync(root, { encoding: 'buffer' }).map(fsDecode).filter((name) => name !== '.glusterfs');
+  return found.flatMap((name) => [name, ...below(name)]).sort();
+}
+
+function below(path: string): string[] {
+  const file = Buffer.concat([Buffer.from(`${root}/`), fsEncode(path)]);
+  if (!fs.lstatSync(file).isDirectory()) return [];
+  return fs.readdirSync(file, { encoding: 'buffer' }).map(fsDecode).flatMap((name) => [`${path}/${name}`, ...below(`${path}/${name}`)]);
+}

@@ -1,0 +1,54 @@
+// One session handed from gsyncd to gsyncd: the stock one and this project's on either side, in all four pairs. Each
+// takes up what was changed while none ran, with rsync, then follows live changes, with tar; nothing is lost, and what
+// was there before is not copied again, which the secondary's brick tells by the bytes that were written to it.
+import { expect, test } from 'vitest';
+import { bigFile, EVERY_TYPE, smallFiles } from './lab/fixtures.js';
+import type { Gsyncd } from './lab/lab.js';
+import { useCluster } from './lab/use-lab.js';
+
+// The access mount lets newer versions of rsync write through a stock secondary.
+const cluster = useCluster({ primaries: 1, secondaries: 1, config: { 'secondary-access-mount': 'true', 'change-interval': '1' } });
+const PAIRS: readonly (readonly [Gsyncd, Gsyncd])[] = [['stock', 'stock'], ['ours', 'stock'], ['ours', 'ours'], ['stock', 'ours'], ['stock', 'stock']];
+const MIB = 2 ** 20;
+
+/** Bytes written to the secondary's brick since the last call. */
+async function written(): Promise<number> {
+  const { stdout } = await cluster().secondaries[0]!.gluster(['volume', 'profile', 'sv0', 'info', 'incremental']);
+  return Number(/Data Written: (\d+)/.exec(stdout)?.[1] ?? 0);
+}
+
+/** Changes of about 1 MiB that a stock gsyncd can replicate too. */
+function changes(name: string): string {
+  return `mkdir -p ${name}/d/e; cd ${name}
+head -c 900000 /dev/urandom >data; printf ${name} >f; ln f f-link; ln -s f s; for i in {1..40}; do printf $i >d/$i; done
+for i in {1..10}; do mv d/$i d/e/m$i; done; rm d/2?; mv d/30 d/31; chmod 640 d/32; mkdir gone; printf x >gone/x; rm -r gone
+printf ${name} >>../shared; touch -d 2002-02-02 d/33; mv d/e e; printf 'ü' >'ü ${name} %20'`;
+}
+
+test.each(PAIRS.map((pair, turn) => ({ turn, pair, title: pair.join(' to ') })))('$turn: $title', async ({ turn, pair }) => {
+  const first = turn === 0;
+  await cluster().install(...pair);
+  if (first) {
+    await cluster().sh(EVERY_TYPE);
+    await cluster().sh(`mkdir bulk; ${bigFile('bulk/big', 20)}; printf shared >shared`);
+    await cluster().sh(smallFiles('bulk/small', 400));
+    await cluster().secondaries[0]!.gluster(['volume', 'profile', 'sv0', 'start']);
+  }
+  await cluster().sh(changes(`stopped-${turn}`));
+  await written();
+  await cluster().session(['start']);
+  const ignore = ['rdev', 'acls', 'xattrs'] as const;
+  await cluster().waitConverged(120_000, { ignore });
+  const bytes = await written();
+  expect(bytes).toBeGreaterThan((first ? 20 : 0.8) * MIB);
+  if (!first) expect(bytes).toBeLessThan(3 * MIB);
+
+  await cluster().session(['config', 'sync-method', 'tarssh']);
+  await cluster().untilState(0, 'Active', 90_000);
+  await cluster().sh(changes(`live-${turn}`));
+  await cluster().waitConverged(120_000, { ignore });
+  expect(await written()).toBeLessThan(3 * MIB);
+  await cluster().session(['stop', 'force']);
+  await cluster().session(['config', '!sync-method']);
+  await cluster().assertNoMountsLeft();
+});
