@@ -27,6 +27,8 @@ export interface Remote {
   readonly features: PeerFeatures;
   /** Options that make another ssh share this connection. */
   readonly controlOptions: readonly string[];
+  /** Of this worker's control sockets. */
+  readonly controlDir: string;
   /** Settles when the connection has ended, with one line that says how. */
   readonly ended: Promise<string>;
 }
@@ -67,6 +69,7 @@ export async function connectRemote(
     // The secondary keeps its mount reachable, so this link's text is the mount point itself.
     target: { address: session.resourceRemote, directory: `/proc/${pid}/cwd` },
     controlOptions,
+    controlDir,
     ended,
   };
 }
@@ -113,7 +116,15 @@ export function rsyncSsh(config: Config, controlOptions: readonly string[]): str
   return [...sshArgv(config), ...controlOptions, ...splitWords(config.get('rsync-ssh-options'))];
 }
 
-/** The ssh command line of tar, whose key has a forced command of its own. */
-export function tarSsh(config: Config): string[] {
-  return [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options-tar')), '-p', String(config.get('ssh-port'))];
+/**
+ * The ssh command line of tar, whose key has a forced command of its own, and so a connection of its own. It is opened
+ * once, since each box would pay for its own otherwise; while it is not there, each box's ssh connects by itself.
+ */
+export async function tarSsh(config: Config, { target, controlDir }: Pick<Remote, 'target' | 'controlDir'>, cleanup: Cleanup): Promise<string[]> {
+  const ssh = [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options-tar')), '-p', String(config.get('ssh-port'))];
+  if (target.address === null) return ssh;
+  const socket = ['-S', join(controlDir, 'tar.sock')];
+  const master = await spawnPipe([...ssh, '-oControlMaster=yes', ...socket, '-N', target.address]);
+  cleanup.add('ssh of tar', () => master.close());
+  return [...ssh, '-oControlMaster=no', ...socket];
 }
