@@ -73,7 +73,7 @@ class GlusterSite implements Site {
   async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {
     const { config, log, debug } = this.#options;
     const { session } = this;
-    const remote = await connectRemote({ config, session, resourceRemoteId: this.#resourceRemoteId, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
+    const remote = await connectRemote({ config, session, resourceRemoteId: this.#resourceRemoteId, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
     const registry = join(workingDir, 'aux-mounts');
     for (const left of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path: left });
     const [mount, cachedMount] = [await this.#mount(registry, UNCACHED, cleanup, signal), await this.#mount(registry, [], cleanup, signal)];

@@ -2,8 +2,6 @@
 // pipes, the handshake, and the place where engines send data to. Used by worker.ts.
 
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
@@ -17,6 +15,7 @@ import { handshake, type Handshake } from '../rpc/handshake.js';
 import { RemoteSecondary } from '../rpc/remote-secondary.js';
 import type { DataTarget } from '../secondary/data-target.js';
 import type { Cleanup } from './cleanup.js';
+import { makeControlDir } from './control-dir.js';
 import { sshArgv } from './session.js';
 
 const CALL_TIMEOUT_MS = 120_000;
@@ -39,17 +38,18 @@ export interface Remote {
  * @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails
  */
 export async function connectRemote(
-  { config, session, resourceRemoteId, debug }: { config: Config; session: Session; resourceRemoteId: string; debug: boolean },
+  { config, session, resourceRemoteId, workingDir, debug }: { config: Config; session: Session; resourceRemoteId: string; workingDir: string; debug: boolean },
   cleanup: Cleanup,
   log: Log,
 ): Promise<Remote> {
   log.info('Initializing SSH connection between primary and secondary...');
   const startMs = performance.now();
-  const controlDir = await mkdtemp(join(tmpdir(), 'gsyncd-aux-ssh-'));
-  cleanup.add('ssh control directory', () => rm(controlDir, { recursive: true, force: true }));
+  const control = await makeControlDir(workingDir);
+  cleanup.add('ssh control directory', () => control.close());
+  if (control.removed !== undefined) log.info('removed the ssh control directory of a worker that was killed', { path: control.removed });
   // A socket's path is limited to 108 bytes, and rsync's ssh adds to it.
   const name = createHash('sha256').update(`${session.resourceRemote} ${session.secondaryVolume}`).digest('hex').slice(0, 32);
-  const controlOptions = ['-oControlMaster=auto', '-S', join(controlDir, `${name}.sock`)];
+  const controlOptions = ['-oControlMaster=auto', '-S', join(control.dir, `${name}.sock`)];
 
   const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv(config, session, resourceRemoteId, debug)];
   let lastLine = '';
