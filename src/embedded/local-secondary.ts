@@ -214,7 +214,7 @@ class EntryCall {
         ? this.#volume.createDirectory(parent, name, inode)
         : kind === 'symlink'
           ? this.#volume.createSymlink(parent, name, { ...inode, target: link ?? '' })
-          : this.#volume.createNode(parent, name, { ...inode, rdev: 0 });
+          : this.#volume.createNode(parent, name, { ...inode, rdev: this.#op.rdev ?? 0 });
     const errno = await errnoOf(made, EEXIST, ENOENT, ENOTDIR);
     return errno === null ? null : this.#failure(errno, entry, entry === this.#op.entry ? 'entry' : 'dst');
   }
