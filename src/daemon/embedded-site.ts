@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { ChangelogAgent } from '../changelog/agent.js';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
+import { directCalls } from '../embedded/direct-calls.js';
 import { EmbeddedVolume } from '../embedded/secondary-volume.js';
 import { embeddedPrimary } from '../embedded/brick.js';
 import { handlePath, openLayout, type BrickLayout } from '../embedded/layout.js';
 import { LocalAttributes, LocalDataEngine, type LocalPaths } from '../embedded/local-engines.js';
-import { LocalSecondary } from '../embedded/local-secondary.js';
 import { Recorder } from '../embedded/recorder.js';
 import { errorLine, GsyncdError } from '../errors.js';
 import type { EventSubject } from '../gluster/events.js';
@@ -20,6 +20,8 @@ import type { PrimaryDeps, Session } from '../primary/deps.js';
 import { Freshness } from '../primary/freshness.js';
 import { RsyncTransfer } from '../primary/rsync-transfer.js';
 import { TarsshTransfer } from '../primary/tarssh-transfer.js';
+import { RemoteSecondary } from '../rpc/remote-secondary.js';
+import { secondaryMethods } from '../secondary/methods.js';
 import { findProgram } from '../process/program.js';
 import type { Cleanup } from './cleanup.js';
 import type { FindSite, OpenSite, Site } from './site.js';
@@ -76,7 +78,7 @@ class EmbeddedSite implements Site {
   async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {
     const { config, log, rolloverMs } = this.#options;
     for (const { stateDir, root } of [this.#primary, this.#secondary]) await takeDirectory(stateDir, root, cleanup);
-    const volume = new EmbeddedVolume(this.#secondary);
+    const volume = new EmbeddedVolume(this.#secondary, log.child({ module: 'resource', ctx: 'SECONDARY' }));
     const recorder = new Recorder({ layout: this.#primary, log: log.child({ module: 'recorder' }), rolloverMs });
     cleanup.add('recorder', () => recorder.close());
     await recorder.open();
@@ -93,7 +95,7 @@ class EmbeddedSite implements Site {
     });
     return {
       ...embeddedPrimary(this.#primary, recorder, this.session.secondaryId),
-      secondary: new LocalSecondary(volume),
+      secondary: this.#secondaryOf(volume, signal),
       agent,
       engines: this.#engines(recorder, volume),
       freshness: new Freshness({ cached: this.#primary.internal, uncached: this.#primary.internal }),
@@ -105,6 +107,13 @@ class EmbeddedSite implements Site {
         ),
       ],
     };
+  }
+
+  /** The handlers of the secondary's daemon, in this process. */
+  #secondaryOf(volume: EmbeddedVolume, signal: AbortSignal): RemoteSecondary {
+    const log = this.#options.log.child({ module: 'resource', ctx: 'SECONDARY' });
+    const methods = secondaryMethods({ volume, distributionCount: 1, markSpace: this.#secondary.xattrs === 'trusted' ? 'trusted' : 'system', log, signal });
+    return new RemoteSecondary(directCalls(methods, (method, error) => log.error('call failed', { method, error })));
   }
 
   #engines(recorder: Recorder, volume: EmbeddedVolume): PrimaryDeps['engines'] {
@@ -131,7 +140,7 @@ class EmbeddedSite implements Site {
     const rsync = new RsyncTransfer({
       ...shared,
       command: config.get('rsync-command'),
-      userOptions: splitWords(config.get('rsync-options')),
+      userOptions: [...splitWords(config.get('rsync-options')), ...ownerOptions()],
       existing: config.get('rsync-opt-existing'),
       ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
       logPerformance: () => config.getLive('log-rsync-performance'),
@@ -143,6 +152,11 @@ class EmbeddedSite implements Site {
       attributes: () => attributes,
     };
   }
+}
+
+/** An ordinary user's rsync cannot give files away: without this it would call that a failure, each time. */
+function ownerOptions(): string[] {
+  return process.geteuid?.() === 0 ? [] : ['--no-super'];
 }
 
 /** One worker at a time may record a directory, or write to it. */
