@@ -32,12 +32,21 @@ export interface Remote {
   readonly ended: Promise<string>;
 }
 
+export interface RemoteOptions {
+  readonly config: Config;
+  readonly session: Session;
+  readonly resourceRemoteId: string;
+  /** What is to be served there, where it is not the session's volume: a word of its shell. */
+  readonly secondary?: string;
+  readonly debug: boolean;
+}
+
 /**
  * Starts the secondary's gsyncd over ssh and shakes hands.
  * @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails
  */
 export async function connectRemote(
-  { config, session, resourceRemoteId, debug }: { config: Config; session: Session; resourceRemoteId: string; debug: boolean },
+  { config, session, resourceRemoteId, secondary, debug }: RemoteOptions,
   cleanup: Cleanup,
   log: Log,
 ): Promise<Remote> {
@@ -49,7 +58,7 @@ export async function connectRemote(
   const name = createHash('sha256').update(`${session.resourceRemote} ${session.secondaryVolume}`).digest('hex').slice(0, 32);
   const controlOptions = ['-oControlMaster=auto', '-S', join(controlDir, `${name}.sock`)];
 
-  const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv(config, session, resourceRemoteId, debug)];
+  const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv({ config, session, resourceRemoteId, debug, secondary: secondary ?? `${session.secondaryHost}::${session.secondaryVolume}` })];
   let lastLine = '';
   const child = await spawnPipe(argv, { onStderrLine: (line) => (lastLine = line.trim() || lastLine) });
   cleanup.add('ssh', () => child.close());
@@ -74,16 +83,16 @@ export async function connectRemote(
 /** The secondary reads no config file, so its options go with the command line. Always with
  *  `--secondary-access-mount`: rsync >= 3.4 resolves its target by text, and finds `/` at a mount that was
  *  lazily unmounted. */
-function secondaryArgv(config: Config, session: Session, resourceRemoteId: string, debug: boolean): string[] {
+function secondaryArgv({ config, session, resourceRemoteId, secondary, debug }: Required<RemoteOptions>): string[] {
   return [
     config.get('remote-gsyncd') || '/nonexistent/gsyncd',
     'secondary',
     ...(config.get('use-rsync-xattrs') ? ['--use-rsync-xattrs'] : []),
-    session.primary,
-    `${session.secondaryHost}::${session.secondaryVolume}`,
+    shellWord(session.primary),
+    secondary,
     ...['--primary-node', session.localNode],
     ...['--primary-node-id', session.localNodeId],
-    ...['--primary-brick', session.localPath],
+    ...['--primary-brick', shellWord(session.localPath)],
     ...['--local-node', session.resourceRemote.slice(session.resourceRemote.lastIndexOf('@') + 1)],
     ...['--local-node-id', resourceRemoteId || 'unknown'],
     ...['--secondary-timeout', String(config.get('secondary-timeout'))],
@@ -94,6 +103,11 @@ function secondaryArgv(config: Config, session: Session, resourceRemoteId: strin
     '--secondary-access-mount',
     ...(debug ? ['--debug'] : []),
   ];
+}
+
+/** `text` as one word of the shell that sshd starts. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 async function shake(client: RepceClient, child: PipeChild, ended: Promise<string>, timeoutMs: number): Promise<Handshake> {

@@ -124,6 +124,11 @@ export class EmbeddedVolume implements SecondaryVolume {
   }
 
   async rename(from: string, to: string): Promise<void> {
+    this.#rename(from, to);
+    return Promise.resolve();
+  }
+
+  #rename(from: string, to: string): void {
     const [source, dest] = [this.#resolve(from), this.#resolve(to)];
     const moved = this.#stats(source);
     const over = this.#statsOrNull(dest);
