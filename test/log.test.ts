@@ -14,6 +14,7 @@ import { formatMessage, formatTime, safeText } from '../src/log-format.js';
 import { createLogger } from '../src/log.js';
 import type { LogLevel, RootLog } from '../src/log.js';
 import { syncdaemon } from './config/python.js';
+import { lacks, NO_GLUSTER } from './skip.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'gsyncd-log-'));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -263,7 +264,7 @@ describe('formatMessage()', () => {
     );
   });
 
-  it.skipIf(syncdaemon === undefined)('prints fields as the stock lf() does', () => {
+  it.skipIf(lacks(syncdaemon !== undefined, NO_GLUSTER, "log lines beside stock's"))('prints fields as the stock lf() does', () => {
     const code = `import sys; sys.path.insert(0, sys.argv[1]); from syncdutils import lf; print(lf("m", a=(0, 0), b=None, c=True,
       d=1.5, e="x y", f=(), g={"k": ("v",), "n": -1}, h=("it's", 'say "x"'), i=""))`;
     const stock = execFileSync('python3', ['-B', '-c', code, syncdaemon ?? ''], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });

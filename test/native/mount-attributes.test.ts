@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errnoCode } from '../../src/errors.js';
 import { lsetxattr } from '../../src/native/libc.js';
 import { chooseCalls, libcCalls, mountAttributes, type AttributeCalls } from '../../src/native/mount-attributes.js';
+import { lacks } from '../skip.js';
 
 const load = (): Promise<unknown> => import('fs-xattr');
 const compiled = await load().then((found) => found as AttributeCalls, () => null);
@@ -22,7 +23,7 @@ function canMark(): boolean {
 }
 
 describe('the choice', () => {
-  it.runIf(compiled !== null)('is fs-xattr where it was compiled', async () => {
+  it.skipIf(lacks(compiled !== null, 'npm could not compile it (no compiler)', 'fs-xattr'))('is fs-xattr where it was compiled', async () => {
     expect((await mountAttributes()).getAttribute).toBe(compiled?.getAttribute);
   });
 
@@ -37,7 +38,7 @@ describe('the choice', () => {
   });
 });
 
-describe.runIf(canMark()).each([
+describe.skipIf(lacks(canMark(), 'the home directory takes none', 'xattrs of users')).each([
   ['libc', libcCalls],
   ['fs-xattr', compiled],
 ] as const)('%s', (_name, calls) => {

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { fsDecode } from '../../src/names.js';
 import { statusFileName } from '../../src/status/file-name.js';
 import { readStatus, WorkerStatus } from '../../src/status/status-file.js';
+import { lacks, NO_GLUSTER } from '../skip.js';
 
 const top = mkdtempSync(join(tmpdir(), 'status-'));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
@@ -141,7 +142,7 @@ describe('WorkerStatus', () => {
   });
 });
 
-describe.skipIf(!existsSync(join(STOCK, 'gsyncdstatus.py')))('beside the stock status code', () => {
+describe.skipIf(lacks(existsSync(join(STOCK, 'gsyncdstatus.py')), NO_GLUSTER, "status files beside stock's"))('beside the stock status code', () => {
   /** Runs `code` with `s`, a stock GeorepStatus of the same brick, under a monitor that seems to run. */
   async function stock(dir: string, code: string): Promise<string> {
     const source = `
