@@ -16,6 +16,11 @@ export function lacksProgram(name: string, tests: string): boolean {
   return lacks(spawnSync('sh', ['-c', `command -v ${name}`]).status === 0, `${name} is not installed`, tests);
 }
 
+/** Whether there is no Python, which many tests ask for a second opinion. */
+export function lacksPython(tests: string): boolean {
+  return lacksProgram('python3', tests);
+}
+
 /** Whether this is not root. */
 export function lacksRoot(tests: string): boolean {
   return lacks(process.geteuid?.() === 0, 'needs root', tests);

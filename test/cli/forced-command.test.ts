@@ -167,7 +167,7 @@ describe('the forced command', () => {
     expect(results.map(verdict)).toEqual(['rsync', 'rsync', 'rsync']);
   });
 
-  it('runs no rsync without a session', { timeout: 60_000 }, () => {
+  it.skipIf(lacks(existsSync(PYTHON), 'python3 is not installed', "Python's gsyncd as a session's"))('runs no rsync without a session', { timeout: 60_000 }, () => {
     const results = runAll(ours(), [PYTHON, join(dir, 'other.py')], lines.slice(0, 3));
     expect(results.map(verdict)).toEqual(['refused', 'refused', 'refused']);
   });
