@@ -2,8 +2,6 @@
 // pipes, the handshake, and the place where engines send data to. Used by worker.ts.
 
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
@@ -17,6 +15,7 @@ import { handshake, type Handshake } from '../rpc/handshake.js';
 import { RemoteSecondary } from '../rpc/remote-secondary.js';
 import type { DataTarget } from '../secondary/data-target.js';
 import type { Cleanup } from './cleanup.js';
+import { makeControlDir } from './control-dir.js';
 import { sshArgv } from './session.js';
 
 const CALL_TIMEOUT_MS = 120_000;
@@ -28,6 +27,8 @@ export interface Remote {
   readonly features: PeerFeatures;
   /** Options that make another ssh share this connection. */
   readonly controlOptions: readonly string[];
+  /** Of this worker's control sockets. */
+  readonly controlDir: string;
   /** Settles when the connection has ended, with one line that says how. */
   readonly ended: Promise<string>;
 }
@@ -37,17 +38,18 @@ export interface Remote {
  * @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails
  */
 export async function connectRemote(
-  { config, session, resourceRemoteId, debug }: { config: Config; session: Session; resourceRemoteId: string; debug: boolean },
+  { config, session, resourceRemoteId, workingDir, debug }: { config: Config; session: Session; resourceRemoteId: string; workingDir: string; debug: boolean },
   cleanup: Cleanup,
   log: Log,
 ): Promise<Remote> {
   log.info('Initializing SSH connection between primary and secondary...');
   const startMs = performance.now();
-  const controlDir = await mkdtemp(join(tmpdir(), 'gsyncd-aux-ssh-'));
-  cleanup.add('ssh control directory', () => rm(controlDir, { recursive: true, force: true }));
+  const control = await makeControlDir(workingDir);
+  cleanup.add('ssh control directory', () => control.close());
+  if (control.removed !== undefined) log.info('removed the ssh control directory of a worker that was killed', { path: control.removed });
   // A socket's path is limited to 108 bytes, and rsync's ssh adds to it.
   const name = createHash('sha256').update(`${session.resourceRemote} ${session.secondaryVolume}`).digest('hex').slice(0, 32);
-  const controlOptions = ['-oControlMaster=auto', '-S', join(controlDir, `${name}.sock`)];
+  const controlOptions = ['-oControlMaster=auto', '-S', join(control.dir, `${name}.sock`)];
 
   const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv(config, session, resourceRemoteId, debug)];
   let lastLine = '';
@@ -67,6 +69,7 @@ export async function connectRemote(
     // The secondary keeps its mount reachable, so this link's text is the mount point itself.
     target: { address: session.resourceRemote, directory: `/proc/${pid}/cwd` },
     controlOptions,
+    controlDir,
     ended,
   };
 }
@@ -113,7 +116,15 @@ export function rsyncSsh(config: Config, controlOptions: readonly string[]): str
   return [...sshArgv(config), ...controlOptions, ...splitWords(config.get('rsync-ssh-options'))];
 }
 
-/** The ssh command line of tar, whose key has a forced command of its own. */
-export function tarSsh(config: Config): string[] {
-  return [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options-tar')), '-p', String(config.get('ssh-port'))];
+/**
+ * The ssh command line of tar, whose key has a forced command of its own, and so a connection of its own. It is opened
+ * once, since each box would pay for its own otherwise; while it is not there, each box's ssh connects by itself.
+ */
+export async function tarSsh(config: Config, { target, controlDir }: Pick<Remote, 'target' | 'controlDir'>, cleanup: Cleanup): Promise<string[]> {
+  const ssh = [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options-tar')), '-p', String(config.get('ssh-port'))];
+  if (target.address === null) return ssh;
+  const socket = ['-S', join(controlDir, 'tar.sock')];
+  const master = await spawnPipe([...ssh, '-oControlMaster=yes', ...socket, '-N', target.address]);
+  cleanup.add('ssh of tar', () => master.close());
+  return [...ssh, '-oControlMaster=no', ...socket];
 }

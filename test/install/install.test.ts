@@ -2,7 +2,7 @@
 // launcher works in the environments of glusterd and sshd. The real command runs.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
@@ -68,7 +68,37 @@ describe('install', () => {
     put(DEBIAN, STOCK);
     expect(install('--dry-run', '--systemd').out).toContain('would: the launcher is put in its place');
     expect(readdirSync(dirname(join(root, DEBIAN)))).toEqual(['gsyncd']);
-    expect(existsSync(join(root, 'etc'))).toBe(false);
+    for (const path of ['etc', 'usr/local', 'usr/share']) expect(existsSync(join(root, path))).toBe(false);
+  });
+
+  it('gives admins a command, its manual page and completions, and takes them away again', () => {
+    put(DEBIAN, STOCK);
+    const files = ['usr/local/bin/gsyncd-ts', 'usr/share/man/man8/gsyncd-ts.8', 'usr/share/bash-completion/completions/gsyncd-ts', 'usr/local/share/zsh/site-functions/_gsyncd-ts'];
+    const done = install();
+    for (const path of files) expect(done.out).toMatch(new RegExp(`^/${path}: (written|linked to .*/gsyncd-ts\\.js)$`, 'm'));
+    expect(spawnSync(join(root, files[0]!), ['--version'], { encoding: 'utf8' }).stdout).toMatch(/^gsyncd/);
+    expect(get(files[1]!)).toContain('.SS gsyncd\\-ts worker');
+    expect(get(files[2]!)).toContain('config-set');
+    expect(get(files[3]!)).toMatch(/^#compdef gsyncd-ts/);
+    expect(install().out.match(/nothing to do: it is there/g)).toHaveLength(4);
+    install('--uninstall');
+    for (const path of files) expect(existsSync(join(root, path))).toBe(false);
+  });
+
+  it("leaves another program's command and npm's link alone, and follows a copy of its own", () => {
+    put(DEBIAN, STOCK);
+    const name = join(root, 'usr/local/bin/gsyncd-ts');
+    mkdirSync(dirname(name), { recursive: true });
+    for (const make of [() => writeFileSync(name, 'mine'), () => symlinkSync('../lib/node_modules/gsyncd-ts/bin/gsyncd-ts.js', name)]) {
+      make();
+      expect(install().out).toContain('/usr/local/bin/gsyncd-ts: nothing to do: something else is there');
+      install('--uninstall');
+      expect(lstatSync(name)).toBeDefined();
+      rmSync(name);
+    }
+    symlinkSync('/old/copy/bin/gsyncd-ts.js', name);
+    install();
+    expect(readlinkSync(name)).toBe(BIN);
   });
 
   it('notices a package upgrade over the launcher, and keeps the new original', () => {
