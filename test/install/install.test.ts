@@ -8,6 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { gsyncdKind, launcherText } from '../../src/install/launcher.js';
 import { logrotateText, unitText } from '../../src/install/systemd.js';
+import { lacksProgram, lacksRoot } from '../skip.js';
 
 const REPO = resolve(import.meta.dirname, '../..');
 const BIN = join(REPO, 'bin/gsyncd-ts.js');
@@ -160,7 +161,7 @@ describe('install', () => {
     expect(gsyncdKind(readFileSync(join(root, `${DEBIAN}.stock`)))).toBe('stock');
   });
 
-  it.skipIf(process.geteuid?.() !== 0)('refuses an ordinary user with one line', () => {
+  it.skipIf(lacksRoot('installing as another user'))('refuses an ordinary user with one line', () => {
     const done = spawnSync(process.execPath, ['--input-type=module', '-e', `process.seteuid(65534); process.argv = ['node', '${BIN}', 'install']; await (await import('${REPO}/dist/cli/main.js')).main(process.argv)`], { encoding: 'utf8' });
     expect(done).toMatchObject({ status: 1, stderr: 'gsyncd-ts: install: not root: the directories of GlusterFS are not writable\n' });
   });
@@ -202,10 +203,9 @@ describe('the launcher', () => {
   });
 });
 
-const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
 
 describe('for systemd and logrotate', () => {
-  it.skipIf(!has('systemd-analyze'))('the unit passes systemd-analyze verify', { timeout: 60_000 }, () => {
+  it.skipIf(lacksProgram('systemd-analyze', 'checks of the unit'))('the unit passes systemd-analyze verify', { timeout: 60_000 }, () => {
     const unit = join(root, 'gsyncd-ts-worker@.service');
     writeFileSync(unit, unitText(process.execPath, BIN));
     const done = spawnSync('systemd-analyze', ['verify', '--man=no', unit.replace('@', '@b1')], { encoding: 'utf8', env: { ...process.env, SYSTEMD_UNIT_PATH: `${root}:` } });
@@ -218,7 +218,7 @@ describe('for systemd and logrotate', () => {
     expect(unitText('/usr/bin/node', '/opt/my app/100%/$x.js')).toContain('ExecStart=/usr/bin/node "/opt/my app/100%%/$$x.js" worker');
   });
 
-  it.skipIf(!has('logrotate'))('the snippet is understood by logrotate', () => {
+  it.skipIf(lacksProgram('logrotate', 'rotation of logs'))('the snippet is understood by logrotate', () => {
     const snippet = join(root, 'snippet');
     writeFileSync(snippet, logrotateText());
     chmodSync(snippet, 0o644);
