@@ -69,7 +69,7 @@ export async function connectRemote(
     // The secondary keeps its mount reachable, so this link's text is the mount point itself.
     target: { address: session.resourceRemote, directory: `/proc/${pid}/cwd` },
     controlOptions,
-    controlDir,
+    controlDir: control.dir,
     ended,
   };
 }
