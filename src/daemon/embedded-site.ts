@@ -1,48 +1,57 @@
-// The site of a worker whose primary and secondary are plain directories of this machine: `file:///a` to `file:///b`.
-// The recorder keeps the primary's journals while the worker runs; data travels by rsync or tar without ssh. Used by
-// the worker command.
+// The site of a worker whose primary and secondary are plain directories: `file:///a` to `file:///b`, or to a directory of
+// another machine (embedded-remote.ts). The recorder keeps the primary's journals while the worker runs; data travels
+// by rsync or tar, on one machine without ssh. Used by the worker command.
 
 import { join } from 'node:path';
 import { ChangelogAgent } from '../changelog/agent.js';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
+import { directCalls } from '../embedded/direct-calls.js';
 import { EmbeddedVolume } from '../embedded/secondary-volume.js';
 import { embeddedPrimary } from '../embedded/brick.js';
 import { handlePath, openLayout, type BrickLayout } from '../embedded/layout.js';
 import { LocalAttributes, LocalDataEngine, type LocalPaths } from '../embedded/local-engines.js';
-import { LocalSecondary } from '../embedded/local-secondary.js';
 import { Recorder } from '../embedded/recorder.js';
 import { errorLine, GsyncdError } from '../errors.js';
 import type { EventSubject } from '../gluster/events.js';
 import type { RootLog } from '../log.js';
-import { tryLock } from '../native/locks.js';
 import type { PrimaryDeps, Session } from '../primary/deps.js';
 import { Freshness } from '../primary/freshness.js';
 import { RsyncTransfer } from '../primary/rsync-transfer.js';
 import { TarsshTransfer } from '../primary/tarssh-transfer.js';
+import { RemoteSecondary } from '../rpc/remote-secondary.js';
+import { secondaryMethods } from '../secondary/methods.js';
 import { findProgram } from '../process/program.js';
 import type { Cleanup } from './cleanup.js';
-import type { FindSite, OpenSite, Site } from './site.js';
+import { identifyRemote, openRemoteDirectory, type RemoteDirectory } from './embedded-remote.js';
+import type { SshPlace } from './file-url.js';
+import type { FarParts, FindSite, OpenSite, Site } from './site.js';
+import { takeDirectory } from './take-directory.js';
 
 export interface EmbeddedSiteOptions {
   readonly primaryPath: string;
-  readonly secondaryPath: string;
+  readonly secondary: { readonly path: string } | SshPlace;
+  readonly debug: boolean;
   readonly config: Config;
   readonly log: RootLog;
   /** Longest time between two rollovers of the primary's journals. */
   readonly rolloverMs: number;
 }
 
+/** The secondary: a directory of this machine, or of another one. */
+type FarSide = { readonly here: BrickLayout } | { readonly there: RemoteDirectory };
+
 export function embeddedSite(options: EmbeddedSiteOptions): FindSite {
-  return async () => {
+  return async (signal) => {
     const { config } = options;
     const primary = await openLayout(options.primaryPath);
-    const secondary = await openLayout(options.secondaryPath);
+    await findProgram(config.get('sync-method') === 'tarssh' ? config.get('tar-command') : config.get('rsync-command'));
+    if ('address' in options.secondary) return new EmbeddedSite(options, primary, { there: await identifyRemote(config, options.secondary, primary.root, signal) });
+    const secondary = await openLayout(options.secondary.path);
     if (`${secondary.root}/`.startsWith(`${primary.root}/`) || `${primary.root}/`.startsWith(`${secondary.root}/`)) {
       throw new GsyncdError(`directories ${primary.root} and ${secondary.root}: one holds the other`, { code: 'preflight', retryable: false });
     }
-    await findProgram(config.get('sync-method') === 'tarssh' ? config.get('tar-command') : config.get('rsync-command'));
-    return new EmbeddedSite(options, primary, secondary);
+    return new EmbeddedSite(options, primary, { here: secondary });
   };
 }
 
@@ -51,32 +60,33 @@ class EmbeddedSite implements Site {
   readonly eventSubject: EventSubject;
   readonly #options: EmbeddedSiteOptions;
   readonly #primary: BrickLayout;
-  readonly #secondary: BrickLayout;
+  readonly #far: FarSide;
 
-  constructor(options: EmbeddedSiteOptions, primary: BrickLayout, secondary: BrickLayout) {
+  constructor(options: EmbeddedSiteOptions, primary: BrickLayout, far: FarSide) {
     this.#options = options;
     this.#primary = primary;
-    this.#secondary = secondary;
+    this.#far = far;
+    const secondary =
+      'here' in far
+        ? { secondaryVolume: far.here.root, secondaryHost: 'localhost', resourceRemote: 'localhost', secondaryId: far.here.identity.volumeId }
+        : { secondaryVolume: far.there.path, secondaryHost: far.there.host, resourceRemote: far.there.address, secondaryId: far.there.volumeId };
     this.session = {
       primary: primary.root,
-      secondaryVolume: secondary.root,
-      secondaryHost: 'localhost',
       localPath: primary.root,
       localNode: 'localhost',
       localNodeId: primary.identity.nodeId,
       subvolNum: 1,
       hotTier: false,
-      resourceRemote: 'localhost',
-      secondaryId: secondary.identity.volumeId,
+      ...secondary,
     };
     const { localNode: node, localNodeId: nodeId, localPath: brickPath, ...names } = this.session;
     this.eventSubject = { primary: names.primary, node, nodeId, secondaryHost: names.secondaryHost, secondaryVolume: names.secondaryVolume, brickPath };
   }
 
   async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {
-    const { config, log, rolloverMs } = this.#options;
-    for (const { stateDir, root } of [this.#primary, this.#secondary]) await takeDirectory(stateDir, root, cleanup);
-    const volume = new EmbeddedVolume(this.#secondary);
+    const { config, log, rolloverMs, debug } = this.#options;
+    await takeDirectory(this.#primary, cleanup, signal);
+    const brickLog = log.child({ module: 'resource', ctx: 'SECONDARY' });
     const recorder = new Recorder({ layout: this.#primary, log: log.child({ module: 'recorder' }), rolloverMs });
     cleanup.add('recorder', () => recorder.close());
     await recorder.open();
@@ -91,23 +101,38 @@ class EmbeddedSite implements Site {
       workingDir,
       changeIntervalMs: config.get('change-interval') * 1000,
     });
+    const primary = embeddedPrimary(this.#primary, recorder, this.session.secondaryId);
+    const far =
+      'here' in this.#far
+        ? await this.#openHere(this.#far.here, recorder, cleanup, signal)
+        : await openRemoteDirectory({ config, session: this.session, workingDir, debug, directory: this.#far.there, primary: this.#primary, brick: primary.brick, log: brickLog }, cleanup);
+    const failed = recording.then(
+      () => new Promise<never>(() => undefined),
+      (error: unknown) => Promise.reject<never>(new GsyncdError(`record changes: ${errorLine(error)}`, { code: 'changelog', cause: error })),
+    );
     return {
-      ...embeddedPrimary(this.#primary, recorder, this.session.secondaryId),
-      secondary: new LocalSecondary(volume),
+      ...primary,
+      ...far,
       agent,
-      engines: this.#engines(recorder, volume),
       freshness: new Freshness({ cached: this.#primary.internal, uncached: this.#primary.internal }),
-      peerNames: 'bytes',
-      broken: [
-        recording.then(
-          () => new Promise<never>(() => undefined),
-          (error: unknown) => Promise.reject<never>(new GsyncdError(`record changes: ${errorLine(error)}`, { code: 'changelog', cause: error })),
-        ),
-      ],
+      broken: [failed, ...far.broken],
     };
   }
 
-  #engines(recorder: Recorder, volume: EmbeddedVolume): PrimaryDeps['engines'] {
+  async #openHere(secondary: BrickLayout, recorder: Recorder, cleanup: Cleanup, signal: AbortSignal): Promise<FarParts> {
+    await takeDirectory(secondary, cleanup, signal);
+    const volume = new EmbeddedVolume(secondary, this.#options.log.child({ module: 'resource', ctx: 'SECONDARY' }));
+    return { secondary: this.#secondaryOf(secondary, volume, signal), engines: this.#engines(secondary, recorder, volume), peerNames: 'bytes', broken: [] };
+  }
+
+  /** The handlers of the secondary's daemon, in this process. */
+  #secondaryOf({ xattrs }: BrickLayout, volume: EmbeddedVolume, signal: AbortSignal): RemoteSecondary {
+    const log = this.#options.log.child({ module: 'resource', ctx: 'SECONDARY' });
+    const methods = secondaryMethods({ volume, distributionCount: 1, markSpace: xattrs === 'trusted' ? 'trusted' : 'system', log, signal });
+    return new RemoteSecondary(directCalls(methods, (method, error) => log.error('call failed', { method, error })));
+  }
+
+  #engines(secondary: BrickLayout, recorder: Recorder, volume: EmbeddedVolume): PrimaryDeps['engines'] {
     const { config } = this.#options;
     const log = this.#options.log.child({ module: 'resource', ctx: 'LOCAL' });
     const paths: LocalPaths = {
@@ -124,14 +149,14 @@ class EmbeddedSite implements Site {
       xattrs: false,
       acls: false,
       sshArgv: [],
-      target: { address: null, directory: this.#secondary.internal },
+      target: { address: null, directory: secondary.internal },
       mountDir: () => this.#primary.internal,
       log,
     };
     const rsync = new RsyncTransfer({
       ...shared,
       command: config.get('rsync-command'),
-      userOptions: splitWords(config.get('rsync-options')),
+      userOptions: [...splitWords(config.get('rsync-options')), ...ownerOptions()],
       existing: config.get('rsync-opt-existing'),
       ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
       logPerformance: () => config.getLive('log-rsync-performance'),
@@ -145,9 +170,7 @@ class EmbeddedSite implements Site {
   }
 }
 
-/** One worker at a time may record a directory, or write to it. */
-async function takeDirectory(stateDir: string, root: string, cleanup: Cleanup): Promise<void> {
-  const lock = await tryLock(join(stateDir, 'lock'));
-  if (lock === null) throw new GsyncdError(`directory ${root}: in use by another worker`, { code: 'preflight' });
-  cleanup.add('lock', () => lock.release());
+/** An ordinary user's rsync cannot give files away: without this it would call that a failure, each time. */
+function ownerOptions(): string[] {
+  return process.geteuid?.() === 0 ? [] : ['--no-super'];
 }

@@ -22,7 +22,7 @@ import { TarsshTransfer } from '../primary/tarssh-transfer.js';
 import { findProgram } from '../process/program.js';
 import { spawnDaemonChild } from '../process/spawn.js';
 import type { Cleanup } from './cleanup.js';
-import { connectRemote, rsyncSsh, tarSsh, type Remote } from './remote.js';
+import { connectRemote, rsyncSsh, sharedTarSsh, type Remote } from './remote.js';
 import { findSession, type WorkerArgs } from './session.js';
 import type { FindSite, OpenSite, Site } from './site.js';
 
@@ -88,7 +88,7 @@ class GlusterSite implements Site {
       brick: this.#brick,
       secondary: remote.secondary,
       agent,
-      engines: this.#engines(freshness, remote, config.get('sync-method') === 'tarssh' ? await tarSsh(config, remote, cleanup) : []),
+      engines: this.#engines(freshness, remote, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
       freshness,
       peerNames: remote.features.peerNames,
       entryLanes: remote.features.lanes,

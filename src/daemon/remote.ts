@@ -33,12 +33,23 @@ export interface Remote {
   readonly ended: Promise<string>;
 }
 
+export interface RemoteOptions {
+  readonly config: Config;
+  readonly session: Session;
+  readonly resourceRemoteId: string;
+  /** What is to be served there, where it is not the session's volume: a word of its shell. */
+  readonly secondary?: string;
+  /** The brick's: remembers what a killed worker leaves. */
+  readonly workingDir: string;
+  readonly debug: boolean;
+}
+
 /**
  * Starts the secondary's gsyncd over ssh and shakes hands.
  * @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails
  */
 export async function connectRemote(
-  { config, session, resourceRemoteId, workingDir, debug }: { config: Config; session: Session; resourceRemoteId: string; workingDir: string; debug: boolean },
+  { config, session, resourceRemoteId, secondary, workingDir, debug }: RemoteOptions,
   cleanup: Cleanup,
   log: Log,
 ): Promise<Remote> {
@@ -51,7 +62,7 @@ export async function connectRemote(
   const name = createHash('sha256').update(`${session.resourceRemote} ${session.secondaryVolume}`).digest('hex').slice(0, 32);
   const controlOptions = ['-oControlMaster=auto', '-S', join(control.dir, `${name}.sock`)];
 
-  const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv(config, session, resourceRemoteId, debug)];
+  const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv({ config, session, resourceRemoteId, debug, secondary: secondary ?? `${session.secondaryHost}::${session.secondaryVolume}` })];
   let lastLine = '';
   const child = await spawnPipe(argv, { onStderrLine: (line) => (lastLine = line.trim() || lastLine) });
   cleanup.add('ssh', () => child.close());
@@ -77,16 +88,16 @@ export async function connectRemote(
 /** The secondary reads no config file, so its options go with the command line. Always with
  *  `--secondary-access-mount`: rsync >= 3.4 resolves its target by text, and finds `/` at a mount that was
  *  lazily unmounted. */
-function secondaryArgv(config: Config, session: Session, resourceRemoteId: string, debug: boolean): string[] {
+function secondaryArgv({ config, session, resourceRemoteId, secondary, debug }: Required<Omit<RemoteOptions, 'workingDir'>>): string[] {
   return [
     config.get('remote-gsyncd') || '/nonexistent/gsyncd',
     'secondary',
     ...(config.get('use-rsync-xattrs') ? ['--use-rsync-xattrs'] : []),
-    session.primary,
-    `${session.secondaryHost}::${session.secondaryVolume}`,
+    shellWord(session.primary),
+    secondary,
     ...['--primary-node', session.localNode],
     ...['--primary-node-id', session.localNodeId],
-    ...['--primary-brick', session.localPath],
+    ...['--primary-brick', shellWord(session.localPath)],
     ...['--local-node', session.resourceRemote.slice(session.resourceRemote.lastIndexOf('@') + 1)],
     ...['--local-node-id', resourceRemoteId || 'unknown'],
     ...['--secondary-timeout', String(config.get('secondary-timeout'))],
@@ -97,6 +108,11 @@ function secondaryArgv(config: Config, session: Session, resourceRemoteId: strin
     '--secondary-access-mount',
     ...(debug ? ['--debug'] : []),
   ];
+}
+
+/** `text` as one word of the shell that sshd starts. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 async function shake(client: RepceClient, child: PipeChild, ended: Promise<string>, timeoutMs: number): Promise<Handshake> {
@@ -116,15 +132,19 @@ export function rsyncSsh(config: Config, controlOptions: readonly string[]): str
   return [...sshArgv(config), ...controlOptions, ...splitWords(config.get('rsync-ssh-options'))];
 }
 
+/** The ssh command line of tar, whose key has a forced command of its own. */
+export function tarSsh(config: Config): string[] {
+  return [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options-tar')), '-p', String(config.get('ssh-port'))];
+}
+
 /**
- * The ssh command line of tar, whose key has a forced command of its own, and so a connection of its own. It is opened
- * once, since each box would pay for its own otherwise; while it is not there, each box's ssh connects by itself.
+ * The same, over one connection that is opened here: each box would pay for one of its own otherwise. While it is not
+ * there, each box's ssh connects by itself.
  */
-export async function tarSsh(config: Config, { target, controlDir }: Pick<Remote, 'target' | 'controlDir'>, cleanup: Cleanup): Promise<string[]> {
-  const ssh = [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options-tar')), '-p', String(config.get('ssh-port'))];
-  if (target.address === null) return ssh;
+export async function sharedTarSsh(config: Config, { target, controlDir }: Pick<Remote, 'target' | 'controlDir'>, cleanup: Cleanup): Promise<string[]> {
+  if (target.address === null) return tarSsh(config);
   const socket = ['-S', join(controlDir, 'tar.sock')];
-  const master = await spawnPipe([...ssh, '-oControlMaster=yes', ...socket, '-N', target.address]);
+  const master = await spawnPipe([...tarSsh(config), '-oControlMaster=yes', ...socket, '-N', target.address]);
   cleanup.add('ssh of tar', () => master.close());
-  return [...ssh, '-oControlMaster=no', ...socket];
+  return [...tarSsh(config), '-oControlMaster=no', ...socket];
 }

@@ -1,4 +1,4 @@
-// The secondary's life: mounts the volume, makes the mount its working directory (primaries reach it as
+// The secondary's life: mounts the volume (or opens a plain directory), makes the mount its working directory (primaries reach it as
 // `/proc/PID/cwd`, both its text and what it links to), serves the RPC until the primary goes or falls silent, and
 // leaves nothing mounted. Used by the secondary command.
 
@@ -10,6 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
 import { errorLine, GsyncdError } from '../errors.js';
+import { openLayout } from '../embedded/layout.js';
+import { EmbeddedVolume } from '../embedded/secondary-volume.js';
 import { mountByBroker } from '../gluster/broker-mount.js';
 import { AuxMount } from '../gluster/mount.js';
 import type { Log, RootLog } from '../log.js';
@@ -19,10 +21,13 @@ import { runChild, spawnDaemonChild } from '../process/spawn.js';
 import { serveRepce } from '../rpc/server.js';
 import { secondaryMethods } from '../secondary/methods.js';
 import { MountVolume } from '../secondary/mount-volume.js';
+import type { SecondaryVolume } from '../secondary/volume.js';
 import { Cleanup } from './cleanup.js';
+import { takeDirectory } from './take-directory.js';
 
 export interface SecondaryOptions {
-  readonly volume: string;
+  /** Name of a volume, or path of a plain directory. */
+  readonly served: { readonly volume: string } | { readonly directory: string };
   readonly config: Config;
   readonly log: RootLog;
   /** Label of the mount broker's mount; '' to mount directly, as root does. */
@@ -33,6 +38,8 @@ export interface SecondaryOptions {
 
 interface Mounted {
   readonly dir: string;
+  readonly volume: SecondaryVolume;
+  readonly markSpace: 'trusted' | 'system';
   /** Rejects when the mount is of no use any more. */
   readonly broken: Promise<never>;
 }
@@ -46,7 +53,7 @@ export async function runSecondary(options: SecondaryOptions, signal: AbortSigna
   const cleanup = new Cleanup();
   const over = new AbortController();
   try {
-    const mount = await mountVolume(options, cleanup, log, signal);
+    const mount = await openServed(options, cleanup, log, signal);
     process.chdir(mount.dir);
     cleanup.add('working directory', () => Promise.resolve(process.chdir('/')));
     await serve(options, mount, over, log, signal);
@@ -61,12 +68,10 @@ export async function runSecondary(options: SecondaryOptions, signal: AbortSigna
 
 async function serve(options: SecondaryOptions, mount: Mounted, over: AbortController, log: Log, signal: AbortSignal): Promise<void> {
   const { config, input, output } = options;
-  const root = process.geteuid?.() === 0;
-  const symlinks = root && refuseSymlinks(mount.dir) ? 'refused by the kernel' : 'looked for';
   const methods = secondaryMethods({
-    volume: new MountVolume({ dir: mount.dir, symlinks }),
+    volume: mount.volume,
     distributionCount: config.get('primary-distribution-count'),
-    markSpace: root ? 'trusted' : 'system',
+    markSpace: mount.markSpace,
     log: options.log.child({ module: 'resource', fn: 'entry_ops' }),
     signal: AbortSignal.any([signal, over.signal]),
   });
@@ -79,7 +84,7 @@ async function serve(options: SecondaryOptions, mount: Mounted, over: AbortContr
     onCall: () => (calls += 1),
     onRaised: (method, line) => rpcLog.error('call failed', { method, error: line }),
   }).then(() => rpcLog.info('terminating on reaching EOF.'));
-  log.info('secondary listening', { symlinks });
+  log.info('secondary listening', { dir: mount.dir });
   const stopped = new Promise<void>((resolve) => {
     signal.addEventListener('abort', () => resolve(), { once: true });
     if (signal.aborted) resolve();
@@ -98,16 +103,30 @@ async function untilSilent(timeoutS: number, calls: () => number, signal: AbortS
   return new Promise<never>(() => undefined);
 }
 
-async function mountVolume(options: SecondaryOptions, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Mounted> {
-  const { volume } = options;
-  log.info('Mounting gluster volume locally...');
-  const startMs = performance.now();
-  const mounted = await (options.mountLabel === '' ? mountDirectly(options, cleanup, log, signal) : mountBrokered(options, cleanup, signal));
-  log.info('Mounted gluster volume', { volume, duration: ((performance.now() - startMs) / 1000).toFixed(4) });
-  return mounted;
+async function openServed(options: SecondaryOptions, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Mounted> {
+  const { served } = options;
+  if ('volume' in served) return mountVolume(options, served.volume, cleanup, log, signal);
+  const layout = await openLayout(served.directory);
+  await takeDirectory(layout, cleanup, signal);
+  return {
+    dir: layout.internal,
+    volume: new EmbeddedVolume(layout, log),
+    markSpace: layout.xattrs === 'trusted' ? 'trusted' : 'system',
+    broken: new Promise<never>(() => undefined),
+  };
 }
 
-async function mountDirectly({ config, volume }: SecondaryOptions, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Mounted> {
+async function mountVolume(options: SecondaryOptions, volume: string, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Mounted> {
+  log.info('Mounting gluster volume locally...');
+  const startMs = performance.now();
+  const mounted = await (options.mountLabel === '' ? mountDirectly(options, volume, cleanup, log, signal) : mountBrokered(options, volume, cleanup, signal));
+  const root = process.geteuid?.() === 0;
+  const symlinks = root && refuseSymlinks(mounted.dir) ? 'refused by the kernel' : 'looked for';
+  log.info('Mounted gluster volume', { volume, symlinks, duration: ((performance.now() - startMs) / 1000).toFixed(4) });
+  return { ...mounted, volume: new MountVolume({ dir: mounted.dir, symlinks }), markSpace: root ? 'trusted' : 'system' };
+}
+
+async function mountDirectly({ config }: SecondaryOptions, volume: string, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Pick<Mounted, 'dir' | 'broken'>> {
   const registry = join(config.get('gluster-rundir'), 'gsyncd-secondary-mounts');
   await mkdir(dirname(registry), { recursive: true });
   for (const left of await AuxMount.removeLeftovers(registry)) log.info('removed the mount of a secondary that was killed', { path: left });
@@ -133,7 +152,7 @@ async function mountDirectly({ config, volume }: SecondaryOptions, cleanup: Clea
   return { dir: mount.dir, broken };
 }
 
-async function mountBrokered({ config, volume, mountLabel }: SecondaryOptions, cleanup: Cleanup, signal: AbortSignal): Promise<Mounted> {
+async function mountBrokered({ config, mountLabel }: SecondaryOptions, volume: string, cleanup: Cleanup, signal: AbortSignal): Promise<Pick<Mounted, 'dir' | 'broken'>> {
   const timeoutMs = config.get('connection-timeout') * 1000;
   const mount = await mountByBroker({
     glusterCommandDir: config.get('secondary-gluster-command-dir'),

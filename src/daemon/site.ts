@@ -22,5 +22,8 @@ export interface OpenSite extends Pick<PrimaryDeps, 'volume' | 'brick' | 'second
   readonly broken: readonly Promise<never>[];
 }
 
+/** What the secondary's side adds to a site. */
+export type FarParts = Pick<OpenSite, 'secondary' | 'engines' | 'peerNames' | 'entryLanes' | 'broken'>;
+
 /** Finds the session's parts. @throws GsyncdError 'preflight', 'usage' */
 export type FindSite = (signal: AbortSignal) => Promise<Site>;

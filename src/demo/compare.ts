@@ -75,6 +75,7 @@ function describe(file: string, path: string, stats: BigIntStats, firstNames: Ma
   const common = { type: kind, owner: `${stats.uid}:${stats.gid}` };
   if (kind === 'symlink') return { ...common, target: JSON.stringify(fsDecode(readlinkSync(fsEncode(file), { encoding: 'buffer' }))) };
   const described = { ...common, mode: (Number(stats.mode) & 0o7777).toString(8), xattrs: xattrText(file) };
+  if (kind === 'device') return { ...described, device: String(stats.rdev) };
   if (kind !== 'file') return described;
   // The first of an inode's names in order stands for the group of its hard links.
   const first = firstNames.get(stats.ino);

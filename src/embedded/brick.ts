@@ -114,6 +114,6 @@ function fileStat({ mode, look, names, children }: IndexNode, ownLinks: number):
     atime: Number(look?.atimeNs ?? 0n) / 1e9,
     mtime: Number(look?.mtimeNs ?? 0n) / 1e9,
     nlink: children === null ? names.size + ownLinks : 2,
-    rdev: 0,
+    rdev: look?.rdev ?? 0,
   };
 }

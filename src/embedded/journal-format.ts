@@ -20,10 +20,15 @@ export function encodeRecord(record: ChangeRecord): Buffer {
   if (fop === undefined) throw new RangeError(`encode journal: ${record.fop}: no such operation`);
   if (record.type === 'meta') return Buffer.from(`M${record.gfid}\0${fop}\0`);
   const fields = [`E${record.gfid}`, String(fop)];
-  if (record.mode !== undefined) fields.push(String(record.mode), String(record.uid ?? 0), String(record.gid ?? 0));
+  if (record.mode !== undefined) fields.push(String(writtenMode(record.mode)), String(record.uid ?? 0), String(record.gid ?? 0));
   const parts = [Buffer.from(`${fields.join('\0')}\0`), Buffer.from(`${record.parent}/`), fsEncode(record.name), NUL];
   if (record.newParent !== undefined) parts.push(Buffer.from(`${record.newParent}/`), fsEncode(record.newName ?? ''), NUL);
   // The deleted path is not captured, as by default.
   if (record.fop === 'UNLINK' || record.fop === 'RMDIR') parts.push(NUL, NUL);
   return Buffer.concat(parts);
+}
+
+/** The translator has the mode in a signed number of 16 bits: files and sockets have all higher bits set, too. */
+function writtenMode(mode: number): number {
+  return ((mode << 16) >> 16) >>> 0;
 }

@@ -243,6 +243,7 @@ export class Scanner {
       uid: Number(stats.uid),
       gid: Number(stats.gid),
       size: Number(stats.size),
+      rdev: Number(stats.rdev),
       mtimeNs: stats.mtimeNs,
       ctimeNs: stats.ctimeNs,
       atimeNs: stats.atimeNs,

@@ -10,6 +10,7 @@ import { entryPath, GFID_PREFIX, gfidToIno, isGfid, ROOT_GFID, type Gfid } from 
 import { errnoNumber, lgetxattr, llistxattr, lremovexattr, lsetxattr, NativeError } from '../native/libc.js';
 import { mknod } from '../native/mknod.js';
 import { fsDecode, fsEncode } from '../names.js';
+import type { Log } from '../log.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from '../secondary/volume.js';
 import { handlePath, INTERNAL_NAME, stampGfid, type BrickLayout } from './layout.js';
 import { SecondaryTree } from './secondary-tree.js';
@@ -23,9 +24,12 @@ const S_IFMT = 0o170000;
 export class EmbeddedVolume implements SecondaryVolume {
   readonly #layout: BrickLayout;
   readonly #tree: SecondaryTree;
+  readonly #log: Log;
+  #hasNotedOwners = false;
 
-  constructor(layout: BrickLayout) {
+  constructor(layout: BrickLayout, log: Log) {
     this.#layout = layout;
+    this.#log = log;
     this.#tree = new SecondaryTree(layout);
   }
 
@@ -104,12 +108,12 @@ export class EmbeddedVolume implements SecondaryVolume {
   }
 
   async mkdir(path: string): Promise<void> {
-    const { parent, name } = await this.#parse(path);
+    const { parent, name } = this.#parse(path);
     await this.createDirectory(parent, name, { gfid: randomUUID() as Gfid, mode: 0o040755, ...owner() });
   }
 
   async symlink(target: string, path: string): Promise<void> {
-    const { parent, name } = await this.#parse(path);
+    const { parent, name } = this.#parse(path);
     await this.createSymlink(parent, name, { gfid: randomUUID() as Gfid, mode: 0o120777, target, ...owner() });
   }
 
@@ -120,13 +124,18 @@ export class EmbeddedVolume implements SecondaryVolume {
   }
 
   async rename(from: string, to: string): Promise<void> {
+    this.#rename(from, to);
+    return Promise.resolve();
+  }
+
+  #rename(from: string, to: string): void {
     const [source, dest] = [this.#resolve(from), this.#resolve(to)];
     const moved = this.#stats(source);
     const over = this.#statsOrNull(dest);
     const gfid = this.#gfid(moved);
     const rename = (): void => this.#opened(source, () => this.#opened(dest, () => renameSync(fsEncode(source), fsEncode(dest))));
     if (over !== null && over.ino === moved.ino) return;
-    if (moved.isDirectory() && gfid !== undefined) this.#tree.moveDirectory(gfid, await this.#parse(to), rename);
+    if (moved.isDirectory() && gfid !== undefined) this.#tree.moveDirectory(gfid, this.#parse(to), rename);
     else rename();
     if (over !== null) this.#dropped(over);
   }
@@ -248,9 +257,11 @@ export class EmbeddedVolume implements SecondaryVolume {
     return `${at}/${names.at(-1) ?? ''}`;
   }
 
-  async #parse(path: string): Promise<{ parent: Gfid; name: string }> {
+  #parse(path: string): { parent: Gfid; name: string } {
     const slash = path.lastIndexOf('/');
-    const parent = await this.gfidOf(slash < 0 ? '.' : path.slice(0, slash));
+    const dir = slash < 0 ? '.' : path.slice(0, slash);
+    const parent = this.#gfid(this.#stats(this.#resolve(dir)));
+    if (parent === undefined) throw new NativeError('gfid', dir, ENODATA);
     return { parent, name: path.slice(slash + 1) };
   }
 
@@ -266,10 +277,25 @@ export class EmbeddedVolume implements SecondaryVolume {
     return this.#opened(path, () => lstatSync(fsEncode(path), { bigint: true }));
   }
 
-  /** Changes the owner where it differs, which only root may do. */
+  /** Changes the owner where it differs. An ordinary user can give a file to a group of his at most: what he cannot do
+   *  is left, and said once, since it is so for all files of others and no retry can help. */
   #own(path: string, { uid, gid }: { uid: number; gid: number }): void {
     const stats = this.#stats(path);
-    if (Number(stats.uid) !== uid || Number(stats.gid) !== gid) lchownSync(fsEncode(path), uid, gid);
+    if (Number(stats.uid) === uid && Number(stats.gid) === gid) return;
+    const tryOwn = (toUid: number): boolean => {
+      try {
+        this.#opened(path, () => lchownSync(fsEncode(path), toUid, gid));
+        return true;
+      } catch (error) {
+        if (errnoNumber(error) !== EPERM || process.geteuid?.() === 0) throw error;
+        return false;
+      }
+    };
+    if (tryOwn(uid) || (Number(stats.gid) !== gid && tryOwn(Number(stats.uid)) && Number(stats.uid) === uid)) return;
+    // New inodes are first made as root's.
+    if (this.#hasNotedOwners || (uid === 0 && gid === 0)) return;
+    this.#hasNotedOwners = true;
+    this.#log.warn('files of other owners become files of the user who runs this: only root can give them away', { path, owner: `${uid}:${gid}` });
   }
 
   /** Runs a call on `path`; where its directory is closed to its owner, opens it meanwhile. */

@@ -7,9 +7,9 @@ import { replaceFile } from '../native/durable-file.js';
 import { readTextIfThere } from '../native/if-there.js';
 import { TreeIndex, type InodeLook } from './tree-index.js';
 
-const VERSION = 1;
+const VERSION = 2;
 
-type LookLine = readonly [ino: string, birth: string, uid: number, gid: number, size: number, mtime: string, ctime: string, atime: string, xattrs: string, target: string | null];
+type LookLine = readonly [ino: string, birth: string, uid: number, gid: number, size: number, mtime: string, ctime: string, atime: string, xattrs: string, target: string | null, rdev: number];
 type NodeLine = readonly [gfid: Gfid, mode: number, xtimeS: number, xtimeUs: number, names: readonly (readonly [Gfid, string])[], look: LookLine | null];
 
 export interface Snapshot {
@@ -48,10 +48,10 @@ export async function saveSnapshot(file: string, { index, journalsUpTo }: Snapsh
 }
 
 function formatLook(look: InodeLook): LookLine {
-  const { ino, birthNs, uid, gid, size, mtimeNs, ctimeNs, atimeNs, xattrs, target } = look;
-  return [String(ino), String(birthNs), uid, gid, size, String(mtimeNs), String(ctimeNs), String(atimeNs), xattrs, target];
+  const { ino, birthNs, uid, gid, size, mtimeNs, ctimeNs, atimeNs, xattrs, target, rdev } = look;
+  return [String(ino), String(birthNs), uid, gid, size, String(mtimeNs), String(ctimeNs), String(atimeNs), xattrs, target, rdev];
 }
 
-function parseLook(mode: number, [ino, birth, uid, gid, size, mtime, ctime, atime, xattrs, target]: LookLine): InodeLook {
-  return { ino: BigInt(ino), birthNs: BigInt(birth), mode, uid, gid, size, mtimeNs: BigInt(mtime), ctimeNs: BigInt(ctime), atimeNs: BigInt(atime), xattrs, target };
+function parseLook(mode: number, [ino, birth, uid, gid, size, mtime, ctime, atime, xattrs, target, rdev]: LookLine): InodeLook {
+  return { ino: BigInt(ino), birthNs: BigInt(birth), mode, uid, gid, size, mtimeNs: BigInt(mtime), ctimeNs: BigInt(ctime), atimeNs: BigInt(atime), xattrs, target, rdev };
 }

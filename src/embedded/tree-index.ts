@@ -23,6 +23,8 @@ export interface InodeLook {
   readonly uid: number;
   readonly gid: number;
   readonly size: number;
+  /** Of a device: its number. */
+  readonly rdev: number;
   readonly mtimeNs: bigint;
   readonly ctimeNs: bigint;
   readonly atimeNs: bigint;
@@ -164,7 +166,8 @@ export class TreeIndex {
         this.nodes.get(gfid)?.names.delete(placeKey(place));
         return;
       default:
-        if (!this.nodes.has(gfid)) this.add(gfid, record.mode ?? S_IFLNK | 0o777);
+        // Journals have modes with higher bits set: see journal-format.ts.
+        if (!this.nodes.has(gfid)) this.add(gfid, (record.mode ?? S_IFLNK | 0o777) & 0o177777);
         this.#take(place, gfid);
     }
   }

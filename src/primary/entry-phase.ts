@@ -39,7 +39,7 @@ export class EntryPhase {
 
   /** A journal does not say which device a node is: the primary's mount does. A node that is gone needs none. */
   async #withDeviceNumber(op: EntryOp): Promise<EntryOp> {
-    if (op.op !== 'MKNOD' || fileKind(op.mode ?? 0) !== 'device') return op;
+    if (fileKind(op.mode ?? op.stat?.mode ?? 0) !== 'device') return op;
     if (this.#deps.peerNames === 'utf8') this.#deps.log.warn('a stock secondary does not take the numbers of a device node', { gfid: op.gfid, entry: op.entry });
     const stat = await this.#deps.volume.lstat(gfidPath(op.gfid));
     return stat?.rdev === undefined ? op : { ...op, rdev: stat.rdev };

@@ -1,4 +1,4 @@
-// The Secondary contract over RePCe: a stock gsyncd, or our own, behind ssh. Used by the worker. It only
+// The Secondary contract over RePCe: a stock gsyncd, or our own, behind ssh or in this process. Used by the worker. It only
 // translates; ordering, retries and what a failure means are the caller's. Every call has a deadline, so that
 // a peer that stopped answering surfaces as GsyncdError('peer').
 
@@ -7,6 +7,9 @@ import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, V
 import type { RepceClient } from './client.js';
 import { entryFailures, entryOpDict, metaFailures, metaOpDict, unexpected, volumeInfoDict } from './op-dicts.js';
 import { PyFloat, PyStat, isPyInt, pyTuple, type PyValue } from './pickle-values.js';
+
+/** What of a RepceClient is needed: calls of a peer's methods. */
+export type PeerCalls = Pick<RepceClient, 'call'>;
 
 export interface RemoteSecondaryOptions {
   /** Deadline of a simple call. Default 2 minutes. */
@@ -20,13 +23,13 @@ export interface RemoteSecondaryOptions {
 }
 
 export class RemoteSecondary implements Secondary {
-  readonly #client: RepceClient;
+  readonly #client: PeerCalls;
   readonly #callTimeoutMs: number;
   readonly #operationTimeoutMs: number;
   readonly #removalTimeoutMs: number;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(client: RepceClient, options: RemoteSecondaryOptions = {}) {
+  constructor(client: PeerCalls, options: RemoteSecondaryOptions = {}) {
     this.#client = client;
     this.#callTimeoutMs = options.callTimeoutMs ?? 120_000;
     this.#operationTimeoutMs = options.operationTimeoutMs ?? 2_500;

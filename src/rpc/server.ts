@@ -104,7 +104,7 @@ class RepceServer {
       result = method === '__repce_version__' ? new PyFloat(PROTOCOL_VERSION) : await this.#method(method)(args);
     } catch (error) {
       raised = true;
-      result = toException(error);
+      result = raisedException(error);
       this.#options.onRaised?.(oneLine(method), errorLine(error));
     }
     if (this.#ended) return;
@@ -125,7 +125,7 @@ class RepceServer {
 }
 
 /** What the peer will raise: an OSError with errno and text wherever there is an errno. */
-function toException(error: unknown): PyException {
+export function raisedException(error: unknown): PyException {
   if (error instanceof Raised) return error.exception;
   const errno = errnoNumber(error);
   if (errno !== undefined) return new PyException('OSError', [errno, errnoText(errno)]);

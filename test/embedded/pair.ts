@@ -9,32 +9,72 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { compareTrees, type Comparison } from '../../src/demo/compare.js';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/gsyncd-ts.js');
+const CRASH_POINT = join(import.meta.dirname, 'crash-point.js');
+
+/** Where a worker ends as if by SIGKILL: at its N-th call that changes something. */
+export interface CrashPoint {
+  readonly calls: number;
+  readonly side: 'before' | 'after';
+}
 
 export class Pair {
   readonly dir = mkdtempSync(join(tmpdir(), 'gsyncd-embedded-'));
   readonly a = join(this.dir, 'a');
   readonly b = join(this.dir, 'b');
   readonly #args: readonly string[];
+  readonly #secondary: string;
+  #stderr = '';
   #worker: ChildProcess | null = null;
   #exited: Promise<unknown> = Promise.resolve();
 
-  constructor(args: readonly string[] = []) {
+  /** @param secondary what the worker is given instead of `file://` and the secondary's path */
+  constructor(args: readonly string[] = [], secondary: (path: string) => string = (path) => `file://${path}`) {
     this.#args = args;
+    this.#secondary = secondary(this.b);
     mkdirSync(this.a);
     mkdirSync(this.b);
   }
 
-  start(): void {
-    const argv = ['worker', `file://${this.a}`, `file://${this.b}`, '--state-dir', join(this.dir, 'state'), ...this.#args];
-    const worker = spawn(process.execPath, [PROGRAM, ...argv], { stdio: ['ignore', 'ignore', 'inherit'] });
+  /** @param crash counted from the start of the process */
+  start(crash?: CrashPoint): void {
+    const argv = ['worker', `file://${this.a}`, this.#secondary, '--state-dir', join(this.dir, 'state'), ...this.#args];
+    const env = crash === undefined ? process.env : { ...process.env, GSYNCD_CRASH_AFTER: crashText(crash) };
+    const worker = spawn(process.execPath, ['--import', CRASH_POINT, PROGRAM, ...argv], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env });
+    this.#stderr = '';
+    worker.stderr?.on('data', (chunk: Buffer) => (this.#stderr = (this.#stderr + chunk.toString()).slice(-10_000)));
     this.#worker = worker;
     this.#exited = new Promise((resolve) => worker.once('exit', resolve));
+  }
+
+  /** From now on. */
+  crashAt(crash: CrashPoint): void {
+    this.#worker?.send(crashText(crash), () => undefined);
+  }
+
+  /** Runs `change` while the worker stands still: it sees all of it at once. */
+  frozen(change: () => void): void {
+    this.#worker?.kill('SIGSTOP');
+    try {
+      change();
+    } finally {
+      this.#worker?.kill('SIGCONT');
+    }
+  }
+
+  /** What the worker wrote to stderr, the end of it. */
+  get stderr(): string {
+    return this.#stderr;
   }
 
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     this.#worker?.kill(signal);
     await this.#exited;
     this.#worker = null;
+  }
+
+  /** Settles when the process that runs now has ended. */
+  get exited(): Promise<unknown> {
+    return this.#exited;
   }
 
   get isRunning(): boolean {
@@ -61,6 +101,10 @@ export class Pair {
     open(this.dir);
     rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+function crashText({ calls, side }: CrashPoint): string {
+  return `${calls} ${side}`;
 }
 
 /** Gives an ordinary user's closed directories their rights back, so that they can be removed. */

@@ -1,59 +1,42 @@
-// Random operations on a directory while its worker runs, is killed at any moment and started again: both trees end
-// equal. GSYNCD_EMBEDDED_SEED repeats a run, GSYNCD_EMBEDDED_ROUNDS makes it longer.
+// Random operations on a directory while its worker runs, ends in the middle of anything and is started again: both
+// trees end equal. A failing sequence is shortened, and written to a file.
+//   GSYNCD_EMBEDDED_SEED=n         repeats a run
+//   GSYNCD_EMBEDDED_ROUNDS=n       runs so many seeds
+//   GSYNCD_EMBEDDED_SEQUENCE=file  runs a sequence that was written
 
 import { randomInt } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { Random, Workload, type Operation } from '../gluster/lab/workload.js';
-import { applyOperation } from './apply.js';
-import { Pair } from './pair.js';
+import { randomSequence, runSequence, shrinkSequence, type Sequence } from './sequence.js';
 
 const SEED = Number(process.env['GSYNCD_EMBEDDED_SEED'] ?? randomInt(1 << 30));
 const ROUNDS = Number(process.env['GSYNCD_EMBEDDED_ROUNDS'] ?? 1);
-const PHASES = 6;
-const OPERATIONS = 250;
+const FILE = process.env['GSYNCD_EMBEDDED_SEQUENCE'];
+const PHASES = 7;
+const CONVERGE_MS = 45_000;
+const SHRINK_RUNS = 30;
+/** One run takes some seconds; a failing one is followed by those that shorten it. */
+const TIMEOUT_MS = 900_000;
 
-async function differencesOf(seed: number, args: readonly string[]): Promise<readonly string[]> {
-  const workload = new Workload({ seed, names: 'bytes', attributes: 'all', top: 'top' });
-  const random = new Random(seed + 1);
-  const pair = new Pair(args);
-  try {
-    apply(pair, workload.next(OPERATIONS));
-    pair.start();
-    for (let phase = 0; phase < PHASES; phase += 1) {
-      const operations = workload.next(OPERATIONS);
-      const killAt = random.int(operations.length);
-      for (const [i, operation] of operations.entries()) {
-        applyOperation(pair.a, operation);
-        if (i % 10 === 0) await delay(random.int(30));
-        if (i !== killAt) continue;
-        await pair.end(random.int(3) === 0 ? 'SIGTERM' : 'SIGKILL');
-        if (random.int(2) === 0) apply(pair, workload.next(30));
-        pair.start();
-      }
-    }
-    const { differences } = await pair.converged(45_000);
-    if (differences.length > 0) console.log(pair.log.split('\n').filter((line) => / [WE] \[/.test(line)).slice(-40).join('\n'));
-    return pair.isRunning ? differences : [...differences, 'the worker has ended'];
-  } finally {
-    if (process.env['GSYNCD_EMBEDDED_KEEP'] === undefined) await pair.remove();
-    else {
-      await pair.end('SIGKILL');
-      console.log(`kept: ${pair.dir}`);
-    }
+async function check(sequence: Sequence, seed: number): Promise<void> {
+  const differences = await runSequence(sequence, { convergeMs: CONVERGE_MS, tell: (text) => console.log(text) });
+  if (differences.length === 0) return;
+  const fails = async (tried: Sequence): Promise<boolean> => (await runSequence(tried, { convergeMs: 12_000 })).length > 0;
+  const shortened = await shrinkSequence(sequence, fails, SHRINK_RUNS);
+  const file = join(mkdtempSync(join(tmpdir(), 'gsyncd-sequence-')), `seed-${seed}.json`);
+  writeFileSync(file, `${JSON.stringify(shortened, null, 1)}\n`);
+  console.log(`the shortest failing sequence that was found (GSYNCD_EMBEDDED_SEQUENCE=${file}):\n${JSON.stringify(shortened)}`);
+  expect(differences, `seed ${seed}`).toEqual([]);
+}
+
+describe('a worker on plain directories ends with equal trees', () => {
+  if (FILE !== undefined) {
+    test('after the sequence of a file', () => check(JSON.parse(readFileSync(FILE, 'utf8')) as Sequence, 0), TIMEOUT_MS);
+    return;
   }
-}
-
-function apply(pair: Pair, operations: readonly Operation[]): void {
-  for (const operation of operations) applyOperation(pair.a, operation);
-}
-
-describe('a worker on plain directories', () => {
-  test.each(Array.from({ length: ROUNDS }, (_, i) => SEED + i))(
-    'ends with equal trees after random operations, kills and restarts (seed %i)',
-    async (seed) => {
-      expect(await differencesOf(seed, [])).toEqual([]);
-    },
-    180_000,
-  );
+  const seeds = Array.from({ length: ROUNDS }, (_, i) => SEED + i);
+  test.each(seeds)('after random operations seen at once, and crashes at any call (seed %i)', (seed) => check(randomSequence(seed, PHASES, 'frozen'), seed), TIMEOUT_MS);
+  test.each(seeds)('after random operations in the middle of its work, and crashes (seed %i)', (seed) => check(randomSequence(seed, PHASES, 'running'), seed), TIMEOUT_MS);
 });

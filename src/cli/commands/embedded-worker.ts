@@ -1,56 +1,64 @@
-// `gsyncd-ts worker file:///a file:///b`: the worker on plain directories, for which nothing was configured before. Its
+// `gsyncd-ts worker file:///a file:///b`, or `… ssh://HOST/b`: the worker on plain directories, for which nothing was configured before. Its
 // options come from the command line and an optional config file, its state is in a directory of the user's.
 
 import { mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, type Config } from '../../config/config.js';
+import type { OptionName } from '../../config/options.js';
 import { escapePath, sessionTemplateArgs } from '../../config/template.js';
-import { fileUrlPath } from '../../daemon/file-url.js';
+import { fileUrlPath, sshUrl, type SshPlace } from '../../daemon/file-url.js';
 import { GsyncdError } from '../../errors.js';
 import { findProgram } from '../../process/program.js';
+import { stateHome } from '../state-home.js';
 import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
 /** changelog.rollover-time of GlusterFS. Journals close at once when something changes, but for one a second. */
 const ROLLOVER_S = 15;
 
-/** @throws GsyncdError 'usage' when the secondary is no file:/// URL */
+/** @throws GsyncdError 'usage' when the secondary is no such URL */
 export async function embeddedPlan(primaryPath: string, secondary: string, flags: WorkerFlags): Promise<WorkerPlan> {
-  const secondaryPath = fileUrlPath(secondary);
-  if (secondaryPath === null) throw new GsyncdError(`secondary: ${secondary}: must be file:///PATH, as the primary is`, { code: 'usage', retryable: false });
+  const [here, there] = [fileUrlPath(secondary), sshUrl(secondary)];
+  if (here === null && there === null) throw new GsyncdError(`secondary: ${secondary}: must be file:///PATH or ssh://[USER@]HOST/PATH, since the primary is a directory`, { code: 'usage', retryable: false });
+  const secondaryPath = here ?? secondary;
   const stateDir = flags.stateDir ?? join(stateHome(), 'gsyncd-ts', `${escapePath(primaryPath)}_${escapePath(secondaryPath)}`);
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  const config = await configFor(primaryPath, secondaryPath, stateDir, flags);
+  const config = await configFor({ primaryPath, secondaryPath, there, stateDir }, flags);
   process.stderr.write(`gsyncd-ts: ${primaryPath} to ${secondaryPath} by ${config.get('sync-method')}; state and log: ${stateDir}\n`);
   return {
     config,
     label: `worker ${primaryPath}`,
     findSite: async (log) => {
       const { embeddedSite } = await import('../../daemon/embedded-site.js');
-      return embeddedSite({ primaryPath, secondaryPath, config, log, rolloverMs: (flags.rolloverTime ?? ROLLOVER_S) * 1000 });
+      return embeddedSite({ primaryPath, secondary: there ?? { path: secondaryPath }, debug: flags.debug === true, config, log, rolloverMs: (flags.rolloverTime ?? ROLLOVER_S) * 1000 });
     },
   };
 }
 
-/** Without a choice in the config file, data travels by rsync where there is one. */
-async function configFor(primaryPath: string, secondaryPath: string, stateDir: string, flags: WorkerFlags): Promise<Config> {
+interface Places {
+  readonly primaryPath: string;
+  readonly secondaryPath: string;
+  readonly there: SshPlace | null;
+  readonly stateDir: string;
+}
+
+/** Without a choice in the config file, data travels by rsync where there is one, and ssh does what it does for its user. */
+async function configFor({ primaryPath, secondaryPath, there, stateDir }: Places, flags: WorkerFlags): Promise<Config> {
   const options = {
     ...(flags.configFile === undefined ? {} : { sessionFile: flags.configFile }),
-    templateArgs: sessionTemplateArgs({ primary: primaryPath, secondaryUser: '', secondaryHost: 'localhost', secondaryVolume: secondaryPath, localPath: primaryPath }),
+    templateArgs: sessionTemplateArgs({ primary: primaryPath, secondaryUser: '', secondaryHost: there?.host ?? 'localhost', secondaryVolume: secondaryPath, localPath: primaryPath }),
   };
-  const paths = {
+  const fixed = {
     'georep-session-working-dir': stateDir,
     'state-file': join(stateDir, 'monitor.status'),
     'working-dir': stateDir,
     'log-file': join(stateDir, 'gsyncd.log'),
+    ...(there === null || there.port === null ? {} : { 'ssh-port': String(there.port) }),
   };
-  const config = loadConfig({ ...options, overrides: paths });
-  if (flags.configFile !== undefined && config.origin('sync-method').where.startsWith(`${flags.configFile}:`)) return config;
+  const config = loadConfig({ ...options, overrides: fixed });
+  const isSet = (name: OptionName): boolean => flags.configFile !== undefined && config.origin(name).where.startsWith(`${flags.configFile}:`);
   const hasRsync = await findProgram(config.get('rsync-command')).then(() => true, () => false);
-  return loadConfig({ ...options, overrides: { ...paths, 'sync-method': hasRsync ? 'rsync' : 'tarssh' } });
-}
-
-function stateHome(): string {
-  const set = process.env['XDG_STATE_HOME'];
-  return set === undefined || set === '' ? join(homedir(), '.local', 'state') : set;
+  const ssh = '-oBatchMode=yes';
+  const chosen = { 'sync-method': hasRsync ? 'rsync' : 'tarssh', 'ssh-options': ssh, 'ssh-options-tar': ssh, 'remote-gsyncd': 'gsyncd-ts' } as const;
+  const unset = Object.fromEntries(Object.entries(chosen).filter(([name]) => !isSet(name as OptionName)));
+  return loadConfig({ ...options, overrides: { ...fixed, ...unset } });
 }

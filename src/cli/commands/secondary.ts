@@ -1,13 +1,17 @@
 // `gsyncd-ts secondary`: the secondary's side of one worker's connection, started by the primary over ssh with its
 // stdin and stdout as the connection. Nothing else may be written to stdout.
 
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { loadConfig, type LoadConfigOptions } from '../../config/config.js';
 import type { OptionName } from '../../config/options.js';
 import { escapePath, sessionTemplateArgs } from '../../config/template.js';
+import { fileUrlPath } from '../../daemon/file-url.js';
 import { parseSecondary } from '../../daemon/session.js';
 import { errorLine } from '../../errors.js';
 import { createLogger } from '../../log.js';
+import { stateHome } from '../state-home.js';
 
 interface SecondaryFlags {
   readonly primaryBrick?: string;
@@ -32,6 +36,7 @@ interface SecondaryFlags {
   readonly masterDistCount?: string;
   readonly logFile?: string;
   readonly mountbroker?: string;
+  readonly printId?: true;
 }
 
 export function addSecondaryCommand(program: Command): void {
@@ -40,7 +45,7 @@ export function addSecondaryCommand(program: Command): void {
     .alias('slave')
     .description('serve one worker of PRIMARY, over stdin and stdout, on a node of SECONDARY; primaries start it over ssh')
     .argument('<primary>', 'name of the primary volume')
-    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME')
+    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME; or a plain directory: file:///PATH')
     .option('--primary-node <host>', "the worker's node")
     .option('--primary-node-id <uuid>', 'its id')
     .option('--primary-brick <path>', "the worker's brick")
@@ -56,6 +61,7 @@ export function addSecondaryCommand(program: Command): void {
     .option('--session-owner <uuid>', 'accepted for older primaries')
     .option('--mountbroker <label>', "mount through glusterd's mount broker under this label (default for other users than root: their name)")
     .option('-c, --config-file <path>', "a session's gsyncd.conf (default: none)")
+    .option('--print-id', 'plain directories: print what identifies it, and end')
     .option('--log-file <path>', 'where to log; - for stderr')
     .option('--debug', 'log everything, to stderr')
     .addHelpText('after', '\nExample:\n  gsyncd-ts secondary gv0 backup.example::sv0 --primary-node node1 --primary-brick /bricks/b1 --secondary-timeout 120')
@@ -71,7 +77,9 @@ function wholeNumber(text: string): string {
 }
 
 async function runSecondaryCommand(primary: string, secondary: string, flags: SecondaryFlags): Promise<void> {
-  const { user, host, volume } = parseSecondary(secondary);
+  const directory = fileUrlPath(secondary);
+  if (directory !== null && flags.printId === true) return printId(directory);
+  const { user, host, volume } = directory === null ? parseSecondary(secondary) : { user: '', host: 'localhost', volume: directory };
   const primaryNode = flags.primaryNode ?? flags.masterNode ?? '';
   const primaryBrick = flags.primaryBrick ?? flags.masterBrick ?? '';
   const config = loadConfig({
@@ -88,7 +96,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   });
   const debug = flags.debug === true;
   const log = createLogger({
-    destination: debug ? '-' : (flags.logFile ?? config.get('secondary-log-file')),
+    destination: debug ? '-' : (flags.logFile ?? (directory === null ? config.get('secondary-log-file') : directoryLog(directory))),
     level: debug ? 'DEBUG' : config.get('secondary-log-level'),
     label: `secondary ${primaryNode}${primaryBrick}`.trim(),
   });
@@ -105,7 +113,8 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   try {
     const { defaultMountLabel, runSecondary } = await import('../../daemon/secondary.js');
     const mountLabel = flags.mountbroker ?? defaultMountLabel();
-    await runSecondary({ volume, config, log, mountLabel, input: process.stdin, output: process.stdout }, stop.signal);
+    const served = directory === null ? { volume } : { directory };
+    await runSecondary({ served, config, log, mountLabel, input: process.stdin, output: process.stdout }, stop.signal);
     own.info('exiting.');
   } catch (error) {
     own.error(errorLine(error));
@@ -113,6 +122,20 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   } finally {
     log.close();
   }
+}
+
+/** What a worker elsewhere has to know of the directory before it connects. */
+async function printId(directory: string): Promise<void> {
+  const { openLayout } = await import('../../embedded/layout.js');
+  const { identity } = await openLayout(directory);
+  process.stdout.write(`${JSON.stringify({ volumeId: identity.volumeId, uid: process.geteuid?.() ?? 0 })}\n`);
+}
+
+/** An ordinary user cannot write where GlusterFS logs. */
+function directoryLog(directory: string): string {
+  const dir = join(stateHome(), 'gsyncd-ts', `secondary_${escapePath(directory)}`);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  return join(dir, 'gsyncd.log');
 }
 
 /** The secondary has no session file of its own: what the primary says stands for it. */

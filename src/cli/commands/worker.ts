@@ -22,7 +22,7 @@ export function addWorkerCommand(program: Command): void {
   addMetricsOptions(program.command('worker'))
     .description('replicate one brick of PRIMARY to SECONDARY until told to stop')
     .argument('<primary>', 'name of the primary volume, or file:///PATH of a plain directory')
-    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME, or file:///PATH')
+    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME; of a directory file:///PATH or ssh://[USER@]HOST[:PORT]/PATH')
     .option('--local-path <path>', "the brick's path (default: the only one on this node)")
     .option('--local-node <host>', "this node's name in the volume")
     .option('--local-node-id <uuid>', "this node's id")

@@ -37,21 +37,27 @@ export async function shrink(phases: Phases, fails: (tried: Phases) => Promise<b
       break;
     }
   }
+  return assemble(await shortest(steps, tryout, () => runs < maxRuns));
+}
+
+/** Delta debugging: the shortest part of `items`, in their order, found for which `fails` still holds. */
+export async function shortest<T>(items: readonly T[], fails: (tried: readonly T[]) => Promise<boolean>, mayTry: () => boolean): Promise<readonly T[]> {
+  let kept = items;
   let parts = 2;
-  while (steps.length > 1 && runs < maxRuns) {
-    const size = Math.ceil(steps.length / parts);
-    let smaller: Step[] | undefined;
-    for (let at = 0; at < steps.length && smaller === undefined; at += size) {
-      const tried = [...steps.slice(0, at), ...steps.slice(at + size)];
-      if (await tryout(tried)) smaller = tried;
+  while (kept.length > 1 && mayTry()) {
+    const size = Math.ceil(kept.length / parts);
+    let smaller: readonly T[] | undefined;
+    for (let at = 0; at < kept.length && smaller === undefined; at += size) {
+      const tried = [...kept.slice(0, at), ...kept.slice(at + size)];
+      if (await fails(tried)) smaller = tried;
     }
     if (smaller !== undefined) {
-      steps = smaller;
+      kept = smaller;
       parts = Math.max(2, parts - 1);
     } else if (size === 1) break;
-    else parts = Math.min(steps.length, parts * 2);
+    else parts = Math.min(kept.length, parts * 2);
   }
-  return assemble(steps);
+  return kept;
 }
 
 function assemble(steps: readonly Step[]): Phases {

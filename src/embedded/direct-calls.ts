@@ -1,0 +1,34 @@
+// Calls of a secondary's methods in the worker's own process: what RepceClient and serveRepce are together, without
+// streams and pickles between them. Used by the worker's embedded site, under the same RemoteSecondary that speaks to a
+// peer. Invariant: values arrive as they would from the peer, floats as plain numbers, and so does what is raised.
+
+import { errorLine } from '../errors.js';
+import { remoteCallError } from '../rpc/errors.js';
+import { PyException, PyFloat, PyTuple, isPyDict, pyTuple, type PyDict, type PyValue } from '../rpc/pickle-values.js';
+import type { PeerCalls } from '../rpc/remote-secondary.js';
+import { raisedException, type RpcMethod } from '../rpc/server.js';
+
+export function directCalls(methods: ReadonlyMap<string, RpcMethod>, onRaised: (method: string, line: string) => void): PeerCalls {
+  return {
+    call: async (name, args) => {
+      const method = methods.get(name);
+      if (method === undefined) throw remoteCallError(name, new PyException('AttributeError', [`no method ${name}`]));
+      try {
+        return received(await method(args.map(received)));
+      } catch (error) {
+        onRaised(name, errorLine(error));
+        throw remoteCallError(name, raisedException(error));
+      }
+    },
+  };
+}
+
+function received(value: PyValue): PyValue {
+  if (value instanceof PyFloat) return value.value;
+  if (value instanceof PyTuple) return pyTuple(value.map(received));
+  if (Array.isArray(value)) return (value as readonly PyValue[]).map(received);
+  if (!isPyDict(value)) return value;
+  const dict: Record<string, PyValue> = {};
+  for (const [key, item] of Object.entries(value)) dict[key] = received(item);
+  return dict satisfies PyDict;
+}
