@@ -98,7 +98,7 @@ export class Pair {
 
   async remove(): Promise<void> {
     await this.end('SIGKILL');
-    open(this.dir);
+    open(Buffer.from(this.dir));
     rmSync(this.dir, { recursive: true, force: true });
   }
 }
@@ -108,10 +108,11 @@ function crashText({ calls, side }: CrashPoint): string {
 }
 
 /** Gives an ordinary user's closed directories their rights back, so that they can be removed. */
-function open(dir: string): void {
-  if (process.geteuid?.() !== 0) chmodSync(dir, 0o700);
+function open(dir: Buffer): void {
+  if (process.geteuid?.() === 0) return;
+  chmodSync(dir, 0o700);
   for (const name of readdirSync(dir, { encoding: 'buffer' })) {
-    const path = Buffer.concat([Buffer.from(`${dir}/`), name]);
-    if (process.geteuid?.() !== 0 && lstatSync(path).isDirectory()) open(path.toString('latin1') === path.toString('utf8') ? path.toString('utf8') : path.toString('latin1'));
+    const path = Buffer.concat([dir, Buffer.from('/'), name]);
+    if (lstatSync(path).isDirectory()) open(path);
   }
 }
