@@ -258,16 +258,25 @@ export class Scanner {
 
   /** Whether something that the index has is missing here, and not certainly gone. */
   #misses({ dirs, looks }: Pass): boolean {
-    const { index, layout } = this.#options;
+    const { index } = this.#options;
     for (const [dir, children] of dirs) {
       for (const [name, gfid] of index.nodes.get(dir)?.children ?? []) {
         if (children.get(name) === gfid || looks.has(gfid)) continue;
-        if (isDirectory(index.require(gfid).mode)) return true;
-        const handle = lstatSync(fsEncode(handlePath(layout, gfid)), { throwIfNoEntry: false });
-        if (handle !== undefined && handle.nlink > 1) return true;
+        if (this.#holdsNamed(gfid)) return true;
       }
     }
     return false;
+  }
+
+  /** Whether a file that is no longer at its place, or one of a directory that is not, still has a name somewhere. What
+   *  has none is gone; a directory without files counts as gone too, for if it was moved it is found as a new one. */
+  #holdsNamed(gfid: Gfid): boolean {
+    const { index, layout } = this.#options;
+    const node = index.nodes.get(gfid);
+    if (node === undefined) return false;
+    if (node.children !== null) return [...node.children.values()].some((child) => this.#holdsNamed(child));
+    const handle = lstatSync(fsEncode(handlePath(layout, gfid)), { throwIfNoEntry: false });
+    return handle !== undefined && handle.nlink > 1;
   }
 
   #warn(message: string, path: string, error: string): void {

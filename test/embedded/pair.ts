@@ -35,11 +35,11 @@ export class Pair {
     mkdirSync(this.b);
   }
 
-  /** @param crash counted from the start of the process */
-  start(crash?: CrashPoint): void {
+  /** @param crash counted from the start of the process @param uid whom it runs as */
+  start(crash?: CrashPoint, uid?: number): void {
     const argv = ['worker', `file://${this.a}`, this.#secondary, '--state-dir', join(this.dir, 'state'), ...this.#args];
     const env = crash === undefined ? process.env : { ...process.env, GSYNCD_CRASH_AFTER: crashText(crash) };
-    const worker = spawn(process.execPath, ['--import', CRASH_POINT, PROGRAM, ...argv], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env });
+    const worker = spawn(process.execPath, ['--import', CRASH_POINT, PROGRAM, ...argv], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env, ...(uid === undefined ? {} : { uid, gid: uid }) });
     this.#stderr = '';
     worker.stderr?.on('data', (chunk: Buffer) => (this.#stderr = (this.#stderr + chunk.toString()).slice(-10_000)));
     this.#worker = worker;
