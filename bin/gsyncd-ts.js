@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// Starts the built program. What serves a volume gets a larger thread pool, which every call on a FUSE mount uses; it
-// has to be asked for before anything uses the pool. Commands that answer at once would pay for threads they do not use.
+// Starts the built program, a bundle. What serves a volume gets a larger thread pool, which every call on a FUSE mount
+// uses; it has to be asked for before anything uses the pool. Commands that answer at once would pay for threads they do
+// not use, and for the module loader that this file, being CommonJS, does without.
+'use strict';
 const DAEMONS = ['worker', 'monitor', 'secondary', '--monitor'];
 if (process.argv.some((arg) => DAEMONS.includes(arg))) process.env.UV_THREADPOOL_SIZE ??= '16';
-const { main } = await import('../dist/cli/main.js');
-await main(process.argv);
+require('../dist/cli/main.cjs').main(process.argv);

@@ -14,6 +14,7 @@ import { formatMessage, formatTime, safeText } from '../src/log-format.js';
 import { createLogger } from '../src/log.js';
 import type { LogLevel, RootLog } from '../src/log.js';
 import { syncdaemon } from './config/python.js';
+import { lacks, lacksPython, NO_GLUSTER } from './skip.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'gsyncd-log-'));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -104,7 +105,7 @@ describe('createLogger()', () => {
     expect(afterStamp(path).map((line) => line[0]).join('')).toBe(letters);
   });
 
-  it('has every line in the file when the process is killed at once', () => {
+  it.skipIf(lacksPython('a log that outlives its process'))('has every line in the file when the process is killed at once', () => {
     const path = freshPath();
     const result = runChild(
       `const log = createLogger({ destination: process.argv[2], level: 'INFO', label: '' }).child({ module: 'm' });
@@ -117,7 +118,7 @@ describe('createLogger()', () => {
     expect(afterStamp(path).at(-1)).toBe('I [m:0:<module>] <top>: line [{i=4999}]');
   });
 
-  it('writes to stderr for -, and survives a reader that is gone', () => {
+  it.skipIf(lacksPython('a log that outlives its process'))('writes to stderr for -, and survives a reader that is gone', () => {
     const result = runChild(
       `const log = createLogger({ destination: '-', level: 'INFO', label: 'x' }).child({ module: 'm' });
        log.info('to the terminal');
@@ -205,7 +206,7 @@ describe('a full disk', () => {
     ]);
   });
 
-  it('waits for the reader of a full pipe once, not with every line', () => {
+  it.skipIf(lacksPython('a log that outlives its process'))('waits for the reader of a full pipe once, not with every line', () => {
     const fifo = join(dir, 'fifo');
     execFileSync('mkfifo', [fifo]);
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -263,7 +264,7 @@ describe('formatMessage()', () => {
     );
   });
 
-  it.skipIf(syncdaemon === undefined)('prints fields as the stock lf() does', () => {
+  it.skipIf(lacks(syncdaemon !== undefined, NO_GLUSTER, "log lines beside stock's"))('prints fields as the stock lf() does', () => {
     const code = `import sys; sys.path.insert(0, sys.argv[1]); from syncdutils import lf; print(lf("m", a=(0, 0), b=None, c=True,
       d=1.5, e="x y", f=(), g={"k": ("v",), "n": -1}, h=("it's", 'say "x"'), i=""))`;
     const stock = execFileSync('python3', ['-B', '-c', code, syncdaemon ?? ''], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });

@@ -1,5 +1,6 @@
 // Changes a session's gsyncd.conf: one writer of this project at a time, the file replaced whole, every byte that is
-// not of the entry in question kept. Also turns the `[peers …]` form of releases before 4.0 into `[vars]`, with the
+// not of the entry in question kept. A writer that was killed holds its lock until it is stale; one that was stopped
+// for so long that another took its lock starts over. Also turns the `[peers …]` form of releases before 4.0 into `[vars]`, with the
 // old file kept beside it. Used by the config commands and the monitor.
 
 import { copyFile, readFile, stat } from 'node:fs/promises';
@@ -11,7 +12,9 @@ import { replaceFile } from '../native/durable-file.js';
 import { IniFile } from './ini.js';
 import { configError } from './layers.js';
 
-const LOCK = { stale: 10_000, retries: { retries: 50, minTimeout: 20, maxTimeout: 200 }, realpath: false };
+/** Tries go on for about 20 s: past the time after which a lock is stale, even when it was touched just before. */
+const LOCK = { stale: 10_000, retries: { retries: 100, minTimeout: 20, maxTimeout: 200 }, realpath: false };
+const MOST_TRIES = 10;
 const BACKUP_NAME = 'gsyncd.conf.bkp';
 
 /**
@@ -19,11 +22,11 @@ const BACKUP_NAME = 'gsyncd.conf.bkp';
  * @throws GsyncdError `config`: the file cannot be read, parsed, locked or written, or `change` threw
  */
 export async function editSessionFile(file: string, change: (ini: IniFile) => void): Promise<void> {
-  await withLock(file, async () => {
-    const ini = IniFile.parse(await read(file), file);
-    const before = ini.toString();
+  await withLock(file, async (write) => {
+    const text = await read(file);
+    const ini = IniFile.parse(text, file);
     change(ini);
-    if (ini.toString() !== before) await write(file, ini.toString());
+    if (ini.toString() !== text) await write(ini.toString(), text);
   });
 }
 
@@ -47,28 +50,51 @@ export function upgradedText(entries: readonly (readonly [string, string])[]): s
 
 /** Upgrades the file when it holds this session's options in the old form. */
 export async function upgradeSessionFile(file: string, primary: string, secondaryVolume: string): Promise<void> {
-  const isOld = async (): Promise<[string, string][] | undefined> => oldFormEntries(IniFile.parse(await read(file), file), primary, secondaryVolume);
-  if ((await isOld()) === undefined) return;
-  await withLock(file, async () => {
-    const entries = await isOld();
+  if (oldFormEntries(IniFile.parse(await read(file), file), primary, secondaryVolume) === undefined) return;
+  await withLock(file, async (write) => {
+    const text = await read(file);
+    const entries = oldFormEntries(IniFile.parse(text, file), primary, secondaryVolume);
     if (entries === undefined) return;
     await copyFile(fsEncode(file), fsEncode(join(dirname(file), BACKUP_NAME)));
-    await write(file, upgradedText(entries));
+    await write(upgradedText(entries), text);
   });
 }
 
-async function withLock(file: string, fn: () => Promise<void>): Promise<void> {
+/** Puts `text` in the place of the file's `former` text. */
+type Write = (text: string, former: string) => Promise<void>;
+
+/** Thrown by a Write that found another text than the former one. */
+class Overtaken extends Error {}
+
+/** Two can believe that they hold the lock: one that stood still until its lock was stale, and two that found the
+ *  same stale lock. So nothing is written over a text that has changed; `fn` runs again on the new one. */
+async function withLock(file: string, fn: (write: Write) => Promise<void>): Promise<void> {
+  for (let tries = MOST_TRIES; ; tries--) {
+    try {
+      return await whileLocked(file, fn);
+    } catch (error) {
+      if (!(error instanceof Overtaken)) throw error;
+      if (tries === 1) throw configError(`${file}: is being changed by others all the time`);
+    }
+  }
+}
+
+async function whileLocked(file: string, fn: (write: Write) => Promise<void>): Promise<void> {
   let release: () => Promise<void>;
-  let lost: Error | undefined;
+  let lost = false;
   try {
-    release = await lock(file, { ...LOCK, onCompromised: (error) => void (lost = error) });
+    release = await lock(file, { ...LOCK, onCompromised: () => void (lost = true) });
   } catch (error) {
     throw configError(`${file}: cannot be locked: ${errnoCode(error) ?? errorLine(error)}`, error);
   }
   try {
-    await fn();
+    await fn(async (text, former) => {
+      if (lost || (await read(file)) !== former) throw new Overtaken();
+      await replace(file, text);
+    });
   } finally {
-    if (lost === undefined) await release();
+    // Fails when the lock was lost without being noticed: there is nothing to release then.
+    if (!lost) await release().catch(() => undefined);
   }
 }
 
@@ -80,7 +106,7 @@ async function read(file: string): Promise<string> {
   }
 }
 
-async function write(file: string, text: string): Promise<void> {
+async function replace(file: string, text: string): Promise<void> {
   try {
     await replaceFile(file, fsEncode(text), (await stat(fsEncode(file))).mode & 0o777);
   } catch (error) {

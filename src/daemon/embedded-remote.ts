@@ -46,6 +46,7 @@ export async function identifyRemote(config: Config, place: SshPlace, primary: s
 export interface RemoteDirectoryOptions {
   readonly config: Config;
   readonly session: Session;
+  readonly workingDir: string;
   readonly debug: boolean;
   readonly directory: RemoteDirectory;
   readonly primary: BrickLayout;
@@ -55,9 +56,9 @@ export interface RemoteDirectoryOptions {
 
 /** @throws GsyncdError 'peer' */
 export async function openRemoteDirectory(options: RemoteDirectoryOptions, cleanup: Cleanup): Promise<FarParts> {
-  const { config, session, debug, directory, log } = options;
+  const { config, session, workingDir, debug, directory, log } = options;
   const secondary = shellWord(`file://${directory.path}`);
-  const remote = await connectRemote({ config, session, resourceRemoteId: '', debug, secondary }, cleanup, log);
+  const remote = await connectRemote({ config, session, resourceRemoteId: '', workingDir, debug, secondary }, cleanup, log);
   const { brick, primary } = options;
   const hasAttributes = async (gfid: Gfid): Promise<boolean> => brick.gfidHasUserXattrs(gfid);
   const shared = { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls'), target: remote.target, hasAttributes, mountDir: () => primary.internal, log };

@@ -105,7 +105,7 @@ class EmbeddedSite implements Site {
     const far =
       'here' in this.#far
         ? await this.#openHere(this.#far.here, recorder, cleanup, signal)
-        : await openRemoteDirectory({ config, session: this.session, debug, directory: this.#far.there, primary: this.#primary, brick: primary.brick, log: brickLog }, cleanup);
+        : await openRemoteDirectory({ config, session: this.session, workingDir, debug, directory: this.#far.there, primary: this.#primary, brick: primary.brick, log: brickLog }, cleanup);
     const failed = recording.then(
       () => new Promise<never>(() => undefined),
       (error: unknown) => Promise.reject<never>(new GsyncdError(`record changes: ${errorLine(error)}`, { code: 'changelog', cause: error })),

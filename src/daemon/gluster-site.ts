@@ -22,7 +22,7 @@ import { TarsshTransfer } from '../primary/tarssh-transfer.js';
 import { findProgram } from '../process/program.js';
 import { spawnDaemonChild } from '../process/spawn.js';
 import type { Cleanup } from './cleanup.js';
-import { connectRemote, rsyncSsh, tarSsh, type Remote } from './remote.js';
+import { connectRemote, rsyncSsh, sharedTarSsh, type Remote } from './remote.js';
 import { findSession, type WorkerArgs } from './session.js';
 import type { FindSite, OpenSite, Site } from './site.js';
 
@@ -73,7 +73,7 @@ class GlusterSite implements Site {
   async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {
     const { config, log, debug } = this.#options;
     const { session } = this;
-    const remote = await connectRemote({ config, session, resourceRemoteId: this.#resourceRemoteId, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
+    const remote = await connectRemote({ config, session, resourceRemoteId: this.#resourceRemoteId, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
     const registry = join(workingDir, 'aux-mounts');
     for (const left of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path: left });
     const [mount, cachedMount] = [await this.#mount(registry, UNCACHED, cleanup, signal), await this.#mount(registry, [], cleanup, signal)];
@@ -88,7 +88,7 @@ class GlusterSite implements Site {
       brick: this.#brick,
       secondary: remote.secondary,
       agent,
-      engines: this.#engines(freshness, remote),
+      engines: this.#engines(freshness, remote, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
       freshness,
       peerNames: remote.features.peerNames,
       entryLanes: remote.features.lanes,
@@ -124,7 +124,7 @@ class GlusterSite implements Site {
     return mount;
   }
 
-  #engines(freshness: Freshness, remote: Remote): PrimaryDeps['engines'] {
+  #engines(freshness: Freshness, remote: Remote, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
     const { config } = this.#options;
     const brick = this.#brick;
     const log = this.#options.log.child({ module: 'resource', ctx: 'SSH' });
@@ -147,7 +147,7 @@ class GlusterSite implements Site {
         new TarsshTransfer({
           ...shared,
           command: config.get('tar-command'),
-          sshArgv: tarSsh(config),
+          sshArgv: sshOfTar,
           attributes: config.get('sync-xattrs') ? rsync : undefined,
         }),
       attributes: () => attributes,

@@ -2,8 +2,6 @@
 // pipes, the handshake, and the place where engines send data to. Used by worker.ts.
 
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
@@ -17,6 +15,7 @@ import { handshake, type Handshake } from '../rpc/handshake.js';
 import { RemoteSecondary } from '../rpc/remote-secondary.js';
 import type { DataTarget } from '../secondary/data-target.js';
 import type { Cleanup } from './cleanup.js';
+import { makeControlDir } from './control-dir.js';
 import { sshArgv } from './session.js';
 
 const CALL_TIMEOUT_MS = 120_000;
@@ -28,6 +27,8 @@ export interface Remote {
   readonly features: PeerFeatures;
   /** Options that make another ssh share this connection. */
   readonly controlOptions: readonly string[];
+  /** Of this worker's control sockets. */
+  readonly controlDir: string;
   /** Settles when the connection has ended, with one line that says how. */
   readonly ended: Promise<string>;
 }
@@ -38,6 +39,8 @@ export interface RemoteOptions {
   readonly resourceRemoteId: string;
   /** What is to be served there, where it is not the session's volume: a word of its shell. */
   readonly secondary?: string;
+  /** The brick's: remembers what a killed worker leaves. */
+  readonly workingDir: string;
   readonly debug: boolean;
 }
 
@@ -46,17 +49,18 @@ export interface RemoteOptions {
  * @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails
  */
 export async function connectRemote(
-  { config, session, resourceRemoteId, secondary, debug }: RemoteOptions,
+  { config, session, resourceRemoteId, secondary, workingDir, debug }: RemoteOptions,
   cleanup: Cleanup,
   log: Log,
 ): Promise<Remote> {
   log.info('Initializing SSH connection between primary and secondary...');
   const startMs = performance.now();
-  const controlDir = await mkdtemp(join(tmpdir(), 'gsyncd-aux-ssh-'));
-  cleanup.add('ssh control directory', () => rm(controlDir, { recursive: true, force: true }));
+  const control = await makeControlDir(workingDir);
+  cleanup.add('ssh control directory', () => control.close());
+  if (control.removed !== undefined) log.info('removed the ssh control directory of a worker that was killed', { path: control.removed });
   // A socket's path is limited to 108 bytes, and rsync's ssh adds to it.
   const name = createHash('sha256').update(`${session.resourceRemote} ${session.secondaryVolume}`).digest('hex').slice(0, 32);
-  const controlOptions = ['-oControlMaster=auto', '-S', join(controlDir, `${name}.sock`)];
+  const controlOptions = ['-oControlMaster=auto', '-S', join(control.dir, `${name}.sock`)];
 
   const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv({ config, session, resourceRemoteId, debug, secondary: secondary ?? `${session.secondaryHost}::${session.secondaryVolume}` })];
   let lastLine = '';
@@ -76,6 +80,7 @@ export async function connectRemote(
     // The secondary keeps its mount reachable, so this link's text is the mount point itself.
     target: { address: session.resourceRemote, directory: `/proc/${pid}/cwd` },
     controlOptions,
+    controlDir: control.dir,
     ended,
   };
 }
@@ -83,7 +88,7 @@ export async function connectRemote(
 /** The secondary reads no config file, so its options go with the command line. Always with
  *  `--secondary-access-mount`: rsync >= 3.4 resolves its target by text, and finds `/` at a mount that was
  *  lazily unmounted. */
-function secondaryArgv({ config, session, resourceRemoteId, secondary, debug }: Required<RemoteOptions>): string[] {
+function secondaryArgv({ config, session, resourceRemoteId, secondary, debug }: Required<Omit<RemoteOptions, 'workingDir'>>): string[] {
   return [
     config.get('remote-gsyncd') || '/nonexistent/gsyncd',
     'secondary',
@@ -130,4 +135,16 @@ export function rsyncSsh(config: Config, controlOptions: readonly string[]): str
 /** The ssh command line of tar, whose key has a forced command of its own. */
 export function tarSsh(config: Config): string[] {
   return [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options-tar')), '-p', String(config.get('ssh-port'))];
+}
+
+/**
+ * The same, over one connection that is opened here: each box would pay for one of its own otherwise. While it is not
+ * there, each box's ssh connects by itself.
+ */
+export async function sharedTarSsh(config: Config, { target, controlDir }: Pick<Remote, 'target' | 'controlDir'>, cleanup: Cleanup): Promise<string[]> {
+  if (target.address === null) return tarSsh(config);
+  const socket = ['-S', join(controlDir, 'tar.sock')];
+  const master = await spawnPipe([...tarSsh(config), '-oControlMaster=yes', ...socket, '-N', target.address]);
+  cleanup.add('ssh of tar', () => master.close());
+  return [...tarSsh(config), '-oControlMaster=no', ...socket];
 }

@@ -2,7 +2,7 @@
 // `/proc/PID/cwd`, both its text and what it links to), serves the RPC until the primary goes or falls silent, and
 // leaves nothing mounted. Used by the secondary command.
 
-import { mkdir } from 'node:fs/promises';
+import { mkdir, realpath } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -169,7 +169,8 @@ async function mountBrokered({ config, mountLabel }: SecondaryOptions, volume: s
   });
   cleanup.add('mount', () => mount.close());
   signal.throwIfAborted();
-  return { dir: mount.dir, broken: new Promise<never>(() => undefined) };
+  // What the broker names is a symlink to the mount; symlinks are not followed below.
+  return { dir: await realpath(mount.dir), broken: new Promise<never>(() => undefined) };
 }
 
 /** Whom the mount broker knows this process as; '' for root, who needs none. */

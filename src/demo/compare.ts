@@ -37,11 +37,18 @@ export function compareTrees(a: string, b: string): Comparison {
     const [left, right] = [here.entries.get(path), there.entries.get(path)];
     if (left === undefined || right === undefined) differences.push(`${JSON.stringify(path)}: only in the ${left === undefined ? 'second' : 'first'}`);
     else {
-      const fields = Object.keys({ ...left, ...right }).filter((field) => left[field] !== right[field]);
+      const fields = Object.keys({ ...left, ...right }).filter((field) => !isSame(field, left[field], right[field]));
       for (const field of fields) differences.push(`${JSON.stringify(path)}: ${field}: ${left[field] ?? 'none'} here, ${right[field] ?? 'none'} there`);
     }
   }
   return { differences, counts: here.counts };
+}
+
+/** Times that lie on the two sides of a step's border are the same all the same. */
+function isSame(field: string, left: string | undefined, right: string | undefined): boolean {
+  if (left === right || left === undefined || right === undefined || field !== 'mtime') return left === right;
+  const apart = BigInt(left) - BigInt(right);
+  return apart <= TIME_STEP_NS && -apart <= TIME_STEP_NS;
 }
 
 function describeTree(root: string): { entries: Map<string, Description>; counts: TreeCounts } {
@@ -73,8 +80,7 @@ function describe(file: string, path: string, stats: BigIntStats, firstNames: Ma
   // The first of an inode's names in order stands for the group of its hard links.
   const first = firstNames.get(stats.ino);
   if (first === undefined) firstNames.set(stats.ino, path);
-  const rounded = (stats.mtimeNs + TIME_STEP_NS / 2n) / TIME_STEP_NS;
-  return { ...described, size: String(stats.size), mtime: String(rounded), links: String(stats.nlink), group: JSON.stringify(first ?? path), content: first === undefined ? digest(file) : 'as the first' };
+  return { ...described, size: String(stats.size), mtime: String(stats.mtimeNs), links: String(stats.nlink), group: JSON.stringify(first ?? path), content: first === undefined ? digest(file) : 'as the first' };
 }
 
 function xattrText(file: string): string {

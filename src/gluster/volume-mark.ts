@@ -4,7 +4,7 @@
 
 import type { VolumeInfo } from '../secondary/secondary.js';
 import { errnoCode } from '../errors.js';
-import { lgetxattrAsync, llistxattrAsync, lremovexattrAsync } from '../native/libc.js';
+import { mountAttributes } from '../native/mount-attributes.js';
 import { gfidFromBytes } from './gfid.js';
 import { foreignMarkName, NODE_UUID, stimeName, VOLUME_MARK } from './xattr-names.js';
 import { unpackXtime } from './xtime.js';
@@ -38,12 +38,13 @@ export async function nativeVolumeInfo(mountRoot: string): Promise<VolumeInfo | 
 export async function foreignVolumeInfos(mountRoot: string, nowMs: number = Date.now()): Promise<VolumeInfo[]> {
   const valid: VolumeInfo[] = [];
   const prefix = foreignMarkName('');
-  for (const name of (await llistxattrAsync(mountRoot)).filter((n) => n.startsWith(prefix))) {
+  const { listAttributes, removeAttribute } = await mountAttributes();
+  for (const name of (await listAttributes(mountRoot)).filter((n) => n.startsWith(prefix))) {
     const bytes = await attributeOrNull(mountRoot, name);
     if (bytes === null) continue;
     const mark = unpackVolumeMark(bytes);
     if ((mark.timeout ?? 0) > Math.floor(nowMs / 1000)) valid.push(mark);
-    else await lremovexattrAsync(mountRoot, name).catch(() => undefined);
+    else await removeAttribute(mountRoot, name).catch(() => undefined);
   }
   return valid;
 }
@@ -51,7 +52,8 @@ export async function foreignVolumeInfos(mountRoot: string, nowMs: number = Date
 /** uuids of the nodes, one per subvolume, that are to replicate: a worker is active when its node is among them.
  *  Replicas that are down are named by zeros. */
 export async function nodeUuids(mountRoot: string): Promise<string[]> {
-  const text = (await lgetxattrAsync(mountRoot, NODE_UUID)).toString('latin1');
+  const { getAttribute } = await mountAttributes();
+  const text = (await getAttribute(mountRoot, NODE_UUID)).toString('latin1');
   return text.replaceAll('\0', '').split(' ').filter((uuid) => uuid !== '');
 }
 
@@ -63,8 +65,9 @@ export async function clusterStime(mountRoot: string, volumeUuid: string, second
 }
 
 async function attributeOrNull(path: string, name: string): Promise<Buffer | null> {
+  const { getAttribute } = await mountAttributes();
   try {
-    return await lgetxattrAsync(path, name);
+    return await getAttribute(path, name);
   } catch (error) {
     const code = errnoCode(error);
     if (code === 'ENODATA' || code === 'ENOENT' || code === 'ENOTDIR') return null;

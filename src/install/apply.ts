@@ -1,9 +1,9 @@
 // Installs the launcher in every place of a stock gsyncd, and takes it away again. Looks at all places before it
 // touches one: a place that is refused leaves the others as they were. Called by `gsyncd-ts install`.
 
-import { dirname, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { GsyncdError } from '../errors.js';
-import { exists, moveOver, putFile, putLink, readIfThere, removeFile } from './files.js';
+import { exists, linkTarget, moveOver, putFile, putLink, putSymlink, readIfThere, removeFile } from './files.js';
 import { gsyncdKind } from './launcher.js';
 import { ASIDE } from './places.js';
 import { planInstall, planUninstall, type PlacePlan, type PlaceState, type Step } from './plan.js';
@@ -83,4 +83,24 @@ export async function applyOwnFile(path: string, text: string, options: Omit<App
   }
   if (options.mode === 'do') await putFile(path, text, 0o644);
   options.report(`${path}: ${would}written`);
+}
+
+/** Makes, or removes, the name under which an admin's shell finds `script`. A file or link that somebody else made, such
+ *  as npm's, which is relative, is left alone. */
+export async function applyCommandName(path: string, script: string, options: Omit<ApplyOptions, 'launcher'>): Promise<void> {
+  const would = options.mode === 'do' ? '' : 'would: ';
+  const target = await linkTarget(path);
+  const isOwn = target !== null && isAbsolute(target) && basename(target) === basename(script);
+  if (!isOwn && (await exists(path))) {
+    if (options.action === 'install') options.report(`${path}: nothing to do: something else is there`);
+  } else if (options.action === 'uninstall') {
+    if (!isOwn) return;
+    if (options.mode === 'do') await removeFile(path);
+    options.report(`${path}: ${would}removed`);
+  } else if (target === script) {
+    options.report(`${path}: nothing to do: it is there`);
+  } else {
+    if (options.mode === 'do') await putSymlink(path, script);
+    options.report(`${path}: ${would}linked to ${script}`);
+  }
 }

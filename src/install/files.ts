@@ -2,7 +2,7 @@
 // the old or the new one. Paths are ASCII ones of packages.
 
 import { randomBytes } from 'node:crypto';
-import { link, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { link, lstat, mkdir, open, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoCode } from '../errors.js';
 import { syncDirectory } from '../native/durable-file.js';
@@ -33,6 +33,17 @@ export async function putFile(path: string, text: string, mode: number): Promise
 /** Gives the file `path` the second name `other`; a file of that name goes. */
 export async function putLink(path: string, other: string): Promise<void> {
   await renameOnto(other, (temp) => link(path, temp));
+}
+
+/** Makes `path` a symbolic link to `target`; missing directories are made, a file of that name goes. */
+export async function putSymlink(path: string, target: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await renameOnto(path, (temp) => symlink(target, temp));
+}
+
+/** The text of the link `path`; null for what is no link. */
+export async function linkTarget(path: string): Promise<string | null> {
+  return (await absentAsNull(lstat(path)))?.isSymbolicLink() === true ? readlink(path) : null;
 }
 
 /** Moves `from` over `to`, on the disk when this resolves. */

@@ -11,6 +11,14 @@ const PER_ARCHITECTURE = '/usr/lib';
 
 export const ASIDE = 'gsyncd.stock';
 
+/** Where an admin's shell and manual look. The directory of zsh is in the search path of every build of it. */
+export const COMMAND_NAME_PATH = '/usr/local/bin/gsyncd-ts';
+export const MAN_PAGE_PATH = '/usr/share/man/man8/gsyncd-ts.8';
+export const COMPLETION_PATHS = {
+  bash: '/usr/share/bash-completion/completions/gsyncd-ts',
+  zsh: '/usr/local/share/zsh/site-functions/_gsyncd-ts',
+} as const;
+
 /** The places below `root` that hold a gsyncd, or one that was put aside; a place with two names comes once. */
 export async function findPlaces(root: string): Promise<string[]> {
   const architectures = await readdir(join(root, PER_ARCHITECTURE)).catch((error: unknown) => {

@@ -57,7 +57,8 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
     await pause(RETRY_PAUSE_MS, options.signal);
     if (tries === 1) open = await recreateMissing(deps, open, options.entries);
   }
-  // A write or a change of owner takes the set-id bits away, whenever it reaches the secondary's brick.
+  // A write or a change of owner takes the set-id bits away, whenever it reaches the secondary's brick; and an ordinary
+  // user's rsync or tar sets no owner.
   await applyMetas(deps, new Map([...privileged].filter((gfid) => !open.has(gfid)).map((gfid) => [gfid, null])));
   if (open.size === 0) return;
   if (!anyArrived && broken !== undefined) {
@@ -70,11 +71,12 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
 }
 
 /** Sizes let the queue balance its jobs and an engine choose how to send; a file of another brick has none here. */
-async function dataItems({ brick }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>, privileged: Set<Gfid>): Promise<DataItem[]> {
+async function dataItems({ brick, session }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>, privileged: Set<Gfid>): Promise<DataItem[]> {
   const items: DataItem[] = [];
+  const byRoot = /^(root@|[^@]*$)/.test(session.resourceRemote);
   for (const [gfid, cause] of open) {
     const file = await brick.fileOf(gfid);
-    if (file !== null && (file.mode & SET_ID_BITS) !== 0) privileged.add(gfid);
+    if (!byRoot || (file !== null && (file.mode & SET_ID_BITS) !== 0)) privileged.add(gfid);
     items.push({ gfid, compare: cause === 'written' ? 'content' : 'times', ...(file === null ? {} : { sizeBytes: file.size }) });
   }
   return items;

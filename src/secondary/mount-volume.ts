@@ -34,8 +34,9 @@ export class MountVolume implements SecondaryVolume {
     const st = await lstat(await this.#at(path), { bigint: true });
     return {
       mode: Number(st.mode),
-      ino: st.ino,
-      dev: st.dev,
+      // Node gives them signed.
+      ino: BigInt.asUintN(64, st.ino),
+      dev: BigInt.asUintN(64, st.dev),
       nlink: Number(st.nlink),
       uid: Number(st.uid),
       gid: Number(st.gid),

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { archiveAndPurge } from '../../src/changelog/archive.js';
 import { strftime } from '../../src/changelog/strftime.js';
+import { lacksPython } from '../skip.js';
 
 let dir: string;
 let tar: string;
@@ -37,7 +38,7 @@ function pythonAppend(name: string): void {
   execFileSync('python3', ['-c', 'import tarfile,sys\nt=tarfile.open(sys.argv[1],"a")\nt.add(sys.argv[2],arcname=sys.argv[3])\nt.close()', tar, join(dir, name), name]);
 }
 
-describe('archiveAndPurge()', () => {
+describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
   test('makes an archive that tar and Python read, and removes the files', async () => {
     put('CHANGELOG.1', 'one\n');
     put('CHANGELOG.2', '');
@@ -140,7 +141,7 @@ describe('archiveAndPurge()', () => {
   });
 });
 
-describe('strftime()', () => {
+describe.skipIf(lacksPython('archives'))('strftime()', () => {
   test('agrees with Python for every directive it knows', () => {
     const format = '%Y %y %m %d %e %H %I %M %S %p %j %U %W %u %w %a %A %b %B %h %F %T %% x';
     const dates = [NOW, new Date(2023, 0, 1), new Date(2024, 11, 31, 23, 59, 59), new Date(2000, 1, 29, 12, 0), new Date(1999, 0, 3, 13)];

@@ -7,6 +7,7 @@ import { formatRecord, formatRecords, parseText } from '../../src/changelog/text
 import type { Gfid } from '../../src/gluster/gfid.js';
 import { fsDecode } from '../../src/names.js';
 import { gfidArb, nameArb, recordArb } from './encode.js';
+import { lacksPython } from '../skip.js';
 
 const A = '11111111-2222-3333-4444-555555555555' as Gfid;
 const P = '00000000-0000-0000-0000-000000000001' as Gfid;
@@ -26,7 +27,7 @@ describe('changelog text', () => {
     }), { numRuns: 300 });
   });
 
-  test('escapes names as the stock daemon does, and reads what it escapes', () => {
+  test.skipIf(lacksPython('escapes in text journals'))('escapes names as the stock daemon does, and reads what it escapes', () => {
     fc.assert(fc.property(fc.array(nameArb, { minLength: 20, maxLength: 20 }), (names) => {
       const script = [
         'import sys,os,json',

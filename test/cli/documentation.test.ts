@@ -10,11 +10,11 @@ import { readProgram, type ProgramInfo } from '../../src/cli/command-tree.js';
 import { addCommands } from '../../src/cli/commands.js';
 import { completionScript } from '../../src/cli/completion-script.js';
 import { manPage } from '../../src/cli/man-page.js';
+import { lacksProgram } from '../skip.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'documentation-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
 
 let program: ProgramInfo;
 beforeAll(async () => {
@@ -59,7 +59,7 @@ describe('the manual page', () => {
     }
   });
 
-  it.skipIf(!has('mandoc'))('is free of complaints, and reads as it was meant', () => {
+  it.skipIf(lacksProgram('mandoc', 'checks of the manual page'))('is free of complaints, and reads as it was meant', () => {
     for (const [info, phrase] of [[program, 'gsyncd-ts worker'], [HOSTILE, ".hidden it's \\fB [a:b]"]] as const) {
       const page = manPage(info, '1.2.3');
       const lint = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning'], { input: page, encoding: 'utf8' });
@@ -107,7 +107,7 @@ describe('completion for bash', () => {
   });
 });
 
-describe.skipIf(!has('zsh'))('completion for zsh', () => {
+describe.skipIf(lacksProgram('zsh', 'completion for zsh'))('completion for zsh', () => {
   it('is understood, and offers commands and options at the Tab key', { timeout: 60_000 }, () => {
     for (const [info, typed, expected] of [
       [program, 'gsyncd-ts install --dry\\t', '--dry-run'],

@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forcedCommandLine } from '../../src/cli/forced-command-line.js';
 import { decideForcedCommand, type ProcessView } from '../../src/cli/forced-command.js';
+import { lacks, NO_GLUSTER } from '../skip.js';
 
 const REPO = resolve(import.meta.dirname, '../..');
 const PYTHON = '/usr/bin/python3';
@@ -161,17 +162,17 @@ describe('the forced command', () => {
     expect(results[2]!.text).toBe(`RAN rsync\n[--server]\n[.]\n[${dir}/mount]\n`);
   });
 
-  it.skipIf(!existsSync(PYTHON))("knows Python's gsyncd as the session's", { timeout: 60_000 }, () => {
+  it.skipIf(lacks(existsSync(PYTHON), 'python3 is not installed', "Python's gsyncd as a session's"))("knows Python's gsyncd as the session's", { timeout: 60_000 }, () => {
     const results = runAll(ours(), [PYTHON, join(dir, 'gsyncd.py')], lines.slice(0, 3));
     expect(results.map(verdict)).toEqual(['rsync', 'rsync', 'rsync']);
   });
 
-  it('runs no rsync without a session', { timeout: 60_000 }, () => {
+  it.skipIf(lacks(existsSync(PYTHON), 'python3 is not installed', "Python's gsyncd as a session's"))('runs no rsync without a session', { timeout: 60_000 }, () => {
     const results = runAll(ours(), [PYTHON, join(dir, 'other.py')], lines.slice(0, 3));
     expect(results.map(verdict)).toEqual(['refused', 'refused', 'refused']);
   });
 
-  it.skipIf(STOCK.length === 0 || !existsSync(PYTHON))('allows nothing that the stock wrapper refuses, and refuses more only where the table says so', { timeout: 150_000 }, () => {
+  it.skipIf(lacks(STOCK.length > 0 && existsSync(PYTHON), NO_GLUSTER, "forced commands beside stock's"))('allows nothing that the stock wrapper refuses, and refuses more only where the table says so', { timeout: 150_000 }, () => {
     const results = runAll(STOCK, [PYTHON, join(dir, 'gsyncd.py')], lines);
     expect(results.map((result, n) => [LINES[n]![0], verdict(result)])).toEqual(LINES.map(([line, own, stock]) => [line, stock ?? own]));
   });

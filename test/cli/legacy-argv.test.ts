@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { translateLegacyArgs } from '../../src/cli/legacy-argv.js';
 import { syncdaemon } from '../config/python.js';
+import { lacks, NO_GLUSTER } from '../skip.js';
 
 const workdir = mkdtempSync(join(tmpdir(), 'gsyncd-legacy-'));
 afterAll(() => rmSync(workdir, { recursive: true }));
@@ -69,7 +70,7 @@ const more: readonly string[][] = [
   [],
 ];
 
-describe.skipIf(syncdaemon === undefined)('translateLegacyArgs() and the stock daemon make the same of', () => {
+describe.skipIf(lacks(syncdaemon !== undefined, NO_GLUSTER, "old command lines beside stock's"))('translateLegacyArgs() and the stock daemon make the same of', () => {
   const cases = [...new Map([...recorded, ...more].map((args) => [JSON.stringify(args), args])).values()];
   const answers = syncdaemon === undefined ? [] : stock(cases);
   it.each(cases.map((args, i) => [args.join(' '), args, answers[i]] as const))('%s', (_, args, answer) => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { noTwins, runTwins, type TwinCase } from './stock-twin.js';
+import { lacks } from '../skip.js';
 
 const DIR = '/var/lib/glusterd/geo-replication/gv0_h1_sv0';
 const CONF = `${DIR}/gsyncd.conf`;
@@ -155,7 +156,7 @@ const ONE_LINE: Record<string, { test: TwinCase; line: RegExp }> = {
 /** The config commands' own sentences, without what Python says about itself. */
 const sentences = (stderr: string): string[] => stderr.split('\n').filter((line) => /^(Invalid|Not configurable)/.test(line));
 
-describe.skipIf(noTwins !== undefined)('the stock daemon and this program do the same for', { concurrent: true }, () => {
+describe.skipIf(lacks(noTwins === undefined, noTwins ?? '', "commands beside stock's"))('the stock daemon and this program do the same for', { concurrent: true }, () => {
   it.for(Object.entries(SAME))('%s', { timeout: 120_000 }, async ([, test], { expect }) => {
     const { stock, here } = await runTwins(test);
     expect({ ...here, stderr: sentences(here.stderr) }).toEqual({ ...stock, stderr: sentences(stock.stderr) });

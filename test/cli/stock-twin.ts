@@ -7,12 +7,12 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
-const GSYNCD = ['/usr/lib/x86_64-linux-gnu/glusterfs/gsyncd', '/usr/lib/aarch64-linux-gnu/glusterfs/gsyncd', '/usr/libexec/glusterfs/gsyncd'].find((path) => existsSync(path));
+export const STOCK_GSYNCD = ['/usr/lib/x86_64-linux-gnu/glusterfs/gsyncd', '/usr/lib/aarch64-linux-gnu/glusterfs/gsyncd', '/usr/libexec/glusterfs/gsyncd'].find((path) => existsSync(path));
 const PLACES = { glusterd: '/var/lib/glusterd', log: '/var/log/glusterfs', run: '/run/gluster', misc: '/var/lib/misc', bricks: '/srv' } as const;
-const BIN = resolve(import.meta.dirname, '../../bin/gsyncd-ts.js');
+export const BIN = resolve(import.meta.dirname, '../../bin/gsyncd-ts.js');
 
 /** Why the twins cannot be compared here; undefined when they can. */
-export const noTwins = GSYNCD === undefined ? 'GlusterFS is not installed' : process.getuid?.() === 0 ? undefined : 'needs root';
+export const noTwins = STOCK_GSYNCD === undefined ? 'GlusterFS is not installed' : process.getuid?.() === 0 ? undefined : 'needs root';
 
 export interface TwinCase {
   /** Contents of files by their real path, below the places above. */
@@ -36,14 +36,15 @@ export interface Outcome {
 
 /** The outcome of both. */
 export async function runTwins(test: TwinCase): Promise<{ stock: Outcome; here: Outcome }> {
-  const [stock, here] = await Promise.all([runOne(test, [GSYNCD ?? '']), runOne(test, [process.execPath, BIN])]);
+  const [stock, here] = await Promise.all([runOne(test, [STOCK_GSYNCD ?? '']), runOne(test, [process.execPath, BIN])]);
   return { stock, here };
 }
 
 /** Holds $LOCKED's record lock, as a monitor does, while the command runs. */
 const HOLDER = 'import fcntl,os,subprocess,sys\nf=open(os.environ["LOCKED"],"w")\nfcntl.lockf(f,fcntl.LOCK_EX)\nsys.exit(subprocess.call(sys.argv[1:]))';
 
-async function runOne(test: TwinCase, program: readonly string[]): Promise<Outcome> {
+/** The outcome of `program` with the case's arguments, on a state of its own. */
+export async function runOne(test: TwinCase, program: readonly string[]): Promise<Outcome> {
   const root = mkdtempSync(join(tmpdir(), 'gsyncd-twin-'));
   try {
     for (const name of Object.keys(PLACES)) mkdirSync(join(root, name));

@@ -16,6 +16,7 @@ import type { OptionName } from '../../src/config/options.js';
 import { escapePath, sessionConfigPath, sessionTemplateArgs } from '../../src/config/template.js';
 import { splitWords } from '../../src/config/words.js';
 import { pythonGconf, syncdaemon } from './python.js';
+import { lacks, NO_GLUSTER } from '../skip.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'gsyncd-config-'));
 const noDefaults = join(dir, 'defaults.conf');
@@ -257,7 +258,7 @@ describe('names and words', () => {
 
 const installed = syncdaemon !== undefined && existsSync(DEFAULTS_FILE);
 
-describe.skipIf(!installed)('beside the installed GlusterFS', () => {
+describe.skipIf(lacks(installed, NO_GLUSTER, "configuration beside stock's"))('beside the installed GlusterFS', () => {
   const args = { primary: 'gv0', secondary: 'root@dr.example::sv0', local_path: '/d/b1', debug: false, feedback_fd: null, subvol_num: 1 };
   const extra = { primary_secondary_host: 'dr.example', secondaryuser: 'root', secondaryvol: 'sv0', local_id: 'd-b1' };
   const sessions = [

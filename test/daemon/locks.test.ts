@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, describe, expect, it } from 'vitest';
 import { lockBrick } from '../../src/daemon/brick-lock.js';
 import { takePidFile } from '../../src/daemon/pid-file.js';
+import { lacksPython } from '../skip.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'daemon-locks-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -33,7 +34,7 @@ async function holder(path: string): Promise<ChildProcess> {
   return child;
 }
 
-describe('takePidFile()', () => {
+describe.skipIf(lacksPython('locks of other processes'))('takePidFile()', () => {
   it('holds a pid and a newline under a lock that lockf of another process sees', async () => {
     const path = join(dir, 'run', 'monitor.pid');
     const lock = await takePidFile(path, 'monitor of gv0');
@@ -65,7 +66,7 @@ describe('takePidFile()', () => {
   });
 });
 
-describe('lockBrick()', () => {
+describe.skipIf(lacksPython('locks of other processes'))('lockBrick()', () => {
   it('lets no second worker in, and says who has it', async () => {
     const lock = await lockBrick(dir, '/b/1');
     await expect(lockBrick(dir, '/b/1', 150)).rejects.toThrow(`worker of brick /b/1: another one runs: process ${process.pid} holds ${join(dir, 'worker.lock')}`);

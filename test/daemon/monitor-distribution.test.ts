@@ -7,6 +7,7 @@ import { loadConfig } from '../../src/config/config.js';
 import { distribute } from '../../src/daemon/monitor-distribution.js';
 import { parseBricks, volumesFromConfig } from '../../src/daemon/monitor-volumes.js';
 import { parseVolumeInfo, type VolumeInfo } from '../../src/gluster/volinfo.js';
+import { lacks, NO_GLUSTER } from '../skip.js';
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'volinfo');
 const NODE = '73b0ac14-da89-480a-8215-5a0bd5195f92';
@@ -93,7 +94,7 @@ describe('volumesFromConfig()', () => {
   });
 });
 
-describe.skipIf(STOCK === undefined)("beside stock's distribute() (skipped where GlusterFS is not installed)", () => {
+describe.skipIf(lacks(STOCK !== undefined, NO_GLUSTER, "the monitor beside stock's"))("beside stock's distribute()", () => {
   it.each(PRIMARIES.flatMap((primary) => ['distribute', 'distributed-arbiter'].map((secondary) => [primary, secondary] as const)))('%s to %s', (primary, secondary) => {
     const work = mkdtempSync(join(dir, 'stock-'));
     const files = [0, 1].map((i) => join(work, `${i}.xml`));

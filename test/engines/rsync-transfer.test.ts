@@ -9,6 +9,9 @@ import { RsyncReport, isAtLeast, parseRsyncVersion } from '../../src/primary/rsy
 import { RsyncTransfer, rsyncArgv, type RsyncTransferOptions } from '../../src/primary/rsync-transfer.js';
 import { MISSING_ON_PRIMARY } from '../../src/queue/engine.js';
 import { BIN, FAKE_SSH, LogLines, Pair } from './tree.js';
+import { lacksProgram } from '../skip.js';
+
+const noRsync = lacksProgram('rsync', 'the rsync engine with a real rsync');
 
 let pair: Pair;
 let log: LogLines;
@@ -119,14 +122,14 @@ describe('RsyncTransfer', () => {
     expect(argv).toContain('--out-format=');
   });
 
-  test('with the real rsync: a file that the secondary lacks is no success though rsync exits 0', async () => {
+  test.skipIf(noRsync)('with the real rsync: a file that the secondary lacks is no success though rsync exits 0', async () => {
     const [lacking, here] = [await pair.file('x', null), await pair.file('y')];
     const outcome = await engine({ command: 'rsync' }).sync([lacking, here], { logErrors: false });
     expect(outcome).toMatchObject({ returnCode: 0, synced: new Set([here]) });
     expect(outcome.failed.get(lacking)).toContain('not creating new file');
   });
 
-  test('with the real rsync: equal size and time may be trusted where the caller says so', async () => {
+  test.skipIf(noRsync)('with the real rsync: equal size and time may be trusted where the caller says so', async () => {
     const [trusted, not] = [await pair.file('version 2', 'version 1'), await pair.file('version 2', 'version 1')];
     for (const gfid of [trusted, not]) await pair.sameTimes(gfid);
     const outcome = await engine({ command: 'rsync' }).sync([trusted, not], { logErrors: false, compareTimes: new Set([trusted]) });
@@ -134,7 +137,7 @@ describe('RsyncTransfer', () => {
     expect([(await pair.read(trusted)).toString(), (await pair.read(not)).toString()]).toEqual(['version 1', 'version 2']);
   });
 
-  test('with the real rsync: times of the same second are not equal', async () => {
+  test.skipIf(noRsync)('with the real rsync: times of the same second are not equal', async () => {
     const gfid = await pair.file('version 2', 'version 1');
     await utimes(pair.on('primary', gfid), 1_700_000_000, 1_700_000_000.75);
     await utimes(pair.on('secondary', gfid), 1_700_000_000, 1_700_000_000.25);
@@ -142,7 +145,7 @@ describe('RsyncTransfer', () => {
     expect((await pair.read(gfid)).toString()).toBe('version 2');
   });
 
-  test('with the real rsync: small files are sent whole, and counted', async () => {
+  test.skipIf(noRsync)('with the real rsync: small files are sent whole, and counted', async () => {
     const gfid = await pair.file('x'.repeat(5_000), 'x'.repeat(4_000));
     await utimes(pair.on('secondary', gfid), 1, 1);
     const outcome = await engine({ command: 'rsync', logPerformance: () => true }).sync([gfid], { logErrors: false, maxFileBytes: 5_000 });
@@ -152,7 +155,7 @@ describe('RsyncTransfer', () => {
     expect(line?.fields['data']).toMatch(/^Number of files: .*, Number of regular files transferred: 1, .*Literal data: 5,000 bytes, .*sent [\d,]+ bytes/);
   });
 
-  test("with the real rsync: the user's options cannot hide the results", async () => {
+  test.skipIf(noRsync)("with the real rsync: the user's options cannot hide the results", async () => {
     for (const userOptions of [['-v'], ['-vv'], ['--quiet'], ['-q'], ['--info=none'], ['--out-format=%f'], ['--no-itemize-changes'], ['-z', '--bwlimit=100000']]) {
       const gfids = await files(2);
       const outcome = await engine({ command: 'rsync', userOptions }).sync(gfids, { logErrors: false });
@@ -161,7 +164,7 @@ describe('RsyncTransfer', () => {
     expect(log.lines.filter(({ message }) => message === 'rsync verbose')).toHaveLength(2);
   });
 
-  test('with the real rsync: arguments of ssh with spaces arrive as they are', async () => {
+  test.skipIf(noRsync)('with the real rsync: arguments of ssh with spaces arrive as they are', async () => {
     const gfids = await files(1);
     const sshArgv = [FAKE_SSH, '-o', 'ProxyCommand=nc "some host" 22', '-p', '2222'];
     expect((await engine({ command: 'rsync', sshArgv }).sync(gfids, { logErrors: false })).synced).toEqual(new Set(gfids));

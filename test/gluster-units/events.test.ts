@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { EVENT_NUMBERS, eventFields, eventMessage, eventPort, eventSender, faultyFields, type EventSubject } from '../../src/gluster/events.js';
 import { WorkerStatus } from '../../src/status/status-file.js';
+import { lacks, NO_GLUSTER } from '../skip.js';
 
 const STOCK = ['/usr/lib/x86_64-linux-gnu/glusterfs/gfevents', '/usr/libexec/glusterfs/gfevents'].some((dir) => existsSync(join(dir, 'gf_event.py')));
 const PYTHON = join(import.meta.dirname, 'events.py');
@@ -105,7 +106,7 @@ describe('eventSender()', () => {
   });
 });
 
-describe.skipIf(!STOCK)("beside stock's code (skipped where GlusterFS has no gfevents)", () => {
+describe.skipIf(lacks(STOCK, NO_GLUSTER, "events beside stock's"))("beside stock's code", () => {
   it.each([
     ['ACTIVE', eventFields(SUBJECT)],
     ['PASSIVE', eventFields(SUBJECT)],

@@ -7,12 +7,14 @@
 //                              stopped, from the start of the worker to equal trees
 //   pending                    a first sync of 100,000 empty files in 100 directories, this worker alone: its peak memory while
 //                              they are pending
+//   status                     what glusterd runs for `status`, 30 times each by turns (see bench-status.ts)
 //   planning                   100,000 records of journals read and planned, in records a second (see plan.bench.ts)
 // Processor time is that of the worker and everything it started on the primary's side; memory is the worker's peak.
 import { readdirSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'vitest';
 import { PLANNED_RECORDS, planningSteps } from '../primary/planning-steps.js';
+import { statusCalls } from './bench-status.js';
 import { Lab } from './lab/lab.js';
 import { usageOf } from './lab/meter.js';
 import type { WorkerHandle } from './lab/worker.js';
@@ -26,7 +28,7 @@ interface Result {
   readonly peakMiB: number;
 }
 
-const PHASES = (process.env['BENCH_PHASES'] ?? 'planning,first-rsync,live,catch-up,first-tarssh,pending').split(',');
+const PHASES = (process.env['BENCH_PHASES'] ?? 'planning,status,first-rsync,live,catch-up,first-tarssh,pending').split(',');
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 1);
 const results: Result[] = [];
 
@@ -181,6 +183,7 @@ function planning(): void {
 
 test('benchmark', async () => {
   if (PHASES.includes('planning')) planning();
+  if (PHASES.includes('status')) for (const line of await statusCalls()) console.log(line);
   for (let round = 0; round < ROUNDS; round++) {
     for (const who of ['stock', 'gsyncd-ts'] as const) {
       if (['first-rsync', 'live', 'catch-up'].some((phase) => PHASES.includes(phase))) {

@@ -1,6 +1,6 @@
 // A worker that is killed in the middle of each kind of crawl, and its successor, which has to end with equal trees
 // and to clear away what the killed one left mounted.
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import { everyOperation, smallFiles } from './lab/fixtures.js';
 import { useLab } from './lab/use-lab.js';
 
@@ -63,4 +63,5 @@ test('a worker killed again and again ends with equal trees', async () => {
   await lab().waitConverged();
   await last.stop();
   await lab().assertNoMountsLeft();
+  expect(await lab().sh('ls /tmp | grep gsyncd-aux-ssh || true')).toBe('');
 });

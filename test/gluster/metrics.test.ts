@@ -93,6 +93,7 @@ test('a failure is counted by kind, and shown with its reason', async () => {
   for (const line of shown.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   expect(shown).not.toContain('\u001b');
 });
+import { lacks } from '../skip.js';
 
 test('a second one on the same port ends with one line before it mounts anything', async () => {
   const second = lab().startWorker({ args: METRICS });
@@ -103,7 +104,7 @@ test('a second one on the same port ends with one line before it mounts anything
 
 test('promtool finds nothing to say about what a real worker exports', async ({ skip }) => {
   const result = spawnSync('promtool', ['check', 'metrics'], { input: await scrape(), encoding: 'utf8' });
-  if (result.error !== undefined) skip('promtool is missing');
+  if (lacks(result.error === undefined, 'promtool is not installed', 'checks of what a real worker exports')) skip();
   expect(`${result.stdout}${result.stderr}`).toBe('');
 });
 

@@ -55,6 +55,6 @@ test('a random workload with names that are not UTF-8 converges but for those, w
   await converges({ seed, names: 'bytes', attributes: 'plain', top: 'work' }, { 'sync-method': 'tarssh' });
 });
 
-test('behind a secondary of this project, names that are not UTF-8 converge like any other', async () => {
-  await converges({ seed, names: 'bytes', attributes: 'all', top: 'work' }, { 'sync-method': 'rsync' }, 'ours');
+test('behind a secondary of this project, names that are not UTF-8 and device nodes converge like any other', async () => {
+  await converges({ seed, names: 'bytes', attributes: 'all', devices: 'all', top: 'work' }, { 'sync-method': 'rsync' }, 'ours');
 });

@@ -62,12 +62,17 @@ test('when a secondary node dies its workers go on through the other', async () 
   await lost.boot();
 });
 
-test('when the other one dies later, the workers go on through the one that came back', async () => {
-  const [lost, back] = await usedNode();
-  await cluster().until('heal', async () => {
-    const { stdout } = await back.gluster(['volume', 'heal', 'sv0', 'info'], 'return');
+/** Of two copies that differ GlusterFS cannot tell the right one when names change on both before they are healed. */
+const untilHealed = (node: Node): Promise<void> => {
+  return cluster().until('heal', async () => {
+    const { stdout } = await node.gluster(['volume', 'heal', 'sv0', 'info'], 'return');
     return (stdout.match(/Number of entries: 0$/gm) ?? []).length === 4;
   }, 90_000);
+};
+
+test('when the other one dies later, the workers go on through the one that came back', async () => {
+  const [lost, back] = await usedNode();
+  await untilHealed(back);
   await lost.crash();
   await cluster().sh(everyOperation('late').prepare);
   await untilAllThrough(back);
@@ -76,6 +81,7 @@ test('when the other one dies later, the workers go on through the one that came
 });
 
 test('when a primary node dies the workers of the other take over', async () => {
+  await untilHealed(cluster().secondaries[0]!);
   await cluster().primaries[1]!.crash();
   await cluster().sh(everyOperation('late').change);
   await cluster().until('all of one node', async () => {

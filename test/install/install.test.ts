@@ -2,12 +2,13 @@
 // launcher works in the environments of glusterd and sshd. The real command runs.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { gsyncdKind, launcherText } from '../../src/install/launcher.js';
 import { logrotateText, unitText } from '../../src/install/systemd.js';
+import { lacksProgram, lacksRoot } from '../skip.js';
 
 const REPO = resolve(import.meta.dirname, '../..');
 const BIN = join(REPO, 'bin/gsyncd-ts.js');
@@ -67,7 +68,37 @@ describe('install', () => {
     put(DEBIAN, STOCK);
     expect(install('--dry-run', '--systemd').out).toContain('would: the launcher is put in its place');
     expect(readdirSync(dirname(join(root, DEBIAN)))).toEqual(['gsyncd']);
-    expect(existsSync(join(root, 'etc'))).toBe(false);
+    for (const path of ['etc', 'usr/local', 'usr/share']) expect(existsSync(join(root, path))).toBe(false);
+  });
+
+  it('gives admins a command, its manual page and completions, and takes them away again', () => {
+    put(DEBIAN, STOCK);
+    const files = ['usr/local/bin/gsyncd-ts', 'usr/share/man/man8/gsyncd-ts.8', 'usr/share/bash-completion/completions/gsyncd-ts', 'usr/local/share/zsh/site-functions/_gsyncd-ts'];
+    const done = install();
+    for (const path of files) expect(done.out).toMatch(new RegExp(`^/${path}: (written|linked to .*/gsyncd-ts\\.js)$`, 'm'));
+    expect(spawnSync(join(root, files[0]!), ['--version'], { encoding: 'utf8' }).stdout).toMatch(/^gsyncd/);
+    expect(get(files[1]!)).toContain('.SS gsyncd\\-ts worker');
+    expect(get(files[2]!)).toContain('config-set');
+    expect(get(files[3]!)).toMatch(/^#compdef gsyncd-ts/);
+    expect(install().out.match(/nothing to do: it is there/g)).toHaveLength(4);
+    install('--uninstall');
+    for (const path of files) expect(existsSync(join(root, path))).toBe(false);
+  });
+
+  it("leaves another program's command and npm's link alone, and follows a copy of its own", () => {
+    put(DEBIAN, STOCK);
+    const name = join(root, 'usr/local/bin/gsyncd-ts');
+    mkdirSync(dirname(name), { recursive: true });
+    for (const make of [() => writeFileSync(name, 'mine'), () => symlinkSync('../lib/node_modules/gsyncd-ts/bin/gsyncd-ts.js', name)]) {
+      make();
+      expect(install().out).toContain('/usr/local/bin/gsyncd-ts: nothing to do: something else is there');
+      install('--uninstall');
+      expect(lstatSync(name)).toBeDefined();
+      rmSync(name);
+    }
+    symlinkSync('/old/copy/bin/gsyncd-ts.js', name);
+    install();
+    expect(readlinkSync(name)).toBe(BIN);
   });
 
   it('notices a package upgrade over the launcher, and keeps the new original', () => {
@@ -130,7 +161,7 @@ describe('install', () => {
     expect(gsyncdKind(readFileSync(join(root, `${DEBIAN}.stock`)))).toBe('stock');
   });
 
-  it.skipIf(process.geteuid?.() !== 0)('refuses an ordinary user with one line', () => {
+  it.skipIf(lacksRoot('installing as another user'))('refuses an ordinary user with one line', () => {
     const done = spawnSync(process.execPath, ['--input-type=module', '-e', `process.seteuid(65534); process.argv = ['node', '${BIN}', 'install']; await (await import('${REPO}/dist/cli/main.js')).main(process.argv)`], { encoding: 'utf8' });
     expect(done).toMatchObject({ status: 1, stderr: 'gsyncd-ts: install: not root: the directories of GlusterFS are not writable\n' });
   });
@@ -172,10 +203,9 @@ describe('the launcher', () => {
   });
 });
 
-const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
 
 describe('for systemd and logrotate', () => {
-  it.skipIf(!has('systemd-analyze'))('the unit passes systemd-analyze verify', { timeout: 60_000 }, () => {
+  it.skipIf(lacksProgram('systemd-analyze', 'checks of the unit'))('the unit passes systemd-analyze verify', { timeout: 60_000 }, () => {
     const unit = join(root, 'gsyncd-ts-worker@.service');
     writeFileSync(unit, unitText(process.execPath, BIN));
     const done = spawnSync('systemd-analyze', ['verify', '--man=no', unit.replace('@', '@b1')], { encoding: 'utf8', env: { ...process.env, SYSTEMD_UNIT_PATH: `${root}:` } });
@@ -188,7 +218,7 @@ describe('for systemd and logrotate', () => {
     expect(unitText('/usr/bin/node', '/opt/my app/100%/$x.js')).toContain('ExecStart=/usr/bin/node "/opt/my app/100%%/$$x.js" worker');
   });
 
-  it.skipIf(!has('logrotate'))('the snippet is understood by logrotate', () => {
+  it.skipIf(lacksProgram('logrotate', 'rotation of logs'))('the snippet is understood by logrotate', () => {
     const snippet = join(root, 'snippet');
     writeFileSync(snippet, logrotateText());
     chmodSync(snippet, 0o644);

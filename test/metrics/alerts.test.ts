@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { alertRules, RULES } from '../../src/metrics/alerts.js';
+import { lacksProgram } from '../skip.js';
 
 const LABELS = 'primary="gv0", secondary="b::sv0", brick="/b", instance="n1"';
-const hasPromtool = spawnSync('promtool', ['--version']).error === undefined;
 
 type Series = Readonly<Record<string, string>>;
 
@@ -48,7 +48,7 @@ function firing(series: Series): string[] {
   }
 }
 
-test.skipIf(!hasPromtool).each(CASES)('%s (skipped without promtool)', (_, series, expected) => {
+test.skipIf(lacksProgram('promtool', 'what alert rules fire on')).each(CASES)('%s', (_, series, expected) => {
   expect(firing(series)).toEqual(expected);
 });
 

@@ -14,6 +14,7 @@ import { brickSamples } from '../../src/metrics/samples.js';
 import { BucketCounter, JOB_SECONDS } from '../../src/progress/buckets.js';
 import { brickReport } from '../../src/progress/report.js';
 import { facts, NOW_S, progress } from '../progress/facts.js';
+import { lacksProgram } from '../skip.js';
 
 const buckets = new BucketCounter(JOB_SECONDS);
 for (const seconds of [0.05, 0.2, 4, 100_000]) buckets.observe(seconds);
@@ -45,7 +46,6 @@ function promtool(args: readonly string[], input = ''): { available: boolean; co
   const result = spawnSync('promtool', args, { input, encoding: 'utf8' });
   return { available: result.error === undefined, code: result.status, output: `${result.stdout}${result.stderr}` };
 }
-const hasPromtool = promtool(['--version']).available;
 
 test('every metric of the table is exported when its brick has a value for it', async () => {
   const text = await exposed();
@@ -110,7 +110,7 @@ describe('what goes with the metrics', () => {
     }
   });
 
-  test.skipIf(!hasPromtool)('passes the checks of promtool (skipped where there is none)', async () => {
+  test.skipIf(lacksProgram('promtool', 'checks of the metrics'))('passes the checks of promtool', async () => {
     const metrics = promtool(['check', 'metrics'], await exposed());
     expect(metrics.output).toBe('');
     expect(metrics.code).toBe(0);

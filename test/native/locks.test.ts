@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { afterAll, expect, it } from 'vitest';
 import { isLocked, tryLock, withFlock } from '../../src/native/locks.js';
+import { lacksPython } from '../skip.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'locks-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -36,7 +37,7 @@ try:
 except (IOError, OSError) as e:
     print('taken', e.errno)`;
 
-it('tryLock() is seen by lockf in another process until it is released', async () => {
+it.skipIf(lacksPython('locks of other processes'))('tryLock() is seen by lockf in another process until it is released', async () => {
   const path = join(dir, 'pid');
   const lock = await tryLock(path);
   readFileSync(path);
@@ -51,7 +52,7 @@ it('tryLock() is seen by lockf in another process until it is released', async (
   await second.end();
 });
 
-it('tryLock() gives null while another process holds lockf, and the lock once that process has ended', async () => {
+it.skipIf(lacksPython('locks of other processes'))('tryLock() gives null while another process holds lockf, and the lock once that process has ended', async () => {
   const path = join(dir, 'theirs');
   writeFileSync(path, '');
   const holder = await python(TRY, path);
@@ -71,7 +72,7 @@ it('tryLock() fails with the errno of the open', async () => {
   expect(await isLocked(join(dir, 'no', 'such'))).toBe(false);
 });
 
-it('withFlock() waits for another process and then opens the file that replaced the one it waited on', async () => {
+it.skipIf(lacksPython('locks of other processes'))('withFlock() waits for another process and then opens the file that replaced the one it waited on', async () => {
   const path = join(dir, 'status');
   writeFileSync(path, 'old');
   const holder = await python("f = open(path, 'r+')\nfcntl.flock(f, fcntl.LOCK_EX)\nprint('held')", path);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { pipeline, runChild, spawnDaemonChild, spawnPipe } from '../../src/process/spawn.js';
+import { lacksPython } from '../skip.js';
 
 const BIN = join(import.meta.dirname, '../fixtures/bin');
 const STUBBORN = join(BIN, 'stubborn');
@@ -115,7 +116,7 @@ describe('runChild()', () => {
     expect(result.durationMs).toBeLessThan(4_000);
   });
 
-  test('the kernel is told to kill the child when this process dies', async () => {
+  test.skipIf(lacksPython('what children inherit'))('the kernel is told to kill the child when this process dies', async () => {
     const program = 'import ctypes; n = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(n)); print(n.value)';
     expect((await runChild(['python3', '-c', program])).stdout.toString()).toBe('9\n');
     expect((await runChild(['python3', '-c', program], { pdeathsig: false })).stdout.toString()).toBe('0\n');

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe as suite, expect, it } from 'vitest';
 import { encodePickle } from '../../src/rpc/pickle-encode.js';
 import { PyException, PyFloat, PyStat, pyTuple, type PyValue } from '../../src/rpc/pickle-values.js';
 import { PythonPeer, canonical, decodeAll, describe, findInterpreter } from './python-peer.js';
+import { lacks, lacksPython } from '../skip.js';
 
 const codeUnits = fc.array(fc.oneof(fc.integer({ min: 0xd7f0, max: 0xe010 }), fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 0, max: 127 })), { maxLength: 200 });
 const text = fc.oneof(
@@ -56,7 +57,7 @@ function cpuMsSince(start: NodeJS.CpuUsage): number {
   return (user + system) / 1000;
 }
 
-suite('encodePickle()', () => {
+suite.skipIf(lacksPython('pickles'))('encodePickle()', () => {
   it('writes what Python 3 loads as the same values and types, and reads them back in every protocol', async () => {
     await fc.assert(
       fc.asyncProperty(anyValue, fc.integer({ min: 0, max: 5 }), cuts, async (sent, protocol, where) => {
@@ -103,7 +104,7 @@ suite('encodePickle()', () => {
   });
 });
 
-suite('PickleDecoder', () => {
+suite.skipIf(lacksPython('pickles'))('PickleDecoder', () => {
   it('reads what Python 3 picklers write, in every protocol, wherever the stream is cut', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyValue, { minLength: 1, maxLength: 3 }), fc.integer({ min: 0, max: 5 }), fc.boolean(), cuts, async (values, protocol, pure, where) => {
@@ -148,8 +149,7 @@ suite('PickleDecoder', () => {
 });
 
 const python2 = findInterpreter('python2', 'python2.7');
-if (python2 === undefined) console.log('skipped: Python 2 pickles: no python2 on this machine');
-suite.skipIf(python2 === undefined)('Python 2', () => {
+suite.skipIf(lacks(python2 !== undefined, 'python2 is not installed', 'pickles of Python 2'))('Python 2', () => {
   it('writes byte strings, which arrive as names, and reads what we write', async () => {
     const old = new PythonPeer(python2 ?? '');
     const sent = { op: 'CREATE', names: ['a', 'nämé', 'caf\uDCE9'], n: [1, -5, 2 ** 40, -(2n ** 70n)], t: pyTuple([1.5, true, null]) };

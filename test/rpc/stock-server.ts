@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { RepceClient } from '../../src/rpc/client.js';
+import { lacks, NO_GLUSTER } from '../skip.js';
 
 const SCRIPT = new URL('../fixtures/rpc/repce-server.py', import.meta.url).pathname;
 
@@ -15,7 +16,7 @@ function findDaemon(): string | undefined {
 
 /** Directory of the installed daemon's modules; without it the tests of this folder that need it are skipped. */
 export const STOCK_DAEMON = findDaemon();
-if (STOCK_DAEMON === undefined) console.log('skipped: calls to a stock RepceServer: no GlusterFS syncdaemon on this machine');
+lacks(STOCK_DAEMON !== undefined, NO_GLUSTER, 'calls to a stock server');
 
 export interface StockServer {
   readonly client: RepceClient;

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { fsDecode } from '../../src/names.js';
 import { statusFileName } from '../../src/status/file-name.js';
 import { readStatus, WorkerStatus } from '../../src/status/status-file.js';
+import { lacks, lacksPython, NO_GLUSTER } from '../skip.js';
 
 const top = mkdtempSync(join(tmpdir(), 'status-'));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
@@ -28,7 +29,7 @@ function open(dir: string, gatherMs = 10_000): { status: WorkerStatus; said: str
 }
 
 describe('statusFileName()', () => {
-  it('quotes as Python does', () => {
+  it.skipIf(lacksPython('names of status files'))('quotes as Python does', () => {
     expect(statusFileName('/d/gv0_1')).toBe('brick_%2Fd%2Fgv0_1.status');
     const paths = ['/a b+c', '/é/ü', '/%~.-_!*()\'"', '/日本'];
     const quoted = execFileSync('python3', ['-c', 'import sys, urllib.parse as u\nfor p in sys.argv[1:]: print("brick_%s.status" % u.quote_plus(p))', ...paths]);
@@ -141,7 +142,7 @@ describe('WorkerStatus', () => {
   });
 });
 
-describe.skipIf(!existsSync(join(STOCK, 'gsyncdstatus.py')))('beside the stock status code', () => {
+describe.skipIf(lacks(existsSync(join(STOCK, 'gsyncdstatus.py')), NO_GLUSTER, "status files beside stock's"))('beside the stock status code', () => {
   /** Runs `code` with `s`, a stock GeorepStatus of the same brick, under a monitor that seems to run. */
   async function stock(dir: string, code: string): Promise<string> {
     const source = `

@@ -1,5 +1,6 @@
 // `gsyncd-ts install`: puts a launcher of this program in the place where glusterd and the sessions' ssh keys start
-// the stock gsyncd, and takes it away again. One line on stdout for each action.
+// the stock gsyncd, beside it what admins use (a name in PATH, the manual page, completions), and takes all of it away
+// again. One line on stdout for each action.
 
 import { realpath, readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -8,11 +9,15 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { GsyncdError } from '../../errors.js';
 import { closedToOthers } from '../../install/access.js';
-import { applyOwnFile, applyToPlaces, type ApplyOptions } from '../../install/apply.js';
+import { applyCommandName, applyOwnFile, applyToPlaces, type ApplyOptions } from '../../install/apply.js';
 import { exists, readIfThere } from '../../install/files.js';
 import { launcherText } from '../../install/launcher.js';
-import { findPlaces } from '../../install/places.js';
+import { COMMAND_NAME_PATH, COMPLETION_PATHS, findPlaces, MAN_PAGE_PATH } from '../../install/places.js';
 import { LOGROTATE_PATH, logrotateText, UNIT_PATH, unitText } from '../../install/systemd.js';
+import { readProgram } from '../command-tree.js';
+import { completionScript, SHELLS } from '../completion-script.js';
+import { manPage } from '../man-page.js';
+import { VERSION } from '../version.js';
 
 interface InstallFlags {
   readonly dryRun?: true;
@@ -25,17 +30,17 @@ interface InstallFlags {
 export function addInstallCommand(program: Command): void {
   program
     .command('install')
-    .description("put this program in the stock gsyncd's place, which is kept aside; or take it away")
+    .description("put this program, its manual page and completions in place, the stock gsyncd aside; or take them away")
     .option('--dry-run', 'say what would be done, and do nothing')
-    .option('--uninstall', 'put the stock gsyncd back, and remove what --systemd wrote')
+    .option('--uninstall', 'put the stock gsyncd back, and remove everything else that was written')
     .option('--systemd', 'write a unit template for workers without glusterd, and a logrotate snippet')
     .option('--path <file>', "the stock gsyncd's path (default: every known one that is there)")
     .option('--root <dir>', 'the directory to take for /', '/')
     .addHelpText('after', '\nExample:\n  gsyncd-ts install --dry-run')
-    .action(install);
+    .action((flags: InstallFlags) => install(program, flags));
 }
 
-async function install(flags: InstallFlags): Promise<void> {
+async function install(program: Command, flags: InstallFlags): Promise<void> {
   const root = resolve(flags.root);
   if (process.geteuid?.() !== 0 && root === '/' && flags.dryRun !== true) {
     throw new GsyncdError('install: not root: the directories of GlusterFS are not writable', { code: 'preflight', retryable: false });
@@ -56,8 +61,16 @@ async function install(flags: InstallFlags): Promise<void> {
     });
   }
   await applyToPlaces(places, options);
+  await filesForAdmins(program, root, script, options);
   if (flags.systemd === true || flags.uninstall === true) await systemdFiles(root, node, script, options);
   if (options.action === 'install') await warnIfClosed(node, script, options);
+}
+
+async function filesForAdmins(program: Command, root: string, script: string, options: ApplyOptions): Promise<void> {
+  const info = readProgram(program);
+  await applyCommandName(join(root, COMMAND_NAME_PATH), script, options);
+  await applyOwnFile(join(root, MAN_PAGE_PATH), manPage(info, VERSION), options);
+  for (const shell of SHELLS) await applyOwnFile(join(root, COMPLETION_PATHS[shell]), completionScript(info, shell), options);
 }
 
 async function systemdFiles(root: string, node: string, script: string, options: ApplyOptions): Promise<void> {

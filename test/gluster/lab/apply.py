@@ -136,7 +136,7 @@ def apply(root, op):
     elif kind == 'mkfifo':
         os.mkfifo(path, op.get('mode', 0o644))
     elif kind == 'mknod':
-        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(op['major'], op['minor']))
+        os.mknod(path, (stat.S_IFBLK if op.get('block') else stat.S_IFCHR) | 0o600, os.makedev(op['major'], op['minor']))
     elif kind == 'recreate':
         recreate(path, op)
     elif kind == 'chmod':

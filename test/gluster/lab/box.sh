@@ -11,10 +11,22 @@ REPO=$(cd "$HERE/../../.." && pwd)
 
 . "$HERE/machine.sh"
 
+# take_layers: what an installation adds outside of GlusterFS's directories stays in the box. Its nodes share it.
+take_layers() {
+  local layers=$BOX_STATE/layers dir
+  mkdir -p "$layers"
+  mount -t tmpfs layers "$layers"
+  for dir in /usr/local /usr/share; do
+    mkdir -p "$layers$dir/upper" "$layers$dir/work"
+    mount -t overlay overlay -o "lowerdir=$dir,upperdir=$layers$dir/upper,workdir=$layers$dir/work" "$dir"
+  done
+}
+
 # Runs as process 1 of the box: covers the machine's state with the box's own, then runs the command.
 inside() {
   set -e
   take_disks "$BOX_STATE" "$REPO"
+  take_layers
   ip link set lo up
   ip link add box0 type veth peer name box1
   ip addr add 10.77.0.1/24 dev box0

@@ -1,10 +1,7 @@
 // Two real volumes and a geo-replication session on one machine: gv0 replicates to sv0 over ssh. Tests start workers on
 // it (this project's or the stock daemon), change the primary and wait for the trees to be equal. Whatever a test leaves
 // behind ends with the lab. See Cluster for several machines.
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { Box } from './box.js';
-import { REPO } from './machine.js';
 import { PATHS, Pair } from './pair.js';
 import type { BrickPlace, WorkerOptions } from './pair.js';
 import { WorkerHandle } from './worker.js';
@@ -148,13 +145,7 @@ export class Lab extends Pair {
 
   /** From now on the session's keys start this project's gsyncd on the secondary instead of the stock one. */
   async useOwnSecondary(): Promise<void> {
-    const wrapper = (await this.exec(['bash', '-c', 'ls /usr/lib*/*/glusterfs/gsyncd /usr/libexec/glusterfs/gsyncd 2>/dev/null | head -1'])).stdout.trim();
-    await this.exec(['cp', '-a', wrapper, '/srv/stock-gsyncd']);
-    const script = (await readFile(path.join(import.meta.dirname, 'own-secondary.sh'), 'utf8'))
-      .replaceAll('@STOCK@', '/srv/stock-gsyncd')
-      .replaceAll('@NODE@', process.execPath)
-      .replaceAll('@REPO@', REPO);
-    await this.exec(['bash', '-c', 'cat >/srv/own-gsyncd; chmod 755 /srv/own-gsyncd; mount --bind /srv/own-gsyncd "$1"', 'sh', wrapper], { input: script });
+    await this.box.install('ours');
   }
 
   /** Starts the stock daemon on the session. The option makes its data arrive with newer versions of rsync too. */

@@ -25,7 +25,8 @@ take_disks() {
     if [ -e "/root/$name" ]; then mount --bind /dev/null "/root/$name"; fi
   done
   mkdir -p "$state/etc"
-  for name in passwd shadow group glusterfs; do
+  for name in passwd shadow group profile.d glusterfs; do
+    [ -e "/etc/$name" ] || continue
     [ -e "$state/etc/$name" ] || cp -a "/etc/$name" "$state/etc/$name"
     mount --bind "$state/etc/$name" "/etc/$name"
   done

@@ -1,5 +1,5 @@
 # Sourced by run.sh, demo.sh, bench.sh and box.sh: what the tests need from the system, and how to get it.
-# need_toolchain and need_gluster return 0 when everything is there (installing it first when root on Debian),
+# need_toolchain, need_checkers and need_gluster return 0 when everything is there (installing it first when root on Debian),
 # and otherwise say in one line what is missing and return 1. They change nothing when nothing is missing.
 
 # install_packages NAME...: apt-get with the package lists refreshed once per process.
@@ -30,6 +30,12 @@ ensure() {
 
 need_toolchain() {
   ensure "build tools" "g++ make python3" "command -v g++" "command -v make" "command -v python3"
+}
+
+# What checks that the manual page, the completions and the rotation of logs are understood.
+need_checkers() {
+  ensure "checkers" "mandoc zsh logrotate acl attr" "command -v mandoc" "command -v zsh" "command -v logrotate" \
+    "command -v setfacl" "command -v setfattr"
 }
 
 need_gluster() {

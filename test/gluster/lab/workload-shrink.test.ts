@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { shrink } from './shrink.js';
 import { Workload } from './workload.js';
 
-const options = { seed: 42, names: 'bytes', attributes: 'all', top: 't' } as const;
+const options = { seed: 42, names: 'bytes', attributes: 'all', devices: 'all', top: 't' } as const;
 
 test('the same seed gives the same operations, another seed gives others', () => {
   const ops = new Workload(options).next(500);
@@ -14,7 +14,7 @@ test('the same seed gives the same operations, another seed gives others', () =>
 test('a workload contains every kind of operation', () => {
   const kinds = new Set(new Workload(options).next(3000).map((op) => op.op));
   expect([...kinds].sort()).toEqual(
-    ['acl', 'append', 'chmod', 'chown', 'create', 'link', 'mkdir', 'mkfifo', 'recreate', 'removexattr', 'rename', 'rmdir',
+    ['acl', 'append', 'chmod', 'chown', 'create', 'link', 'mkdir', 'mkfifo', 'mknod', 'recreate', 'removexattr', 'rename', 'rmdir',
       'setxattr', 'sparse', 'swap', 'symlink', 'truncate', 'unlink', 'utimes', 'write'].sort(),
   );
 });

@@ -15,7 +15,7 @@ export type Operation =
   | { op: 'rename' | 'swap' | 'link'; path: string; to: string }
   | { op: 'symlink'; path: string; target: string }
   | { op: 'mkfifo'; path: string; mode?: number }
-  | { op: 'mknod'; path: string; major: number; minor: number }
+  | { op: 'mknod'; path: string; major: number; minor: number; block?: boolean }
   | { op: 'recreate'; path: string; as: 'file' | 'dir' | 'symlink' | 'fifo'; size: number; seed: number; target: string }
   | { op: 'chmod'; path: string; mode: number }
   | { op: 'chown'; path: string; uid: number; gid: number }
@@ -31,6 +31,8 @@ export interface WorkloadOptions {
   readonly names: 'utf8' | 'bytes';
   /** Whether user xattrs and ACLs are set, which only the rsync engine carries. */
   readonly attributes: 'all' | 'plain';
+  /** Whether device nodes are made, whose numbers a stock secondary does not keep. Default 'none'. */
+  readonly devices?: 'none' | 'all';
   /** Directory under the root in which everything happens; it is created by the first list. */
   readonly top: string;
 }
@@ -63,7 +65,7 @@ export class Random {
   }
 }
 
-type Node = { kind: 'dir'; entries: Map<string, Node> } | { kind: 'file' | 'symlink' | 'fifo' };
+type Node = { kind: 'dir'; entries: Map<string, Node> } | { kind: 'file' | 'symlink' | 'fifo' | 'device' };
 interface Place {
   readonly path: string;
   readonly name: string;
@@ -75,11 +77,11 @@ interface Place {
 const WEIGHTS: readonly (readonly [Step, number])[] = [
   ['create', 18], ['write', 8], ['append', 8], ['truncate', 4], ['sparse', 2], ['mkdir', 9], ['rmdir', 3],
   ['unlink', 8], ['rename', 9], ['renameOver', 5], ['moveDir', 5], ['link', 5], ['symlink', 4], ['mkfifo', 1],
-  ['swap', 3], ['recreate', 5], ['chmod', 4], ['chown', 3], ['utimes', 3], ['setxattr', 3], ['acl', 2],
+  ['swap', 3], ['recreate', 5], ['chmod', 4], ['chown', 3], ['utimes', 3], ['setxattr', 3], ['acl', 2], ['mknod', 2],
 ];
 type Step =
   | 'create' | 'write' | 'append' | 'truncate' | 'sparse' | 'mkdir' | 'rmdir' | 'unlink' | 'rename' | 'renameOver'
-  | 'moveDir' | 'link' | 'symlink' | 'mkfifo' | 'swap' | 'recreate' | 'chmod' | 'chown' | 'utimes' | 'setxattr' | 'acl';
+  | 'moveDir' | 'link' | 'symlink' | 'mkfifo' | 'swap' | 'recreate' | 'chmod' | 'chown' | 'utimes' | 'setxattr' | 'acl' | 'mknod';
 
 export class Workload {
   readonly #random: Random;
@@ -166,6 +168,9 @@ export class Workload {
         return { op: 'symlink', path: this.#freshPlace('symlink'), target: this.#target() };
       case 'mkfifo':
         return { op: 'mkfifo', path: this.#freshPlace('fifo') };
+      case 'mknod':
+        if (this.#options.devices !== 'all') return undefined;
+        return { op: 'mknod', path: this.#freshPlace('device'), major: random.pick([1, 7, 300]), minor: random.pick([0, 3, 255, 70_000]), block: random.int(2) === 0 };
       case 'swap':
         return this.#onPlace('leaf', (a) =>
           this.#onPlace('leaf', (b) => {

@@ -1,0 +1,24 @@
+// How a failure ends the program: one line on stderr and an exit code. Used by both ways through the program, each of
+// which has its own copy of the error classes.
+
+import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../errors.js';
+import { CommandExit } from './exit.js';
+
+/** The stock monitor starts a worker again that exits with 0 or 1, and gives up on any other. */
+const EXIT_CODES: Readonly<Partial<Record<ErrorCode, number>>> = { usage: 2 };
+const EXIT_FAILURE = 1;
+
+/** Runs `work`; its exit code, or that of the failure, which has been told. */
+export async function exitCodeOf(work: () => Promise<number>): Promise<number> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof CommandExit) {
+      if (error.line !== undefined) process.stderr.write(`${error.line}\n`);
+      return error.exitCode;
+    }
+    process.stderr.write(`gsyncd-ts: ${errorLine(error)}\n`);
+    if (!(error instanceof GsyncdError) && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+    return isGsyncdError(error) ? (EXIT_CODES[error.code] ?? EXIT_FAILURE) : EXIT_FAILURE;
+  }
+}

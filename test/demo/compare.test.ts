@@ -1,0 +1,26 @@
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { compareTrees } from '../../src/demo/compare.js';
+
+const root = mkdtempSync(join(tmpdir(), 'compare-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** Differences of two trees with one file each, whose times are so many seconds apart around the border of a step. */
+function differencesOf(apartS: number): readonly string[] {
+  for (const [side, mtime] of [['a', 1_700_000_000.000005], ['b', 1_700_000_000.000005 - apartS]] as const) {
+    mkdirSync(join(root, side), { recursive: true });
+    writeFileSync(join(root, side, 'file'), 'content');
+    utimesSync(join(root, side, 'file'), mtime, mtime);
+  }
+  return compareTrees(join(root, 'a'), join(root, 'b')).differences;
+}
+
+test('times that are as near as a floating-point number can tell are the same, wherever they lie', () => {
+  expect(differencesOf(0.000001)).toEqual([]);
+});
+
+test('times that are further apart are a difference', () => {
+  expect(differencesOf(0.001)).toEqual([expect.stringMatching(/^"\/file": mtime: /)]);
+});

@@ -1,0 +1,56 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { errnoCode } from '../../src/errors.js';
+import { lsetxattr } from '../../src/native/libc.js';
+import { chooseCalls, libcCalls, mountAttributes, type AttributeCalls } from '../../src/native/mount-attributes.js';
+import { lacks } from '../skip.js';
+
+const load = (): Promise<unknown> => import('fs-xattr');
+const compiled = await load().then((found) => found as AttributeCalls, () => null);
+// Not in /tmp, which may be a tmpfs without user xattrs.
+const dir = mkdtempSync(join(homedir(), '.gsyncd-ts-attributes-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+function canMark(): boolean {
+  try {
+    lsetxattr(dir, 'user.probe', Buffer.from('x'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('the choice', () => {
+  it.skipIf(lacks(compiled !== null, 'npm could not compile it (no compiler)', 'fs-xattr'))('is fs-xattr where it was compiled', async () => {
+    expect((await mountAttributes()).getAttribute).toBe(compiled?.getAttribute);
+  });
+
+  it.skipIf(compiled !== null)('is libc where fs-xattr is not there', async () => {
+    expect(await mountAttributes()).toBe(libcCalls);
+  });
+
+  it('is libc when loading throws, or brings something else', async () => {
+    expect(await chooseCalls(() => Promise.reject(new Error('no such module')))).toBe(libcCalls);
+    expect(await chooseCalls(() => Promise.resolve({ getAttribute: () => undefined }))).toBe(libcCalls);
+    expect(await chooseCalls(() => Promise.resolve(null))).toBe(libcCalls);
+  });
+});
+
+describe.skipIf(lacks(canMark(), 'the home directory takes none', 'xattrs of users')).each([
+  ['libc', libcCalls],
+  ['fs-xattr', compiled],
+] as const)('%s', (_name, calls) => {
+  beforeAll(() => lsetxattr(dir, 'user.fact', Buffer.from([0, 255, 10])));
+
+  it.skipIf(calls === null)('reads, lists and removes, and says ENODATA for what is absent', async () => {
+    const { getAttribute, listAttributes, removeAttribute } = calls!;
+    expect([...(await getAttribute(dir, 'user.fact'))]).toEqual([0, 255, 10]);
+    expect(await listAttributes(dir)).toContain('user.fact');
+    await removeAttribute(dir, 'user.fact');
+    expect(await listAttributes(dir)).not.toContain('user.fact');
+    expect(errnoCode(await getAttribute(dir, 'user.fact').catch((error: unknown) => error))).toBe('ENODATA');
+    expect(errnoCode(await getAttribute(join(dir, 'absent'), 'user.fact').catch((error: unknown) => error))).toBe('ENOENT');
+  });
+});
