@@ -26,7 +26,7 @@ export function changeRecords(gfid: Gfid, change: LookChange): ChangeRecord[] {
   const meta = (fop: string): ChangeRecord => ({ type: 'meta', gfid, fop });
   if (entry === 'created') return [...(isFile && now.size > 0 ? [data] : []), ...(now.xattrs === '' ? [] : [meta('SETXATTR')])];
   if (before === null) return [...(isFile ? [data] : []), meta('SETATTR'), ...(now.xattrs === '' ? [] : [meta('SETXATTR')])];
-  if (before.ctimeNs === now.ctimeNs) return [];
+  if (before.ctimeNs === now.ctimeNs && (before.isUnsure !== true || isSame(before, now))) return [];
   const isOwned = before.mode !== now.mode || before.uid !== now.uid || before.gid !== now.gid;
   const hasXattrs = before.xattrs !== now.xattrs;
   const isTouched = before.mtimeNs !== now.mtimeNs || before.size !== now.size;
@@ -43,4 +43,8 @@ export function changeRecords(gfid: Gfid, change: LookChange): ChangeRecord[] {
 /** Of what is no file: whether its times were set, and not by what happened in a directory. */
 function isOddTime({ before, now }: LookChange): boolean {
   return before?.mtimeNs !== now.mtimeNs && now.mtimeNs !== now.ctimeNs;
+}
+
+function isSame(a: InodeLook, b: InodeLook): boolean {
+  return a.mtimeNs === b.mtimeNs && a.size === b.size && a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && a.xattrs === b.xattrs;
 }

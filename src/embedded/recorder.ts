@@ -20,7 +20,7 @@ import { deriveEntries } from './derive.js';
 import { DirectoryWatches } from './directory-watches.js';
 import { JournalWriter } from './journal-writer.js';
 import { handlePath, type BrickLayout } from './layout.js';
-import { Scanner, statsOf, type Found } from './scan.js';
+import { CLOCK_TICK_MS, Scanner, statsOf, type Found } from './scan.js';
 import { loadSnapshot, saveSnapshot } from './snapshot.js';
 import { isDirectory, placeOf, TreeIndex, type IndexNode, type InodeLook } from './tree-index.js';
 import { xattrDigest } from './user-xattrs.js';
@@ -29,8 +29,6 @@ import { xattrDigest } from './user-xattrs.js';
 const GATHER_MS = 30;
 /** Journals are named by seconds. */
 const MIN_INTERVAL_MS = 1_000;
-/** The kernel's clock of file times advances in steps of at most this. */
-const CLOCK_TICK_MS = 12;
 /** For lost events, and for what has none: writes through a memory map. */
 const FULL_SCAN_MS = 60_000;
 const FULL_SCAN_UNWATCHED_MS = 2_000;
@@ -50,6 +48,8 @@ export class Recorder {
   readonly #writer: JournalWriter;
   readonly #watches = new DirectoryWatches((gfid) => this.#hint(gfid));
   readonly #dirty = new Set<Gfid>();
+  /** Inodes that the last scan met within a tick of their change. */
+  readonly #racy = new Set<Gfid>();
   #index = new TreeIndex();
   #scanner: Scanner;
   #wake: () => void = () => undefined;
@@ -192,13 +192,15 @@ export class Recorder {
 
   #takeLooks(found: Found, onEach: (node: IndexNode, now: InodeLook) => void): void {
     const racyNs = BigInt(Date.now() - CLOCK_TICK_MS) * 1_000_000n;
-    for (const [gfid, look] of found.looks) {
+    this.#racy.clear();
+    for (const [gfid, { isMarked, ...look }] of found.looks) {
       const node = this.#index.nodes.get(gfid);
       if (node === undefined) continue;
       onEach(node, look);
       // What changes once more within the tick looks the same: it counts as changed at the next scan.
       const isRacy = look.ctimeNs > racyNs && look.ctimeNs !== node.look?.ctimeNs;
-      this.#index.setLook(node, isRacy ? { ...look, ctimeNs: look.ctimeNs - 1n } : look);
+      if (isRacy && isMarked !== true) this.#racy.add(gfid);
+      this.#index.setLook(node, !isRacy ? look : isMarked === true ? { ...look, isUnsure: true } : { ...look, ctimeNs: look.ctimeNs - 1n });
       if (isRacy) for (const { parent } of node.names.values()) this.#hint(parent);
     }
   }
@@ -231,7 +233,7 @@ export class Recorder {
       const { look } = node;
       const isSame =
         stats?.ino === look.ino && stats.mtimeNs === look.mtimeNs && Number(stats.size) === look.size && Number(stats.mode) === look.mode && Number(stats.uid) === look.uid && Number(stats.gid) === look.gid && xattrDigest(path, look.mode) === look.xattrs;
-      if (isSame) node.look = { ...look, ctimeNs: stats.ctimeNs };
+      if (isSame) node.look = { ...look, ctimeNs: this.#racy.has(gfid) ? stats.ctimeNs - 1n : stats.ctimeNs };
     }
   }
 

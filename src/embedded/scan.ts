@@ -18,6 +18,8 @@ import { handlePath, INTERNAL_NAME, stampGfid, type BrickLayout } from './layout
 import { isDirectory, type InodeLook, type TreeIndex } from './tree-index.js';
 import { xattrDigest } from './user-xattrs.js';
 
+/** The kernel's clock of file times advances in steps of at most this. */
+export const CLOCK_TICK_MS = 12;
 const MAX_HOLD_MS = 20;
 const MAX_PASSES = 3;
 
@@ -156,7 +158,9 @@ export class Scanner {
       return null;
     }
     pass.newInodes.set(stats.ino, gfid);
-    pass.looks.set(gfid, this.#look(gfid, path, this.#stamp(gfid, path, adopted)));
+    const look = this.#look(gfid, path, this.#stamp(gfid, path, adopted));
+    const isSettled = stats.ctimeNs < BigInt(Date.now() - CLOCK_TICK_MS) * 1_000_000n;
+    pass.looks.set(gfid, isSettled && look.mtimeNs === stats.mtimeNs && look.ctimeNs !== stats.ctimeNs ? { ...look, isMarked: true } : look);
     return gfid;
   }
 
@@ -235,7 +239,7 @@ export class Scanner {
 
   #look(gfid: Gfid, path: string, stats: BigIntStats): InodeLook {
     const before = this.#options.index.nodes.get(gfid)?.look ?? null;
-    const isUnchanged = before !== null && before.ino === stats.ino && before.ctimeNs === stats.ctimeNs;
+    const isUnchanged = before !== null && before.ino === stats.ino && before.ctimeNs === stats.ctimeNs && before.isUnsure !== true;
     return {
       ino: stats.ino,
       birthNs: stats.birthtimeNs,
@@ -254,16 +258,25 @@ export class Scanner {
 
   /** Whether something that the index has is missing here, and not certainly gone. */
   #misses({ dirs, looks }: Pass): boolean {
-    const { index, layout } = this.#options;
+    const { index } = this.#options;
     for (const [dir, children] of dirs) {
       for (const [name, gfid] of index.nodes.get(dir)?.children ?? []) {
         if (children.get(name) === gfid || looks.has(gfid)) continue;
-        if (isDirectory(index.require(gfid).mode)) return true;
-        const handle = lstatSync(fsEncode(handlePath(layout, gfid)), { throwIfNoEntry: false });
-        if (handle !== undefined && handle.nlink > 1) return true;
+        if (this.#holdsNamed(gfid)) return true;
       }
     }
     return false;
+  }
+
+  /** Whether a file that is no longer at its place, or one of a directory that is not, still has a name somewhere. What
+   *  has none is gone; a directory without files counts as gone too, for if it was moved it is found as a new one. */
+  #holdsNamed(gfid: Gfid): boolean {
+    const { index, layout } = this.#options;
+    const node = index.nodes.get(gfid);
+    if (node === undefined) return false;
+    if (node.children !== null) return [...node.children.values()].some((child) => this.#holdsNamed(child));
+    const handle = lstatSync(fsEncode(handlePath(layout, gfid)), { throwIfNoEntry: false });
+    return handle !== undefined && handle.nlink > 1;
   }
 
   #warn(message: string, path: string, error: string): void {

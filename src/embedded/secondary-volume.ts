@@ -25,6 +25,8 @@ export class EmbeddedVolume implements SecondaryVolume {
   readonly #layout: BrickLayout;
   readonly #tree: SecondaryTree;
   readonly #log: Log;
+  /** What a mount's clients other than root keep under `system.`, which no directory takes; it need not outlast this. */
+  readonly #marks = new Map<string, Buffer>();
   #hasNotedOwners = false;
 
   constructor(layout: BrickLayout, log: Log) {
@@ -185,19 +187,27 @@ export class EmbeddedVolume implements SecondaryVolume {
   }
 
   async getXattr(path: string, name: string): Promise<Buffer> {
-    return Promise.resolve(lgetxattr(this.#resolve(path), name));
+    if (!isGlusterMark(name)) return Promise.resolve(lgetxattr(this.#resolve(path), name));
+    const mark = this.#marks.get(`${path} ${name}`);
+    if (mark === undefined) throw new NativeError('getxattr', path, ENODATA);
+    return Promise.resolve(mark);
   }
 
   async setXattr(path: string, name: string, value: Buffer): Promise<void> {
-    return Promise.resolve(lsetxattr(this.#resolve(path), name, value));
+    if (isGlusterMark(name)) this.#marks.set(`${path} ${name}`, value);
+    else lsetxattr(this.#resolve(path), name, value);
+    return Promise.resolve();
   }
 
   async removeXattr(path: string, name: string): Promise<void> {
-    return Promise.resolve(lremovexattr(this.#resolve(path), name));
+    if (isGlusterMark(name)) this.#marks.delete(`${path} ${name}`);
+    else lremovexattr(this.#resolve(path), name);
+    return Promise.resolve();
   }
 
   async listXattrs(path: string): Promise<string[]> {
-    return Promise.resolve(llistxattr(this.#resolve(path)));
+    const marks = [...this.#marks.keys()].filter((key) => key.startsWith(`${path} `)).map((key) => key.slice(path.length + 1));
+    return Promise.resolve([...llistxattr(this.#resolve(path)), ...marks]);
   }
 
   /** Makes an inode that has its link under `.gfid` before it has a name. */
@@ -315,6 +325,10 @@ export class EmbeddedVolume implements SecondaryVolume {
       }
     }
   }
+}
+
+function isGlusterMark(name: string): boolean {
+  return name.startsWith('system.glusterfs.');
 }
 
 function owner(): { uid: number; gid: number } {

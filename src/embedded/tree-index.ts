@@ -31,6 +31,10 @@ export interface InodeLook {
   /** Digest of the user's xattrs and ACLs, '' when there are none. */
   readonly xattrs: string;
   readonly target: string | null;
+  /** Set where the last change of its ctime was the brick's own: its link under `.gfid`, or its gfid. */
+  readonly isMarked?: true;
+  /** Set where it may have changed once more without another ctime: what else is compared decides. */
+  readonly isUnsure?: true;
 }
 
 export interface IndexNode {

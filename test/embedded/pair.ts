@@ -35,11 +35,11 @@ export class Pair {
     mkdirSync(this.b);
   }
 
-  /** @param crash counted from the start of the process */
-  start(crash?: CrashPoint): void {
+  /** @param crash counted from the start of the process @param uid whom it runs as */
+  start(crash?: CrashPoint, uid?: number): void {
     const argv = ['worker', `file://${this.a}`, this.#secondary, '--state-dir', join(this.dir, 'state'), ...this.#args];
     const env = crash === undefined ? process.env : { ...process.env, GSYNCD_CRASH_AFTER: crashText(crash) };
-    const worker = spawn(process.execPath, ['--import', CRASH_POINT, PROGRAM, ...argv], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env });
+    const worker = spawn(process.execPath, ['--import', CRASH_POINT, PROGRAM, ...argv], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env, ...(uid === undefined ? {} : { uid, gid: uid }) });
     this.#stderr = '';
     worker.stderr?.on('data', (chunk: Buffer) => (this.#stderr = (this.#stderr + chunk.toString()).slice(-10_000)));
     this.#worker = worker;
@@ -98,7 +98,7 @@ export class Pair {
 
   async remove(): Promise<void> {
     await this.end('SIGKILL');
-    open(this.dir);
+    open(Buffer.from(this.dir));
     rmSync(this.dir, { recursive: true, force: true });
   }
 }
@@ -108,10 +108,11 @@ function crashText({ calls, side }: CrashPoint): string {
 }
 
 /** Gives an ordinary user's closed directories their rights back, so that they can be removed. */
-function open(dir: string): void {
-  if (process.geteuid?.() !== 0) chmodSync(dir, 0o700);
+function open(dir: Buffer): void {
+  if (process.geteuid?.() === 0) return;
+  chmodSync(dir, 0o700);
   for (const name of readdirSync(dir, { encoding: 'buffer' })) {
-    const path = Buffer.concat([Buffer.from(`${dir}/`), name]);
-    if (process.geteuid?.() !== 0 && lstatSync(path).isDirectory()) open(path.toString('latin1') === path.toString('utf8') ? path.toString('utf8') : path.toString('latin1'));
+    const path = Buffer.concat([dir, Buffer.from('/'), name]);
+    if (lstatSync(path).isDirectory()) open(path);
   }
 }

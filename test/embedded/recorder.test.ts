@@ -96,6 +96,7 @@ describe('the recorder writes', () => {
     await recorder.close();
     fs.renameSync(at('before'), at('after'));
     fs.mkdirSync(at('new'));
+    await delay(TICK_MS);
     recorder = newRecorder();
     expect(await recorder.open()).toBe('continued');
     expect(await recordsOf(() => undefined)).toEqual(['RENAME before to after', 'MKDIR new']);
