@@ -7,7 +7,9 @@ import { lsetxattr } from '../../src/native/libc.js';
 import { chooseCalls, libcCalls, mountAttributes, type AttributeCalls } from '../../src/native/mount-attributes.js';
 import { lacks } from '../skip.js';
 
-const load = (): Promise<unknown> => import('fs-xattr');
+/** Not a literal: the package's types may be missing. */
+const PACKAGE: string = 'fs-xattr';
+const load = (): Promise<unknown> => import(PACKAGE) as Promise<unknown>;
 const compiled = await load().then((found) => found as AttributeCalls, () => null);
 // Not in /tmp, which may be a tmpfs without user xattrs.
 const dir = mkdtempSync(join(homedir(), '.gsyncd-ts-attributes-'));
