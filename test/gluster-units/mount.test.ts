@@ -7,7 +7,7 @@ import { logErrorsSince, logSize } from '../../src/gluster/mount-log.js';
 import { AuxMount } from '../../src/gluster/mount.js';
 import type { MountChild, MountOptions } from '../../src/gluster/mount.js';
 import { isMountPoint } from '../../src/gluster/mount-ready.js';
-import { lacksProgram } from '../skip.js';
+import { lacksProgram, lacksRoot } from '../skip.js';
 
 const top = mkdtempSync(join(tmpdir(), 'mount-'));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
@@ -37,7 +37,7 @@ function nothingIsLeft(): void {
   expect(readFileSync(join(top, 'mounts'), 'utf8')).toBe('[]\n');
 }
 
-describe('a mount that fails leaves nothing behind', () => {
+describe.skipIf(lacksRoot('mounts'))('a mount that fails leaves nothing behind', () => {
   it('glusterfs says why on stderr', async () => {
     const seen: string[][] = [];
     const spawnChild = spawner(seen, ['sh', '-c', 'echo first >&2; echo no such option >&2; exit 3']);
