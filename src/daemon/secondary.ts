@@ -7,6 +7,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
 import { errorLine, GsyncdError } from '../errors.js';
@@ -49,6 +50,8 @@ interface Mounted {
  * @throws GsyncdError 'peer' for requests that are none, 'mount' when the volume cannot be mounted or its mount dies
  */
 export async function runSecondary(options: SecondaryOptions, signal: AbortSignal): Promise<void> {
+  // A batch is many small objects that live until it is done: room for many dead ones would be memory for nothing.
+  setFlagsFromString('--semi-space-growth-factor=1');
   const log = options.log.child({ module: 'resource', ctx: 'GLUSTER' });
   const cleanup = new Cleanup();
   const over = new AbortController();

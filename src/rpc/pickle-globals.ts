@@ -3,7 +3,7 @@
 // Used by the decoder's machine only.
 
 import { pickleError } from './pickle-text.js';
-import { PyException, PyStat, PyTuple, isPyInt, type PyStatFields, type PyValue } from './pickle-values.js';
+import { PyException, PyStat, PyTuple, isPyDict, isPyInt, type PyStatFields, type PyValue } from './pickle-values.js';
 
 /** A name that the list allows, before it is called. `call` turns its arguments into data. */
 export class PickleGlobal {
@@ -79,7 +79,7 @@ function statFields(args: readonly PyValue[]): PyStatFields {
     throw pickleError('stat_result: field is no integer');
   };
   const time = (key: string, index: number): number => {
-    const precise = named instanceof Map ? (named as ReadonlyMap<PyValue, PyValue>).get(key) : undefined;
+    const precise = isPyDict(named) ? named[key] : undefined;
     return typeof precise === 'number' ? precise : Number(big(index));
   };
   return {

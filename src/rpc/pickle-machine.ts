@@ -7,7 +7,7 @@ import { floatFrom, indexFrom, intFrom, longFrom } from './pickle-numbers.js';
 import { OP } from './pickle-opcodes.js';
 import { settle } from './pickle-settle.js';
 import { decodeQuoted, decodeRawUnicode, decodeSurrogatePass, pickleError } from './pickle-text.js';
-import { PyException, PyTuple, pyTuple, type PyValue } from './pickle-values.js';
+import { PyException, PyTuple, isPyDict, pyTuple, type PyDict, type PyValue } from './pickle-values.js';
 import { fsDecode } from '../names.js';
 
 export interface MachineLimits {
@@ -23,7 +23,11 @@ export class PickleMachine {
   #stack: Item[] = [];
   /** Stack heights at which a mark stands. */
   #marks: number[] = [];
-  #memo = new Map<number, Item>();
+  /** Picklers number what they memoize from 0 on; `#sparse` has what does not follow. */
+  #memo: Item[] = [];
+  #sparse = new Map<number, Item>();
+  /** Dicts that were given a key that is no string, and what stands for them. */
+  #turned = new Map<PyValue, Map<PyValue, PyValue>>();
   #result: PyValue | undefined;
 
   constructor(limits: MachineLimits) {
@@ -35,7 +39,9 @@ export class PickleMachine {
     const result = this.#result ?? null;
     this.#stack = [];
     this.#marks = [];
-    this.#memo = new Map();
+    this.#memo = [];
+    this.#sparse = new Map();
+    this.#turned = new Map();
     this.#result = undefined;
     return result;
   }
@@ -59,7 +65,7 @@ export class PickleMachine {
         this.#memoize(buf.readUInt32LE(start));
         break;
       case OP.MEMOIZE:
-        this.#memoize(this.#memo.size);
+        this.#memoize(this.#memo.length + this.#sparse.size);
         break;
       case OP.BINGET:
         this.#recall(buf.readUInt8(start));
@@ -97,7 +103,7 @@ export class PickleMachine {
         this.#push([]);
         break;
       case OP.EMPTY_DICT:
-        this.#push(new Map<PyValue, PyValue>());
+        this.#push(newDict());
         break;
       case OP.TUPLE1:
       case OP.TUPLE2:
@@ -111,7 +117,11 @@ export class PickleMachine {
         this.#push(this.#popMarked());
         break;
       case OP.DICT:
-        this.#push(setItems(new Map<PyValue, PyValue>(), this.#popMarked()));
+        {
+          const dict = newDict();
+          this.#setItems(dict, this.#popMarked());
+          this.#push(dict);
+        }
         break;
       case OP.APPEND:
         this.#appendTo(this.#popMany(1));
@@ -126,7 +136,7 @@ export class PickleMachine {
         this.#setOn(this.#popMarked());
         break;
       case OP.STOP:
-        this.#result = settle(this.#pop(), this.#limits.maxDepth);
+        this.#result = settle(this.#pop(), { maxDepth: this.#limits.maxDepth, turned: this.#turned });
         if (this.#stack.length > 0 || this.#marks.length > 0) throw pickleError('stop: values left over');
         return true;
       default:
@@ -267,12 +277,17 @@ export class PickleMachine {
   }
 
   #memoize(index: number): void {
-    this.#memo.set(index, this.#top());
-    this.#bound(this.#memo.size);
+    if (index <= this.#memo.length) {
+      this.#memo[index] = this.#top();
+      if (this.#sparse.size > 0) this.#sparse.delete(index);
+    } else {
+      this.#sparse.set(index, this.#top());
+    }
+    this.#bound(this.#memo.length + this.#sparse.size);
   }
 
   #recall(index: number): void {
-    const item = this.#memo.get(index);
+    const item = index < this.#memo.length ? this.#memo[index] : this.#sparse.get(index);
     if (item === undefined) throw pickleError(`memo ${index}: missing`);
     this.#push(item);
   }
@@ -285,8 +300,22 @@ export class PickleMachine {
 
   #setOn(items: readonly PyValue[]): void {
     const dict = this.#top();
-    if (!(dict instanceof Map)) throw pickleError('set item: not a dict');
-    setItems(dict as Map<PyValue, PyValue>, items);
+    if (dict instanceof PickleGlobal || !isPyDict(dict)) throw pickleError('set item: not a dict');
+    this.#setItems(dict, items);
+  }
+
+  #setItems(dict: PyDict, items: readonly PyValue[]): void {
+    if (items.length % 2 !== 0) throw pickleError('dict: key without value');
+    let map = this.#turned.get(dict);
+    for (let i = 0; i < items.length; i += 2) {
+      const [key, item] = [items[i] as PyValue, items[i + 1] as PyValue];
+      if (map === undefined && typeof key !== 'string') {
+        map = new Map<PyValue, PyValue>(Object.entries(dict));
+        this.#turned.set(dict, map);
+      }
+      if (map !== undefined) map.set(key, item);
+      else (dict as Record<string, PyValue>)[key as string] = item;
+    }
   }
 }
 
@@ -295,10 +324,10 @@ function asValue(item: Item): PyValue {
   return item;
 }
 
-function setItems(dict: Map<PyValue, PyValue>, items: readonly PyValue[]): Map<PyValue, PyValue> {
-  if (items.length % 2 !== 0) throw pickleError('dict: key without value');
-  for (let i = 0; i < items.length; i += 2) dict.set(items[i] as PyValue, items[i + 1] as PyValue);
-  return dict;
+/** Without a prototype, and yet, unlike what Object.create(null) makes, of a shape that it shares with its like: a
+ *  batch has tens of thousands. */
+function newDict(): PyDict {
+  return Object.setPrototypeOf({}, null) as PyDict;
 }
 
 /** How protocols 0 and 1 spell booleans: ints with a leading zero. */

@@ -1,38 +1,48 @@
-// The last step of decoding: dicts, which are Maps while they are built, become what callers read, and the value
-// is checked to be finite. Pickles can share and nest values at will; a cycle, or nesting deeper than the
-// limit, would hang or overflow whoever walks the value. Used by the decoder's machine only.
+// The last step of decoding: dicts with keys that are no strings become Maps, and the value is checked to be finite.
+// Pickles can share and nest values at will; a cycle, or nesting deeper than the limit, would hang or overflow whoever
+// walks the value. Used by the decoder's machine only.
 
 import { pickleError } from './pickle-text.js';
-import { PyException, type PyValue } from './pickle-values.js';
+import { PyException, isPyDict, type PyDict, type PyValue } from './pickle-values.js';
 
 const OPEN = -1;
+/** Containers of so few plain items are looked at again instead of being remembered: most are. */
+const FEW = 16;
+
+export interface SettleOptions {
+  /** Levels of containers. */
+  readonly maxDepth: number;
+  /** Dicts that are to be replaced. */
+  readonly turned: ReadonlyMap<PyValue, Map<PyValue, PyValue>>;
+}
 
 /** The finished form of a built value. @throws GsyncdError 'peer' for cycles and for depth beyond `maxDepth` */
-export function settle(value: PyValue, maxDepth: number): PyValue {
+export function settle(value: PyValue, options: SettleOptions): PyValue {
   if (!isContainer(value)) return value;
-  const settler = new Settler(maxDepth);
+  const settler = new Settler(options);
   settler.visit(value, 1);
   return settler.settled(value);
 }
 
-type Container = PyValue[] | Map<PyValue, PyValue> | PyException;
+type Container = PyValue[] | PyDict | PyException;
 
 function isContainer(value: PyValue): value is Container {
-  return typeof value === 'object' && (Array.isArray(value) || value instanceof Map || value instanceof PyException);
+  return typeof value === 'object' && value !== null && (Array.isArray(value) || value instanceof PyException || isPyDict(value));
 }
 
 class Settler {
   readonly #maxDepth: number;
+  readonly #turned: SettleOptions['turned'];
   /** Levels of containers at and below one that was visited; OPEN while it is being visited. */
   readonly #heights = new Map<Container, number>();
-  readonly #dicts = new Map<PyValue, PyValue>();
 
-  constructor(maxDepth: number) {
+  constructor({ maxDepth, turned }: SettleOptions) {
     this.#maxDepth = maxDepth;
+    this.#turned = turned;
   }
 
   settled(value: PyValue): PyValue {
-    return value instanceof Map ? (this.#dicts.get(value) ?? value) : value;
+    return this.#turned.size === 0 ? value : (this.#turned.get(value) ?? value);
   }
 
   /** Settles what is below `container`, which stands at `depth`. @returns its height */
@@ -41,10 +51,14 @@ class Settler {
     if (known === OPEN) throw pickleError('value: refers to itself');
     if (depth + (known ?? 1) - 1 > this.#maxDepth) throw pickleError(`value: nested deeper than ${this.#maxDepth}`);
     if (known !== undefined) return known;
+    const map = this.#turned.get(container);
+    if (map === undefined && isSmallAndPlain(container)) return 1;
     this.#heights.set(container, OPEN);
     let below = 0;
-    if (container instanceof Map) below = this.#dict(container, depth);
-    else below = this.#items(Array.isArray(container) ? container : (container.args as PyValue[]), depth);
+    if (map !== undefined) below = this.#map(map, depth);
+    else if (Array.isArray(container)) below = this.#items(container, depth);
+    else if (container instanceof PyException) below = this.#items(container.args as PyValue[], depth);
+    else below = this.#dict(container, depth);
     this.#heights.set(container, below + 1);
     return below + 1;
   }
@@ -60,23 +74,34 @@ class Settler {
     return below;
   }
 
-  #dict(map: Map<PyValue, PyValue>, depth: number): number {
+  #dict(dict: Record<string, PyValue>, depth: number): number {
     let below = 0;
-    let plain = true;
-    for (const [key, item] of map) {
-      if (typeof key !== 'string') plain = false;
-      if (isContainer(key)) below = Math.max(below, this.visit(key, depth + 1));
-      if (isContainer(item)) below = Math.max(below, this.visit(item, depth + 1));
-    }
-    if (plain) {
-      const dict = Object.create(null) as Record<string, PyValue>;
-      for (const [key, item] of map as ReadonlyMap<string, PyValue>) dict[key] = this.settled(item);
-      this.#dicts.set(map, dict);
-    } else {
-      const copy = new Map<PyValue, PyValue>();
-      for (const [key, item] of map) copy.set(this.settled(key), this.settled(item));
-      this.#dicts.set(map, copy);
+    for (const key in dict) {
+      const item = dict[key] as PyValue;
+      if (!isContainer(item)) continue;
+      below = Math.max(below, this.visit(item, depth + 1));
+      dict[key] = this.settled(item);
     }
     return below;
   }
+
+  #map(map: Map<PyValue, PyValue>, depth: number): number {
+    let below = 0;
+    const entries = [...map];
+    map.clear();
+    for (const [key, item] of entries) {
+      for (const part of [key, item]) if (isContainer(part)) below = Math.max(below, this.visit(part, depth + 1));
+      map.set(this.settled(key), this.settled(item));
+    }
+    return below;
+  }
+}
+
+/** Whether nothing in it has anything in it. */
+function isSmallAndPlain(container: Container): boolean {
+  if (container instanceof PyException) return false;
+  if (Array.isArray(container)) return container.length <= FEW && !container.some(isContainer);
+  let count = 0;
+  for (const key in container) if (++count > FEW || isContainer(container[key] as PyValue)) return false;
+  return true;
 }

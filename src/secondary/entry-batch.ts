@@ -12,9 +12,13 @@ import { Raised } from '../rpc/raised.js';
 import { failure, parseEntryOp, type Entry, type Failure } from './entry.js';
 import { applyEntry, type EntryContext } from './entry-ops.js';
 import { planWaves } from './lanes.js';
+import { statOrNull } from './lookup.js';
+import type { EntryOpName } from './secondary.js';
+import type { SecondaryVolume, VolumeStat } from './volume.js';
 
 const { EINVAL, ECONNABORTED, EDQUOT, ENOSPC, ENOTCONN, EROFS } = constants.errno;
 const VOLUME_WIDE: ReadonlySet<number> = new Set([ENOTCONN, ECONNABORTED, ENOSPC, EDQUOT, EROFS]);
+const MAKES: ReadonlySet<EntryOpName> = new Set<EntryOpName>(['CREATE', 'MKNOD', 'MKDIR', 'LINK']);
 /** Operations of one call under way at once. */
 export const LANES = 8;
 /** Waves are planned for so many operations at a time: memory, and other calls' answers, do not wait for more. */
@@ -51,10 +55,13 @@ export async function applyEntries(options: BatchOptions, list: PyValue | undefi
 }
 
 async function runLane(options: BatchOptions, lane: readonly Entry[], failures: Failure[]): Promise<void> {
-  for (const entry of lane) {
+  let ahead: Promise<VolumeStat | null> | undefined;
+  for (const [i, entry] of lane.entries()) {
     if (options.signal.aborted) throw new Error('stopping');
+    const known = ahead;
+    ahead = lookAhead(options.volume, entry, lane[i + 1]);
     try {
-      failures.push(...(await applyEntry(options, entry)));
+      failures.push(...(await applyEntry(options, entry, known)));
     } catch (error) {
       const errno = errnoNumber(error);
       if (errno !== undefined && VOLUME_WIDE.has(errno)) throw error;
@@ -62,4 +69,14 @@ async function runLane(options: BatchOptions, lane: readonly Entry[], failures: 
       failures.push(failure(entry.dict, entry.index, errno ?? EINVAL));
     }
   }
+}
+
+/** While one inode is made, the next one can be looked for: two round trips side by side, and the directory sees one
+ *  change at a time. Nothing that makes one inode has an effect on another. */
+function lookAhead(volume: SecondaryVolume, current: Entry, next: Entry | undefined): Promise<VolumeStat | null> | undefined {
+  if (next === undefined || next.gfid === current.gfid || !MAKES.has(current.op) || !MAKES.has(next.op)) return undefined;
+  const found = statOrNull(volume, next.inode);
+  // The operation that it is for may never come, and else it reports this.
+  found.catch(() => undefined);
+  return found;
 }

@@ -10,7 +10,7 @@ import { errnoText } from '../native/libc.js';
 import { failure, type Entry, type Failure, type Found } from './entry.js';
 import { attempt, gfidOrNull, statOrNull } from './lookup.js';
 import { removeDirectory } from './remove.js';
-import type { SecondaryVolume } from './volume.js';
+import type { SecondaryVolume, VolumeStat } from './volume.js';
 
 const { EBUSY, EEXIST, EINVAL, EISDIR, ENODATA, ENOENT, ENOTEMPTY, ESTALE } = constants.errno;
 const S_IFMT = 0o170000;
@@ -24,9 +24,12 @@ export interface EntryContext {
   readonly log: Log;
 }
 
-/** What went wrong, usually nothing. @throws errors of the volume that no operation is to blame for, too */
-export async function applyEntry(context: EntryContext, entry: Entry): Promise<Failure[]> {
-  const work = new EntryWork(context, entry);
+/**
+ * What went wrong, usually nothing. @throws errors of the volume that no operation is to blame for, too
+ * @param known what is to be found under the operation's gfid, when somebody has looked
+ */
+export async function applyEntry(context: EntryContext, entry: Entry, known?: Promise<VolumeStat | null>): Promise<Failure[]> {
+  const work = new EntryWork(context, entry, known);
   await work.apply();
   return work.failures;
 }
@@ -36,8 +39,10 @@ class EntryWork {
   readonly #volume: SecondaryVolume;
   readonly #context: EntryContext;
   readonly #e: Entry;
+  readonly #known: Promise<VolumeStat | null> | undefined;
 
-  constructor(context: EntryContext, entry: Entry) {
+  constructor(context: EntryContext, entry: Entry, known: Promise<VolumeStat | null> | undefined) {
+    this.#known = known;
     this.#context = context;
     this.#volume = context.volume;
     this.#e = entry;
@@ -80,17 +85,17 @@ class EntryWork {
   }
 
   async #createNode(): Promise<void> {
-    const { op, entry, inode, mode, uid, gid } = this.#e;
-    if ((await statOrNull(this.#volume, inode)) === null) return this.#newNode({ mode, uid, gid });
+    const { op, entry, mode, uid, gid } = this.#e;
+    if ((await this.#inode()) === null) return this.#newNode({ mode, uid, gid });
     // A hard link that self-heal made is recorded as MKNOD.
     if (op === 'MKNOD') await this.#linkTo(entry);
   }
 
   async #makeDirectory(): Promise<void> {
-    const { entry, gfid, inode, parent, name, mode, uid, gid } = this.#e;
+    const { entry, gfid, parent, name, mode, uid, gid } = this.#e;
     const volume = this.#volume;
     const make = (): Promise<void> => this.#create(() => volume.createDirectory(parent, name, { gfid, mode, uid, gid }));
-    if ((await statOrNull(volume, inode)) === null) return make();
+    if ((await this.#inode()) === null) return make();
     if (await this.#holds(entry)) return;
     // It was renamed on the primary, and a crawl that knows only the new name reports it as new.
     this.#context.log.info('Special case: rename on mkdir', { gfid, entry });
@@ -101,8 +106,8 @@ class EntryWork {
   }
 
   async #link(): Promise<void> {
-    const { entry, inode, stat } = this.#e;
-    if ((await statOrNull(this.#volume, inode)) !== null) return this.#linkTo(entry);
+    const { entry, stat } = this.#e;
+    if ((await this.#inode()) !== null) return this.#linkTo(entry);
     if (stat === null) return this.#fail(ENOENT);
     await this.#newOf(this.#e);
   }
@@ -187,6 +192,11 @@ class EntryWork {
     await this.#report(await attempt(call, [EEXIST, ENOENT, ESTALE], [ESTALE, EINVAL, EBUSY]));
     if (stat === null || (stat.uid === 0 && stat.gid === 0)) return;
     await this.#report(await attempt(() => this.#volume.chown(inode, stat.uid, stat.gid), [ENOENT], [ESTALE, EINVAL]));
+  }
+
+  /** What is under the operation's gfid before it does anything. */
+  #inode(): Promise<VolumeStat | null> {
+    return this.#known ?? statOrNull(this.#volume, this.#e.inode);
   }
 
   async #holds(path: string): Promise<boolean> {

@@ -8,6 +8,8 @@
 //   pending                    a first sync of 100,000 empty files in 100 directories, this worker alone: its peak memory while
 //                              they are pending
 //   status                     what glusterd runs for `status`, 30 times each by turns (see bench-status.ts)
+//   secondary                  entry operations a second of the stock secondary and this project's, taking turns, and the peak
+//                              memory with a batch of 50,000
 //   planning                   100,000 records of journals read and planned, in records a second (see plan.bench.ts)
 // Processor time is that of the worker and everything it started on the primary's side; memory is the worker's peak.
 import { readdirSync, statSync } from 'node:fs';
@@ -15,7 +17,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'vitest';
 import { PLANNED_RECORDS, planningSteps } from '../primary/planning-steps.js';
 import { statusCalls } from './bench-status.js';
+import { bothSecondaries } from './lab/both-secondaries.js';
 import { Lab } from './lab/lab.js';
+import { REPO } from './lab/machine.js';
 import { usageOf } from './lab/meter.js';
 import type { WorkerHandle } from './lab/worker.js';
 
@@ -28,7 +32,7 @@ interface Result {
   readonly peakMiB: number;
 }
 
-const PHASES = (process.env['BENCH_PHASES'] ?? 'planning,status,first-rsync,live,catch-up,first-tarssh,pending').split(',');
+const PHASES = (process.env['BENCH_PHASES'] ?? 'planning,status,first-rsync,live,catch-up,first-tarssh,pending,secondary').split(',');
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 1);
 const results: Result[] = [];
 
@@ -171,6 +175,29 @@ async function pending(): Promise<void> {
   }
 }
 
+interface SecondaryRates {
+  readonly one: number;
+  readonly many: number;
+  readonly before: number;
+  readonly after: number;
+}
+
+async function secondaries(): Promise<void> {
+  const lab = await Lab.start({ session: 'none' });
+  try {
+    const { daemon, stock, own } = await bothSecondaries(lab);
+    const argv = ['python3', `${REPO}/test/fixtures/secondary/rates.py`, daemon, '/srv/rates.json', JSON.stringify([stock, own])];
+    await lab.exec(argv, { onFailure: 'return', timeoutMs: 900_000 });
+    const found = JSON.parse(await lab.read('/srv/rates.json')) as SecondaryRates[];
+    for (const [i, { one, many, before, after }] of found.entries()) {
+      const who = i === 0 ? 'stock' : 'gsyncd-ts';
+      console.log(`secondary ${who}: ${one.toFixed(0)}/s in one directory, ${many.toFixed(0)}/s in 64, peak ${before} MiB, ${after} MiB with 50,000 in a call`);
+    }
+  } finally {
+    await lab.close();
+  }
+}
+
 /** Of the steps between a journal's bytes and the operations, side by side with nothing else. */
 function planning(): void {
   for (const [step, run] of Object.entries(planningSteps())) {
@@ -207,6 +234,7 @@ test('benchmark', async () => {
       }
     }
     if (PHASES.includes('pending')) await pending();
+    if (PHASES.includes('secondary')) await secondaries();
   }
   report();
 });
