@@ -5,9 +5,8 @@
 // since journals are made ready a chunk at a time.
 
 import { join } from 'node:path';
-import { access } from 'node:fs/promises';
 import { errnoCode, GsyncdError } from '../errors.js';
-import { fsEncode } from '../names.js';
+import { isThere } from '../native/if-there.js';
 import { DirectoryWatch } from './directory-watch.js';
 import type { HtimeEntry, HtimeGap } from './htime.js';
 import { Stage } from './stage.js';
@@ -232,7 +231,7 @@ export class ChangelogAgent implements ChangelogSource {
     try {
       for (;;) {
         const changed = watch.next();
-        if (await exists(path)) return;
+        if (await isThere(path)) return;
         if (performance.now() >= deadlineMs) break;
         await changed;
       }
@@ -266,16 +265,6 @@ export class ChangelogAgent implements ChangelogSource {
 
 function newWalk(steps: AsyncGenerator<TimelineStep>, stage: Stage, gaps: Walk['gaps']): Walk {
   return { steps, stage, gaps, pending: [], gap: null, ended: false };
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(fsEncode(path));
-    return true;
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return false;
-    throw error;
-  }
 }
 
 function missingJournal(journal: HtimeEntry, cause?: unknown): GsyncdError {

@@ -3,9 +3,10 @@
 // in the first two is dropped at the start: its journals are still on the brick, and the marks say that they have
 // not been consumed. Used by the agent, once for live journals and once for history.
 
-import { access, mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoCode, GsyncdError } from '../errors.js';
+import { isThere } from '../native/if-there.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { decodeJournal } from './journal.js';
 import { formatRecords } from './text.js';
@@ -92,12 +93,3 @@ async function identityOf(file: FileHandle): Promise<string> {
   return `${ino} ${size} ${mtimeNs}`;
 }
 
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await access(fsEncode(path));
-    return true;
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return false;
-    throw error;
-  }
-}

@@ -3,7 +3,8 @@
 
 import { existsSync } from 'node:fs';
 import { DEFAULTS_FILE, GLUSTERD_WORKDIR } from '../config/places.js';
-import { readIni, Settings } from '../config/settings.js';
+import { readIni } from '../config/layers.js';
+import { Settings } from '../config/settings.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../config/template.js';
 import { GsyncdError } from '../errors.js';
 import { fsEncode } from '../names.js';

@@ -2,11 +2,9 @@
 // the option table's, so that no value gets into a session's file with which its worker would not start. Used by
 // config-set and config-check.
 
-import { accessSync, constants, statSync } from 'node:fs';
-import { fsEncode } from '../names.js';
 import { OPTION_NAMES, optionSpec } from './options.js';
 import type { Settings } from './settings.js';
-import { parseValue, wholeNumber } from './values.js';
+import { isExecutable, parseValue, wholeNumber } from './values.js';
 import { stripSpace } from './words.js';
 
 /** `unknown` also stands for an option that has no metadata; stock lets every other one be set. */
@@ -30,7 +28,7 @@ function passesFile(metadata: ReadonlyMap<string, string>, value: string): boole
     case 'bool':
       return value === 'true' || value === 'false';
     case 'execpath':
-      return isProgram(value);
+      return isExecutable(value);
     case 'unixtime':
       return isLaterThan1970(wholeNumber(value));
     case 'int':
@@ -48,16 +46,6 @@ function inRange(value: number, min: number, max: number): boolean {
 function isLaterThan1970(seconds: number): boolean {
   const year = new Date(seconds * 1000).getFullYear();
   return year !== 1970 && year >= 1 && year <= 9999;
-}
-
-function isProgram(path: string): boolean {
-  const encoded = fsEncode(path);
-  try {
-    accessSync(encoded, constants.X_OK);
-    return statSync(encoded).isFile();
-  } catch {
-    return false;
-  }
 }
 
 function passesTable(name: string, value: string): boolean {

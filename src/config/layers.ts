@@ -34,11 +34,8 @@ export function configError(message: string, cause?: unknown): GsyncdError {
   return new GsyncdError(`config: ${message}`, { code: 'config', retryable: false, cause });
 }
 
-/**
- * Reads one file, in whichever form its sections are; undefined when there is no such file. `oldSection` is where
- * releases before 4.0 kept a session's options.
- */
-export function readConfigFile(file: string, oldSection: string | undefined): ParsedFile | undefined {
+/** The file parsed, undefined when there is none. @throws GsyncdError `config` */
+export function readIni(file: string): IniFile | undefined {
   let bytes: Buffer;
   try {
     bytes = readFileSync(fsEncode(file));
@@ -46,7 +43,16 @@ export function readConfigFile(file: string, oldSection: string | undefined): Pa
     if (errnoCode(error) === 'ENOENT') return undefined;
     throw configError(`${file}: cannot be read: ${errnoCode(error) ?? errorLine(error)}`, error);
   }
-  const ini = IniFile.parse(fsDecode(bytes), file);
+  return IniFile.parse(fsDecode(bytes), file);
+}
+
+/**
+ * Reads one file, in whichever form its sections are; undefined when there is no such file. `oldSection` is where
+ * releases before 4.0 kept a session's options.
+ */
+export function readConfigFile(file: string, oldSection: string | undefined): ParsedFile | undefined {
+  const ini = readIni(file);
+  if (ini === undefined) return undefined;
   const warnings: string[] = [];
   const sections: [OptionName, readonly IniEntry[]][] = [];
   const old: (readonly [OptionName, OptionOrigin])[] = [];

@@ -4,11 +4,8 @@
 //
 // The installed file decides which options there are; where it is missing, the option table stands in for it.
 
-import { readFileSync } from 'node:fs';
-import { errnoCode, errorLine } from '../errors.js';
-import { fsDecode, fsEncode } from '../names.js';
 import { IniFile } from './ini.js';
-import { configError } from './layers.js';
+import { configError, readIni } from './layers.js';
 import { OPTION_NAMES, optionSpec, type OptionSpec } from './options.js';
 import { substitute, templateText, type TemplateArgs } from './template.js';
 import { wholeNumber } from './values.js';
@@ -116,18 +113,6 @@ function cast(name: string, text: string, type: string | undefined): SettingValu
   const value = wholeNumber(text);
   if (Number.isNaN(value)) throw configError(`${name} = ${JSON.stringify(text)}: must be a whole number`);
   return value;
-}
-
-/** The file parsed, undefined when there is none. @throws GsyncdError `config` */
-export function readIni(file: string): IniFile | undefined {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(fsEncode(file));
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return undefined;
-    throw configError(`${file}: cannot be read: ${errnoCode(error) ?? errorLine(error)}`, error);
-  }
-  return IniFile.parse(fsDecode(bytes), file);
 }
 
 /** Sections of all files in order of appearance; the entries of a later file win. */

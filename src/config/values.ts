@@ -75,7 +75,11 @@ function parseString(text: string, validation: 'path' | 'execpath' | undefined):
 
 /** A bare name is looked up when it is run: which directories count is the spawner's knowledge. */
 function isProgram(path: string): boolean {
-  if (!path.includes('/')) return path !== '';
+  return path.includes('/') ? isExecutable(path) : path !== '';
+}
+
+/** Whether there is a file that this process may run. */
+export function isExecutable(path: string): boolean {
   const encoded = fsEncode(path);
   try {
     accessSync(encoded, constants.X_OK);

@@ -3,10 +3,10 @@
 // Without it, a worker that was killed in between would miss what a walk alone cannot see (deletes and renames
 // made since the first attempt), or would take the mark, which history has moved, for the truth about the gap.
 
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoCode } from '../errors.js';
 import { replaceFile } from '../native/durable-file.js';
+import { readTextIfThere } from '../native/if-there.js';
 
 export interface OwedWalk {
   /** When journals began to be followed at the first attempt, seconds: from then on they tell everything. */
@@ -23,13 +23,8 @@ function path(workingDir: string): string {
 
 /** null when no walk is owed. A note that cannot be read counts as one for everything: a walk too many is safe. */
 export async function loadOwedWalk(workingDir: string): Promise<OwedWalk | null> {
-  let text: string;
-  try {
-    text = await readFile(path(workingDir), 'utf8');
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return null;
-    throw error;
-  }
+  const text = await readTextIfThere(path(workingDir));
+  if (text === null) return null;
   const match = /^(\d+) (\d+|-)\n$/.exec(text);
   if (match === null) return { since: 0, from: 0 };
   return { since: Number(match[1]), from: match[2] === '-' ? null : Number(match[2]) };

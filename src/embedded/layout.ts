@@ -14,13 +14,14 @@
 // and marks are in a file.
 
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, realpath, stat } from 'node:fs/promises';
+import { mkdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoCode, GsyncdError } from '../errors.js';
 import { gfidToBytes, type Gfid } from '../gluster/gfid.js';
 import { GFID, VOLUME_ID } from '../gluster/xattr-names.js';
 import { ROOT_GFID } from '../gluster/gfid.js';
 import { replaceFile } from '../native/durable-file.js';
+import { isThere, readTextIfThere } from '../native/if-there.js';
 import { lsetxattr } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
 
@@ -104,22 +105,7 @@ async function requireDirectory(path: string): Promise<string> {
 }
 
 async function readIdentity(file: string): Promise<BrickIdentity | null> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return null;
-    throw error;
-  }
-  return JSON.parse(text) as BrickIdentity;
+  const text = await readTextIfThere(file);
+  return text === null ? null : (JSON.parse(text) as BrickIdentity);
 }
 
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(fsEncode(path));
-    return true;
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return false;
-    throw error;
-  }
-}

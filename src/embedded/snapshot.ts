@@ -2,10 +2,9 @@
 // JSON each: first what it is and the time of the last closed journal it contains, then an inode. Journals closed
 // later, and the open one, are applied over it. Used by the recorder.
 
-import { readFile } from 'node:fs/promises';
-import { errnoCode } from '../errors.js';
 import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import { replaceFile } from '../native/durable-file.js';
+import { readTextIfThere } from '../native/if-there.js';
 import { TreeIndex, type InodeLook } from './tree-index.js';
 
 const VERSION = 2;
@@ -21,13 +20,8 @@ export interface Snapshot {
 
 /** @returns null when there is none, or none that can be read: then the brick is indexed anew */
 export async function loadSnapshot(file: string): Promise<Snapshot | null> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return null;
-    throw error;
-  }
+  const text = await readTextIfThere(file);
+  if (text === null) return null;
   const [head = '', ...lines] = text.split('\n').filter((line) => line !== '');
   const { version, journalsUpTo, count } = JSON.parse(head) as { version: number; journalsUpTo: number; count: number };
   if (version !== VERSION || count !== lines.length) return null;

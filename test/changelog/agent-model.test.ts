@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { T, gfidsIn, setUp } from './agent-harness.js';
+import { lacksRoot } from '../skip.js';
 
 const setup = setUp();
 
-describe('ChangelogAgent: model', () => {
+describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('ChangelogAgent: model', () => {
   test('loses no change and delivers none twice, whatever happens between runs of a consumer', async () => {
     const step = fc.constantFrom('change', 'change', 'rollover', 'rollover', 'restart brick', 'consume live', 'consume and keep', 'new run', 'crash');
     await fc.assert(

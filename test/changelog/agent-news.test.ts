@@ -1,10 +1,11 @@
 import { appendFileSync, cpSync, renameSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { T, setUp } from './agent-harness.js';
+import { lacksRoot } from '../skip.js';
 
 const setup = setUp();
 
-describe('ChangelogAgent: news()', () => {
+describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('ChangelogAgent: news()', () => {
   test('comes well under 200 ms after a rollover', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();

@@ -2,10 +2,11 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renam
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { T, gfidsIn, setUp, takeLive } from './agent-harness.js';
+import { lacksRoot } from '../skip.js';
 
 const setup = setUp();
 
-describe('ChangelogAgent: live', () => {
+describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('ChangelogAgent: live', () => {
   test('lays its files out as libgfchangelog does', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();

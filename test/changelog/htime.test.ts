@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { htimeEnd, readEntries, readHtime, type HtimeEntry } from '../../src/changelog/htime.js';
 import { FakeBrick } from './brick.js';
+import { lacksRoot } from '../skip.js';
 
 let root: string;
 beforeEach(() => {
@@ -21,7 +22,7 @@ async function collect(path: string, offset: number): Promise<{ entries: HtimeEn
   return { entries, end };
 }
 
-describe('journal index', () => {
+describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('journal index', () => {
   test.each(['dated', 'flat'] as const)('lists journals and empty intervals of the %s layout', async (layout) => {
     const brick = new FakeBrick(root, layout);
     brick.enable(1000);

@@ -7,6 +7,7 @@ import { gfidToBytes, ROOT_GFID } from '../../src/gluster/gfid.js';
 import type { Gfid } from '../../src/gluster/gfid.js';
 import { fsDecode, fsEncode } from '../../src/names.js';
 import { lgetxattr, lsetxattr } from '../../src/native/libc.js';
+import { lacksRoot } from '../skip.js';
 
 const UUID = 'ba0b5a44-1410-43c9-ab61-425ed42f056d';
 const SECONDARY = '0c64585d-57a1-4e37-9b61-73988d034e9a';
@@ -44,7 +45,7 @@ beforeAll(() => {
   symlinkSync('nowhere', join(root, 'dangling'));
 });
 
-describe('marks', () => {
+describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('marks', () => {
   it('are null before they are set, and read back as they were set, under the names that stock uses', async () => {
     expect(await brick.stime('.', UUID)).toBeNull();
     await brick.setXtime('.', UUID, [1, 2]);
@@ -75,7 +76,7 @@ describe('marks', () => {
   });
 });
 
-describe('entries', () => {
+describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('entries', () => {
   it('leave out the internal directories at the root only', async () => {
     mkdirSync(join(root, 'd', '.glusterfs'));
     expect((await brick.entries('.')).sort()).toEqual(['d', 'dangling']);
@@ -104,7 +105,7 @@ describe('entries', () => {
   });
 });
 
-describe('locations', () => {
+describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('locations', () => {
   it('of a directory come from its handle, of the root and of files there are none', async () => {
     expect(await brick.dirLocation(gfid(2))).toEqual({ parent: gfid(1), name: odd });
     expect(await brick.dirLocation(ROOT_GFID)).toBeNull();
@@ -120,7 +121,7 @@ describe('locations', () => {
   });
 });
 
-describe('inodes', () => {
+describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inodes', () => {
   it('lstat() and gfid() tell what is there, null for what is gone', async () => {
     expect(await brick.lstat(`d/${odd}/f`)).toMatchObject({ size: 7, nlink: 2 });
     expect(await brick.lstat('gone')).toBeNull();
@@ -171,7 +172,7 @@ describe('inodes', () => {
   });
 });
 
-it('a long run of calls lets the event loop turn', async () => {
+it.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('a long run of calls lets the event loop turn', async () => {
   let turns = 0;
   const timer = setInterval(() => (turns += 1), 1);
   const end = performance.now() + 200;

@@ -1,6 +1,6 @@
 // A session to a user who is not root on the secondary's node, and mounts through glusterd's mount broker.
 import { expect, test } from 'vitest';
-import { EVERY_TYPE, everyOperation, SPECIAL_FILES } from './lab/fixtures.js';
+import { EVERY_TYPE, everyOperation, smallFiles, SPECIAL_FILES } from './lab/fixtures.js';
 import { useCluster } from './lab/use-lab.js';
 
 const cluster = useCluster({ primaries: 1, secondaries: 1, gsyncd: ['ours', 'ours'], secondaryUser: 'geo' });
@@ -18,4 +18,25 @@ test.each(['rsync', 'tarssh'])('with %s, a first sync and live changes arrive', 
   await cluster().session(['stop']);
   await cluster().until('no process of the user', async () => (await processesOf('geo')).trim() === '');
   expect((await cluster().secondaries[0]!.read('/proc/1/mounts'))).not.toContain('mountbroker-root/');
+});
+
+test('what a stock primary sends arrives, too', async () => {
+  await cluster().install('stock', 'ours');
+  await cluster().session(['config', 'sync-method', 'rsync']);
+  await cluster().sh(smallFiles('stock', 200));
+  await cluster().session(['start']);
+  // Beyond what the stock daemon replicates.
+  const ignore = ['rdev', 'acls', 'xattrs'] as const;
+  await cluster().waitConverged(120_000, { ignore, under: 'stock' });
+  expect(await processesOf('geo')).toMatch(/gsyncd-ts\.js secondary gv0 geo@\S+ .*--primary-dist-count 1$/m);
+  await cluster().sh(`cd stock; mv 01 moved; rm -r 02; mkdir new; printf more >>03/f00003; printf new >new/file; ln new/file new/link; ln -s file new/s; chmod 600 04/*`);
+  await cluster().waitConverged(120_000, { ignore, under: 'stock' });
+  await cluster().session(['stop', 'force']);
+});
+
+test("the user's logs are where the group may write", async () => {
+  const logs = (await cluster().secondaries[0]!.exec(['find', '/var/log/glusterfs/geo-replication-secondaries', '-name', '*.log', '-user', 'geo', '-size', '+0'])).stdout;
+  expect(logs).toMatch(/\/gsyncd\.log$/m);
+  const dir = await cluster().secondaries[0]!.exec(['stat', '-c', '%G %A', '/var/log/glusterfs/geo-replication-secondaries']);
+  expect(dir.stdout).toMatch(/^geogroup d\S{4}w/);
 });

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { JournalProbe } from '../../src/progress/journal-backlog.js';
 import { FakeBrick } from '../changelog/brick.js';
+import { lacksRoot } from '../skip.js';
 
 const START = 1_700_000_000;
 let root: string;
@@ -14,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-test('journals behind the mark are counted, empty ones are not, and the oldest change is bounded by its interval', async () => {
+test.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('journals behind the mark are counted, empty ones are not, and the oldest change is bounded by its interval', async () => {
   const brick = new FakeBrick(root);
   brick.enable(START);
   brick.change();
@@ -33,7 +34,7 @@ test('journals behind the mark are counted, empty ones are not, and the oldest c
   expect(await probe.look(START + 75)).toEqual({ journals: 0, open: false, oldestSince: null });
 });
 
-test('a mark that goes back counts what lies between again', async () => {
+test.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('a mark that goes back counts what lies between again', async () => {
   const brick = new FakeBrick(root);
   brick.enable(START);
   for (let i = 1; i <= 4; i++) {
@@ -49,7 +50,7 @@ test('a directory without journals is not a brick without a backlog', async () =
   expect(await new JournalProbe(join(root, 'nowhere')).look(START)).toBeNull();
 });
 
-test('whatever was recorded and however often it is looked at: the count is that of the journals with changes behind the mark', async () => {
+test.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('whatever was recorded and however often it is looked at: the count is that of the journals with changes behind the mark', async () => {
   const interval = fc.record({ changes: fc.boolean(), restart: fc.integer({ min: 0, max: 20 }).map((n) => n === 0), look: fc.boolean(), back: fc.nat(40) });
   let serial = 0;
   await fc.assert(
@@ -80,7 +81,7 @@ test('whatever was recorded and however often it is looked at: the count is that
   );
 });
 
-test('the end of a long index is enough', async () => {
+test.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('the end of a long index is enough', async () => {
   const brick = new FakeBrick(root);
   brick.enable(START);
   for (let i = 1; i <= 3_000; i++) {

@@ -12,6 +12,7 @@ import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../../err
 import { createLogger } from '../../log.js';
 import { fsEncode } from '../../names.js';
 import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
+import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 
 interface MonitorFlags extends MetricsFlags {
@@ -28,8 +29,6 @@ interface MonitorFlags extends MetricsFlags {
 const DAEMON_MARK = 'GSYNCD_TS_DAEMON';
 const FEEDBACK_FD = 3;
 const READY = 'ready';
-/** Signals that come this close together are one wish. */
-const SAME_WISH_MS = 1_000;
 
 export function addMonitorCommand(program: Command): void {
   addMetricsOptions(program.command('monitor'))
@@ -139,21 +138,6 @@ async function monitor(primary: string, secondary: string, flags: MonitorFlags, 
     log.close();
     await lock.release();
   }
-}
-
-/** Aborts at SIGTERM or SIGINT. A second one, later, ends this process at once, and its workers with it. */
-function stopSignal(onStop: () => void): AbortSignal {
-  const stop = new AbortController();
-  let stoppedMs = 0;
-  const onTerm = (): void => {
-    if (stop.signal.aborted && performance.now() - stoppedMs > SAME_WISH_MS) process.exit(1);
-    if (stop.signal.aborted) return;
-    stoppedMs = performance.now();
-    onStop();
-    stop.abort();
-  };
-  process.on('SIGTERM', onTerm).on('SIGINT', onTerm);
-  return stop.signal;
 }
 
 /** As glusterd pauses a session; what `resume` sends wakes the monitor up. */

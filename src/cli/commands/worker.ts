@@ -11,12 +11,12 @@ import { errorLine, GsyncdError } from '../../errors.js';
 import { createLogger } from '../../log.js';
 import { replaceProcess } from '../../native/libc.js';
 import { addMetricsOptions, openMetrics } from '../metrics-options.js';
+import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
 /** Set for the process that runs in a mount namespace of its own. */
 const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
-const SAME_WISH_MS = 1_000;
 
 export function addWorkerCommand(program: Command): void {
   addMetricsOptions(program.command('worker'))
@@ -95,18 +95,7 @@ async function runPlan({ config, label, findSite }: WorkerPlan, flags: WorkerFla
   for (const line of config.warnings) own.warn(line);
   config.onWarning = (line) => own.warn(line);
 
-  const stop = new AbortController();
-  let stoppedMs = 0;
-  const onTerm = (): void => {
-    // The second signal asks for the end at once; children die with this process. One that comes together with the
-    // first is the same wish: a signal to the whole process group reaches the worker from its monitor, too.
-    if (stop.signal.aborted && performance.now() - stoppedMs > SAME_WISH_MS) process.exit(1);
-    if (stop.signal.aborted) return;
-    stoppedMs = performance.now();
-    own.info('stopping: the batch in hand is finished or put back');
-    stop.abort();
-  };
-  process.on('SIGTERM', onTerm).on('SIGINT', onTerm);
+  const signal = stopSignal(() => own.info('stopping: the batch in hand is finished or put back'));
   process.on('SIGHUP', () => log.reopen());
 
   let metrics: Awaited<ReturnType<typeof openMetrics>> = null;
@@ -123,7 +112,7 @@ async function runPlan({ config, label, findSite }: WorkerPlan, flags: WorkerFla
       onReady: () => closeFeedback(flags.feedbackFd),
       onStatusFile: (path) => watched.watch(path),
     });
-    await worker.run(stop.signal);
+    await worker.run(signal);
     own.info('exiting.');
   } catch (error) {
     own.error(errorLine(error));

@@ -1,0 +1,24 @@
+// What is on a local file system, where absence is an answer and not a failure. Paths are in the form of names.ts.
+
+import { access, readFile } from 'node:fs/promises';
+import { errnoCode } from '../errors.js';
+import { fsEncode } from '../names.js';
+
+/** @throws Node system errors but for ENOENT */
+export async function isThere(path: string): Promise<boolean> {
+  return (await absentAsNull(access(fsEncode(path)))) !== null;
+}
+
+/** The file's text, null when there is no such file. @throws Node system errors but for ENOENT */
+export async function readTextIfThere(path: string): Promise<string | null> {
+  return absentAsNull(readFile(fsEncode(path), 'utf8'));
+}
+
+async function absentAsNull<T>(wanted: Promise<T>): Promise<T | null> {
+  try {
+    return await wanted;
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
