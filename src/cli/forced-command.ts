@@ -32,6 +32,8 @@ const SSHD_NAMES = new Set(['sshd', 'sshd-session']);
 const STOCK_SCRIPT = 'gsyncd.py';
 const OWN_SCRIPTS = new Set(['gsyncd-ts.js', 'gsyncd-ts']);
 const SECONDARY_COMMANDS = new Set(['secondary', 'slave']);
+/** A plain directory instead of a volume, and options that name files of one's choice: no primary's worker sends them. */
+const SECONDARY_ESCAPES = /^(file:|-c|--config-file(=|$)|--log-file(=|$)|--print-id$)/i;
 const GLUSTER_OPTIONS = /^--(xml|wignore|nolog|inet6|mode=script|timeout=\d+|log-level=\w+|remote-host=[\w.:[\]-]+)?$/;
 
 /** Options of rsync's server that read or write what they name, run programs, or hide arguments. */
@@ -51,11 +53,17 @@ export function decideForcedCommand(line: string, view: ProcessView): ForcedDeci
     case 'gluster':
       return decideGluster(args);
     case 'gsyncd':
-      if (SECONDARY_COMMANDS.has(args[0] ?? '')) return { run: 'gsyncd', args };
-      return refuse('disallowed gsyncd invocation: only the secondary may be started');
+      return decideGsyncd(args);
     default:
       return refuse(`invoking ${printable(basename(program)) || 'nothing'} in restricted SSH session is not allowed`);
   }
+}
+
+function decideGsyncd(args: readonly string[]): ForcedDecision {
+  if (!SECONDARY_COMMANDS.has(args[0] ?? '')) return refuse('disallowed gsyncd invocation: only the secondary may be started');
+  const escape = args.find((arg) => SECONDARY_ESCAPES.test(arg));
+  if (escape !== undefined) return refuse(`disallowed gsyncd invocation: ${printable(escape)} is not of a geo-replication session`);
+  return { run: 'gsyncd', args };
 }
 
 function decideGluster(args: readonly string[]): ForcedDecision {
