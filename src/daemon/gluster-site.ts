@@ -76,7 +76,13 @@ class GlusterSite implements Site {
     const remote = await connectRemote({ config, session, resourceRemoteId: this.#resourceRemoteId, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
     const registry = join(workingDir, 'aux-mounts');
     for (const left of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path: left });
-    const [mount, cachedMount] = [await this.#mount(registry, UNCACHED, cleanup, signal), await this.#mount(registry, [], cleanup, signal)];
+    const mounts: AuxMount[] = [];
+    // Side by side: glusterd gives a session that it stops one second.
+    cleanup.add('primary mounts', () => Promise.all(mounts.map((one) => one.close())));
+    const mount = await this.#mount(registry, UNCACHED, signal);
+    mounts.push(mount);
+    const cachedMount = await this.#mount(registry, [], signal);
+    mounts.push(cachedMount);
     const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
     const agent = new ChangelogAgent({
       changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
@@ -99,7 +105,7 @@ class GlusterSite implements Site {
     };
   }
 
-  async #mount(registry: string, extraParams: readonly string[], cleanup: Cleanup, signal: AbortSignal): Promise<AuxMount> {
+  async #mount(registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
     const { config } = this.#options;
     const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
     log.info('Mounting gluster volume locally...');
@@ -118,7 +124,6 @@ class GlusterSite implements Site {
       spawnChild: (argv) => spawnDaemonChild(argv),
       signal,
     });
-    cleanup.add('primary mount', () => mount.close());
     if (mount.subvolumes === 'partly up') log.error('Subvols are not up');
     log.info('Mounted gluster volume', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
     return mount;

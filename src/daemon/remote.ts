@@ -8,7 +8,7 @@ import { splitWords } from '../config/words.js';
 import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { Session } from '../primary/deps.js';
-import { spawnPipe, type PipeChild } from '../process/spawn.js';
+import { spawnDaemonChild, spawnPipe, type PipeChild } from '../process/spawn.js';
 import { RepceClient } from '../rpc/client.js';
 import type { PeerFeatures } from '../rpc/features.js';
 import { handshake, type Handshake } from '../rpc/handshake.js';
@@ -144,7 +144,8 @@ export function tarSsh(config: Config): string[] {
 export async function sharedTarSsh(config: Config, { target, controlDir }: Pick<Remote, 'target' | 'controlDir'>, cleanup: Cleanup): Promise<string[]> {
   if (target.address === null) return tarSsh(config);
   const socket = ['-S', join(controlDir, 'tar.sock')];
-  const master = await spawnPipe([...tarSsh(config), '-oControlMaster=yes', ...socket, '-N', target.address]);
-  cleanup.add('ssh of tar', () => master.close());
+  const master = await spawnDaemonChild([...tarSsh(config), '-oControlMaster=yes', ...socket, '-N', target.address]);
+  // It holds nothing of its own: nobody has to wait for it.
+  cleanup.add('ssh of tar', () => Promise.resolve(master.kill('SIGTERM')));
   return [...tarSsh(config), '-oControlMaster=no', ...socket];
 }

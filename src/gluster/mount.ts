@@ -139,26 +139,23 @@ export class AuxMount {
   }
 
   async #close(): Promise<void> {
-    const idle = await this.#unmount();
-    const ladder = idle ? ([null, 'SIGTERM', 'SIGKILL'] as const) : (['SIGTERM', 'SIGKILL'] as const);
-    for (const signal of ladder) {
-      if (signal !== null) this.#child.kill(signal);
-      if (await this.#exitsWithin(EXIT_WAIT_MS)) break;
-    }
+    await this.#unmount();
+    // Before glusterfs ends, which may take longer than whoever stops this process is going to wait.
     await removeMountPoint(this.dir);
     await forgetMount(this.#registry, this.dir);
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      this.#child.kill(signal);
+      if (await this.#exitsWithin(EXIT_WAIT_MS)) break;
+    }
   }
 
-  /** @returns whether nobody used the mount, so that glusterfs ends by itself */
-  async #unmount(): Promise<boolean> {
+  async #unmount(): Promise<void> {
     try {
       await unmount(this.dir, 'now');
-      return true;
     } catch (error) {
       const errno = errnoNumber(error);
       if (errno !== EBUSY && errno !== EINVAL && errno !== ENOENT) throw error;
       if (errno === EBUSY) await unmount(this.dir, 'lazy');
-      return false;
     }
   }
 
