@@ -62,10 +62,11 @@ export class ChangelogAgent implements ChangelogSource {
 
   register(): Promise<number> {
     return this.#inTurn(async () => {
-      const time = Math.floor(Date.now() / 1000);
       this.#watch?.close();
       this.#watch = null;
       const cursor = await this.#findEnd();
+      // History goes up to this time: a journal before the cursor that is named later would be nobody's.
+      const time = Math.max(Math.floor(Date.now() / 1000), cursor.time);
       await this.#requireOpenJournal();
       await this.#live.prepare();
       await this.#past.prepare();

@@ -19,7 +19,7 @@ export interface Crawlers {
 export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
   const { log, workingDir } = deps;
   let owed = await loadOwedWalk(workingDir);
-  const reached = await crawlHistory(deps, history, signal);
+  const reached = await crawlHistory(deps, history, registerTime, signal);
   if (reached === 'complete' && owed === null) return;
   if (reached === 'partial') owed = (await loadOwedWalk(workingDir)) ?? owed;
   if (owed === null) {
@@ -31,7 +31,7 @@ export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, r
   if (signal.aborted) return;
   if (owed.since < registerTime) {
     log.info('reading the journals since the walk was begun', { since: owed.since });
-    await crawlHistory(deps, history, signal);
+    await crawlHistory(deps, history, registerTime, signal);
     if (signal.aborted) return;
   }
   await clearOwedWalk(workingDir);
@@ -41,9 +41,9 @@ function walkOptions({ since, from }: OwedWalk): { registerTime: number; walkFro
   return { registerTime: since, ...(from === null ? {} : { walkFrom: from }) };
 }
 
-async function crawlHistory({ log }: PrimaryDeps, history: Primary, signal: AbortSignal): Promise<'complete' | 'partial' | 'none'> {
+async function crawlHistory({ log }: PrimaryDeps, history: Primary, registerTime: number, signal: AbortSignal): Promise<'complete' | 'partial' | 'none'> {
   try {
-    await settling(history, history.crawlwrap(signal, { oneshot: true }));
+    await settling(history, history.crawlwrap(signal, { oneshot: true, registerTime }));
     return 'complete';
   } catch (error) {
     if (isGsyncdError(error, 'partial-history')) {

@@ -23,7 +23,7 @@ export interface SystemVolinfo {
 export interface CrawlOptions {
   /** Return after one crawl; the first crawl of a worker, which also starts the keepalive. */
   readonly oneshot?: boolean;
-  /** When journals began to be followed, seconds: marks of an xsync crawl must not pass it. */
+  /** When journals began to be followed, seconds: history ends there, and marks of an xsync crawl must not pass it. */
   readonly registerTime?: number;
   /** An xsync crawl finds what changed from here on, seconds, whatever the brick's mark says. */
   readonly walkFrom?: number;

@@ -22,7 +22,8 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       await this.pipeline.clearParked(signal);
       this.deps.doubts.replay();
       const stime = await this.dataStime();
-      const endTime = Math.floor(Date.now() / 1000);
+      // Also when the clock was set back since then.
+      const endTime = Math.max(Math.floor(Date.now() / 1000), this.liveChangelogStart?.[0] ?? 0);
       log.info('starting history crawl', { turns: 1, stime, etime: endTime, entry_stime: await this.entryStime() });
       if (stime === null || compareXtime(stime, MINUS_INFINITY) === 0) {
         throw new GsyncdError('history crawl: stime: none yet', { code: 'no-stime' });

@@ -25,6 +25,22 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     expect(await agent.scan()).toBe(0);
   });
 
+  // A rollover right at the start of a second, or a clock that was set back.
+  test('a journal that closed before register() and is named by a later second is history', async () => {
+    const soon = Math.floor(Date.now() / 1000) + 5;
+    setup.brick.enable(soon - 20);
+    const past = setup.brick.change();
+    setup.brick.rollover(soon - 10);
+    const late = setup.brick.change();
+    setup.brick.rollover(soon);
+    const agent = setup.newAgent();
+    const registered = await agent.register();
+    expect(registered).toBeGreaterThanOrEqual(soon);
+    expect(await agent.history(soon - 15, registered)).toEqual({ status: 'ok', actualEnd: soon });
+    expect(await takeHistory(agent)).toEqual([past, late]);
+    expect(await agent.scan()).toBe(0);
+  });
+
   test('delivers journals that a restart of the brick left out of the index, in their order', async () => {
     setup.brick.enable(T);
     const a = setup.brick.change();
