@@ -2,26 +2,28 @@
 // on the brick. Used by the worker command. Invariant: each thing that is started or mounted has its clean-up
 // before the next one starts.
 
+import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ChangelogAgent } from '../changelog/agent.js';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
-import { GsyncdError } from '../errors.js';
+import { errorLine, GsyncdError } from '../errors.js';
 import { Brick } from '../gluster/brick.js';
 import type { EventSubject } from '../gluster/events.js';
-import type { Gfid } from '../gluster/gfid.js';
+import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { AuxMount } from '../gluster/mount.js';
 import { clusterStime, foreignVolumeInfos, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
 import type { RootLog } from '../log.js';
+import { fsEncode } from '../names.js';
 import type { PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
-import { AttributesTransfer } from '../primary/attributes-transfer.js';
+import { AttributesTransfer, type OpenFreshView } from '../primary/attributes-transfer.js';
 import { Freshness } from '../primary/freshness.js';
-import { RsyncTransfer } from '../primary/rsync-transfer.js';
+import { RsyncTransfer, type RsyncTransferOptions } from '../primary/rsync-transfer.js';
 import { TarsshTransfer } from '../primary/tarssh-transfer.js';
 import { findProgram } from '../process/program.js';
 import { spawnDaemonChild } from '../process/spawn.js';
-import type { Cleanup } from './cleanup.js';
+import { Cleanup } from './cleanup.js';
 import { connectRemote, rsyncSsh, sharedTarSsh, type Remote } from './remote.js';
 import { findSession, type WorkerArgs } from './session.js';
 import type { FindSite, OpenSite, Site } from './site.js';
@@ -37,6 +39,12 @@ const UNCACHED: readonly string[] = [
   'xlator-option=*-quick-read.cache-timeout=0',
   'xlator-option=*-io-cache.cache-timeout=0',
 ];
+
+/** In the brick's working directory: what a connection of its own keeps there. */
+const FRESH_VIEW_DIR = '.fresh-view';
+
+/** What both engines are told. */
+type SharedOptions = Pick<RsyncTransferOptions, 'xattrs' | 'acls' | 'target' | 'mountDir' | 'log'> & { readonly hasAttributes: (gfid: Gfid) => Promise<boolean> };
 
 export interface GlusterSiteOptions {
   readonly args: WorkerArgs;
@@ -71,9 +79,9 @@ class GlusterSite implements Site {
   }
 
   async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {
-    const { config, log, debug } = this.#options;
+    const { config, log } = this.#options;
     const { session } = this;
-    const remote = await connectRemote({ config, session, resourceRemoteId: this.#resourceRemoteId, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
+    const remote = await this.#connect(workingDir, cleanup);
     const registry = join(workingDir, 'aux-mounts');
     for (const left of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path: left });
     const mounts: AuxMount[] = [];
@@ -94,7 +102,7 @@ class GlusterSite implements Site {
       brick: this.#brick,
       secondary: remote.secondary,
       agent,
-      engines: this.#engines(freshness, remote, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
+      engines: this.#engines(freshness, remote, this.#freshViews({ remote, workingDir, registry }, cleanup), config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
       freshness,
       peerNames: remote.features.peerNames,
       entryLanes: remote.features.lanes,
@@ -102,6 +110,37 @@ class GlusterSite implements Site {
         remote.ended.then((how) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' }))),
         ...[mount, cachedMount].map(({ exited }) => exited.then(() => Promise.reject<never>(new GsyncdError('primary mount: glusterfs: exited', { code: 'mount' })))),
       ],
+    };
+  }
+
+  #connect(workingDir: string, cleanup: Cleanup): Promise<Remote> {
+    const { config, log, debug } = this.#options;
+    return connectRemote({ config, session: this.session, resourceRemoteId: this.#resourceRemoteId, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
+  }
+
+  /** Another connection and another mount, for as long as they are needed. */
+  #freshViews({ remote, workingDir, registry }: { remote: Remote; workingDir: string; registry: string }, siteCleanup: Cleanup): OpenFreshView {
+    const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
+    const ownDir = join(workingDir, FRESH_VIEW_DIR);
+    return async (dirs, signal) => {
+      const present = await Promise.all([...dirs].map((gfid) => remote.secondary.lstat(gfidPath(gfid))));
+      if (present.every((stat) => stat === null)) return null;
+      log.info('a mount does not see directories that were moved: looking through others', { count: present.length });
+      const cleanup = new Cleanup();
+      const close = (): Promise<void> => cleanup.run((what, error) => log.warn('clean-up failed', { what, error: errorLine(error) }));
+      siteCleanup.add('fresh view', close);
+      try {
+        await mkdir(fsEncode(ownDir), { recursive: true, mode: 0o700 });
+        const other = await this.#connect(ownDir, cleanup);
+        const mount = await this.#mount(registry, UNCACHED, signal ?? new AbortController().signal);
+        cleanup.add('primary mount', () => mount.close());
+        return { rsync: this.#rsync(other, () => mount.dir), close };
+      } catch (error) {
+        await close();
+        if (signal?.aborted === true) throw error;
+        log.warn('no other look is possible', { error: errorLine(error) });
+        return null;
+      }
     };
   }
 
@@ -129,15 +168,24 @@ class GlusterSite implements Site {
     return mount;
   }
 
-  #engines(freshness: Freshness, remote: Remote, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
+  #shared(remote: Remote, mountDir: () => string): SharedOptions {
     const { config } = this.#options;
     const brick = this.#brick;
-    const log = this.#options.log.child({ module: 'resource', ctx: 'SSH' });
-    // A file of another brick cannot be asked here, and may have some.
-    const hasAttributes = async (gfid: Gfid): Promise<boolean> => (await brick.fileOf(gfid)) === null || brick.gfidHasUserXattrs(gfid);
-    const shared = { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls'), target: remote.target, hasAttributes, mountDir: () => freshness.mountDir(), log };
-    const rsync = new RsyncTransfer({
-      ...shared,
+    return {
+      xattrs: config.get('sync-xattrs'),
+      acls: config.get('sync-acls'),
+      target: remote.target,
+      // A file of another brick cannot be asked here, and may have some.
+      hasAttributes: async (gfid) => (await brick.fileOf(gfid)) === null || brick.gfidHasUserXattrs(gfid),
+      mountDir,
+      log: this.#options.log.child({ module: 'resource', ctx: 'SSH' }),
+    };
+  }
+
+  #rsync(remote: Remote, mountDir: () => string): RsyncTransfer {
+    const { config } = this.#options;
+    return new RsyncTransfer({
+      ...this.#shared(remote, mountDir),
       command: config.get('rsync-command'),
       userOptions: splitWords(config.get('rsync-options')),
       sshArgv: rsyncSsh(config, remote.controlOptions),
@@ -145,12 +193,18 @@ class GlusterSite implements Site {
       ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
       logPerformance: () => config.getLive('log-rsync-performance'),
     });
-    const attributes = new AttributesTransfer(rsync, brick);
+  }
+
+  #engines(freshness: Freshness, remote: Remote, freshViews: OpenFreshView, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
+    const { config } = this.#options;
+    const mountDir = (): string => freshness.mountDir();
+    const rsync = this.#rsync(remote, mountDir);
+    const attributes = new AttributesTransfer(rsync, this.#brick, freshViews);
     return {
       rsync: () => rsync,
       tarssh: () =>
         new TarsshTransfer({
-          ...shared,
+          ...this.#shared(remote, mountDir),
           command: config.get('tar-command'),
           sshArgv: sshOfTar,
           attributes: config.get('sync-xattrs') ? rsync : undefined,

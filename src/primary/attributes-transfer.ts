@@ -5,18 +5,30 @@
 import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
 import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import type { BoxResult, ItemResult } from '../queue/syncer.js';
-import type { RsyncTransfer } from './rsync-transfer.js';
+import type { SyncOptions } from '../queue/engine.js';
+import { NO_SUCH_DIRECTORY, type RsyncTransfer } from './rsync-transfer.js';
 import type { BrickView } from './view.js';
 
 const SYNCED: ItemResult = { status: 'synced' };
 
+/** A transfer between mounts that have looked up nothing yet. */
+export interface FreshView {
+  readonly rsync: RsyncTransfer;
+  close(): Promise<void>;
+}
+
+/** @returns null when none of the directories is there on the secondary, so that another look is of no use */
+export type OpenFreshView = (dirs: Iterable<Gfid>, signal: AbortSignal | undefined) => Promise<FreshView | null>;
+
 export class AttributesTransfer {
   readonly #rsync: RsyncTransfer;
   readonly #brick: Pick<BrickView, 'dirLocation'>;
+  readonly #openFreshView: OpenFreshView;
 
-  constructor(rsync: RsyncTransfer, brick: Pick<BrickView, 'dirLocation'>) {
+  constructor(rsync: RsyncTransfer, brick: Pick<BrickView, 'dirLocation'>, openFreshView: OpenFreshView = () => Promise.resolve(null)) {
     this.#rsync = rsync;
     this.#brick = brick;
+    this.#openFreshView = openFreshView;
   }
 
   /** Paths, relative to the volume's root, of those of the gfids that are directories. */
@@ -43,7 +55,7 @@ export class AttributesTransfer {
         }
       }
       if (dirs.size > 0) {
-        const failed = await this.#rsync.syncDirectories(dirs, options);
+        const failed = await this.#syncDirectories(dirs, options);
         for (const gfid of dirs.keys()) {
           const reason = failed.get(gfid);
           results.set(gfid, reason === undefined ? SYNCED : { status: 'failed', reason, scope: 'item' });
@@ -54,6 +66,27 @@ export class AttributesTransfer {
       for (const gfid of gfids) if (!results.has(gfid)) results.set(gfid, { status: 'failed', reason: errorLine(error), scope: 'transfer', error });
     }
     return results;
+  }
+
+  /**
+   * A GlusterFS client keeps the place where it saw a directory until it looks there again. When two directories have
+   * changed places since, one above the other, it takes the new path for a cycle and denies it for ever; only a client
+   * that has not seen the old one resolves it.
+   */
+  async #syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<Map<Gfid, string>> {
+    const failed = await this.#rsync.syncDirectories(dirs, options);
+    const denied = new Map([...dirs].filter(([gfid]) => failed.get(gfid) === NO_SUCH_DIRECTORY));
+    if (denied.size === 0) return failed;
+    const view = await this.#openFreshView(denied.keys(), options.signal);
+    if (view === null) return failed;
+    try {
+      const again = await view.rsync.syncDirectories(denied, options);
+      for (const gfid of denied.keys()) failed.delete(gfid);
+      for (const [gfid, reason] of again) failed.set(gfid, reason);
+      return failed;
+    } finally {
+      await view.close();
+    }
   }
 
   async #pathOf(gfid: Gfid): Promise<string | null> {

@@ -57,8 +57,10 @@ export class EntryPhase {
     const outcome = await this.#sync.apply(ops, async (soFar) => {
       const names = troubledNames(soFar);
       for (const name of names) seeds.add(name);
-      // What it leaves open is compared again in the end, which decides.
-      if (this.#resolves) await this.#reconcile(names, result, 'interim');
+      if (!this.#resolves) return;
+      // What it leaves open, parked files among it, is compared again in the end, which decides.
+      const { unresolved } = await this.#reconcile(names, result, 'interim');
+      for (const name of unresolved.keys()) seeds.add(name);
     });
     this.#logTrouble(outcome);
     for (const name of troubledNames(outcome)) seeds.add(name);

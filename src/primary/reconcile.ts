@@ -261,7 +261,7 @@ export class Reconciler {
   }
 
   async #moveDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
-    const from = run.parked.has(gfid) ? parkPath(gfid) : await this.#truth.locate(gfid);
+    const from = run.parked.has(gfid) ? parkPath(gfid) : ((await this.#truth.locate(gfid)) ?? (await this.#parkedBefore(gfid)));
     if (from === null) {
       run.reasons.set(name, { gfid, reason: 'the secondary has this directory but cannot say where' });
       return [];
@@ -274,6 +274,13 @@ export class Reconciler {
     }
     run.next.add(from);
     return [{ op: 'RENAME', gfid, entry: from, entry1: name, stat: toOpStat(stat), link: null }];
+  }
+
+  /** The parking name of a directory that an earlier run, or one that was killed, has left there. */
+  async #parkedBefore(gfid: Gfid): Promise<string | null> {
+    const park = parkPath(gfid);
+    const there = (await this.#truth.lookup([park])).found.get(park);
+    return there?.gfid === gfid ? park : null;
   }
 
   async #placeFile(run: Run, name: string, { gfid, stat, kind }: PrimaryEntry, present: boolean): Promise<EntryOp[]> {
@@ -340,7 +347,11 @@ export class Reconciler {
         unresolved.delete(park);
       }
     }
-    await this.#deps.sync.apply(ops);
+    const { failures, culprits } = await this.#deps.sync.apply(ops);
+    for (const { entry, gfid } of [...failures.map(({ op }) => op), ...culprits.map(({ item }) => item)]) {
+      agreed.delete(entry);
+      unresolved.set(entry, { gfid, reason: 'parked: its parking name cannot be removed' });
+    }
   }
 }
 

@@ -51,6 +51,9 @@ const STDERR_TAIL_BYTES = 8 << 10;
 const LSTAT_TIMEOUT_MS = 30_000;
 const VERBOSE_CHARS = 64 << 10;
 
+/** Why syncDirectories() passed a directory over: one of the mounts does not resolve its path. */
+export const NO_SUCH_DIRECTORY = 'no such directory at this path';
+
 /** What one run of rsync sends. */
 interface TransferSet {
   readonly gfids: readonly Gfid[];
@@ -131,7 +134,7 @@ export class RsyncTransfer implements DataEngine {
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     if (result.exitCode === 0 || (isCompleteRun(result.exitCode) && dirs.size > 1)) {
-      for (const [gfid, path] of dirs) if (!handled.has(path)) failed.set(gfid, 'the secondary has no such directory at this path');
+      for (const [gfid, path] of dirs) if (!handled.has(path)) failed.set(gfid, NO_SUCH_DIRECTORY);
       if (result.exitCode === 0) return failed;
     }
     if (dirs.size === 1 || !isCompleteRun(result.exitCode)) {
