@@ -76,7 +76,7 @@ export async function openRemoteDirectory(options: RemoteDirectoryOptions, clean
   const tar = new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: tarSsh(config), attributes: config.get('sync-xattrs') ? rsync : undefined });
   // Directories go by their paths, which are those below the roots.
   const byPath = new RsyncTransfer({ ...rsyncOptions, target: { address: directory.address, directory: directory.path }, mountDir: () => primary.root });
-  const attributes = new PathAttributes(new AttributesTransfer(rsync, brick), new AttributesTransfer(byPath, brick));
+  const attributes = new PathAttributes(new AttributesTransfer({ rsync, brick }), new AttributesTransfer({ rsync: byPath, brick }));
   const writable = (engine: DataEngine): DataEngine => (directory.uid === 0 ? engine : writableEngine(engine, brick, remote.secondary));
   return {
     secondary: remote.secondary,

@@ -16,8 +16,8 @@ import { AuxMount } from '../gluster/mount.js';
 import { clusterStime, foreignVolumeInfos, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
 import type { RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
-import type { PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
-import { AttributesTransfer, type OpenFreshView } from '../primary/attributes-transfer.js';
+import type { OpenFreshView, PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
+import { AttributesTransfer } from '../primary/attributes-transfer.js';
 import { Freshness } from '../primary/freshness.js';
 import { RsyncTransfer, type RsyncTransferOptions } from '../primary/rsync-transfer.js';
 import { TarsshTransfer } from '../primary/tarssh-transfer.js';
@@ -97,12 +97,14 @@ class GlusterSite implements Site {
       workingDir,
       changeIntervalMs: config.get('change-interval') * 1000,
     });
+    const openFreshView = this.#freshViews(workingDir, registry, cleanup);
     return {
       volume: primaryVolume(mount, session),
       brick: this.#brick,
       secondary: remote.secondary,
       agent,
-      engines: this.#engines(freshness, remote, this.#freshViews({ remote, workingDir, registry }, cleanup), config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
+      openFreshView,
+      engines: this.#engines(freshness, remote, openFreshView, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
       freshness,
       peerNames: remote.features.peerNames,
       entryLanes: remote.features.lanes,
@@ -119,13 +121,11 @@ class GlusterSite implements Site {
   }
 
   /** Another connection and another mount, for as long as they are needed. */
-  #freshViews({ remote, workingDir, registry }: { remote: Remote; workingDir: string; registry: string }, siteCleanup: Cleanup): OpenFreshView {
+  #freshViews(workingDir: string, registry: string, siteCleanup: Cleanup): OpenFreshView {
     const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
     const ownDir = join(workingDir, FRESH_VIEW_DIR);
-    return async (dirs, signal) => {
-      const present = await Promise.all([...dirs].map((gfid) => remote.secondary.lstat(gfidPath(gfid))));
-      if (present.every((stat) => stat === null)) return null;
-      log.info('a mount does not see directories that were moved: looking through others', { count: present.length });
+    return async (signal) => {
+      log.info('a mount does not show directories that were moved: looking through others');
       const cleanup = new Cleanup();
       const close = (): Promise<void> => cleanup.run((what, error) => log.warn('clean-up failed', { what, error: errorLine(error) }));
       siteCleanup.add('fresh view', close);
@@ -134,7 +134,7 @@ class GlusterSite implements Site {
         const other = await this.#connect(ownDir, cleanup);
         const mount = await this.#mount(registry, UNCACHED, signal ?? new AbortController().signal);
         cleanup.add('primary mount', () => mount.close());
-        return { rsync: this.#rsync(other, () => mount.dir), close };
+        return { volume: primaryVolume(mount, this.session), secondary: other.secondary, rsync: this.#rsync(other, () => mount.dir), close };
       } catch (error) {
         await close();
         if (signal?.aborted === true) throw error;
@@ -195,11 +195,12 @@ class GlusterSite implements Site {
     });
   }
 
-  #engines(freshness: Freshness, remote: Remote, freshViews: OpenFreshView, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
+  #engines(freshness: Freshness, remote: Remote, openFreshView: OpenFreshView, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
     const { config } = this.#options;
     const mountDir = (): string => freshness.mountDir();
     const rsync = this.#rsync(remote, mountDir);
-    const attributes = new AttributesTransfer(rsync, this.#brick, freshViews);
+    const isThere = async (gfid: Gfid): Promise<boolean> => (await remote.secondary.lstat(gfidPath(gfid))) !== null;
+    const attributes = new AttributesTransfer({ rsync, brick: this.#brick, fresh: { open: openFreshView, isThere } });
     return {
       rsync: () => rsync,
       tarssh: () =>

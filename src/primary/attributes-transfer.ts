@@ -7,28 +7,27 @@ import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import type { BoxResult, ItemResult } from '../queue/syncer.js';
 import type { SyncOptions } from '../queue/engine.js';
 import { NO_SUCH_DIRECTORY, type RsyncTransfer } from './rsync-transfer.js';
+import type { OpenFreshView } from './deps.js';
 import type { BrickView } from './view.js';
 
 const SYNCED: ItemResult = { status: 'synced' };
 
-/** A transfer between mounts that have looked up nothing yet. */
-export interface FreshView {
+export interface AttributesTransferOptions {
   readonly rsync: RsyncTransfer;
-  close(): Promise<void>;
+  readonly brick: Pick<BrickView, 'dirLocation'>;
+  /** Absent where paths are no mounts' affair. */
+  readonly fresh?: { readonly open: OpenFreshView; readonly isThere: (gfid: Gfid) => Promise<boolean> };
 }
-
-/** @returns null when none of the directories is there on the secondary, so that another look is of no use */
-export type OpenFreshView = (dirs: Iterable<Gfid>, signal: AbortSignal | undefined) => Promise<FreshView | null>;
 
 export class AttributesTransfer {
   readonly #rsync: RsyncTransfer;
   readonly #brick: Pick<BrickView, 'dirLocation'>;
-  readonly #openFreshView: OpenFreshView;
+  readonly #fresh: AttributesTransferOptions['fresh'];
 
-  constructor(rsync: RsyncTransfer, brick: Pick<BrickView, 'dirLocation'>, openFreshView: OpenFreshView = () => Promise.resolve(null)) {
+  constructor({ rsync, brick, fresh }: AttributesTransferOptions) {
     this.#rsync = rsync;
     this.#brick = brick;
-    this.#openFreshView = openFreshView;
+    this.#fresh = fresh;
   }
 
   /** Paths, relative to the volume's root, of those of the gfids that are directories. */
@@ -68,17 +67,16 @@ export class AttributesTransfer {
     return results;
   }
 
-  /**
-   * A GlusterFS client keeps the place where it saw a directory until it looks there again. When two directories have
-   * changed places since, one above the other, it takes the new path for a cycle and denies it for ever; only a client
-   * that has not seen the old one resolves it.
-   */
+  /** A directory that is there, at a path that a mount denies, is reached through other mounts. */
   async #syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<Map<Gfid, string>> {
     const failed = await this.#rsync.syncDirectories(dirs, options);
-    const denied = new Map([...dirs].filter(([gfid]) => failed.get(gfid) === NO_SUCH_DIRECTORY));
+    const denied = new Map<Gfid, string>();
+    for (const [gfid, path] of dirs) {
+      if (failed.get(gfid) === NO_SUCH_DIRECTORY && (await this.#fresh?.isThere(gfid)) === true) denied.set(gfid, path);
+    }
     if (denied.size === 0) return failed;
-    const view = await this.#openFreshView(denied.keys(), options.signal);
-    if (view === null) return failed;
+    const view = await this.#fresh?.open(options.signal);
+    if (view === undefined || view === null) return failed;
     try {
       const again = await view.rsync.syncDirectories(denied, options);
       for (const gfid of denied.keys()) failed.delete(gfid);

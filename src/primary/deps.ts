@@ -13,6 +13,7 @@ import type { Secondary, VolumeInfo } from '../secondary/secondary.js';
 import type { FailureList } from '../status/failures.js';
 import type { Doubts } from './doubts.js';
 import type { Freshness } from './freshness.js';
+import type { RsyncTransfer } from './rsync-transfer.js';
 import type { BrickView, PrimaryView, ViewStat } from './view.js';
 
 /** Who this worker is: its arguments, completed. */
@@ -96,6 +97,19 @@ export interface AttributeSender {
   sync(gfids: readonly Gfid[], signal?: AbortSignal): Promise<BoxResult>;
 }
 
+/** The volumes through mounts that have looked up nothing yet. A GlusterFS client keeps the place where it saw a
+ *  directory until it looks there again: when two directories have changed places since, one above the other, it takes
+ *  the new path for a cycle and denies it for as long as it lives. */
+export interface FreshView {
+  readonly volume: PrimaryVolume;
+  readonly secondary: Secondary;
+  readonly rsync: Pick<RsyncTransfer, 'syncDirectories'>;
+  close(): Promise<void>;
+}
+
+/** @returns null when there is no other look */
+export type OpenFreshView = (signal?: AbortSignal) => Promise<FreshView | null>;
+
 export interface PrimaryDeps {
   readonly config: Config;
   readonly session: Session;
@@ -117,6 +131,8 @@ export interface PrimaryDeps {
   readonly peerNames: 'utf8' | 'bytes';
   /** Entry calls that the peer works on at once; null when it does not say. */
   readonly entryLanes?: number | null;
+  /** Absent where paths are no mounts' affair. */
+  readonly openFreshView?: OpenFreshView;
   /** Notes durably that the brick has to be walked for what changed since `from`, seconds. */
   oweWalk(from: number): Promise<void>;
   /** Takes the meta volume's lock of this subvolume; true once it is held, and from then on. */

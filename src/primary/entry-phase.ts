@@ -3,12 +3,13 @@
 
 import { gfidPath, splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';
-import type { EntryOp } from '../secondary/secondary.js';
+import type { EntryOp, Secondary } from '../secondary/secondary.js';
 import type { PrimaryDeps } from './deps.js';
 import { DEFAULT_ENTRY_SYNC, EntrySync, type EntryOutcome } from './entry-sync.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { doubtfulNames, namesGiven, type Plan } from './plan.js';
-import { Reconciler, type Owed, type ReconcileResult } from './reconcile.js';
+import { Reconciler } from './reconcile.js';
+import type { Owed, ReconcileResult } from './reconcile-types.js';
 import { isPlainPath } from './secondary-truth.js';
 import { fileKind } from './view.js';
 
@@ -21,15 +22,24 @@ export interface EntryPhaseResult {
 export class EntryPhase {
   readonly #deps: PrimaryDeps;
   readonly #sync: EntrySync;
+  readonly #deletes: 'apply' | 'ignore';
   readonly #reconciler: Reconciler;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: PrimaryDeps, deletes: 'apply' | 'ignore') {
     this.#deps = deps;
-    const lanes = deps.entryLanes ?? DEFAULT_ENTRY_SYNC.lanes;
-    this.#sync = new EntrySync(deps.secondary, { ...DEFAULT_ENTRY_SYNC, lanes });
-    const { volume: view, brick, secondary, peerNames } = deps;
-    this.#reconciler = new Reconciler({ view, brick, secondary, sync: this.#sync, deletes, peerNames, owe: (what) => this.#owe(what) });
+    this.#deletes = deletes;
+    this.#sync = this.#syncThrough(deps.secondary);
+    this.#reconciler = this.#reconcilerOf(deps, this.#sync);
+  }
+
+  #syncThrough(secondary: Secondary): EntrySync {
+    return new EntrySync(secondary, { ...DEFAULT_ENTRY_SYNC, lanes: this.#deps.entryLanes ?? DEFAULT_ENTRY_SYNC.lanes });
+  }
+
+  #reconcilerOf({ volume: view, secondary }: Pick<PrimaryDeps, 'volume' | 'secondary'>, sync: EntrySync): Reconciler {
+    const { brick, peerNames } = this.#deps;
+    return new Reconciler({ view, brick, secondary, sync, deletes: this.#deletes, peerNames, owe: (what) => this.#owe(what) });
   }
 
   /** @throws GsyncdError 'peer' when the secondary as a whole is lost */
@@ -103,7 +113,8 @@ export class EntryPhase {
   }
 
   async #reconcile(names: Iterable<string>, into: EntryPhaseResult, verdict: 'final' | 'interim' = 'final'): Promise<ReconcileResult> {
-    const result = await this.#reconciler.run(names);
+    const first = await this.#reconciler.run(names);
+    const result = verdict === 'final' && first.denied.size > 0 ? await this.#lookAgain(first) : first;
     this.#deps.doubts.touch(result.touched);
     for (const gfid of result.datas) into.datas.add(gfid);
     for (const gfid of result.metas) into.metas.add(gfid);
@@ -111,6 +122,25 @@ export class EntryPhase {
     if (verdict === 'final') for (const [name, { gfid, reason }] of result.unresolved) this.#fail(name, gfid, reason);
     if (result.fixed > 0) this.#deps.log.info('Fixed names that differed on the secondary', { count: result.fixed });
     return result;
+  }
+
+  /** Compares what is left through mounts that have seen nothing yet. */
+  async #lookAgain(first: ReconcileResult): Promise<ReconcileResult> {
+    const view = await this.#deps.openFreshView?.();
+    if (view === undefined || view === null) return first;
+    try {
+      const again = await this.#reconcilerOf(view, this.#syncThrough(view.secondary)).run(first.unresolved.keys());
+      return {
+        ...again,
+        fixed: first.fixed + again.fixed,
+        agreed: new Set([...first.agreed, ...again.agreed]),
+        touched: new Set([...first.touched, ...again.touched]),
+        datas: new Set([...first.datas, ...again.datas]),
+        metas: new Set([...first.metas, ...again.metas]),
+      };
+    } finally {
+      await view.close();
+    }
   }
 
   /** Resolved one by one as names are compared, data and attributes sent. */

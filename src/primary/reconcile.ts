@@ -10,11 +10,12 @@
 import { errorLine } from '../errors.js';
 import { RemoteCallError } from '../rpc/errors.js';
 import { entryPath, gfidPath, ROOT_GFID, splitEntryPath, type Gfid } from '../gluster/gfid.js';
-import type { EntryOp, Secondary } from '../secondary/secondary.js';
+import type { EntryOp } from '../secondary/secondary.js';
 import { mapBounded } from '../process/map-bounded.js';
-import type { EntryOutcome, EntrySync } from './entry-sync.js';
+import type { EntryOutcome } from './entry-sync.js';
+import type { Owed, ReconcileDeps, ReconcileResult, Unresolved } from './reconcile-types.js';
 import { holds, isPlainPath, SecondaryTruth, type SecondaryEntry } from './secondary-truth.js';
-import { fileKind, toOpStat, type BrickView, type FileKind, type PrimaryView, type ViewStat } from './view.js';
+import { fileKind, toOpStat, type FileKind, type ViewStat } from './view.js';
 
 export const PARK_PREFIX = '.gsyncd-ts-parked-';
 const PARKED = entryPath(ROOT_GFID, PARK_PREFIX);
@@ -22,48 +23,6 @@ const MAX_ROUNDS = 64;
 /** Rounds that may leave the same names differing: the primary may be changing them all the while. */
 const MAX_STUCK_ROUNDS = 3;
 const LOOKUPS_AT_ONCE = 16;
-
-export interface ReconcileDeps {
-  readonly view: PrimaryView;
-  readonly brick: BrickView;
-  readonly secondary: Secondary;
-  readonly sync: EntrySync;
-  readonly deletes: 'apply' | 'ignore';
-  /** Whether the peer takes only UTF-8 names in most positions (a stock one). */
-  readonly peerNames: 'utf8' | 'bytes';
-  /** Notes durably what has to follow something that is about to be made anew: should the worker be killed before
-   *  it does, nothing else tells of it. */
-  readonly owe: (what: Owed) => Promise<void>;
-}
-
-export interface Owed {
-  /** Entry paths of what new directories have to hold. */
-  readonly names: Set<string>;
-  /** Files that lack their content, directories that lack their xattrs. */
-  readonly datas: Set<Gfid>;
-  /** What lacks its attributes. */
-  readonly metas: Set<Gfid>;
-}
-
-export interface Unresolved {
-  readonly gfid: Gfid | null;
-  readonly reason: string;
-}
-
-export interface ReconcileResult {
-  /** Names that differed and now agree. */
-  readonly fixed: number;
-  /** Names that agree in the end: given ones, and those that were found to be concerned. */
-  readonly agreed: Set<string>;
-  /** Every name that was compared, and the gfids found there: see doubts.ts. */
-  readonly touched: Set<string>;
-  /** Names that still differ. */
-  readonly unresolved: Map<string, Unresolved>;
-  /** Files that were linked or created: their content must follow. */
-  readonly datas: Set<Gfid>;
-  /** Directories and special files that were created: their attributes must follow. */
-  readonly metas: Set<Gfid>;
-}
 
 interface PrimaryEntry {
   readonly gfid: Gfid;
@@ -108,7 +67,7 @@ export class Reconciler {
    * @throws GsyncdError 'peer' when the connection is lost; running it again is safe
    */
   async run(names: Iterable<string>): Promise<ReconcileResult> {
-    const result: ReconcileResult = { fixed: 0, agreed: new Set(), touched: new Set(), unresolved: new Map(), datas: new Set(), metas: new Set() };
+    const result: ReconcileResult = { fixed: 0, agreed: new Set(), touched: new Set(), unresolved: new Map(), denied: new Set(), datas: new Set(), metas: new Set() };
     const run: Run = {
       pending: new Set(names),
       next: new Set(),
@@ -135,6 +94,7 @@ export class Reconciler {
       result.agreed.delete(name);
     }
     await this.#unpark(run);
+    for (const name of result.denied) if (!result.unresolved.has(name)) result.denied.delete(name);
     return { ...result, fixed };
   }
 
@@ -262,6 +222,7 @@ export class Reconciler {
 
   async #moveDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
     const from = run.parked.has(gfid) ? parkPath(gfid) : ((await this.#truth.locate(gfid)) ?? (await this.#parkedBefore(gfid)));
+    if (from === null || from === name) run.result.denied.add(name);
     if (from === null) {
       run.reasons.set(name, { gfid, reason: 'the secondary has this directory but cannot say where' });
       return [];

@@ -187,10 +187,13 @@ export abstract class Pair {
   }
 
   /** Waits until the worker of a brick says that it is in `state`. */
-  async untilState(brick: number, state: string, timeoutMs = 60_000): Promise<void> {
-    await this.until(`brick ${brick} ${state}`, async () => {
-      return (await this.status(brick).catch(() => undefined))?.['worker_status'] === state;
-    }, timeoutMs);
+  untilState(brick: number, state: string, timeoutMs = 60_000): Promise<void> {
+    return this.untilStatus(brick, 'worker_status', state, timeoutMs);
+  }
+
+  /** Waits until a field of a brick's status file has `value`. */
+  async untilStatus(brick: number, field: string, value: string, timeoutMs = 60_000): Promise<void> {
+    await this.until(`brick ${brick} ${value}`, async () => (await this.status(brick).catch(() => undefined))?.[field] === value, timeoutMs);
   }
 
   /** The session's `status detail` as GlusterFS prints it. */

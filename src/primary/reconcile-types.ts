@@ -1,0 +1,51 @@
+// What a comparison of names is given, and what it finds out. Used by reconcile.ts and whoever runs it.
+
+import type { Gfid } from '../gluster/gfid.js';
+import type { Secondary } from '../secondary/secondary.js';
+import type { EntrySync } from './entry-sync.js';
+import type { BrickView, PrimaryView } from './view.js';
+
+export interface ReconcileDeps {
+  readonly view: PrimaryView;
+  readonly brick: BrickView;
+  readonly secondary: Secondary;
+  readonly sync: EntrySync;
+  readonly deletes: 'apply' | 'ignore';
+  /** Whether the peer takes only UTF-8 names in most positions (a stock one). */
+  readonly peerNames: 'utf8' | 'bytes';
+  /** Notes durably what has to follow something that is about to be made anew: should the worker be killed before
+   *  it does, nothing else tells of it. */
+  readonly owe: (what: Owed) => Promise<void>;
+}
+
+export interface Owed {
+  /** Entry paths of what new directories have to hold. */
+  readonly names: Set<string>;
+  /** Files that lack their content, directories that lack their xattrs. */
+  readonly datas: Set<Gfid>;
+  /** What lacks its attributes. */
+  readonly metas: Set<Gfid>;
+}
+
+export interface Unresolved {
+  readonly gfid: Gfid | null;
+  readonly reason: string;
+}
+
+export interface ReconcileResult {
+  /** Names that differed and now agree. */
+  readonly fixed: number;
+  /** Names that agree in the end: given ones, and those that were found to be concerned. */
+  readonly agreed: Set<string>;
+  /** Every name that was compared, and the gfids found there: see doubts.ts. */
+  readonly touched: Set<string>;
+  /** Names that still differ. */
+  readonly unresolved: Map<string, Unresolved>;
+  /** Those of them whose directory is there on the secondary, though its mount does not show it at any name: a mount
+   *  that has seen other places of the directories above may deny the present one. */
+  readonly denied: Set<string>;
+  /** Files that were linked or created: their content must follow. */
+  readonly datas: Set<Gfid>;
+  /** Directories and special files that were created: their attributes must follow. */
+  readonly metas: Set<Gfid>;
+}
