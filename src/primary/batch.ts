@@ -114,7 +114,7 @@ export class BatchPipeline {
   /** Attributes and data of a plan. What did not arrive is on the durable list, on the disk, when it resolves. */
   async #send(plan: Plan, files: readonly string[], signal: AbortSignal): Promise<void> {
     await applyMetas(this.#deps, plan.metas);
-    await syncDatas(this.#deps, plan.datas, { files, send: this.#slots.syncData, entries: this.#entries, signal });
+    await syncDatas(this.#deps, plan.datas, { files, send: this.#slots.syncData, entries: this.#entries, xattrs: plan.xattrs, signal });
     await syncXattrs(this.#deps, plan, (gfids) => this.#slots.syncAttributes(gfids, signal));
     await this.#deps.failures.persist();
   }
@@ -170,7 +170,7 @@ export class BatchPipeline {
     const files = batch.changes.map((path) => basename(path));
     const dataFiles = plan.datas.size;
     try {
-      await syncDatas(this.#deps, plan.datas, { files, send: this.#slots.syncData, entries: this.#entries, signal });
+      await syncDatas(this.#deps, plan.datas, { files, send: this.#slots.syncData, entries: this.#entries, xattrs: plan.xattrs, signal });
       await syncXattrs(this.#deps, plan, (gfids) => this.#slots.syncAttributes(gfids, signal));
     } finally {
       status.addCounts({ data: -counts.data });

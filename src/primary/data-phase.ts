@@ -21,6 +21,8 @@ export interface DataPhaseOptions {
   readonly files: readonly string[];
   readonly send: (items: readonly DataItem[]) => Promise<BoxResult>;
   readonly entries: EntryPhase;
+  /** Receives directories and special files that had to be made for a file's sake: their xattrs have to follow. */
+  readonly xattrs: Set<Gfid>;
   readonly signal: AbortSignal;
 }
 
@@ -55,7 +57,7 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
     if (open.size === 0 || tries >= maxTries) break;
     log.warn('incomplete sync, retrying changelogs', { files: options.files, files_left: open.size, reason: reasons.values().next().value });
     await pause(RETRY_PAUSE_MS, options.signal);
-    if (tries === 1) open = await recreateMissing(deps, open, options.entries);
+    if (tries === 1) open = await recreateMissing(deps, open, options);
   }
   // A write or a change of owner takes the set-id bits away, whenever it reaches the secondary's brick; and an ordinary
   // user's rsync or tar sets no owner.
@@ -108,13 +110,14 @@ async function dropUnlinked(deps: PrimaryDeps, open: Map<Gfid, DataCause>): Prom
 }
 
 /** A file that the secondary lacks cannot take data: compares its names, and so creates it. */
-async function recreateMissing(deps: PrimaryDeps, open: Map<Gfid, DataCause>, entries: EntryPhase): Promise<Map<Gfid, DataCause>> {
+async function recreateMissing(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { entries, xattrs }: DataPhaseOptions): Promise<Map<Gfid, DataCause>> {
   const names: string[] = [];
   for (const gfid of open.keys()) {
     for (const { parent, name } of await deps.brick.fileLocations(gfid)) names.push(entryPath(parent, name));
   }
   const { datas, metas } = await entries.retry(names);
   await applyMetas(deps, new Map([...metas].map((gfid) => [gfid, null])));
+  for (const gfid of metas) xattrs.add(gfid);
   const all = new Map(open);
   for (const gfid of datas) if (!all.has(gfid)) all.set(gfid, 'linked');
   return all;

@@ -147,9 +147,9 @@ export class EntryPhase {
   async #owe({ names, datas, metas }: Owed): Promise<void> {
     const { failures } = this.#deps;
     const reason = 'made anew by conflict resolution, and not complete yet';
-    for (const name of names) failures.add({ kind: 'entry', gfid: splitEntryPath(name).parent, entry: name, reason });
-    for (const gfid of datas) failures.add({ kind: 'data', gfid, reason });
-    for (const gfid of metas) failures.add({ kind: 'meta', gfid, reason });
+    for (const name of names) failures.owe({ kind: 'entry', gfid: splitEntryPath(name).parent, entry: name, reason });
+    for (const gfid of datas) failures.owe({ kind: 'data', gfid, reason });
+    for (const gfid of metas) failures.owe({ kind: 'meta', gfid, reason });
     await failures.persist();
   }
 

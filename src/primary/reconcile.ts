@@ -250,10 +250,9 @@ export class Reconciler {
       run.reasons.set(name, { gfid, reason: 'a stock secondary takes no symlink target that is not UTF-8' });
       return [];
     }
-    if (kind === 'file') run.result.datas.add(gfid);
-    else if (kind !== 'symlink') run.result.metas.add(gfid);
-    if (!present && kind === 'file') run.owed.datas.add(gfid);
-    else if (!present && kind === 'special') run.owed.metas.add(gfid);
+    // A symlink's owner, too: in a directory with the set-gid bit it is made with the directory's group.
+    (kind === 'file' ? run.result.datas : run.result.metas).add(gfid);
+    if (!present) (kind === 'file' ? run.owed.datas : run.owed.metas).add(gfid);
     const make = (entry: string): EntryOp =>
       (kind === 'special' || kind === 'device') && !present
         ? { op: 'MKNOD', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid, ...(kind === 'device' && stat.rdev !== undefined ? { rdev: stat.rdev } : {}) }

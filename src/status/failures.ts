@@ -109,6 +109,11 @@ export class FailureList {
     this.#version += 1;
   }
 
+  /** Puts on the list what is under way and has not failed; what is on it already stays as it is. */
+  owe(item: NewFailure, nowMs: number = Date.now()): void {
+    if (!this.#items.has(keyOf(item.kind, item.gfid, item.entry))) this.add(item, nowMs);
+  }
+
   /** The content of the file has arrived, or the file is gone from the primary. */
   resolveData(gfid: Gfid): void {
     this.#resolve(keyOf('data', gfid, undefined));
