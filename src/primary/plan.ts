@@ -121,8 +121,10 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   const { gfid, fop } = record;
   const stat = facts.stats.get(gfid) ?? null;
   const apply = options.entries === 'apply';
-  // The journal has the creator's ids; what a set-gid directory or a default ACL made of them is on the primary.
-  if (CREATES.has(fop) && !plan.metas.has(gfid)) plan.metas.set(gfid, null);
+  // The journal has the creator's ids; what a set-gid directory or a default ACL made of them is on the primary. A
+  // symlink may be made by any of its operations, in another directory than it was there.
+  const mayMake = CREATES.has(fop) || (stat !== null && fileKind(stat.mode) === 'symlink' && !REMOVES.has(fop));
+  if (mayMake && !plan.metas.has(gfid)) plan.metas.set(gfid, null);
   if (CREATES.has(fop) && facts.withXattrs.has(gfid)) plan.xattrs.add(gfid);
   if (!apply && !REMOVES.has(fop) && fop !== 'MKNOD') {
     // Where its file was missing, the operation created it, empty.

@@ -13,6 +13,9 @@ const ITEM = /^@\S+ +\.gfid\/([0-9a-f-]{36})\/?$/;
 const GFID_IN_LINE = /\.gfid\/\.?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/g;
 /** Error lines about a file that was not there (ENOENT 2, ESTALE 116) when the sender looked at it. */
 const MISSING = /^file has vanished: |(?:\[sender\]|link_stat|send_files failed to open).*\((?:2|116)\)$/;
+/** A file went while its xattrs were being sent. Files with the same xattrs share what is sent of them, and have now
+ *  none on the other side. */
+const LOST_XATTRS = /^failed to re-read xattr /;
 /** Warnings that announce another try within the same run. */
 const HARMLESS = /\(will try again\)|^rsync warning: /;
 const TRANSFERRED = /^Total transferred file size: ([\d,.]+)/;
@@ -57,6 +60,8 @@ export class RsyncReport {
   /** The lines that log-rsync-performance wants. */
   readonly performance: string[] = [];
   transferredBytes = 0;
+  /** Whether files whose transfer went well may have lost their xattrs. */
+  hasLostXattrs = false;
 
   stdoutLine(line: string): void {
     const item = ITEM.exec(line)?.[1];
@@ -72,6 +77,7 @@ export class RsyncReport {
   }
 
   stderrLine(line: string): void {
+    if (LOST_XATTRS.test(line)) this.hasLostXattrs = true;
     const gfid = gfidInLine(line);
     if (gfid === null || HARMLESS.test(line)) return;
     if (MISSING.test(line.trim())) this.missing.add(gfid);

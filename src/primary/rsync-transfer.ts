@@ -94,7 +94,8 @@ export class RsyncTransfer implements DataEngine {
     return { returnCode, synced, failed, bytes, ...(broken === undefined ? {} : { broken }) };
   }
 
-  /** Runs rsync; when the receiver died of one file's trouble (its quota, an I/O error), again without it. */
+  /** Runs rsync; when the receiver died of one file's trouble (its quota, an I/O error), or others lost their xattrs to
+   *  it, again without it. */
   async #syncSet(set: TransferSet, options: SyncOptions): Promise<EngineOutcome> {
     const failed = new Map<Gfid, string>();
     let rest = set.gfids;
@@ -103,6 +104,13 @@ export class RsyncTransfer implements DataEngine {
       const returnCode = result.exitCode ?? -signalNumber(result.signal);
       if (isCompleteRun(result.exitCode)) {
         const outcome = await this.#judge(rest, report);
+        if (report.hasLostXattrs && outcome.synced.size > 0) {
+          for (const [gfid, reason] of outcome.failed) failed.set(gfid, reason);
+          rest = [...outcome.synced];
+          if (rerun < MAX_RERUNS) continue;
+          for (const gfid of rest) failed.set(gfid, 'rsync lost its xattrs together with those of another file');
+          return { returnCode, synced: new Set(), failed };
+        }
         return { returnCode, synced: outcome.synced, failed: new Map([...failed, ...outcome.failed]), bytes: report.transferredBytes };
       }
       const culprits = rest.filter((gfid) => report.errors.has(gfid));

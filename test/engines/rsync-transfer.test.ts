@@ -93,6 +93,21 @@ describe('RsyncTransfer', () => {
     expect(outcome.failed.get(gfids[9]!)).toBe(outcome.broken);
   });
 
+  test('files are sent again when they may have lost their xattrs together with another one', async () => {
+    const gfids = await files(3);
+    const runs = join(pair.root, 'runs');
+    vi.stubEnv('FAKE_RSYNC', 'loses-xattrs');
+    vi.stubEnv('FAKE_RSYNC_ARGV', runs);
+    vi.stubEnv('FAKE_RSYNC_CULPRIT', gfids[0]);
+    const outcome = await engine({ xattrs: true }).sync(gfids, { logErrors: false });
+    expect([outcome.returnCode, outcome.synced]).toEqual([0, new Set(gfids.slice(1))]);
+    expect(outcome.failed.get(gfids[0]!)).toContain('failed to re-read xattr');
+    expect(readFileSync(runs, 'utf8').match(/--files-from=-/g)).toHaveLength(2);
+
+    vi.stubEnv('FAKE_RSYNC_CULPRIT', '.gfid');
+    expect((await engine({ xattrs: true }).sync(gfids, { logErrors: false })).synced.size).toBe(0);
+  });
+
   test('a flood on stderr neither blocks it nor fills memory', async () => {
     vi.stubEnv('FAKE_RSYNC', 'floods');
     const gfids = await files(2);

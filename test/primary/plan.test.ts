@@ -56,6 +56,14 @@ describe('planRecords()', () => {
     expect([...made.xattrs]).toEqual([B]);
   });
 
+  // The directory where the secondary makes it may give it another group than the one where it was made.
+  test("brings a symlink's owner with whatever operation may make it", () => {
+    for (const record of [entry('SYMLINK', A, 's'), entry('RENAME', A, 's', { newName: 't' }), entry('LINK', A, 's')]) {
+      expect([...plan([record], { [A]: SYMLINK }).metas]).toEqual([[A, null]]);
+    }
+    expect([...plan([entry('UNLINK', A, 's')], { [A]: SYMLINK }).metas]).toEqual([]);
+  });
+
   test('makes symlinks by LINK, with their present target and owner', () => {
     const made = plan([entry('SYMLINK', A, 's')], { [A]: SYMLINK });
     expect(made.entries).toMatchObject([{ op: 'LINK', entry: at('s'), link: 'target', stat: { uid: 1, gid: 2 } }]);
