@@ -19,7 +19,7 @@ import time
 
 TAGS = {'user_obj': 1, 'user': 2, 'group_obj': 4, 'group': 8, 'mask': 16, 'other': 32}
 IGNORED = {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EINVAL, errno.ENODATA,
-           errno.ENAMETOOLONG, errno.EPERM, errno.ELOOP, errno.EBUSY}
+           errno.ENAMETOOLONG, errno.EPERM, errno.ELOOP, errno.EBUSY, errno.ENXIO}
 
 
 def data(op):

@@ -45,6 +45,7 @@ export async function runPhases(lab: Lab, phases: Phases, options: PhaseOptions)
       phase = 'killed';
       const paceMs = paceFor(phases.killed);
       const applied = lab.apply(phases.killed, { paceMs });
+      applied.catch(() => undefined); // it is awaited below
       await sleep(paceMs / 2);
       await worker.kill();
       await applied;
