@@ -5,46 +5,15 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { entryPath, splitEntryPath, type Gfid } from '../../src/gluster/gfid.js';
 import { planWaves, type Wave } from '../../src/secondary/lanes.js';
-import { S_IFDIR, S_IFLNK, S_IFREG } from '../../src/primary/view.js';
-import type { EntryOp, OpStat } from '../../src/secondary/secondary.js';
+import { S_IFDIR, S_IFREG } from '../../src/primary/view.js';
+import type { EntryOp } from '../../src/secondary/secondary.js';
 import { Random } from '../gluster/lab/workload.js';
-import { changeArb, Changer, type Change } from '../primary/model/changes.js';
-import { JournalWriter } from '../primary/model/journal.js';
 import { StockSecondary } from '../primary/model/stock-secondary.js';
 import { listing } from '../primary/model/tree.js';
-import { kindOf, ModelVolume } from '../primary/model/volume.js';
+import { ModelVolume } from '../primary/model/volume.js';
+import { histories } from './histories.js';
 
 const RUNS = { numRuns: 150, seed: 20_260 };
-const MODES = { dir: S_IFDIR | 0o755, file: S_IFREG | 0o644, symlink: S_IFLNK | 0o777, special: 0o010644, device: 0o060644 } as const;
-
-/** Operations that replay what changes did to a volume, with what is known of each inode at that time. */
-function operations(changes: readonly Change[]): EntryOp[] {
-  const volume = new ModelVolume(() => 1);
-  const journal = new JournalWriter(volume, () => [1, 0]);
-  const changer = new Changer(volume, 0x10);
-  const stats = new Map<Gfid, { stat: OpStat; link: string | null }>();
-  for (const change of changes) {
-    changer.make(change);
-    for (const inode of volume.inodes.values()) {
-      stats.set(inode.gfid, { stat: { uid: 0, gid: 0, mode: MODES[kindOf(inode)], atime: 1, mtime: 1 }, link: kindOf(inode) === 'symlink' ? inode.target : null });
-    }
-  }
-  journal.rollover(2);
-  const ops: EntryOp[] = [];
-  for (const record of journal.journals[0]?.records ?? []) {
-    if (record.type !== 'entry') continue;
-    const { gfid, fop, parent, name, newParent, newName, mode = 0, uid = 0, gid = 0 } = record;
-    const known = stats.get(gfid) ?? { stat: null, link: null };
-    const entry = entryPath(parent, name);
-    const op = fop as EntryOp['op'];
-    if (newParent !== undefined && newName !== undefined) ops.push({ op, gfid, entry, entry1: entryPath(newParent, newName), ...known });
-    else if (op === 'LINK' || op === 'SYMLINK') ops.push({ op, gfid, entry, ...known });
-    else if (op === 'UNLINK' || op === 'RMDIR') ops.push({ op, gfid, entry });
-    else ops.push({ op, gfid, entry, mode, uid, gid });
-  }
-  return ops;
-}
-
 function isDirMove(op: EntryOp): boolean {
   return op.op === 'RENAME' && (op.stat === null || op.stat === undefined || (op.stat.mode & S_IFDIR) === S_IFDIR);
 }
@@ -81,7 +50,6 @@ async function treeOf(ops: readonly EntryOp[]): Promise<Map<string, string>> {
   return new Map([...listing(volume)].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-const histories = fc.array(changeArb(), { maxLength: 60, size: 'max' }).map(operations);
 const laneCounts = fc.integer({ min: 1, max: 5 });
 
 describe('planWaves()', () => {
