@@ -61,8 +61,10 @@ export class EntryPhase {
     const seeds = new Set([...plan.doubtful, ...this.#deps.doubts.names(plan.entries)]);
     if (this.#deps.doubts.replays) for (const name of await this.#vanished(plan.entries)) seeds.add(name);
     for (const op of plan.entries) {
-      if (this.#isTakenByPeer(op)) ops.push(await this.#withDeviceNumber(op));
-      else for (const name of namesOf(op)) seeds.add(name);
+      if (this.#isTakenByPeer(op)) {
+        ops.push(await this.#withDeviceNumber(op));
+        if (this.#mayFailInSilence(op)) seeds.add(op.entry);
+      } else for (const name of namesOf(op)) seeds.add(name);
     }
     const outcome = await this.#sync.apply(ops, async (soFar) => {
       const names = troubledNames(soFar);
@@ -170,6 +172,12 @@ export class EntryPhase {
   #isTakenByPeer(op: EntryOp): boolean {
     if (this.#deps.peerNames === 'bytes') return true;
     return namesOf(op).every(isPlainPath) && isPlainPath(op.link ?? '');
+  }
+
+  /** A stock peer that is refused a link (EEXIST) looks who has the name, and when nobody has, it says nothing: a brick
+   *  refuses a link to a name of which it kept a mark. */
+  #mayFailInSilence({ op, link }: EntryOp): boolean {
+    return this.#deps.peerNames === 'utf8' && op === 'LINK' && (link ?? null) === null;
   }
 
   #fail(name: string, gfid: Gfid | null, reason: string): void {

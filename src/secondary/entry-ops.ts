@@ -163,7 +163,10 @@ class EntryWork {
   }
 
   async #linkTo(path: string): Promise<void> {
-    await this.#report(await attempt(() => this.#volume.link(this.#e.inode, path), [ENOENT, EEXIST], [ESTALE]));
+    const errno = await attempt(() => this.#volume.link(this.#e.inode, path), [ENOENT, EEXIST], [ESTALE]);
+    // A brick that kept a mark of a name that is gone refuses to link it. Stock says nothing then.
+    if (errno === EEXIST && (await gfidOrNull(this.#volume, path)) === null) return this.#push(errno, { dst: path !== this.#e.entry });
+    return this.#report(errno);
   }
 
   /** An inode with the type and owner that the primary's has. */
