@@ -38,6 +38,11 @@ export async function makeControlDir(workingDir: string, parent = tmpdir()): Pro
   };
 }
 
+/** Removes what a killed worker left, where none is made now. @returns its path */
+export function removeControlDirLeft(workingDir: string): Promise<string | undefined> {
+  return removeLeft(join(workingDir, RECORD));
+}
+
 async function removeLeft(record: string): Promise<string | undefined> {
   const dir = (await orAbsent(readFile(fsEncode(record), 'utf8')))?.trim() ?? '';
   if (!NAME.test(basename(dir)) || dirname(dir) === '.') return undefined;

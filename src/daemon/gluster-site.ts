@@ -24,6 +24,7 @@ import { TarsshTransfer } from '../primary/tarssh-transfer.js';
 import { findProgram } from '../process/program.js';
 import { spawnDaemonChild } from '../process/spawn.js';
 import { Cleanup } from './cleanup.js';
+import { removeControlDirLeft } from './control-dir.js';
 import { connectRemote, rsyncSsh, sharedTarSsh, type Remote } from './remote.js';
 import { findSession, type WorkerArgs } from './session.js';
 import type { FindSite, OpenSite, Site } from './site.js';
@@ -82,6 +83,7 @@ class GlusterSite implements Site {
     const { config, log } = this.#options;
     const { session } = this;
     const remote = await this.#connect(workingDir, cleanup);
+    await removeControlDirLeft(join(workingDir, FRESH_VIEW_DIR));
     const registry = join(workingDir, 'aux-mounts');
     for (const left of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path: left });
     const mounts: AuxMount[] = [];
@@ -120,15 +122,26 @@ class GlusterSite implements Site {
     return connectRemote({ config, session: this.session, resourceRemoteId: this.#resourceRemoteId, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
   }
 
-  /** Another connection and another mount, for as long as they are needed. */
+  /** Another connection and another mount, for as long as they are needed; one view at a time. */
   #freshViews(workingDir: string, registry: string, siteCleanup: Cleanup): OpenFreshView {
     const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
     const ownDir = join(workingDir, FRESH_VIEW_DIR);
+    let current: (() => Promise<void>) | undefined;
+    let turn: Promise<void> = Promise.resolve();
+    siteCleanup.add('fresh view', async () => current?.());
     return async (signal) => {
+      const before = turn;
+      let leave: () => void = () => undefined;
+      turn = new Promise((resolve) => (leave = resolve));
+      await before;
       log.info('a mount does not show directories that were moved: looking through others');
       const cleanup = new Cleanup();
-      const close = (): Promise<void> => cleanup.run((what, error) => log.warn('clean-up failed', { what, error: errorLine(error) }));
-      siteCleanup.add('fresh view', close);
+      const close = async (): Promise<void> => {
+        await cleanup.run((what, error) => log.warn('clean-up failed', { what, error: errorLine(error) }));
+        current = undefined;
+        leave();
+      };
+      current = close;
       try {
         await mkdir(fsEncode(ownDir), { recursive: true, mode: 0o700 });
         const other = await this.#connect(ownDir, cleanup);

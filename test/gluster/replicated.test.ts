@@ -5,6 +5,10 @@ import { EVERY_TYPE, everyOperation, smallFiles } from './lab/fixtures.js';
 import type { Node } from './lab/node.js';
 import { useCluster } from './lab/use-lab.js';
 
+// While a node is down only such changes are made as GlusterFS heals afterwards: the self-heal of version 10 stops at hard
+// links that were renamed or removed meanwhile ("Stale file handle", again and again). All operations are made while the
+// secondary is whole, and one node of the primary is down.
+
 const cluster = useCluster({ layout: 'replica', sets: 2, metaVolume: 'shared', gsyncd: ['ours', 'ours'] });
 
 interface Shown {
@@ -44,6 +48,11 @@ async function usedNode(): Promise<[Node, Node]> {
   return [used!, cluster().secondaries.find((node) => node !== used)!];
 }
 
+/** Below what smallFiles() made. */
+function plainChanges(dir: string): string {
+  return `cd ${dir}; for d in *; do [ -d $d ] || continue; mkdir $d/new; printf new >$d/new/f; f=$(ls -p $d | grep -v / | head -1); printf more >>$d/$f; chmod 600 $d/$f; rm $d/$(ls -p $d | grep -v / | tail -1); done`;
+}
+
 const untilAllThrough = (node: Node): Promise<void> => {
   return cluster().until(`all through ${node.name}`, async () => {
     const now = await active();
@@ -53,7 +62,7 @@ const untilAllThrough = (node: Node): Promise<void> => {
 
 test('when a secondary node dies its workers go on through the other', async () => {
   const [lost, other] = await usedNode();
-  const changes = cluster().sh(`${everyOperation('ops').change}\ncd ..; ${smallFiles('small', 600)}`);
+  const changes = cluster().sh(`${smallFiles('small', 600)}\n${plainChanges('small')}`);
   await cluster().until('first files', async () => (await cluster().sh('ls', cluster().secondary)).includes('small'), 60_000);
   await lost.crash();
   await changes;
@@ -64,19 +73,24 @@ test('when a secondary node dies its workers go on through the other', async () 
 
 /** Of two copies that differ GlusterFS cannot tell the right one when names change on both before they are healed. What
  *  its self-heal daemon could not do at its first look waits for the next one, ten minutes later, or for the command. */
-const untilHealed = (node: Node): Promise<void> => {
-  return cluster().until('heal', async () => {
-    await node.gluster(['volume', 'heal', 'sv0'], 'return');
-    const { stdout } = await node.gluster(['volume', 'heal', 'sv0', 'info'], 'return');
-    return (stdout.match(/Number of entries: 0$/gm) ?? []).length === 4;
-  }, 90_000);
+const untilHealed = async (node: Node): Promise<void> => {
+  let shownLast = '';
+  try {
+    await cluster().until('heal', async () => {
+      await node.gluster(['volume', 'heal', 'sv0'], 'return');
+      shownLast = (await node.gluster(['volume', 'heal', 'sv0', 'info'], 'return')).stdout;
+      return (shownLast.match(/Number of entries: 0$/gm) ?? []).length === 4;
+    }, 90_000);
+  } catch (cause) {
+    throw new Error(`not healed:\n${shownLast}`, { cause });
+  }
 };
 
 test('when the other one dies later, the workers go on through the one that came back', async () => {
   const [lost, back] = await usedNode();
   await untilHealed(back);
   await lost.crash();
-  await cluster().sh(everyOperation('late').prepare);
+  await cluster().sh(`${smallFiles('late', 100)}\n${plainChanges('late')}`);
   await untilAllThrough(back);
   await cluster().waitConverged(120_000, { ignore: ['nlink'] });
   await lost.boot();
@@ -85,7 +99,7 @@ test('when the other one dies later, the workers go on through the one that came
 test('when a primary node dies the workers of the other take over', async () => {
   await untilHealed(cluster().secondaries[0]!);
   await cluster().primaries[1]!.crash();
-  await cluster().sh(everyOperation('late').change);
+  await cluster().sh(everyOperation('ops').change);
   await cluster().until('all of one node', async () => {
     const now = await active();
     return now.length === 2 && now.every(({ node }) => node === cluster().primaries[0]!.address);
