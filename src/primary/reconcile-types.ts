@@ -41,8 +41,8 @@ export interface ReconcileResult {
   readonly touched: Set<string>;
   /** Names that still differ. */
   readonly unresolved: Map<string, Unresolved>;
-  /** Those of them whose directory is there on the secondary, though its mount does not show it at any name: a mount
-   *  that has seen other places of the directories above may deny the present one. */
+  /** Those of them that are there on the secondary, though its mount does not show them at any name, or not what is in
+   *  them: a mount that has seen other places of the directories above may deny the present one. */
   readonly denied: Set<string>;
   /** Files that were linked or created: their content must follow. */
   readonly datas: Set<Gfid>;

@@ -146,14 +146,15 @@ export class Reconciler {
     return new Map(names.map((name, i) => [name, entries[i] ?? null]));
   }
 
-  /** Another worker may take away what is being looked at: then the peer raises, and the name is left for the next
-   *  round. */
+  /** Another worker may take away what is being looked at, or the peer's mount deny its path: then the peer raises, and
+   *  the name is left for the next round. */
   async #tried(run: Run, name: string, decide: () => Promise<EntryOp[]>): Promise<EntryOp[]> {
     try {
       return await decide();
     } catch (error) {
       if (!(error instanceof RemoteCallError)) throw error;
       run.reasons.set(name, { gfid: run.reasons.get(name)?.gfid ?? null, reason: errorLine(error) });
+      run.result.denied.add(name);
       return [];
     }
   }

@@ -58,7 +58,13 @@ test.each(PAIRS.map((pair, turn) => ({ turn, pair, title: pair.join(' to ') })))
   await cluster().until('the new worker', async () => (await cluster().status(0).catch(() => undefined))?.['crawl_status'] !== 'Changelog Crawl', 15_000).catch(() => undefined);
   await cluster().untilStatus(0, 'crawl_status', 'Changelog Crawl', 90_000);
   await cluster().sh(changes(`live-${turn}`));
-  await cluster().waitConverged(120_000, { ignore });
+  await cluster().waitConverged(pair[0] === 'stock' ? 60_000 : 120_000, { ignore }).catch(async (error: unknown) => {
+    if (pair[0] !== 'stock') throw error;
+    // A stock worker that misses live changes finds them in the history of its next start.
+    await cluster().session(['stop', 'force']);
+    await cluster().session(['start']);
+    await cluster().waitConverged(120_000, { ignore });
+  });
   expect(await written()).toBeLessThan(3 * MIB);
   await cluster().session(['stop', 'force']);
   await cluster().session(['config', '!sync-method']);
