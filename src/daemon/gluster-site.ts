@@ -128,7 +128,14 @@ class GlusterSite implements Site {
     const ownDir = join(workingDir, FRESH_VIEW_DIR);
     let current: (() => Promise<void>) | undefined;
     let turn: Promise<void> = Promise.resolve();
-    siteCleanup.add('fresh view', async () => current?.());
+    let ended = false;
+    const stopIfEnded = (): void => {
+      if (ended) throw new GsyncdError('fresh view: the worker stops', { code: 'stopped' });
+    };
+    siteCleanup.add('fresh view', async () => {
+      ended = true;
+      await current?.();
+    });
     return async (signal) => {
       const before = turn;
       let leave: () => void = () => undefined;
@@ -143,14 +150,17 @@ class GlusterSite implements Site {
       };
       current = close;
       try {
+        stopIfEnded();
         await mkdir(fsEncode(ownDir), { recursive: true, mode: 0o700 });
         const other = await this.#connect(ownDir, cleanup);
+        stopIfEnded();
         const mount = await this.#mount(registry, UNCACHED, signal ?? new AbortController().signal);
         cleanup.add('primary mount', () => mount.close());
+        stopIfEnded();
         return { volume: primaryVolume(mount, this.session), secondary: other.secondary, rsync: this.#rsync(other, () => mount.dir), close };
       } catch (error) {
         await close();
-        if (signal?.aborted === true) throw error;
+        if (ended || signal?.aborted === true) throw error;
         log.warn('no other look is possible', { error: errorLine(error) });
         return null;
       }

@@ -1,6 +1,7 @@
 // Applies a batch's namespace: entry operations, then the comparison of every name that failed or is in doubt.
 // What cannot be made equal goes to the durable list, never to an exception. Used by batch.ts.
 
+import { errorLine, isGsyncdError } from '../errors.js';
 import { gfidPath, splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';
 import type { EntryOp, Secondary } from '../secondary/secondary.js';
@@ -140,6 +141,11 @@ export class EntryPhase {
         datas: new Set([...first.datas, ...again.datas]),
         metas: new Set([...first.metas, ...again.metas]),
       };
+    } catch (error) {
+      // The view's own connection: the worker's goes on, and what is left is tried again later.
+      if (!isGsyncdError(error, 'peer')) throw error;
+      this.#deps.log.warn('no other look is possible', { error: errorLine(error) });
+      return first;
     } finally {
       await view.close();
     }

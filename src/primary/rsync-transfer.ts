@@ -99,8 +99,10 @@ export class RsyncTransfer implements DataEngine {
   async #syncSet(set: TransferSet, options: SyncOptions): Promise<EngineOutcome> {
     const failed = new Map<Gfid, string>();
     let rest = set.gfids;
+    let bytes = 0;
     for (let rerun = 0; ; rerun += 1) {
       const { report, result } = await this.#run({ ...set, gfids: rest }, options);
+      bytes += report.transferredBytes;
       const returnCode = result.exitCode ?? -signalNumber(result.signal);
       if (isCompleteRun(result.exitCode)) {
         const outcome = await this.#judge(rest, report);
@@ -109,9 +111,9 @@ export class RsyncTransfer implements DataEngine {
           rest = [...outcome.synced];
           if (rerun < MAX_RERUNS) continue;
           for (const gfid of rest) failed.set(gfid, 'rsync lost its xattrs together with those of another file');
-          return { returnCode, synced: new Set(), failed };
+          return { returnCode, synced: new Set(), failed, bytes };
         }
-        return { returnCode, synced: outcome.synced, failed: new Map([...failed, ...outcome.failed]), bytes: report.transferredBytes };
+        return { returnCode, synced: outcome.synced, failed: new Map([...failed, ...outcome.failed]), bytes };
       }
       const culprits = rest.filter((gfid) => report.errors.has(gfid));
       for (const gfid of culprits) failed.set(gfid, report.errors.get(gfid) ?? '');
