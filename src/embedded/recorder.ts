@@ -233,7 +233,8 @@ export class Recorder {
       const { look } = node;
       const isSame =
         stats?.ino === look.ino && stats.mtimeNs === look.mtimeNs && Number(stats.size) === look.size && Number(stats.mode) === look.mode && Number(stats.uid) === look.uid && Number(stats.gid) === look.gid && xattrDigest(path, look.mode) === look.xattrs;
-      if (isSame) node.look = { ...look, ctimeNs: this.#racy.has(gfid) ? stats.ctimeNs - 1n : stats.ctimeNs };
+      // Somebody else's change within the tick of the mark has its ctime: the next look compares everything.
+      if (isSame) node.look = this.#racy.has(gfid) ? { ...look, ctimeNs: stats.ctimeNs - 1n } : { ...look, ctimeNs: stats.ctimeNs, isUnsure: true };
     }
   }
 
