@@ -59,6 +59,7 @@ export class Monitor {
   #secondary: { readonly info: VolumeInfo; readonly readMs: number } | null = null;
   #started = false;
   #complaint = '';
+  #rollover = '';
   #recorded = '';
 
   constructor(options: MonitorOptions) {
@@ -92,6 +93,7 @@ export class Monitor {
     let primary: VolumeInfo | null = null;
     try {
       primary = await volumes.primary(signal);
+      this.#checkRollover(primary);
       await this.#apply(distribute(primary, await this.#secondaryInfo(signal), localNodeId), signal);
       this.#complaint = '';
     } catch (error) {
@@ -102,6 +104,16 @@ export class Monitor {
       this.#complaint = line;
     }
     return this.#started;
+  }
+
+  /** With 1 s the changelog translator closes two journals within a second, by the same name: the second replaces the
+   *  first, and what was changed in that second is in no journal. */
+  #checkRollover({ options }: VolumeInfo): void {
+    const rollover = options['changelog.rollover-time'] ?? '';
+    if (rollover === '1' && this.#rollover !== rollover) {
+      this.#log.warn('changelog.rollover-time of 1 s makes GlusterFS overwrite journals: changes get lost; set 2 or more', { volume: this.#options.primary });
+    }
+    this.#rollover = rollover;
   }
 
   /** The secondary is asked over ssh, so not for every change on this side. While it is away the last answer holds. */

@@ -80,8 +80,9 @@ function stopped(): GsyncdError {
 
 async function subvolumesUp(dir: string, signal: AbortSignal): Promise<SubvolumeState> {
   const startMs = performance.now();
-  while (!(await statusIsUp(dir))) {
-    if (performance.now() - startMs > PARTLY_UP_AFTER_MS && (await answers(dir))) return 'partly up';
+  // A mount that has ended meanwhile leaves a directory that answers as an old glusterfs would.
+  while (!(await statusIsUp(dir)) || !(await isMountPoint(dir))) {
+    if (performance.now() - startMs > PARTLY_UP_AFTER_MS && (await answers(dir)) && (await isMountPoint(dir))) return 'partly up';
     await delay(STATUS_LOOK_MS, undefined, { signal });
   }
   return 'up';

@@ -1,7 +1,8 @@
 // Orders entry operations for a peer that works on several calls at a time: independent operations go side by
 // side in lanes, dependent ones in their order. Pure; entry-sync.ts runs the result.
 // Invariant: of two operations that share a gfid or a name, with at least one of them changing it, the earlier
-// one is in an earlier wave, or in the same lane of the same wave and before the later one.
+// one is in an earlier wave, or in the same lane of the same wave and before the later one; so is a LINK before a
+// RENAME, whose new name may be the one that the linked inode had until then.
 
 import { splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import type { EntryOp } from './secondary.js';
@@ -15,9 +16,9 @@ export interface Wave {
 }
 
 interface Touch {
-  wave: number;
+  readonly wave: number;
   /** The only lane of `wave` that touched it, or -1 for several. */
-  lane: number;
+  readonly lane: number;
 }
 
 /** @param laneCount calls that may be under way at once, at least 1 */
@@ -26,6 +27,7 @@ export function planWaves(ops: readonly EntryOp[], laneCount: number): Wave[] {
   const waves: EntryOp[][][] = [];
   const writes = new Map<string, Touch>();
   const reads = new Map<string, Touch>();
+  let links: Touch | undefined;
   let floor = 0; // the earliest wave still open: a barrier raises it
   let top = -1;
 
@@ -44,11 +46,13 @@ export function planWaves(ops: readonly EntryOp[], laneCount: number): Wave[] {
       wave = Math.max(wave, after(writes.get(key), lane, op), after(reads.get(key), lane, op));
     }
     for (const key of readKeys) wave = Math.max(wave, after(writes.get(key), lane, op));
+    if (op.op === 'RENAME') wave = Math.max(wave, after(links, lane, op));
 
     const lanes = (waves[wave] ??= Array.from({ length: laneCount }, () => []));
     lanes[lane]?.push(op);
     for (const key of writeKeys) touch(writes, key, wave, lane);
     for (const key of readKeys) touch(reads, key, wave, lane);
+    if (op.op === 'LINK') links = touched(links, wave, lane);
     top = Math.max(top, wave);
     if (barrier) floor = wave + 1;
   }
@@ -61,19 +65,20 @@ function isBarrier(op: EntryOp): boolean {
   return op.stat === undefined || op.stat === null || (op.stat.mode & S_IFMT) === S_IFDIR;
 }
 
-function after(touched: Touch | undefined, lane: number, op: EntryOp): number {
-  if (touched === undefined) return 0;
+function after(last: Touch | undefined, lane: number, op: EntryOp): number {
+  if (last === undefined) return 0;
   // A removed directory must find its children handled: never in the wave of an operation on it.
-  return touched.lane === lane && op.op !== 'RMDIR' ? touched.wave : touched.wave + 1;
+  return last.lane === lane && op.op !== 'RMDIR' ? last.wave : last.wave + 1;
 }
 
 function touch(map: Map<string, Touch>, key: string, wave: number, lane: number): void {
-  const before = map.get(key);
-  if (before === undefined) map.set(key, { wave, lane });
-  else if (before.wave < wave) {
-    before.wave = wave;
-    before.lane = lane;
-  } else if (before.wave === wave && before.lane !== lane) before.lane = -1;
+  map.set(key, touched(map.get(key), wave, lane));
+}
+
+function touched(before: Touch | undefined, wave: number, lane: number): Touch {
+  if (before === undefined || before.wave < wave) return { wave, lane };
+  if (before.wave === wave && before.lane !== lane) return { wave, lane: -1 };
+  return before;
 }
 
 /** Lanes go by parent directory: creating side by side in one directory is slower than in turn. */

@@ -22,7 +22,8 @@ import { compareTrees, describeComparison } from './lab/tree.js';
 import { useLab } from './lab/use-lab.js';
 import { WorkerHandle } from './lab/worker.js';
 
-const lab = useLab({ rolloverSeconds: 1 });
+// With 1 s the translator overwrites journals of its own.
+const lab = useLab({ rolloverSeconds: 2 });
 
 interface Step {
   /** One operation, or several on different inodes, whose order a scan does not see. */

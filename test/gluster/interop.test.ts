@@ -4,6 +4,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { bigFile, EVERY_TYPE, smallFiles } from './lab/fixtures.js';
 import type { Gsyncd } from './lab/lab.js';
+import { untilLive, waitForStock } from './lab/stock-worker.js';
 import { useCluster } from './lab/use-lab.js';
 
 // The access mount lets newer versions of rsync write through a stock secondary.
@@ -46,7 +47,7 @@ test.each(PAIRS.map((pair, turn) => ({ turn, pair, title: pair.join(' to ') })))
   const ignore = ['rdev', 'acls', 'xattrs'] as const;
   await cluster().waitConverged(120_000, { ignore });
   // A stock worker that is stopped before it has noted that a batch is done sends the batch again.
-  await cluster().untilStatus(0, 'crawl_status', 'Changelog Crawl', 90_000);
+  await untilLive(cluster());
   const bytes = await written();
   expect(bytes).toBeGreaterThan((first ? 20 : 0.8) * MIB);
   if (!first) expect(bytes).toBeLessThan(3 * MIB);
@@ -54,17 +55,11 @@ test.each(PAIRS.map((pair, turn) => ({ turn, pair, title: pair.join(' to ') })))
   await cluster().session(['stop']);
   await cluster().session(['config', 'sync-method', 'tarssh']);
   await cluster().session(['start']);
-  // What changes while a stock worker starts may be lost: between the end of its history and the start of the live crawl.
   await cluster().until('the new worker', async () => (await cluster().status(0).catch(() => undefined))?.['crawl_status'] !== 'Changelog Crawl', 15_000).catch(() => undefined);
-  await cluster().untilStatus(0, 'crawl_status', 'Changelog Crawl', 90_000);
+  await untilLive(cluster());
   await cluster().sh(changes(`live-${turn}`));
-  await cluster().waitConverged(pair[0] === 'stock' ? 60_000 : 120_000, { ignore }).catch(async (error: unknown) => {
-    if (pair[0] !== 'stock') throw error;
-    // A stock worker that misses live changes finds them in the history of its next start.
-    await cluster().session(['stop', 'force']);
-    await cluster().session(['start']);
-    await cluster().waitConverged(120_000, { ignore });
-  });
+  if (pair[0] === 'stock') await waitForStock(cluster(), { ignore });
+  else await cluster().waitConverged(120_000, { ignore });
   expect(await written()).toBeLessThan(3 * MIB);
   await cluster().session(['stop', 'force']);
   await cluster().session(['config', '!sync-method']);

@@ -1,6 +1,7 @@
 // A session to a user who is not root on the secondary's node, and mounts through glusterd's mount broker.
 import { expect, test } from 'vitest';
 import { EVERY_TYPE, everyOperation, smallFiles, SPECIAL_FILES } from './lab/fixtures.js';
+import { untilLive, waitForStock } from './lab/stock-worker.js';
 import { useCluster } from './lab/use-lab.js';
 
 const cluster = useCluster({ primaries: 1, secondaries: 1, gsyncd: ['ours', 'ours'], secondaryUser: 'geo' });
@@ -29,8 +30,9 @@ test('what a stock primary sends arrives, too', async () => {
   const ignore = ['rdev', 'acls', 'xattrs'] as const;
   await cluster().waitConverged(120_000, { ignore, under: 'stock' });
   expect(await processesOf('geo')).toMatch(/gsyncd-ts\.js secondary gv0 geo@\S+ .*--primary-dist-count 1$/m);
+  await untilLive(cluster());
   await cluster().sh(`cd stock; mv 01 moved; rm -r 02; mkdir new; printf more >>03/f00003; printf new >new/file; ln new/file new/link; ln -s file new/s; chmod 600 04/*`);
-  await cluster().waitConverged(120_000, { ignore, under: 'stock' });
+  await waitForStock(cluster(), { ignore, under: 'stock' });
   await cluster().session(['stop', 'force']);
 });
 

@@ -21,6 +21,8 @@ function isDirMove(op: EntryOp): boolean {
 /** Whether `later` may not overtake `earlier`. */
 function depends(earlier: EntryOp, later: EntryOp): boolean {
   if (isDirMove(earlier) || isDirMove(later)) return true;
+  // The rename may take the name that the link's inode had.
+  if (earlier.op === 'LINK' && later.op === 'RENAME') return true;
   const names = (op: EntryOp): string[] => (op.entry1 === undefined ? [op.entry] : [op.entry, op.entry1]);
   const parents = (op: EntryOp): Gfid[] => names(op).map((name) => splitEntryPath(name).parent);
   if (earlier.gfid === later.gfid) return true;
@@ -110,6 +112,16 @@ describe('planWaves()', () => {
       }),
       RUNS,
     );
+  });
+
+  test('an inode whose old name a rename takes has its new name by then', () => {
+    const [root, dir] = ['00000000-0000-0000-0000-000000000001', '00000000-0000-4000-8000-000000000002'] as Gfid[];
+    const gfid = (n: number): Gfid => `00000000-0000-4000-8000-00000000010${n}` as Gfid;
+    const stat = { uid: 0, gid: 0, mode: S_IFREG, atime: 0, mtime: 0 };
+    const old: EntryOp = { op: 'RMDIR', gfid: gfid(0), entry: entryPath(root!, 'new') };
+    const link: EntryOp = { op: 'LINK', gfid: gfid(1), entry: entryPath(root!, 'new'), stat, link: null };
+    const over: EntryOp = { op: 'RENAME', gfid: gfid(2), entry: entryPath(dir!, 'x'), entry1: entryPath(dir!, 'y'), stat, link: null };
+    expect(planWaves([old, link, over], 3).flatMap(({ lanes }) => lanes.flat())).toEqual([old, link, over]);
   });
 
   test('works side by side where it may: files of different directories share a wave', () => {
