@@ -13,7 +13,7 @@ import { Brick } from '../gluster/brick.js';
 import type { EventSubject } from '../gluster/events.js';
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { AuxMount } from '../gluster/mount.js';
-import { clusterStime, foreignVolumeInfos, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
+import { clusterStime, foreignVolumeInfos, keepsCopies, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
 import type { RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
 import type { OpenFreshView, PrimaryDeps, PrimaryVolume, Session } from '../primary/deps.js';
@@ -259,6 +259,7 @@ function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
     nativeVolumeInfo: () => nativeVolumeInfo(mount.dir),
     foreignVolumeInfos: () => foreignVolumeInfos(mount.dir),
     nodeUuids: () => nodeUuids(mount.dir),
+    keepsCopies: () => keepsCopies(mount.dir),
     clusterStime: (volumeUuid) => clusterStime(mount.dir, volumeUuid, session.secondaryId),
   };
 }

@@ -78,6 +78,7 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
       nativeVolumeInfo: () => Promise.resolve({ version: [1, 0], uuid: identity.volumeId, retval: 0, volumeMark: [identity.created, 0] }),
       foreignVolumeInfos: () => Promise.resolve([]),
       nodeUuids: () => Promise.resolve([identity.nodeId]),
+      keepsCopies: () => Promise.resolve(false),
       clusterStime: (volumeUuid) => mark('.', stimeName(volumeUuid, secondaryId)),
       setXtime: (path, _volumeUuid, value) => {
         const node = find(path);

@@ -6,7 +6,7 @@ import type { VolumeInfo } from '../secondary/secondary.js';
 import { errnoCode } from '../errors.js';
 import { mountAttributes } from '../native/mount-attributes.js';
 import { gfidFromBytes } from './gfid.js';
-import { foreignMarkName, NODE_UUID, stimeName, VOLUME_MARK } from './xattr-names.js';
+import { foreignMarkName, NODE_UUID, PATHINFO, stimeName, VOLUME_MARK } from './xattr-names.js';
 import { unpackXtime } from './xtime.js';
 import type { Xtime } from './xtime.js';
 
@@ -55,6 +55,13 @@ export async function nodeUuids(mountRoot: string): Promise<string[]> {
   const { getAttribute } = await mountAttributes();
   const text = (await getAttribute(mountRoot, NODE_UUID)).toString('latin1');
   return text.replaceAll('\0', '').split(' ').filter((uuid) => uuid !== '');
+}
+
+/** Whether a brick may lack what happened on the volume, since others have it too: with replicas and with a disperse
+ *  volume, whose root does not tell where it lies (ENOMEM). */
+export async function keepsCopies(mountRoot: string): Promise<boolean> {
+  const where = await attributeOrNull(mountRoot, PATHINFO).catch(() => null);
+  return where === null || !/^\(*(?:<DISTRIBUTE:[^>]*> )?<POSIX\(/.test(where.toString('latin1'));
 }
 
 /** What the whole volume has synced: the minimum over its subvolumes of the maximum over replicas; null when some

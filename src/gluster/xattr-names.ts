@@ -20,6 +20,8 @@ export const GFID2PATH_PREFIX = 'trusted.gfid2path.';
 export const VOLUME_MARK = `${TRUSTED}.volume-mark`;
 /** Space-separated uuids of the nodes whose bricks answer, NUL at the end, virtual, on a mount's root. */
 export const NODE_UUID = `${TRUSTED}.node-uuid`;
+/** Where a file or directory lies: `<POSIX(…)…>` for each brick, within `(<DISTRIBUTE:…> …)` and the like, virtual. */
+export const PATHINFO = `${TRUSTED}.pathinfo`;
 /** "1" when every subvolume of a mount is up, on its root. */
 export const SUBVOL_STATUS = 'dht.subvol.status';
 

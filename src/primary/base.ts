@@ -95,6 +95,11 @@ export abstract class PrimaryBase {
     return (await volume.nodeUuids()).includes(session.localNodeId);
   }
 
+  /** The journals that follow may tell of a time when this brick was away, and heals are silent about what went. */
+  protected async expectReplay(): Promise<void> {
+    if (await this.deps.volume.keepsCopies()) this.deps.doubts.replay();
+  }
+
   /** Reads the volume info, then crawls while this worker is the active one, and keeps the marks current
    *  while it is not. Settles when `signal` aborts, or after one crawl when `oneshot`. */
   async crawlwrap(signal: AbortSignal, options: CrawlOptions = {}): Promise<void> {
@@ -114,7 +119,7 @@ export abstract class PrimaryBase {
       const failoverMs = config.get('replica-failover-interval') * 1000;
       if (Date.now() - electedMs >= failoverMs) {
         const elected = await this.shouldCrawl();
-        if (elected && !active) this.deps.doubts.replay();
+        if (elected && !active) await this.expectReplay();
         active = elected;
         electedMs = Date.now();
       }

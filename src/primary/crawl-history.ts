@@ -20,7 +20,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       const { agent, status, log, workingDir } = this.deps;
       await status.setCrawlStatus('History Crawl');
       await this.pipeline.clearParked(signal);
-      this.deps.doubts.replay();
+      await this.expectReplay();
       const stime = await this.dataStime();
       // Also when the clock was set back since then.
       const endTime = Math.max(Math.floor(Date.now() / 1000), this.liveChangelogStart?.[0] ?? 0);

@@ -40,6 +40,8 @@ export interface PrimaryVolume extends PrimaryView {
   /** Marks of other primaries that have not expired. */
   foreignVolumeInfos(): Promise<VolumeInfo[]>;
   nodeUuids(): Promise<string[]>;
+  /** Whether a brick may have been away from what happened on the volume: not with one brick a subvolume. */
+  keepsCopies(): Promise<boolean>;
   /** The cluster's stime of this session: the least of the subvolumes, the most of their replicas. */
   clusterStime(volumeUuid: string): Promise<Xtime | null>;
   setXtime(path: string, volumeUuid: string, mark: Xtime): Promise<void>;

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { clusterStime, foreignVolumeInfos, nativeVolumeInfo, nodeUuids, unpackVolumeMark } from '../../src/gluster/volume-mark.js';
+import { clusterStime, foreignVolumeInfos, keepsCopies, nativeVolumeInfo, nodeUuids, unpackVolumeMark } from '../../src/gluster/volume-mark.js';
 import { llistxattr, lsetxattr } from '../../src/native/libc.js';
 import { lacksRoot } from '../skip.js';
 
@@ -42,4 +42,17 @@ it.skipIf(lacksRoot('marks of volumes, which are trusted.* xattrs'))('node uuids
   expect(await clusterStime(root, UUID, 'sec')).toBeNull();
   lsetxattr(root, `trusted.glusterfs.${UUID}.sec.stime`, Buffer.of(0, 0, 0, 3, 0, 0, 0, 4));
   expect(await clusterStime(root, UUID, 'sec')).toEqual([3, 4]);
+});
+
+// As GlusterFS 10.3 tells it of roots; that of a disperse volume has none.
+it.skipIf(lacksRoot('marks of volumes, which are trusted.* xattrs')).each([
+  ['one brick', '<POSIX(/d/one_1):vm:/d/one_1/>', false],
+  ['several bricks', '((<DISTRIBUTE:d-dht> <POSIX(/d/2):vm:/d/2/> <POSIX(/d/1):vm:/d/1/>) (d-dht-layout (d-client-1 0 4294967295)))', false],
+  ['replicas', '(<REPLICATE:r-replicate-0> <POSIX(/d/2):vm:/d/2/> <POSIX(/d/1):vm:/d/1/>)', true],
+  ['several sets of replicas', '((<DISTRIBUTE:d-dht> (<REPLICATE:d-replicate-0> <POSIX(/d/2):vm:/d/2/> <POSIX(/d/1):vm:/d/1/>)) (d-dht-layout (d-replicate-0 0 4294967295)))', true],
+  ['a disperse volume', null, true],
+])('a volume of %s: whether it keeps copies', async (_, where, copies) => {
+  const dir = mkdtempSync(join(root, 'root-'));
+  if (where !== null) lsetxattr(dir, 'trusted.glusterfs.pathinfo', Buffer.from(`${where}\0`));
+  expect(await keepsCopies(dir)).toBe(copies);
 });

@@ -70,6 +70,10 @@ export class ModelMount implements PrimaryVolume {
     return Promise.resolve([NODE_UUID]);
   }
 
+  keepsCopies(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
   clusterStime(): Promise<Xtime | null> {
     return Promise.resolve(null);
   }
