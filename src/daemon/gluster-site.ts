@@ -102,6 +102,7 @@ class GlusterSite implements Site {
     const openFreshView = this.#freshViews(workingDir, registry, cleanup);
     return {
       volume: primaryVolume(mount, session),
+      names: { lstat: (path) => (freshness.mountDir() === mount.dir ? mount : cachedMount).lstat(path) },
       brick: this.#brick,
       secondary: remote.secondary,
       agent,

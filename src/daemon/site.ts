@@ -16,7 +16,7 @@ export interface Site {
   open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite>;
 }
 
-export interface OpenSite extends Pick<PrimaryDeps, 'volume' | 'brick' | 'secondary' | 'engines' | 'freshness' | 'peerNames' | 'entryLanes' | 'openFreshView'> {
+export interface OpenSite extends Pick<PrimaryDeps, 'volume' | 'names' | 'brick' | 'secondary' | 'engines' | 'freshness' | 'peerNames' | 'entryLanes' | 'openFreshView'> {
   readonly agent: ChangelogSource;
   /** Each rejects with a GsyncdError when something that the worker stands on has ended, and never resolves. */
   readonly broken: readonly Promise<never>[];

@@ -62,6 +62,8 @@ export class BatchPipeline {
    */
   async submit(batch: Batch, signal: AbortSignal): Promise<void> {
     const startMs = performance.now();
+    const last = changeTime(batch.changes.at(-1) ?? '');
+    if (batch.crawl !== 'xsync') this.#deps.freshness.journal(last);
     const plan = await this.#plan(batch);
     const counts = { entry: plan.entries.length, data: plan.datas.size, meta: plan.metas.size };
     this.#deps.status.addCounts(counts);
@@ -70,11 +72,7 @@ export class BatchPipeline {
     const entryS = (performance.now() - entryStartMs) / 1000;
     this.#deps.status.addCounts({ entry: -counts.entry });
     addFixed(plan, fixed);
-    const last = changeTime(batch.changes.at(-1) ?? '');
-    if (batch.crawl !== 'xsync') {
-      this.#deps.doubts.passed(last);
-      this.#deps.freshness.journal(last);
-    }
+    if (batch.crawl !== 'xsync') this.#deps.doubts.passed(last);
     await this.#deps.failures.persist();
     await batch.entriesApplied(last);
 

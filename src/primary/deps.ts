@@ -116,6 +116,9 @@ export interface PrimaryDeps {
   readonly config: Config;
   readonly session: Session;
   readonly volume: PrimaryVolume;
+  /** Names through the mount that data is read through, which is as fresh as the journals in hand need, and else costs
+   *  a third. Absent: the volume. */
+  readonly names?: Pick<PrimaryView, 'lstat'>;
   readonly brick: PrimaryBrick;
   readonly secondary: Secondary;
   readonly agent: ChangelogSource;

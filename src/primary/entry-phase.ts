@@ -168,8 +168,9 @@ export class EntryPhase {
    */
   async #vanished(entries: readonly EntryOp[]): Promise<string[]> {
     const gone: string[] = [];
+    const { volume, names = volume } = this.#deps;
     await mapBounded([...namesGiven(entries)], LOOKUPS_AT_ONCE, async (name) => {
-      if ((await this.#deps.volume.lstat(name)) === null) gone.push(name);
+      if ((await names.lstat(name)) === null) gone.push(name);
     });
     return gone;
   }

@@ -21,18 +21,19 @@ test.each(['rsync', 'tarssh'])('with %s, a first sync and live changes arrive', 
   expect((await cluster().secondaries[0]!.read('/proc/1/mounts'))).not.toContain('mountbroker-root/');
 });
 
-test('what a stock primary sends arrives, too', async () => {
+test.each(['rsync', 'tarssh'])('what a stock primary sends with %s arrives, too', async (engine) => {
+  const under = `stock-${engine}`;
   await cluster().install('stock', 'ours');
-  await cluster().session(['config', 'sync-method', 'rsync']);
-  await cluster().sh(smallFiles('stock', 200));
+  await cluster().session(['config', 'sync-method', engine]);
+  await cluster().sh(smallFiles(under, 200));
   await cluster().session(['start']);
   // Beyond what the stock daemon replicates.
   const ignore = ['rdev', 'acls', 'xattrs'] as const;
-  await cluster().waitConverged(120_000, { ignore, under: 'stock' });
+  await cluster().waitConverged(120_000, { ignore, under });
   expect(await processesOf('geo')).toMatch(/gsyncd-ts\.js secondary gv0 geo@\S+ .*--primary-dist-count 1$/m);
   await untilLive(cluster());
-  await cluster().sh(`cd stock; mv 01 moved; rm -r 02; mkdir new; printf more >>03/f00003; printf new >new/file; ln new/file new/link; ln -s file new/s; chmod 600 04/*`);
-  await waitForStock(cluster(), { ignore, under: 'stock' });
+  await cluster().sh(`cd ${under}; mv 01 moved; rm -r 02; mkdir new; printf more >>03/f00003; printf new >new/file; ln new/file new/link; ln -s file new/s; chmod 600 04/*`);
+  await waitForStock(cluster(), { ignore, under });
   await cluster().session(['stop', 'force']);
 });
 

@@ -103,7 +103,7 @@ export class Cluster extends Pair {
 
   protected override serverOf(volume: string): string {
     const side = volume === 'sv0' ? this.secondaries : this.primaries;
-    return (side.find((node) => node.serving) ?? side[0]!).address;
+    return (side.find((node) => node.up) ?? side[0]!).address;
   }
 }
 

@@ -14,7 +14,6 @@ export class Node extends Machine {
   readonly #box: Box;
   #holder: ChildProcess | undefined;
   #initPid: number | undefined;
-  #link: 'down' | 'up' = 'up';
 
   constructor(box: Box, name: string, address: string) {
     super();
@@ -30,11 +29,6 @@ export class Node extends Machine {
 
   override get up(): boolean {
     return this.#initPid !== undefined;
-  }
-
-  /** Whether others can reach it. */
-  get serving(): boolean {
-    return this.up && this.#link === 'up';
   }
 
   /** Boots it and its glusterd, which starts the bricks it knows of. */
@@ -73,12 +67,6 @@ export class Node extends Machine {
     process.kill(this.initPid(), 'SIGKILL');
     this.#holder = this.#initPid = undefined;
     await gone;
-  }
-
-  /** Pulls its cable, or puts it back. */
-  async link(state: 'down' | 'up'): Promise<void> {
-    await this.#box.exec(['ip', 'link', 'set', `to-${this.name}`, state]);
-    this.#link = state;
   }
 
   /** Waits until it sees `count` other nodes in its pool. */
