@@ -4,7 +4,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { bigFile, EVERY_TYPE, smallFiles } from './lab/fixtures.js';
 import type { Gsyncd } from './lab/lab.js';
-import { untilLive, waitForStock } from './lab/stock-worker.js';
+import { restarted, untilLive, waitForStock } from './lab/stock-worker.js';
 import { useCluster } from './lab/use-lab.js';
 
 // The access mount lets newer versions of rsync write through a stock secondary.
@@ -58,7 +58,7 @@ test.each(PAIRS.map((pair, turn) => ({ turn, pair, title: pair.join(' to ') })))
   await cluster().until('the new worker', async () => (await cluster().status(0).catch(() => undefined))?.['crawl_status'] !== 'Changelog Crawl', 15_000).catch(() => undefined);
   await untilLive(cluster());
   await cluster().sh(changes(`live-${turn}`));
-  if (pair[0] === 'stock') await waitForStock(cluster(), { ignore });
+  if (pair[0] === 'stock') await waitForStock(cluster(), restarted(cluster()), { ignore });
   else await cluster().waitConverged(120_000, { ignore });
   expect(await written()).toBeLessThan(3 * MIB);
   await cluster().session(['stop', 'force']);

@@ -1,7 +1,7 @@
 // A session to a user who is not root on the secondary's node, and mounts through glusterd's mount broker.
 import { expect, test } from 'vitest';
 import { EVERY_TYPE, everyOperation, smallFiles, SPECIAL_FILES } from './lab/fixtures.js';
-import { untilLive, waitForStock } from './lab/stock-worker.js';
+import { restarted, untilLive, waitForStock } from './lab/stock-worker.js';
 import { useCluster } from './lab/use-lab.js';
 
 const cluster = useCluster({ primaries: 1, secondaries: 1, gsyncd: ['ours', 'ours'], secondaryUser: 'geo' });
@@ -33,7 +33,7 @@ test.each(['rsync', 'tarssh'])('what a stock primary sends with %s arrives, too'
   expect(await processesOf('geo')).toMatch(/gsyncd-ts\.js secondary gv0 geo@\S+ .*--primary-dist-count 1$/m);
   await untilLive(cluster());
   await cluster().sh(`cd ${under}; mv 01 moved; rm -r 02; mkdir new; printf more >>03/f00003; printf new >new/file; ln new/file new/link; ln -s file new/s; chmod 600 04/*`);
-  await waitForStock(cluster(), { ignore, under });
+  await waitForStock(cluster(), restarted(cluster()), { ignore, under });
   await cluster().session(['stop', 'force']);
 });
 

@@ -2,6 +2,7 @@
 // changes too, and nothing stays behind. Names that are not UTF-8 and device numbers go between two of this project.
 import { describe, expect, test } from 'vitest';
 import { EVERY_TYPE, everyOperation, FILE_ATTRIBUTES, SPECIAL_FILES } from './lab/fixtures.js';
+import { LIVE, waitForStock } from './lab/stock-worker.js';
 import { useLab } from './lab/use-lab.js';
 
 describe('behind a stock worker', () => {
@@ -10,12 +11,16 @@ describe('behind a stock worker', () => {
   test('a stock worker takes it for a stock secondary', async () => {
     await lab().useOwnSecondary();
     await lab().sh(everyOperation('stock').prepare);
-    const worker = lab().startStockWorker();
+    let worker = lab().startStockWorker();
     await lab().waitConverged(120_000);
+    await worker.waitForLog(LIVE);
     await lab().sh(everyOperation('stock').change);
     // A stock worker sends no times of a file that stays empty.
     await lab().sh('printf x >>stock/created-empty');
-    await lab().waitConverged(120_000);
+    await waitForStock(lab(), async () => {
+      await worker.stop();
+      worker = lab().startStockWorker();
+    });
     await worker.stop();
   });
 });

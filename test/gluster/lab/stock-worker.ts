@@ -1,19 +1,30 @@
 // A stock worker's live crawl, which tests have to wait for and may have to start again.
 import type { Cluster } from './cluster.js';
+import type { Pair } from './pair.js';
 import type { CompareOptions } from './tree.js';
 
-/** Waits for the live crawl. What changes while a stock worker starts may be lost: between the end of its history and
- *  the start of the live crawl. */
+/** What a stock worker's log says when its live crawl starts. What changes before, after the end of its history, may be
+ *  lost. */
+export const LIVE = /Crawl Status Change \[\{status=Changelog Crawl/;
+
+/** Waits for the live crawl of a session that glusterd started. */
 export async function untilLive(cluster: Cluster): Promise<void> {
   await cluster.untilStatus(0, 'crawl_status', 'Changelog Crawl', 90_000);
 }
 
 /** Waits until both trees are the same. A stock worker that misses live changes finds them in the history of its next
- *  start, which it then gets. */
-export async function waitForStock(cluster: Cluster, options: Omit<CompareOptions, 'waitMs' | 'signal'>): Promise<void> {
-  await cluster.waitConverged(60_000, options).catch(async () => {
+ *  start, which `again` gives it. */
+export async function waitForStock(lab: Pair, again: () => Promise<void>, options: Omit<CompareOptions, 'waitMs' | 'signal'> = {}): Promise<void> {
+  await lab.waitConverged(60_000, options).catch(async () => {
+    await again();
+    await lab.waitConverged(120_000, options);
+  });
+}
+
+/** Starts the session's workers again. */
+export function restarted(cluster: Cluster): () => Promise<void> {
+  return async () => {
     await cluster.session(['stop', 'force']);
     await cluster.session(['start']);
-    await cluster.waitConverged(120_000, options);
-  });
+  };
 }
