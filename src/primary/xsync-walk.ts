@@ -12,9 +12,10 @@ import { mapBounded } from '../process/map-bounded.js';
 import type { PrimaryBrick } from './deps.js';
 import { fileKind, toOpStat, type ViewStat } from './view.js';
 
-/** The first chunk is small, so that data flows soon; later ones double up to the reference's size. */
+/** The first chunk is small, so that data flows soon; later ones double. The reference's are twice as large, but four of
+ *  these are in memory at a time. */
 const FIRST_CHUNK_ENTRIES = 512;
-const MAX_CHUNK_ENTRIES = 1 << 13;
+const MAX_CHUNK_ENTRIES = 1 << 12;
 const LOOKUPS_AT_ONCE = 32;
 const MAX_DEPTH = 4_096;
 

@@ -1,5 +1,5 @@
 // Volumes whose bricks do not each hold whole files: dispersed over three bricks, and replicated with an arbiter brick
-// that holds names only. The session is glusterd's own, on an installed gsyncd: one worker per brick, one of them active.
+// that holds names only. Most sessions are glusterd's own, on an installed gsyncd: one worker per brick, one of them active.
 import { describe, expect, test } from 'vitest';
 import { EVERY_TYPE, everyOperation } from './lab/fixtures.js';
 import type { LabOptions } from './lab/lab.js';
@@ -23,6 +23,30 @@ describe.each(layouts)('$layout', (options) => {
     const { entries } = await lab().waitConverged(120_000);
     expect(entries).toBeGreaterThan(100);
     await lab().session(['stop']);
+    await lab().assertNoMountsLeft();
+  });
+});
+
+describe('arbiter, whose own worker is the active one', () => {
+  const lab = useLab({ bricks: 3, layout: 'arbiter', metaVolume: 'shared', config: { 'sync-method': 'tarssh' } });
+
+  test('a brick that holds no data replicates what the volume holds', async () => {
+    const ARBITER = 2;
+    await lab().sh(EVERY_TYPE);
+    await lab().sh(everyOperation('live').prepare);
+    const isIn = (brick: number, state: string) => async (): Promise<boolean> => (await lab().status(brick).catch(() => undefined))?.['worker_status'] === state;
+    const workers = [lab().startWorker({ brick: ARBITER })];
+    await lab().until("the arbiter's worker is active", isIn(ARBITER, 'Active'));
+    workers.push(lab().startWorker({ brick: 0 }));
+    await lab().until("another brick's worker is passive", isIn(0, 'Passive'));
+    await lab().waitConverged(120_000);
+    await lab().sh(everyOperation('live').change);
+    await lab().waitConverged(120_000);
+    expect(await isIn(ARBITER, 'Active')()).toBe(true);
+    // Its brick shows a size of 0 for each file: the holes have to be found all the same.
+    const { stdout: blocks } = await lab().exec(['stat', '-c', '%b', `${lab().secondary}/all/sparse`]);
+    expect(Number(blocks)).toBeLessThan(1024);
+    for (const worker of workers) await worker.stop();
     await lab().assertNoMountsLeft();
   });
 });
