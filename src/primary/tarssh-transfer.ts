@@ -31,6 +31,8 @@ export interface TarsshTransferOptions {
 
 /** Looking for holes in files up to this size costs more than sending them. */
 const SMALL_FILE_BYTES = 64 << 10;
+/** A small file's content that lies across two records is written in two pieces, two calls on the secondary's mount. */
+const RECORDS = '--record-size=64K';
 /** Stock logs a file that vanished as no error. */
 const NOT_LOGGED = 'No such file or directory';
 
@@ -126,6 +128,7 @@ export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attri
     '--numeric-owner',
     ...(options.attributes === undefined ? [] : ['--xattrs', '--xattrs-include=user.*']),
     ...(options.acls ? ['--acls'] : []),
+    RECORDS,
     '-cf',
     '-',
     '--files-from',
@@ -142,6 +145,7 @@ export function unpackArgv(options: Pick<TarsshTransferOptions, 'command' | 'ssh
     ...(address === null ? [options.command, '--same-permissions'] : [...options.sshArgv, address, 'tar']),
     '--overwrite',
     ...(options.acls ? ['--acls'] : []),
+    RECORDS,
     '-xf',
     '-',
     '-C',

@@ -60,10 +60,10 @@ test('the remote command survives being cut at spaces, as a forced command does'
   expect(argv.slice(0, 4)).toEqual(['ssh', '-p', '22', 'root@host']);
   const remote = argv.slice(4);
   expect(remote.join(' ').split(' ')).toEqual(remote);
-  expect(remote).toEqual(['tar', '--overwrite', '--acls', '-xf', '-', '-C', '/proc/12/cwd']);
+  expect(remote).toEqual(['tar', '--overwrite', '--acls', '--record-size=64K', '-xf', '-', '-C', '/proc/12/cwd']);
 });
 
 test('packArgv() keeps fractions of seconds and leaves names of users out', () => {
   const argv = packArgv({ command: 'tar', acls: false });
-  expect(argv).toEqual(['tar', '--sparse', '--no-recursion', '--format=posix', '--pax-option=delete=atime,delete=ctime', '--numeric-owner', '-cf', '-', '--files-from', '-']);
+  expect(argv).toEqual(['tar', '--sparse', '--no-recursion', '--format=posix', '--pax-option=delete=atime,delete=ctime', '--numeric-owner', '--record-size=64K', '-cf', '-', '--files-from', '-']);
 });
