@@ -57,6 +57,7 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
       isLinkto: () => Promise.resolve(false),
       hasUserXattrs: (path) => hasXattrs(find(path)),
       gfidHasUserXattrs: (gfid) => hasXattrs(recorder.index.nodes.get(gfid)),
+      isAhead: () => Promise.resolve(false),
       fileOf: (gfid) => {
         const node = recorder.index.nodes.get(gfid);
         return statOf(node !== undefined && fileKind(node.mode) === 'file' ? node : undefined, 1);

@@ -4,9 +4,10 @@
 // every method is asynchronous all the same and gives the event loop a turn when such calls have held it.
 
 import { lstatSync, readlinkSync } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat, opendir, readdir } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { errnoCode } from '../errors.js';
 import { errnoNumber, lgetxattr, llistxattr, lsetxattr, NativeError } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { toFileStat } from './file-stat.js';
@@ -22,6 +23,9 @@ const { EINVAL, ELOOP, ENODATA, ENOENT, ENOTDIR, ENOTSUP, ESTALE } = constants.e
 const ABSENT: readonly number[] = [ENOENT, ENODATA, ENOTDIR];
 const MAX_HOLD_MS = 20;
 const GFID_BYTES = 16;
+/** A link by gfid for each inode that waits to be healed elsewhere, all of them to one base file. */
+const PENDING_INDEX = '.glusterfs/indices/xattrop';
+const INDEX_BASE = 'xattrop-';
 /** Not the volume's content, at a brick's root. */
 const INTERNAL_ROOT_NAMES: ReadonlySet<string> = new Set(['.glusterfs', '.trashcan']);
 
@@ -186,6 +190,17 @@ export class Brick {
       const stat = lstatSync(fsEncode(this.#handle(gfid)));
       return stat.isFile() ? toFileStat(stat) : null;
     });
+  }
+
+  /** Whether this brick has had changes that another brick of its set still lacks: GlusterFS keeps an index of them. */
+  async isAhead(): Promise<boolean> {
+    await this.#yieldIfHeld();
+    try {
+      for await (const { name } of await opendir(`${this.path}/${PENDING_INDEX}`)) if (!name.startsWith(INDEX_BASE)) return true;
+    } catch (error) {
+      if (errnoCode(error) !== 'ENOENT') throw error;
+    }
+    return false;
   }
 
   /** uuid of the volume that the brick belongs to; null when the path is no brick. */

@@ -14,6 +14,8 @@ import { untilWoken } from './wait.js';
 export const ROOT_PATH = '.';
 /** How often a passive worker brings its brick's mark up to the cluster's. */
 const PASSIVE_INTERVAL_MS = 5_000;
+/** After the end of a heal, until all journals that tell of it are closed and read. */
+const HEAL_SETTLES_S = 60;
 
 export interface SystemVolinfo {
   readonly native: VolumeInfo | null;
@@ -36,6 +38,8 @@ export abstract class PrimaryBase {
   protected liveChangelogStart: Xtime | null = null;
   protected walkFrom: Xtime | null = null;
   protected crawls = 0;
+  /** Since when, and until when, seconds, another brick of the set has been seen to lack what this one has. */
+  #ahead: { readonly since: number; readonly until: number } | null = null;
 
   constructor(deps: PrimaryDeps) {
     this.deps = deps;
@@ -51,6 +55,8 @@ export abstract class PrimaryBase {
   abstract crawl(signal: AbortSignal): Promise<void>;
   /** crawl: resolves early when there is something to crawl. */
   abstract nextCrawl(signal: AbortSignal): Promise<void>;
+  /** crawl: compares the names that the journals in hand tell of which closed at or after `since`, seconds. */
+  abstract compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
 
   get uuid(): string {
     if (this.volinfo === null) throw new GsyncdError('primary volume: volume info: not read yet', { code: 'fault' });
@@ -125,16 +131,41 @@ export abstract class PrimaryBase {
       }
       if (!active) {
         await status.setPassive();
-        await this.#followCluster();
+        if (!(await this.#standIn(signal))) await this.#followCluster();
         await untilWoken(Math.max(100, Math.min(PASSIVE_INTERVAL_MS, failoverMs)), signal);
         continue;
       }
+      this.#ahead = null; // what the journals in hand tell is applied now
       await status.setActive();
       this.crawls += 1;
       await this.crawl(signal);
       if (options.oneshot === true) return;
       await this.nextCrawl(signal);
     }
+  }
+
+  /**
+   * What happens while another brick of the set is not healed may be in this brick's journals only: the other one does
+   * not know the names yet that are removed, and its heal leaves no record of them. Where the other brick's worker is the
+   * active one, as it is soon after its node came back, this one compares the names: as journals close, and all of them
+   * again when the heal is over and the active worker is past it.
+   * @returns whether journals are to be kept for it
+   */
+  async #standIn(signal: AbortSignal): Promise<boolean> {
+    const now = Math.floor(Date.now() / 1000);
+    if (await this.deps.brick.isAhead()) {
+      if (this.#ahead === null) this.deps.log.info('another brick is not healed: comparing the names of journals');
+      this.#ahead = { since: this.#ahead?.since ?? now - PASSIVE_INTERVAL_MS / 1000, until: now };
+    }
+    if (this.#ahead === null) return false;
+    const { since, until } = this.#ahead;
+    const reached = (await this.deps.volume.clusterStime(this.uuid))?.[0] ?? 0;
+    const over = now > until + HEAL_SETTLES_S && reached > until - HEAL_SETTLES_S;
+    await this.compareJournals(since, over ? 'all' : 'new', signal);
+    if (!over) return true;
+    this.deps.log.info('the other brick is healed: names are compared', { since, until });
+    this.#ahead = null;
+    return false;
   }
 
   /** A passive worker's brick follows the cluster's stime, and its journals up to there are not needed. */

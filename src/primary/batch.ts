@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { parseText } from '../changelog/text.js';
 import type { ChangeRecord } from '../changelog/record.js';
-import type { Gfid } from '../gluster/gfid.js';
+import { entryPath, type Gfid } from '../gluster/gfid.js';
 import type { DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
 import { batchLines } from './batch-stats.js';
@@ -96,6 +96,16 @@ export class BatchPipeline {
     const plan = emptyPlan();
     addFixed(plan, await this.#entries.clearParked());
     await this.#send(plan, [], signal);
+  }
+
+  /** Compares every name that these journals tell of, and sends what that made. @throws as submit() and drain() do */
+  async compare(changes: readonly string[], signal: AbortSignal): Promise<void> {
+    const names = new Set<string>();
+    for (const path of changes) for (const record of parseText(await readFile(path), path)) for (const name of namesOf(record)) names.add(name);
+    const plan = emptyPlan();
+    addFixed(plan, await this.#entries.retry([...names]));
+    await this.#send(plan, [], signal);
+    this.#deps.status.setFailures(this.#deps.failures.size);
   }
 
   /** Tries what is on the durable list and due, when no batch does. @returns whether there was anything */
@@ -220,6 +230,12 @@ function addFixed(plan: Plan, { datas, metas }: EntryPhaseResult): void {
     if (!plan.metas.has(gfid)) plan.metas.set(gfid, null);
     plan.xattrs.add(gfid);
   }
+}
+
+function namesOf(record: ChangeRecord): string[] {
+  if (record.type !== 'entry') return [];
+  const { parent, name, newParent, newName } = record;
+  return [entryPath(parent, name), ...(newParent === undefined || newName === undefined ? [] : [entryPath(newParent, newName)])];
 }
 
 /** Time in a journal's name, seconds; NaN when there is none. */

@@ -20,6 +20,8 @@ export interface Crawl {
   crawl(signal: AbortSignal): Promise<void>;
   /** Resolves when the next crawl is due: early when there is something to crawl. */
   nextCrawl(signal: AbortSignal): Promise<void>;
+  /** Compares the names that the journals in hand tell of which closed at or after `since`, seconds. */
+  compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
 }
 
 /** Everything a crawl stands on: the base and the other four slots. */
@@ -38,6 +40,8 @@ export interface ChangelogCrawl extends Crawl {
 export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): AbstractCtor<ChangelogCrawl> & B => {
   abstract class Changelog extends Base implements ChangelogCrawl {
     #pipeline: BatchPipeline | null = null;
+    /** Journals that are ready, whose names compareJournals() has compared. */
+    #compared: ReadonlySet<string> = new Set();
 
     get crawlName(): CrawlName {
       return 'live_changelog';
@@ -63,6 +67,16 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       }
       await this.processChanges(await this.dropProcessed(changes, done, processed), done, processed, signal);
       await this.pipeline.drain();
+    }
+
+    override async compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void> {
+      const { agent } = this.deps;
+      while ((await agent.scan()) > 0) signal.throwIfAborted();
+      const journals = (await agent.getchanges()).filter((path) => changeTime(path) >= since);
+      const due = which === 'all' ? journals : journals.filter((path) => !this.#compared.has(path));
+      if (due.length > 0) await this.pipeline.compare(due, signal);
+      else await this.pipeline.retryDue(signal);
+      this.#compared = new Set(journals);
     }
 
     override async nextCrawl(signal: AbortSignal): Promise<void> {

@@ -51,6 +51,11 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       log.info('finished hybrid crawl', { stime: await this.dataStime() });
     }
 
+    /** The live crawl's affair, once the walk is done. */
+    override compareJournals(): Promise<void> {
+      return Promise.resolve();
+    }
+
     override async nextCrawl(signal: AbortSignal): Promise<void> {
       await untilWoken(REPEAT_INTERVAL_MS, signal);
     }

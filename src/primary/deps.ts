@@ -65,6 +65,8 @@ export interface PrimaryBrick extends BrickView {
   hasUserXattrs(path: string): Promise<boolean>;
   /** The same, of an inode. */
   gfidHasUserXattrs(gfid: Gfid): Promise<boolean>;
+  /** Whether it has had changes that another brick of its set still lacks. */
+  isAhead(): Promise<boolean>;
   /** A file as far as this brick holds it; null when it holds none. */
   fileOf(gfid: Gfid): Promise<Pick<ViewStat, 'size' | 'mode'> | null>;
 }

@@ -164,6 +164,17 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     await expect(brick.gfid('/etc')).rejects.toThrow(RangeError);
   });
 
+  it('isAhead() while something is in the index of what others lack, beside its base file', async () => {
+    expect(await brick.isAhead()).toBe(false);
+    const index = join(root, '.glusterfs/indices/xattrop');
+    mkdirSync(index, { recursive: true });
+    writeFileSync(join(index, 'xattrop-7a5fc3f5-4f0c-4a87-a1f8-f0d6b8a5c3e1'), '');
+    expect(await brick.isAhead()).toBe(false);
+    writeFileSync(join(index, gfid(1)), '');
+    expect(await brick.isAhead()).toBe(true);
+    rmSync(index, { recursive: true });
+  });
+
   it('volumeId() tells a brick from another directory', async () => {
     expect(await brick.volumeId()).toBeNull();
     lsetxattr(root, 'trusted.glusterfs.volume-id', gfidToBytes(UUID as Gfid));

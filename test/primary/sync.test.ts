@@ -8,6 +8,7 @@ import { BYTE_NAMES, changeArb, type Change } from './model/changes.js';
 import { passTime, useFastTimers } from './model/fast-timers.js';
 import { isListed, ModelPair, type PairOptions } from './model/pair.js';
 import { differences, listing } from './model/tree.js';
+import type { ModelVolume } from './model/volume.js';
 
 /** `MODEL_RUNS=20` multiplies the number of runs, `MODEL_SEED` sets where they start, `MODEL_SHRINK=off` ends at
  *  the first failure. */
@@ -42,6 +43,10 @@ async function expectEqual(pair: ModelPair): Promise<void> {
   const found = differences(pair.primary, pair.secondaryVolume);
   const listed = pair.failures.items().map(({ kind, gfid, entry, reason }) => `listed: ${kind} ${entry ?? gfid}: ${reason}`);
   expect([...found, ...listed]).toEqual([]);
+}
+
+function names(volume: ModelVolume): string[] {
+  return [...listing(volume).keys()].sort();
 }
 
 /** Differences at names of the primary only. */
@@ -127,6 +132,26 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
         }),
       ),
       runs(100),
+    );
+  });
+
+  // The brick of the active worker is not healed, and has no record of what happens to names that it lacks.
+  test('in names, when it is passive while its brick alone has the records', async () => {
+    await fc.assert(
+      fc.asyncProperty(seeds, changes(30), changes(30), async (seed, before, after) =>
+        withPair({ seed }, async (pair) => {
+          pair.change(...before);
+          await pair.run();
+          await pair.runPassive(after, { ahead: true, ms: 20_000 });
+          expect(pair.logLines.join('\n')).toContain('the other brick is healed: names are compared');
+          expect(names(pair.secondaryVolume)).toEqual(names(pair.primary));
+          // Otherwise it leaves the secondary to the active one.
+          const settled = names(pair.secondaryVolume);
+          await pair.runPassive(before, { ahead: false, ms: 20_000 });
+          expect(names(pair.secondaryVolume)).toEqual(settled);
+        }),
+      ),
+      runs(30),
     );
   });
 

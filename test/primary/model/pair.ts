@@ -41,6 +41,7 @@ export interface RunOptions {
 
 const MAX_MICROTASKS = 4;
 const ROLLOVER_MS = 3_000;
+const MAX_STEPS = 10_000;
 
 class Killed extends Error {}
 
@@ -106,11 +107,7 @@ export class ModelPair {
     this.#steps = 0;
     this.#changesMade = 0;
     this.logLines.length = 0;
-    const agent = new ModelAgent(this.journal, {
-      directory: this.#directory,
-      nowS,
-      journalsPerScan: 1 + this.#random.int(4),
-    });
+    const agent = this.#agent();
     this.#failures = await FailureList.load(this.#directory);
     const deps = this.#deps(agent, this.#failures);
     const crawlers = {
@@ -135,6 +132,36 @@ export class ModelPair {
   async runKilled(kills: readonly number[], options: RunOptions = {}): Promise<void> {
     for (const killAfter of kills) if ((await this.run({ ...options, killAfter })) === 'done') break;
     await this.run(options);
+  }
+
+  /** A worker that is passive, while changes are made and for `ms` more, in which its brick may be ahead of others; then
+   *  until the others are healed. */
+  async runPassive(changes: readonly Change[], { ahead, ms }: { ahead: boolean; ms: number }): Promise<void> {
+    const agent = this.#agent();
+    this.#failures = await FailureList.load(this.#directory);
+    const deps = this.#deps(agent, this.#failures);
+    const stop = new AbortController();
+    this.mount.elected = 'other';
+    this.brick.ahead = ahead;
+    await agent.register();
+    const passive = new (gmasterBuilder(slotsFromConfig(deps.config)))(deps).crawlwrap(stop.signal);
+    const pass = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, time));
+    try {
+      await pass(ROLLOVER_MS);
+      this.change(...changes);
+      this.rollover();
+      await pass(ms);
+      this.brick.ahead = false;
+      this.mount.clusterMark = [nowS(), 0];
+      // The clock jumps past a worker that waits for a real file: as many steps as it takes.
+      for (let steps = 0; ahead && steps < MAX_STEPS && !this.logLines.some((line) => line.includes('is healed')); steps++) await pass(1_000);
+    } finally {
+      stop.abort();
+      await passive;
+      this.mount.elected = 'this';
+      this.mount.clusterMark = null;
+      agent.close();
+    }
   }
 
   dispose(): void {
@@ -172,6 +199,10 @@ export class ModelPair {
     this.#steps += 1;
     if (this.#dead) throw new Killed('model pair: worker: killed');
     this.#makeChanges(Math.floor(this.#steps / (this.#run.changeEvery ?? 10)));
+  }
+
+  #agent(): ModelAgent {
+    return new ModelAgent(this.journal, { directory: this.#directory, nowS, journalsPerScan: 1 + this.#random.int(4) });
   }
 
   #deps(agent: ModelAgent, failures: FailureList): PrimaryDeps {

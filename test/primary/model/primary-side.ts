@@ -25,6 +25,9 @@ function locations(inode: Inode): Location[] {
 export class ModelMount implements PrimaryVolume {
   native: VolumeInfo | null = NATIVE_INFO;
   foreign: VolumeInfo[] = [];
+  /** Whose node comes first. */
+  elected: 'this' | 'other' = 'this';
+  clusterMark: Xtime | null = null;
   readonly #volume: ModelVolume;
   readonly #journal: JournalWriter;
   readonly #turn: () => Promise<void>;
@@ -67,7 +70,7 @@ export class ModelMount implements PrimaryVolume {
   }
 
   nodeUuids(): Promise<string[]> {
-    return Promise.resolve([NODE_UUID]);
+    return Promise.resolve([this.elected === 'this' ? NODE_UUID : '00000000-0000-0000-0000-000000000001']);
   }
 
   keepsCopies(): Promise<boolean> {
@@ -75,7 +78,7 @@ export class ModelMount implements PrimaryVolume {
   }
 
   clusterStime(): Promise<Xtime | null> {
-    return Promise.resolve(null);
+    return Promise.resolve(this.clusterMark);
   }
 }
 
@@ -84,6 +87,8 @@ export class ModelBrick implements PrimaryBrick {
   readonly stimes = new Map<Gfid, Xtime>();
   readonly legacyStimes = new Map<Gfid, Xtime>();
   entryStimeMark: Xtime | null = null;
+  /** Whether another brick of its set is to be healed. */
+  ahead = false;
   readonly #volume: ModelVolume;
   readonly #journal: JournalWriter;
   readonly #turn: () => Promise<void>;
@@ -154,6 +159,10 @@ export class ModelBrick implements PrimaryBrick {
 
   gfidHasUserXattrs(gfid: Gfid): Promise<boolean> {
     return this.hasUserXattrs(gfidPath(gfid));
+  }
+
+  isAhead(): Promise<boolean> {
+    return Promise.resolve(this.ahead);
   }
 
   fileOf(gfid: Gfid): Promise<ViewStat | null> {
