@@ -1,6 +1,6 @@
 // What the engines need where both trees are directories of this machine: xattrs and ACLs are copied directly, so that
-// neither rsync nor tar has to carry them, and an ordinary user's read-only files are opened for the transfer that
-// writes them. Used by the worker's embedded site.
+// neither rsync nor tar has to carry them, and what an ordinary user has as read-only is opened for whatever writes to
+// it, a transfer or the copying of xattrs. Used by the worker's embedded site.
 
 import { chmodSync, lstatSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -45,15 +45,50 @@ export class LocalAttributes implements AttributeSender {
     if (from === null) return null;
     if (to === null) return 'the secondary has no such inode';
     try {
-      if (fileKind(lstatSync(fsEncode(from)).mode) === 'symlink') return null;
-      const [wanted, present] = [userXattrs(from), userXattrs(to)];
-      for (const name of present.keys()) if (!wanted.has(name)) lremovexattr(to, name);
-      for (const [name, value] of wanted) if (present.get(name)?.equals(value) !== true) lsetxattr(to, name, value);
+      const { mode } = lstatSync(fsEncode(from));
+      if (fileKind(mode) === 'symlink') return null;
+      const changes = xattrChanges(userXattrs(from), userXattrs(to));
+      const apply = (): void => {
+        for (const [name, value] of changes) {
+          if (value === null) lremovexattr(to, name);
+          else lsetxattr(to, name, value);
+        }
+      };
+      if (process.geteuid?.() === 0) apply();
+      else withOwnerWrite(to, mode, changes.some(([name]) => !isAcl(name)), apply);
       return null;
     } catch (error) {
       return errnoNumber(error) === constants.errno.ENOENT ? null : errorLine(error);
     }
   }
+}
+
+/** null for what goes. ACLs come last: one may take the owner's right to write, which the others need. */
+function xattrChanges(wanted: ReadonlyMap<string, Buffer>, present: ReadonlyMap<string, Buffer>): (readonly [string, Buffer | null])[] {
+  const gone = [...present.keys()].filter((name) => !wanted.has(name)).map((name) => [name, null] as const);
+  const changed = [...wanted].filter(([name, value]) => present.get(name)?.equals(value) !== true);
+  return [...gone, ...changed].sort(([a], [b]) => Number(isAcl(a)) - Number(isAcl(b)));
+}
+
+function isAcl(name: string): boolean {
+  return name.startsWith('system.');
+}
+
+/** Runs `call`, where `opens` with the owner's right to write: not even an owner sets users' xattrs without it. What the
+ *  primary's `mode` does not open is closed in the end, also what a worker that was killed left open. */
+function withOwnerWrite(path: string, mode: number, opens: boolean, call: () => void): void {
+  const stats = lstatSync(fsEncode(path));
+  const isOpen = (stats.mode & OWNER_WRITE) !== 0;
+  if (opens && !isOpen) chmodSync(fsEncode(path), permissions(stats.mode) | OWNER_WRITE);
+  try {
+    call();
+  } finally {
+    if ((mode & OWNER_WRITE) === 0 && (opens || isOpen) && !stats.isSymbolicLink()) chmodSync(fsEncode(path), permissions(mode));
+  }
+}
+
+function permissions(mode: number): number {
+  return mode & 0o7777;
 }
 
 /** An engine for files, with xattrs and ACLs copied after it. */
@@ -98,8 +133,8 @@ export class LocalDataEngine implements DataEngine {
       const path = this.#paths.secondary(gfid);
       const stats = path === null ? undefined : lstatSync(fsEncode(path), { throwIfNoEntry: false });
       if (stats?.isFile() !== true || (stats.mode & OWNER_WRITE) !== 0) continue;
-      opened.set(gfid, stats.mode & 0o7777);
-      this.#chmod(gfid, (stats.mode & 0o7777) | OWNER_WRITE);
+      opened.set(gfid, permissions(stats.mode));
+      this.#chmod(gfid, permissions(stats.mode) | OWNER_WRITE);
     }
     return opened;
   }

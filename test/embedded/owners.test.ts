@@ -1,17 +1,13 @@
 // Files of other owners, replicated by an ordinary user: they arrive as the user's, which is said once and is no failure.
 // Only root can make such files.
 
-import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { canBeUser, USER } from './ordinary-user.js';
 import { Pair } from './pair.js';
 
-const USER = 65534;
-const PROGRAM = join(import.meta.dirname, '../../bin/gsyncd-ts.js');
-const canBeUser = process.geteuid?.() === 0 && spawnSync(process.execPath, [PROGRAM, '--version'], { uid: USER, gid: USER, cwd: '/' }).status === 0;
-
-test.skipIf(!canBeUser)("an ordinary user's copies of others' files are the user's, which is said once", async () => {
+test.skipIf(!canBeUser())("an ordinary user's copies of others' files are the user's, which is said once", async () => {
   const pair = new Pair();
   try {
     for (const dir of [pair.dir, pair.a, pair.b]) chownSync(dir, USER, USER);
