@@ -1,7 +1,7 @@
 // What a broken or hostile peer can send: nothing of it runs, hangs or is taken for data.
 
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe as suite, expect, it } from 'vitest';
+import { describe as suite, expect, it } from 'vitest';
 import { GsyncdError } from '../../src/errors.js';
 import { PickleDecoder, type PickleLimits } from '../../src/rpc/pickle-decode.js';
 import { encodePickle } from '../../src/rpc/pickle-encode.js';
@@ -29,12 +29,6 @@ function refusal(bytes: Buffer, limits?: PickleLimits): string {
   }
   throw new Error('was decoded');
 }
-
-let python: PythonPeer;
-beforeAll(() => {
-  python = new PythonPeer('python3');
-});
-afterAll(() => python.close());
 
 suite('globals', () => {
   it.each([
@@ -157,7 +151,8 @@ suite('garbage', () => {
 
   it.skipIf(lacksPython('pickles'))('never fails otherwise when real pickles are cut and changed', async () => {
     const expression = "(1, {'a': [b'x', 2.5, -2**70, 'caf\\udce9'], 'st': os.stat('/')}, OSError(2, 'No', 'f'), ((),), b'')";
-    const pickles = await Promise.all([0, 1, 2, 3, 4, 5].map((protocol) => python.dumps({ t: 'eval', v: expression }, protocol)));
+    const python = new PythonPeer('python3');
+    const pickles = await Promise.all([0, 1, 2, 3, 4, 5].map((protocol) => python.dumps({ t: 'eval', v: expression }, protocol))).finally(() => python.close());
     pickles.push(encodePickle([pyTuple([1, 2, new PyFloat(3)]), false, { a: 'b', c: [null, Buffer.of(1)] }]));
     const change = fc.record({ at: fc.nat(), byte: fc.integer({ min: 0, max: 255 }), kind: fc.constantFrom('set', 'insert', 'delete', 'cut') });
     const mutated = fc.tuple(fc.constantFrom(...pickles), fc.array(change, { minLength: 1, maxLength: 4 })).map(([pickle, changes]) => {
