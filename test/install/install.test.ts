@@ -162,7 +162,10 @@ describe('install', () => {
   });
 
   it.skipIf(lacksRoot('installing as another user'))('refuses an ordinary user with one line', () => {
-    const done = spawnSync(process.execPath, ['--input-type=module', '-e', `process.seteuid(65534); process.argv = ['node', '${BIN}', 'install']; await (await import('${REPO}/dist/cli/main.js')).main(process.argv)`], { encoding: 'utf8' });
+    // Loaded as root: the checkout may be closed to others.
+    const load = ['long-way', 'program', 'main'].map((file) => `await import('${REPO}/dist/cli/${file}.js')`).join('; ');
+    const run = `process.seteuid(65534); process.argv = ['node', '${BIN}', 'install']; await (await import('${REPO}/dist/cli/main.js')).main(process.argv)`;
+    const done = spawnSync(process.execPath, ['--input-type=module', '-e', `${load}; ${run}`], { encoding: 'utf8' });
     expect(done).toMatchObject({ status: 1, stderr: 'gsyncd-ts: install: not root: the directories of GlusterFS are not writable\n' });
   });
 
