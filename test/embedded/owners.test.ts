@@ -4,7 +4,7 @@
 import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { canBeUser, USER } from './ordinary-user.js';
+import { canBeUser, USER } from '../ordinary-user.js';
 import { Pair } from './pair.js';
 
 test.skipIf(!canBeUser())("an ordinary user's copies of others' files are the user's, which is said once", async () => {

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { errnoNumber, lremovexattr, lsetxattr } from '../../src/native/libc.js';
 import { lacks } from '../skip.js';
 import { applyOperation } from './apply.js';
-import { canBeUser, isRoot, USER } from './ordinary-user.js';
+import { canBeUser, isRoot, USER } from '../ordinary-user.js';
 import { Pair } from './pair.js';
 
 const TESTS = "users' xattrs of what is read-only";

@@ -8,10 +8,12 @@ import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { gsyncdKind, launcherText } from '../../src/install/launcher.js';
 import { logrotateText, unitText } from '../../src/install/systemd.js';
-import { lacksProgram, lacksRoot } from '../skip.js';
+import { canBeUser } from '../ordinary-user.js';
+import { lacks, lacksProgram, lacksRoot } from '../skip.js';
 
 const REPO = resolve(import.meta.dirname, '../..');
 const BIN = join(REPO, 'bin/gsyncd-ts.js');
+const OTHER_USER = 'installing as another user';
 const STOCK = '\x7fELF … /python/syncdaemon/gsyncd.py …';
 const base = mkdtempSync(join(tmpdir(), 'install-'));
 afterAll(() => rmSync(base, { recursive: true, force: true }));
@@ -161,11 +163,8 @@ describe('install', () => {
     expect(gsyncdKind(readFileSync(join(root, `${DEBIAN}.stock`)))).toBe('stock');
   });
 
-  it.skipIf(lacksRoot('installing as another user'))('refuses an ordinary user with one line', () => {
-    // Loaded as root: the checkout may be closed to others.
-    const load = ['long-way', 'program', 'main'].map((file) => `await import('${REPO}/dist/cli/${file}.js')`).join('; ');
-    const run = `process.seteuid(65534); process.argv = ['node', '${BIN}', 'install']; await (await import('${REPO}/dist/cli/main.js')).main(process.argv)`;
-    const done = spawnSync(process.execPath, ['--input-type=module', '-e', `${load}; ${run}`], { encoding: 'utf8' });
+  it.skipIf(lacksRoot(OTHER_USER) || lacks(canBeUser(), 'no other user can run the program', OTHER_USER))('refuses an ordinary user with one line', () => {
+    const done = spawnSync(process.execPath, ['--input-type=module', '-e', `process.seteuid(65534); process.argv = ['node', '${BIN}', 'install']; await (await import('${REPO}/dist/cli/main.js')).main(process.argv)`], { encoding: 'utf8' });
     expect(done).toMatchObject({ status: 1, stderr: 'gsyncd-ts: install: not root: the directories of GlusterFS are not writable\n' });
   });
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 export const USER = 65534;
 export const isRoot = process.geteuid?.() === 0;
 
-const PROGRAM = join(import.meta.dirname, '../../bin/gsyncd-ts.js');
+const PROGRAM = join(import.meta.dirname, '../bin/gsyncd-ts.js');
 
 /** Whether root can run the program as USER: the checkout may be closed to others. */
 export function canBeUser(): boolean {
