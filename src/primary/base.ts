@@ -16,6 +16,8 @@ export const ROOT_PATH = '.';
 const PASSIVE_INTERVAL_MS = 5_000;
 /** After the end of a heal, until all journals that tell of it are closed and read. */
 const HEAL_SETTLES_S = 60;
+/** A brick that stays away, which is no active worker's, would be waited for for ever. */
+const STAND_IN_AT_MOST_S = 6 * 3_600;
 
 export interface SystemVolinfo {
   readonly native: VolumeInfo | null;
@@ -40,6 +42,7 @@ export abstract class PrimaryBase {
   protected crawls = 0;
   /** Since when, and until when, seconds, another brick of the set has been seen to lack what this one has. */
   #ahead: { readonly since: number; readonly until: number } | null = null;
+  #standsIn = true;
 
   constructor(deps: PrimaryDeps) {
     this.deps = deps;
@@ -55,7 +58,7 @@ export abstract class PrimaryBase {
   abstract crawl(signal: AbortSignal): Promise<void>;
   /** crawl: resolves early when there is something to crawl. */
   abstract nextCrawl(signal: AbortSignal): Promise<void>;
-  /** crawl: compares the names that the journals in hand tell of which closed at or after `since`, seconds. */
+  /** crawl: compares the names that journals in hand take away which closed at or after `since`, seconds. */
   abstract compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
 
   get uuid(): string {
@@ -136,6 +139,7 @@ export abstract class PrimaryBase {
         continue;
       }
       this.#ahead = null; // what the journals in hand tell is applied now
+      this.#standsIn = true;
       await status.setActive();
       this.crawls += 1;
       await this.crawl(signal);
@@ -147,23 +151,28 @@ export abstract class PrimaryBase {
   /**
    * What happens while another brick of the set is not healed may be in this brick's journals only: the other one does
    * not know the names yet that are removed, and its heal leaves no record of them. Where the other brick's worker is the
-   * active one, as it is soon after its node came back, this one compares the names: as journals close, and all of them
-   * again when the heal is over and the active worker is past it.
+   * active one, as it is soon after its node came back, this one compares these names: as journals close, and all of
+   * them again when the heal is over and the active worker is past it. What is new is in the healed brick's journals.
    * @returns whether journals are to be kept for it
    */
   async #standIn(signal: AbortSignal): Promise<boolean> {
     const now = Math.floor(Date.now() / 1000);
-    if (await this.deps.brick.isAhead()) {
-      if (this.#ahead === null) this.deps.log.info('another brick is not healed: comparing the names of journals');
+    const { log, brick, volume } = this.deps;
+    if (!(await brick.isAhead())) this.#standsIn = true;
+    else if (this.#standsIn) {
+      if (this.#ahead === null) log.info('another brick is not healed: comparing the names that journals take away');
       this.#ahead = { since: this.#ahead?.since ?? now - PASSIVE_INTERVAL_MS / 1000, until: now };
     }
     if (this.#ahead === null) return false;
     const { since, until } = this.#ahead;
-    const reached = (await this.deps.volume.clusterStime(this.uuid))?.[0] ?? 0;
-    const over = now > until + HEAL_SETTLES_S && reached > until - HEAL_SETTLES_S;
+    const reached = (await volume.clusterStime(this.uuid))?.[0] ?? 0;
+    const healed = now > until + HEAL_SETTLES_S && reached > until - HEAL_SETTLES_S;
+    this.#standsIn = now - since < STAND_IN_AT_MOST_S;
+    const over = healed || !this.#standsIn;
     await this.compareJournals(since, over ? 'all' : 'new', signal);
     if (!over) return true;
-    this.deps.log.info('the other brick is healed: names are compared', { since, until });
+    if (healed) log.info('the other brick is healed: names are compared', { since, until });
+    else log.warn('another brick is still not healed: names are not compared any longer', { since });
     this.#ahead = null;
     return false;
   }

@@ -17,7 +17,7 @@ import type { PrimaryDeps } from './deps.js';
 import { EntryPhase, type EntryPhaseResult } from './entry-phase.js';
 import { answerNeeds } from './lookups.js';
 import { applyMetas } from './meta-phase.js';
-import { emptyPlan, finishPlan, planNeeds, planRecords, type Plan, type PlanOptions } from './plan.js';
+import { emptyPlan, finishPlan, planNeeds, planRecords, takesAway, type Plan, type PlanOptions } from './plan.js';
 
 export type CrawlName = 'xsync' | 'live_changelog' | 'history_changelog';
 
@@ -98,12 +98,16 @@ export class BatchPipeline {
     await this.#send(plan, [], signal);
   }
 
-  /** Compares every name that these journals tell of, and sends what that made. @throws as submit() and drain() do */
-  async compare(changes: readonly string[], signal: AbortSignal): Promise<void> {
+  /** Compares the names that these journals take away and the primary has no more. @throws as submit() and drain() do */
+  async compareGone(changes: readonly string[], signal: AbortSignal): Promise<void> {
     const names = new Set<string>();
-    for (const path of changes) for (const record of parseText(await readFile(path), path)) for (const name of namesOf(record)) names.add(name);
+    for (const path of changes) {
+      for (const record of parseText(await readFile(path), path)) {
+        if (record.type === 'entry' && takesAway(record.fop)) names.add(entryPath(record.parent, record.name));
+      }
+    }
     const plan = emptyPlan();
-    addFixed(plan, await this.#entries.retry([...names]));
+    addFixed(plan, await this.#entries.retryGone(names));
     await this.#send(plan, [], signal);
     this.#deps.status.setFailures(this.#deps.failures.size);
   }
@@ -230,12 +234,6 @@ function addFixed(plan: Plan, { datas, metas }: EntryPhaseResult): void {
     if (!plan.metas.has(gfid)) plan.metas.set(gfid, null);
     plan.xattrs.add(gfid);
   }
-}
-
-function namesOf(record: ChangeRecord): string[] {
-  if (record.type !== 'entry') return [];
-  const { parent, name, newParent, newName } = record;
-  return [entryPath(parent, name), ...(newParent === undefined || newName === undefined ? [] : [entryPath(newParent, newName)])];
 }
 
 /** Time in a journal's name, seconds; NaN when there is none. */

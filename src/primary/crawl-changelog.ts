@@ -20,7 +20,7 @@ export interface Crawl {
   crawl(signal: AbortSignal): Promise<void>;
   /** Resolves when the next crawl is due: early when there is something to crawl. */
   nextCrawl(signal: AbortSignal): Promise<void>;
-  /** Compares the names that the journals in hand tell of which closed at or after `since`, seconds. */
+  /** Compares the names that journals in hand take away which closed at or after `since`, seconds. */
   compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
 }
 
@@ -74,7 +74,7 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       while ((await agent.scan()) > 0) signal.throwIfAborted();
       const journals = (await agent.getchanges()).filter((path) => changeTime(path) >= since);
       const due = which === 'all' ? journals : journals.filter((path) => !this.#compared.has(path));
-      if (due.length > 0) await this.pipeline.compare(due, signal);
+      if (due.length > 0) await this.pipeline.compareGone(due, signal);
       else await this.pipeline.retryDue(signal);
       this.#compared = new Set(journals);
     }

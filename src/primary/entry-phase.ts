@@ -12,7 +12,7 @@ import { doubtfulNames, namesGiven, type Plan } from './plan.js';
 import { Reconciler } from './reconcile.js';
 import type { Owed, ReconcileResult } from './reconcile-types.js';
 import { isPlainPath } from './secondary-truth.js';
-import { fileKind } from './view.js';
+import { fileKind, type PrimaryView } from './view.js';
 
 export interface EntryPhaseResult {
   /** Files that conflict resolution created or linked. */
@@ -98,6 +98,11 @@ export class EntryPhase {
     return result;
   }
 
+  /** Compares those of the names that the primary has no more. */
+  async retryGone(names: Iterable<string>): Promise<EntryPhaseResult> {
+    return this.retry(await goneFrom(this.#deps.volume, names));
+  }
+
   /** Puts away what a killed worker left parked on the secondary. */
   async clearParked(): Promise<EntryPhaseResult> {
     return this.retry(await this.#reconciler.parkedNames());
@@ -166,13 +171,9 @@ export class EntryPhase {
    * not where this brick was down meanwhile: the journals of the heal that followed tell of names that came, and are
    * silent about those that went.
    */
-  async #vanished(entries: readonly EntryOp[]): Promise<string[]> {
-    const gone: string[] = [];
+  #vanished(entries: readonly EntryOp[]): Promise<string[]> {
     const { volume, names = volume } = this.#deps;
-    await mapBounded([...namesGiven(entries)], LOOKUPS_AT_ONCE, async (name) => {
-      if ((await names.lstat(name)) === null) gone.push(name);
-    });
-    return gone;
+    return goneFrom(names, namesGiven(entries));
   }
 
   /** A stock peer encodes names strictly: an operation that it would raise on is left to the comparison. */
@@ -198,6 +199,14 @@ export class EntryPhase {
       this.#deps.log.warn('Entry op raised an exception on the secondary', { op: item.op, gfid: item.gfid, entry: item.entry, error: reason });
     }
   }
+}
+
+async function goneFrom(view: Pick<PrimaryView, 'lstat'>, names: Iterable<string>): Promise<string[]> {
+  const gone: string[] = [];
+  await mapBounded([...names], LOOKUPS_AT_ONCE, async (name) => {
+    if ((await view.lstat(name)) === null) gone.push(name);
+  });
+  return gone;
 }
 
 function namesOf(op: EntryOp): string[] {

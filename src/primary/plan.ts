@@ -65,6 +65,11 @@ const CREATES: ReadonlySet<string> = new Set(['CREATE', 'MKNOD', 'MKDIR']);
 const REMOVES: ReadonlySet<string> = new Set(['UNLINK', 'RMDIR']);
 const XATTR_FOPS: ReadonlySet<string> = new Set(['SETXATTR', 'FSETXATTR', 'REMOVEXATTR', 'FREMOVEXATTR', 'XATTROP', 'FXATTROP']);
 
+/** Whether an operation takes the name away that its record begins with. */
+export function takesAway(fop: string): boolean {
+  return fop === 'RENAME' || REMOVES.has(fop);
+}
+
 /** Which gfids must be looked up before `planBatch` can work on these records. */
 export function planNeeds(records: Iterable<ChangeRecord>): PlanNeeds {
   const stats = new Set<Gfid>();
@@ -242,7 +247,7 @@ export function doubtfulNames(entries: readonly EntryOp[], seeds: Iterable<strin
 export function namesGiven(entries: readonly EntryOp[]): Set<string> {
   const names = new Set<string>();
   for (const { op, entry, entry1 } of entries) {
-    if (op === 'RENAME' || REMOVES.has(op)) names.delete(entry);
+    if (takesAway(op)) names.delete(entry);
     else names.add(entry);
     if (entry1 !== undefined) names.add(entry1);
   }

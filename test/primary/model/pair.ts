@@ -41,7 +41,10 @@ export interface RunOptions {
 
 const MAX_MICROTASKS = 4;
 const ROLLOVER_MS = 3_000;
-const MAX_STEPS = 10_000;
+const MAX_STEPS = 20_000;
+/** What a passive worker says in the end. */
+export const HEALED = 'the other brick is healed';
+export const NEVER_HEALED = 'another brick is still not healed';
 
 class Killed extends Error {}
 
@@ -135,8 +138,8 @@ export class ModelPair {
   }
 
   /** A worker that is passive, while changes are made and for `ms` more, in which its brick may be ahead of others; then
-   *  until the others are healed. */
-  async runPassive(changes: readonly Change[], { ahead, ms }: { ahead: boolean; ms: number }): Promise<void> {
+   *  until it has said so: healed after that, or never. */
+  async runPassive(changes: readonly Change[], { ahead, ms, until }: { ahead: boolean; ms: number; until?: string }): Promise<void> {
     const agent = this.#agent();
     this.#failures = await FailureList.load(this.#directory);
     const deps = this.#deps(agent, this.#failures);
@@ -151,13 +154,14 @@ export class ModelPair {
       this.change(...changes);
       this.rollover();
       await pass(ms);
-      this.brick.ahead = false;
+      if (until !== NEVER_HEALED) this.brick.ahead = false;
       this.mount.clusterMark = [nowS(), 0];
       // The clock jumps past a worker that waits for a real file: as many steps as it takes.
-      for (let steps = 0; ahead && steps < MAX_STEPS && !this.logLines.some((line) => line.includes('is healed')); steps++) await pass(1_000);
+      for (let steps = 0; until !== undefined && steps < MAX_STEPS && !this.logLines.some((line) => line.startsWith(until)); steps++) await pass(5_000);
     } finally {
       stop.abort();
       await passive;
+      this.brick.ahead = false;
       this.mount.elected = 'this';
       this.mount.clusterMark = null;
       agent.close();
