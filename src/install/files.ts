@@ -43,7 +43,7 @@ export async function putSymlink(path: string, target: string): Promise<void> {
 
 /** The text of the link `path`; null for what is no link. */
 export async function linkTarget(path: string): Promise<string | null> {
-  return (await absentAsNull(lstat(path)))?.isSymbolicLink() === true ? readlink(path) : null;
+  return (await absentAsNull(lstat(path)))?.isSymbolicLink() === true ? absentAsNull(readlink(path)) : null;
 }
 
 /** Moves `from` over `to`, on the disk when this resolves. */
