@@ -3,10 +3,9 @@
 // it, a transfer or the copying of xattrs. Used by the worker's embedded site.
 
 import { chmodSync, lstatSync } from 'node:fs';
-import { constants } from 'node:os';
 import { errnoCode, errorLine } from '../errors.js';
 import type { Gfid } from '../gluster/gfid.js';
-import { errnoNumber, lremovexattr, lsetxattr } from '../native/libc.js';
+import { lremovexattr, lsetxattr } from '../native/libc.js';
 import { fsEncode } from '../names.js';
 import type { AttributeSender } from '../primary/deps.js';
 import type { DataEngine, EngineOutcome, SyncOptions } from '../queue/engine.js';
@@ -58,7 +57,8 @@ export class LocalAttributes implements AttributeSender {
       else withOwnerWrite(to, mode, changes.some(([name]) => !isAcl(name)), apply);
       return null;
     } catch (error) {
-      return errnoNumber(error) === constants.errno.ENOENT ? null : errorLine(error);
+      // ENOENT, too: a directory may have moved, which the recorder has not seen yet, and no record would bring them later.
+      return errorLine(error);
     }
   }
 }

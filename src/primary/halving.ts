@@ -5,6 +5,7 @@
 import { constants } from 'node:os';
 import { errorLine, GsyncdError } from '../errors.js';
 import { RemoteCallError } from '../rpc/errors.js';
+import { ESHUTDOWN } from '../secondary/stopping.js';
 
 /** An item that made the peer raise. */
 export interface Culprit<T> {
@@ -14,13 +15,14 @@ export interface Culprit<T> {
   readonly errno: number | undefined;
 }
 
-/** Errors that are not one item's: the peer's mount is dead, full or read-only, and every item would fail. */
+/** Errors that are not one item's: the peer ends, or its mount is dead, full or read-only, and every item would fail. */
 const PEER_WIDE: ReadonlySet<number> = new Set([
   constants.errno.ENOTCONN,
   constants.errno.ECONNABORTED,
   constants.errno.ENOSPC,
   constants.errno.EDQUOT,
   constants.errno.EROFS,
+  ESHUTDOWN,
 ]);
 
 /**

@@ -14,6 +14,7 @@ import { applyEntry, type EntryContext } from './entry-ops.js';
 import { planWaves } from './lanes.js';
 import { statOrNull } from './lookup.js';
 import type { EntryOpName } from './secondary.js';
+import { throwIfStopping } from './stopping.js';
 import type { SecondaryVolume, VolumeStat } from './volume.js';
 
 const { EINVAL, ECONNABORTED, EDQUOT, ENOSPC, ENOTCONN, EROFS } = constants.errno;
@@ -57,7 +58,7 @@ export async function applyEntries(options: BatchOptions, list: PyValue | undefi
 async function runLane(options: BatchOptions, lane: readonly Entry[], failures: Failure[]): Promise<void> {
   let ahead: Promise<VolumeStat | null> | undefined;
   for (const [i, entry] of lane.entries()) {
-    if (options.signal.aborted) throw new Error('stopping');
+    throwIfStopping(options.signal);
     const known = ahead;
     ahead = lookAhead(options.volume, entry, lane[i + 1]);
     try {

@@ -12,6 +12,7 @@ import { LANES } from './entry-batch.js';
 import { attempt, statOrNull } from './lookup.js';
 import { parseInode } from './path-guard.js';
 import type { OpStat } from './secondary.js';
+import { throwIfStopping } from './stopping.js';
 import type { SecondaryVolume } from './volume.js';
 
 const { EACCES, ECONNABORTED, EDQUOT, EINVAL, ENOENT, ENOSPC, ENOTCONN, EPERM, EROFS, ESTALE } = constants.errno;
@@ -43,7 +44,7 @@ export async function applyMeta(volume: SecondaryVolume, signal: AbortSignal, li
   }
   const run = async (lane: readonly Work[]): Promise<void> => {
     for (const work of lane) {
-      if (signal.aborted) throw new Error('stopping');
+      throwIfStopping(signal);
       await applyOne(volume, work, failures);
     }
   };
