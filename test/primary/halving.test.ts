@@ -4,8 +4,12 @@ import fc from 'fast-check';
 import { constants } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { GsyncdError } from '../../src/errors.js';
+import { directCalls } from '../../src/embedded/direct-calls.js';
 import { sendHalving } from '../../src/primary/halving.js';
 import { RemoteCallError } from '../../src/rpc/errors.js';
+import type { RpcMethod } from '../../src/rpc/server.js';
+import { applyMeta } from '../../src/secondary/meta-ops.js';
+import type { SecondaryVolume } from '../../src/secondary/volume.js';
 
 /** A peer that applies items in order and raises at one of `bad`, after a prefix. */
 function peer(bad: ReadonlySet<number>): { applied: number[]; send: (items: readonly number[]) => Promise<number[]> } {
@@ -53,6 +57,22 @@ describe('sendHalving()', () => {
     const sending = sendHalving([1, 2, 3], 3, () => {
       calls += 1;
       return Promise.reject(new RemoteCallError('entry_ops', 'OSError', [constants.errno[code], code]));
+    });
+    await expect(sending).rejects.toMatchObject({ code: 'peer' });
+    expect(calls).toBe(1);
+  });
+
+  test('stops at once when the secondary ends, which raises so for what it has not done', async () => {
+    const ending = new AbortController();
+    ending.abort();
+    const methods = new Map<string, RpcMethod>([['meta_ops', (args) => applyMeta({} as SecondaryVolume, ending.signal, args[0])]]);
+    const { call } = directCalls(methods, () => undefined);
+    const op = { go: '.gfid/00000000-0000-0000-0000-000000000001', stat: { uid: 0, gid: 0, mode: 0o755, atime: 0, mtime: 0 } };
+    let calls = 0;
+    const sending = sendHalving([op, op], 2, async (slice) => {
+      calls += 1;
+      await call('meta_ops', [[...slice]]);
+      return [];
     });
     await expect(sending).rejects.toMatchObject({ code: 'peer' });
     expect(calls).toBe(1);
