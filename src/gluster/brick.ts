@@ -196,7 +196,7 @@ export class Brick {
   async isAhead(): Promise<boolean> {
     await this.#yieldIfHeld();
     try {
-      for await (const { name } of await opendir(`${this.path}/${PENDING_INDEX}`)) if (!name.startsWith(INDEX_BASE)) return true;
+      for await (const { name } of await opendir(fsEncode(`${this.path}/${PENDING_INDEX}`))) if (!name.startsWith(INDEX_BASE)) return true;
     } catch (error) {
       if (errnoCode(error) !== 'ENOENT') throw error;
     }

@@ -58,6 +58,8 @@ export abstract class PrimaryBase {
   abstract crawl(signal: AbortSignal): Promise<void>;
   /** crawl: resolves early when there is something to crawl. */
   abstract nextCrawl(signal: AbortSignal): Promise<void>;
+  /** crawl: whether it learns of changes from journals. */
+  abstract get followsJournals(): boolean;
   /** crawl: compares the names that journals in hand take away which closed at or after `since`, seconds. */
   abstract compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
 
@@ -156,6 +158,7 @@ export abstract class PrimaryBase {
    * @returns whether journals are to be kept for it
    */
   async #standIn(signal: AbortSignal): Promise<boolean> {
+    if (!this.followsJournals) return false;
     const now = Math.floor(Date.now() / 1000);
     const { log, brick, volume } = this.deps;
     if (!(await brick.isAhead())) this.#standsIn = true;

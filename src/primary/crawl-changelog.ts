@@ -20,6 +20,7 @@ export interface Crawl {
   crawl(signal: AbortSignal): Promise<void>;
   /** Resolves when the next crawl is due: early when there is something to crawl. */
   nextCrawl(signal: AbortSignal): Promise<void>;
+  readonly followsJournals: boolean;
   /** Compares the names that journals in hand take away which closed at or after `since`, seconds. */
   compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
 }
@@ -45,6 +46,10 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
 
     get crawlName(): CrawlName {
       return 'live_changelog';
+    }
+
+    get followsJournals(): boolean {
+      return true;
     }
 
     get pipeline(): BatchPipeline {

@@ -51,9 +51,8 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       log.info('finished hybrid crawl', { stime: await this.dataStime() });
     }
 
-    /** The live crawl's affair, once the walk is done. */
-    override compareJournals(): Promise<void> {
-      return Promise.resolve();
+    override get followsJournals(): boolean {
+      return false;
     }
 
     override async nextCrawl(signal: AbortSignal): Promise<void> {

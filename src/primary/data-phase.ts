@@ -72,19 +72,19 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
   for (const gfid of open.keys()) failures.add({ kind: 'data', gfid, reason: reasons.get(gfid) ?? 'unknown' });
 }
 
-/** Sizes let the queue balance its jobs and an engine choose how to send. A file of another brick has none here, and an
- *  arbiter's brick, which holds names and attributes only, shows 0 for each. */
-async function dataItems({ brick, session, volume }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>, privileged: Set<Gfid>): Promise<DataItem[]> {
+/** Sizes let the queue balance its jobs and an engine choose how to send. A file of another brick has none here, and on
+ *  an arbiter's brick, which holds names and attributes only, each file is empty. */
+async function dataItems({ brick, session }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>, privileged: Set<Gfid>): Promise<DataItem[]> {
   const items: DataItem[] = [];
-  const mayBeArbiter = await volume.keepsCopies();
+  let mayBeArbiter = true;
   const byRoot = /^(root@|[^@]*$)/.test(session.resourceRemote);
   for (const [gfid, cause] of open) {
     const file = await brick.fileOf(gfid);
-    const known = file !== null && (file.size > 0 || !mayBeArbiter);
     if (!byRoot || (file !== null && (file.mode & SET_ID_BITS) !== 0)) privileged.add(gfid);
-    items.push({ gfid, compare: cause === 'written' ? 'content' : 'times', ...(known ? { sizeBytes: file.size } : {}) });
+    if (file !== null && file.size > 0) mayBeArbiter = false;
+    items.push({ gfid, compare: cause === 'written' ? 'content' : 'times', ...(file === null ? {} : { sizeBytes: file.size }) });
   }
-  return items;
+  return mayBeArbiter ? items.map(({ gfid, compare }) => ({ gfid, compare })) : items;
 }
 
 /**

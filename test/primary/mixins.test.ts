@@ -58,8 +58,10 @@ beforeEach(async () => {
 
 /** The base with nothing mixed in, its volume info known. */
 class Bare extends PrimaryBase {
+  readonly followsJournals = false;
+
   override compareJournals(): Promise<void> {
-    return Promise.resolve();
+    return Promise.reject(new Error('bare'));
   }
 
   constructor(given: PrimaryDeps) {
