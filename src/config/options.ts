@@ -38,7 +38,7 @@ export const OPTIONS = {
   'changelog-archive-format': { type: 'string', value: '%Y%m', help: 'strftime pattern in the names of the archives of processed changelogs' },
   'special-sync-mode': { type: 'choice', allowed: ['', 'normal', 'partial', 'recover'], value: '', help: 'Failover and failback: partial, recover; empty for normal' },
   'ignore-deletes': { type: 'bool', value: 'false', help: 'Keep on the secondary what was deleted on the primary' },
-  'gfid-conflict-resolution': { type: 'bool', value: 'true', help: 'Resolve gfid conflicts while syncing' },
+  'gfid-conflict-resolution': { type: 'bool', value: 'true', help: 'Whether other content under a name of the primary gives way; without it, the name is listed as a failure' },
   'checkpoint': { type: 'int', validation: 'unixtime', reload: 'live', value: '0', help: 'Unix time up to which completion is reported; 0 for none' },
   'stime-xattr-prefix': { type: 'string', value: '', help: 'Prefix of the xattr that holds the synced-up-to mark' },
   'replica-failover-interval': { type: 'int', min: 0, value: '1', help: 'Seconds that a passive worker waits at least before it becomes active' },

@@ -101,13 +101,16 @@ export class BatchPipeline {
   /** Compares the names that these journals take away and the primary has no more. @throws as submit() and drain() do */
   async compareGone(changes: readonly string[], signal: AbortSignal): Promise<void> {
     const names = new Set<string>();
+    const known = new Set<Gfid>();
     for (const path of changes) {
       for (const record of parseText(await readFile(path), path)) {
-        if (record.type === 'entry' && takesAway(record.fop)) names.add(entryPath(record.parent, record.name));
+        if (record.type !== 'entry' || !takesAway(record.fop)) continue;
+        names.add(entryPath(record.parent, record.name));
+        known.add(record.gfid);
       }
     }
     const plan = emptyPlan();
-    addFixed(plan, await this.#entries.retryGone(names));
+    addFixed(plan, await this.#entries.retryGone(names, known));
     await this.#send(plan, [], signal);
     this.#deps.status.setFailures(this.#deps.failures.size);
   }

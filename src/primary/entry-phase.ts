@@ -39,8 +39,9 @@ export class EntryPhase {
   }
 
   #reconcilerOf({ volume: view, secondary }: Pick<PrimaryDeps, 'volume' | 'secondary'>, sync: EntrySync): Reconciler {
-    const { brick, peerNames } = this.#deps;
-    return new Reconciler({ view, brick, secondary, sync, deletes: this.#deletes, peerNames, owe: (what) => this.#owe(what) });
+    const { brick, peerNames, config } = this.#deps;
+    const strangers = config.get('gfid-conflict-resolution') ? 'clear' : 'keep';
+    return new Reconciler({ view, brick, secondary, sync, deletes: this.#deletes, strangers, peerNames, owe: (what) => this.#owe(what) });
   }
 
   /** @throws GsyncdError 'peer' when the secondary as a whole is lost */
@@ -59,6 +60,7 @@ export class EntryPhase {
   async #apply(plan: Plan): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
     const ops: EntryOp[] = [];
+    const known = new Set(plan.entries.map(({ gfid }) => gfid));
     const seeds = new Set([...plan.doubtful, ...this.#deps.doubts.names(plan.entries)]);
     if (this.#deps.doubts.replays) for (const name of await this.#vanished(plan.entries)) seeds.add(name);
     for (const op of plan.entries) {
@@ -70,37 +72,31 @@ export class EntryPhase {
     const outcome = await this.#sync.apply(ops, async (soFar) => {
       const names = troubledNames(soFar);
       for (const name of names) seeds.add(name);
-      if (!this.#resolves) return;
       // What it leaves open, parked files among it, is compared again in the end, which decides.
-      const { unresolved } = await this.#reconcile(names, result, 'interim');
+      const { unresolved } = await this.#reconcile(names, known, result, 'interim');
       for (const name of unresolved.keys()) seeds.add(name);
     });
     this.#logTrouble(outcome);
     for (const name of troubledNames(outcome)) seeds.add(name);
-    if (!this.#resolves) {
-      for (const { op, errno } of outcome.failures) this.#fail(op.entry1 ?? op.entry, op.gfid, `${op.op}: errno ${errno}`);
-      for (const { item: op, reason } of outcome.culprits) this.#fail(op.entry1 ?? op.entry, op.gfid, `${op.op}: ${reason}`);
-      return result;
-    }
     const names = doubtfulNames(plan.entries, seeds);
     if (names.size === 0) return result;
-    const { unresolved } = await this.#reconcile(names, result);
+    const { unresolved } = await this.#reconcile(names, known, result);
     if (outcome.failures.length + outcome.culprits.length > 0 && unresolved.size === 0) {
       this.#deps.log.info('Successfully fixed all entry ops with gfid mismatch');
     }
     return result;
   }
 
-  /** Tries names again that an earlier batch had to leave. */
-  async retry(names: readonly string[]): Promise<EntryPhaseResult> {
+  /** Tries names again that an earlier batch had to leave. `known`: see Reconciler.run. */
+  async retry(names: readonly string[], known: ReadonlySet<Gfid> = new Set()): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
-    if (names.length > 0) await this.#inTurn(() => this.#reconcile(names, result));
+    if (names.length > 0) await this.#inTurn(() => this.#reconcile(names, known, result));
     return result;
   }
 
   /** Compares those of the names that the primary has no more. */
-  async retryGone(names: Iterable<string>): Promise<EntryPhaseResult> {
-    return this.retry(await goneFrom(this.#deps.volume, names));
+  async retryGone(names: Iterable<string>, known: ReadonlySet<Gfid>): Promise<EntryPhaseResult> {
+    return this.retry(await goneFrom(this.#deps.volume, names), known);
   }
 
   /** Puts away what a killed worker left parked on the secondary. */
@@ -116,13 +112,9 @@ export class EntryPhase {
     return turn;
   }
 
-  get #resolves(): boolean {
-    return this.#deps.config.get('gfid-conflict-resolution');
-  }
-
-  async #reconcile(names: Iterable<string>, into: EntryPhaseResult, verdict: 'final' | 'interim' = 'final'): Promise<ReconcileResult> {
-    const first = await this.#reconciler.run(names);
-    const result = verdict === 'final' && first.denied.size > 0 ? await this.#lookAgain(first) : first;
+  async #reconcile(names: Iterable<string>, known: ReadonlySet<Gfid>, into: EntryPhaseResult, verdict: 'final' | 'interim' = 'final'): Promise<ReconcileResult> {
+    const first = await this.#reconciler.run(names, known);
+    const result = verdict === 'final' && first.denied.size > 0 ? await this.#lookAgain(first, known) : first;
     this.#deps.doubts.touch(result.touched);
     for (const gfid of result.datas) into.datas.add(gfid);
     for (const gfid of result.metas) into.metas.add(gfid);
@@ -133,11 +125,11 @@ export class EntryPhase {
   }
 
   /** Compares what is left through mounts that have seen nothing yet. */
-  async #lookAgain(first: ReconcileResult): Promise<ReconcileResult> {
+  async #lookAgain(first: ReconcileResult, known: ReadonlySet<Gfid>): Promise<ReconcileResult> {
     const view = await this.#deps.openFreshView?.();
     if (view === undefined || view === null) return first;
     try {
-      const again = await this.#reconcilerOf(view, this.#syncThrough(view.secondary)).run(first.unresolved.keys());
+      const again = await this.#reconcilerOf(view, this.#syncThrough(view.secondary)).run(first.unresolved.keys(), known);
       return {
         ...again,
         fixed: first.fixed + again.fixed,

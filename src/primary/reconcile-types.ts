@@ -11,6 +11,8 @@ export interface ReconcileDeps {
   readonly secondary: Secondary;
   readonly sync: EntrySync;
   readonly deletes: 'apply' | 'ignore';
+  /** What the primary does not know, where a name of the primary's should be: gfid-conflict-resolution. */
+  readonly strangers: 'clear' | 'keep';
   /** Whether the peer takes only UTF-8 names in most positions (a stock one). */
   readonly peerNames: 'utf8' | 'bytes';
   /** Notes durably what has to follow something that is about to be made anew: should the worker be killed before

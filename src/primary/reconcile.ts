@@ -31,6 +31,8 @@ interface PrimaryEntry {
 }
 
 interface Run {
+  /** Gfids that the primary had, though it may have removed them since. */
+  readonly known: ReadonlySet<Gfid>;
   pending: Set<string>;
   next: Set<string>;
   readonly reasons: Map<string, Unresolved>;
@@ -63,12 +65,14 @@ export class Reconciler {
   }
 
   /**
-   * Compares and mends `names` (entry paths), and whatever stands in their way.
+   * Compares and mends `names` (entry paths), and whatever stands in their way. Where strangers are kept, `known` are the
+   * gfids that are none though the primary has them no more.
    * @throws GsyncdError 'peer' when the connection is lost; running it again is safe
    */
-  async run(names: Iterable<string>): Promise<ReconcileResult> {
+  async run(names: Iterable<string>, known: ReadonlySet<Gfid> = new Set()): Promise<ReconcileResult> {
     const result: ReconcileResult = { fixed: 0, agreed: new Set(), touched: new Set(), unresolved: new Map(), denied: new Set(), datas: new Set(), metas: new Set() };
     const run: Run = {
+      known,
       pending: new Set(names),
       next: new Set(),
       reasons: new Map(),
@@ -123,6 +127,11 @@ export class Reconciler {
         agreed += run.reasons.has(name) ? 1 : 0;
         continue;
       }
+      if (there !== null && (await this.#mustStay(run, name, there))) {
+        if (here === null) run.result.agreed.add(name);
+        else run.result.unresolved.set(name, { gfid: here.gfid, reason: `the secondary has ${there.gfid ?? 'another file'} there, and gfid-conflict-resolution is off` });
+        continue;
+      }
       this.#keep(run, name, here?.gfid ?? null, there === null ? 'missing on the secondary' : `the secondary has ${there.gfid ?? 'another file'} there`);
       if (there !== null) clear.push(...(await this.#tried(run, name, () => this.#clear(run, name, there))));
       if (here !== null) place.push({ name, entry: here });
@@ -144,6 +153,13 @@ export class Reconciler {
       return stat === null ? null : { gfid, stat, kind: fileKind(stat.mode) };
     });
     return new Map(names.map((name, i) => [name, entries[i] ?? null]));
+  }
+
+  /** Whether something there is kept from giving way, since it did not come from the primary. */
+  async #mustStay({ known }: Run, name: string, there: SecondaryEntry): Promise<boolean> {
+    if (this.#deps.strangers === 'clear' || name.startsWith(PARKED)) return false;
+    if (there.gfid === null) return ![...known].some((gfid) => holds(there, gfid));
+    return !known.has(there.gfid) && (await this.#deps.view.lstat(gfidPath(there.gfid))) === null;
   }
 
   /** Another worker may take away what is being looked at, or the peer's mount deny its path: then the peer raises, and

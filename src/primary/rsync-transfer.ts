@@ -251,8 +251,9 @@ export function rsyncArgv(
     '--no-implied-dirs',
     ...(options.existing ? ['--existing'] : []),
     ...(options.xattrs ? ['--xattrs'] : []),
-    // GlusterFS's own, such as the times it keeps for itself: they are each volume's own affair.
-    ...(options.xattrs && modern ? ['--filter=-x trusted.glusterfs.*'] : []),
+    // GlusterFS's own, such as the times it keeps for itself: they are each volume's own affair. With a rule about xattrs
+    // rsync leaves out the system's no more, which ACLs are.
+    ...(options.xattrs && modern ? ['--filter=-x trusted.glusterfs.*', '--filter=-x system.*'] : []),
     ...(options.acls ? ['--acls'] : []),
     ...options.userOptions.filter((option) => option !== '-q' && option !== '--quiet'),
     ...(options.ignoreMissingArgs && modern ? ['--ignore-missing-args'] : []),

@@ -1,5 +1,5 @@
 // A replicated volume with one worker per brick: one is active, the other passive until the active one is gone.
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import { everyOperation } from './lab/fixtures.js';
 import { useLab } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
@@ -40,4 +40,20 @@ test('a worker that comes back is passive, and takes over again after SIGTERM of
   await lab().waitConverged(90_000);
   await workers[0].stop();
   await lab().assertNoMountsLeft();
+});
+
+test('replica-failover-interval is how long a passive worker does not look whether it is wanted', async () => {
+  const active = lab().startWorker({ brick: 0 });
+  await lab().until('first worker active', isIn(0, 'Active'));
+  await lab().setConfig({ 'replica-failover-interval': '3600' });
+  const passive = lab().startWorker({ brick: 1 });
+  await lab().until('second worker passive', isIn(1, 'Passive'));
+  await active.stop();
+  await new Promise((resolve) => setTimeout(resolve, 8000));
+  expect((await lab().status(1))['worker_status']).toBe('Passive');
+  await passive.stop();
+  await lab().setConfig({ 'replica-failover-interval': '2' });
+  const another = lab().startWorker({ brick: 1 });
+  await lab().until('second worker active', isIn(1, 'Active'));
+  await another.stop();
 });
