@@ -36,9 +36,9 @@ export interface BrickReading {
 
 /**
  * Directories of the sessions that `name` means: all of this node's without one; a session's name, its beginning,
- * or a directory. @throws GsyncdError 'usage' when there is none
+ * or a directory. `roots` hold the sessions' directories. @throws GsyncdError 'usage' when there is none
  */
-export async function findSessions(name: string | undefined, root: string = GEOREP_DIR): Promise<string[]> {
+export async function findSessions(name: string | undefined, roots: readonly string[]): Promise<string[]> {
   if (name !== undefined && (name.includes('/') || name === '.')) {
     const dir = resolve(name);
     if (!(await isSession(dir))) throw new GsyncdError(`session ${dir}: no status files of bricks there`, { code: 'usage', retryable: false });
@@ -46,11 +46,13 @@ export async function findSessions(name: string | undefined, root: string = GEOR
   }
   const wanted = name?.replace(/(::|\s+)/g, '_').replace(/_[^_@]*@/, '_');
   const found: string[] = [];
-  for (const entry of (await namesIn(root)).sort()) {
-    const dir = join(root, entry);
-    if ((wanted === undefined || entry === wanted || entry.startsWith(`${wanted}_`)) && (await isSession(dir))) found.push(dir);
+  for (const root of roots) {
+    for (const entry of (await namesIn(root)).sort()) {
+      const dir = join(root, entry);
+      if ((wanted === undefined || entry === wanted || entry.startsWith(`${wanted}_`)) && (await isSession(dir))) found.push(dir);
+    }
   }
-  if (found.length === 0 && name !== undefined) throw new GsyncdError(`session ${name}: not found in ${root}`, { code: 'usage', retryable: false });
+  if (found.length === 0 && name !== undefined) throw new GsyncdError(`session ${name}: not found in ${roots.join(' or ')}`, { code: 'usage', retryable: false });
   return found;
 }
 

@@ -30,15 +30,17 @@ async function worker(session: string, brickPath: string): Promise<{ status: Wor
 test('a session is found by its name, the beginning of it, its pair, its directory, and all without a name', async () => {
   for (const session of ['gv0_backup_sv0', 'gv0_other_sv0', 'gv1_backup_sv0']) await worker(session, '/b');
   mkdirSync(join(root, 'no-session'));
-  const found = async (name?: string): Promise<string[]> => (await findSessions(name, root)).map((dir) => basename(dir));
-  expect(await found()).toEqual(['gv0_backup_sv0', 'gv0_other_sv0', 'gv1_backup_sv0']);
+  await worker('elsewhere/home-me-here_home-me-there', '/home/me/here');
+  const found = async (name?: string): Promise<string[]> => (await findSessions(name, [root, join(root, 'elsewhere')])).map((dir) => basename(dir));
+  expect(await found()).toEqual(['gv0_backup_sv0', 'gv0_other_sv0', 'gv1_backup_sv0', 'home-me-here_home-me-there']);
+  expect(await found('home-me-here')).toEqual(['home-me-here_home-me-there']);
   expect(await found('gv0')).toEqual(['gv0_backup_sv0', 'gv0_other_sv0']);
   expect(await found('gv0_backup_sv0')).toEqual(['gv0_backup_sv0']);
   expect(await found('gv0 root@backup::sv0')).toEqual(['gv0_backup_sv0']);
   expect(await found(join(root, 'gv1_backup_sv0'))).toEqual(['gv1_backup_sv0']);
   await expect(found('gv')).rejects.toMatchObject({ code: 'usage' });
   await expect(found(join(root, 'no-session'))).rejects.toMatchObject({ code: 'usage' });
-  expect(await findSessions(undefined, join(root, 'nowhere'))).toEqual([]);
+  expect(await findSessions(undefined, [join(root, 'nowhere')])).toEqual([]);
 });
 
 test.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('status, progress, journals and liveness come together in one report', async () => {

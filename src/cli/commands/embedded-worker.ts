@@ -9,7 +9,7 @@ import { escapePath, sessionTemplateArgs } from '../../config/template.js';
 import { fileUrlPath, sshUrl, type SshPlace } from '../../daemon/file-url.js';
 import { GsyncdError } from '../../errors.js';
 import { findProgram } from '../../process/program.js';
-import { stateHome } from '../state-home.js';
+import { directorySessions } from '../session-lookup.js';
 import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
 /** changelog.rollover-time of GlusterFS. Journals close at once when something changes, but for one a second. */
@@ -20,7 +20,7 @@ export async function embeddedPlan(primaryPath: string, secondary: string, flags
   const [here, there] = [fileUrlPath(secondary), sshUrl(secondary)];
   if (here === null && there === null) throw new GsyncdError(`secondary: ${secondary}: must be file:///PATH or ssh://[USER@]HOST/PATH, since the primary is a directory`, { code: 'usage', retryable: false });
   const secondaryPath = here ?? secondary;
-  const stateDir = flags.stateDir ?? join(stateHome(), 'gsyncd-ts', `${escapePath(primaryPath)}_${escapePath(secondaryPath)}`);
+  const stateDir = flags.stateDir ?? join(directorySessions(), `${escapePath(primaryPath)}_${escapePath(secondaryPath)}`);
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const config = await configFor({ primaryPath, secondaryPath, there, stateDir }, flags);
   process.stderr.write(`gsyncd-ts: ${primaryPath} to ${secondaryPath} by ${config.get('sync-method')}; state and log: ${stateDir}\n`);

@@ -12,7 +12,7 @@ export function addMetricsCommand(program: Command): void {
   addMetricsOptions(program.command('metrics'))
     .description('metrics of the sessions of this node: print them once, serve them; print a Grafana dashboard, or alert rules for Prometheus')
     .addArgument(new Argument('<what>', 'what to do, or to print').choices(WHAT))
-    .argument('[session]', "a session's name or directory (default: all)")
+    .argument('[session]', "a session's name or directory, or the file:///PATH of a plain directory (default: all)")
     .addHelpText(
       'after',
       '\nserve exports all bricks of the node, whoever started their workers, until it is told to stop.\n\nExamples:\n  gsyncd-ts metrics serve --metrics-textfile /var/lib/prometheus/node-exporter/gsyncd.prom\n  gsyncd-ts metrics alerts >/etc/prometheus/rules/gsyncd.yml',
@@ -51,8 +51,8 @@ async function serve(name: string | undefined, flags: MetricsFlags): Promise<voi
 }
 
 async function samplesOf(name: string | undefined) {
-  const [{ sessionSamples }, { findSessions }] = await Promise.all([import('../../metrics/node-samples.js'), import('../../progress/sessions.js')]);
-  return sessionSamples(() => findSessions(name), VERSION);
+  const [{ sessionSamples }, { sessionsNamed }] = await Promise.all([import('../../metrics/node-samples.js'), import('../session-lookup.js')]);
+  return sessionSamples(() => sessionsNamed(name), VERSION);
 }
 
 function print(text: string): Promise<void> {

@@ -21,7 +21,7 @@ export function addTopCommand(program: Command): void {
   program
     .command('top')
     .description('show what the sessions of this node are doing: lag, backlog, rates, failures')
-    .argument('[session]', "a session's name as in /var/lib/glusterd/geo-replication or its beginning, or a directory with status files (default: all)")
+    .argument('[session]', "a session's name as in /var/lib/glusterd/geo-replication or its beginning, the file:///PATH of a plain directory, or a directory with status files (default: all)")
     .option('--interval <seconds>', 'between two looks', seconds, 2)
     .option('--once', 'print once and end, as it does where its output is no terminal')
     .option('--json', 'print once, as JSON')
@@ -39,14 +39,15 @@ function seconds(text: string): number {
 }
 
 async function runTop(name: string | undefined, flags: TopFlags): Promise<void> {
-  const [{ renderTop }, { SessionReader, findSessions }, { cut }] = await Promise.all([
+  const [{ renderTop }, { SessionReader }, { sessionsNamed }, { cut }] = await Promise.all([
     import('../../top/render.js'),
     import('../../progress/sessions.js'),
+    import('../session-lookup.js'),
     import('../../top/text.js'),
   ]);
   const readers = new Map<string, InstanceType<typeof SessionReader>>();
   const look = async () => {
-    const dirs = await findSessions(name);
+    const dirs = await sessionsNamed(name);
     return Promise.all(
       dirs.map((dir) => {
         let reader = readers.get(dir);
