@@ -8,16 +8,18 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { parseText } from '../changelog/text.js';
 import type { ChangeRecord } from '../changelog/record.js';
-import { entryPath, type Gfid } from '../gluster/gfid.js';
+import { entryPath, gfidPath, type Gfid } from '../gluster/gfid.js';
+import { mapBounded } from '../process/map-bounded.js';
 import type { DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
 import { batchLines } from './batch-stats.js';
 import { syncDatas, syncXattrs } from './data-phase.js';
 import type { PrimaryDeps } from './deps.js';
 import { EntryPhase, type EntryPhaseResult } from './entry-phase.js';
-import { answerNeeds } from './lookups.js';
+import { answerNeeds, LOOKUPS_AT_ONCE } from './lookups.js';
 import { applyMetas } from './meta-phase.js';
 import { emptyPlan, finishPlan, planNeeds, planRecords, takesAway, type Plan, type PlanOptions } from './plan.js';
+import { fileKind } from './view.js';
 
 export type CrawlName = 'xsync' | 'live_changelog' | 'history_changelog';
 
@@ -101,16 +103,16 @@ export class BatchPipeline {
   /** Compares the names that these journals take away and the primary has no more. @throws as submit() and drain() do */
   async compareGone(changes: readonly string[], signal: AbortSignal): Promise<void> {
     const names = new Set<string>();
-    const known = new Set<Gfid>();
+    const gfids = new Set<Gfid>();
     for (const path of changes) {
       for (const record of parseText(await readFile(path), path)) {
         if (record.type !== 'entry' || !takesAway(record.fop)) continue;
         names.add(entryPath(record.parent, record.name));
-        known.add(record.gfid);
+        gfids.add(record.gfid);
       }
     }
     const plan = emptyPlan();
-    addFixed(plan, await this.#entries.retryGone(names, known));
+    addFixed(plan, await this.#entries.retryGone(names, gfids));
     await this.#send(plan, [], signal);
     this.#deps.status.setFailures(this.#deps.failures.size);
   }
@@ -220,13 +222,21 @@ export class BatchPipeline {
   async #addDue(plan: Plan): Promise<void> {
     const due = this.#deps.failures.due(Date.now());
     const names: string[] = [];
+    const gfids = new Set<Gfid>();
+    const datas: Gfid[] = [];
     for (const { kind, gfid, entry } of due) {
-      if (kind === 'entry' && entry !== undefined) names.push(entry);
-      else if (kind === 'meta' && !plan.datas.has(gfid)) plan.metas.set(gfid, null);
-      else if (kind === 'data' && (await this.#deps.brick.dirLocation(gfid)) !== null) plan.xattrs.add(gfid);
-      else if (kind === 'data') plan.datas.set(gfid, 'written');
+      if (kind === 'entry' && entry !== undefined) {
+        names.push(entry);
+        gfids.add(gfid);
+      } else if (kind === 'meta' && !plan.datas.has(gfid)) plan.metas.set(gfid, null);
+      else if (kind === 'data') datas.push(gfid);
     }
-    addFixed(plan, await this.#entries.retry(names));
+    await mapBounded(datas, LOOKUPS_AT_ONCE, async (gfid) => {
+      const stat = await this.#deps.volume.lstat(gfidPath(gfid));
+      if (stat === null || fileKind(stat.mode) === 'file') plan.datas.set(gfid, 'written');
+      else plan.xattrs.add(gfid); // nothing else has content
+    });
+    addFixed(plan, await this.#entries.retry(names, gfids));
   }
 }
 

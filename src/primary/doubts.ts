@@ -4,11 +4,19 @@
 // compared again after each batch that names it, until the journals have passed the moment of the touch. Shared by
 // all crawls of a worker.
 
+import type { Gfid } from '../gluster/gfid.js';
 import type { EntryOp } from '../secondary/secondary.js';
+
+/** What gives way on the secondary though the primary has it no more: by gfid, or whatever is at a name. */
+export interface Known {
+  readonly gfids: ReadonlyMap<Gfid, unknown>;
+  readonly targets: ReadonlyMap<string, unknown>;
+}
 
 export class Doubts {
   /** Entry paths and gfids, and when they were touched, seconds. */
   readonly #touched = new Map<string, number>();
+  readonly #known = { gfids: new Map<Gfid, number>(), targets: new Map<string, number>() };
   #allUntilS = 0;
   #replayUntilS = 0;
 
@@ -16,6 +24,19 @@ export class Doubts {
   touch(keys: Iterable<string>, nowMs: number = Date.now()): void {
     const seconds = Math.ceil(nowMs / 1000);
     for (const key of keys) this.#touched.set(key, seconds);
+  }
+
+  /** The primary has, or had, `gfids`, and renamed something to `targets` (entry paths), over what may have been there: the
+   *  record of a rename does not say what it takes away. */
+  know(gfids: Iterable<Gfid>, targets: Iterable<string> = [], nowMs: number = Date.now()): void {
+    const seconds = Math.ceil(nowMs / 1000);
+    for (const gfid of gfids) this.#known.gfids.set(gfid, seconds);
+    for (const name of targets) this.#known.targets.set(name, seconds);
+  }
+
+  /** What journals named lately. */
+  get known(): Known {
+    return this.#known;
   }
 
   /** Everything was brought to its present state. */
@@ -48,6 +69,8 @@ export class Doubts {
   passed(changeTime: number): void {
     if (this.#allUntilS < changeTime) this.#allUntilS = 0;
     if (this.#replayUntilS < changeTime) this.#replayUntilS = 0;
-    for (const [key, seconds] of this.#touched) if (seconds < changeTime) this.#touched.delete(key);
+    for (const map of [this.#touched, this.#known.gfids, this.#known.targets] as Map<string, number>[]) {
+      for (const [key, seconds] of map) if (seconds < changeTime) map.delete(key);
+    }
   }
 }

@@ -6,6 +6,7 @@ import { gfidPath, splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';
 import type { EntryOp, Secondary } from '../secondary/secondary.js';
 import type { PrimaryDeps } from './deps.js';
+import type { Known } from './doubts.js';
 import { DEFAULT_ENTRY_SYNC, EntrySync, type EntryOutcome } from './entry-sync.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { doubtfulNames, namesGiven, type Plan } from './plan.js';
@@ -24,12 +25,14 @@ export class EntryPhase {
   readonly #deps: PrimaryDeps;
   readonly #sync: EntrySync;
   readonly #deletes: 'apply' | 'ignore';
+  readonly #removable: 'all' | Known;
   readonly #reconciler: Reconciler;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: PrimaryDeps, deletes: 'apply' | 'ignore') {
     this.#deps = deps;
     this.#deletes = deletes;
+    this.#removable = deps.config.get('gfid-conflict-resolution') ? 'all' : deps.doubts.known;
     this.#sync = this.#syncThrough(deps.secondary);
     this.#reconciler = this.#reconcilerOf(deps, this.#sync);
   }
@@ -39,9 +42,8 @@ export class EntryPhase {
   }
 
   #reconcilerOf({ volume: view, secondary }: Pick<PrimaryDeps, 'volume' | 'secondary'>, sync: EntrySync): Reconciler {
-    const { brick, peerNames, config } = this.#deps;
-    const strangers = config.get('gfid-conflict-resolution') ? 'clear' : 'keep';
-    return new Reconciler({ view, brick, secondary, sync, deletes: this.#deletes, strangers, peerNames, owe: (what) => this.#owe(what) });
+    const { brick, peerNames } = this.#deps;
+    return new Reconciler({ view, brick, secondary, sync, deletes: this.#deletes, removable: this.#removable, peerNames, owe: (what) => this.#owe(what) });
   }
 
   /** @throws GsyncdError 'peer' when the secondary as a whole is lost */
@@ -60,7 +62,10 @@ export class EntryPhase {
   async #apply(plan: Plan): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
     const ops: EntryOp[] = [];
-    const known = new Set(plan.entries.map(({ gfid }) => gfid));
+    this.#know(
+      plan.entries.map(({ gfid }) => gfid),
+      plan.entries.flatMap(({ entry1 }) => entry1 ?? []),
+    );
     const seeds = new Set([...plan.doubtful, ...this.#deps.doubts.names(plan.entries)]);
     if (this.#deps.doubts.replays) for (const name of await this.#vanished(plan.entries)) seeds.add(name);
     for (const op of plan.entries) {
@@ -73,30 +78,31 @@ export class EntryPhase {
       const names = troubledNames(soFar);
       for (const name of names) seeds.add(name);
       // What it leaves open, parked files among it, is compared again in the end, which decides.
-      const { unresolved } = await this.#reconcile(names, known, result, 'interim');
+      const { unresolved } = await this.#reconcile(names, result, 'interim');
       for (const name of unresolved.keys()) seeds.add(name);
     });
     this.#logTrouble(outcome);
     for (const name of troubledNames(outcome)) seeds.add(name);
     const names = doubtfulNames(plan.entries, seeds);
     if (names.size === 0) return result;
-    const { unresolved } = await this.#reconcile(names, known, result);
+    const { unresolved } = await this.#reconcile(names, result);
     if (outcome.failures.length + outcome.culprits.length > 0 && unresolved.size === 0) {
       this.#deps.log.info('Successfully fixed all entry ops with gfid mismatch');
     }
     return result;
   }
 
-  /** Tries names again that an earlier batch had to leave. `known`: see Reconciler.run. */
-  async retry(names: readonly string[], known: ReadonlySet<Gfid> = new Set()): Promise<EntryPhaseResult> {
+  /** Tries names again that an earlier batch had to leave. `gfids` are those that the primary had there. */
+  async retry(names: readonly string[], gfids: Iterable<Gfid> = []): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
-    if (names.length > 0) await this.#inTurn(() => this.#reconcile(names, known, result));
+    this.#know(gfids);
+    if (names.length > 0) await this.#inTurn(() => this.#reconcile(names, result));
     return result;
   }
 
   /** Compares those of the names that the primary has no more. */
-  async retryGone(names: Iterable<string>, known: ReadonlySet<Gfid>): Promise<EntryPhaseResult> {
-    return this.retry(await goneFrom(this.#deps.volume, names), known);
+  async retryGone(names: Iterable<string>, gfids: Iterable<Gfid>): Promise<EntryPhaseResult> {
+    return this.retry(await goneFrom(this.#deps.volume, names), gfids);
   }
 
   /** Puts away what a killed worker left parked on the secondary. */
@@ -112,9 +118,13 @@ export class EntryPhase {
     return turn;
   }
 
-  async #reconcile(names: Iterable<string>, known: ReadonlySet<Gfid>, into: EntryPhaseResult, verdict: 'final' | 'interim' = 'final'): Promise<ReconcileResult> {
-    const first = await this.#reconciler.run(names, known);
-    const result = verdict === 'final' && first.denied.size > 0 ? await this.#lookAgain(first, known) : first;
+  #know(gfids: Iterable<Gfid>, targets: Iterable<string> = []): void {
+    if (this.#removable !== 'all') this.#deps.doubts.know(gfids, targets);
+  }
+
+  async #reconcile(names: Iterable<string>, into: EntryPhaseResult, verdict: 'final' | 'interim' = 'final'): Promise<ReconcileResult> {
+    const first = await this.#reconciler.run(names);
+    const result = verdict === 'final' && first.denied.size > 0 ? await this.#lookAgain(first) : first;
     this.#deps.doubts.touch(result.touched);
     for (const gfid of result.datas) into.datas.add(gfid);
     for (const gfid of result.metas) into.metas.add(gfid);
@@ -125,11 +135,11 @@ export class EntryPhase {
   }
 
   /** Compares what is left through mounts that have seen nothing yet. */
-  async #lookAgain(first: ReconcileResult, known: ReadonlySet<Gfid>): Promise<ReconcileResult> {
+  async #lookAgain(first: ReconcileResult): Promise<ReconcileResult> {
     const view = await this.#deps.openFreshView?.();
     if (view === undefined || view === null) return first;
     try {
-      const again = await this.#reconcilerOf(view, this.#syncThrough(view.secondary)).run(first.unresolved.keys(), known);
+      const again = await this.#reconcilerOf(view, this.#syncThrough(view.secondary)).run(first.unresolved.keys());
       return {
         ...again,
         fixed: first.fixed + again.fixed,

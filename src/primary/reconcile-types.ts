@@ -2,6 +2,7 @@
 
 import type { Gfid } from '../gluster/gfid.js';
 import type { Secondary } from '../secondary/secondary.js';
+import type { Known } from './doubts.js';
 import type { EntrySync } from './entry-sync.js';
 import type { BrickView, PrimaryView } from './view.js';
 
@@ -11,8 +12,8 @@ export interface ReconcileDeps {
   readonly secondary: Secondary;
   readonly sync: EntrySync;
   readonly deletes: 'apply' | 'ignore';
-  /** What the primary does not know, where a name of the primary's should be: gfid-conflict-resolution. */
-  readonly strangers: 'clear' | 'keep';
+  /** What may be taken away on the secondary though the primary has it no more: everything, or what came from there. */
+  readonly removable: 'all' | Known;
   /** Whether the peer takes only UTF-8 names in most positions (a stock one). */
   readonly peerNames: 'utf8' | 'bytes';
   /** Notes durably what has to follow something that is about to be made anew: should the worker be killed before

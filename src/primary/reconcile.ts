@@ -9,7 +9,7 @@
 
 import { errorLine } from '../errors.js';
 import { RemoteCallError } from '../rpc/errors.js';
-import { entryPath, gfidPath, ROOT_GFID, splitEntryPath, type Gfid } from '../gluster/gfid.js';
+import { entryPath, gfidPath, gfidToIno, ROOT_GFID, splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import type { EntryOp } from '../secondary/secondary.js';
 import { mapBounded } from '../process/map-bounded.js';
 import type { EntryOutcome } from './entry-sync.js';
@@ -31,8 +31,8 @@ interface PrimaryEntry {
 }
 
 interface Run {
-  /** Gfids that the primary had, though it may have removed them since. */
-  readonly known: ReadonlySet<Gfid>;
+  /** Inode numbers of what may be taken away, made when it is asked for. */
+  removableInos: ReadonlySet<bigint> | null;
   pending: Set<string>;
   next: Set<string>;
   readonly reasons: Map<string, Unresolved>;
@@ -65,14 +65,13 @@ export class Reconciler {
   }
 
   /**
-   * Compares and mends `names` (entry paths), and whatever stands in their way. Where strangers are kept, `known` are the
-   * gfids that are none though the primary has them no more.
+   * Compares and mends `names` (entry paths), and whatever stands in their way.
    * @throws GsyncdError 'peer' when the connection is lost; running it again is safe
    */
-  async run(names: Iterable<string>, known: ReadonlySet<Gfid> = new Set()): Promise<ReconcileResult> {
+  async run(names: Iterable<string>): Promise<ReconcileResult> {
     const result: ReconcileResult = { fixed: 0, agreed: new Set(), touched: new Set(), unresolved: new Map(), denied: new Set(), datas: new Set(), metas: new Set() };
     const run: Run = {
-      known,
+      removableInos: null,
       pending: new Set(names),
       next: new Set(),
       reasons: new Map(),
@@ -132,7 +131,7 @@ export class Reconciler {
         else run.result.unresolved.set(name, { gfid: here.gfid, reason: `the secondary has ${there.gfid ?? 'another file'} there, and gfid-conflict-resolution is off` });
         continue;
       }
-      this.#keep(run, name, here?.gfid ?? null, there === null ? 'missing on the secondary' : `the secondary has ${there.gfid ?? 'another file'} there`);
+      this.#keep(run, name, here?.gfid ?? there?.gfid ?? null, there === null ? 'missing on the secondary' : `the secondary has ${there.gfid ?? 'another file'} there`);
       if (there !== null) clear.push(...(await this.#tried(run, name, () => this.#clear(run, name, there))));
       if (here !== null) place.push({ name, entry: here });
     }
@@ -156,10 +155,14 @@ export class Reconciler {
   }
 
   /** Whether something there is kept from giving way, since it did not come from the primary. */
-  async #mustStay({ known }: Run, name: string, there: SecondaryEntry): Promise<boolean> {
-    if (this.#deps.strangers === 'clear' || name.startsWith(PARKED)) return false;
-    if (there.gfid === null) return ![...known].some((gfid) => holds(there, gfid));
-    return !known.has(there.gfid) && (await this.#deps.view.lstat(gfidPath(there.gfid))) === null;
+  async #mustStay(run: Run, name: string, there: SecondaryEntry): Promise<boolean> {
+    const { removable } = this.#deps;
+    if (removable === 'all' || name.startsWith(PARKED) || removable.targets.has(name)) return false;
+    if (there.gfid === null) {
+      run.removableInos ??= new Set([...removable.gfids.keys()].map(gfidToIno));
+      return there.ino === null || !run.removableInos.has(there.ino);
+    }
+    return !removable.gfids.has(there.gfid) && (await this.#deps.view.lstat(gfidPath(there.gfid))) === null;
   }
 
   /** Another worker may take away what is being looked at, or the peer's mount deny its path: then the peer raises, and

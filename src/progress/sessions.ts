@@ -7,6 +7,7 @@ import { basename, join, resolve } from 'node:path';
 import { errnoCode, GsyncdError } from '../errors.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { FailureReader } from '../status/failure-summary.js';
+import { statusFileName } from '../status/file-name.js';
 import { readStatus, type StatusData } from '../status/status-file.js';
 import { JournalProbe } from './journal-backlog.js';
 import { parseProgress, type ProgressData } from './progress-data.js';
@@ -54,6 +55,15 @@ export async function findSessions(name: string | undefined, roots: readonly str
   }
   if (found.length === 0 && name !== undefined) throw new GsyncdError(`session ${name}: not found in ${roots.join(' or ')}`, { code: 'usage', retryable: false });
   return found;
+}
+
+/** The sessions in `root` that replicate the brick at `path`. @throws GsyncdError 'usage' when there is none */
+export async function sessionsOfBrick(path: string, root: string): Promise<string[]> {
+  const file = statusFileName(path);
+  const dirs = (await namesIn(root)).sort().map((name) => join(root, name));
+  const found = await Promise.all(dirs.map(async (dir) => ((await namesIn(dir)).includes(file) ? [dir] : [])));
+  if (found.flat().length === 0) throw new GsyncdError(`session of ${path}: not found in ${root}`, { code: 'usage', retryable: false });
+  return found.flat();
 }
 
 async function isSession(dir: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 // A replicated volume with one worker per brick: one is active, the other passive until the active one is gone.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { everyOperation } from './lab/fixtures.js';
 import { useLab } from './lab/use-lab.js';
@@ -49,7 +50,7 @@ test('replica-failover-interval is how long a passive worker does not look wheth
   const passive = lab().startWorker({ brick: 1 });
   await lab().until('second worker passive', isIn(1, 'Passive'));
   await active.stop();
-  await new Promise((resolve) => setTimeout(resolve, 8000));
+  await sleep(8000);
   expect((await lab().status(1))['worker_status']).toBe('Passive');
   await passive.stop();
   await lab().setConfig({ 'replica-failover-interval': '2' });

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { entryPath, gfidPath, ROOT_GFID, type Gfid } from '../../src/gluster/gfid.js';
 import { EntrySync } from '../../src/primary/entry-sync.js';
 import { Reconciler } from '../../src/primary/reconcile.js';
-import type { ReconcileResult } from '../../src/primary/reconcile-types.js';
+import type { ReconcileDeps, ReconcileResult } from '../../src/primary/reconcile-types.js';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../../src/primary/view.js';
 import { BYTE_NAMES, UTF8_NAMES } from './model/changes.js';
 import { JournalWriter } from './model/journal.js';
@@ -69,7 +69,7 @@ class Sides {
     place(this.secondary, there);
   }
 
-  reconciler(strangers: 'clear' | 'keep' = 'clear'): Reconciler {
+  reconciler(removable: ReconcileDeps['removable'] = 'all'): Reconciler {
     const calm = (): Promise<void> => Promise.resolve();
     const journal = new JournalWriter(this.primary, () => [1, 0]);
     const turn = async (): Promise<void> => {
@@ -79,15 +79,15 @@ class Sides {
     const secondary = new StockSecondary(this.secondary, { distCount: 1, turn });
     const brick = new ModelBrick(this.primary, journal, calm);
     const view = new ModelMount(this.primary, journal, calm);
-    return new Reconciler({ view, brick, secondary, sync: new EntrySync(secondary), deletes: 'apply', strangers, peerNames: 'utf8', owe: () => Promise.resolve() });
+    return new Reconciler({ view, brick, secondary, sync: new EntrySync(secondary), deletes: 'apply', removable, peerNames: 'utf8', owe: () => Promise.resolve() });
   }
 
   /** As a worker starts: what is parked, and all names that differ. */
-  async mend(strangers: 'clear' | 'keep' = 'clear', known: ReadonlySet<Gfid> = new Set()): Promise<ReconcileResult> {
-    const reconciler = this.reconciler(strangers);
+  async mend(removable: ReconcileDeps['removable'] = 'all'): Promise<ReconcileResult> {
+    const reconciler = this.reconciler(removable);
     const [here, there] = [names(this.primary), names(this.secondary)];
     const differing = [...new Set([...here.keys(), ...there.keys()])].filter((path) => here.get(path) !== there.get(path));
-    return reconciler.run([...(await reconciler.parkedNames()), ...differing], known);
+    return reconciler.run([...(await reconciler.parkedNames()), ...differing]);
   }
 }
 
@@ -136,12 +136,12 @@ describe('Reconciler', () => {
     );
   });
 
-  test('with strangers kept, takes nothing away that the primary does not know, brings what has room, and says what is missing', async () => {
+  test('where strangers stay, takes nothing away that the primary does not know, brings what has room, and says what is missing', async () => {
     await fc.assert(
       fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), async (here, there) => {
         const sides = new Sides(here, there);
         const strange = [...names(sides.secondary)].filter(([, gfid]) => !sides.primary.inodes.has(gfid));
-        const { unresolved } = await sides.mend('keep');
+        const { unresolved } = await sides.mend({ gfids: new Map(), targets: new Map() });
         const after = names(sides.secondary);
         for (const [path, gfid] of strange) expect(after.get(path)).toBe(gfid);
         for (const [path, gfid] of names(sides.primary)) if (!unresolved.has(path)) expect(after.get(path), path).toBe(gfid);
@@ -151,11 +151,11 @@ describe('Reconciler', () => {
     );
   });
 
-  test('with strangers kept, what is known to come from the primary goes', async () => {
+  test('where strangers stay, what is known to come from the primary goes', async () => {
     await fc.assert(
       fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), async (here, there) => {
         const sides = new Sides(here, there);
-        const { unresolved } = await sides.mend('keep', new Set(sides.secondary.inodes.keys()));
+        const { unresolved } = await sides.mend({ gfids: sides.secondary.inodes, targets: new Map() });
         expect([...unresolved]).toEqual([]);
         expect(names(sides.secondary)).toEqual(names(sides.primary));
       }),
