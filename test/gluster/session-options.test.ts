@@ -195,3 +195,23 @@ test('change-detector xsync replicates by walks alone', async () => {
   await worker.stop();
   await lab().assertNoMountsLeft();
 });
+
+test('with access-mount the mounts can be reached from everywhere until the worker ends, and state-file says where the status is', async () => {
+  const workerMounts = async (): Promise<string[]> => (await lab().sh('awk \'$1 ~ /:\\/?gv0$/ && $2 ~ /aux-mount/ {print $2}\' /proc/mounts')).split('\n').filter((path) => path !== '');
+  const file = `${lab().sessionDir}/gsyncd.conf`;
+  await restart({ 'change-detector': 'changelog', 'access-mount': 'false' });
+  await lab().sh('printf x >unreachable');
+  await lab().waitConverged();
+  expect(await workerMounts()).toEqual([]);
+  await lab().exec(['bash', '-c', `mkdir /srv/state; sed -i '/^\\[vars\\]/a state-file:/srv/state/monitor.status' ${file}`]);
+  const worker = await restart({ 'access-mount': 'true' });
+  await lab().sh('printf x >reachable');
+  await lab().waitConverged();
+  const mounts = await workerMounts();
+  expect(mounts).not.toEqual([]);
+  for (const mount of mounts) expect(await lab().sh('cat reachable', mount)).toBe('x');
+  expect(JSON.parse(await lab().sh('cat brick_*.status', '/srv/state'))).toMatchObject({ worker_status: 'Active' });
+  await worker.stop();
+  expect(await workerMounts()).toEqual([]);
+  await lab().assertNoMountsLeft();
+});
