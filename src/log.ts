@@ -153,7 +153,7 @@ class LineSink {
         this.#open(destination);
       } catch (error) {
         const state = errnoCode(error) ?? errorLine(error);
-        throw new GsyncdError(`log: ${destination}: cannot be opened: ${state}`, { code: 'config', retryable: false, cause: error });
+        throw new GsyncdError(`log: ${destination}: cannot be opened: ${state}`, { code: 'preflight', cause: error });
       }
     }
   }

@@ -29,6 +29,9 @@ export interface RemoteVolume {
   readonly volume: string;
 }
 
+/** What glusterd adds for a session that is paused. */
+const PAUSED = '--pause-on-start';
+
 /** A fault that stock's parser has no sentence for. */
 class Refusal extends Error {}
 
@@ -44,7 +47,8 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
   {
     mark: '--monitor',
     spec: { ...SESSION, options: ['--glusterd-uuid', '-c', '--iprefix', '--path'] },
-    rewrite: (r) => r.session('monitor', ['--local-node-id', r.need('--glusterd-uuid')]),
+    // Stock drops what glusterd adds for a session that is paused, and replicates it.
+    rewrite: (r) => r.session('monitor', ['--local-node-id', r.need('--glusterd-uuid'), ...(r.has(PAUSED) ? [PAUSED] : [])]),
   },
   {
     mark: '--status-get',
@@ -111,13 +115,22 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
 /** What a rule has at hand. */
 class Request {
   readonly parsed: ParsedArguments;
-  readonly inet6: boolean;
+  readonly #args: readonly string[];
   readonly #workdir: string;
 
-  constructor(parsed: ParsedArguments, inet6: boolean, workdir: string) {
+  constructor(parsed: ParsedArguments, args: readonly string[], workdir: string) {
     this.parsed = parsed;
-    this.inet6 = inet6;
+    this.#args = args;
     this.#workdir = workdir;
+  }
+
+  get inet6(): boolean {
+    return this.has('--inet6');
+  }
+
+  /** Whether a flag is among the arguments, spelled out, that stock's parser of the rule does not know. */
+  has(flag: string): boolean {
+    return this.#args.includes(flag);
   }
 
   need(name: string): string {
@@ -149,7 +162,7 @@ export function translateLegacyArgs(args: readonly string[], workdir: string): L
   const parsed = parseKnown(rule.spec, args);
   if ('problem' in parsed) return { kind: 'refused', line: parsed.problem, exitCode: 2 };
   try {
-    return rule.rewrite(new Request(parsed, args.includes('--inet6'), workdir));
+    return rule.rewrite(new Request(parsed, args, workdir));
   } catch (error) {
     if (error instanceof Refusal) return { kind: 'refused', line: error.message, exitCode: 1 };
     throw error;

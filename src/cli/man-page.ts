@@ -23,7 +23,7 @@ export function manPage(program: ProgramInfo, version: string): string {
     '.SH EXIT STATUS',
     ...item('0', 'Success.'),
     ...item('1', 'Failure, with one line on standard error.'),
-    ...item('2', 'The command line cannot be understood.'),
+    ...item('2', 'The command line cannot be understood, or the configuration of a worker that no monitor started.'),
     '.SH FILES',
     ...item('/var/lib/glusterd/geo-replication/SESSION/gsyncd.conf', "The session's configuration."),
     ...item('/etc/glusterfs/gsyncd.conf', 'The configuration of all sessions.'),

@@ -1,7 +1,7 @@
 // Which sessions a command's argument means: of volumes, which are in glusterd's directory, and of plain directories, which
 // are in this user's. Used by the commands that show what sessions do.
 
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { fileUrlPath } from '../daemon/file-url.js';
 import { findSessions, GEOREP_DIR, sessionsOfBrick } from '../progress/sessions.js';
 import { stateHome } from './state-home.js';
@@ -14,5 +14,5 @@ export function directorySessions(): string {
 /** @param name as findSessions() takes it, or `file:///PATH`, a primary directory @throws as findSessions() */
 export function sessionsNamed(name: string | undefined): Promise<string[]> {
   const path = name === undefined ? null : fileUrlPath(name);
-  return path === null ? findSessions(name, [GEOREP_DIR, directorySessions()]) : sessionsOfBrick(resolve(path), directorySessions());
+  return path === null ? findSessions(name, [GEOREP_DIR, directorySessions()]) : sessionsOfBrick(path, directorySessions());
 }

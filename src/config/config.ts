@@ -38,10 +38,10 @@ export class Config {
   readonly sessionFile: string | undefined;
   /** Called with each warning that arises after loading. */
   onWarning: ((line: string) => void) | undefined;
-  readonly #options: LoadConfigOptions;
+  #options: LoadConfigOptions;
   readonly #defaults: ParsedFile | undefined;
-  readonly #texts: Map<OptionName, OptionOrigin>;
-  readonly #values: Map<OptionName, string | number | boolean>;
+  #texts: Map<OptionName, OptionOrigin>;
+  #values: Map<OptionName, string | number | boolean>;
   readonly #warnings: string[] = [];
   #stamp: string | undefined;
 
@@ -52,7 +52,7 @@ export class Config {
     this.#stamp = this.#sessionStamp();
     const session = this.#readSession();
     this.#texts = this.#merge(session);
-    this.#values = new Map(OPTION_NAMES.map((name) => [name, valueOf(name, this.#texts)]));
+    this.#values = valuesOf(this.#texts);
     this.#warnings.push(...(this.#defaults?.warnings ?? []), ...(session?.warnings ?? []));
     if (options.sessionFile !== undefined && session === undefined) this.#warnings.push(missingSession(options.sessionFile));
   }
@@ -78,6 +78,14 @@ export class Config {
       this.#reload();
     }
     return this.get(name);
+  }
+
+  /** Sets variables of templates that were not known when the configuration was loaded, such as the brick's.
+   *  @throws GsyncdError 'config' for a value that is none with them */
+  complete(templateArgs: TemplateArgs): void {
+    this.#options = { ...this.#options, templateArgs: { ...this.#options.templateArgs, ...templateArgs } };
+    this.#texts = this.#merge(this.#readSession());
+    this.#values = valuesOf(this.#texts);
   }
 
   /** Where a value comes from, for messages about it and for commands that show it. */
@@ -140,6 +148,10 @@ export class Config {
       return errorLine(error);
     }
   }
+}
+
+function valuesOf(texts: Map<OptionName, OptionOrigin>): Map<OptionName, string | number | boolean> {
+  return new Map(OPTION_NAMES.map((name) => [name, valueOf(name, texts)]));
 }
 
 function missingSession(file: string): string {

@@ -31,9 +31,13 @@ export function sessionTemplateArgs(names: SessionNames): TemplateArgs {
     secondaryuser: names.secondaryUser,
     primary_secondary_host: names.secondaryHost,
     secondaryvol: names.secondaryVolume,
-    local_path: names.localPath,
-    local_id: names.localPath === undefined ? undefined : escapePath(names.localPath),
+    ...(names.localPath === undefined ? {} : brickTemplateArgs(names.localPath)),
   };
+}
+
+/** The variables of a brick. */
+export function brickTemplateArgs(path: string): TemplateArgs {
+  return { local_path: path, local_id: escapePath(path) };
 }
 
 /** Where glusterd keeps a session's options: `<workdir>/geo-replication/<primary>_<host>_<volume>/gsyncd.conf`. */

@@ -1,16 +1,23 @@
 // `file:///path` and `ssh://[USER@]HOST[:PORT]/path` arguments, which name embedded primaries and secondaries. Used by the
 // commands and the embedded site.
 
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { GsyncdError } from '../errors.js';
+import { fsDecode, fsEncode } from '../names.js';
 
 const FILE_URL = 'file://';
 
-/** Path of a `file:///path` argument, null for any other. @throws GsyncdError 'usage' for a relative one */
+/** Path of a `file:///path` argument, without symlinks where it exists; null for any other argument. @throws GsyncdError 'usage' for a relative one */
 export function fileUrlPath(text: string): string | null {
   if (!text.startsWith(FILE_URL)) return null;
   const path = text.slice(FILE_URL.length);
   if (!path.startsWith('/')) throw new GsyncdError(`${text}: must be file:///ABSOLUTE/PATH`, { code: 'usage', retryable: false });
-  return path;
+  try {
+    return fsDecode(realpathSync(fsEncode(path), { encoding: 'buffer' }));
+  } catch {
+    return resolve(path); // whoever uses it says what is wrong with it
+  }
 }
 
 export interface SshPlace {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ChangelogAgent } from '../changelog/agent.js';
 import type { Config } from '../config/config.js';
+import { brickTemplateArgs } from '../config/template.js';
 import { splitWords } from '../config/words.js';
 import { errorLine, GsyncdError } from '../errors.js';
 import { Brick } from '../gluster/brick.js';
@@ -58,6 +59,7 @@ export function glusterSite(options: GlusterSiteOptions): FindSite {
   return async (signal) => {
     const { args, config } = options;
     const { session, resourceRemoteId } = await findSession(args, config, signal);
+    if (args.localPath === undefined) config.complete(brickTemplateArgs(session.localPath));
     const brick = new Brick({ path: session.localPath, secondaryUuid: session.secondaryId, signal });
     await preflight(config, session, brick);
     return new GlusterSite(options, { session, resourceRemoteId, brick });

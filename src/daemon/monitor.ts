@@ -169,6 +169,7 @@ export class Monitor {
       start: (current, node) => this.#spawn(current, node, secondaryId),
       chooseNode: (own) => chooseNode(own, this.#nodes, (host) => acceptsConnections(host, probe)),
       status: this.#status(spec.brickPath),
+      // The node that it was on, as in its other events; stock names the one before a failover.
       onFaulty: (current, node) => sendEvent('FAULTY', faultyFields(this.#subject(current), node.host)),
       log: log.child({ module: 'monitor', fn: 'monitor', ctx: 'Monitor' }),
       acknowledgeMs: times?.acknowledgeMs ?? config.get('connection-timeout') * 1000,

@@ -34,6 +34,7 @@ export class WorkerQueue implements SharedQueue {
         maxFilesPerBox: MAX_FILES_PER_BOX,
         maxBytesPerBox: MAX_BYTES_PER_BOX,
         meter: this.#meter,
+        stopGraceMs: 0,
       });
       this.#running = this.#syncer.run(this.#stop.signal);
     }
@@ -49,7 +50,7 @@ export class WorkerQueue implements SharedQueue {
     if (this.#syncer !== null) this.#syncer.logErrors = on;
   }
 
-  /** Ends the jobs; transfers under way get a moment to finish. */
+  /** Ends the jobs and the transfers under way: whoever closes it has waited for them. */
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#running;

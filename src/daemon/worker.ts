@@ -27,8 +27,9 @@ import type { FindSite } from './site.js';
 import { loadOwedWalk, saveOwedWalk } from './owed-walk.js';
 import { WorkerQueue } from './shared-queue.js';
 
-/** What is in hand at a stop has this long to finish before it is put back. */
-const STOP_GRACE_MS = 8_000;
+/** What is in hand at a stop has this long to finish before it is put back. Ending transfers that do not want to, and
+ *  unmounting, have to fit into the ten seconds that a stop may take. */
+const STOP_GRACE_MS = 6_000;
 
 export interface WorkerOptions {
   readonly findSite: FindSite;
@@ -144,7 +145,7 @@ export class Worker {
     };
     const broken = Promise.race([
       ...ends,
-      keepAlive(deps.secondary, deps.config.get('secondary-timeout'), (timeoutS, gapS) => crawlers.live.keepalivePayload(timeoutS, gapS), soft).then(
+      keepAlive(deps.secondary, deps.config.get('secondary-timeout'), (timeoutS, gapS) => informed(crawlers).keepalivePayload(timeoutS, gapS), soft).then(
         () => new Promise<never>(() => undefined),
       ),
     ]);
@@ -191,6 +192,11 @@ export class Worker {
       this.#log.warn('the status file cannot be written', { error: errorLine(statusError) });
     }
   }
+}
+
+/** The first that has read the volume's mark: the live crawl comes last. */
+function informed({ live, history, xsync }: Crawlers): Crawlers['live'] {
+  return [live, history, xsync].find((crawler) => crawler.isInformed) ?? live;
 }
 
 /** Resolves some time after `signal` aborts. */

@@ -75,7 +75,7 @@ class Demo {
     print(`changing files for ${seconds} s, with the worker at work`);
     const liveMs = performance.now();
     let isKilled = false;
-    while (performance.now() - liveMs < seconds * 1000) {
+    while (!isKilled || performance.now() - liveMs < seconds * 1000) {
       for (let i = 0; i < 5; i += 1) tree.change();
       await this.#view.show();
       await delay(PAUSE_MS);

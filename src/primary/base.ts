@@ -72,6 +72,11 @@ export abstract class PrimaryBase {
     return this.volinfo?.volumeMark ?? null;
   }
 
+  /** Whether the volume's mark is known, which the keepalive announces. */
+  get isInformed(): boolean {
+    return this.volinfo !== null;
+  }
+
   dataStime(): Promise<Xtime | null> {
     return this.deps.brick.stime(ROOT_PATH, this.uuid);
   }

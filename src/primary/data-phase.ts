@@ -40,7 +40,9 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
   let broken: unknown;
   for (let tries = 1; open.size > 0; tries++) {
     queue.logErrors(tries === maxTries);
-    const results = await options.send(await dataItems(deps, open, privileged));
+    const items = await dataItems(deps, open, privileged);
+    if (items.length === 0) break;
+    const results = await options.send(items);
     reasons = new Map();
     broken = undefined;
     for (const [gfid, result] of results) {
@@ -72,17 +74,22 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
   for (const gfid of open.keys()) failures.add({ kind: 'data', gfid, reason: reasons.get(gfid) ?? 'unknown' });
 }
 
-/** Sizes let the queue balance its jobs and an engine choose how to send. A file of another brick has none here, and on
- *  an arbiter's brick, which holds names and attributes only, each file is empty. */
-async function dataItems({ brick, session }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>, privileged: Set<Gfid>): Promise<DataItem[]> {
+/** Sizes let the queue balance its jobs and an engine choose how to send. A file that is not on this brick is on another
+ *  one, or gone, and then dropped. On an arbiter's brick, which holds names and attributes only, each file is empty. */
+async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileged: Set<Gfid>): Promise<DataItem[]> {
+  const { brick, session } = deps;
   const items: DataItem[] = [];
   let mayBeArbiter = true;
   const byRoot = /^(root@|[^@]*$)/.test(session.resourceRemote);
   for (const [gfid, cause] of open) {
-    const file = await brick.fileOf(gfid);
-    if (!byRoot || (file !== null && (file.mode & SET_ID_BITS) !== 0)) privileged.add(gfid);
-    if (file !== null && file.size > 0) mayBeArbiter = false;
-    items.push({ gfid, compare: cause === 'written' ? 'content' : 'times', ...(file === null ? {} : { sizeBytes: file.size }) });
+    const file = (await brick.fileOf(gfid)) ?? (await deps.volume.lstat(gfidPath(gfid)));
+    if (file === null) {
+      dropGone(deps, open, gfid);
+      continue;
+    }
+    if (!byRoot || (file.mode & SET_ID_BITS) !== 0) privileged.add(gfid);
+    if (file.size > 0) mayBeArbiter = false;
+    items.push({ gfid, compare: cause === 'written' ? 'content' : 'times', sizeBytes: file.size });
   }
   return mayBeArbiter ? items.map(({ gfid, compare }) => ({ gfid, compare })) : items;
 }
@@ -106,10 +113,13 @@ export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xatt
 /** Files that are gone from the primary need no data. */
 async function dropUnlinked(deps: PrimaryDeps, open: Map<Gfid, DataCause>): Promise<void> {
   await mapBounded([...open.keys()], LOOKUPS_AT_ONCE, async (gfid) => {
-    if ((await deps.volume.lstat(gfidPath(gfid))) !== null) return;
-    open.delete(gfid);
-    deps.failures.resolveData(gfid);
+    if ((await deps.volume.lstat(gfidPath(gfid))) === null) dropGone(deps, open, gfid);
   });
+}
+
+function dropGone({ failures }: PrimaryDeps, open: Map<Gfid, DataCause>, gfid: Gfid): void {
+  open.delete(gfid);
+  failures.resolveData(gfid);
 }
 
 /** A file that the secondary lacks cannot take data: compares its names, and so creates it. */

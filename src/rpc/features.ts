@@ -12,25 +12,22 @@ export interface PeerFeatures {
   readonly peerNames: 'utf8' | 'bytes';
   /** Calls that the peer works on at once; null when it does not say. */
   readonly lanes: number | null;
-  /** Whether operations may carry the numbers of device nodes. */
-  readonly deviceNumbers: boolean;
 }
 
 /** What can be had from any peer. */
-export const STOCK_FEATURES: PeerFeatures = { peerNames: 'utf8', lanes: null, deviceNumbers: false };
+export const STOCK_FEATURES: PeerFeatures = { peerNames: 'utf8', lanes: null };
 const MAX_LANES = 64;
 
-export function featuresDict({ peerNames, lanes, deviceNumbers }: PeerFeatures): PyDict {
-  return { names: peerNames, lanes, device_numbers: deviceNumbers };
+export function featuresDict({ peerNames, lanes }: PeerFeatures): PyDict {
+  return { names: peerNames, lanes };
 }
 
 /** What a peer's answer says; whatever is missing in it is not offered. */
 export function featuresFrom(answer: PyValue): PeerFeatures {
   if (!isPyDict(answer)) return STOCK_FEATURES;
-  const { names, lanes, device_numbers: deviceNumbers } = answer;
+  const { names, lanes } = answer;
   return {
     peerNames: names === 'bytes' ? 'bytes' : 'utf8',
     lanes: isPyInt(lanes) && lanes >= 1 ? Math.min(lanes, MAX_LANES) : null,
-    deviceNumbers: deviceNumbers === true,
   };
 }

@@ -86,7 +86,7 @@ class Page {
       lines.push(this.#row('transfers', [`${transfers.busy} of ${transfers.total} running`, transfers.longest === null ? '' : `, the longest for ${span(transfers.longest)}`]));
     }
     if (checkpoint !== null) {
-      const done = checkpoint.completed ? `completed${checkpoint.completionTime === null ? '' : ` ${clock(checkpoint.completionTime, this.#nowMs)}`}` : 'not reached yet';
+      const done = checkpoint.completed ? `completed${checkpoint.completionTime === null ? '' : ` ${clock(checkpoint.completionTime, this.#nowMs)}`}` : 'reached, but failures hold it up';
       lines.push(this.#row('checkpoint', [`${clock(checkpoint.time, this.#nowMs)}  ${done}`]));
     }
     if (failures.count > 0) lines.push(...this.#failures(report));

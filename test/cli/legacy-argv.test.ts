@@ -70,6 +70,11 @@ const more: readonly string[][] = [
   [],
 ];
 
+it('a session that is paused when glusterd starts its monitor stays so', () => {
+  const args = ['--monitor', '-c', 'f', '--iprefix=/var', ':gv0', '--glusterd-uuid=u', 'geo@h::sv0:uuid', '--pause-on-start'];
+  expect(here(args)).toEqual({ argv: ['monitor', 'gv0', 'geo@h::sv0', '--local-node-id', 'u', '--pause-on-start'] });
+});
+
 describe.skipIf(lacks(syncdaemon !== undefined, NO_GLUSTER, "old command lines beside stock's"))('translateLegacyArgs() and the stock daemon make the same of', () => {
   const cases = [...new Map([...recorded, ...more].map((args) => [JSON.stringify(args), args])).values()];
   const answers = syncdaemon === undefined ? [] : stock(cases);

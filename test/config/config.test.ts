@@ -13,7 +13,7 @@ import { DEFAULTS_FILE } from '../../src/config/places.js';
 import { IniFile } from '../../src/config/ini.js';
 import { OPTION_NAMES, findOption, optionSpec } from '../../src/config/options.js';
 import type { OptionName } from '../../src/config/options.js';
-import { escapePath, sessionConfigPath, sessionTemplateArgs } from '../../src/config/template.js';
+import { brickTemplateArgs, escapePath, sessionConfigPath, sessionTemplateArgs } from '../../src/config/template.js';
 import { splitWords } from '../../src/config/words.js';
 import { pythonGconf, syncdaemon } from './python.js';
 import { lacks, NO_GLUSTER } from '../skip.js';
@@ -254,6 +254,12 @@ describe('names and words', () => {
     expect(splitWords('  -oA=no\t-i  "/a b"\n-p 22 ')).toEqual(['-oA=no', '-i', '"/a', 'b"', '-p', '22']);
     expect(splitWords(' ')).toEqual([]);
   });
+});
+
+it('takes in the brick when it is known', () => {
+  const config = loadConfig({ sessionFile: fileWith('[vars]\n'), templateArgs: { primary: 'gv0', primary_secondary_host: 'h', secondaryvol: 'sv0' } });
+  config.complete(brickTemplateArgs('/d/b1'));
+  expect(config.get('gluster-log-file')).toMatch(/\/gv0_h_sv0\/mnt-d-b1\.log$/);
 });
 
 const installed = syncdaemon !== undefined && existsSync(DEFAULTS_FILE);

@@ -158,6 +158,23 @@ test('gluster-params, gluster-command-dir and gluster-log-level are those of the
   await lab().exec(['cp', '/srv/gsyncd.conf', file]);
 });
 
+test('a stop does not wait for a transfer that does not end, and the transfer is made up for', async () => {
+  const worker = await restart({});
+  await lab().sh('printf before >stopping');
+  await lab().waitConverged();
+  await runsOf('rsync');
+  await lab().sh(`echo 'trap "" TERM; sleep 300' >before-rsync`, '/srv');
+  await lab().sh('printf after >stopping');
+  await lab().until('a transfer', async () => (await lab().sh('cat rsync.log || true', '/srv')) !== '');
+  const startMs = Date.now();
+  await worker.stop();
+  expect(Date.now() - startMs).toBeLessThan(10_000);
+  await lab().assertNoMountsLeft();
+  await lab().sh('rm before-rsync', '/srv');
+  await restart({});
+  await lab().waitConverged();
+});
+
 test('connection-timeout ends the wait for a secondary that does not answer', async () => {
   await lab().sh(`echo 'sleep 300' >before-ssh`, '/srv');
   const startMs = Date.now();

@@ -35,6 +35,11 @@ test('a block says what an admin looks for', () => {
   }
 });
 
+test('a checkpoint that is reached, but not completed, says what it waits for', () => {
+  const held = facts({ status: { checkpoint_time: NOW_S - 50, checkpoint_completed: 'No' }, failures: busy.failures });
+  expect(renderTop([session(held)], NOW_MS, PLAIN).join('\n')).toMatch(/checkpoint +.*reached, but failures hold it up/);
+});
+
 test('a first sync shows how far it is and when it ends', () => {
   const text = renderTop([session(facts({ status: { last_synced: 0, crawl_status: 'Hybrid Crawl' }, progress: progress({ walk }) }))], NOW_MS, PLAIN).join('\n');
   expect(text).toContain('5,000 of ≈20,000 entries');

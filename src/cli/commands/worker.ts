@@ -7,9 +7,10 @@ import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
 import { fileUrlPath } from '../../daemon/file-url.js';
 import { parseSecondary } from '../../daemon/session.js';
-import { errorLine, GsyncdError } from '../../errors.js';
+import { errorLine, GsyncdError, isGsyncdError } from '../../errors.js';
 import { createLogger } from '../../log.js';
 import { replaceProcess } from '../../native/libc.js';
+import { CommandExit } from '../exit.js';
 import { addMetricsOptions, openMetrics } from '../metrics-options.js';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
@@ -49,8 +50,14 @@ function wholeNumber(text: string): number {
 
 async function runWorker(primary: string, secondary: string, flags: WorkerFlags): Promise<void> {
   const from = fileUrlPath(primary);
-  const plan = from === null ? glusterPlan(primary, secondary, flags) : await (await import('./embedded-worker.js')).embeddedPlan(from, secondary, flags);
-  await runPlan(plan, flags);
+  try {
+    const plan = from === null ? glusterPlan(primary, secondary, flags) : await (await import('./embedded-worker.js')).embeddedPlan(from, secondary, flags);
+    await runPlan(plan, flags);
+  } catch (error) {
+    // systemd starts no worker again that ends with 2, and no start mends a configuration. A monitor tries again.
+    if (flags.feedbackFd !== undefined || !isGsyncdError(error, 'config')) throw error;
+    throw new CommandExit(2, `gsyncd-ts: ${errorLine(error)}`);
+  }
 }
 
 /** A brick of a Gluster volume. Loaded late: the process that only changes its mount namespace does without. */
