@@ -34,7 +34,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       meter?.walkStarted(stime === null ? 'first' : 'again');
       await status.setCrawlStatus('Hybrid Crawl');
       const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);
-      // The walk is one chunk ahead of the sync.
+      // The walk is one chunk ahead of the sync, which waits for it: the reference's looks at an empty list again and again.
       let ahead = chunks.next();
       for (;;) {
         const { value: chunk, done } = await ahead;

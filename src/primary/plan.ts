@@ -101,6 +101,7 @@ export function planRecords(plan: Plan, records: Iterable<ChangeRecord>, facts: 
   }
 }
 
+/** A record counts once: the reference counts it again with each retry of its batch. */
 function count(plan: Plan, fop: string): void {
   plan.counts.set(fop, (plan.counts.get(fop) ?? 0) + 1);
 }
