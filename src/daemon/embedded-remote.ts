@@ -11,6 +11,7 @@ import { AttributesTransfer } from '../primary/attributes-transfer.js';
 import type { AttributeSender, PrimaryBrick, Session } from '../primary/deps.js';
 import { RsyncTransfer } from '../primary/rsync-transfer.js';
 import { TarsshTransfer } from '../primary/tarssh-transfer.js';
+import { orTrouble, Trouble } from '../primary/trouble.js';
 import type { DataEngine } from '../queue/engine.js';
 import type { Secondary } from '../secondary/secondary.js';
 import type { Cleanup } from './cleanup.js';
@@ -112,9 +113,9 @@ function writableEngine(engine: DataEngine, brick: PrimaryBrick, secondary: Seco
     sync: async (gfids, options) => {
       const closed = new Map<Gfid, number>();
       for (const gfid of gfids) {
-        const mode = (await brick.fileOf(gfid))?.mode;
-        if (mode === undefined || (mode & OWNER_WRITE) !== 0) continue;
-        closed.set(gfid, mode & 0o7777);
+        const file = await orTrouble(brick.fileOf(gfid));
+        if (file === null || file instanceof Trouble || (file.mode & OWNER_WRITE) !== 0) continue;
+        closed.set(gfid, file.mode & 0o7777);
       }
       const chmod = async (gfid: Gfid, mode: number): Promise<void> => {
         const there = await secondary.lstat(gfidPath(gfid));

@@ -8,6 +8,7 @@ import type { BoxResult, ItemResult } from '../queue/syncer.js';
 import type { SyncOptions } from '../queue/engine.js';
 import { NO_SUCH_DIRECTORY, type RsyncTransfer } from './rsync-transfer.js';
 import type { OpenFreshView } from './deps.js';
+import { orTrouble, Trouble } from './trouble.js';
 import type { BrickView } from './view.js';
 
 const SYNCED: ItemResult = { status: 'synced' };
@@ -32,19 +33,27 @@ export class AttributesTransfer {
 
   /** Paths, relative to the volume's root, of those of the gfids that are directories. */
   async directories(gfids: Iterable<Gfid>): Promise<Map<Gfid, string>> {
-    const paths = new Map<Gfid, string>();
+    return (await this.#look(gfids)).dirs;
+  }
+
+  /** The same, and of which the brick does not tell, and why. */
+  async #look(gfids: Iterable<Gfid>): Promise<{ dirs: Map<Gfid, string>; troubles: Map<Gfid, string> }> {
+    const dirs = new Map<Gfid, string>();
+    const troubles = new Map<Gfid, string>();
     for (const gfid of gfids) {
-      const path = await this.#pathOf(gfid);
-      if (path !== null) paths.set(gfid, path);
+      const path = await orTrouble(this.#pathOf(gfid));
+      if (path instanceof Trouble) troubles.set(gfid, path.reason);
+      else if (path !== null) dirs.set(gfid, path);
     }
-    return paths;
+    return { dirs, troubles };
   }
 
   /** @throws GsyncdError 'stopped'; anything else that goes wrong is in the results */
   async sync(gfids: readonly Gfid[], signal?: AbortSignal): Promise<BoxResult> {
     const results = new Map<Gfid, ItemResult>();
-    const dirs = await this.directories(gfids);
-    const files = gfids.filter((gfid) => !dirs.has(gfid));
+    const { dirs, troubles } = await this.#look(gfids);
+    for (const [gfid, reason] of troubles) results.set(gfid, { status: 'failed', reason, scope: 'item' });
+    const files = gfids.filter((gfid) => !dirs.has(gfid) && !troubles.has(gfid));
     const options = { logErrors: true, ...(signal === undefined ? {} : { signal }) };
     try {
       if (files.length > 0) {

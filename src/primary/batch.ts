@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { parseText } from '../changelog/text.js';
 import type { ChangeRecord } from '../changelog/record.js';
-import { entryPath, gfidPath, type Gfid } from '../gluster/gfid.js';
+import { entryPath, gfidPath, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';
 import type { DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
@@ -19,6 +19,8 @@ import { EntryPhase, type EntryPhaseResult } from './entry-phase.js';
 import { answerNeeds, LOOKUPS_AT_ONCE } from './lookups.js';
 import { applyMetas } from './meta-phase.js';
 import { emptyPlan, finishPlan, planNeeds, planRecords, takesAway, type Plan, type PlanOptions } from './plan.js';
+import { contentsOf } from './primary-truth.js';
+import { orTrouble, Trouble } from './trouble.js';
 import { fileKind } from './view.js';
 
 export type CrawlName = 'xsync' | 'live_changelog' | 'history_changelog';
@@ -137,7 +139,7 @@ export class BatchPipeline {
   }
 
   async #plan(batch: Batch): Promise<Plan> {
-    const { brick, config, log, volume } = this.#deps;
+    const { brick, config, failures, log, volume } = this.#deps;
     const journals = await Promise.all(
       batch.changes.map(async (path): Promise<{ time: number; records: ChangeRecord[] }> => {
         log.debug('processing change', { changelog: path });
@@ -156,6 +158,7 @@ export class BatchPipeline {
       planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs, data });
     }
     finishPlan(plan, (gfid) => facts.stats.get(gfid) === null);
+    for (const [gfid, reason] of plan.unknown) for (const kind of ['meta', 'data'] as const) failures.add({ kind, gfid, reason });
     // A walk of a brick that was synced before cannot tell which xattrs went away meanwhile.
     if (batch.crawl === 'xsync' && xattrs === 'sync' && (await batch.synced())) for (const gfid of plan.datas.keys()) plan.xattrs.add(gfid);
     for (const { level, message, fields } of plan.notes) log[level](message, fields);
@@ -220,23 +223,46 @@ export class BatchPipeline {
 
   /** What earlier batches had to leave is tried again with this one, when its time has come. */
   async #addDue(plan: Plan): Promise<void> {
-    const due = this.#deps.failures.due(Date.now());
+    const { failures, volume } = this.#deps;
+    const due = failures.due(Date.now());
     const names: string[] = [];
+    const passedOver: string[] = [];
     const gfids = new Set<Gfid>();
     const datas: Gfid[] = [];
     for (const { kind, gfid, entry } of due) {
       if (kind === 'entry' && entry !== undefined) {
-        names.push(entry);
-        gfids.add(gfid);
+        if (gfid === ROOT_GFID) passedOver.push(entry);
+        else {
+          names.push(entry);
+          gfids.add(gfid);
+        }
       } else if (kind === 'meta' && !plan.datas.has(gfid)) plan.metas.set(gfid, null);
       else if (kind === 'data') datas.push(gfid);
     }
     await mapBounded(datas, LOOKUPS_AT_ONCE, async (gfid) => {
-      const stat = await this.#deps.volume.lstat(gfidPath(gfid));
-      if (stat === null || fileKind(stat.mode) === 'file') plan.datas.set(gfid, 'written');
+      const stat = await orTrouble(volume.lstat(gfidPath(gfid)));
+      if (stat instanceof Trouble) failures.add({ kind: 'data', gfid, reason: stat.reason });
+      else if (stat === null || fileKind(stat.mode) === 'file') plan.datas.set(gfid, 'written');
       else plan.xattrs.add(gfid); // nothing else has content
     });
+    names.push(...(await this.#addPassedOver(plan, passedOver)));
     addFixed(plan, await this.#entries.retry(names, gfids));
+  }
+
+  /** What a walk passed over may differ in everything, also where its name is as it should be. @returns names to compare */
+  async #addPassedOver(plan: Plan, entries: readonly string[]): Promise<Set<string>> {
+    const { brick, failures, volume } = this.#deps;
+    const { names, datas, metas, troubles } = await contentsOf(volume, brick, entries);
+    for (const [entry, reason] of troubles) failures.add({ kind: 'entry', gfid: ROOT_GFID, entry, reason });
+    addFixed(plan, { datas, metas });
+    // Noted before the comparison takes the names from the list.
+    const reason = 'passed over by a walk, and not complete yet';
+    for (const gfid of datas) {
+      plan.xattrs.add(gfid);
+      failures.owe({ kind: 'data', gfid, reason });
+    }
+    for (const gfid of metas) for (const kind of ['meta', 'data'] as const) failures.owe({ kind, gfid, reason });
+    return names;
   }
 }
 

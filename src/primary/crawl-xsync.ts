@@ -6,11 +6,13 @@ import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { archiveAndPurge } from '../changelog/archive.js';
 import { formatRecord } from '../changelog/text.js';
+import { ROOT_GFID } from '../gluster/gfid.js';
 import { compareXtime } from '../gluster/xtime.js';
 import { ROOT_PATH } from './base.js';
 import type { Batch, CrawlName } from './batch.js';
 import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './crawl-changelog.js';
 import type { AbstractCtor } from './mixin.js';
+import { orTrouble, Trouble } from './trouble.js';
 import { untilWoken } from './wait.js';
 import { XsyncWalk, type WalkChunk } from './xsync-walk.js';
 
@@ -73,6 +75,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
     async #submit(chunk: WalkChunk, signal: AbortSignal): Promise<void> {
       if (chunk.records.length === 0) {
         await this.pipeline.drain();
+        await this.#listSkipped(chunk);
         await this.#setStimes(chunk);
         return;
       }
@@ -86,7 +89,8 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
         changes: [path],
         crawl: 'xsync',
         entriesOf: () => 'apply',
-        entriesApplied: () => Promise.resolve(),
+        // Not before: a retry would make directories that this batch makes.
+        entriesApplied: () => this.#listSkipped(chunk),
         commit: async () => {
           await archiveAndPurge(this.#dir, [path.slice(this.#dir.length + 1)], this.deps.config.get('changelog-archive-format'));
           await this.#setStimes(chunk);
@@ -97,16 +101,30 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       };
     }
 
-    async #setStimes(chunk: WalkChunk): Promise<void> {
-      for (const { path, gfid, mark } of chunk.stimes) {
-        // A directory that moved keeps its old mark; what took its place must not get this one.
-        if (path !== ROOT_PATH && (await this.deps.brick.gfid(path)) !== gfid) continue;
-        // A walk for a gap ends when history has moved the brick's mark further already.
-        const now = path === ROOT_PATH ? await this.dataStime() : null;
-        if (now !== null && compareXtime(mark, now) <= 0) continue;
-        this.deps.log.debug('setting secondary time', { time: mark });
-        await this.updStime(mark, path);
+    /** What the walk passed over is retried with all that is below it: see BatchPipeline. */
+    async #listSkipped({ skipped }: WalkChunk): Promise<void> {
+      const { failures, status } = this.deps;
+      for (const { entry, reason } of skipped) failures.add({ kind: 'entry', gfid: ROOT_GFID, entry, reason });
+      await failures.persist();
+      status.setFailures(failures.size);
+    }
+
+    async #setStimes({ stimes }: WalkChunk): Promise<void> {
+      for (const stime of stimes) {
+        const done = stime.path === ROOT_PATH ? await this.#setStime(stime) : await orTrouble(this.#setStime(stime));
+        // A directory that keeps its old mark is walked again, if there is another walk.
+        if (done instanceof Trouble) this.deps.log.warn('cannot mark a directory as synced', { path: stime.path, error: done.reason });
       }
+    }
+
+    async #setStime({ path, gfid, mark }: WalkChunk['stimes'][number]): Promise<void> {
+      // A directory that moved keeps its old mark; what took its place must not get this one.
+      if (path !== ROOT_PATH && (await this.deps.brick.gfid(path)) !== gfid) return;
+      // A walk for a gap ends when history has moved the brick's mark further already.
+      const now = path === ROOT_PATH ? await this.dataStime() : null;
+      if (now !== null && compareXtime(mark, now) <= 0) return;
+      this.deps.log.debug('setting secondary time', { time: mark });
+      await this.updStime(mark, path);
     }
 
     async #write(chunk: WalkChunk): Promise<string> {

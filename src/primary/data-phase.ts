@@ -11,6 +11,7 @@ import type { EntryPhase } from './entry-phase.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { applyMetas } from './meta-phase.js';
 import type { DataCause, Plan } from './plan.js';
+import { orTrouble, Trouble } from './trouble.js';
 
 /** Between tries, as the reference waits: whatever made the transfer fail gets a moment to pass. */
 const RETRY_PAUSE_MS = 500;
@@ -77,19 +78,24 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
 /** Sizes let the queue balance its jobs and an engine choose how to send. A file that is not on this brick is on another
  *  one, or gone, and then dropped. On an arbiter's brick, which holds names and attributes only, each file is empty. */
 async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileged: Set<Gfid>): Promise<DataItem[]> {
-  const { brick, session } = deps;
   const items: DataItem[] = [];
   let mayBeArbiter = true;
-  const byRoot = /^(root@|[^@]*$)/.test(session.resourceRemote);
+  const byRoot = /^(root@|[^@]*$)/.test(deps.session.resourceRemote);
   for (const [gfid, cause] of open) {
-    const file = (await brick.fileOf(gfid)) ?? (await deps.volume.lstat(gfidPath(gfid)));
+    const file = await orTrouble(whatIs(deps, gfid));
     if (file === null) {
       dropGone(deps, open, gfid);
       continue;
     }
+    const compare = cause === 'written' ? 'content' : 'times';
+    if (file instanceof Trouble) {
+      privileged.add(gfid);
+      items.push({ gfid, compare });
+      continue;
+    }
     if (!byRoot || (file.mode & SET_ID_BITS) !== 0) privileged.add(gfid);
     if (file.size > 0) mayBeArbiter = false;
-    items.push({ gfid, compare: cause === 'written' ? 'content' : 'times', sizeBytes: file.size });
+    items.push({ gfid, compare, sizeBytes: file.size });
   }
   return mayBeArbiter ? items.map(({ gfid, compare }) => ({ gfid, compare })) : items;
 }
@@ -102,7 +108,7 @@ export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xatt
   if (xattrs.size === 0) return;
   for (const [gfid, result] of await send([...xattrs])) {
     if (result.status === 'synced') deps.failures.resolveData(gfid);
-    else if ((await deps.volume.lstat(gfidPath(gfid))) === null) deps.failures.resolveData(gfid);
+    else if ((await orTrouble(deps.volume.lstat(gfidPath(gfid)))) === null) deps.failures.resolveData(gfid);
     else {
       deps.log.warn('attributes did not arrive', { gfid, reason: result.reason });
       deps.failures.add({ kind: 'data', gfid, reason: result.reason });
@@ -113,8 +119,12 @@ export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xatt
 /** Files that are gone from the primary need no data. */
 async function dropUnlinked(deps: PrimaryDeps, open: Map<Gfid, DataCause>): Promise<void> {
   await mapBounded([...open.keys()], LOOKUPS_AT_ONCE, async (gfid) => {
-    if ((await deps.volume.lstat(gfidPath(gfid))) === null) dropGone(deps, open, gfid);
+    if ((await orTrouble(deps.volume.lstat(gfidPath(gfid)))) === null) dropGone(deps, open, gfid);
   });
+}
+
+async function whatIs({ brick, volume }: PrimaryDeps, gfid: Gfid): Promise<{ readonly mode: number; readonly size: number } | null> {
+  return (await brick.fileOf(gfid)) ?? volume.lstat(gfidPath(gfid));
 }
 
 function dropGone({ failures }: PrimaryDeps, open: Map<Gfid, DataCause>, gfid: Gfid): void {
@@ -126,7 +136,8 @@ function dropGone({ failures }: PrimaryDeps, open: Map<Gfid, DataCause>, gfid: G
 async function recreateMissing(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { entries, xattrs }: DataPhaseOptions): Promise<Map<Gfid, DataCause>> {
   const names: string[] = [];
   for (const gfid of open.keys()) {
-    for (const { parent, name } of await deps.brick.fileLocations(gfid)) names.push(entryPath(parent, name));
+    const locations = await orTrouble(deps.brick.fileLocations(gfid));
+    if (!(locations instanceof Trouble)) for (const { parent, name } of locations) names.push(entryPath(parent, name));
   }
   const { datas, metas } = await entries.retry(names);
   await applyMetas(deps, new Map([...metas].map((gfid) => [gfid, null])));

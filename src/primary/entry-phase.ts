@@ -13,6 +13,7 @@ import { doubtfulNames, namesGiven, type Plan } from './plan.js';
 import { Reconciler } from './reconcile.js';
 import type { Owed, ReconcileResult } from './reconcile-types.js';
 import { isPlainPath } from './secondary-truth.js';
+import { orTrouble, Trouble } from './trouble.js';
 import { fileKind, type PrimaryView } from './view.js';
 
 export interface EntryPhaseResult {
@@ -51,11 +52,13 @@ export class EntryPhase {
     return this.#inTurn(() => this.#apply(plan));
   }
 
-  /** A journal does not say which device a node is: the primary's mount does. A node that is gone needs none. */
-  async #withDeviceNumber(op: EntryOp): Promise<EntryOp> {
+  /** A journal does not say which device a node is: the primary's mount does. A node that is gone needs none; null when
+   *  the mount does not say. */
+  async #withDeviceNumber(op: EntryOp): Promise<EntryOp | null> {
     if (fileKind(op.mode ?? op.stat?.mode ?? 0) !== 'device') return op;
     if (this.#deps.peerNames === 'utf8') this.#deps.log.warn('a stock secondary does not take the numbers of a device node', { gfid: op.gfid, entry: op.entry });
-    const stat = await this.#deps.volume.lstat(gfidPath(op.gfid));
+    const stat = await orTrouble(this.#deps.volume.lstat(gfidPath(op.gfid)));
+    if (stat instanceof Trouble) return null;
     return stat?.rdev === undefined ? op : { ...op, rdev: stat.rdev };
   }
 
@@ -69,8 +72,9 @@ export class EntryPhase {
     const seeds = new Set([...plan.doubtful, ...this.#deps.doubts.names(plan.entries)]);
     if (this.#deps.doubts.replays) for (const name of await this.#vanished(plan.entries)) seeds.add(name);
     for (const op of plan.entries) {
-      if (this.#isTakenByPeer(op)) {
-        ops.push(await this.#withDeviceNumber(op));
+      const ready = this.#isTakenByPeer(op) ? await this.#withDeviceNumber(op) : null;
+      if (ready !== null) {
+        ops.push(ready);
         if (this.#mayFailInSilence(op)) seeds.add(op.entry);
       } else for (const name of namesOf(op)) seeds.add(name);
     }
@@ -100,7 +104,7 @@ export class EntryPhase {
     return result;
   }
 
-  /** Compares those of the names that the primary has no more. */
+  /** Compares those of the names that the primary has no more, or of which it does not say. */
   async retryGone(names: Iterable<string>, gfids: Iterable<Gfid>): Promise<EntryPhaseResult> {
     return this.retry(await goneFrom(this.#deps.volume, names), gfids);
   }
@@ -169,9 +173,9 @@ export class EntryPhase {
   }
 
   /**
-   * Names that operations of a replay give and the primary has no more. As a rule a later journal takes them away, but
-   * not where this brick was down meanwhile: the journals of the heal that followed tell of names that came, and are
-   * silent about those that went.
+   * Names that operations of a replay give and the primary has no more, or does not tell of. As a rule a later journal
+   * takes them away, but not where this brick was down meanwhile: the journals of the heal that followed tell of names
+   * that came, and are silent about those that went.
    */
   #vanished(entries: readonly EntryOp[]): Promise<string[]> {
     const { volume, names = volume } = this.#deps;
@@ -203,10 +207,12 @@ export class EntryPhase {
   }
 }
 
+/** Names to compare, since they are gone or cannot be looked up. */
 async function goneFrom(view: Pick<PrimaryView, 'lstat'>, names: Iterable<string>): Promise<string[]> {
   const gone: string[] = [];
   await mapBounded([...names], LOOKUPS_AT_ONCE, async (name) => {
-    if ((await view.lstat(name)) === null) gone.push(name);
+    const stat = await orTrouble(view.lstat(name));
+    if (stat === null || stat instanceof Trouble) gone.push(name);
   });
   return gone;
 }

@@ -4,21 +4,30 @@ import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';
 import type { PrimaryBrick } from './deps.js';
 import type { PlanFacts, PlanNeeds } from './plan.js';
+import { orTrouble, Trouble } from './trouble.js';
 import { fileKind, type PrimaryView, type ViewStat } from './view.js';
 
 export const LOOKUPS_AT_ONCE = 16;
 
 /** @param brick null when xattrs are not synced
- *  @throws whatever the view throws for anything but a missing file */
+ *  @throws whatever the view throws for anything but one file: see trouble.ts */
 export async function answerNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, 'gfidHasUserXattrs'> | null, needs: PlanNeeds): Promise<PlanFacts> {
   const stats = new Map<Gfid, ViewStat | null>();
   const links = new Map<Gfid, string | null>();
+  const troubles = new Map<Gfid, string>();
   await mapBounded([...needs.stats], LOOKUPS_AT_ONCE, async (gfid) => {
-    const stat = await view.lstat(gfidPath(gfid));
-    stats.set(gfid, stat);
-    if (stat !== null && fileKind(stat.mode) === 'symlink') links.set(gfid, await view.readlink(gfidPath(gfid)));
+    const stat = await orTrouble(view.lstat(gfidPath(gfid)));
+    const isSymlink = stat !== null && !(stat instanceof Trouble) && fileKind(stat.mode) === 'symlink';
+    const link = isSymlink ? await orTrouble(view.readlink(gfidPath(gfid))) : null;
+    if (stat instanceof Trouble) troubles.set(gfid, stat.reason);
+    else if (link instanceof Trouble) troubles.set(gfid, link.reason);
+    else {
+      stats.set(gfid, stat);
+      if (isSymlink) links.set(gfid, link);
+    }
   });
   const withXattrs = new Set<Gfid>();
-  if (brick !== null) for (const gfid of needs.created) if (await brick.gfidHasUserXattrs(gfid)) withXattrs.add(gfid);
-  return { stats, links, withXattrs };
+  // What cannot be told is sent: whether it arrives decides.
+  if (brick !== null) for (const gfid of needs.created) if ((await orTrouble(brick.gfidHasUserXattrs(gfid))) !== false) withXattrs.add(gfid);
+  return { stats, links, troubles, withXattrs };
 }

@@ -1,4 +1,5 @@
-// Applies a batch's attribute changes. A file that vanished meanwhile is no failure. Used by batch.ts.
+// Applies a batch's attribute changes. A file that vanished meanwhile is no failure; one that cannot be looked up is.
+// Used by batch.ts.
 
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';
@@ -6,6 +7,7 @@ import type { MetaOp, OpStat } from '../secondary/secondary.js';
 import type { PrimaryDeps } from './deps.js';
 import { sendHalving } from './halving.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
+import { orTrouble, Trouble } from './trouble.js';
 import { toOpStat } from './view.js';
 
 const META_OPS_PER_CALL = 1_000;
@@ -17,8 +19,16 @@ const META_OPS_PER_CALL = 1_000;
 export async function applyMetas(deps: PrimaryDeps, metas: ReadonlyMap<Gfid, OpStat | null>): Promise<void> {
   if (metas.size === 0) return;
   const { volume, secondary, failures, log } = deps;
+  const fail = (gfid: Gfid, reason: string): void => {
+    log.error('META FAILED', { data: gfidPath(gfid), reason });
+    failures.add({ kind: 'meta', gfid, reason });
+  };
   const found = await mapBounded([...metas], LOOKUPS_AT_ONCE, async ([gfid, known]): Promise<MetaOp | null> => {
-    const stat = known ?? (await volume.lstat(gfidPath(gfid)));
+    const stat = known ?? (await orTrouble(volume.lstat(gfidPath(gfid))));
+    if (stat instanceof Trouble) {
+      fail(gfid, stat.reason);
+      return null;
+    }
     if (stat === null) {
       log.debug('file got purged in the interim', { file: gfidPath(gfid) });
       failures.resolveMeta(gfid);
@@ -34,9 +44,6 @@ export async function applyMetas(deps: PrimaryDeps, metas: ReadonlyMap<Gfid, OpS
     const gfid = go.slice(go.lastIndexOf('/') + 1) as Gfid;
     const reason = bad.get(go);
     if (reason === undefined) failures.resolveMeta(gfid);
-    else if ((await volume.lstat(go)) !== null) {
-      log.error('META FAILED', { data: go, reason });
-      failures.add({ kind: 'meta', gfid, reason });
-    }
+    else if ((await orTrouble(volume.lstat(go))) !== null) fail(gfid, reason);
   }
 }

@@ -33,6 +33,8 @@ export interface PlanNeeds {
 export interface PlanFacts {
   readonly stats: ReadonlyMap<Gfid, ViewStat | null>;
   readonly links: ReadonlyMap<Gfid, string | null>;
+  /** Of which the primary refuses to say whether and what they are, and why; they have no stat. */
+  readonly troubles: ReadonlyMap<Gfid, string>;
   /** Those of the created that have user xattrs or an ACL. */
   readonly withXattrs: ReadonlySet<Gfid>;
 }
@@ -57,6 +59,8 @@ export interface Plan {
   readonly xattrs: Set<Gfid>;
   /** Names whose operations could not be planned exactly: to be compared after the entries are applied. */
   readonly doubtful: Set<string>;
+  /** Whose content or attributes may have to follow, which only a later look can tell, and why. */
+  readonly unknown: Map<Gfid, string>;
   readonly counts: Map<string, number>;
   readonly notes: PlanNote[];
 }
@@ -87,6 +91,7 @@ export function emptyPlan(): Plan {
     datas: new Map(),
     xattrs: new Set(),
     doubtful: new Set(),
+    unknown: new Map(),
     counts: new Map(),
     notes: [],
   };
@@ -126,6 +131,8 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   }
   const { gfid, fop } = record;
   const stat = facts.stats.get(gfid) ?? null;
+  const trouble = facts.troubles.get(gfid); // the names of its renames and links are compared, as of what is gone
+  if (trouble !== undefined && !CREATES.has(fop) && !REMOVES.has(fop)) plan.unknown.set(gfid, trouble);
   const apply = options.entries === 'apply';
   // The journal has the creator's ids; what a set-gid directory or a default ACL made of them is on the primary. A
   // symlink may be made by any of its operations, in another directory than it was there.
@@ -140,21 +147,22 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   count(plan, fop);
   const entry = entryPath(record.parent, record.name);
 
-  if (REMOVES.has(fop)) planRemove(plan, fop as EntryOpName, gfid, entry, stat, apply && options.deletes === 'apply');
+  if (REMOVES.has(fop)) planRemove(plan, record, entry, trouble === undefined ? stat : 'unknown', apply && options.deletes === 'apply');
   else if (CREATES.has(fop)) planCreate(plan, record, fop as EntryOpName, entry, apply);
   else if (fop === 'RENAME') planRename(plan, record, entry, stat, facts.links.get(gfid) ?? null);
+  else if ((fop === 'LINK' || fop === 'SYMLINK') && trouble !== undefined) plan.doubtful.add(entry);
   else if (fop === 'LINK' || fop === 'SYMLINK') planLink(plan, gfid, entry, stat, facts.links.get(gfid) ?? null);
   else plan.notes.push({ level: 'warn', message: 'ignoring op', fields: { gfid, type: fop } });
 }
 
-function planRemove(plan: Plan, op: EntryOpName, gfid: Gfid, entry: string, stat: ViewStat | null, apply: boolean): void {
+function planRemove(plan: Plan, { gfid, fop }: ChangeRecord & { type: 'entry' }, entry: string, stat: ViewStat | 'unknown' | null, apply: boolean): void {
   if (stat === null) plan.datas.delete(gfid); // unlinked meanwhile; the journal may be historical
-  if (op === 'RMDIR' && stat !== null) {
-    plan.notes.push({ level: 'info', message: 'Ignoring rmdir. Directory present in primary', fields: { gfid, pgfid_bname: entry } });
+  if (fop === 'RMDIR' && stat !== null) {
+    if (stat !== 'unknown') plan.notes.push({ level: 'info', message: 'Ignoring rmdir. Directory present in primary', fields: { gfid, pgfid_bname: entry } });
     if (apply) plan.doubtful.add(entry);
     return;
   }
-  if (apply) plan.entries.push({ op, gfid, entry });
+  if (apply) plan.entries.push({ op: fop as EntryOpName, gfid, entry });
 }
 
 function planCreate(plan: Plan, record: ChangeRecord & { type: 'entry' }, op: EntryOpName, entry: string, apply: boolean): void {

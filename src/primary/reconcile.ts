@@ -11,24 +11,18 @@ import { errorLine } from '../errors.js';
 import { RemoteCallError } from '../rpc/errors.js';
 import { entryPath, gfidPath, gfidToIno, ROOT_GFID, splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import type { EntryOp } from '../secondary/secondary.js';
-import { mapBounded } from '../process/map-bounded.js';
 import type { EntryOutcome } from './entry-sync.js';
+import { entriesAt, type PrimaryEntry } from './primary-truth.js';
 import type { Owed, ReconcileDeps, ReconcileResult, Unresolved } from './reconcile-types.js';
 import { holds, isPlainPath, SecondaryTruth, type SecondaryEntry } from './secondary-truth.js';
-import { fileKind, toOpStat, type FileKind, type ViewStat } from './view.js';
+import { orTrouble, Trouble, troubleOf } from './trouble.js';
+import { fileKind, toOpStat, type ViewStat } from './view.js';
 
 export const PARK_PREFIX = '.gsyncd-ts-parked-';
 const PARKED = entryPath(ROOT_GFID, PARK_PREFIX);
 const MAX_ROUNDS = 64;
 /** Rounds that may leave the same names differing: the primary may be changing them all the while. */
 const MAX_STUCK_ROUNDS = 3;
-const LOOKUPS_AT_ONCE = 16;
-
-interface PrimaryEntry {
-  readonly gfid: Gfid;
-  readonly stat: ViewStat;
-  readonly kind: FileKind;
-}
 
 interface Run {
   /** Inode numbers of what may be taken away, made when it is asked for. */
@@ -106,17 +100,17 @@ export class Reconciler {
     run.going.clear();
     run.owed = { names: new Set(), datas: new Set(), metas: new Set() };
     const names = [...run.pending];
-    const [wanted, { found, errors }] = await Promise.all([this.#wanted(names), this.#truth.lookup(names)]);
+    const [{ found: wanted, troubles }, { found, errors }] = await Promise.all([entriesAt(this.#deps.view, names), this.#truth.lookup(names)]);
     const clear: EntryOp[] = [];
     const place: { name: string; entry: PrimaryEntry }[] = [];
     let agreed = 0;
     for (const name of names) {
-      const error = errors.get(name);
+      const here = wanted.get(name) ?? null;
+      const error = errors.get(name) ?? troubles.get(name);
       if (error !== undefined) {
-        this.#keep(run, name, null, error);
+        this.#keep(run, name, here?.gfid ?? null, error);
         continue;
       }
-      const here = wanted.get(name) ?? null;
       const there = found.get(name) ?? null;
       for (const key of [name, here?.gfid, there?.gfid]) if (key) run.result.touched.add(key);
       const mayStay = this.#deps.deletes === 'ignore' && !run.inTheWay.has(name) && !name.startsWith(PARKED);
@@ -126,7 +120,12 @@ export class Reconciler {
         agreed += run.reasons.has(name) ? 1 : 0;
         continue;
       }
-      if (there !== null && (await this.#mustStay(run, name, there))) {
+      const stays = there !== null && (await orTrouble(this.#mustStay(run, name, there)));
+      if (stays instanceof Trouble) {
+        this.#keep(run, name, here?.gfid ?? there?.gfid ?? null, stays.reason);
+        continue;
+      }
+      if (there !== null && stays) {
         if (here === null) run.result.agreed.add(name);
         else run.result.unresolved.set(name, { gfid: here.gfid, reason: `the secondary has ${there.gfid ?? 'another file'} there, and gfid-conflict-resolution is off` });
         continue;
@@ -143,17 +142,6 @@ export class Reconciler {
     return agreed;
   }
 
-  async #wanted(names: readonly string[]): Promise<Map<string, PrimaryEntry | null>> {
-    const { view } = this.#deps;
-    const entries = await mapBounded(names, LOOKUPS_AT_ONCE, async (name): Promise<PrimaryEntry | null> => {
-      const gfid = await view.gfidOf(name);
-      if (gfid === null) return null;
-      const stat = await view.lstat(gfidPath(gfid));
-      return stat === null ? null : { gfid, stat, kind: fileKind(stat.mode) };
-    });
-    return new Map(names.map((name, i) => [name, entries[i] ?? null]));
-  }
-
   /** Whether something there is kept from giving way, since it did not come from the primary. */
   async #mustStay(run: Run, name: string, there: SecondaryEntry): Promise<boolean> {
     const { removable } = this.#deps;
@@ -166,14 +154,14 @@ export class Reconciler {
   }
 
   /** Another worker may take away what is being looked at, or the peer's mount deny its path: then the peer raises, and
-   *  the name is left for the next round. */
+   *  the name is left for the next round, as it is when the primary does not say what it has. */
   async #tried(run: Run, name: string, decide: () => Promise<EntryOp[]>): Promise<EntryOp[]> {
     try {
       return await decide();
     } catch (error) {
-      if (!(error instanceof RemoteCallError)) throw error;
+      if (!(error instanceof RemoteCallError) && troubleOf(error) === null) throw error;
       run.reasons.set(name, { gfid: run.reasons.get(name)?.gfid ?? null, reason: errorLine(error) });
-      run.result.denied.add(name);
+      if (error instanceof RemoteCallError) run.result.denied.add(name);
       return [];
     }
   }
@@ -231,9 +219,10 @@ export class Reconciler {
   }
 
   async #makeDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
+    const children = await this.#deps.brick.childNames(gfid);
     for (const set of [run.result.metas, run.owed.metas, run.owed.datas]) set.add(gfid);
     // Whatever the directory holds may have been lost with it: compare it all.
-    for (const child of await this.#deps.brick.childNames(gfid)) {
+    for (const child of children) {
       run.next.add(entryPath(gfid, child));
       run.owed.names.add(entryPath(gfid, child));
     }
@@ -317,7 +306,7 @@ export class Reconciler {
     for (const [gfid, kind] of run.parked) {
       const park = parkPath(gfid);
       const there = (found.get(park) ?? null) !== null;
-      const safe = kind === 'other' && ((await this.#truth.linkCount(gfid)) > 1 || (await this.#deps.view.lstat(gfidPath(gfid))) === null);
+      const safe = kind === 'other' && ((await this.#truth.linkCount(gfid)) > 1 || (await orTrouble(this.#deps.view.lstat(gfidPath(gfid)))) === null);
       if (there && safe) ops.push({ op: 'UNLINK', gfid, entry: park });
       if (there && !safe) {
         agreed.delete(park);

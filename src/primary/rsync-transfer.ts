@@ -15,6 +15,7 @@ import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptio
 import type { SyncLog } from '../queue/syncer.js';
 import type { DataTarget } from '../secondary/data-target.js';
 import { ITEM_FORMAT, RsyncReport, isAtLeast, isCompleteRun, directoryOfLine, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
+import { orTrouble } from './trouble.js';
 
 export interface RsyncTransferOptions {
   /** rsync-command */
@@ -164,7 +165,7 @@ export class RsyncTransfer implements DataEngine {
     const { hasAttributes, xattrs, acls } = this.#options;
     const bare = new Set<Gfid>();
     if (hasAttributes === undefined || options.attributes === 'all' || (!xattrs && !acls)) return bare;
-    for (const gfid of gfids) if (!(await hasAttributes(gfid))) bare.add(gfid);
+    for (const gfid of gfids) if ((await orTrouble(hasAttributes(gfid))) === false) bare.add(gfid);
     return bare.size === gfids.length || bare.size >= MIN_BARE_FILES ? bare : new Set();
   }
 

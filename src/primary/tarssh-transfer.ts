@@ -11,6 +11,7 @@ import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptio
 import type { SyncLog } from '../queue/syncer.js';
 import type { DataTarget } from '../secondary/data-target.js';
 import { TarReport } from './tar-report.js';
+import { orTrouble } from './trouble.js';
 
 export interface TarsshTransferOptions {
   /** Local tar, normally `tar`. */
@@ -47,7 +48,7 @@ export class TarsshTransfer implements DataEngine {
   async #anyAttributes(gfids: readonly Gfid[]): Promise<boolean> {
     const { hasAttributes } = this.#options;
     if (hasAttributes === undefined) return true;
-    for (const gfid of gfids) if (await hasAttributes(gfid)) return true;
+    for (const gfid of gfids) if ((await orTrouble(hasAttributes(gfid))) !== false) return true;
     return false;
   }
 

@@ -1,15 +1,17 @@
 // Walks a brick by its change marks and yields what has to be synced, in chunks: the records of an
-// XSYNC-CHANGELOG file, and the directories whose marks may move once these records are synced. Port of Xcrawl.
+// XSYNC-CHANGELOG file, the directories whose marks may move once these records are synced, and what the brick does
+// not tell of, which has to be on the durable list by then. Port of Xcrawl.
 // Used by crawl-xsync.ts. Invariant: a directory's mark comes with or after the chunk that completes its
 // subtree, and a directory's record comes before those of its children.
 
 import type { ChangeRecord } from '../changelog/record.js';
 import { errnoCode } from '../errors.js';
-import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { entryPath, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import { compareXtime, maxXtime, MINUS_INFINITY, minXtime, ZERO_XTIME, type Xtime } from '../gluster/xtime.js';
 import type { Log } from '../log.js';
 import { mapBounded } from '../process/map-bounded.js';
 import type { PrimaryBrick } from './deps.js';
+import { orTrouble, troubleOf } from './trouble.js';
 import { fileKind, toOpStat, type ViewStat } from './view.js';
 
 /** The first chunk is small, so that data flows soon; later ones double. The reference's are twice as large, but four of
@@ -31,6 +33,14 @@ export interface WalkChunk {
   readonly records: ChangeRecord[];
   /** Paths relative to the brick, what was there, and its new mark. */
   readonly stimes: readonly { readonly path: string; readonly gfid: Gfid; readonly mark: Xtime }[];
+  /** Entries that were passed over, with all that is below them. */
+  readonly skipped: readonly Skipped[];
+}
+
+export interface Skipped {
+  /** Entry path. */
+  readonly entry: string;
+  readonly reason: string;
 }
 
 export interface WalkBounds {
@@ -38,6 +48,15 @@ export interface WalkBounds {
   readonly limit: Xtime | null;
   /** Find what changed after it; null: after the brick's own synced-up-to mark. */
   readonly from: Xtime | null;
+}
+
+/** A directory: where it was found, and what it is. */
+interface Dir {
+  readonly path: string;
+  readonly gfid: Gfid;
+  readonly xtime: Xtime;
+  /** Its entry path; null: the root. */
+  readonly entry: string | null;
 }
 
 interface Candidate {
@@ -56,6 +75,7 @@ export class XsyncWalk {
   #rootStime: Xtime = MINUS_INFINITY;
   #records: ChangeRecord[] = [];
   #stimes: { path: string; gfid: Gfid; mark: Xtime }[] = [];
+  #skipped: Skipped[] = [];
   #entries = 0;
   #chunkEntries = FIRST_CHUNK_ENTRIES;
 
@@ -66,38 +86,72 @@ export class XsyncWalk {
     this.#bounds = bounds;
   }
 
-  /** @throws whatever reading the brick throws; entries that vanish meanwhile are skipped */
+  /** @throws whatever reading the brick throws for anything but one entry (see trouble.ts), or for its root; entries that
+   *  vanish meanwhile are skipped */
   async *chunks(signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
     this.#rootStime = this.#bounds.from ?? (await this.#mode.secondaryXtime('.')) ?? MINUS_INFINITY;
     const xtime = (await this.#mode.primaryXtime('.')) ?? MINUS_INFINITY;
-    yield* this.#directory('.', ROOT_GFID, xtime, signal);
+    yield* this.#directory({ path: '.', gfid: ROOT_GFID, xtime, entry: null }, signal);
     this.#stimes.push({ path: '.', gfid: ROOT_GFID, mark: this.#capped(xtime) });
     yield this.#cut();
   }
 
-  async *#directory(lastPath: string, gfid: Gfid, xtime: Xtime, signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
-    const path = await this.#currentPath(lastPath, gfid);
-    if (path === null) return;
-    const stime = await this.#stimeOf(path);
-    const due = this.#mode.needSync(xtime, stime);
-    const names = due ? await this.#names(path) : [];
-    if ((await this.#currentPath(path, gfid)) !== path) return yield* this.#directory(path, gfid, xtime, signal);
-    if (!due) return;
-    this.#mode.checkReversion(path, xtime, stime);
+  async *#directory(dir: Dir, signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
+    const opened = await this.#orSkip(dir, this.#open(dir));
+    if (opened === null) return;
+    const { path, stime, names } = opened;
+    const { gfid } = dir;
+    this.#mode.checkReversion(path, dir.xtime, stime);
     for (let i = 0; i < names.length; i += LOOKUPS_AT_ONCE) {
       signal.throwIfAborted();
-      const found = await mapBounded(names.slice(i, i + LOOKUPS_AT_ONCE), LOOKUPS_AT_ONCE, (name) => this.#candidate(path, name, stime));
+      const found = await mapBounded(names.slice(i, i + LOOKUPS_AT_ONCE), LOOKUPS_AT_ONCE, (name) => {
+        const place = { path: path === '.' ? name : `${path}/${name}`, entry: entryPath(gfid, name) };
+        return this.#orSkip(place, this.#candidate(place.path, name, stime));
+      });
       // A directory that moved meanwhile may have been looked up in vain, and its rename, which a journal has, does
       // not bring what it holds.
-      if ((await this.#currentPath(path, gfid)) !== path) return yield* this.#directory(path, gfid, xtime, signal);
+      const isThere = await this.#orSkip(dir, this.#isAt(path, gfid));
+      if (isThere === null) return;
+      if (!isThere) return yield* this.#directory({ ...dir, path }, signal);
       for (const entry of found) {
         if (entry === null) continue;
         await this.#record(gfid, entry);
         if (this.#entries >= this.#chunkEntries) yield this.#cut();
         if (fileKind(entry.stat.mode) !== 'dir') continue;
-        yield* this.#directory(entry.path, entry.gfid, entry.xtime, signal);
+        yield* this.#directory({ ...entry, entry: entryPath(gfid, entry.name) }, signal);
         this.#stimes.push({ path: entry.path, gfid: entry.gfid, mark: this.#capped(entry.xtime) });
       }
+    }
+  }
+
+  /** Where a directory is, its mark and its names; null when it is gone, or has nothing new. */
+  async #open({ path: lastPath, gfid, xtime }: Dir): Promise<{ path: string; stime: Xtime; names: string[] } | null> {
+    for (let at = lastPath; ; ) {
+      const path = await this.#currentPath(at, gfid);
+      if (path === null) return null;
+      const stime = await this.#stimeOf(path);
+      const due = this.#mode.needSync(xtime, stime);
+      const names = due ? await this.#names(path) : [];
+      if (await this.#isAt(path, gfid)) return due ? { path, stime, names } : null;
+      at = path;
+    }
+  }
+
+  async #isAt(path: string, gfid: Gfid): Promise<boolean> {
+    return (await this.#currentPath(path, gfid)) === path;
+  }
+
+  /** null, and the entry is passed over, where the brick does not tell what it has there. Without the brick's root no walk
+   *  goes on. */
+  async #orSkip<T>({ path, entry }: Pick<Dir, 'path' | 'entry'>, answer: Promise<T>): Promise<T | null> {
+    try {
+      return await answer;
+    } catch (error) {
+      const trouble = troubleOf(error);
+      if (trouble === null || entry === null) throw error;
+      this.#log.warn('skipping entry', { path, error: trouble.reason });
+      this.#skipped.push({ entry, reason: trouble.reason });
+      return null;
     }
   }
 
@@ -134,8 +188,7 @@ export class XsyncWalk {
     return maxXtime(own ?? MINUS_INFINITY, this.#rootStime);
   }
 
-  async #candidate(dir: string, name: string, stime: Xtime): Promise<Candidate | null> {
-    const path = dir === '.' ? name : `${dir}/${name}`;
+  async #candidate(path: string, name: string, stime: Xtime): Promise<Candidate | null> {
     const xtime = await this.#mode.primaryXtime(path);
     if (xtime === null) {
       this.#log.warn('irregular xtime', { path, error: 'ENOENT' });
@@ -174,7 +227,7 @@ export class XsyncWalk {
     switch (fileKind(stat.mode)) {
       case 'dir':
         this.#records.push(entry('MKDIR', true), attributes);
-        if (await this.#brick.hasUserXattrs(path)) this.#records.push({ type: 'meta', gfid, fop: 'SETXATTR' });
+        if (await this.#mayHaveXattrs(path)) this.#records.push({ type: 'meta', gfid, fop: 'SETXATTR' });
         break;
       case 'symlink':
         this.#records.push(entry(single ? 'SYMLINK' : 'LINK', false));
@@ -187,9 +240,13 @@ export class XsyncWalk {
         // The reference's walk leaves these out; with them a first sync is complete.
         this.#records.push(entry('MKNOD', true), attributes);
         // An ACL that it inherited.
-        if (await this.#brick.hasUserXattrs(path)) this.#records.push({ type: 'meta', gfid, fop: 'SETXATTR' });
+        if (await this.#mayHaveXattrs(path)) this.#records.push({ type: 'meta', gfid, fop: 'SETXATTR' });
         break;
     }
+  }
+
+  async #mayHaveXattrs(path: string): Promise<boolean> {
+    return (await orTrouble(this.#brick.hasUserXattrs(path))) !== false;
   }
 
   #capped(mark: Xtime): Xtime {
@@ -197,9 +254,10 @@ export class XsyncWalk {
   }
 
   #cut(): WalkChunk {
-    const chunk = { entries: this.#entries, records: this.#records, stimes: this.#stimes };
+    const chunk = { entries: this.#entries, records: this.#records, stimes: this.#stimes, skipped: this.#skipped };
     this.#records = [];
     this.#stimes = [];
+    this.#skipped = [];
     this.#entries = 0;
     this.#chunkEntries = Math.min(MAX_CHUNK_ENTRIES, this.#chunkEntries * 2);
     return chunk;

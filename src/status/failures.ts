@@ -17,7 +17,8 @@ export type FailureKind = 'entry' | 'meta' | 'data';
 
 export interface NewFailure {
   readonly kind: FailureKind;
-  /** What could not be synced; for an entry whose gfid is unknown, its parent's. */
+  /** What could not be synced; for an entry whose gfid is unknown, its parent's, or the root's where a walk passed it
+   *  over: then nothing is known of what is below it either. */
   readonly gfid: Gfid;
   /** `.gfid/<parent>/<name>`, for kind 'entry'. */
   readonly entry?: string;

@@ -23,12 +23,14 @@ function entry(fop: string, gfid: Gfid, name: string, more: { mode?: number; new
   };
 }
 
-/** `link` is the target of every symlink. */
-function plan(records: readonly ChangeRecord[], now: Record<Gfid, ViewStat | null> = {}, options: Partial<PlanOptions> = {}): Plan {
-  const stats = new Map(Object.entries(now) as [Gfid, ViewStat | null][]);
+/** `link` is the target of every symlink; the primary does not tell of what is 'refused'. */
+function plan(records: readonly ChangeRecord[], now: Record<Gfid, ViewStat | 'refused' | null> = {}, options: Partial<PlanOptions> = {}): Plan {
+  const told = Object.entries(now) as [Gfid, ViewStat | 'refused' | null][];
+  const stats = new Map(told.filter((item): item is [Gfid, ViewStat | null] => item[1] !== 'refused'));
+  const troubles = new Map(told.filter(([, stat]) => stat === 'refused').map(([gfid]) => [gfid, 'EIO']));
   const links = new Map([...stats].filter(([, stat]) => stat === SYMLINK).map(([gfid]) => [gfid, 'target']));
   const made = emptyPlan();
-  planRecords(made, records, { stats, links, withXattrs: new Set([B]) }, { ...OPTIONS, ...options });
+  planRecords(made, records, { stats, links, troubles, withXattrs: new Set([B]) }, { ...OPTIONS, ...options });
   finishPlan(made, (gfid) => stats.get(gfid) === null);
   return made;
 }
@@ -73,6 +75,17 @@ describe('planRecords()', () => {
     const made = plan([entry('LINK', A, 'l'), entry('SYMLINK', B, 's')], { [A]: null, [B]: null });
     expect(made.entries).toEqual([]);
     expect([...made.doubtful]).toEqual([at('l'), at('s')]);
+  });
+
+  test('leaves what the primary does not tell of to the comparison and to later, but for what needs no look', () => {
+    const made = plan(
+      [entry('RENAME', A, 'a', { newName: 'b' }), entry('LINK', A, 'l'), { type: 'data', gfid: A }, entry('UNLINK', A, 'l'), entry('RMDIR', B, 'd')],
+      { [A]: 'refused', [B]: 'refused' },
+    );
+    expect(ops(made)).toEqual([`RENAME ${at('a')} ${at('b')}`, `UNLINK ${at('l')}`]);
+    expect([...made.doubtful]).toEqual([at('a'), at('b'), at('l'), at('d')]);
+    expect([...made.datas]).toEqual([[A, 'written']]);
+    expect([...made.unknown]).toEqual([[A, 'EIO']]);
   });
 
   test('takes a tiering file for one more name of a file', () => {

@@ -28,7 +28,7 @@ function journalRecords(): { records: ChangeRecord[]; facts: PlanFacts } {
     else if (n % 11 === 0) records.push({ type: 'entry', gfid: id, fop: 'LINK', parent, name: `another ${n}` });
     stats.set(id, n % 7 === 0 ? null : { uid: 0, gid: 0, mode: S_IFREG | 0o644, atime: 1, mtime: 1, size: 10, nlink: 1 });
   }
-  return { records: records.slice(0, PLANNED_RECORDS), facts: { stats, links: new Map(), withXattrs: new Set() } };
+  return { records: records.slice(0, PLANNED_RECORDS), facts: { stats, links: new Map(), troubles: new Map(), withXattrs: new Set() } };
 }
 
 /** Each step handles all records once. */

@@ -5,7 +5,7 @@ import { gfidPath, type Gfid } from '../../../src/gluster/gfid.js';
 import type { SharedQueue } from '../../../src/primary/deps.js';
 import { MISSING_ON_PRIMARY, type DataItem } from '../../../src/queue/engine.js';
 import type { BoxResult, ItemResult } from '../../../src/queue/syncer.js';
-import { kindOf, type ModelVolume } from './volume.js';
+import { kindOf, type Inode, type ModelVolume } from './volume.js';
 
 export class ModelTransfer implements SharedQueue {
   readonly #primary: ModelVolume;
@@ -37,7 +37,11 @@ export class ModelTransfer implements SharedQueue {
     const results = new Map<Gfid, ItemResult>();
     for (const gfid of gfids) {
       await this.#turn();
-      const [from, to] = [this.#primary.find(gfidPath(gfid)), this.#secondary.find(gfidPath(gfid))];
+      const [from, to] = [this.#readable(gfid), this.#secondary.find(gfidPath(gfid))];
+      if (typeof from === 'string') {
+        results.set(gfid, { status: 'failed', reason: from, scope: 'item' });
+        continue;
+      }
       if (from !== null && to !== null) to.xattr = from.xattr;
       const reason = from === null ? MISSING_ON_PRIMARY : 'skipped: not on the secondary';
       results.set(gfid, from !== null && to !== null ? { status: 'synced' } : { status: 'failed', reason, scope: 'item' });
@@ -46,7 +50,8 @@ export class ModelTransfer implements SharedQueue {
   }
 
   #copy({ gfid, compare }: DataItem): string | null {
-    const from = this.#primary.find(gfidPath(gfid));
+    const from = this.#readable(gfid);
+    if (typeof from === 'string') return from;
     const to = this.#secondary.find(gfidPath(gfid));
     if (from === null) return MISSING_ON_PRIMARY;
     if (to === null) return 'skipped: not on the secondary';
@@ -55,5 +60,11 @@ export class ModelTransfer implements SharedQueue {
     if (compare !== 'times' || !equal) to.content = from.content;
     Object.assign(to, { mode: from.mode, uid: from.uid, gid: from.gid, mtime: from.mtime, xattr: from.xattr });
     return null;
+  }
+
+  /** Text where the inode cannot be read. */
+  #readable(gfid: Gfid): Inode | string | null {
+    const errno = this.#primary.refused.get(gfid);
+    return errno === undefined ? this.#primary.find(gfidPath(gfid)) : `rsync: ${errno}`;
   }
 }

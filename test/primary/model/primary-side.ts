@@ -40,24 +40,24 @@ export class ModelMount implements PrimaryVolume {
 
   async lstat(path: string): Promise<ViewStat | null> {
     await this.#turn();
-    const inode = this.#volume.find(path);
+    const inode = this.#volume.lookUp(path);
     return inode === null ? null : viewStat(inode);
   }
 
   async readlink(path: string): Promise<string | null> {
     await this.#turn();
-    const inode = this.#volume.find(path);
+    const inode = this.#volume.lookUp(path);
     return inode === null || kindOf(inode) !== 'symlink' ? null : inode.target;
   }
 
   async gfidOf(path: string): Promise<Gfid | null> {
     await this.#turn();
-    return this.#volume.find(path)?.gfid ?? null;
+    return this.#volume.lookUp(path)?.gfid ?? null;
   }
 
   async setXtime(path: string, _volumeUuid: string, mark: Xtime): Promise<void> {
     await this.#turn();
-    const inode = this.#volume.find(path);
+    const inode = this.#volume.lookUp(path);
     if (inode !== null) this.#journal.xtimes.set(inode.gfid, mark);
   }
 
@@ -101,22 +101,21 @@ export class ModelBrick implements PrimaryBrick {
 
   async xtime(path: string): Promise<Xtime | null> {
     await this.#turn();
-    const inode = this.#volume.find(path);
+    const inode = this.#volume.lookUp(path);
     return inode === null ? null : (this.#journal.xtimes.get(inode.gfid) ?? null);
   }
 
   legacyStime(path: string): Promise<Xtime | null> {
-    return Promise.resolve(this.#markOf(this.legacyStimes, path));
+    return this.#markOf(this.legacyStimes, path);
   }
 
   stime(path: string): Promise<Xtime | null> {
-    return Promise.resolve(this.#markOf(this.stimes, path));
+    return this.#markOf(this.stimes, path);
   }
 
-  setStime(path: string, _volumeUuid: string, mark: Xtime): Promise<void> {
-    const inode = this.#volume.find(path);
+  async setStime(path: string, _volumeUuid: string, mark: Xtime): Promise<void> {
+    const inode = await this.#atOnce(path);
     if (inode !== null) this.stimes.set(inode.gfid, mark);
-    return Promise.resolve();
   }
 
   entryStime(): Promise<Xtime | null> {
@@ -130,14 +129,15 @@ export class ModelBrick implements PrimaryBrick {
 
   async entries(path: string): Promise<string[]> {
     await this.#turn();
-    const inode = this.#volume.at(path);
+    const inode = this.#volume.lookUp(path);
+    if (inode === null) throw new FsError('ENOENT', path);
     if (inode.entries === null) throw new FsError('ENOTDIR', path);
     return [...inode.entries.keys()];
   }
 
   async lstat(path: string): Promise<ViewStat | null> {
     await this.#turn();
-    const inode = this.#volume.find(path);
+    const inode = this.#volume.lookUp(path);
     if (inode === null) return null;
     const stat = viewStat(inode);
     return { ...stat, nlink: stat.nlink + 1 };
@@ -145,16 +145,16 @@ export class ModelBrick implements PrimaryBrick {
 
   async gfid(path: string): Promise<Gfid | null> {
     await this.#turn();
-    return this.#volume.find(path)?.gfid ?? null;
+    return this.#volume.lookUp(path)?.gfid ?? null;
   }
 
   isLinkto(): Promise<boolean> {
     return Promise.resolve(false);
   }
 
-  hasUserXattrs(path: string): Promise<boolean> {
-    const inode = this.#volume.find(path);
-    return Promise.resolve(inode !== null && inode.xattr !== '');
+  async hasUserXattrs(path: string): Promise<boolean> {
+    const inode = await this.#atOnce(path);
+    return inode !== null && inode.xattr !== '';
   }
 
   gfidHasUserXattrs(gfid: Gfid): Promise<boolean> {
@@ -165,30 +165,35 @@ export class ModelBrick implements PrimaryBrick {
     return Promise.resolve(this.ahead);
   }
 
-  fileOf(gfid: Gfid): Promise<ViewStat | null> {
-    const inode = this.#volume.find(gfidPath(gfid));
-    return Promise.resolve(inode === null || kindOf(inode) !== 'file' ? null : viewStat(inode));
+  async fileOf(gfid: Gfid): Promise<ViewStat | null> {
+    const inode = await this.#atOnce(gfidPath(gfid));
+    return inode === null || kindOf(inode) !== 'file' ? null : viewStat(inode);
   }
 
   async dirLocation(gfid: Gfid): Promise<Location | null> {
     await this.#turn();
-    const inode = this.#volume.find(gfidPath(gfid));
+    const inode = this.#volume.lookUp(gfidPath(gfid));
     return inode === null || inode.entries === null ? null : (locations(inode)[0] ?? null);
   }
 
   async fileLocations(gfid: Gfid): Promise<Location[]> {
     await this.#turn();
-    const inode = this.#volume.find(gfidPath(gfid));
+    const inode = this.#volume.lookUp(gfidPath(gfid));
     return inode === null || inode.entries !== null ? [] : locations(inode);
   }
 
   async childNames(gfid: Gfid): Promise<string[]> {
     await this.#turn();
-    return [...(this.#volume.find(gfidPath(gfid))?.entries?.keys() ?? [])];
+    return [...(this.#volume.lookUp(gfidPath(gfid))?.entries?.keys() ?? [])];
   }
 
-  #markOf(marks: ReadonlyMap<Gfid, Xtime>, path: string): Xtime | null {
-    const inode = this.#volume.find(path);
+  /** A lookup that takes no turn. */
+  #atOnce(path: string): Promise<Inode | null> {
+    return Promise.resolve(path).then((at) => this.#volume.lookUp(at));
+  }
+
+  async #markOf(marks: ReadonlyMap<Gfid, Xtime>, path: string): Promise<Xtime | null> {
+    const inode = await this.#atOnce(path);
     return inode === null ? null : (marks.get(inode.gfid) ?? null);
   }
 }

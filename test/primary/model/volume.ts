@@ -64,6 +64,8 @@ export class ModelVolume {
   readonly inodes = new Map<Gfid, Inode>();
   readonly root: Inode;
   observer: VolumeObserver | null = null;
+  /** With which errno a mount, a brick and what reads through them are refused to look up an inode. */
+  readonly refused = new Map<Gfid, ErrnoName>();
   readonly #nowS: () => number;
 
   constructor(nowS: () => number) {
@@ -87,6 +89,14 @@ export class ModelVolume {
       if (error instanceof FsError && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return null;
       throw error;
     }
+  }
+
+  /** What a mount or a brick tells: `find`, where it is not refused. @throws FsError of `refused` */
+  lookUp(path: string): Inode | null {
+    const inode = this.find(path);
+    const errno = inode === null ? undefined : this.refused.get(inode.gfid);
+    if (errno !== undefined) throw new FsError(errno, path);
+    return inode;
   }
 
   create(path: string, spec: NewInode, fop: 'CREATE' | 'MKNOD' | 'MKDIR' | 'SYMLINK'): Inode {

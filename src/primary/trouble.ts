@@ -1,0 +1,44 @@
+// What the primary refuses to say of one inode: a third answer beside what it is and that it is gone. A damaged or
+// stale inode must not stop the worker, since its journal would come back for ever, and must not pass for one that is
+// gone, since that would take it away on the secondary. Whoever meets trouble puts the item on the durable list.
+
+import { constants } from 'node:os';
+import { errorLine } from '../errors.js';
+import { errnoNumber } from '../native/libc.js';
+
+const { errno } = constants;
+/** Linux's numbers, for which Node has no names. */
+const ESHUTDOWN = 108;
+const EHOSTDOWN = 112;
+/** They tell of the whole mount, file system or process. */
+const OF_ALL: ReadonlySet<number> = new Set([
+  errno.ENOTCONN, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, ESHUTDOWN,
+  EHOSTDOWN, errno.ETIMEDOUT, errno.EPIPE, errno.ENODEV, errno.EROFS, errno.ENOSPC, errno.ENOSYS, errno.ENOTSUP, errno.ENOMEM, errno.EMFILE,
+  errno.ENFILE, errno.EBADF, errno.EINTR,
+]);
+
+export class Trouble {
+  /** One line, with the errno's name. */
+  readonly reason: string;
+
+  constructor(reason: string) {
+    this.reason = reason;
+  }
+}
+
+/** What an error tells of the one inode that was asked for; null when it is not that inode's. */
+export function troubleOf(error: unknown): Trouble | null {
+  const number = errnoNumber(error);
+  return number === undefined || OF_ALL.has(number) ? null : new Trouble(errorLine(error));
+}
+
+/** The answer, or the trouble of the one inode that was asked for. @throws whatever is not that inode's */
+export async function orTrouble<T>(answer: Promise<T>): Promise<T | Trouble> {
+  try {
+    return await answer;
+  } catch (error) {
+    const trouble = troubleOf(error);
+    if (trouble === null) throw error;
+    return trouble;
+  }
+}
