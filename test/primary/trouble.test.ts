@@ -128,20 +128,31 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
       expectEqual(pair);
     }));
 
-  test('is sent anew with what is below it, when a walk passed it over that found it on the secondary', async () =>
-    withPair(5, async (pair) => {
-      plant(pair);
-      await pair.run();
-      pair.primary.write(gfidPath(FILE), 'second');
-      pair.primary.setAttributes(gfidPath(INNER), { mode: 0o700 });
-      pair.primary.setXattr(gfidPath(FILE), 'value');
-      pair.primary.refused.set(DIR, 'EIO');
-      pair.brick.stimes.clear(); // so that no journal is read that tells of it
-      await sync(pair);
-      expect(listed(pair)).toEqual([expect.stringMatching(`^entry ${at('dir')}: .*EIO`)]);
-      await recover(pair);
-      expectEqual(pair);
-    }));
+  test('is sent anew with what is below it, when a walk passed it over that found it on the secondary, wherever the retry is killed', async () => {
+    for (let killAfter = 0; killAfter <= 80; killAfter += 2) {
+      await withPair(5, async (pair) => {
+        plant(pair);
+        await pair.run();
+        pair.primary.write(gfidPath(FILE), 'second');
+        pair.primary.setAttributes(gfidPath(INNER), { mode: 0o700 });
+        pair.primary.setXattr(gfidPath(FILE), 'value');
+        pair.primary.refused.set(DIR, 'EIO');
+        // So that no journal is read that tells of it, now or after the walk.
+        pair.brick.stimes.clear();
+        pair.rollover();
+        passTime(5_000);
+        pair.primary.write(gfidPath(OTHER), 'second');
+        await sync(pair);
+        expect(listed(pair)).toEqual([expect.stringMatching(`^entry ${at('dir')}: .*EIO`)]);
+        pair.primary.refused.clear();
+        passTime(3_600_000);
+        await pair.run({ killAfter });
+        await pair.run();
+        await recover(pair);
+        expectEqual(pair);
+      });
+    }
+  });
 
   test('may stop the worker where it is the mount that does not answer', async () =>
     withPair(6, async (pair) => {
