@@ -87,7 +87,7 @@ export class Reconciler {
       run.next = new Set();
     }
     for (const name of run.pending) {
-      result.unresolved.set(name, run.reasons.get(name) ?? { gfid: null, reason: 'still differs after conflict resolution' });
+      result.unresolved.set(name, run.reasons.get(name) ?? result.unresolved.get(name) ?? { gfid: null, reason: 'still differs after conflict resolution' });
       result.agreed.delete(name);
     }
     await this.#unpark(run);
