@@ -2,24 +2,32 @@
 // `.gfid/<gfid>`; a directory has a symlink `.gfid/<gfid>` to `<parent gfid>/<name>`, so that `.gfid/<gfid>` leads to
 // it from link to link. What is in memory is read from these links at the start. Used by secondary-volume.ts.
 // Invariant: a link is made before its inode gets its first name and removed after its last one is gone, so that being
-// killed at any instruction leaves nothing with a name and no gfid; what is left over is removed at the next start.
+// killed at any instruction leaves nothing with a name and no gfid; what is left over is removed at the next start. What somebody else puts into the
+// directory is adopted when it is looked up.
 
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync, type BigIntStats } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { linkSync, lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync, type BigIntStats } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { isGfid, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import { NativeError } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
-import { handlePath, type BrickLayout } from './layout.js';
-import type { Place } from './tree-index.js';
+import { handlePath, stampGfid, type BrickLayout } from './layout.js';
+import { placeKey, type Place } from './tree-index.js';
 
 const { ENOENT } = constants.errno;
 /** A directory is about to move: its link-to-be. */
 const MOVING = '.moving';
 
+interface Directory extends Place {
+  readonly ino: bigint;
+}
+
 export class SecondaryTree {
   readonly #layout: BrickLayout;
-  readonly #dirs = new Map<Gfid, Place>();
+  readonly #dirs = new Map<Gfid, Directory>();
+  /** By placeKey. */
+  readonly #places = new Map<string, Gfid>();
   readonly #inos = new Map<bigint, Gfid>();
   readonly newDir: string;
 
@@ -66,13 +74,34 @@ export class SecondaryTree {
     this.#inos.set(ino, gfid);
   }
 
+  /** Gives a file that somebody else made a gfid of its own. @param path absolute @throws as link(2) does */
+  adoptFile(path: string): Gfid {
+    const gfid = randomUUID() as Gfid;
+    const link = handlePath(this.#layout, gfid);
+    linkSync(fsEncode(path), fsEncode(link));
+    this.addFile(gfid, lstatSync(fsEncode(link), { bigint: true }).ino);
+    stampGfid(this.#layout, link, gfid);
+    return gfid;
+  }
+
+  /** The same for a directory. One that somebody made in place of a known one is the known one from now on, as it would
+   *  be after the next start. */
+  adoptDirectory(path: string, place: Place, ino: bigint): Gfid {
+    const replaced = this.#places.get(placeKey(place));
+    const gfid = replaced ?? (randomUUID() as Gfid);
+    const before = this.#dirs.get(gfid);
+    if (before !== undefined) this.#inos.delete(before.ino);
+    this.addDirectory(gfid, place, ino);
+    stampGfid(this.#layout, path, gfid);
+    return gfid;
+  }
+
   /** Makes the link of a directory that is about to appear at `place`, or notes that it did. */
   addDirectory(gfid: Gfid, place: Place, ino: bigint): void {
     const link = handlePath(this.#layout, gfid);
     rmSync(fsEncode(link), { force: true });
     symlinkSync(linkText(place), fsEncode(link));
-    this.#dirs.set(gfid, place);
-    this.#inos.set(ino, gfid);
+    this.#put(gfid, place, ino);
   }
 
   /** Moves a directory by `rename`, which is called when a start after a crash would find it at either place. */
@@ -87,13 +116,13 @@ export class SecondaryTree {
       throw error;
     }
     renameSync(fsEncode(`${link}${MOVING}`), fsEncode(link));
-    this.#dirs.set(gfid, to);
+    const before = this.#dirs.get(gfid);
+    if (before !== undefined) this.#put(gfid, to, before.ino);
   }
 
   dropDirectory(gfid: Gfid, ino: bigint): void {
-    this.#dirs.delete(gfid);
     this.#inos.delete(ino);
-    rmSync(fsEncode(handlePath(this.#layout, gfid)), { force: true });
+    this.#forget(gfid);
   }
 
   /** After a name of a file was taken away: removes its link when that was the last one. */
@@ -117,12 +146,12 @@ export class SecondaryTree {
         if (stats.nlink === 1n) unlinkSync(path);
         else this.#inos.set(stats.ino, gfid);
       } else if (name.endsWith(MOVING)) moving.push({ gfid, place });
-      else this.#dirs.set(gfid, place);
+      else this.#dirs.set(gfid, { ...place, ino: 0n });
     }
     for (const { gfid, place } of moving) this.#finishMove(gfid, place);
-    for (const gfid of [...this.#dirs.keys()]) {
+    for (const [gfid, place] of [...this.#dirs]) {
       const stats = this.#directoryStats(gfid);
-      if (stats !== null) this.#inos.set(stats.ino, gfid);
+      if (stats !== null) this.#put(gfid, place, stats.ino);
     }
     for (const gfid of [...this.#dirs.keys()]) if (this.#directoryStats(gfid) === null) this.#forget(gfid);
   }
@@ -132,13 +161,26 @@ export class SecondaryTree {
     const old = this.#dirs.get(gfid);
     const link = handlePath(this.#layout, gfid);
     const isMoved = old !== undefined && this.#directoryStats(gfid) === null;
-    if (isMoved) this.#dirs.set(gfid, to);
+    if (isMoved) this.#dirs.set(gfid, { ...to, ino: 0n });
     if (isMoved) renameSync(fsEncode(`${link}${MOVING}`), fsEncode(link));
     else unlinkSync(fsEncode(`${link}${MOVING}`));
   }
 
-  #forget(gfid: Gfid): void {
+  #put(gfid: Gfid, { parent, name }: Place, ino: bigint): void {
+    this.#vacate(gfid);
+    this.#dirs.set(gfid, { parent, name, ino });
+    this.#places.set(placeKey({ parent, name }), gfid);
+    this.#inos.set(ino, gfid);
+  }
+
+  #vacate(gfid: Gfid): void {
+    const place = this.#dirs.get(gfid);
+    if (place !== undefined && this.#places.get(placeKey(place)) === gfid) this.#places.delete(placeKey(place));
     this.#dirs.delete(gfid);
+  }
+
+  #forget(gfid: Gfid): void {
+    this.#vacate(gfid);
     rmSync(fsEncode(handlePath(this.#layout, gfid)), { force: true });
   }
 
@@ -161,6 +203,6 @@ function directoryLink(path: string, stats: BigIntStats): Place | null {
   return isGfid(parent) && text[36] === '/' ? { parent, name: text.slice(37) } : null;
 }
 
-function linkText({ parent, name }: Place): Buffer {
-  return fsEncode(`${parent}/${name}`);
+function linkText(place: Place): Buffer {
+  return fsEncode(placeKey(place));
 }

@@ -4,7 +4,7 @@
 
 import { chmodSync, closeSync, lchownSync, linkSync, lstatSync, lutimesSync, mkdirSync, openSync, readdirSync, readlinkSync, renameSync, rmdirSync, rmSync, symlinkSync, unlinkSync, type BigIntStats } from 'node:fs';
 import { constants } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { entryPath, GFID_PREFIX, gfidToIno, isGfid, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import { errnoNumber, lgetxattr, llistxattr, lremovexattr, lsetxattr, NativeError } from '../native/libc.js';
@@ -60,9 +60,7 @@ export class EmbeddedVolume implements SecondaryVolume {
   }
 
   async gfidOf(path: string): Promise<Gfid> {
-    const gfid = this.#gfid(this.#stats(this.#resolve(path)));
-    if (gfid === undefined) throw new NativeError('gfid', path, ENODATA);
-    return Promise.resolve(gfid);
+    return Promise.resolve(this.#gfidAt(this.#resolve(path)));
   }
 
   async directoryEntry(gfid: Gfid): Promise<string | null> {
@@ -244,6 +242,16 @@ export class EmbeddedVolume implements SecondaryVolume {
     return stats.ino === this.#stats(this.#layout.root).ino ? ROOT_GFID : this.#tree.gfidOfIno(stats.ino);
   }
 
+  /** Of what is at an absolute path. As when GlusterFS looks up what somebody put into a brick, an inode that has none
+   *  gets one of its own: it is no inode of the primary's, and may have to give way to one. */
+  #gfidAt(path: string): Gfid {
+    const stats = this.#stats(path);
+    const known = this.#gfid(stats);
+    if (known !== undefined) return known;
+    if (stats.isDirectory()) return this.#tree.adoptDirectory(path, { parent: this.#gfidAt(dirname(path)), name: basename(path) }, stats.ino);
+    return this.#opened(path, () => this.#tree.adoptFile(path));
+  }
+
   /** Absolute path. @throws NativeError ENOENT; ENOTDIR for a plain path that leads through a symlink */
   #resolve(path: string): string {
     if (path === '.') return this.#layout.root;
@@ -270,9 +278,7 @@ export class EmbeddedVolume implements SecondaryVolume {
   #parse(path: string): { parent: Gfid; name: string } {
     const slash = path.lastIndexOf('/');
     const dir = slash < 0 ? '.' : path.slice(0, slash);
-    const parent = this.#gfid(this.#stats(this.#resolve(dir)));
-    if (parent === undefined) throw new NativeError('gfid', dir, ENODATA);
-    return { parent, name: path.slice(slash + 1) };
+    return { parent: this.#gfidAt(this.#resolve(dir)), name: path.slice(slash + 1) };
   }
 
   #exists(path: string): boolean {

@@ -2,11 +2,12 @@
 // killed. The worker is the built one.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { compareTrees, type Comparison } from '../../src/demo/compare.js';
+import { FAILURES_FILE } from '../../src/status/failures.js';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/gsyncd-ts.js');
 const CRASH_POINT = join(import.meta.dirname, 'crash-point.js');
@@ -21,7 +22,7 @@ export class Pair {
   readonly dir = mkdtempSync(join(tmpdir(), 'gsyncd-embedded-'));
   readonly a = join(this.dir, 'a');
   readonly b = join(this.dir, 'b');
-  readonly #args: readonly string[];
+  readonly #args: string[];
   readonly #secondary: string;
   #stderr = '';
   #worker: ChildProcess | null = null;
@@ -29,10 +30,17 @@ export class Pair {
 
   /** @param secondary what the worker is given instead of `file://` and the secondary's path */
   constructor(args: readonly string[] = [], secondary: (path: string) => string = (path) => `file://${path}`) {
-    this.#args = args;
+    this.#args = [...args];
     this.#secondary = secondary(this.b);
     mkdirSync(this.a);
     mkdirSync(this.b);
+  }
+
+  /** For workers to be started. */
+  configure(settings: Readonly<Record<string, string>>): void {
+    const file = join(this.dir, 'gsyncd.conf');
+    writeFileSync(file, `[vars]\n${Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`).join('')}`);
+    this.#args.push('--config-file', file);
   }
 
   /** @param crash counted from the start of the process @param uid whom it runs as */
@@ -84,6 +92,13 @@ export class Pair {
   get log(): string {
     const file = join(this.dir, 'state', 'gsyncd.log');
     return existsSync(file) ? readFileSync(file, 'utf8') : '';
+  }
+
+  /** The durable list, a line for each entry. */
+  get failures(): string[] {
+    if (!existsSync(join(this.dir, 'state'))) return [];
+    const files = readdirSync(join(this.dir, 'state'), { recursive: true, encoding: 'utf8' }).filter((path) => basename(path) === FAILURES_FILE);
+    return files.flatMap((path) => readFileSync(join(this.dir, 'state', path), 'utf8').split('\n').filter((line) => line !== ''));
   }
 
   /** Waits until both trees are equal. @returns the last comparison */
