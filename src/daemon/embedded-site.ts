@@ -144,8 +144,9 @@ class EmbeddedSite implements Site {
       },
       secondary: (gfid) => volume.pathOf(gfid),
     };
-    const attributes = new LocalAttributes(paths);
+    const attributes = new LocalAttributes(paths, { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls') });
     const shared = {
+      // They are copied beside the transfer.
       xattrs: false,
       acls: false,
       sshArgv: [],

@@ -21,12 +21,21 @@ export interface LocalPaths {
   secondary(gfid: Gfid): string | null;
 }
 
+/** What is copied; the rest is left as it is on either side. */
+export interface CopiedAttributes {
+  /** All but ACLs. */
+  readonly xattrs: boolean;
+  readonly acls: boolean;
+}
+
 /** Makes the users' xattrs and ACLs of the secondary's inodes those of the primary's. */
 export class LocalAttributes implements AttributeSender {
   readonly #paths: LocalPaths;
+  readonly #copied: CopiedAttributes;
 
-  constructor(paths: LocalPaths) {
+  constructor(paths: LocalPaths, copied: CopiedAttributes) {
     this.#paths = paths;
+    this.#copied = copied;
   }
 
   sync(gfids: readonly Gfid[]): Promise<BoxResult> {
@@ -46,7 +55,7 @@ export class LocalAttributes implements AttributeSender {
     try {
       const { mode } = lstatSync(fsEncode(from));
       if (fileKind(mode) === 'symlink') return null;
-      const changes = xattrChanges(userXattrs(from), userXattrs(to));
+      const changes = xattrChanges(userXattrs(from), userXattrs(to)).filter(([name]) => (isAcl(name) ? this.#copied.acls : this.#copied.xattrs));
       const apply = (): void => {
         for (const [name, value] of changes) {
           if (value === null) lremovexattr(to, name);
@@ -71,7 +80,7 @@ function xattrChanges(wanted: ReadonlyMap<string, Buffer>, present: ReadonlyMap<
 }
 
 function isAcl(name: string): boolean {
-  return name.startsWith('system.');
+  return name.startsWith('system.posix_acl_');
 }
 
 /** Runs `call`, where `opens` with the owner's right to write: not even an owner sets users' xattrs without it. What the

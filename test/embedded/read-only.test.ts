@@ -1,32 +1,20 @@
 // What its owner may not write, replicated by an ordinary user: users' xattrs can be set only where he may.
 
-import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { chmodSync, chownSync, lstatSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { errnoNumber, lremovexattr, lsetxattr } from '../../src/native/libc.js';
+import { lremovexattr, lsetxattr } from '../../src/native/libc.js';
 import { lacks } from '../skip.js';
 import { applyOperation } from './apply.js';
 import { canBeUser, isRoot, USER } from '../ordinary-user.js';
 import { Pair } from './pair.js';
+import { takesXattrs } from './takes-xattrs.js';
 
 const TESTS = "users' xattrs of what is read-only";
 const NAME = 'user.comment';
 const READ_ONLY = { file: 0o400, acl: 0o474, dir: 0o555 };
 const OWNER_WRITE = 0o200;
-
-function canMark(): boolean {
-  const dir = mkdtempSync(join(tmpdir(), 'gsyncd-mark-'));
-  try {
-    lsetxattr(dir, NAME, Buffer.from('x'));
-    return true;
-  } catch (error) {
-    if (errnoNumber(error) !== constants.errno.ENOTSUP) throw error;
-    return false;
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
-}
 
 /** Changes what its owner may not write. */
 function mark(path: string, value: string | null): void {
@@ -37,7 +25,7 @@ function mark(path: string, value: string | null): void {
   chmodSync(path, mode);
 }
 
-const isSkipped = lacks(canMark(), `${tmpdir()} takes none`, TESTS) || lacks(!isRoot || canBeUser(), 'no other user can run the program', TESTS);
+const isSkipped = lacks(takesXattrs(), `${tmpdir()} takes none`, TESTS) || lacks(!isRoot || canBeUser(), 'no other user can run the program', TESTS);
 
 test.skipIf(isSkipped)(`${TESTS} follow an ordinary user's, and it stays read-only`, async () => {
   const pair = new Pair();
