@@ -12,6 +12,7 @@ import { embeddedPrimary } from '../embedded/brick.js';
 import { handlePath, openLayout, type BrickLayout } from '../embedded/layout.js';
 import { LocalAttributes, LocalDataEngine, type LocalPaths } from '../embedded/local-engines.js';
 import { Recorder } from '../embedded/recorder.js';
+import { sayingWhyUnlinked } from '../embedded/unlinked-files.js';
 import { errorLine, GsyncdError } from '../errors.js';
 import type { EventSubject } from '../gluster/events.js';
 import type { RootLog } from '../log.js';
@@ -19,6 +20,7 @@ import type { PrimaryDeps, Session } from '../primary/deps.js';
 import { Freshness } from '../primary/freshness.js';
 import { RsyncTransfer } from '../primary/rsync-transfer.js';
 import { TarsshTransfer } from '../primary/tarssh-transfer.js';
+import type { DataEngine } from '../queue/engine.js';
 import { RemoteSecondary } from '../rpc/remote-secondary.js';
 import { secondaryMethods } from '../secondary/methods.js';
 import { findProgram } from '../process/program.js';
@@ -106,6 +108,7 @@ class EmbeddedSite implements Site {
       'here' in this.#far
         ? await this.#openHere(this.#far.here, recorder, cleanup, signal)
         : await openRemoteDirectory({ config, session: this.session, workingDir, debug, directory: this.#far.there, primary: this.#primary, brick: primary.brick, log: brickLog }, cleanup);
+    const explained = (engine: DataEngine): DataEngine => sayingWhyUnlinked(engine, (gfid) => recorder.whyUnlinked(gfid));
     const failed = recording.then(
       () => new Promise<never>(() => undefined),
       (error: unknown) => Promise.reject<never>(new GsyncdError(`record changes: ${errorLine(error)}`, { code: 'changelog', cause: error })),
@@ -113,6 +116,7 @@ class EmbeddedSite implements Site {
     return {
       ...primary,
       ...far,
+      engines: { ...far.engines, rsync: () => explained(far.engines.rsync()), tarssh: () => explained(far.engines.tarssh()) },
       agent,
       freshness: new Freshness({ cached: this.#primary.internal, uncached: this.#primary.internal }),
       broken: [failed, ...far.broken],

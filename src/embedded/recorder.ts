@@ -137,6 +137,18 @@ export class Recorder {
     }
   }
 
+  /** Why a file that is there cannot be sent: it has no link under its gfid, and still cannot have one. null when that is
+   *  not so. */
+  whyUnlinked(gfid: Gfid): string | null {
+    const node = this.#index.nodes.get(gfid);
+    const place = node === undefined ? undefined : placeOf(node);
+    const dir = place === undefined ? null : this.#directoryPath(place.parent);
+    if (node === undefined || node.look === null || node.children !== null || place === undefined || dir === null) return null;
+    if (statsOf(handlePath(this.#layout, gfid)) !== undefined) return null;
+    const code = this.#scanner.relink(gfid, `${dir}/${place.name}`, node.look.ino);
+    return code === null ? null : `cannot be linked: ${code}`;
+  }
+
   get #snapshotFile(): string {
     return join(this.#layout.stateDir, 'index');
   }

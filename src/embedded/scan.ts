@@ -181,22 +181,36 @@ export class Scanner {
 
   /** Links a new file under its gfid. @returns how it looks now, undefined when another one got the name meanwhile */
   #link(gfid: Gfid, path: string, stats: BigIntStats): BigIntStats | undefined {
+    const linked = this.#tryLink(gfid, path, stats.ino);
+    if (typeof linked !== 'string') return linked;
+    this.#warn('a file cannot be linked under its gfid: its data cannot be sent', path, linked);
+    return stats;
+  }
+
+  /** Tries it again with a file that could not be linked. @returns the errno's name when it still cannot be */
+  relink(gfid: Gfid, path: string, ino: bigint): string | null {
+    const linked = this.#tryLink(gfid, path, ino);
+    if (typeof linked === 'string') return linked;
+    if (linked !== undefined) this.#stamp(gfid, path, linked);
+    return null;
+  }
+
+  /** @returns as #link, or the errno's name. Another user's file: the kernel lets nobody but its owner link it
+   *  (fs.protected_hardlinks). */
+  #tryLink(gfid: Gfid, path: string, ino: bigint): BigIntStats | string | undefined {
     const handle = handlePath(this.#options.layout, gfid);
     try {
       linkSync(fsEncode(path), fsEncode(handle));
     } catch (error) {
-      const code = errnoCode(error);
-      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-      // Another user's file: the kernel lets nobody but its owner link it (fs.protected_hardlinks).
-      this.#warn('a file cannot be linked under its gfid: its data cannot be sent', path, code ?? '');
-      return stats;
+      const code = errnoCode(error) ?? '';
+      return code === 'ENOENT' || code === 'ENOTDIR' ? undefined : code;
     }
     const linked = lstatSync(fsEncode(handle), { bigint: true });
-    if (linked.ino !== stats.ino) {
+    if (linked.ino !== ino) {
       unlinkSync(fsEncode(handle));
       return undefined;
     }
-    this.#linked.set(stats.ino, gfid);
+    this.#linked.set(ino, gfid);
     return linked;
   }
 

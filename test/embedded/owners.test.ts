@@ -1,13 +1,18 @@
 // Files of other owners, replicated by an ordinary user: they arrive as the user's, which is said once and is no failure.
 // Only root can make such files.
 
-import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { canBeUser, USER } from '../ordinary-user.js';
+import { canBeUser, isRoot, USER } from '../ordinary-user.js';
+import { lacks } from '../skip.js';
 import { Pair } from './pair.js';
 
-test.skipIf(!canBeUser())("an ordinary user's copies of others' files are the user's, which is said once", async () => {
+const isSkipped = lacks(isRoot, 'needs root', "copies of others' files") || lacks(canBeUser(), 'no other user can run the program', "copies of others' files");
+const PROTECTED = '/proc/sys/fs/protected_hardlinks';
+const isProtected = existsSync(PROTECTED) && readFileSync(PROTECTED, 'utf8').trim() === '1';
+
+test.skipIf(isSkipped)("an ordinary user's copies of others' files are the user's, which is said once", async () => {
   const pair = new Pair();
   try {
     for (const dir of [pair.dir, pair.a, pair.b]) chownSync(dir, USER, USER);
@@ -32,3 +37,29 @@ test.skipIf(!canBeUser())("an ordinary user's copies of others' files are the us
     await pair.remove();
   }
 }, 60_000);
+
+test.skipIf(isSkipped || lacks(isProtected, 'fs.protected_hardlinks is off', 'files that cannot be linked'))("another's file that cannot be linked is listed as such, and arrives when it can be", async () => {
+  const pair = new Pair();
+  try {
+    for (const dir of [pair.dir, pair.a, pair.b]) chownSync(dir, USER, USER);
+    const file = join(pair.a, 'theirs');
+    writeFileSync(file, 'theirs');
+    chownSync(file, 4321, 4321);
+    pair.configure({ 'max-rsync-retries': '1' });
+    pair.start(undefined, USER);
+    const listed = (): string => pair.failures.join('\n');
+    await expect.poll(listed, { timeout: 10_000 }).toContain('cannot be linked: EPERM');
+    // What the worker found out is not lost with it.
+    await pair.end('SIGTERM');
+    pair.start(undefined, USER);
+    writeFileSync(file, 'more of theirs');
+    await expect.poll(() => pair.log.split('files_left').length, { timeout: 10_000 }).toBeGreaterThan(2);
+    expect(listed()).not.toContain('missing on primary');
+    chownSync(file, USER, USER);
+    writeFileSync(file, 'ours');
+    await expect.poll(() => readFileSync(join(pair.b, 'theirs'), 'utf8'), { timeout: 30_000 }).toBe('ours');
+    await expect.poll(listed, { timeout: 10_000 }).toBe('');
+  } finally {
+    await pair.remove();
+  }
+}, 90_000);
