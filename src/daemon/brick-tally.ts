@@ -2,18 +2,15 @@
 
 import { join } from 'node:path';
 import type { Session } from '../primary/deps.js';
-import { estimateEntries } from '../progress/estimate.js';
-import { Tally } from '../progress/tally.js';
+import { Tally, type TallyOptions } from '../progress/tally.js';
 
-export interface BrickTallyOptions {
+export interface BrickTallyOptions extends Pick<TallyOptions, 'jobs' | 'estimate'> {
   readonly session: Session;
   readonly statusFile: string;
   readonly workingDir: string;
-  /** sync-jobs */
-  readonly jobs: number;
 }
 
-export async function startTally({ session, statusFile, workingDir, jobs }: BrickTallyOptions): Promise<Tally> {
+export async function startTally({ session, statusFile, workingDir, jobs, estimate }: BrickTallyOptions): Promise<Tally> {
   const tally = new Tally({
     statusFile,
     identity: {
@@ -24,7 +21,7 @@ export async function startTally({ session, statusFile, workingDir, jobs }: Bric
       changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
     },
     jobs,
-    estimate: () => estimateEntries(session.localPath),
+    estimate,
   });
   await tally.start();
   return tally;

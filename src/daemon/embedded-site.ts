@@ -63,6 +63,7 @@ class EmbeddedSite implements Site {
   readonly #options: EmbeddedSiteOptions;
   readonly #primary: BrickLayout;
   readonly #far: FarSide;
+  #recorder: Recorder | undefined;
 
   constructor(options: EmbeddedSiteOptions, primary: BrickLayout, far: FarSide) {
     this.#options = options;
@@ -85,6 +86,11 @@ class EmbeddedSite implements Site {
     this.eventSubject = { primary: names.primary, node, nodeId, secondaryHost: names.secondaryHost, secondaryVolume: names.secondaryVolume, brickPath };
   }
 
+  /** What the recorder has indexed, but for the root. */
+  estimateEntries(): Promise<number | null> {
+    return Promise.resolve(this.#recorder === undefined ? null : this.#recorder.index.nodes.size - 1);
+  }
+
   async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {
     const { config, log, rolloverMs, debug } = this.#options;
     await takeDirectory(this.#primary, cleanup, signal);
@@ -92,6 +98,7 @@ class EmbeddedSite implements Site {
     const recorder = new Recorder({ layout: this.#primary, log: log.child({ module: 'recorder' }), rolloverMs });
     cleanup.add('recorder', () => recorder.close());
     await recorder.open();
+    this.#recorder = recorder;
     const stop = new AbortController();
     const recording = recorder.run(AbortSignal.any([signal, stop.signal]));
     cleanup.add('recording', () => {

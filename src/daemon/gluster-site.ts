@@ -22,6 +22,7 @@ import { AttributesTransfer } from '../primary/attributes-transfer.js';
 import { Freshness } from '../primary/freshness.js';
 import { RsyncTransfer, type RsyncTransferOptions } from '../primary/rsync-transfer.js';
 import { TarsshTransfer } from '../primary/tarssh-transfer.js';
+import { estimateEntries } from '../progress/estimate.js';
 import { findProgram } from '../process/program.js';
 import { spawnDaemonChild } from '../process/spawn.js';
 import { Cleanup } from './cleanup.js';
@@ -79,6 +80,10 @@ class GlusterSite implements Site {
     this.eventSubject = eventSubject(found.session, options.args.secondary);
     this.#brick = found.brick;
     this.#resourceRemoteId = found.resourceRemoteId;
+  }
+
+  estimateEntries(): Promise<number | null> {
+    return estimateEntries(this.session.localPath);
   }
 
   async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {

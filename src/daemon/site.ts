@@ -11,6 +11,8 @@ export interface Site {
   readonly session: Session;
   /** Who the events of this worker are about. */
   readonly eventSubject: EventSubject;
+  /** About how many entries a first walk of the primary will find; null when it cannot be told. Asked of open sites. */
+  estimateEntries(): Promise<number | null>;
   /** Connects and opens everything. What has to be undone goes to `cleanup`, also when it throws.
    *  @param workingDir the brick's, which exists @throws GsyncdError */
   open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite>;

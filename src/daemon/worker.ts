@@ -97,7 +97,7 @@ export class Worker {
     this.#status = status;
     this.#cleanup.add('status', () => status.flush());
     await status.resetOnWorkerStart();
-    const tally = await startTally({ session, statusFile: status.path, workingDir, jobs: config.get('sync-jobs') });
+    const tally = await startTally({ session, statusFile: status.path, workingDir, jobs: config.get('sync-jobs'), estimate: () => site.estimateEntries() });
     this.#cleanup.add('progress', () => tally.close(this.#outcome));
     this.#options.onStatusFile?.(status.path);
     const failures = await FailureList.load(workingDir);

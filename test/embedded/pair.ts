@@ -4,9 +4,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { compareTrees, type Comparison } from '../../src/demo/compare.js';
+import { parseProgress, type ProgressData } from '../../src/progress/progress-data.js';
 import { FAILURES_FILE } from '../../src/status/failures.js';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/gsyncd-ts.js');
@@ -96,9 +97,21 @@ export class Pair {
 
   /** The durable list, a line for each entry. */
   get failures(): string[] {
-    if (!existsSync(join(this.dir, 'state'))) return [];
-    const files = readdirSync(join(this.dir, 'state'), { recursive: true, encoding: 'utf8' }).filter((path) => basename(path) === FAILURES_FILE);
-    return files.flatMap((path) => readFileSync(join(this.dir, 'state', path), 'utf8').split('\n').filter((line) => line !== ''));
+    return this.#state(FAILURES_FILE).flatMap((text) => text.split('\n').filter((line) => line !== ''));
+  }
+
+  /** What the worker has written of its progress; null before it has. */
+  get progress(): ProgressData | null {
+    const [text] = this.#state('.progress');
+    return text === undefined ? null : parseProgress(text);
+  }
+
+  /** The files of the state whose names end so. */
+  #state(ending: string): string[] {
+    const dir = join(this.dir, 'state');
+    if (!existsSync(dir)) return [];
+    const files = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith(ending));
+    return files.map((path) => readFileSync(join(dir, path), 'utf8'));
   }
 
   /** Waits until both trees are equal. @returns the last comparison */
