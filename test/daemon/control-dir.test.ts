@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { makeControlDir } from '../../src/daemon/control-dir.js';
+import { lacksRoot } from '../skip.js';
 
 let base = '';
 let workingDir = '';
@@ -53,7 +54,7 @@ test('a record that names anything else removes nothing', async () => {
   expect(existsSync(kept)).toBe(true);
 });
 
-test.skipIf(process.geteuid?.() !== 0)("another user's directory of that name stays", async () => {
+test.skipIf(lacksRoot("another user's control directory"))("another user's directory of that name stays", async () => {
   const dir = join(parent, 'gsyncd-aux-ssh-aabbccddeeff');
   mkdirSync(dir);
   chownSync(dir, 65534, 65534);

@@ -6,7 +6,7 @@ import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync,
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { canBeUser, isRoot, USER } from '../ordinary-user.js';
-import { lacks } from '../skip.js';
+import { lacks, lacksRoot } from '../skip.js';
 import { Pair } from './pair.js';
 
 /** Files by path; null for a directory. */
@@ -37,7 +37,7 @@ function occupied(): Pair {
   return pair;
 }
 
-const users = [{ who: 'root', uid: 0, isSkipped: lacks(isRoot, 'needs root', "what is in the way on root's secondary") }];
+const users = [{ who: 'root', uid: 0, isSkipped: lacksRoot("what is in the way on root's secondary") }];
 users.push({ who: 'an ordinary user', uid: USER, isSkipped: lacks(!isRoot || canBeUser(), 'no other user can run the program', "what is in the way on an ordinary user's secondary") });
 
 for (const { who, uid, isSkipped } of users) {

@@ -4,11 +4,12 @@
 import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { canBeUser, isRoot, USER } from '../ordinary-user.js';
-import { lacks } from '../skip.js';
+import { canBeUser, USER } from '../ordinary-user.js';
+import { lacks, lacksRoot } from '../skip.js';
 import { Pair } from './pair.js';
 
-const isSkipped = lacks(isRoot, 'needs root', "copies of others' files") || lacks(canBeUser(), 'no other user can run the program', "copies of others' files");
+const TESTS = "copies of others' files";
+const isSkipped = lacksRoot(TESTS) || lacks(canBeUser(), 'no other user can run the program', TESTS);
 const PROTECTED = '/proc/sys/fs/protected_hardlinks';
 const isProtected = existsSync(PROTECTED) && readFileSync(PROTECTED, 'utf8').trim() === '1';
 

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Workload } from '../gluster/lab/workload.js';
+import { lacks } from '../skip.js';
 import { applyOperation } from './apply.js';
 import { Pair } from './pair.js';
 
@@ -19,7 +20,10 @@ const isRoot = process.geteuid?.() === 0;
 /** Of whom sshd lets nobody in. */
 const hasNoLogin = /\/(nologin|false)$/.test(userInfo().shell ?? '');
 
-describe.skipIf(!existsSync(SSHD) || hasNoLogin)('a worker with a secondary behind ssh', () => {
+const TESTS = 'a plain directory behind ssh';
+const isSkipped = lacks(existsSync(SSHD), `${SSHD} is not installed`, TESTS) || lacks(!hasNoLogin, 'this user may not log in', TESTS);
+
+describe.skipIf(isSkipped)('a worker with a secondary behind ssh', () => {
   let dir: string;
   let port: number;
   let sshd: ChildProcess;

@@ -8,6 +8,7 @@ import { EVERY_TYPE, everyOperation } from './lab/fixtures.js';
 import { HOST } from './lab/lab.js';
 import { REPO } from './lab/machine.js';
 import { useLab } from './lab/use-lab.js';
+import { lacks } from '../skip.js';
 
 /** Why systemd cannot run in a box; undefined when it can. */
 function whyNoSystemd(): string | undefined {
@@ -25,7 +26,7 @@ const noSystemd = whyNoSystemd();
 const UNIT = 'gsyncd-ts-worker@b1';
 const LOG = '/var/log/glusterfs/systemd-worker.log';
 
-describe.skipIf(noSystemd !== undefined)(noSystemd ?? 'under systemd', () => {
+describe.skipIf(lacks(noSystemd === undefined, noSystemd ?? '', 'the unit under systemd'))('under systemd', () => {
   const lab = useLab({ gsyncd: 'ours' });
   let systemd: ChildProcess | undefined;
   let pid = '';
