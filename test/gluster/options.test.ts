@@ -1,9 +1,12 @@
 // Options and situations that change what a worker does, one after another on one pair of volumes: other content on
 // the secondary, ignore-deletes, a checkpoint, a file whose data cannot be brought, log rotation, failback.
+import { readdir, readlink } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { expect, test } from 'vitest';
 import { HOST, PATHS } from './lab/lab.js';
+import { REPO } from './lab/machine.js';
 import { useLab } from './lab/use-lab.js';
-import type { WorkerHandle } from './lab/worker.js';
+import { WorkerHandle } from './lab/worker.js';
 
 const lab = useLab();
 let current: WorkerHandle | undefined;
@@ -58,14 +61,35 @@ test('a checkpoint completes when what was there before it has arrived', async (
   await lab().waitConverged();
 });
 
-test('SIGHUP makes the worker write to a new log file', async () => {
-  await worker().waitForLog(/./);
-  const log = '/var/log/glusterfs/worker-1.log';
-  await lab().exec(['bash', '-c', `cd "$(dirname ${log})"; for f in worker-*.log; do mv "$f" "$f.1"; done`]);
-  await worker().signal('SIGHUP');
-  await lab().sh('printf x >after-hup');
-  await worker().waitForLog(/./, 30_000);
+/** The name under which a process has its log open. */
+async function openLog(pid: number): Promise<string | undefined> {
+  const fds = await readdir(`/proc/${pid}/fd`);
+  const paths = await Promise.all(fds.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
+  return paths.map((path) => basename(path)).find((name) => /^worker-\d+\.log/.test(name));
+}
+
+test('SIGHUP makes the worker, which goes on, open its log anew and write to a new file', async () => {
+  const running = worker();
+  await running.waitForLog(/./);
+  const pid = await running.pid();
+  const log = (await openLog(pid))!;
+  const dir = '/var/log/glusterfs';
+  // A second name of the same file: the log that looks for itself whether it was renamed finds the file that it has
+  // open, so only a signal makes it open this name.
+  await lab().sh(`mv ${log} ${log}.1; ln ${log}.1 ${log}`, dir);
+  await lab().sh('printf x >before-hup; sleep 1.1; printf x >>before-hup');
   await lab().waitConverged();
+  expect(await openLog(pid)).toBe(`${log}.1`);
+  await running.signal('SIGHUP');
+  await lab().until('name opened anew', async () => (await openLog(pid)) === log, 5000);
+
+  await lab().sh(`mv ${log} ${log}.2`, dir);
+  await running.signal('SIGHUP');
+  await lab().until('new file', async () => (await lab().sh('ls', dir)).split('\n').includes(log), 5000);
+  await lab().sh('printf x >after-hup');
+  await running.waitForLog(/Sync Time Taken/, 30_000);
+  await lab().waitConverged();
+  expect(await running.pid()).toBe(pid);
 });
 
 test('with ignore-deletes, names removed on the primary stay and everything else arrives', async () => {
@@ -117,22 +141,64 @@ chmod 755 rsync; printf none >refused`, '/srv');
   await lab().resetConfig('rsync-command');
 });
 
-test('after a failover, special-sync-mode recover brings the changes of the secondary back', async () => {
-  await lab().waitConverged().catch(() => undefined);
+test.each(['--secondary-id', '--slave-id'])("with a stock monitor's arguments, the id of the secondary as %s, a worker says when it is ready and logs to the terminal", async (option) => {
   await stop();
+  const node = /UUID=(.*)/.exec(await lab().read('/var/lib/glusterd/glusterd.info'))![1]!;
+  // An id of no volume, to see in the name of the brick's mark that it came from here.
+  const id = `5eb0c0de-0000-4000-8000-${option.length.toString().padStart(12, '0')}`;
+  const argv = [
+    process.execPath, `${REPO}/bin/gsyncd-ts.js`, 'worker', 'gv0', `root@${HOST}::sv0`, '--feedback-fd', '9', '--local-path', '/srv/gv0_1',
+    '--local-node', HOST, '--local-node-id', node, option, id, '--subvol-num', '1',
+    '--resource-remote', `root@${HOST}`, '--resource-remote-id', node, '--log-file', '-',
+  ];
+  // The reader of the descriptor ends when the worker has closed it, which the worker does not outlive here.
+  const started = lab().box.start(['bash', '-c', 'exec 9> >(cat; echo ready >/srv/ready); exec "$@"', 'sh', ...argv]);
+  current = new WorkerHandle(started, lab().box.outside('/var/log/glusterfs/none.log'));
+  await lab().until('ready', async () => (await lab().sh('cat ready || true', '/srv')) === 'ready\n');
+  expect(current.running).toBe(true);
+  await lab().sh(`printf x >told${option}; rm /srv/ready`);
+  await lab().waitConverged();
+  await lab().until('mark', async () => (await lab().sh('getfattr --absolute-names -d -m . -e hex /srv/gv0_1')).includes(`.${id}.stime=`));
+  const shown = /^\[[^\]]+\] I \[\S+\(worker \/srv\/gv0_1\):0:/;
+  expect(current.stderr.split('\n').filter((line) => line !== '' && !shown.test(line))).toEqual([]);
+  for (const line of ['Worker spawn successful. Acknowledging back to monitor', 'finished hybrid crawl', 'Batch Completed']) expect(current.stderr).toContain(line);
+  await stop();
+});
+
+test('after a failover, special-sync-mode recover brings back what changed on the secondary, and nothing else', async () => {
+  const announced = async (brick: string): Promise<string> => {
+    return lab().sh(`getfattr -h --absolute-names -d -m '^trusted.glusterfs.volume-mark[.]' -e hex ${brick} | grep = || true`);
+  };
   const back = ['volume', 'geo-replication', 'sv0', `${HOST}::gv0`];
+  await stop();
+  await lab().setConfig({ 'secondary-timeout': '4' });
+  worker();
+  await lab().waitConverged();
+  await lab().until('announcement of the first primary', async () => (await announced('/srv/sv0_1')) !== '');
+  await stop();
+
   await lab().gluster(['volume', 'set', 'sv0', 'features.read-only', 'off']);
+  await lab().sh('mkdir unindexed; printf x >unindexed/file', PATHS.secondary);
   await lab().gluster([...back, 'create', 'push-pem', 'force']);
   await lab().until('read-only old primary', async () => {
     return (await lab().gluster(['volume', 'info', 'gv0'])).stdout.includes('features.read-only: on');
   });
   await lab().gluster(['volume', 'set', 'sv0', 'changelog.rollover-time', '3']);
   await lab().gluster([...back, 'config', 'special-sync-mode', 'recover']);
+  await lab().gluster([...back, 'config', 'secondary-timeout', '4']);
   await lab().sh('printf back >written-after-failover; printf more >>late; mkdir -p newdir/x; printf y >newdir/x/y', PATHS.secondary);
   const recovering = lab().startWorker({ pair: ['sv0', `root@${HOST}::gv0`], localPath: '/srv/sv0_1' });
-  await lab().waitConverged(90_000);
+  // What nobody changed since the volume began to be indexed has no mark, and a mark is not made.
+  const left = async (): Promise<string> => (await lab().compare()).differences.map((d) => d.path).join(' ');
+  await lab().until('the changes', async () => (await left()) === 'unindexed unindexed/file', 60_000);
+  await recovering.waitForLog(/finished hybrid crawl/);
+
   await lab().sh('printf live >live-after-failover; rm written-after-failover', PATHS.secondary);
+  await lab().until('live changes', async () => (await left()) === 'unindexed unindexed/file', 60_000);
+  await lab().sh('rm -r unindexed', PATHS.secondary);
   await lab().waitConverged(90_000);
+  // A normal primary announces itself two seconds after it began to follow changes.
+  expect(await announced('/srv/gv0_1')).toBe('');
   await recovering.stop();
   await lab().assertNoMountsLeft();
 });
