@@ -13,12 +13,29 @@ const isIn = (brick: number, state: string) => async (): Promise<boolean> => {
   return status?.['worker_status'] === state;
 };
 
+/** Up to when a brick says that the session has synced it, as hexadecimal digits, which compare as numbers do. */
+async function stimeOf(brick: number): Promise<string> {
+  const found = await lab().sh(`getfattr --absolute-names -d -m '[.]stime$' -e hex ${lab().bricks[brick]}`);
+  return /^trusted\.glusterfs\.[0-9a-f-]{36}\.[0-9a-f-]{36}\.stime=0x([0-9a-f]{16})$/m.exec(found)?.[1] ?? '';
+}
+
 test('of two workers of one replica set one is active, and it replicates', async () => {
   const first = lab().startWorker({ brick: 0 });
   await lab().until('first worker active', isIn(0, 'Active'));
   workers = [first, lab().startWorker({ brick: 1 })];
   await lab().until('second worker passive', isIn(1, 'Passive'));
   await lab().sh(everyOperation('one').prepare);
+  await lab().waitConverged();
+});
+
+test("the mark of the passive worker's brick moves up with the active one's", async () => {
+  await lab().until('mark of the passive brick', async () => (await stimeOf(1)) !== '');
+  const before = await stimeOf(1);
+  await lab().sh('printf x >marked');
+  await lab().until('passive mark moved', async () => (await stimeOf(1)) > before);
+  expect((await stimeOf(1)) <= (await stimeOf(0))).toBe(true);
+  expect((await lab().status(1))['worker_status']).toBe('Passive');
+  expect(await workers[1].log()).not.toMatch(/status=Active/);
   await lab().waitConverged();
 });
 
