@@ -1,74 +1,108 @@
 // The secondary as a process of its own: what is no request ends it at once and does nothing, a primary that falls
-// silent is not waited for, and what a killed one left goes with the next start.
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+// silent is not waited for, and what a killed one left goes with the next start. The samples' seed is printed;
+//   SECONDARY_SEED=n     repeats a run
+//   SECONDARY_SAMPLES=n  so many samples (default 30)
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { encodePickle } from '../../src/rpc/pickle-encode.js';
 import { pyTuple } from '../../src/rpc/pickle-values.js';
-import { HOST } from './lab/lab.js';
-import { childrenOf, REPO } from './lab/machine.js';
+import type { PyValue } from '../../src/rpc/pickle-values.js';
+import { childrenOf } from './lab/machine.js';
+import { everythingIn, OUTSIDE, plantTrees, startOwnSecondary } from './lab/own-secondary.js';
+import type { Ended, OwnSecondary } from './lab/own-secondary.js';
 import { useLab } from './lab/use-lab.js';
+
+const SEED = Number(process.env['SECONDARY_SEED'] ?? Math.floor(Math.random() * 1e9));
+const SAMPLES = Number(process.env['SECONDARY_SAMPLES'] ?? 30);
 
 const lab = useLab({ session: 'none' });
 
-interface Ended {
-  readonly code: number | null;
-  readonly stderr: string;
-}
+const ROOT = '.gfid/00000000-0000-0000-0000-000000000001';
+const NEW = { op: 'CREATE', skip_entry: false, gfid: '5eb7c2a4-1f0d-4d2b-9a53-0e5a7c1d9b42', entry: `${ROOT}/new`, mode: 0o100644, uid: 0, gid: 0 };
+const requestOf = (method: string, ...args: PyValue[]): Buffer => encodePickle(pyTuple([pyTuple([1, 2, 3.5]), method, ...args]));
+const PID = requestOf('pid');
+/** Each changes the tree when it is done. */
+const CHANGES: readonly Buffer[] = [
+  requestOf('purge', '.', ['canary']),
+  requestOf('purge', 'dir'),
+  requestOf('entry_ops', [NEW]),
+  requestOf('setattr', 'linked', { own: pyTuple([1000, 100]), mode: 0o777, times: pyTuple([1, 2]) }),
+  requestOf('mkdir', 'made'),
+];
 
-function start(timeoutS = 120): { child: ChildProcess; ended: Promise<Ended> } {
-  const argv = [process.execPath, `${REPO}/bin/gsyncd-ts.js`, 'secondary', 'px', `root@${HOST}::sv0`, '--secondary-timeout', String(timeoutS)];
-  const [file, args] = lab().box.command([...argv, '--secondary-gluster-command-dir', '/usr/sbin']);
-  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-  let stderr = '';
-  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  child.stdout?.resume();
-  child.stdin?.on('error', () => undefined);
-  return { child, ended: new Promise((resolve) => child.once('close', (code) => resolve({ code, stderr }))) };
-}
-
-const request = encodePickle(pyTuple([pyTuple([1, 2, 3.5]), 'purge', '.', ['canary']]));
-const HOSTILE: Readonly<Record<string, Buffer>> = {
-  'random bytes': Buffer.concat([Buffer.of(0xff), randomBytes(5000)]),
-  'a pickle cut short': request.subarray(0, -4),
-  'a pickle that calls os.system': Buffer.from("cos\nsystem\n(S'touch /srv/canary'\ntR.", 'latin1'),
-  'a pickle that is no request': encodePickle(['purge', '.']),
-  'a pickle without end': Buffer.from(']'.repeat(200_000), 'latin1'),
+const HOSTILE: Readonly<Record<string, readonly Buffer[]>> = {
+  'a pickle that calls os.system': [Buffer.from(`cos\nsystem\n(S'touch ${OUTSIDE}/called'\ntR.`, 'latin1')],
+  'a pickle that is no request': [encodePickle(['purge', '.'])],
+  'a pickle without end': [Buffer.from(']'.repeat(200_000), 'latin1')],
 };
 
-test('what is no request ends it with one line, and nothing is done', async () => {
-  await lab().exec(['rm', '-f', '/srv/canary']);
-  const ends = Object.entries(HOSTILE).map(async ([name, bytes]) => {
-    const { child, ended } = start();
-    child.stdin?.end(bytes);
-    const { code, stderr } = await ended;
-    expect(code, name).toBeGreaterThan(0);
-    expect(stderr, name).toMatch(/^gsyncd-ts: .*\n$/);
+const bytes = fc.uint8Array({ minLength: 1, maxLength: 5000 }).map((array) => Buffer.from(array));
+const cutShort = fc.tuple(fc.constantFrom(...CHANGES), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })).map(([whole, part]) => whole.subarray(0, 1 + Math.floor(part * (whole.length - 1))));
+/** Nothing completes what was cut short: a pickle ends with a full stop, and here is none. */
+const goneWrong = fc.tuple(cutShort, bytes).map(([start, rest]) => Buffer.concat([start, rest.map((byte) => (byte === 0x2e ? 0 : byte)) as Buffer]));
+const sample = fc.tuple(fc.constantFrom([], [PID]), fc.oneof(bytes, cutShort, goneWrong)).map(([before, bad]) => [...before, bad]);
+
+/** What becomes of a secondary that is sent these bytes and then the end. */
+async function feed(chunks: readonly Buffer[]): Promise<Ended> {
+  const { child, ended } = startOwnSecondary(lab());
+  child.stdout?.resume();
+  for (const chunk of chunks) child.stdin?.write(chunk);
+  child.stdin?.end();
+  return ended;
+}
+
+/** Sends a request and waits for an answer's first bytes. */
+async function answered({ child }: OwnSecondary, request: Buffer): Promise<void> {
+  await new Promise((resolve) => {
+    child.stdout?.once('data', resolve);
+    child.stdin?.write(request);
   });
-  await Promise.all(ends);
-  expect((await lab().exec(['ls', '/srv'])).stdout).not.toContain('canary');
+}
+
+test(`what is no request ends it with one line, and nothing is done (seed ${SEED})`, async () => {
+  await plantTrees(lab());
+  const before = await everythingIn(lab());
+  const samples = fc.sample(sample, { seed: SEED, numRuns: SAMPLES }).map((chunks, i): [string, readonly Buffer[]] => [`sample ${i}`, chunks]);
+  const left = [...Object.entries(HOSTILE), ...samples];
+  const next = async (): Promise<void> => {
+    for (let one = left.pop(); one !== undefined; one = left.pop()) {
+      const [name, chunks] = one;
+      const { code, stderr } = await feed(chunks);
+      const told = `${name}: ${Buffer.concat(chunks).subarray(0, 200).toString('hex')}`;
+      expect(code, told).toBeGreaterThan(0);
+      expect(stderr, told).toMatch(/^gsyncd-ts: .*\n$/);
+    }
+  };
+  await Promise.all([next(), next(), next(), next()]);
+  expect(await everythingIn(lab())).toEqual(before);
   await lab().assertNoMountsLeft(20_000);
 });
 
+test('the same requests uncut are done: their changes would have been seen', async () => {
+  for (const [i, request] of CHANGES.entries()) {
+    const before = await everythingIn(lab());
+    const secondary = startOwnSecondary(lab());
+    await answered(secondary, request);
+    secondary.child.stdin?.end();
+    expect(await secondary.ended, `request ${i}`).toEqual({ code: 0, stderr: '' });
+    expect(await everythingIn(lab()), `request ${i}`).not.toEqual(before);
+  }
+});
+
 test('it ends by itself when the primary is silent for the time it was told', async () => {
-  const { ended } = start(2);
+  const { child, ended } = startOwnSecondary(lab(), 2);
+  child.stdout?.resume();
   expect(await ended).toEqual({ code: 0, stderr: '' });
   await lab().assertNoMountsLeft(20_000);
 });
 
 test('what one that was killed left is gone after the next', async () => {
-  const { child, ended } = start();
-  await new Promise((resolve) => {
-    child.stdout?.once('data', resolve);
-    child.stdin?.write(encodePickle(pyTuple([pyTuple([1, 2, 3.5]), 'pid'])));
-  });
-  const [pid] = await childrenOf(child.pid!);
+  const killed = startOwnSecondary(lab());
+  await answered(killed, PID);
+  const [pid] = await childrenOf(killed.child.pid!);
   process.kill(pid!, 'SIGKILL');
-  await ended;
+  await killed.ended;
   expect((await lab().exec(['ls', '/tmp'], { onFailure: 'return' })).stdout).toContain('aux-mount');
-  const next = start();
-  next.child.stdin?.end();
-  expect((await next.ended).code).toBe(0);
+  expect((await feed([])).code).toBe(0);
   await lab().assertNoMountsLeft(20_000);
 });
