@@ -7,11 +7,15 @@ import { Raised } from '../rpc/raised.js';
 
 const MAX_NAME_BYTES = 255;
 
-/** `path` as it is, when it is safe. @throws Raised ValueError as a stock peer does, for what leads out */
+/**
+ * `path` without `.` and empty parts, when it is safe: a slash at its end, or a `.`, would make the system follow the
+ * symlink that it names. @throws Raised ValueError as a stock peer does, for what leads out
+ */
 export function guardPath(path: unknown): string {
   if (typeof path !== 'string') throw new Raised(new PyException('TypeError', ['path: not a str']));
-  if (path === '' || path.startsWith('/') || path.includes('\0') || path.split('/').includes('..')) throw unsafe();
-  return path;
+  const parts = path.split('/');
+  if (path === '' || path.startsWith('/') || path.includes('\0') || parts.includes('..')) throw unsafe();
+  return parts.filter((part) => part !== '' && part !== '.').join('/') || '.';
 }
 
 export interface EntryName {

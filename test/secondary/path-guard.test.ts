@@ -10,6 +10,10 @@ describe('path guard', () => {
     expect(guardPath(path)).toBe(path);
   });
 
+  test.each([['./', '.'], ['./.', '.'], ['a/', 'a'], ['a/.', 'a'], ['./a//b/./', 'a/b'], [`./.gfid/${G}/`, `.gfid/${G}`]])('takes %j for %j', (path, plain) => {
+    expect(guardPath(path)).toBe(plain);
+  });
+
   test.each(['', '/', '/etc/passwd', '..', '../x', 'a/..', 'a/../b', `.gfid/${G}/..`, `.gfid/${G}/../../x`, 'a\0b', null, 5, ['a']])('refuses %j', (path) => {
     expect(() => guardPath(path)).toThrow(/ValueError|TypeError/);
   });
