@@ -8,11 +8,10 @@ import { encodePickle } from '../../src/rpc/pickle-encode.js';
 import { pyTuple } from '../../src/rpc/pickle-values.js';
 import type { PyValue } from '../../src/rpc/pickle-values.js';
 import { childrenOf } from './lab/machine.js';
-import { everythingIn, OUTSIDE, plantTrees, startOwnSecondary } from './lab/own-secondary.js';
+import { everythingIn, OUTSIDE, plantTrees, SEED, startOwnSecondary } from './lab/own-secondary.js';
 import type { Ended, OwnSecondary } from './lab/own-secondary.js';
 import { useLab } from './lab/use-lab.js';
 
-const SEED = Number(process.env['SECONDARY_SEED'] ?? Math.floor(Math.random() * 1e9));
 const SAMPLES = Number(process.env['SECONDARY_SAMPLES'] ?? 30);
 
 const lab = useLab({ session: 'none' });
