@@ -1,14 +1,17 @@
 // The secondary as a process of its own: what is no request ends it at once and does nothing, a primary that falls
-// silent is not waited for, and what a killed one left goes with the next start. The samples' seed is printed;
+// silent is not waited for, what a killed one left goes with the next start, and no batch holds up other answers. The
+// samples' seed is printed;
 //   SECONDARY_SEED=n     repeats a run
 //   SECONDARY_SAMPLES=n  so many samples (default 30)
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { encodePickle } from '../../src/rpc/pickle-encode.js';
 import { pyTuple } from '../../src/rpc/pickle-values.js';
 import type { PyValue } from '../../src/rpc/pickle-values.js';
 import { childrenOf } from './lab/machine.js';
-import { everythingIn, OUTSIDE, plantTrees, SEED, startOwnSecondary } from './lab/own-secondary.js';
+import { clientOf, everythingIn, OUTSIDE, plantTrees, SEED, startOwnSecondary } from './lab/own-secondary.js';
 import type { Ended, OwnSecondary } from './lab/own-secondary.js';
 import { useLab } from './lab/use-lab.js';
 
@@ -104,4 +107,30 @@ test('what one that was killed left is gone after the next', async () => {
   expect((await lab().exec(['ls', '/tmp'], { onFailure: 'return' })).stdout).toContain('aux-mount');
   expect((await feed([])).code).toBe(0);
   await lab().assertNoMountsLeft(20_000);
+});
+
+test('it answers at once while it works on a large batch', async () => {
+  const secondary = startOwnSecondary(lab());
+  const client = clientOf(secondary);
+  // Each asks the bricks and fails, which takes less than making as many files and removing them with the lab.
+  const batch = Array.from({ length: 10_000 }, (_, i) => ({ ...NEW, gfid: randomUUID(), entry: `.gfid/${randomUUID()}/some file ${i}` }));
+  const pid = await client.call('pid', []);
+  const waits: number[] = [];
+  let isDone = false;
+  const began = performance.now();
+  const failures = client.call('entry_ops', [batch]).finally(() => (isDone = true));
+  while (!isDone) {
+    const asked = performance.now();
+    expect(await client.call('pid', [])).toBe(pid);
+    waits.push(performance.now() - asked);
+    await sleep(100);
+  }
+  const tookMs = performance.now() - began;
+  expect((await failures) as PyValue[]).toHaveLength(batch.length);
+  // Were it asked in the middle of the batch only a few times, this would show nothing.
+  expect(waits.length).toBeGreaterThan(5);
+  // A machine that others keep busy is slow in both.
+  expect(Math.max(...waits), `of ${waits.length} answers in ${tookMs} ms`).toBeLessThan(Math.max(2000, tookMs / 4));
+  secondary.child.stdin?.end();
+  expect((await secondary.ended).code).toBe(0);
 });
