@@ -1,6 +1,8 @@
 // This project in the stock path of a primary and of a secondary node: glusterd's own commands start, show, configure,
-// pause, resume, stop and delete a session, and between them everything that was changed arrives, with both engines.
+// pause, resume, stop and delete a session, and between them everything that was changed arrives, with both engines, and
+// the events daemon hears of it.
 import { expect, test } from 'vitest';
+import { EVENT_NUMBERS } from '../../src/gluster/events.js';
 import { EVERY_TYPE, everyOperation } from './lab/fixtures.js';
 import { useCluster } from './lab/use-lab.js';
 
@@ -20,13 +22,39 @@ async function sessionLog(): Promise<string> {
   return cluster().primaries[0]!.read(cluster().sessionLog);
 }
 
+/** A port of the box's own for the events daemon, whose place a listener takes that prints each datagram on a line. */
+const EVENT_PORT = 24_123;
+const LISTENER = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('0.0.0.0', ${EVENT_PORT}))
+print('listening', flush=True)
+while True: print(s.recv(65536).decode(), flush=True)`;
+let events = '';
+
+async function listenForEvents(): Promise<void> {
+  const node = cluster().primaries[0]!;
+  await node.sh(`mkdir -p events; printf '{"port": ${EVENT_PORT}}' >events/config.json`, '/var/lib/glusterd');
+  node.start(['python3', '-c', LISTENER]).stdout?.on('data', (chunk: Buffer) => (events += chunk.toString()));
+  await expect.poll(() => events, { timeout: 10_000 }).toBe('listening\n');
+}
+
+/** Waits for an event of the session's worker: its number, and what it says beyond the session's own fields. */
+async function untilEvent(name: keyof typeof EVENT_NUMBERS, more: string): Promise<void> {
+  const id = /UUID=(.*)/.exec(await cluster().primaries[0]!.read('/var/lib/glusterd/glusterd.info'))?.[1];
+  const fields = `primary_volume=gv0;primary_node=10.78.0.11;primary_node_id=${id};secondary_host=10.78.0.21;secondary_volume=sv0;brick_path=/srv/gv0_1`;
+  const line = new RegExp(`^\\d{10} ${EVENT_NUMBERS[name]} ${fields.replaceAll('.', '\\.')}${more}$`, 'm');
+  await expect.poll(() => events, { timeout: 10_000 }).toMatch(line);
+}
+
 test('a created session is shown as such, and does not start twice', async () => {
   expect((await statusLine()).slice(0, 7)).toEqual(['10.78.0.11', 'gv0', '/srv/gv0_1', 'root', '10.78.0.21::sv0', 'N/A', 'Created']);
   await cluster().sh(EVERY_TYPE);
   await cluster().sh(everyOperation('ops').prepare);
+  await listenForEvents();
   await cluster().session(['start']);
   expect((await cluster().session(['start'], 'return')).code).not.toBe(0);
   await untilStatus('Active');
+  await untilEvent('ACTIVE', '');
   await cluster().waitConverged(90_000);
   expect(await sessionLog()).toContain('starting hybrid crawl');
 });
@@ -66,6 +94,7 @@ test('a checkpoint completes', async () => {
     await cluster().sh('printf x >>cp/tick');
     return (await statusLine()).at(-2) === 'Yes';
   }, 60_000);
+  await untilEvent('CHECKPOINT_COMPLETED', String.raw`;checkpoint_time=\d{10};checkpoint_completion_time=\d{10}`);
   await cluster().waitConverged();
 });
 
