@@ -33,11 +33,14 @@ export class Cluster extends Pair {
   override readonly places: readonly BrickPlace[];
   protected override readonly admin: Node;
   protected override readonly remote: string;
+  /** Whether the secondary nodes run the stock gsyncd or ever did. */
+  #servedByStock: boolean;
 
   private constructor(box: Box, primaries: readonly Node[], secondaries: readonly Node[], options: ClusterOptions) {
     super(box);
     this.primaries = primaries;
     this.secondaries = secondaries;
+    this.#servedByStock = options.gsyncd?.[1] !== 'ours';
     this.admin = primaries[0]!;
     const user = options.secondaryUser === undefined ? '' : `${options.secondaryUser}@`;
     this.remote = `${user}${secondaries[0]!.address}`;
@@ -95,10 +98,15 @@ export class Cluster extends Pair {
 
   /** Puts gsyncds in place on the primary and on the secondary nodes. The session must not run. */
   async install(primary: Gsyncd, secondary: Gsyncd): Promise<void> {
+    this.#servedByStock ||= secondary === 'stock';
     await Promise.all([
       ...this.primaries.map((node) => node.install(primary)),
       ...this.secondaries.map((node) => node.install(secondary)),
     ]);
+  }
+
+  protected override get ownSecondaries(): readonly Node[] {
+    return this.#servedByStock ? [] : this.secondaries;
   }
 
   protected override serverOf(volume: string): string {

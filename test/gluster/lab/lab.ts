@@ -39,6 +39,8 @@ export class Lab extends Pair {
   protected override readonly admin: Box;
   protected override readonly remote: string = HOST;
   override readonly places: readonly BrickPlace[];
+  /** The box is among the places already. */
+  protected override readonly ownSecondaries = [];
   #nodeId = '';
   #secondaryId = '';
 

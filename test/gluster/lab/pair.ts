@@ -56,6 +56,8 @@ export abstract class Pair {
   protected abstract readonly remote: string;
   /** Bricks of the primary volume. */
   abstract readonly places: readonly BrickPlace[];
+  /** Machines on which no secondary but this project's ever served. The stock one's mount may outlast it. */
+  protected abstract readonly ownSecondaries: readonly Machine[];
   /** An address that serves the volume now. */
   protected abstract serverOf(volume: string): string;
 
@@ -204,7 +206,7 @@ export abstract class Pair {
   /** Throws when a worker's mount, its process or its mount point is still there after `timeoutMs`. */
   async assertNoMountsLeft(timeoutMs = 10_000): Promise<void> {
     let left: string[] = [];
-    const machines = new Set(this.places.map(({ machine }) => machine).filter(({ up }) => up));
+    const machines = new Set([...this.places.map(({ machine }) => machine), ...this.ownSecondaries].filter(({ up }) => up));
     const clean = async (): Promise<boolean> => {
       left = (await Promise.all([...machines].map(leftovers))).flat();
       return left.length === 0;
