@@ -106,7 +106,7 @@ export class Cluster extends Pair {
   }
 
   protected override get ownSecondaries(): readonly Node[] {
-    return this.#servedByStock ? [] : this.secondaries;
+    return this.#servedByStock ? [] : this.secondaries.filter((node) => !node.lostPower);
   }
 
   protected override serverOf(volume: string): string {

@@ -14,6 +14,7 @@ export class Node extends Machine {
   readonly #box: Box;
   #holder: ChildProcess | undefined;
   #initPid: number | undefined;
+  #lostPower = false;
 
   constructor(box: Box, name: string, address: string) {
     super();
@@ -29,6 +30,11 @@ export class Node extends Machine {
 
   override get up(): boolean {
     return this.#initPid !== undefined;
+  }
+
+  /** Whether it was ever crashed: its /tmp outlasts that, and the secondaries' list of mount points in /run does not. */
+  get lostPower(): boolean {
+    return this.#lostPower;
   }
 
   /** Boots it and its glusterd, which starts the bricks it knows of. */
@@ -66,6 +72,7 @@ export class Node extends Machine {
     const gone = new Promise<void>((resolve) => holder.once('exit', () => resolve()));
     process.kill(this.initPid(), 'SIGKILL');
     this.#holder = this.#initPid = undefined;
+    this.#lostPower = true;
     await gone;
   }
 

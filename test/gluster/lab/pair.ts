@@ -56,7 +56,7 @@ export abstract class Pair {
   protected abstract readonly remote: string;
   /** Bricks of the primary volume. */
   abstract readonly places: readonly BrickPlace[];
-  /** Machines on which no secondary but this project's ever served. The stock one's mount may outlast it. */
+  /** Machines on which no secondary but this project's ever served, and that never lost power. The stock one's mount may outlast it. */
   protected abstract readonly ownSecondaries: readonly Machine[];
   /** An address that serves the volume now. */
   protected abstract serverOf(volume: string): string;
