@@ -14,6 +14,7 @@ export function metaVolumeElection(config: Config, session: Session, log: Log): 
   return async (volumeUuid) => {
     const mountPoint = config.get('meta-volume-mnt');
     if (!(await isMountPoint(mountPoint))) {
+      log.error('Meta-volume is not mounted. Worker Exiting...');
       throw new GsyncdError(`meta volume ${mountPoint}: not mounted`, { code: 'preflight' });
     }
     if (held !== null) return true;

@@ -81,6 +81,7 @@ export class Worker {
     const { session } = site;
     const workingDir = join(config.get('working-dir'), escapePath(session.localPath));
     await mkdir(fsEncode(workingDir), { recursive: true });
+    this.#log.info('Working dir', { path: workingDir });
     // Held to the end of the process: what this worker still does while it ends must not meet another one.
     await lockBrick(workingDir, session.localPath);
 

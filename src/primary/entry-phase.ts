@@ -90,9 +90,8 @@ export class EntryPhase {
     const names = doubtfulNames(plan.entries, seeds);
     if (names.size === 0) return result;
     const { unresolved } = await this.#reconcile(names, result);
-    if (outcome.failures.length + outcome.culprits.length > 0 && unresolved.size === 0) {
-      this.#deps.log.info('Successfully fixed all entry ops with gfid mismatch');
-    }
+    if (unresolved.size > 0) this.#deps.log.error('Failed to fix entry ops', { count: unresolved.size });
+    else if (outcome.failures.length + outcome.culprits.length > 0) this.#deps.log.info('Successfully fixed all entry ops with gfid mismatch');
     return result;
   }
 

@@ -97,7 +97,7 @@ export class XsyncWalk {
   }
 
   async *#directory(dir: Dir, signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
-    const opened = await this.#orSkip(dir, this.#open(dir));
+    const opened = await this.#orSkip(dir, this.#open(dir), 'skipping directory');
     if (opened === null) return;
     const { path, stime, names } = opened;
     const { gfid } = dir;
@@ -110,7 +110,7 @@ export class XsyncWalk {
       });
       // A directory that moved meanwhile may have been looked up in vain, and its rename, which a journal has, does
       // not bring what it holds.
-      const isThere = await this.#orSkip(dir, this.#isAt(path, gfid));
+      const isThere = await this.#orSkip(dir, this.#isAt(path, gfid), 'skipping directory');
       if (isThere === null) return;
       if (!isThere) return yield* this.#directory({ ...dir, path }, signal);
       for (const entry of found) {
@@ -143,13 +143,13 @@ export class XsyncWalk {
 
   /** null, and the entry is passed over, where the brick does not tell what it has there. Without the brick's root no walk
    *  goes on. */
-  async #orSkip<T>({ path, entry }: Pick<Dir, 'path' | 'entry'>, answer: Promise<T>): Promise<T | null> {
+  async #orSkip<T>({ path, entry }: Pick<Dir, 'path' | 'entry'>, answer: Promise<T>, message = 'skipping entry'): Promise<T | null> {
     try {
       return await answer;
     } catch (error) {
       const trouble = troubleOf(error);
       if (trouble === null || entry === null) throw error;
-      this.#log.warn('skipping entry', { path, error: trouble.reason });
+      this.#log.warn(message, { path, error: trouble.reason });
       this.#skipped.push({ entry, reason: trouble.reason });
       return null;
     }

@@ -172,7 +172,7 @@ test('after a failover, special-sync-mode recover brings back what changed on th
   const back = ['volume', 'geo-replication', 'sv0', `${HOST}::gv0`];
   await stop();
   await lab().setConfig({ 'secondary-timeout': '4' });
-  worker();
+  await worker().waitForLog(/finished history crawl/);
   await lab().waitConverged();
   await lab().until('announcement of the first primary', async () => (await announced('/srv/sv0_1')) !== '');
   await stop();

@@ -1,5 +1,6 @@
 // Options of a session that change how data travels, which programs carry it and what is kept: each is set as an admin
 // sets it, and what it does is read from the volumes and from the command lines that were run.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
 import { useLab } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
@@ -173,6 +174,51 @@ test('a stop does not wait for a transfer that does not end, and the transfer is
   await lab().sh('rm before-rsync', '/srv');
   await restart({});
   await lab().waitConverged();
+});
+
+test('rsync-options are arguments of rsync', async () => {
+  await restart({ 'rsync-options': '-W --bwlimit=50000' });
+  await lab().waitConverged();
+  await runsOf('rsync');
+  await lab().sh('mkdir limited; for i in {1..5}; do printf $i >limited/$i; done');
+  await lab().waitConverged();
+  const runs = (await runsOf('rsync')).filter((run) => run.includes('--files-from'));
+  expect(runs.length).toBeGreaterThan(0);
+  for (const run of runs) expect(run).toMatch(/ -W --bwlimit=50000 /);
+  await lab().resetConfig('rsync-options');
+});
+
+test('sync-jobs is how many transfers there are at a time', async () => {
+  const jobsOf = async (count: string): Promise<(string | undefined)[]> => {
+    await current!.stop();
+    // Enough for several transfers: fewer than a hundred files are not divided.
+    await lab().sh(`mkdir jobs-${count}; for i in {1..350}; do printf $i >jobs-${count}/$i; done`);
+    const worker = await restart({ 'sync-jobs': count });
+    await lab().waitConverged();
+    await worker.waitForLog(/finished history crawl/);
+    const log = await worker.log();
+    expect([...log.matchAll(/Sync Time Taken.*\{num_files=(\d+)\}/g)].reduce((sum, match) => sum + Number(match[1]), 0)).toBeGreaterThanOrEqual(350);
+    return [...new Set([...log.matchAll(/Sync Time Taken.*\{job=(\d+)\}/g)].map((match) => match[1]))].sort();
+  };
+  expect((await jobsOf('3')).length).toBeGreaterThan(1);
+  expect(await jobsOf('1')).toEqual(['1']);
+  await lab().resetConfig('sync-jobs');
+});
+
+test('with a short secondary-timeout an idle worker keeps its secondary, over the same connection', async () => {
+  await runsOf('ssh');
+  const worker = await restart({ 'secondary-timeout': '4' });
+  await lab().waitConverged();
+  const pid = await worker.pid();
+  await sleep(12_000);
+  await lab().sh('printf x >after-idle');
+  await lab().waitConverged();
+  expect(await worker.pid()).toBe(pid);
+  expect([...(await worker.log()).matchAll(/Initializing SSH connection/g)]).toHaveLength(1);
+  const secondaries = (await runsOf('ssh')).filter((run) => run.includes(' secondary '));
+  expect(secondaries).toHaveLength(1);
+  expect(secondaries[0]).toContain('--secondary-timeout 4');
+  await lab().setConfig({ 'secondary-timeout': '120' });
 });
 
 test('connection-timeout ends the wait for a secondary that does not answer', async () => {
