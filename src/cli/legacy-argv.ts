@@ -47,7 +47,7 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
   {
     mark: '--monitor',
     spec: { ...SESSION, options: ['--glusterd-uuid', '-c', '--iprefix', '--path'] },
-    // Stock drops what glusterd adds for a session that is paused, and replicates it.
+    // Stock drops the flag, and replicates.
     rewrite: (r) => r.session('monitor', ['--local-node-id', r.need('--glusterd-uuid'), ...(r.has(PAUSED) ? [PAUSED] : [])]),
   },
   {

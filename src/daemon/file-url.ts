@@ -8,7 +8,8 @@ import { fsDecode, fsEncode } from '../names.js';
 
 const FILE_URL = 'file://';
 
-/** Path of a `file:///path` argument, without symlinks where it exists; null for any other argument. @throws GsyncdError 'usage' for a relative one */
+/** Path of a `file:///path` argument, without symlinks where it exists; null for any other argument.
+ *  @throws GsyncdError 'usage' for a relative one */
 export function fileUrlPath(text: string): string | null {
   if (!text.startsWith(FILE_URL)) return null;
   const path = text.slice(FILE_URL.length);

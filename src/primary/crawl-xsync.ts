@@ -103,6 +103,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
 
     /** What the walk passed over is retried with all that is below it: see BatchPipeline. */
     async #listSkipped({ skipped }: WalkChunk): Promise<void> {
+      if (skipped.length === 0) return;
       const { failures, status } = this.deps;
       for (const { entry, reason } of skipped) failures.add({ kind: 'entry', gfid: ROOT_GFID, entry, reason });
       await failures.persist();

@@ -81,8 +81,8 @@ async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileg
   const items: DataItem[] = [];
   let mayBeArbiter = true;
   const byRoot = /^(root@|[^@]*$)/.test(deps.session.resourceRemote);
-  for (const [gfid, cause] of open) {
-    const file = await orTrouble(whatIs(deps, gfid));
+  const files = await mapBounded([...open], LOOKUPS_AT_ONCE, async ([gfid, cause]) => ({ gfid, cause, file: await orTrouble(whatIs(deps, gfid)) }));
+  for (const { gfid, cause, file } of files) {
     if (file === null) {
       dropGone(deps, open, gfid);
       continue;

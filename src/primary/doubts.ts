@@ -26,12 +26,20 @@ export class Doubts {
     for (const key of keys) this.#touched.set(key, seconds);
   }
 
-  /** The primary has, or had, `gfids`, and renamed something to `targets` (entry paths), over what may have been there: the
-   *  record of a rename does not say what it takes away. */
-  know(gfids: Iterable<Gfid>, targets: Iterable<string> = [], nowMs: number = Date.now()): void {
+  /** The primary has, or had, these. */
+  know(gfids: Iterable<Gfid>, nowMs: number = Date.now()): void {
     const seconds = Math.ceil(nowMs / 1000);
     for (const gfid of gfids) this.#known.gfids.set(gfid, seconds);
-    for (const name of targets) this.#known.targets.set(name, seconds);
+  }
+
+  /** The same of what operations are about, and of whatever was where they rename something to: their records do not say
+   *  what they took away. */
+  knowAll(ops: readonly EntryOp[], nowMs: number = Date.now()): void {
+    const seconds = Math.ceil(nowMs / 1000);
+    for (const { gfid, entry1 } of ops) {
+      this.#known.gfids.set(gfid, seconds);
+      if (entry1 !== undefined) this.#known.targets.set(entry1, seconds);
+    }
   }
 
   /** What journals named lately. */

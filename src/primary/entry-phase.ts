@@ -65,10 +65,7 @@ export class EntryPhase {
   async #apply(plan: Plan): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
     const ops: EntryOp[] = [];
-    this.#know(
-      plan.entries.map(({ gfid }) => gfid),
-      plan.entries.flatMap(({ entry1 }) => entry1 ?? []),
-    );
+    if (this.#removable !== 'all') this.#deps.doubts.knowAll(plan.entries);
     const seeds = new Set([...plan.doubtful, ...this.#deps.doubts.names(plan.entries)]);
     if (this.#deps.doubts.replays) for (const name of await this.#vanished(plan.entries)) seeds.add(name);
     for (const op of plan.entries) {
@@ -98,7 +95,7 @@ export class EntryPhase {
   /** Tries names again that an earlier batch had to leave. `gfids` are those that the primary had there. */
   async retry(names: readonly string[], gfids: Iterable<Gfid> = []): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
-    this.#know(gfids);
+    if (this.#removable !== 'all') this.#deps.doubts.know(gfids);
     if (names.length > 0) await this.#inTurn(() => this.#reconcile(names, result));
     return result;
   }
@@ -119,10 +116,6 @@ export class EntryPhase {
     const turn = this.#turn.then(work);
     this.#turn = turn.catch(() => undefined);
     return turn;
-  }
-
-  #know(gfids: Iterable<Gfid>, targets: Iterable<string> = []): void {
-    if (this.#removable !== 'all') this.#deps.doubts.know(gfids, targets);
   }
 
   async #reconcile(names: Iterable<string>, into: EntryPhaseResult, verdict: 'final' | 'interim' = 'final'): Promise<ReconcileResult> {
