@@ -25,7 +25,8 @@ const workerOf = async (brick: string): Promise<number | undefined> =>
 
 async function isActive(brick: string): Promise<boolean> {
   const text = await lab().read(`${lab().sessionDir}/brick_${encodeURIComponent(brick)}.status`).catch(() => '{}');
-  return (JSON.parse(text) as { worker_status?: string }).worker_status === 'Active';
+  // As the stock daemon's, it is made empty, to have something to lock.
+  return text !== '' && (JSON.parse(text) as { worker_status?: string }).worker_status === 'Active';
 }
 
 const allActive = (bricks: readonly string[]) => async (): Promise<boolean> => (await Promise.all(bricks.map(isActive))).every(Boolean);
