@@ -129,6 +129,10 @@ async function mountVolume(options: SecondaryOptions, volume: string, cleanup: C
   return { ...mounted, volume: new MountVolume({ dir: mounted.dir, symlinks }), markSpace: root ? 'trusted' : 'system' };
 }
 
+/** With write-behind, a write that fails (a full disk) is told when the inode is next closed, by whomever: rsync, which has a
+ *  second descriptor for reading, closes that one first and does not look, sets size and mtime, and exits with 0. */
+const ERRORS_OF_WRITES = 'xlator-option=*-write-behind.pass-through=true';
+
 async function mountDirectly({ config }: SecondaryOptions, volume: string, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Pick<Mounted, 'dir' | 'broken'>> {
   const registry = join(config.get('gluster-rundir'), 'gsyncd-secondary-mounts');
   await mkdir(dirname(registry), { recursive: true });
@@ -137,7 +141,7 @@ async function mountDirectly({ config }: SecondaryOptions, volume: string, clean
   await mkdir(fsEncode(dirname(logFile)), { recursive: true });
   const mount = await AuxMount.mount({
     glusterCommandDir: config.get('secondary-gluster-command-dir'),
-    params: splitWords(config.get('secondary-gluster-params')),
+    params: [ERRORS_OF_WRITES, ...splitWords(config.get('secondary-gluster-params'))],
     volfileServer: 'localhost',
     volume,
     logFile,

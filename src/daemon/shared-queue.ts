@@ -2,10 +2,10 @@
 // comes first; all crawls of a worker have the same.
 
 import type { SharedQueue } from '../primary/deps.js';
-import type { DataEngine } from '../queue/engine.js';
+import { dividing } from '../queue/dividing-engine.js';
+import type { DataEngine, DataItem } from '../queue/engine.js';
 import type { SyncMeter } from '../progress/meter.js';
 import { Syncer, type BoxResult, type SyncLog } from '../queue/syncer.js';
-import type { DataItem } from '../queue/engine.js';
 
 /** Files per transfer: bounds what a broken transfer has to repeat. */
 const MAX_FILES_PER_BOX = 2_000;
@@ -29,7 +29,7 @@ export class WorkerQueue implements SharedQueue {
     if (this.#syncer === null) {
       this.#syncer = new Syncer({
         jobs: this.#jobs,
-        engine: makeEngine(),
+        engine: dividing(makeEngine(), this.#log),
         log: this.#log,
         maxFilesPerBox: MAX_FILES_PER_BOX,
         maxBytesPerBox: MAX_BYTES_PER_BOX,

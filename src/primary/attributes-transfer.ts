@@ -4,8 +4,9 @@
 
 import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
 import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { dividing } from '../queue/dividing-engine.js';
+import type { DataEngine, SyncOptions } from '../queue/engine.js';
 import type { BoxResult, ItemResult } from '../queue/syncer.js';
-import type { SyncOptions } from '../queue/engine.js';
 import { NO_SUCH_DIRECTORY, type RsyncTransfer } from './rsync-transfer.js';
 import type { OpenFreshView } from './deps.js';
 import { orTrouble, Trouble } from './trouble.js';
@@ -57,7 +58,7 @@ export class AttributesTransfer {
     const options = { logErrors: true, ...(signal === undefined ? {} : { signal }) };
     try {
       if (files.length > 0) {
-        const { synced, failed } = await this.#rsync.sync(files, { ...options, attributes: 'all', compareTimes: new Set(files) });
+        const { synced, failed } = await dividing(this.#rsync).sync(files, { ...options, attributes: 'all', compareTimes: new Set(files) });
         for (const gfid of files) {
           results.set(gfid, synced.has(gfid) ? SYNCED : { status: 'failed', reason: failed.get(gfid) ?? 'unknown', scope: 'item' });
         }
@@ -76,9 +77,10 @@ export class AttributesTransfer {
     return results;
   }
 
-  /** A directory that is there, at a path that a mount denies, is reached through other mounts. */
+  /** @returns a reason for each that failed. A directory that is there, at a path that a mount denies, is reached through
+   *  other mounts. */
   async #syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<Map<Gfid, string>> {
-    const failed = await this.#rsync.syncDirectories(dirs, options);
+    const failed = new Map((await dividing(directoryEngine(this.#rsync, dirs)).sync([...dirs.keys()], options)).failed);
     const denied = new Map<Gfid, string>();
     for (const [gfid, path] of dirs) {
       if (failed.get(gfid) === NO_SUCH_DIRECTORY && (await this.#fresh?.isThere(gfid)) === true) denied.set(gfid, path);
@@ -89,7 +91,7 @@ export class AttributesTransfer {
     try {
       const again = await view.rsync.syncDirectories(denied, options);
       for (const gfid of denied.keys()) failed.delete(gfid);
-      for (const [gfid, reason] of again) failed.set(gfid, reason);
+      for (const [gfid, reason] of again.failed) failed.set(gfid, reason);
       return failed;
     } finally {
       await view.close();
@@ -108,4 +110,12 @@ export class AttributesTransfer {
     }
     return parts.join('/');
   }
+}
+
+/** Sends attributes of directories, each by its path. */
+function directoryEngine(rsync: RsyncTransfer, dirs: ReadonlyMap<Gfid, string>): DataEngine {
+  return {
+    name: rsync.name,
+    sync: (gfids, options) => (gfids.length === 0 ? rsync.sync(gfids, options) : rsync.syncDirectories(new Map([...dirs].filter(([gfid]) => gfids.includes(gfid))), options)),
+  };
 }

@@ -79,6 +79,7 @@ export class RsyncTransfer implements DataEngine {
       .flatMap((compare) => [true, false].map((isBare) => ({ compare, isBare })))
       .map(({ compare, isBare }) => ({ compare, isBare, gfids: gfids.filter((gfid) => times.has(gfid) === (compare === 'times') && bare.has(gfid) === isBare) }))
       .filter((set) => set.gfids.length > 0);
+    if (sets.length === 0) sets.push({ compare: 'times', isBare: true, gfids: [] });
     const synced = new Set<Gfid>();
     const failed = new Map<Gfid, string>();
     let returnCode = 0;
@@ -128,9 +129,9 @@ export class RsyncTransfer implements DataEngine {
 
   /**
    * Sends the attributes of directories, given with their paths relative to the mount. The paths must be the same
-   * on both sides. @returns a reason for each that failed @throws as DataEngine.sync says
+   * on both sides. @throws as DataEngine.sync says
    */
-  async syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<Map<Gfid, string>> {
+  async syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<EngineOutcome> {
     const failed = new Map<Gfid, string>();
     const handled = new Set<string>();
     const result = await runChild(rsyncArgv(this.#options, await this.#getVersion(), 'times'), {
@@ -144,20 +145,24 @@ export class RsyncTransfer implements DataEngine {
       },
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
-    if (result.exitCode === 0 || (isCompleteRun(result.exitCode) && dirs.size > 1)) {
-      for (const [gfid, path] of dirs) if (!handled.has(path)) failed.set(gfid, NO_SUCH_DIRECTORY);
-      if (result.exitCode === 0) return failed;
+    const returnCode = result.exitCode ?? -signalNumber(result.signal);
+    if (!isCompleteRun(result.exitCode)) {
+      const broken = brokenReason(result);
+      return { returnCode, synced: new Set(), failed: new Map([...dirs.keys()].map((gfid) => [gfid, broken])), broken };
     }
-    if (dirs.size === 1 || !isCompleteRun(result.exitCode)) {
-      for (const gfid of dirs.keys()) failed.set(gfid, brokenReason(result));
-      return failed;
+    const alone: (readonly [Gfid, string])[] = [];
+    for (const dir of dirs) {
+      const [gfid, path] = dir;
+      if (result.exitCode === 0 || dirs.size > 1) {
+        if (!handled.has(path)) failed.set(gfid, NO_SUCH_DIRECTORY);
+        else if (result.exitCode !== 0) alone.push(dir);
+      } else failed.set(gfid, brokenReason(result));
     }
     // Something went wrong with one of them; which one shows when each goes alone.
-    for (const dir of dirs) {
-      if (failed.has(dir[0])) continue;
-      for (const [gfid, reason] of await this.syncDirectories(new Map([dir]), options)) failed.set(gfid, reason);
+    for (const dir of alone) {
+      for (const [gfid, reason] of (await this.syncDirectories(new Map([dir]), options)).failed) failed.set(gfid, reason);
     }
-    return failed;
+    return { returnCode, synced: new Set([...dirs.keys()].filter((gfid) => !failed.has(gfid))), failed };
   }
 
   /** Those of the files that have neither xattrs nor ACLs, unless they are too few to be worth a run of their own. */

@@ -33,8 +33,10 @@ export class TarReport {
 
   /** Why the transfer as a whole failed, undefined when it did not. */
   broken(local: ExitInfo, remote: ExitInfo): string | undefined {
-    const through = [local, remote].every(({ code }) => code !== null && code <= 2);
-    if (through && this.general === undefined && (local.code !== 2 || this.#blamed.local) && (remote.code !== 2 || this.#blamed.remote)) return undefined;
+    // 1 is what a `tar -c` says whose files changed. A `tar -x` has no such code, but a shell or forced command there has.
+    const localThrough = local.code === 0 || local.code === 1 || (local.code === 2 && this.#blamed.local);
+    const remoteThrough = remote.code === 0 || (remote.code === 2 && this.#blamed.remote);
+    if (localThrough && remoteThrough && this.general === undefined) return undefined;
     const [end, exit] = remote.code === 0 ? (['tar here', local] as const) : (['tar on the secondary', remote] as const);
     const how = exit.code === null ? `ended by ${exit.signal}` : `exit ${exit.code}`;
     const tail = exit.stderrTail.split('\n').slice(-3).join('; ');

@@ -51,8 +51,9 @@ export interface DataEngine {
   /** Name for log lines, `rsync` or `tarssh`. */
   readonly name: string;
   /**
-   * Sends the data and attributes of the inodes `gfids` (no duplicates, at least one). The inodes exist on
-   * the secondary already; directories send their own attributes only.
+   * Sends the data and attributes of the inodes `gfids` (no duplicates). The inodes exist on the secondary
+   * already; directories send their own attributes only. Without any, a transfer of nothing is made: `broken`
+   * then tells that none works.
    * @throws GsyncdError('preflight') when a program is missing, GsyncdError('stopped') when the signal aborts
    */
   sync(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome>;

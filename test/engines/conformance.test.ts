@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test as plainTest } from 'vite
 import { RsyncTransfer } from '../../src/primary/rsync-transfer.js';
 import { TarsshTransfer } from '../../src/primary/tarssh-transfer.js';
 import { runChild } from '../../src/process/spawn.js';
+import { dividing } from '../../src/queue/dividing-engine.js';
 import { MISSING_ON_PRIMARY, type DataEngine } from '../../src/queue/engine.js';
 import { BIN, FAKE_SSH, LogLines, Pair } from './tree.js';
 import { lacksProgram, lacksRoot } from '../skip.js';
@@ -162,6 +163,37 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     expect(outcome.synced.size).toBe(0);
     expect(outcome.broken).toContain('Permission denied (publickey)');
     expect([...outcome.failed.values()]).toEqual([outcome.broken, outcome.broken]);
+  });
+
+  test('a remote side that ends with 1 and reads nothing has received nothing', async () => {
+    const gfids = [await pair.file('a'), await pair.file('b')];
+    const outcome = await makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, 'declining-ssh')] }).sync(gfids, quiet);
+    expect([outcome.synced.size, outcome.failed.size]).toEqual([0, 2]);
+    expect(outcome.broken).toBeDefined();
+  });
+
+  test('a transfer of nothing tells whether transfers work', async () => {
+    const nothing = { synced: new Set(), failed: new Map() };
+    expect(await makeEngine(pair, new LogLines()).sync([], quiet)).toMatchObject({ ...nothing, returnCode: 0 });
+    for (const ssh of ['refusing-ssh', 'declining-ssh']) {
+      const outcome = await makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, ssh)] }).sync([], quiet);
+      expect(outcome).toMatchObject({ ...nothing, broken: expect.any(String) as string });
+    }
+  });
+
+  test('files of which the other end dies without naming them are alone in not arriving', async () => {
+    const healthy = await Promise.all(Array.from({ length: 60 }, (_, i) => pair.file(`content ${i}`)));
+    const poisonous = [await pair.file('POISON', ''), await pair.file('POISON, too', '')];
+    const gfids = [...healthy.slice(0, 20), poisonous[0]!, ...healthy.slice(20, 45), poisonous[1]!, ...healthy.slice(45)];
+    const engine = makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, 'dying-ssh')] });
+    const whole = await engine.sync(gfids, quiet);
+    expect(whole.broken).toBeDefined();
+    expect(whole.synced.size).toBe(0);
+    const outcome = await dividing(engine).sync(gfids, quiet);
+    expect(outcome.broken).toBeUndefined();
+    expect([...outcome.failed.keys()].sort()).toEqual(poisonous);
+    expect(outcome.synced).toEqual(new Set(healthy));
+    for (const gfid of healthy) expect(await pair.same(gfid)).toBe(true);
   });
 
   test('a target directory that does not exist fails everything', async () => {

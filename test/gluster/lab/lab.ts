@@ -27,6 +27,8 @@ export interface LabOptions {
   readonly metaVolume?: 'none' | 'shared';
   /** 'real' (default) makes the session with its keys; 'none' stops after the volumes. */
   readonly session?: 'real' | 'none';
+  /** 'resizable' puts each brick of the secondary on a tmpfs, which `mount -o remount,size=` resizes. Default: the machine's disk. */
+  readonly secondaryDisk?: 'resizable';
   /** The gsyncd that glusterd and the session's keys start. Default 'stock'. */
   readonly gsyncd?: Gsyncd;
 }
@@ -69,6 +71,9 @@ export class Lab extends Pair {
     if (options.gsyncd === 'ours') await this.box.install('ours');
     await this.exec(['glusterd']);
     await this.until('glusterd', async () => (await this.gluster(['pool', 'list'], 'return')).code === 0);
+    if (options.secondaryDisk === 'resizable') {
+      for (let i = 1; i <= count; i++) await this.exec(['bash', '-c', `mkdir -p /srv/sv0_${i} && mount -t tmpfs -o size=100T disk /srv/sv0_${i}`]);
+    }
     const layout = layoutArguments(options.layout ?? 'distribute', count);
     for (const volume of ['gv0', 'sv0']) {
       const bricks = Array.from({ length: count }, (_, i) => `${HOST}:/srv/${volume}_${i + 1}`);
