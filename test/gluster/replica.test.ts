@@ -75,3 +75,24 @@ test('replica-failover-interval is how long a passive worker does not look wheth
   await lab().until('second worker active', isIn(1, 'Active'));
   await another.stop();
 });
+
+test("beside a stock worker of another brick, who holds the set's lock, it is passive, and it takes over when that one ends", async () => {
+  await lab().setConfig({ 'secondary-access-mount': 'true', 'replica-failover-interval': '1' });
+  const stock = lab().startStockWorker({ brick: 0 });
+  await stock.waitForLog(/starting history crawl/);
+  const ours = lab().startWorker({ brick: 1 });
+  await lab().until('ours passive', isIn(1, 'Passive'), 60_000);
+  await sleep(5000);
+  expect((await lab().status(1))['worker_status']).toBe('Passive');
+  await stock.kill();
+  await lab().sh('mkdir beside-stock; for i in {1..20}; do printf $i >beside-stock/$i; done');
+  await lab().until('ours active', isIn(1, 'Active'), 60_000);
+  await lab().waitConverged(90_000);
+  // And the other way round: a stock worker respects the lock that this one holds.
+  const other = lab().startStockWorker({ brick: 0 });
+  await other.waitForLog(/Worker Status Change.*Passive/);
+  await sleep(5000);
+  expect([(await lab().status(0))['worker_status'], (await lab().status(1))['worker_status']]).toEqual(['Passive', 'Active']);
+  await other.kill();
+  await ours.stop();
+});

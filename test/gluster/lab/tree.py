@@ -8,7 +8,8 @@ inode; for regular files size, mtime in seconds and contents; device numbers, sy
 ACLs. Left out: .trashcan and .glusterfs at the top, mtimes of directories and symlinks. Fractions of mtimes are
 counted apart, as they are no difference. With --wait the comparison is repeated until the trees are equal or the time
 is over; a look at names and attributes comes before contents are read, and contents of files whose stat has not
-changed are not read again. --only-utf8 leaves out what a name or symlink target that is not UTF-8 leads to.
+changed are not read again. --only-utf8 leaves out what a name or symlink target that is not UTF-8 leads to, and the
+link counts of inodes that have such names beside others.
 
 Prints one JSON object: equal, entries, seconds, looks, subsecond, total (number of differing paths), differences
 (the first N, each {path, a, b} with the differing fields only, null when the path is missing on that side). Names are
@@ -60,6 +61,10 @@ class Tree:
                     elif key is not None:
                         inodes.setdefault(key[0], []).append(rel)
             level = below
+        for names in inodes.values() if self.only_utf8 else ():
+            for name in names:
+                # Some of its names are not looked at: on the other side the inode has as many as arrived.
+                records[name]['partial'] = records[name].get('nlink', 0) > len(names)
         if 'links' not in self.ignore:
             for names in inodes.values():
                 if len(names) > 1:
@@ -144,7 +149,9 @@ def differences(a, b):
         if x is None or y is None:
             out.append({'path': text(rel), 'a': x and brief(x), 'b': y and brief(y)})
             continue
-        fields = {f for f in set(x) | set(y) if x.get(f) != y.get(f)}
+        fields = {f for f in set(x) | set(y) if x.get(f) != y.get(f)} - {'partial'}
+        if x.get('partial') or y.get('partial'):
+            fields -= {'nlink', 'links'}
         if 'nsec' in fields:
             subsecond += 1
             fields.discard('nsec')
