@@ -1,8 +1,8 @@
 // The benchmark behind `npm run bench`. Each phase is measured for the stock worker and for this project's, on volumes
 // of their own made the same way, after each other:
 //   first-rsync, first-tarssh  5,000 files of 4 KiB in 50 directories, from "starting hybrid crawl" to "finished hybrid crawl"
-//   live                       a new file of 4 KiB, from its write and from its journal's rollover to its whole size on the
-//                              secondary's brick; median of 12 writes at odd moments of the 3 s interval
+//   live                       a new file of 4 KiB, and 4 KiB more in one that is there, from the write and from its journal's
+//                              rollover to the whole size on the secondary's brick; medians of 8 writes at odd moments
 //   catch-up                   8 intervals of 1,000 appends, 200 creates, 100 renames, 50 unlinks and 100 chmods made while
 //                              stopped, from the start of the worker to equal trees
 //   pending                    a first sync of 100,000 empty files in 100 directories, this worker alone: its peak memory while
@@ -111,34 +111,38 @@ async function firstSync(lab: Lab, who: Who, phase: string, tree = TREE): Promis
   return worker;
 }
 
+/** New files and changes of files that are there, by turns. */
 async function live(lab: Lab, who: Who, worker: WorkerHandle): Promise<void> {
   const htime = lab.box.outside('/srv/gv0_1/.glusterfs/changelogs/htime');
   const index = `${htime}/${readdirSync(htime)[0]}`;
-  const fromWrite: number[] = [];
-  const fromRollover: number[] = [];
+  const fromWrite: Record<'new' | 'changed', number[]> = { new: [], changed: [] };
+  const fromRollover: Record<'new' | 'changed', number[]> = { new: [], changed: [] };
   await lab.sh('mkdir live');
   await measure('live, whole time', who, worker, async () => {
     const began = Date.now();
-    for (let i = 0; i < 12; i++) {
-      await sleep(500 + 370 * i);
-      await lab.sh(`head -c 4096 /dev/zero >live/f${i}`);
+    for (let i = 0; i < 16; i++) {
+      const [kind, path, size] = i % 2 === 0 ? (['new', `live/f${i}`, 4096] as const) : (['changed', `tree/d00/f${String(50 * i).padStart(4, '0')}`, 8192] as const);
+      await sleep(500 + 270 * i);
+      await lab.sh(`head -c 4096 /dev/zero >>${path}`);
       const written = Date.now();
-      const target = lab.box.outside(`/srv/sv0_1/live/f${i}`);
+      const target = lab.box.outside(`/srv/sv0_1/${path}`);
       let rolled = 0;
-      while (statSync(target, { throwIfNoEntry: false })?.size !== 4096) {
+      while (statSync(target, { throwIfNoEntry: false })?.size !== size) {
         if (rolled === 0 && statSync(index).mtimeMs > written) rolled = Date.now();
         if (Date.now() - written > 60_000) throw new Error('bench: a live change did not arrive in 60 s');
         await sleep(10);
       }
-      fromWrite.push(Date.now() - written);
-      fromRollover.push(rolled === 0 ? 0 : Date.now() - rolled);
+      fromWrite[kind].push(Date.now() - written);
+      fromRollover[kind].push(rolled === 0 ? 0 : Date.now() - rolled);
     }
     return (Date.now() - began) / 1000;
   });
   const median = (list: number[]): number => (list.sort((a, b) => a - b)[list.length >> 1] ?? 0) / 1000;
   const { cpuSeconds, peakMiB } = results.at(-1)!;
-  results.push({ phase: 'live, from write', who, seconds: median(fromWrite), cpuSeconds, peakMiB });
-  results.push({ phase: 'live, from rollover', who, seconds: median(fromRollover), cpuSeconds, peakMiB });
+  for (const kind of ['new', 'changed'] as const) {
+    results.push({ phase: `live, ${kind}, from write`, who, seconds: median(fromWrite[kind]), cpuSeconds, peakMiB });
+    results.push({ phase: `live, ${kind}, from rollover`, who, seconds: median(fromRollover[kind]), cpuSeconds, peakMiB });
+  }
 }
 
 async function catchUp(lab: Lab, who: Who): Promise<void> {
@@ -165,7 +169,7 @@ function report(): void {
       const [a, b] = [of(phase, 'stock', field), of(phase, 'gsyncd-ts', field)];
       return `${field} ${a.toFixed(2)} ${b.toFixed(2)} ${(b / a).toFixed(2)}`;
     });
-    console.log(`${phase.padEnd(20)} ${cells.map((c) => c.padEnd(34)).join(' ')}`);
+    console.log(`${phase.padEnd(28)} ${cells.map((c) => c.padEnd(34)).join(' ')}`);
   }
 }
 

@@ -46,4 +46,18 @@ describe('behind an own worker', () => {
     await lab().assertNoMountsLeft();
     expect(await lab().read('/var/log/glusterfs/geo-replication-secondaries/gv0_10.77.0.1_sv0/gsyncd.log')).toContain('secondary listening');
   });
+
+  // Why no comparison of trees looks at default ACLs (lab/tree.py): when this fails, it may, and should.
+  test("GlusterFS takes a default ACL from a client with geo-replication's pid, and keeps nothing", async () => {
+    await lab().gluster(['volume', 'set', 'sv0', 'features.read-only', 'off']);
+    await lab().mount('sv0', '/mnt/as-gsyncd', ['--acl', '--client-pid=-1']);
+    await lab().mount('sv0', '/mnt/as-user', ['--acl']);
+    await lab().sh('mkdir acl-of-gsyncd acl-of-user', '/mnt/as-user');
+    await lab().sh('setfacl -d -m u:1000:rwx acl-of-gsyncd; setfacl -m u:1000:rwx acl-of-gsyncd', '/mnt/as-gsyncd');
+    await lab().sh('setfacl -d -m u:1000:rwx acl-of-user; setfacl -m u:1000:rwx acl-of-user', '/mnt/as-user');
+    const acls = async (name: string): Promise<string> => lab().sh(`getfacl -cnp ${name}`, '/srv/sv0_1');
+    expect(await acls('acl-of-user')).toMatch(/^user:1000:rwx$[^]*^default:user:1000:rwx$/m);
+    expect(await acls('acl-of-gsyncd')).toMatch(/^user:1000:rwx$/m);
+    expect(await acls('acl-of-gsyncd')).not.toContain('default:');
+  });
 });
