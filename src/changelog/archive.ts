@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { pack, type Pack } from 'tar-stream';
 import { errnoCode } from '../errors.js';
 import { fsEncode } from '../names.js';
-import { syncDirectory } from '../native/durable-file.js';
+import { syncDirectory, writing } from '../native/durable-file.js';
 import { strftime } from './strftime.js';
 import { findTarEnd } from './tar-walk.js';
 
@@ -47,7 +47,7 @@ async function archive(dir: string, names: readonly string[], path: string): Pro
   const tar = await openForAppend(path);
   let archived: string[];
   try {
-    archived = await append(tar, present);
+    archived = await writing(path, () => append(tar, present));
   } finally {
     await tar.close();
   }

@@ -6,6 +6,7 @@
 import { mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoCode, GsyncdError } from '../errors.js';
+import { writing } from '../native/durable-file.js';
 import { isThere } from '../native/if-there.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { decodeJournal } from './journal.js';
@@ -59,7 +60,7 @@ export class Stage {
 
   async #publish(name: string, text: Buffer): Promise<void> {
     const temp = fsEncode(join(this.#current, name));
-    await writeFile(temp, text, { mode: 0o644 });
+    await writing(join(this.#current, name), () => writeFile(temp, text, { mode: 0o644 }));
     await rename(temp, fsEncode(join(this.#processing, name)));
   }
 

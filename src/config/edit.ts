@@ -6,7 +6,7 @@
 import { copyFile, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { lock } from 'proper-lockfile';
-import { errnoCode, errorLine } from '../errors.js';
+import { errnoCode, errorLine, isGsyncdError } from '../errors.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { replaceFile } from '../native/durable-file.js';
 import { IniFile } from './ini.js';
@@ -110,6 +110,6 @@ async function replace(file: string, text: string): Promise<void> {
   try {
     await replaceFile(file, fsEncode(text), (await stat(fsEncode(file))).mode & 0o777);
   } catch (error) {
-    throw configError(`${file}: cannot be written: ${errnoCode(error) ?? errorLine(error)}`, error);
+    throw configError(`${file}: cannot be written: ${isGsyncdError(error) ? errorLine(error) : (errnoCode(error) ?? errorLine(error))}`, error);
   }
 }

@@ -9,6 +9,7 @@ import { decodeJournal } from '../changelog/journal.js';
 import { htimeEnd, listHtime } from '../changelog/htime.js';
 import type { ChangeRecord } from '../changelog/record.js';
 import { errnoCode } from '../errors.js';
+import { writing } from '../native/durable-file.js';
 import { lsetxattr } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { encodeRecord, JOURNAL_HEADER } from './journal-format.js';
@@ -80,8 +81,10 @@ export class JournalWriter {
   async append(records: readonly ChangeRecord[]): Promise<void> {
     if (records.length === 0) return;
     const file = this.#require();
-    await file.appendFile(Buffer.concat(records.map(encodeRecord)));
-    await file.datasync();
+    await writing(join(this.#dir, OPEN_NAME), async () => {
+      await file.appendFile(Buffer.concat(records.map(encodeRecord)));
+      await file.datasync();
+    });
     this.#records += records.length;
   }
 
@@ -113,7 +116,7 @@ export class JournalWriter {
     const path = join(this.#dir, OPEN_NAME);
     this.#records = (await this.#mendOpenJournal()).length;
     this.#file = await open(fsEncode(path), 'a', 0o600);
-    if ((await this.#file.stat()).size === 0) await this.#file.appendFile(JOURNAL_HEADER);
+    if ((await this.#file.stat()).size === 0) await writing(path, async () => this.#file?.appendFile(JOURNAL_HEADER));
   }
 
   /** Takes what is no whole record off the open journal's end. @returns its records */
@@ -151,8 +154,10 @@ export class JournalWriter {
   async #list(path: string, time: number): Promise<void> {
     const index = await open(fsEncode(this.#htime), 'a');
     try {
-      await index.appendFile(Buffer.concat([fsEncode(path), Buffer.of(0)]));
-      await index.datasync();
+      await writing(this.#htime, async () => {
+        await index.appendFile(Buffer.concat([fsEncode(path), Buffer.of(0)]));
+        await index.datasync();
+      });
     } finally {
       await index.close();
     }

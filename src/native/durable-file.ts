@@ -4,7 +4,22 @@
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { errnoCode, GsyncdError } from '../errors.js';
 import { fsEncode } from '../names.js';
+
+/** Node names no path for what fails in the middle of a file. */
+const OF_THE_DISK: Readonly<Record<string, string>> = { ENOSPC: 'no space left on device', EDQUOT: 'disk quota exceeded', EIO: 'input/output error' };
+
+/** Runs `write`, which writes to the file `path`. @throws GsyncdError 'disk' that names it, when the disk is full or broken */
+export async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    const why = OF_THE_DISK[errnoCode(error) ?? ''];
+    if (why === undefined) throw error;
+    throw new GsyncdError(`write ${path}: ${why}`, { code: 'disk', cause: error });
+  }
+}
 
 /** Puts `data` in place of whatever `path` held, for root alone unless `mode` says otherwise. It is on the disk when this resolves. The temporary
  *  file is a hidden sibling and does not outlive a failure. */
@@ -15,8 +30,10 @@ export async function replaceFile(path: string, data: string | Buffer, mode = 0o
     const file = await open(temp, 'wx', 0o600);
     try {
       if (mode !== 0o600) await file.chmod(mode);
-      await file.writeFile(data);
-      await file.sync();
+      await writing(path, async () => {
+        await file.writeFile(data);
+        await file.sync();
+      });
     } finally {
       await file.close();
     }

@@ -8,6 +8,7 @@ import { archiveAndPurge } from '../changelog/archive.js';
 import { formatRecord } from '../changelog/text.js';
 import { ROOT_GFID } from '../gluster/gfid.js';
 import { compareXtime } from '../gluster/xtime.js';
+import { writing } from '../native/durable-file.js';
 import { ROOT_PATH } from './base.js';
 import type { Batch, CrawlName } from './batch.js';
 import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './crawl-changelog.js';
@@ -134,8 +135,10 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       const path = join(this.#dir, `${FILE_PREFIX}.${this.#lastFileTime}`);
       const file = await open(path, 'w');
       try {
-        await file.writeFile(Buffer.concat(chunk.records.map(formatRecord)));
-        await file.sync();
+        await writing(path, async () => {
+          await file.writeFile(Buffer.concat(chunk.records.map(formatRecord)));
+          await file.sync();
+        });
       } finally {
         await file.close();
       }

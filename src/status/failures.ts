@@ -11,7 +11,7 @@ import { errnoCode } from '../errors.js';
 import { GFID_PREFIX, isGfid } from '../gluster/gfid.js';
 import type { Gfid } from '../gluster/gfid.js';
 import { fsDecode, fsEncode } from '../names.js';
-import { replaceFile, syncDirectory } from '../native/durable-file.js';
+import { replaceFile, syncDirectory, writing } from '../native/durable-file.js';
 
 export type FailureKind = 'entry' | 'meta' | 'data';
 
@@ -196,7 +196,7 @@ export function parseFailureLine(line: string): Failure | null {
 }
 
 async function appendDurably(path: string, text: string): Promise<void> {
-  await appendFile(fsEncode(path), fsEncode(text), { mode: 0o600 });
+  await writing(path, () => appendFile(fsEncode(path), fsEncode(text), { mode: 0o600 }));
   const file = await open(fsEncode(path), 'r');
   try {
     await file.sync();

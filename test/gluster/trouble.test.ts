@@ -1,60 +1,82 @@
-// What goes wrong on the other side: a file of which its rsync or tar dies without a word, and a disk that is full. The
-// one is that file's affair, the other everybody's; neither loses anything.
-import { describe, expect, test } from 'vitest';
+// What goes wrong outside: a file of which the other end's rsync or tar dies without a word, a full disk on either side.
+// The one is that file's affair, the others everybody's; none loses anything.
+import { expect, test } from 'vitest';
 import { REPO } from './lab/machine.js';
 import { useLab } from './lab/use-lab.js';
+import type { WorkerHandle } from './lab/worker.js';
 
-describe.each(['rsync', 'tarssh'])('a file of which the other end dies without naming it, with %s', (engine) => {
-  const lab = useLab({ config: { 'sync-method': engine, 'max-rsync-retries': '2' } });
+const WORKING_DIR = '/var/lib/misc/gluster/gsyncd';
+const lab = useLab({ gsyncd: 'ours', secondaryDisk: 'resizable', config: { 'max-rsync-retries': '2' } });
 
-  test('alone does not arrive, alone in its batch, too; it is listed, and arrives once it can', async () => {
-    // dying-ssh runs what is beside it under this name.
-    await lab().sh(`mkdir dying; cd dying; cp ${REPO}/test/fixtures/bin/dying-ssh .; ln -s /usr/bin/ssh fake-ssh; echo '{"type": "module"}' >package.json`, '/srv');
-    await lab().setConfig({ 'ssh-command': '/srv/dying/dying-ssh' });
-    const worker = lab().startWorker();
-    await lab().sh('printf x >before');
-    await lab().waitConverged();
-    const pid = await worker.pid();
+/** A worker that has replicated what there is, with this engine. */
+async function startedWith(engine: string): Promise<WorkerHandle> {
+  await lab().setConfig({ 'sync-method': engine });
+  const worker = lab().startWorker();
+  await lab().sh('date +%N >started');
+  await lab().waitConverged(90_000);
+  return worker;
+}
 
-    await lab().sh('mkdir dir; for i in {1..150}; do printf $i >dir/$i; done; printf POISON >dir/bad; printf x >dir/last');
-    await lab().until('the file counted as a failure', async () => (await lab().status())['failures'] === 1, 120_000);
-    const found = await lab().compare();
-    expect(found.differences.map(({ path }) => path)).toEqual(['dir/bad']);
+const failures = (count: number) => async (): Promise<boolean> => (await lab().status())['failures'] === count;
 
-    await lab().sh('printf POISON >alone');
-    await lab().until('the one of the next batch, too', async () => (await lab().status())['failures'] === 2, 120_000);
-    const list = await lab().sh('find . -path "*gv0_1*" -name failures -exec cat {} +', '/var/lib/misc/gluster/gsyncd');
-    expect(list.trim().split('\n')).toHaveLength(2);
-    for (const line of list.trim().split('\n')) expect(line).toMatch(engine === 'rsync' ? /rsync: exit (12|137)/ : /tar on the secondary: exit 137/);
-    await lab().sh('printf after >after');
-    await lab().until('what comes after them', async () => (await lab().sh('cat after || true', lab().secondary)) === 'after');
-    expect(await worker.pid()).toBe(pid);
+test.each(['rsync', 'tarssh'])('a file of which the other end dies without naming it is alone in not arriving, alone in its batch, too, with %s', async (engine) => {
+  // dying-ssh runs what is beside it under this name.
+  await lab().sh(`mkdir dying; cd dying; cp ${REPO}/test/fixtures/bin/dying-ssh .; ln -s /usr/bin/ssh fake-ssh; echo '{"type": "module"}' >package.json`, '/srv');
+  await lab().setConfig({ 'ssh-command': '/srv/dying/dying-ssh' });
+  const worker = await startedWith(engine);
+  const pid = await worker.pid();
 
-    await lab().sh('ln -sf /srv/dying/fake-ssh dying/dying-ssh', '/srv');
-    await lab().waitConverged(90_000);
-    await lab().until('no failure', async () => (await lab().status())['failures'] === 0);
-    await worker.stop();
-    await lab().assertNoMountsLeft();
-  });
+  await lab().sh(`mkdir ${engine}; cd ${engine}; for i in {1..150}; do printf $i >$i; done; printf POISON >bad; printf x >last`);
+  await lab().until('the file counted as a failure', failures(1), 120_000);
+  expect((await lab().compare()).differences.map(({ path }) => path)).toEqual([`${engine}/bad`]);
+
+  await lab().sh(`printf POISON >${engine}/alone`);
+  await lab().until('the one of the next batch, too', failures(2), 120_000);
+  const list = (await lab().sh('find . -path "*gv0_1*" -name failures -exec cat {} +', WORKING_DIR)).trim().split('\n');
+  expect(list).toHaveLength(2);
+  for (const line of list) expect(line).toMatch(engine === 'rsync' ? /rsync: exit (12|137)/ : /tar on the secondary: exit 137/);
+  await lab().sh(`printf after >${engine}/after`);
+  await lab().until('what comes after them', async () => (await lab().sh(`cat ${engine}/after || true`, lab().secondary)) === 'after');
+  expect(await worker.pid()).toBe(pid);
+
+  await lab().sh('ln -sf /srv/dying/fake-ssh dying/dying-ssh', '/srv');
+  await lab().waitConverged(90_000);
+  await lab().until('no failure', failures(0));
+  await worker.stop();
+  await lab().assertNoMountsLeft();
+  await lab().sh('rm -r dying', '/srv');
+  await lab().resetConfig('ssh-command');
 });
 
-describe.each(['rsync', 'tarssh'])('a secondary whose disk is full, with %s', (engine) => {
-  const lab = useLab({ gsyncd: 'ours', secondaryDisk: 'resizable', config: { 'sync-method': engine, 'max-rsync-retries': '2' } });
+test.each(['rsync', 'tarssh'])('a secondary whose disk is full is named in the log, and once it has room everything arrives, with %s', async (engine) => {
+  const first = await startedWith(engine);
+  await lab().sh('mount -o remount,size=$(($(df --output=used -m /srv/sv0_1 | tail -1) + 40))m /srv/sv0_1', '/srv');
+  const full = `full-${engine}`;
+  await lab().sh(`mkdir ${full}; cd ${full}; for i in {1..8}; do head -c 9M /dev/urandom >big-$i; done; for i in {1..20}; do printf $i >small-$i; done`);
+  await first.waitForLog(/No space left on device/, 120_000);
+  await lab().sh(`cd ${full}; rm small-3; mv small-4 moved; printf more >>small-5; mkdir -p a/b; printf y >a/b/c`);
+  await lab().sh('mount -o remount,size=100T /srv/sv0_1', '/srv');
+  // A worker that ended is started again, as systemd or a monitor would.
+  const second = first.running ? first : lab().startWorker();
+  await lab().waitConverged(120_000);
+  await lab().until('no failure', failures(0), 60_000);
+  await second.stop();
+  await lab().assertNoMountsLeft();
+});
 
-  test('is named in the log, and once it has room everything arrives', async () => {
-    const first = lab().startWorker();
-    await lab().sh('printf x >before');
-    await lab().waitConverged();
-    await lab().sh('mount -o remount,size=40m /srv/sv0_1', '/srv');
-    await lab().sh('mkdir big; for i in {1..8}; do head -c 9M /dev/urandom >big/$i; done; for i in {1..20}; do printf $i >small-$i; done');
-    await first.waitForLog(/No space left on device/, 120_000);
-    await lab().sh('rm small-3; mv small-4 moved; printf more >>small-5; mkdir -p a/b; printf y >a/b/c');
-    await lab().sh('mount -o remount,size=200m /srv/sv0_1', '/srv');
-    // A worker that ended is started again, as systemd or a monitor would.
-    const second = first.running ? first : lab().startWorker();
-    await lab().waitConverged(120_000);
-    await lab().until('no failure', async () => (await lab().status())['failures'] === 0, 60_000);
-    await second.stop();
+test('a full disk below the working directory ends the worker with one line that says so, and loses nothing', async () => {
+  await lab().exec(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'disk', WORKING_DIR]);
+  const first = await startedWith('rsync');
+  await lab().exec(['bash', '-c', `head -c 9M /dev/zero >${WORKING_DIR}/filler || true`]);
+  await lab().sh('mkdir later; for i in {1..50}; do printf $i >later/$i; done; rm rsync/2; mv rsync/1 rsync/one; printf more >>rsync/3');
+  for (const start of [() => first, () => lab().startWorker()]) {
+    const worker = start();
+    expect((await worker.exited).code).toBe(1);
+    expect(worker.stderr).toMatch(new RegExp(`^gsyncd-ts: write ${WORKING_DIR}/\\S+: no space left on device\n$`));
     await lab().assertNoMountsLeft();
-  });
+  }
+  await lab().exec(['rm', `${WORKING_DIR}/filler`]);
+  const third = lab().startWorker();
+  await lab().waitConverged(90_000);
+  await third.stop();
 });
