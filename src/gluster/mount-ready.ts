@@ -92,8 +92,8 @@ async function answers(dir: string): Promise<boolean> {
   return lstat(fsEncode(dir)).then(() => true, () => false);
 }
 
-/** A volume without that attribute counts as up. */
-async function statusIsUp(dir: string): Promise<boolean> {
+/** Whether every subvolume of the volume that is mounted at `dir` is up. A volume without that attribute counts as up. */
+export async function statusIsUp(dir: string): Promise<boolean> {
   try {
     return (await lgetxattrAsync(dir, SUBVOL_STATUS)).toString('latin1').replace(/\0+$/, '') === '1';
   } catch (error) {

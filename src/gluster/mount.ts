@@ -14,10 +14,11 @@ import type { FileStat } from './file-stat.js';
 import { isGfid } from './gfid.js';
 import type { Gfid } from './gfid.js';
 import { logErrorsSince, logSize } from './mount-log.js';
-import { awaitReady } from './mount-ready.js';
+import { awaitReady, statusIsUp } from './mount-ready.js';
 import type { SubvolumeState } from './mount-ready.js';
 import { forgetMount, markProcess, recordMount, removeMountPoint, removeRecorded } from './mount-registry.js';
 import { retryErrnos } from './retry.js';
+import { NotFoundWhileDown, SubvolumeWatch } from './subvolume-watch.js';
 import { GFID_STRING, xtimeName } from './xattr-names.js';
 import { packXtime } from './xtime.js';
 import type { Xtime } from './xtime.js';
@@ -60,6 +61,7 @@ export class AuxMount {
   readonly #child: MountChild;
   readonly #registry: string;
   readonly #signal: AbortSignal | undefined;
+  readonly #watch: SubvolumeWatch;
   #closing: Promise<void> | undefined;
 
   private constructor(dir: string, child: MountChild, options: MountOptions, subvolumes: SubvolumeState) {
@@ -68,6 +70,8 @@ export class AuxMount {
     this.#child = child;
     this.#registry = options.registry;
     this.#signal = options.signal;
+    this.#watch = new SubvolumeWatch(() => statusIsUp(dir));
+    this.#watch.start();
   }
 
   /** Mounts the volume and waits until it is ready.
@@ -111,19 +115,20 @@ export class AuxMount {
     return this.#child.exited;
   }
 
-  /** null when the path does not exist. @throws Node system errors, ENOTCONN among them when glusterfs is gone */
+  /** null when the path does not exist. @throws Node system errors, ENOTCONN among them when glusterfs is gone;
+   *  NotFoundWhileDown when it may exist on a brick that is down */
   async lstat(path: string): Promise<FileStat | null> {
-    return this.#ask(async () => toFileStat(await lstat(this.#bytes(path))));
+    return this.#find(path, async () => toFileStat(await lstat(this.#bytes(path))));
   }
 
-  /** Target of a symlink; null when the path does not exist or is no symlink. */
+  /** Target of a symlink; null when the path does not exist or is no symlink. @throws as lstat() does */
   async readlink(path: string): Promise<string | null> {
-    return this.#ask(async () => fsDecode(await readlink(this.#bytes(path), { encoding: 'buffer' })), [EINVAL]);
+    return this.#find(path, async () => fsDecode(await readlink(this.#bytes(path), { encoding: 'buffer' })), [EINVAL]);
   }
 
-  /** gfid of what the path names; null when it does not exist. */
+  /** gfid of what the path names; null when it does not exist. @throws as lstat() does */
   async gfidOf(path: string): Promise<Gfid | null> {
-    const text = await this.#ask(async () => (await lgetxattrAsync(this.#bytes(path), GFID_STRING)).toString('latin1').replace(/\0+$/, ''));
+    const text = await this.#find(path, async () => (await lgetxattrAsync(this.#bytes(path), GFID_STRING)).toString('latin1').replace(/\0+$/, ''));
     return text !== null && isGfid(text) ? text : null;
   }
 
@@ -139,6 +144,7 @@ export class AuxMount {
   }
 
   async #close(): Promise<void> {
+    this.#watch.stop();
     await this.#unmount();
     // Before glusterfs ends, which may take longer than whoever stops this process is going to wait.
     await removeMountPoint(this.dir);
@@ -171,6 +177,12 @@ export class AuxMount {
 
   #bytes(path: string): Buffer {
     return fsEncode(path === '.' ? this.dir : `${this.dir}/${path}`);
+  }
+
+  async #find<T>(path: string, call: () => Promise<T>, absent: readonly number[] = []): Promise<T | null> {
+    const found = await this.#ask(call, absent);
+    if (found === null && !(await this.#watch.believes())) throw new NotFoundWhileDown(path);
+    return found;
   }
 
   async #ask<T>(call: () => Promise<T>, absent: readonly number[] = [], transient: readonly number[] = [ESTALE, EBUSY]): Promise<T | null> {

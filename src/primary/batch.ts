@@ -113,10 +113,23 @@ export class BatchPipeline {
         gfids.add(record.gfid);
       }
     }
+    await this.#compare(names, gfids, signal);
+    this.#deps.status.setFailures(this.#deps.failures.size);
+  }
+
+  /** Compares those of the names that the primary has no more, and sends what that brings to light. */
+  async #compare(names: Iterable<string>, gfids: Iterable<Gfid>, signal: AbortSignal): Promise<void> {
     const plan = emptyPlan();
     addFixed(plan, await this.#entries.retryGone(names, gfids));
     await this.#send(plan, [], signal);
-    this.#deps.status.setFailures(this.#deps.failures.size);
+  }
+
+  /** On a distributed secondary a directory that is removed comes back when somebody looks at it meanwhile, such as the
+   *  worker of another brick, whose journals have the same: the look heals it. */
+  async #compareRemovedDirectories({ entries }: Plan, signal: AbortSignal): Promise<void> {
+    const removed = this.#slots.deletes === 'ignore' ? [] : entries.filter(({ op }) => op === 'RMDIR');
+    if (removed.length === 0) return;
+    await this.#compare(new Set(removed.map(({ entry }) => entry)), removed.map(({ gfid }) => gfid), signal);
   }
 
   /** Tries what is on the durable list and due, when no batch does. @returns whether there was anything */
@@ -192,6 +205,7 @@ export class BatchPipeline {
     try {
       await syncDatas(this.#deps, plan.datas, { files, send: this.#slots.syncData, entries: this.#entries, xattrs: plan.xattrs, signal });
       await syncXattrs(this.#deps, plan, (gfids) => this.#slots.syncAttributes(gfids, signal));
+      await this.#compareRemovedDirectories(plan, signal);
     } finally {
       status.addCounts({ data: -counts.data });
     }

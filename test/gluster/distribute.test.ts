@@ -1,4 +1,5 @@
 // A volume distributed over two bricks, each with a worker of its own.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'vitest';
 import { EVERY_TYPE, everyOperation } from './lab/fixtures.js';
 import { useLab } from './lab/use-lab.js';
@@ -28,5 +29,26 @@ test('changes of every kind that were made on both bricks while stopped arrive',
   const workers = start();
   await lab().waitConverged(90_000);
   for (const worker of workers) await worker.stop();
+  await lab().assertNoMountsLeft();
+});
+
+test.each(['sv0', 'gv0'])('a brick of %s that dies in the middle of it and comes back later costs nothing', async (volume) => {
+  const workers = start();
+  await lab().waitConverged(90_000);
+  const under = `dead-${volume}`;
+  await lab().sh(`mkdir ${under}; cd ${under}; for i in {1..300}; do head -c 20000 /dev/urandom >before-$i; done`);
+  await lab().until('some of it', async () => (await lab().sh(`find . -path './${under}/*'`, lab().secondary)) !== '');
+  await lab().exec(['pkill', '-KILL', '-f', `^/usr/sbin/glusterfsd .*--brick-name /srv/${volume}_1`]);
+  // Of a distributed volume of which half is gone, half works.
+  await lab().sh(`cd ${under}; for i in {1..60}; do printf $i >during-$i || true; rm -f before-$i || true; mv before-10$i after-10$i || true; done 2>/dev/null; true`);
+  await sleep(7000);
+  await lab().gluster(['volume', 'start', volume, 'force']);
+  await lab().until('the brick', async () => (await lab().sh('ls >/dev/null && touch alive && echo yes || true')).includes('yes'));
+  await sleep(4000);
+  await lab().sh(`cd ${under}; for i in {200..220}; do printf more >>before-$i; done`);
+  // What ended is started again, as systemd or a monitor would.
+  for (const [brick, worker] of workers.entries()) if (!worker.running) workers[brick] = lab().startWorker({ brick });
+  await lab().waitConverged(120_000);
+  for (const worker of workers) if (worker.running) await worker.stop();
   await lab().assertNoMountsLeft();
 });
