@@ -88,7 +88,7 @@ async function subvolumesUp(dir: string, signal: AbortSignal): Promise<Subvolume
   return 'up';
 }
 
-async function answers(dir: string): Promise<boolean> {
+export async function answers(dir: string): Promise<boolean> {
   return lstat(fsEncode(dir)).then(() => true, () => false);
 }
 

@@ -14,16 +14,16 @@ import type { FileStat } from './file-stat.js';
 import { isGfid } from './gfid.js';
 import type { Gfid } from './gfid.js';
 import { logErrorsSince, logSize } from './mount-log.js';
-import { awaitReady, statusIsUp } from './mount-ready.js';
+import { answers, awaitReady, statusIsUp } from './mount-ready.js';
 import type { SubvolumeState } from './mount-ready.js';
 import { forgetMount, markProcess, recordMount, removeMountPoint, removeRecorded } from './mount-registry.js';
 import { retryErrnos } from './retry.js';
-import { NotFoundWhileDown, SubvolumeWatch } from './subvolume-watch.js';
+import { BrickDown, SubvolumeWatch } from './subvolume-watch.js';
 import { GFID_STRING, xtimeName } from './xattr-names.js';
 import { packXtime } from './xtime.js';
 import type { Xtime } from './xtime.js';
 
-const { EBUSY, EINVAL, ENOENT, ENOTDIR, ESTALE } = constants.errno;
+const { EBUSY, EINVAL, ENOENT, ENOTCONN, ENOTDIR, ESTALE } = constants.errno;
 const EXIT_WAIT_MS = 3_000;
 
 /** A started program that ends with this process. */
@@ -116,7 +116,7 @@ export class AuxMount {
   }
 
   /** null when the path does not exist. @throws Node system errors, ENOTCONN among them when glusterfs is gone;
-   *  NotFoundWhileDown when it may exist on a brick that is down */
+   *  BrickDown when it may exist on one that is down */
   async lstat(path: string): Promise<FileStat | null> {
     return this.#find(path, async () => toFileStat(await lstat(this.#bytes(path))));
   }
@@ -180,8 +180,15 @@ export class AuxMount {
   }
 
   async #find<T>(path: string, call: () => Promise<T>, absent: readonly number[] = []): Promise<T | null> {
-    const found = await this.#ask(call, absent);
-    if (found === null && !(await this.#watch.believes())) throw new NotFoundWhileDown(path);
+    let found: T | null;
+    try {
+      found = await this.#ask(call, absent);
+    } catch (error) {
+      // With a brick down, too, as long as the rest of the volume answers.
+      if (errnoNumber(error) === ENOTCONN && (await answers(this.dir))) throw new BrickDown(path);
+      throw error;
+    }
+    if (found === null && !(await this.#watch.believes())) throw new BrickDown(path);
     return found;
   }
 

@@ -9,13 +9,13 @@ const LOOK_MS = 1_000;
 /** What was asked just before a brick came back may be answered just after. */
 const DOUBT_MS = 3_000;
 
-/** A path of which the volume, as far as it is up, knows nothing. One inode's trouble, by its errno. */
-export class NotFoundWhileDown extends Error {
+/** A path of which the volume, as far as it is up, does not tell. One inode's trouble, by its errno. */
+export class BrickDown extends Error {
   readonly errno = EAGAIN;
   readonly code = 'EAGAIN';
 
   constructor(path: string) {
-    super(`${path}: not found, while a brick of the volume is down`);
+    super(`${path}: a brick of the volume is down`);
   }
 }
 

@@ -1,7 +1,7 @@
 // When an ENOENT of a mount is believed, with answers and a clock that the test sets.
 import { expect, test } from 'vitest';
 import { troubleOf } from '../../src/primary/trouble.js';
-import { NotFoundWhileDown, SubvolumeWatch } from '../../src/gluster/subvolume-watch.js';
+import { BrickDown, SubvolumeWatch } from '../../src/gluster/subvolume-watch.js';
 
 function setUp() {
   const state = { up: true, nowMs: 10_000, looks: 0, held: [] as (() => void)[] | null };
@@ -55,5 +55,5 @@ test('who asks during a look waits for one that begins later, and shares it', as
 });
 
 test('is trouble of the one path', () => {
-  expect(troubleOf(new NotFoundWhileDown('.gfid/x'))?.reason).toBe('.gfid/x: not found, while a brick of the volume is down');
+  expect(troubleOf(new BrickDown('.gfid/x'))?.reason).toBe('.gfid/x: a brick of the volume is down');
 });
