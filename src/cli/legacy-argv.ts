@@ -13,8 +13,8 @@ export interface TouchFile {
 }
 
 export type LegacyOutcome =
-  /** Goes on as the command line `argv`. */
-  | { readonly kind: 'run'; readonly argv: readonly string[]; readonly touch: readonly TouchFile[] }
+  /** Goes on as the command line `argv`, with the options `own` of this program, which the stock daemon does not have. */
+  | { readonly kind: 'run'; readonly argv: readonly string[]; readonly own: readonly string[]; readonly touch: readonly TouchFile[] }
   /** Prints one line for each URL, its host as an IPv4 address unless `resolve` is false. */
   /** `refused`: what is wrong with the URL after the last of `urls`, which are answered all the same. */
   | { readonly kind: 'canonicalize'; readonly urls: readonly RemoteVolume[]; readonly resolve: boolean; readonly refused?: string }
@@ -31,6 +31,9 @@ export interface RemoteVolume {
 
 /** What glusterd adds for a session that is paused. */
 const PAUSED = '--pause-on-start';
+
+/** Option of `status`: no fields but those of the stock daemon, which are what glusterd expects. */
+export const STOCK_FIELDS = 'stock-fields';
 
 /** A fault that stock's parser has no sentence for. */
 class Refusal extends Error {}
@@ -53,7 +56,7 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
   {
     mark: '--status-get',
     spec: { ...SESSION, options: ['-c', '--path', '--iprefix'] },
-    rewrite: (r) => r.session('status', ['--local-path', r.need('--path')]),
+    rewrite: (r) => r.session('status', ['--local-path', r.need('--path')], [`--${STOCK_FIELDS}`]),
   },
   {
     mark: '--canonicalize-url',
@@ -139,25 +142,25 @@ class Request {
     return value;
   }
 
-  command(name: string, args: readonly string[], touch: readonly TouchFile[] = []): LegacyOutcome {
-    return { kind: 'run', argv: [...(this.inet6 ? ['--inet6'] : []), name, ...args], touch };
+  command(name: string, args: readonly string[], own: readonly string[] = [], touch: readonly TouchFile[] = []): LegacyOutcome {
+    return { kind: 'run', argv: [...(this.inet6 ? ['--inet6'] : []), name, ...args], own, touch };
   }
 
   /** A command about a session, whose file is created when its directory is there. */
-  session(name: string, args: readonly string[]): LegacyOutcome {
+  session(name: string, args: readonly string[], own: readonly string[] = []): LegacyOutcome {
     const primary = this.need('primary').replaceAll(/^:+|:+$/g, '');
     const secondary = secondaryOf(this.need('secondary'));
     const [address = '', volume = ''] = split(secondary, '::');
     const host = address.split('@').at(-1) ?? '';
     const path = `${this.#workdir}/geo-replication/${primary}_${host}_${volume}/gsyncd.conf`;
-    return this.command(name, [primary, secondary, ...args], [{ path, directory: 'require' }]);
+    return this.command(name, [primary, secondary, ...args], own, [{ path, directory: 'require' }]);
   }
 }
 
 /** `args` are the arguments without program names; `workdir` is glusterd's. */
 export function translateLegacyArgs(args: readonly string[], workdir: string): LegacyOutcome {
   const rule = RULES.find(({ mark }) => args.includes(mark) && (mark !== '--verify' || args.includes('spawning')));
-  if (rule === undefined) return { kind: 'run', argv: args.includes('--inet6') ? ['--inet6', ...args] : args, touch: [] };
+  if (rule === undefined) return { kind: 'run', argv: args.includes('--inet6') ? ['--inet6', ...args] : args, own: [], touch: [] };
   if (rule.mark === '--config-set' && args.includes('session-owner')) return { kind: 'done', touch: [] };
   const parsed = parseKnown(rule.spec, args);
   if ('problem' in parsed) return { kind: 'refused', line: parsed.problem, exitCode: 2 };

@@ -31,7 +31,7 @@ export async function runLegacy(args: readonly string[]): Promise<readonly strin
       return undefined;
     case 'run':
       outcome.touch.forEach(touch);
-      return outcome.argv;
+      return [...outcome.argv, ...outcome.own];
   }
 }
 

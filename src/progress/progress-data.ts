@@ -66,6 +66,10 @@ export interface ProgressData {
   readonly history: readonly Sample[];
 }
 
+export function progressFileOf(statusFile: string): string {
+  return `${statusFile.replace(/\.status$/, '')}.progress`;
+}
+
 /** The data in a file's text; null when it is of another version, half written or no such file at all. */
 export function parseProgress(text: string): ProgressData | null {
   let found: unknown;

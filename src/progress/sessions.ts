@@ -10,9 +10,9 @@ import { FailureReader } from '../status/failure-summary.js';
 import { statusFileName } from '../status/file-name.js';
 import { readStatus, type StatusData } from '../status/status-file.js';
 import { JournalProbe } from './journal-backlog.js';
-import { parseProgress, type ProgressData } from './progress-data.js';
+import { parseProgress, progressFileOf, type ProgressData } from './progress-data.js';
 import { brickReport, type BrickReport } from './report.js';
-import { progressFileOf, startTicks } from './tally.js';
+import { startTicks } from './tally.js';
 
 export const GEOREP_DIR = '/var/lib/glusterd/geo-replication';
 const STATUS_FILE = /^brick_(.+)\.status$/;

@@ -9,7 +9,7 @@ import { basename, dirname, join } from 'node:path';
 import { fsEncode } from '../names.js';
 import { BucketCounter, CALL_SECONDS, JOB_SECONDS } from './buckets.js';
 import type { BatchResult, CallKind, CallResult, JobResult, Meter, WalkKind } from './meter.js';
-import { parseProgress, PROGRESS_VERSION, SAMPLED, type ProgressData, type WalkProgress } from './progress-data.js';
+import { parseProgress, PROGRESS_VERSION, progressFileOf, SAMPLED, type ProgressData, type WalkProgress } from './progress-data.js';
 import { Series } from './series.js';
 
 /** The least time between two writes; a change waits no longer than this. */
@@ -24,10 +24,6 @@ export interface TallyOptions {
   /** How many entries a first walk will find; null: cannot be told. */
   readonly estimate: () => Promise<number | null>;
   readonly intervalMs?: number;
-}
-
-export function progressFileOf(statusFile: string): string {
-  return `${statusFile.replace(/\.status$/, '')}.progress`;
 }
 
 export class Tally implements Meter {

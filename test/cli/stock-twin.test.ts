@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { noTwins, runTwins, type TwinCase } from './stock-twin.js';
+import { progress } from '../progress/facts.js';
 import { lacks } from '../skip.js';
 
 const DIR = '/var/lib/glusterd/geo-replication/gv0_h1_sv0';
@@ -25,6 +26,12 @@ const state = (monitor: string, brick: string, checkpoint = 0): Record<string, s
   [BRICK_FILE]: brick,
   [PID_FILE]: '1',
 });
+
+/** A worker of this program is in its first sync, and says so where stock does not look. */
+const FIRST_SYNC = {
+  ...state('Started', changed({ last_synced: 0 })),
+  [BRICK_FILE.replace('.status', '.progress')]: JSON.stringify(progress({ walk: { kind: 'first', state: 'walking', startedMs: 1, endedMs: 0, seen: 30, synced: 20, expected: 80 } })),
+};
 
 const config = (argv: readonly string[], files: Record<string, string> = set): TwinCase => ({ files, argv });
 const status = (files: Record<string, string>, more: readonly string[] = [], locked?: string): TwinCase => {
@@ -55,6 +62,7 @@ const SAME: Record<string, TwinCase> = {
   'status: nothing synced yet': status(state('Started', changed({ last_synced: 0 }), 1_700_000_050), [], PID_FILE),
   'status with --inet6 first': { ...status(state('Created', '')), argv: ['--inet6', 'status', ...PAIR, '--local-path', BRICK] },
   'status in the old style': { files: state('Started', active), argv: [...OLD_PAIR, '--status-get', '--path', BRICK], locked: PID_FILE },
+  'status in the old style, in the middle of a first sync': { files: FIRST_SYNC, argv: [...OLD_PAIR, '--status-get', '--path', BRICK], locked: PID_FILE },
   'status in the old style makes the session file': { files: { [`${DIR}/monitor.status`]: 'Created' }, argv: [...OLD_PAIR, '--status-get', '--path', BRICK] },
   'config-get': config(['config-get', ...PAIR]),
   'config-get of an empty file': config(['config-get', ...PAIR], { [CONF]: '' }),

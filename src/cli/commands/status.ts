@@ -1,5 +1,6 @@
 // `gsyncd-ts status`: one brick's state, as `gluster volume geo-replication … status` shows it. glusterd runs it for
-// every brick, each time somebody asks, so nothing is loaded here that the answer does not need.
+// every brick, each time somebody asks, so nothing is loaded here that the answer does not need; it asks in its old
+// style, which prints the lines of the stock daemon and no others.
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,6 +10,7 @@ import { statusFileName } from '../../status/file-name.js';
 import { isMonitorRunning } from '../../status/monitor-lock.js';
 import { statusReport } from '../../status/report.js';
 import { stripSpace } from '../../config/words.js';
+import { STOCK_FIELDS } from '../legacy-argv.js';
 import { openSession } from '../open-session.js';
 import { printLines } from '../print.js';
 import { pythonJson, pythonText } from '../python-text.js';
@@ -21,6 +23,7 @@ export const statusCommand: ShortCommand = {
   options: [
     { name: 'local-path', value: 'path', help: "the brick's path" },
     { name: 'json', help: 'print one JSON object, all values as texts' },
+    { name: STOCK_FIELDS, help: "leave out a first sync's progress, which GlusterFS's own status does not have" },
     CONFIG_FILE,
     DEBUG,
   ],
@@ -33,13 +36,15 @@ async function runStatus([primary = '', secondary = '']: readonly string[], flag
   const { settings } = await openSession({ command: 'status', primary, secondary, flags, ...(localPath === undefined ? {} : { localPath }) });
   if (localPath === undefined) throw new GsyncdError('status: --local-path: missing', { code: 'fault', retryable: false });
   const stateFile = settings.text('state-file');
-  const brickText = readOrCreate(join(dirname(stateFile), statusFileName(localPath)));
+  const brickFile = join(dirname(stateFile), statusFileName(localPath));
+  const brickText = readOrCreate(brickFile);
   const said = stripSpace(readOrCreate(stateFile));
   const asksMonitor = said === 'Started' || said === 'Paused';
   const checkpoint = Number(settings.get('checkpoint') ?? 0);
   const running = asksMonitor && (await isMonitorRunning(settings.text('pid-file')));
   const report = statusReport({ file: parse(brickText), monitor: { said, running }, checkpoint });
   const fields = [...report].map(([name, value]) => [name, pythonText(value)] as const);
+  if (!flags.has(STOCK_FIELDS)) fields.push(...(await (await import('../../progress/first-sync-fields.js')).firstSyncFields(brickFile)));
   printLines(flags.has('json') ? [pythonJson(Object.fromEntries(fields))] : fields.map(([name, value]) => `${name}: ${value}`));
 }
 

@@ -1,0 +1,29 @@
+// What `status` says of a first sync under way, beside the fields that are GlusterFS's own: how many entries were found
+// and are on the secondary, how many there are, the speed, and when it will be done. The values are those of the live
+// view and the metrics. Nothing, and next to no work, where no first sync is under way.
+
+import { readFile } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { fsEncode } from '../names.js';
+import { parseProgress, progressFileOf } from './progress-data.js';
+
+const UNKNOWN = 'N/A';
+
+/** @param statusFile the brick's @returns names and texts, in the order in which they are printed */
+export async function firstSyncFields(statusFile: string): Promise<(readonly [string, string])[]> {
+  const progress = await readFile(fsEncode(progressFileOf(statusFile)), 'utf8').then(parseProgress, () => null);
+  if (progress === null || progress.walk?.kind !== 'first' || progress.walk.state === 'done') return [];
+  const { SessionReader } = await import('./sessions.js');
+  const [reading] = await new SessionReader(dirname(statusFile)).readBricks(basename(statusFile));
+  const { firstSync = null, eta = null } = reading?.report ?? {};
+  if (firstSync === null) return [];
+  const { state, seen, synced, expected, rate } = firstSync;
+  return [
+    ['first_sync_state', state],
+    ['first_sync_entries_seen', String(seen)],
+    ['first_sync_entries_done', String(synced)],
+    ['first_sync_entries_expected', expected === null ? UNKNOWN : String(expected)],
+    ['first_sync_entries_per_second', rate.toFixed(1)],
+    ['first_sync_eta_seconds', eta === null ? UNKNOWN : String(Math.ceil(eta))],
+  ];
+}
