@@ -55,6 +55,11 @@ test('every metric of the table is exported when its brick has a value for it', 
 test('values are those of the report and the counters', async () => {
   const text = await exposed();
   expect(value(text, 'gsyncd_lag_seconds')).toBe('30');
+  // 5 entries in 10 s, and 15 are to come.
+  expect(value(text, 'gsyncd_eta_seconds')).toBe('30');
+  expect(value(text, 'gsyncd_first_sync_entries_seen')).toBe('6');
+  expect(value(text, 'gsyncd_first_sync_entries_done')).toBe('5');
+  expect(value(text, 'gsyncd_first_sync_entries_expected')).toBe('20');
   expect(value(text, 'gsyncd_worker_state', 'state="active"')).toBe('1');
   expect(value(text, 'gsyncd_worker_state', 'state="faulty"')).toBe('0');
   expect(value(text, 'gsyncd_worker_restarts_total')).toBe('2');
@@ -70,8 +75,17 @@ test('values are those of the report and the counters', async () => {
 test('what is unknown has no sample, and the number of series does not grow with what goes wrong', async () => {
   const text = (await expose([samplesOf(facts({ progress: null, alive: false, journals: null, failures: null, status: { last_synced: 0, last_error: 'x'.repeat(100), failures: 9 } }))])).text;
   expect(text).not.toContain('gsyncd_lag_seconds');
+  expect(text).not.toContain('gsyncd_eta_seconds');
   expect(value(text, 'gsyncd_failures', 'kind="unknown"')).toBe('9');
   expect((await exposed()).split('\n').filter((line) => line.startsWith('gsyncd_')).length).toBeLessThan(120);
+});
+
+test('the time left is that of the slowest part of a backlog, and none where nothing is pending', async () => {
+  const history = [[(NOW_S - 60) * 1000, 0, 0, 0, 0], [NOW_S * 1000, 6_000, 600, 60_000, 30]];
+  const eta = async (given: Parameters<typeof facts>[0]): Promise<string | undefined> => value((await expose([samplesOf(facts(given))])).text, 'gsyncd_eta_seconds');
+  // 10 journals at 0.5 a second; 100 files at 10 a second take half of that.
+  expect(Number(await eta({ journals: { journals: 10, open: false, oldestSince: NOW_S - 30 }, status: { data: 100 }, progress: progress({ history }) }))).toBeCloseTo(20);
+  expect(await eta({})).toBe('0');
 });
 
 test('names that are not UTF-8 or hold quotes and line breaks leave the format whole', async () => {
