@@ -23,6 +23,8 @@ export class Pair {
   readonly dir = mkdtempSync(join(tmpdir(), 'gsyncd-embedded-'));
   readonly a = join(this.dir, 'a');
   readonly b = join(this.dir, 'b');
+  /** PATH of workers to be started; the tests' own unless set. */
+  path: string | undefined = process.env['PATH'];
   readonly #args: string[];
   readonly #secondary: string;
   #stderr = '';
@@ -47,7 +49,7 @@ export class Pair {
   /** @param crash counted from the start of the process @param uid whom it runs as */
   start(crash?: CrashPoint, uid?: number): void {
     const argv = ['worker', `file://${this.a}`, this.#secondary, '--state-dir', join(this.dir, 'state'), ...this.#args];
-    const env = crash === undefined ? process.env : { ...process.env, GSYNCD_CRASH_AFTER: crashText(crash) };
+    const env = { ...process.env, PATH: this.path, ...(crash === undefined ? {} : { GSYNCD_CRASH_AFTER: crashText(crash) }) };
     const worker = spawn(process.execPath, ['--import', CRASH_POINT, PROGRAM, ...argv], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env, ...(uid === undefined ? {} : { uid, gid: uid }) });
     this.#stderr = '';
     worker.stderr?.on('data', (chunk: Buffer) => (this.#stderr = (this.#stderr + chunk.toString()).slice(-10_000)));
