@@ -1,17 +1,18 @@
-// Whether the file system of temporary files takes users' xattrs.
+// Whether the file system of temporary files takes xattrs of a kind, the users' unless another name is given.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errnoNumber, lsetxattr } from '../../src/native/libc.js';
 
-export function takesXattrs(): boolean {
+export function takesXattrs(name = 'user.test'): boolean {
   const dir = mkdtempSync(join(tmpdir(), 'gsyncd-mark-'));
   try {
-    lsetxattr(dir, 'user.test', Buffer.from('x'));
+    lsetxattr(dir, name, Buffer.from('x'));
     return true;
   } catch (error) {
-    if (errnoNumber(error) !== constants.errno.ENOTSUP) throw error;
+    const { ENOTSUP, EPERM } = constants.errno;
+    if (![ENOTSUP, EPERM].includes(errnoNumber(error) ?? 0)) throw error;
     return false;
   } finally {
     rmSync(dir, { recursive: true });
