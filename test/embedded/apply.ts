@@ -3,14 +3,17 @@
 
 import fs from 'node:fs';
 import { constants } from 'node:os';
-import { errnoNumber, lremovexattr, lsetxattr } from '../../src/native/libc.js';
+import koffi, { type KoffiFunc } from 'koffi';
+import { errnoNumber, lremovexattr, lsetxattr, NativeError } from '../../src/native/libc.js';
 import { mknod } from '../../src/native/mknod.js';
 import { fsEncode } from '../../src/names.js';
-import { Random, type Operation } from '../gluster/lab/workload.js';
+import { Random } from '../gluster/lab/random.js';
+import type { Operation } from '../gluster/lab/workload.js';
 
 const { ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, EINVAL, ENODATA, ENAMETOOLONG, EPERM, ELOOP, EBUSY, EACCES, ENOTSUP, ENXIO } = constants.errno;
 const PASSED = [ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, EINVAL, ENODATA, ENAMETOOLONG, EPERM, ELOOP, EBUSY, EACCES, ENOTSUP, ENXIO];
 const TAGS: Readonly<Record<string, number>> = { user_obj: 1, user: 2, group_obj: 4, group: 8, mask: 16, other: 32 };
+const renameat2 = koffi.load('libc.so.6').func('renameat2', 'int', ['int', 'const void *', 'int', 'const void *', 'uint']) as KoffiFunc<(fromDir: number, from: Buffer, toDir: number, to: Buffer, flags: number) => number>;
 
 /** @returns whether it was done */
 export function applyOperation(root: string, op: Operation): boolean {
@@ -58,6 +61,8 @@ function apply(root: string, op: Operation): void {
       fs.renameSync(to, file);
       return fs.renameSync(spare, to);
     }
+    case 'exchange':
+      return exchange(file, fsEncode(`${root}/${op.to}`));
     case 'link':
       return fs.linkSync(file, fsEncode(`${root}/${op.to}`));
     case 'symlink':
@@ -65,7 +70,7 @@ function apply(root: string, op: Operation): void {
     case 'mkfifo':
       return mknod(path, 0o010000 | (op.mode ?? 0o644), 0);
     case 'mknod':
-      return mknod(path, 0o020600, (op.major << 8) | op.minor);
+      return mknod(path, op.block === true ? 0o060600 : 0o020600, deviceNumber(op));
     case 'recreate':
       fs.rmSync(file, { recursive: true });
       if (op.as === 'file') return createFile(file, op);
@@ -84,6 +89,19 @@ function apply(root: string, op: Operation): void {
     case 'acl':
       return lsetxattr(plain(file), op.default === true ? 'system.posix_acl_default' : 'system.posix_acl_access', acl(op.entries));
   }
+}
+
+/** As makedev(3) packs it. */
+function deviceNumber({ major, minor }: { major: number; minor: number }): number {
+  return (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12);
+}
+
+/** Both names change places at once. */
+function exchange(a: Buffer, b: Buffer): void {
+  const AT_FDCWD = -100;
+  const RENAME_EXCHANGE = 2;
+  const [from, to] = [a, b].map((path) => Buffer.concat([path, Buffer.of(0)])) as [Buffer, Buffer];
+  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) !== 0) throw new NativeError('renameat2', JSON.stringify(a.toString('latin1')), koffi.errno());
 }
 
 function bytes({ size, seed }: { size: number; seed: number }): Buffer {

@@ -25,6 +25,8 @@ export class Pair {
   readonly b = join(this.dir, 'b');
   /** PATH of workers to be started; the tests' own unless set. */
   path: string | undefined = process.env['PATH'];
+  /** --rollover-time of workers to be started; the default unless set. */
+  rolloverS: number | undefined;
   readonly #args: string[];
   readonly #secondary: string;
   #stderr = '';
@@ -48,7 +50,7 @@ export class Pair {
 
   /** @param crash counted from the start of the process @param uid whom it runs as */
   start(crash?: CrashPoint, uid?: number): void {
-    const argv = ['worker', `file://${this.a}`, this.#secondary, '--state-dir', join(this.dir, 'state'), ...this.#args];
+    const argv = ['worker', `file://${this.a}`, this.#secondary, '--state-dir', join(this.dir, 'state'), ...(this.rolloverS === undefined ? [] : ['--rollover-time', String(this.rolloverS)]), ...this.#args];
     const env = { ...process.env, PATH: this.path, ...(crash === undefined ? {} : { GSYNCD_CRASH_AFTER: crashText(crash) }) };
     const worker = spawn(process.execPath, ['--import', CRASH_POINT, PROGRAM, ...argv], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env, ...(uid === undefined ? {} : { uid, gid: uid }) });
     this.#stderr = '';

@@ -14,7 +14,8 @@ import { Recorder } from '../../src/embedded/recorder.js';
 import { placeKey, TreeIndex } from '../../src/embedded/tree-index.js';
 import { fsDecode, fsEncode } from '../../src/names.js';
 import { createLogger } from '../../src/log.js';
-import { Random, Workload } from '../gluster/lab/workload.js';
+import { Random } from '../gluster/lab/random.js';
+import { Workload } from '../gluster/lab/workload.js';
 import { applyOperation } from './apply.js';
 
 const SEED = Number(process.env['GSYNCD_EMBEDDED_SEED'] ?? 1);

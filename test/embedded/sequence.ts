@@ -3,7 +3,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { shortest } from '../gluster/lab/shrink.js';
-import { Random, Workload, type Operation } from '../gluster/lab/workload.js';
+import { Random } from '../gluster/lab/random.js';
+import { Workload, type Operation } from '../gluster/lab/workload.js';
 import { applyOperation } from './apply.js';
 import { Pair, type CrashPoint } from './pair.js';
 
@@ -14,6 +15,8 @@ export interface Phase {
   readonly worker: 'down' | 'frozen' | 'running';
   /** How the worker ends: not, by SIGTERM, or at a call of its own. */
   readonly end: 'none' | 'SIGTERM' | CrashPoint;
+  /** Of a worker that is started in this phase; the default without it. */
+  readonly rolloverS?: number;
 }
 
 export type Sequence = readonly Phase[];
@@ -24,7 +27,7 @@ const CRASH_WAIT_MS = 2_500;
 
 /** @param live 'frozen' repeats exactly; 'running' meets the worker in the middle of its work */
 export function randomSequence(seed: number, phases: number, live: 'frozen' | 'running'): Sequence {
-  const workload = new Workload({ seed, names: 'bytes', attributes: 'all', top: 'top' });
+  const workload = new Workload({ seed, names: 'bytes', attributes: 'all', devices: process.geteuid?.() === 0 ? 'all' : 'none', moves: 'all', top: 'top' });
   const random = new Random(seed + 1);
   return Array.from({ length: phases }, (_, i): Phase => {
     const calls = 1 + Math.floor(2 ** (random.next() * 10));
@@ -33,6 +36,7 @@ export function randomSequence(seed: number, phases: number, live: 'frozen' | 'r
       operations: workload.next(i === 0 ? OPERATIONS : 1 + random.int(OPERATIONS)),
       worker: i === 0 || random.int(3) === 0 ? 'down' : live,
       end: random.int(4) === 0 ? 'none' : random.int(5) === 0 ? 'SIGTERM' : crash,
+      rolloverS: random.pick([1, 2, 3, 7, 15, 60]),
     };
   });
 }
@@ -52,7 +56,8 @@ export async function runSequence(sequence: Sequence, options: { convergeMs: num
   }
 }
 
-async function runPhase(pair: Pair, { operations, worker, end }: Phase, i: number): Promise<void> {
+async function runPhase(pair: Pair, { operations, worker, end, rolloverS }: Phase, i: number): Promise<void> {
+  pair.rolloverS = rolloverS;
   const apply = (part: readonly Operation[]): void => {
     for (const operation of part) applyOperation(pair.a, operation);
   };

@@ -7,7 +7,7 @@ import { entryPath, splitEntryPath, type Gfid } from '../../src/gluster/gfid.js'
 import { planWaves, type Wave } from '../../src/secondary/lanes.js';
 import { S_IFDIR, S_IFREG } from '../../src/primary/view.js';
 import type { EntryOp } from '../../src/secondary/secondary.js';
-import { Random } from '../gluster/lab/workload.js';
+import { Random } from '../gluster/lab/random.js';
 import { StockSecondary } from '../primary/model/stock-secondary.js';
 import { listing } from '../primary/model/tree.js';
 import { ModelVolume } from '../primary/model/volume.js';

@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import { gfidPath, gfidToIno, entryPath, type Gfid } from '../../src/gluster/gfid.js';
 import { S_IFLNK } from '../../src/primary/view.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from '../../src/secondary/volume.js';
-import { Random } from '../gluster/lab/workload.js';
+import { Random } from '../gluster/lab/random.js';
 import { listdir } from '../primary/model/stock-entry-call.js';
 import type { ModelVolume } from '../primary/model/volume.js';
 

@@ -3,6 +3,8 @@
 // when it is applied in order; apply.py passes over those that are not, which is what lets a list be shrunk.
 // Paths are relative to the tree's root, in the string form of src/names.ts.
 
+import { Random } from './random.js';
+
 /** One operation. Sizes and offsets in bytes; contents follow from `seed`; ACL entries are [tag, perm, id or -1]. */
 export type Operation =
   | { op: 'create'; path: string; size: number; seed: number; mode?: number }
@@ -12,7 +14,7 @@ export type Operation =
   | { op: 'sparse'; path: string; offset: number; size: number; length: number; seed: number }
   | { op: 'mkdir'; path: string; mode?: number }
   | { op: 'rmdir' | 'unlink' | 'remove'; path: string }
-  | { op: 'rename' | 'swap' | 'link'; path: string; to: string }
+  | { op: 'rename' | 'swap' | 'exchange' | 'link'; path: string; to: string }
   | { op: 'symlink'; path: string; target: string }
   | { op: 'mkfifo'; path: string; mode?: number }
   | { op: 'mknod'; path: string; major: number; minor: number; block?: boolean }
@@ -33,36 +35,11 @@ export interface WorkloadOptions {
   readonly attributes: 'all' | 'plain';
   /** Whether device nodes are made, whose numbers a stock secondary does not keep. Default 'none'. */
   readonly devices?: 'none' | 'all';
+  /** Whether directories change places with others, go over empty ones and into their own descendants' places, and
+   *  names are exchanged at once, for which a mount of GlusterFS has no call. Default 'plain'. */
+  readonly moves?: 'plain' | 'all';
   /** Directory under the root in which everything happens; it is created by the first list. */
   readonly top: string;
-}
-
-/** A small seeded generator of uniform numbers (mulberry32). */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** Uniform in [0, 1). */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = this.#state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  }
-
-  /** A whole number in [0, below). */
-  int(below: number): number {
-    return Math.floor(this.next() * below);
-  }
-
-  /** One of `items`, which must not be empty. */
-  pick<T>(items: readonly T[]): T {
-    return items[this.int(items.length)] as T;
-  }
 }
 
 type Node = { kind: 'dir'; entries: Map<string, Node> } | { kind: 'file' | 'symlink' | 'fifo' | 'device' };
@@ -79,13 +56,17 @@ const WEIGHTS: readonly (readonly [Step, number])[] = [
   ['unlink', 8], ['rename', 9], ['renameOver', 5], ['moveDir', 5], ['link', 5], ['symlink', 4], ['mkfifo', 1],
   ['swap', 3], ['recreate', 5], ['chmod', 4], ['chown', 3], ['utimes', 3], ['setxattr', 3], ['acl', 2], ['mknod', 2],
 ];
+/** With all moves. */
+const MOVES: readonly (readonly [Step, number])[] = [['swapAny', 3], ['exchange', 4], ['moveDirOver', 4], ['invert', 4], ['thereAndBack', 3]];
 type Step =
+  | 'swapAny' | 'exchange' | 'moveDirOver' | 'invert' | 'thereAndBack'
   | 'create' | 'write' | 'append' | 'truncate' | 'sparse' | 'mkdir' | 'rmdir' | 'unlink' | 'rename' | 'renameOver'
   | 'moveDir' | 'link' | 'symlink' | 'mkfifo' | 'swap' | 'recreate' | 'chmod' | 'chown' | 'utimes' | 'setxattr' | 'acl' | 'mknod';
 
 export class Workload {
   readonly #random: Random;
   readonly #options: WorkloadOptions;
+  readonly #weights: typeof WEIGHTS;
   readonly #root = new Map<string, Node>();
   #started = false;
   #counter = 0;
@@ -93,9 +74,10 @@ export class Workload {
   constructor(options: WorkloadOptions) {
     this.#random = new Random(options.seed);
     this.#options = options;
+    this.#weights = options.moves === 'all' ? [...WEIGHTS, ...MOVES] : WEIGHTS;
   }
 
-  /** The next `count` operations, continuing from the tree that the lists before left. */
+  /** The next `count` operations, and what the last of them needs more, continuing from the tree that the lists before left. */
   next(count: number): Operation[] {
     const out: Operation[] = [];
     if (!this.#started) {
@@ -103,22 +85,22 @@ export class Workload {
       out.push({ op: 'mkdir', path: this.#options.top });
     }
     while (out.length < count) {
-      const op = this.#step(this.#chooseStep());
-      if (op !== undefined) out.push(op);
+      const done = this.#step(this.#chooseStep());
+      if (done !== undefined) out.push(...(Array.isArray(done) ? done : [done]));
     }
     return out;
   }
 
   #chooseStep(): Step {
-    let at = this.#random.int(WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0));
-    for (const [step, weight] of WEIGHTS) {
+    let at = this.#random.int(this.#weights.reduce((sum, [, weight]) => sum + weight, 0));
+    for (const [step, weight] of this.#weights) {
       if (at < weight) return step;
       at -= weight;
     }
     return 'create';
   }
 
-  #step(step: Step): Operation | undefined {
+  #step(step: Step): Operation | Operation[] | undefined {
     const random = this.#random;
     switch (step) {
       case 'create': {
@@ -155,7 +137,7 @@ export class Workload {
       case 'moveDir':
         return this.#onPlace('dir', (p) => {
           const into = this.#pickDir();
-          return `${into.path}/`.startsWith(`${p.path}/`) ? undefined : this.#moveTo(p, into);
+          return isInside(into, p) ? undefined : this.#moveTo(p, into);
         });
       case 'link':
         return this.#onPlace('file', (p) => {
@@ -178,6 +160,34 @@ export class Workload {
             a.parent.set(a.name, b.node);
             b.parent.set(b.name, a.node);
             return { op: 'swap', path: a.path, to: b.path };
+          }),
+        );
+      case 'swapAny':
+      case 'exchange':
+        return this.#onPlace('dir', (a) =>
+          this.#onPlace(random.pick(['dir', 'any']), (b) => {
+            if (isInside(a, b) || isInside(b, a)) return undefined;
+            a.parent.set(a.name, b.node);
+            b.parent.set(b.name, a.node);
+            return { op: step === 'exchange' ? 'exchange' : 'swap', path: a.path, to: b.path };
+          }),
+        );
+      case 'moveDirOver':
+        return this.#onPlace('dir', (from) => this.#onPlace('empty', (over) => (isInside(over, from) ? undefined : this.#takePlace(from, over))));
+      case 'invert':
+        // What was below a directory gets above it.
+        return this.#onPlace('dir', (below) => {
+          const above = this.#places().find(({ node }) => node.kind === 'dir' && node.entries === below.parent);
+          if (above === undefined || below.node.kind !== 'dir') return undefined;
+          const out = this.#moveTo(below, { path: parentOf(above.path), entries: above.parent });
+          return [out, this.#moveTo(above, { path: out.to, entries: below.node.entries })];
+        });
+      case 'thereAndBack':
+        return this.#onPlace('dir', (moved) =>
+          this.#onPlace('dir', (into) => {
+            if (isInside(into, moved) || into.node.kind !== 'dir') return undefined;
+            const to = `${into.path}/${this.#freshName(into.node.entries)}`;
+            return [{ op: 'rename', path: moved.path, to }, { op: 'rename', path: to, to: moved.path }];
           }),
         );
       case 'recreate':
@@ -215,14 +225,17 @@ export class Workload {
   #renameOver(from: Place): Operation | undefined {
     return this.#onPlace('leaf', (over) => {
       // rename(2) does nothing between two names of one inode; the model would drop a name that stays.
-      if (over.node === from.node) return undefined;
-      from.parent.delete(from.name);
-      over.parent.set(over.name, from.node);
-      return { op: 'rename', path: from.path, to: over.path };
+      return over.node === from.node ? undefined : this.#takePlace(from, over);
     });
   }
 
-  #moveTo(from: Place, into: { path: string; entries: Map<string, Node> }): Operation {
+  #takePlace(from: Place, over: Place): Operation {
+    from.parent.delete(from.name);
+    over.parent.set(over.name, from.node);
+    return { op: 'rename', path: from.path, to: over.path };
+  }
+
+  #moveTo(from: Place, into: { path: string; entries: Map<string, Node> }): Operation & { to: string } {
     const name = this.#freshName(into.entries);
     from.parent.delete(from.name);
     into.entries.set(name, from.node);
@@ -307,4 +320,13 @@ export class Workload {
       if (entries.size > 100) return `n${this.#counter++}`;
     }
   }
+}
+
+/** Whether `path` is `dir` or below it. */
+function isInside({ path }: Pick<Place, 'path'>, dir: Place): boolean {
+  return `${path}/`.startsWith(`${dir.path}/`);
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
 }

@@ -12,7 +12,7 @@ import { gmasterBuilder, slotsFromConfig } from '../../../src/primary/build.js';
 import { catchUp, type Crawlers } from '../../../src/daemon/catch-up.js';
 import type { PrimaryDeps } from '../../../src/primary/deps.js';
 import { FailureList } from '../../../src/status/failures.js';
-import { Random } from '../../gluster/lab/workload.js';
+import { Random } from '../../gluster/lab/random.js';
 import { ModelAgent } from './agent.js';
 import { Changer, type Change } from './changes.js';
 import { ModelTransfer } from './data.js';

@@ -1,0 +1,56 @@
+// The random operations of a run reach a directory as they are meant: what the property test is worth.
+
+import { lstatSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { fsEncode } from '../../src/names.js';
+import { Workload, type Operation } from '../gluster/lab/workload.js';
+import { applyOperation } from './apply.js';
+import { randomSequence } from './sequence.js';
+
+test('directories change places, with others and with what is below them, go over empty ones, and back', () => {
+  const root = mkdtempSync(join(tmpdir(), 'gsyncd-apply-'));
+  try {
+    const operations = new Workload({ seed: 3, names: 'bytes', attributes: 'plain', devices: 'all', moves: 'all', top: 'top' }).next(1_500);
+    const inode = (path: string) => lstatSync(fsEncode(join(root, path)), { bigint: true, throwIfNoEntry: false });
+    const seen = { exchanged: 0, swapped: 0, over: 0, inverted: 0, back: 0, devices: 0, passed: 0 };
+    let last: Extract<Operation, { to: string }> | undefined;
+    for (const op of operations) {
+      if (!('to' in op)) {
+        const isDone = applyOperation(root, op);
+        if (op.op === 'mknod' && isDone) seen.devices += Number(inode(op.path)?.isFile() === false);
+        if (!isDone) seen.passed += 1;
+        last = undefined;
+        continue;
+      }
+      const [from, to] = [inode(op.path), inode(op.to)];
+      const isDone = applyOperation(root, op);
+      if (!isDone) seen.passed += 1;
+      else if (from?.isDirectory() === true) {
+        expect(inode(op.to)?.ino).toBe(from.ino);
+        if (op.op === 'exchange' || op.op === 'swap') {
+          expect(inode(op.path)?.ino).toBe(to?.ino);
+          if (to?.isDirectory() === true) seen[op.op === 'exchange' ? 'exchanged' : 'swapped'] += 1;
+        } else {
+          seen.over += Number(to?.isDirectory() === true);
+          seen.back += Number(last?.to === op.path && last.path === op.to);
+          seen.inverted += Number(last?.path.startsWith(`${op.path}/`) === true && op.to.startsWith(`${last.to}/`));
+        }
+      }
+      last = isDone ? op : undefined;
+    }
+    for (const kind of ['exchanged', 'swapped', 'over', 'inverted', 'back'] as const) expect(seen[kind], kind).toBeGreaterThan(3);
+    if (process.geteuid?.() === 0) expect(seen.devices).toBeGreaterThan(3);
+    // Owners are root's to change, and nothing else is passed over but by chance.
+    expect(seen.passed).toBeLessThan(process.geteuid?.() === 0 ? 60 : 200);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}, 60_000);
+
+test('a sequence repeats by its seed, and draws the time between rollovers', () => {
+  const rollovers = (seed: number) => randomSequence(seed, 7, 'frozen').map(({ rolloverS }) => rolloverS);
+  expect(randomSequence(5, 3, 'frozen')).toEqual(randomSequence(5, 3, 'frozen'));
+  expect(new Set([1, 2, 3].flatMap(rollovers)).size).toBeGreaterThan(3);
+});
