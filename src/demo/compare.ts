@@ -25,13 +25,15 @@ export interface Comparison {
 
 type Description = Readonly<Record<string, string>>;
 
-const INTERNAL = '.glusterfs';
+/** Names at the top that an embedded brick keeps for itself. */
+const INTERNAL = ['.glusterfs'];
 /** Times of files travel with at least this precision. */
 const TIME_STEP_NS = 10_000n;
 
-/** Names are in the form of names.ts. @throws the errors of reading, but for what vanishes meanwhile */
-export function compareTrees(a: string, b: string): Comparison {
-  const [here, there] = [describeTree(a), describeTree(b)];
+/** Names are in the form of names.ts. @param skip names at the top that are no part of the trees
+ *  @throws the errors of reading, but for what vanishes meanwhile */
+export function compareTrees(a: string, b: string, skip: readonly string[] = INTERNAL): Comparison {
+  const [here, there] = [describeTree(a, skip), describeTree(b, skip)];
   const differences: string[] = [];
   for (const path of new Set([...here.entries.keys(), ...there.entries.keys()])) {
     const [left, right] = [here.entries.get(path), there.entries.get(path)];
@@ -51,14 +53,14 @@ function isSame(field: string, left: string | undefined, right: string | undefin
   return apart <= TIME_STEP_NS && -apart <= TIME_STEP_NS;
 }
 
-function describeTree(root: string): { entries: Map<string, Description>; counts: TreeCounts } {
+function describeTree(root: string, skip: readonly string[]): { entries: Map<string, Description>; counts: TreeCounts } {
   const entries = new Map<string, Description>();
   const counts: TreeCounts = { files: 0, directories: 0, symlinks: 0, others: 0, bytes: 0 };
   const firstNames = new Map<bigint, string>();
   const stack = [''];
   for (let dir = stack.pop(); dir !== undefined; dir = stack.pop()) {
     for (const name of namesIn(`${root}${dir}`).sort()) {
-      if (dir === '' && name === INTERNAL) continue;
+      if (dir === '' && skip.includes(name)) continue;
       const path = `${dir}/${name}`;
       const stats = lstatSync(fsEncode(`${root}${path}`), { bigint: true, throwIfNoEntry: false });
       if (stats === undefined) continue;

@@ -1,6 +1,6 @@
-// The demo: replicates a directory to another one with the real worker, as an ordinary user, with nothing but Node.
-// Makes a tree, lets the first sync run, changes files while the worker runs, kills it once in the middle, and at the
-// end compares both trees in full. Used by the demo command.
+// The demo: makes a tree, lets the real worker's first sync run, changes files while the worker runs, kills it once in
+// the middle, and at the end compares both trees in full. The demo command runs it on two directories of its own making,
+// as an ordinary user, with nothing but Node; `npm run demo:gluster` on the mounts of two volumes.
 
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
@@ -23,51 +23,69 @@ export interface DemoOptions {
   readonly view: DemoViewOptions;
 }
 
-const CONVERGE_MS = 60_000;
+/** What is replicated, and how. All of it is there, and empty. */
+export interface DemoPlaces {
+  readonly primary: string;
+  readonly secondary: string;
+  /** Words after `gsyncd-ts worker`, all of them and those that are worth showing. */
+  readonly workerArgs: readonly string[];
+  readonly shownArgs: readonly string[];
+  /** Where the worker's status and progress are. */
+  readonly sessionDir: string;
+  /** Names at the top of both that are not replicated; those of embedded bricks unless given. */
+  readonly skip?: readonly string[];
+}
+
+const CONVERGE_MS = 90_000;
 const PAUSE_MS = 20;
 
-/** @throws GsyncdError when the trees differ at the end, or the worker ends by itself */
+/** On two directories of its own making. @throws as runDemoOn() */
 export async function runDemo(options: DemoOptions): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'gsyncd-ts-demo-'));
-  const demo = new Demo(dir, options);
   try {
-    await demo.run();
+    const [primary, secondary, sessionDir] = ['primary', 'secondary', 'state'].map((name) => join(dir, name)) as [string, string, string];
+    for (const made of [primary, secondary, sessionDir]) await mkdir(made);
+    const shownArgs = [`file://${primary}`, `file://${secondary}`];
+    await runDemoOn({ primary, secondary, sessionDir, shownArgs, workerArgs: [...shownArgs, '--state-dir', sessionDir] }, options);
   } finally {
-    await demo.end('SIGKILL');
     if (options.keep) options.view.print(`kept: ${dir}`);
     else await rm(dir, { recursive: true, force: true });
   }
 }
 
+/** @throws GsyncdError when the trees differ at the end, or the worker ends by itself or does not end well */
+export async function runDemoOn(places: DemoPlaces, options: Omit<DemoOptions, 'keep'>): Promise<void> {
+  const demo = new Demo(places, options);
+  try {
+    await demo.run();
+  } finally {
+    await demo.end('SIGKILL');
+  }
+}
+
 class Demo {
-  readonly #options: DemoOptions;
-  readonly #primary: string;
-  readonly #secondary: string;
-  readonly #stateDir: string;
+  readonly #options: Omit<DemoOptions, 'keep'>;
+  readonly #places: DemoPlaces;
   readonly #view: DemoView;
   #worker: DaemonChild | null = null;
   #fault: string | null = null;
 
-  constructor(dir: string, options: DemoOptions) {
+  constructor(places: DemoPlaces, options: Omit<DemoOptions, 'keep'>) {
     this.#options = options;
-    this.#primary = join(dir, 'primary');
-    this.#secondary = join(dir, 'secondary');
-    this.#stateDir = join(dir, 'state');
-    this.#view = new DemoView(this.#stateDir, options.view);
+    this.#places = places;
+    this.#view = new DemoView(places.sessionDir, options.view);
   }
 
   async run(): Promise<void> {
     const { seed, seconds } = this.#options;
+    const { primary, secondary, shownArgs } = this.#places;
     const print = (line: string): void => this.#view.say(line);
-    await mkdir(this.#stateDir);
-    await mkdir(this.#primary);
-    await mkdir(this.#secondary);
-    const tree = new DemoTree(this.#primary, seed);
-    print(`a tree of ${tree.build()} names in ${this.#primary}`);
-    print(`gsyncd-ts worker file://${this.#primary} file://${this.#secondary}`);
+    const tree = new DemoTree(primary, seed);
+    print(`a tree of ${tree.build()} names in ${primary}`);
+    print(`gsyncd-ts worker ${shownArgs.join(' ')}`);
     const startMs = performance.now();
     await this.#start();
-    await this.#until(() => existsSync(join(this.#secondary, 'directory 0', 'file 1')), 'the first file');
+    await this.#until(() => existsSync(join(secondary, 'directory 0', 'file 1')), 'the first file');
     print(`first replicated file after ${inSeconds(performance.now() - startMs)} s`);
     const first = await this.#converged();
     print(`first sync: ${first.counts.files} files equal on both sides after ${inSeconds(performance.now() - startMs)} s`);
@@ -87,21 +105,22 @@ class Demo {
       await this.#start();
     }
     const { counts } = await this.#converged();
-    await this.end('SIGTERM');
+    const code = await this.end('SIGTERM');
+    if (code !== 0) throw new GsyncdError(`demo: the worker, told to stop, ended with exit code ${code}`, { code: 'fault' });
     const names = counts.files + counts.directories + counts.symlinks + counts.others;
     print(`demo: equal: ${names} names (${counts.files} files, ${counts.directories} directories, ${counts.symlinks} symlinks), ${counts.bytes} bytes, after ${tree.operations} live changes and one kill`);
   }
 
-  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  /** @returns the worker's exit code, null when there is none */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
     const worker = this.#worker;
     this.#worker = null;
     worker?.kill(signal);
-    await worker?.exited;
+    return (await worker?.exited)?.code ?? null;
   }
 
   async #start(): Promise<void> {
-    const argv = [...this.#options.program, 'worker', `file://${this.#primary}`, `file://${this.#secondary}`, '--state-dir', this.#stateDir];
-    const worker = await spawnDaemonChild(argv);
+    const worker = await spawnDaemonChild([...this.#options.program, 'worker', ...this.#places.workerArgs]);
     this.#worker = worker;
     void worker.exited.then(({ stderrTail }) => {
       if (this.#worker === worker) this.#fault = stderrTail.trim().split('\n').at(-1) ?? '';
@@ -109,9 +128,10 @@ class Demo {
   }
 
   async #converged(): Promise<Comparison> {
-    let comparison = compareTrees(this.#primary, this.#secondary);
+    const { primary, secondary, skip } = this.#places;
+    let comparison = compareTrees(primary, secondary, skip);
     await this.#until(() => {
-      comparison = compareTrees(this.#primary, this.#secondary);
+      comparison = compareTrees(primary, secondary, skip);
       return comparison.differences.length === 0;
     }, () => `equal trees: ${comparison.differences.length} differences, the first: ${comparison.differences[0]}`);
     return comparison;

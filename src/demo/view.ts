@@ -10,6 +10,12 @@ export interface DemoViewOptions {
   readonly print: (line: string) => void;
 }
 
+/** What suits a process's output. */
+export function viewOf(stdout: NodeJS.WriteStream): DemoViewOptions {
+  const isLive = stdout.isTTY && process.env['TERM'] !== 'dumb';
+  return { columns: stdout.columns || 80, output: isLive ? 'terminal' : 'text', print: (line) => void stdout.write(`${line}\n`) };
+}
+
 const TERMINAL_MS = 1_000;
 const TEXT_MS = 5_000;
 

@@ -21,6 +21,13 @@ test('times that are as near as a floating-point number can tell are the same, w
   expect(differencesOf(0.000001)).toEqual([]);
 });
 
+test('what is skipped is so at the top alone', () => {
+  const [a, b] = [join(root, 'skip-a'), join(root, 'skip-b')];
+  for (const path of [a, join(a, 'dir'), b, join(b, 'dir'), join(b, '.trashcan'), join(b, 'dir/.trashcan')]) mkdirSync(path);
+  expect(compareTrees(a, b).differences).toHaveLength(2);
+  expect(compareTrees(a, b, ['.trashcan']).differences).toEqual(['"/dir/.trashcan": only in the second']);
+});
+
 test('times that are further apart are a difference', () => {
   expect(differencesOf(0.001)).toEqual([expect.stringMatching(/^"\/file": mtime: /)]);
 });

@@ -1,18 +1,12 @@
 #!/bin/bash
-# npm start: shows the worker at work on this machine. Installs what is missing, builds, brings up two GlusterFS volumes
-# with a geo-replication session in a box of their own (see lab/box.sh), runs the worker by hand on the primary's brick,
-# lets it sync a tree and then live changes, compares both volumes in full and ends. Nothing stays behind.
+# npm run demo:gluster [-- SECONDS]: what npm start shows, on two volumes of a real GlusterFS. Installs what is missing,
+# builds, brings up the volumes with a geo-replication session in a box of their own (see lab/box.sh), and runs the demo
+# (src/demo) with the worker on the primary's brick: a first sync, live changes for SECONDS (15), a kill in between, and a
+# full comparison of both volumes through their mounts. Nothing stays behind.
 set -eu
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$HERE/../.." && pwd)
 HOST=10.77.0.1
-
-# converged: waits until both volumes are equal, and sets `entries`.
-converged() {
-  local result
-  result=$(python3 "$HERE/lab/tree.py" --wait 60 /mnt/gv0 /mnt/sv0) || { echo "demo: the volumes differ: $result"; tail -20 "$LOG"; exit 1; }
-  entries=$(python3 -c 'import json, sys; print(json.loads(sys.argv[1])["entries"])' "$result")
-}
 
 volumes() {
   local volume
@@ -31,37 +25,18 @@ volumes() {
 }
 
 inside() {
-  LOG=/var/log/glusterfs/gsyncd-ts.log
-  echo "== two volumes, gv0 and sv0, and a session between them"
+  local log=/var/log/glusterfs/gsyncd-ts.log
+  echo "two volumes, gv0 and sv0, and a session between them"
   volumes
-  echo "== a tree on the primary"
-  cp -a /usr/share/doc/[a-d]* /mnt/gv0/ 2>/dev/null || true
-  find /mnt/gv0 | wc -l | sed 's/$/ names on gv0/'
-  echo "== gsyncd-ts worker gv0 root@$HOST::sv0 --local-path /srv/gv0_1"
-  node "$REPO/bin/gsyncd-ts.js" worker gv0 root@$HOST::sv0 --local-path /srv/gv0_1 --log-file "$LOG" &
-  worker=$!
-  converged
-  echo "first sync: $entries entries equal on both volumes"
-  echo "== live changes"
-  mkdir /mnt/gv0/live
-  for i in 1 2 3 4 5; do echo "round $i" >"/mnt/gv0/live/file $i"; done
-  mv "/mnt/gv0/live/file 1" /mnt/gv0/live/renamed
-  ln "/mnt/gv0/live/file 2" /mnt/gv0/live/linked
-  rm "/mnt/gv0/live/file 3"
-  chmod 600 "/mnt/gv0/live/file 4"
-  ln -s renamed /mnt/gv0/live/symlink
-  converged
-  ls -l /mnt/sv0/live
-  kill -TERM $worker
-  wait $worker
-  echo "demo: $entries entries on both volumes, the trees are equal, the worker ended with exit code 0"
+  node "$HERE/demo.js" "$1" /var/lib/glusterd/geo-replication/gv0_${HOST}_sv0 /mnt/gv0 /mnt/sv0 \
+    gv0 root@$HOST::sv0 --local-path /srv/gv0_1 --log-file $log || { tail -20 $log >&2; exit 1; }
 }
 
-if [ "${1:-}" = --inside ]; then inside; exit; fi
+if [ "${1:-}" = --inside ]; then inside "$2"; exit; fi
 cd "$REPO"
 . "$HERE/lab/packages.sh"
 why=$(why_no_gluster)
 [ -z "$why" ] || { echo "demo: cannot run here: $why" >&2; exit 1; }
 if [ ! -e node_modules ]; then need_toolchain || true; npm ci --no-audit --no-fund; fi
 npm run --silent build
-exec "$HERE/lab/box.sh" bash "$HERE/demo.sh" --inside </dev/null
+exec "$HERE/lab/box.sh" bash "$HERE/demo.sh" --inside "${1:-15}" </dev/null

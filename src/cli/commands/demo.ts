@@ -20,13 +20,10 @@ export function addDemoCommand(program: Command): void {
     .option('--keep', 'keep both trees and the log')
     .addHelpText('after', '\nExample:\n  gsyncd-ts demo --seconds 30')
     .action(async ({ seconds, seed, keep }: DemoFlags) => {
-      const { runDemo } = await import('../../demo/run.js');
+      const [{ runDemo }, { viewOf }] = await Promise.all([import('../../demo/run.js'), import('../../demo/view.js')]);
       const [script] = process.argv.slice(1);
       if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });
-      const { stdout } = process;
-      const print = (line: string): void => void stdout.write(`${line}\n`);
-      const view = { columns: stdout.columns || 80, output: stdout.isTTY && process.env['TERM'] !== 'dumb' ? 'terminal' : 'text', print } as const;
-      await runDemo({ program: [process.execPath, script], seconds, seed, keep: keep === true, view });
+      await runDemo({ program: [process.execPath, script], seconds, seed, keep: keep === true, view: viewOf(process.stdout) });
     });
 }
 
