@@ -265,7 +265,7 @@ function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
     gfidOf: (path) => mount.gfidOf(path),
     setXtime: (path, volumeUuid, mark) => mount.setXtime(path, volumeUuid, mark),
     nativeVolumeInfo: () => nativeVolumeInfo(mount.dir),
-    foreignVolumeInfos: () => foreignVolumeInfos(mount.dir),
+    foreignVolumeInfos: () => foreignVolumeInfos(mount.dir, session.localPath),
     nodeUuids: () => nodeUuids(mount.dir),
     keepsCopies: () => keepsCopies(mount.dir),
     clusterStime: (volumeUuid) => clusterStime(mount.dir, volumeUuid, session.secondaryId),

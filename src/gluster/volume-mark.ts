@@ -4,6 +4,8 @@
 
 import type { VolumeInfo } from '../secondary/secondary.js';
 import { errnoCode } from '../errors.js';
+import { fsEncode } from '../names.js';
+import { llistxattrAsync } from '../native/libc.js';
 import { mountAttributes } from '../native/mount-attributes.js';
 import { gfidFromBytes } from './gfid.js';
 import { foreignMarkName, NODE_UUID, PATHINFO, stimeName, VOLUME_MARK } from './xattr-names.js';
@@ -34,17 +36,18 @@ export async function nativeVolumeInfo(mountRoot: string): Promise<VolumeInfo | 
   return bytes === null ? null : unpackVolumeMark(bytes);
 }
 
-/** Marks of primaries that replicate into this volume and have not expired. Expired ones are removed. */
-export async function foreignVolumeInfos(mountRoot: string, nowMs: number = Date.now()): Promise<VolumeInfo[]> {
+/** Marks of primaries that replicate into this volume and have not expired. Expired ones are removed. Their names are
+ *  those that the brick's root lists, for a mount shows each mark but names none. */
+export async function foreignVolumeInfos(mountRoot: string, brickRoot: string, nowMs: number = Date.now()): Promise<VolumeInfo[]> {
   const valid: VolumeInfo[] = [];
   const prefix = foreignMarkName('');
-  const { listAttributes, removeAttribute } = await mountAttributes();
-  for (const name of (await listAttributes(mountRoot)).filter((n) => n.startsWith(prefix))) {
+  const names = (await llistxattrAsync(fsEncode(brickRoot))).filter((name) => name.startsWith(prefix));
+  for (const name of names) {
     const bytes = await attributeOrNull(mountRoot, name);
     if (bytes === null) continue;
     const mark = unpackVolumeMark(bytes);
     if ((mark.timeout ?? 0) > Math.floor(nowMs / 1000)) valid.push(mark);
-    else await removeAttribute(mountRoot, name).catch(() => undefined);
+    else await (await mountAttributes()).removeAttribute(mountRoot, name).catch(() => undefined);
   }
   return valid;
 }

@@ -4,21 +4,19 @@
 // the errno's name in `code`. fs-xattr follows symlinks and takes paths as text only, which is right for a mount point
 // of this program's own making and wrong for the names of a volume: those go through libc.ts alone.
 
-import { lgetxattrAsync, llistxattrAsync, lremovexattrAsync } from './libc.js';
+import { lgetxattrAsync, lremovexattrAsync } from './libc.js';
 
 export interface AttributeCalls {
   readonly getAttribute: (path: string, name: string) => Promise<Buffer>;
-  readonly listAttributes: (path: string) => Promise<string[]>;
   readonly removeAttribute: (path: string, name: string) => Promise<void>;
 }
 
 export const libcCalls: AttributeCalls = {
   getAttribute: lgetxattrAsync,
-  listAttributes: llistxattrAsync,
   removeAttribute: lremovexattrAsync,
 };
 
-const NAMES = ['getAttribute', 'listAttributes', 'removeAttribute'] as const;
+const NAMES = ['getAttribute', 'removeAttribute'] as const;
 /** Not a literal in the import: the types of an optional package may be missing where this is compiled. */
 const PACKAGE: string = 'fs-xattr';
 

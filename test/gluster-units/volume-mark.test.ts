@@ -25,11 +25,18 @@ it.skipIf(lacksRoot('marks of volumes, which are trusted.* xattrs'))('a native m
   expect(await nativeVolumeInfo(root)).toEqual({ version: [1, 0], uuid: UUID, retval: 0, volumeMark: [255, 10] });
 });
 
-it.skipIf(lacksRoot('marks of volumes, which are trusted.* xattrs'))('foreign marks are kept until they expire, then removed', async () => {
-  lsetxattr(root, `${name}.aaaa`, foreign(2000));
-  lsetxattr(root, `${name}.bbbb`, foreign(3000));
-  expect(await foreignVolumeInfos(root, 2_000_000)).toEqual([{ version: [1, 0], uuid: UUID, retval: 0, volumeMark: [255, 10], timeout: 3000 }]);
-  expect(llistxattr(root).sort()).toEqual([name, `${name}.bbbb`]);
+it.skipIf(lacksRoot('marks of volumes, which are trusted.* xattrs'))('foreign marks that the brick names are read in the mount, kept until they expire, then removed', async () => {
+  const [mount, brick] = [mkdtempSync(join(root, 'mount-')), mkdtempSync(join(root, 'brick-'))];
+  for (const dir of [mount, brick]) {
+    lsetxattr(dir, `${name}.aaaa`, foreign(2000));
+    lsetxattr(dir, `${name}.bbbb`, foreign(3000));
+  }
+  // Of a brick that has missed a removal, and one that the brick does not name.
+  lsetxattr(brick, `${name}.cccc`, foreign(3000));
+  lsetxattr(mount, `${name}.dddd`, foreign(3000));
+  lsetxattr(brick, name, native);
+  expect(await foreignVolumeInfos(mount, brick, 2_000_000)).toEqual([{ version: [1, 0], uuid: UUID, retval: 0, volumeMark: [255, 10], timeout: 3000 }]);
+  expect(llistxattr(mount).sort()).toEqual([`${name}.bbbb`, `${name}.dddd`]);
 });
 
 it('a mark of another length is refused', () => {

@@ -175,7 +175,6 @@ test('after a failover, special-sync-mode recover brings back what changed on th
   await worker().waitForLog(/finished history crawl/);
   await lab().waitConverged();
   await lab().until('announcement of the first primary', async () => (await announced('/srv/sv0_1')) !== '');
-  await stop();
 
   await lab().gluster(['volume', 'set', 'sv0', 'features.read-only', 'off']);
   await lab().sh('mkdir unindexed; printf x >unindexed/file', PATHS.secondary);
@@ -188,6 +187,10 @@ test('after a failover, special-sync-mode recover brings back what changed on th
   await lab().gluster([...back, 'config', 'secondary-timeout', '4']);
   await lab().sh('printf back >written-after-failover; printf more >>late; mkdir -p newdir/x; printf y >newdir/x/y', PATHS.secondary);
   const recovering = lab().startWorker({ pair: ['sv0', `root@${HOST}::gv0`], localPath: '/srv/sv0_1' });
+  // The first primary is still there: what it announced has to expire before anything goes the other way.
+  await recovering.waitForLog(/foreign volume info found, waiting for expiry.*expiry=[1-5]\b/);
+  expect(await recovering.log()).not.toContain('hybrid crawl');
+  await stop();
   // What nobody changed since the volume began to be indexed has no mark, and a mark is not made.
   const left = async (): Promise<string> => (await lab().compare()).differences.map((d) => d.path).join(' ');
   await lab().until('the changes', async () => (await left()) === 'unindexed unindexed/file', 60_000);

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errnoCode } from '../../src/errors.js';
-import { lsetxattr } from '../../src/native/libc.js';
+import { llistxattr, lsetxattr } from '../../src/native/libc.js';
 import { chooseCalls, libcCalls, mountAttributes, type AttributeCalls } from '../../src/native/mount-attributes.js';
 import { lacks } from '../skip.js';
 
@@ -46,12 +46,11 @@ describe.skipIf(lacks(canMark(), 'the home directory takes none', 'xattrs of use
 ] as const)('%s', (_name, calls) => {
   beforeAll(() => lsetxattr(dir, 'user.fact', Buffer.from([0, 255, 10])));
 
-  it.skipIf(calls === null)('reads, lists and removes, and says ENODATA for what is absent', async () => {
-    const { getAttribute, listAttributes, removeAttribute } = calls!;
+  it.skipIf(calls === null)('reads and removes, and says ENODATA for what is absent', async () => {
+    const { getAttribute, removeAttribute } = calls!;
     expect([...(await getAttribute(dir, 'user.fact'))]).toEqual([0, 255, 10]);
-    expect(await listAttributes(dir)).toContain('user.fact');
     await removeAttribute(dir, 'user.fact');
-    expect(await listAttributes(dir)).not.toContain('user.fact');
+    expect(llistxattr(dir)).not.toContain('user.fact');
     expect(errnoCode(await getAttribute(dir, 'user.fact').catch((error: unknown) => error))).toBe('ENODATA');
     expect(errnoCode(await getAttribute(join(dir, 'absent'), 'user.fact').catch((error: unknown) => error))).toBe('ENOENT');
   });
