@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { everyOperation } from './lab/fixtures.js';
 import { HOST } from './lab/lab.js';
+import type { Lab } from './lab/lab.js';
 import { REPO } from './lab/machine.js';
 import { useLab } from './lab/use-lab.js';
 
@@ -101,12 +102,12 @@ test('SIGTERM ends it and everything that it started', async () => {
 });
 
 const statusLines = async (): Promise<string[]> => (await lab().session(['status'])).stdout.split('\n').filter((line) => line.includes('/srv/gv0_'));
-const statusIs = (word: string) => async (): Promise<boolean> => {
+const statusIs = (word: string, bricks = 3) => async (): Promise<boolean> => {
   const lines = await statusLines();
-  return lines.length === 3 && lines.every((line) => line.includes(` ${word} `));
+  return lines.length === bricks && lines.every((line) => line.includes(` ${word} `));
 };
 
-test('glusterd starts, shows, pauses, resumes and stops it', async () => {
+test('glusterd starts, shows, pauses and resumes it', async () => {
   const call = MONITOR.slice(0, 2).map((word) => `'${word}'`).join(' ');
   await lab().sh(
     `stock=$(find /usr/lib* -path '*/glusterfs/gsyncd' -type f | head -1)
@@ -132,8 +133,30 @@ chmod +x gsyncd.ours; mount --bind gsyncd.ours "$stock"`,
   await lab().session(['resume']);
   await lab().waitConverged(90_000);
   expect(await statusIs('Active')()).toBe(true);
+});
 
+test('when a brick is removed its worker ends, and the others go on without a restart of the monitor', async () => {
+  const remove = (how: string): ReturnType<Lab['gluster']> => lab().gluster(['volume', 'remove-brick', 'gv0', `${HOST}:${NEW_BRICK}`, how], 'return');
+  const [monitor] = await processes('monitor');
+  expect((await remove('start')).code).toBe(0);
+  await lab().until('its files moved', async () => (await remove('status')).stdout.includes('completed'), 60_000);
+  // While a session runs GlusterFS removes a brick by force alone, which is safe once it is empty.
+  const refused = await remove('commit');
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('geo-replication sessions are active')]);
+  expect(await workerOf(NEW_BRICK)).toBeDefined();
+  const removed = await remove('force');
+  expect([removed.code, removed.stderr]).toEqual([0, '']);
+  await lab().until('its worker gone', async () => (await workerOf(NEW_BRICK)) === undefined);
+  await lab().until('the others active', statusIs('Active', 2), 60_000);
+  await lab().sh('cd started; for i in {1..60}; do echo once more $i >f$i; done; for i in {1..20}; do echo $i >g$i; done; rm f2*');
+  await lab().waitConverged(90_000);
+  expect((await processes('worker')).map(({ line }) => / --local-path (\S+)/.exec(line)?.[1]).sort()).toEqual(lab().bricks);
+  expect(await processes('monitor')).toEqual([monitor]);
+  expect(await lab().read(`${lab().sessionDir}/gsyncd.conf`)).toMatch(/^primary-distribution-count = 2$/m);
+});
+
+test('glusterd stops it', async () => {
   await lab().session(['stop']);
-  expect(await statusIs('Stopped')()).toBe(true);
+  expect(await statusIs('Stopped', 2)()).toBe(true);
   await lab().until('processes gone', async () => (await processes('monitor')).length + (await processes('worker')).length === 0, 10_000);
 });
