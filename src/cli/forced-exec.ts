@@ -8,8 +8,8 @@ import { fsDecode } from '../names.js';
 import { decideForcedCommand, type ProcessEntry, type ProcessView } from './forced-command.js';
 import { CommandExit } from './exit.js';
 import { DISPATCHED } from './forced-command-line.js';
+import { findGluster } from './gluster-program.js';
 
-const GLUSTER = '/usr/sbin/gluster';
 const EXIT_NOT_STARTED = 127;
 
 /** Becomes what `line` asks for, if that is allowed.
@@ -21,9 +21,10 @@ export async function runForcedCommand(line: string): Promise<void> {
   const decision = decideForcedCommand(exact, procView);
   if (decision.run === 'nothing') throw new CommandExit(1, `gsyncd-ts: ${decision.why}`);
   const { replaceProcess } = await import('../native/libc.js');
+  const gluster = decision.run === 'gluster' ? await findGluster() : '';
   const [file, argv] = {
     rsync: ['rsync', ['rsync', ...decision.args]] as const,
-    gluster: [GLUSTER, ['gluster', ...decision.args]] as const,
+    gluster: [gluster, ['gluster', ...decision.args]] as const,
     gsyncd: [process.execPath, [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...decision.args]] as const,
   }[decision.run];
   try {

@@ -144,6 +144,19 @@ test('gluster volume info is let through', async () => {
   expect(done.stderr + done.stdout).toMatch(/glusterd|Connection failed|does not exist/i);
 });
 
+test("of a GlusterFS in /usr/local it is that one's, and never one that the client brings", async () => {
+  await sh(`
+    touch /mnt/no-program && mount --bind /mnt/no-program /usr/sbin/gluster
+    mkdir -p /mnt/evil && printf '#!/bin/sh\necho evil "$@"\n' >/mnt/evil/gluster && chmod 755 /mnt/evil/gluster
+    printf '#!/bin/sh\necho own build "$@"\n' >/usr/local/sbin/gluster && chmod 755 /usr/local/sbin/gluster`);
+  try {
+    const done = await box.exec([...ssh('secret'), `root@${HOST}`, '/mnt/evil/gluster volume info gv0']);
+    expect(done.stdout).toBe('own build volume info gv0\n');
+  } finally {
+    await sh('rm /usr/local/sbin/gluster; umount /usr/sbin/gluster');
+  }
+});
+
 test('uninstall brings the stock gsyncd back', async () => {
   await box.exec([process.execPath, STAND_IN, 'install', '--uninstall']);
   expect(await sh(`ls ${stockDir} | grep gsyncd`)).toBe('gsyncd\n');

@@ -1,0 +1,32 @@
+// Where the `gluster` program is that a forced command may run. The stock wrapper has the path that it was built with
+// compiled in; this program stands in the stock one's place, and GlusterFS's programs are below the same prefix. Neither
+// PATH nor anything else of the environment or of the client's line is asked: both are of the one who connects.
+
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { findPlaces } from '../install/places.js';
+
+const USUAL_DIRECTORIES = ['/usr/sbin', '/usr/local/sbin'];
+const EXECUTABLE = 0o111;
+const OTHERS_WRITE = 0o002;
+const GROUP_WRITES = 0o020;
+
+/** The first `gluster` that is root's alone to change; where there is none, the one that ought to be there. */
+export async function findGluster(root = '/'): Promise<string> {
+  const prefixes = (await findPlaces(root)).flatMap((place) => /^(.*?)\/lib(?:exec|64)?\//.exec(place)?.[1] ?? []);
+  const directories = [...prefixes.map((prefix) => `${prefix}/sbin`), ...USUAL_DIRECTORIES.map((dir) => join(root, dir))];
+  const programs = directories.map((dir) => join(dir, 'gluster'));
+  for (const program of programs) if (await isRoots(program)) return program;
+  return join(root, USUAL_DIRECTORIES[0] ?? '', 'gluster');
+}
+
+async function isRoots(program: string): Promise<boolean> {
+  try {
+    const [file, dir] = await Promise.all([stat(program), stat(dirname(program))]);
+    const isProgram = file.isFile() && (file.mode & EXECUTABLE) !== 0;
+    // The group of /usr/local may write there by Debian's rules; it is root's equal.
+    return isProgram && file.uid === 0 && dir.uid === 0 && (file.mode & (OTHERS_WRITE | GROUP_WRITES)) === 0 && (dir.mode & OTHERS_WRITE) === 0;
+  } catch {
+    return false;
+  }
+}

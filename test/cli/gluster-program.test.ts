@@ -1,0 +1,60 @@
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { findGluster } from '../../src/cli/gluster-program.js';
+import { lacksRoot } from '../skip.js';
+
+const base = mkdtempSync(join(tmpdir(), 'gluster-program-'));
+afterAll(() => rmSync(base, { recursive: true, force: true }));
+
+let root = '';
+beforeEach(() => {
+  root = mkdtempSync(join(base, 'root-'));
+});
+
+function put(...paths: string[]): void {
+  for (const path of paths) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), '#!/bin/sh\n', { mode: 0o755 });
+  }
+}
+
+const found = async (): Promise<string> => (await findGluster(root)).slice(root.length);
+const [PACKAGED, OWN_BUILD] = ['/usr/sbin/gluster', '/usr/local/sbin/gluster'];
+
+// Programs of somebody else are passed over, and what an ordinary user makes is his.
+describe.skipIf(lacksRoot('the gluster program of a forced command'))('findGluster()', () => {
+  it.each([
+    ['usr/lib/x86_64-linux-gnu/glusterfs/gsyncd', PACKAGED],
+    ['usr/libexec/glusterfs/gsyncd.stock', PACKAGED],
+    ['usr/local/libexec/glusterfs/gsyncd', OWN_BUILD],
+  ])('with a gsyncd in %s is %s', async (place, program) => {
+    put(place, PACKAGED, OWN_BUILD);
+    expect(await found()).toBe(program);
+  });
+
+  it('without a known place is where there is one', async () => {
+    expect(await found()).toBe(PACKAGED);
+    put(OWN_BUILD);
+    expect(await found()).toBe(OWN_BUILD);
+    put(PACKAGED);
+    expect(await found()).toBe(PACKAGED);
+  });
+
+  it.each<[string, (file: string) => void]>([
+    ['no program', (file) => chmodSync(file, 0o644)],
+    ['another user’s', (file) => chownSync(file, 1000, 0)],
+    ['open to a group', (file) => chmodSync(file, 0o775)],
+    ['in a directory of another user', (file) => chownSync(dirname(file), 1000, 0)],
+    ['in a directory that is open to all', (file) => chmodSync(dirname(file), 0o777)],
+    ['a link that leads nowhere', (file) => {
+      rmSync(file);
+      symlinkSync('nowhere', file);
+    }],
+  ])('passes over what is %s', async (_, spoil) => {
+    put('usr/local/libexec/glusterfs/gsyncd', PACKAGED, OWN_BUILD);
+    spoil(join(root, OWN_BUILD));
+    expect(await found()).toBe(PACKAGED);
+  });
+});
