@@ -15,6 +15,7 @@ import { openLayout } from '../embedded/layout.js';
 import { EmbeddedVolume } from '../embedded/secondary-volume.js';
 import { mountByBroker } from '../gluster/broker-mount.js';
 import { AuxMount } from '../gluster/mount.js';
+import { removeFromBeforeBoot } from '../gluster/mount-remains.js';
 import type { Log, RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
 import { refuseSymlinks } from '../native/nosymfollow.js';
@@ -136,7 +137,9 @@ const ERRORS_OF_WRITES = 'xlator-option=*-write-behind.pass-through=true';
 async function mountDirectly({ config }: SecondaryOptions, volume: string, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Pick<Mounted, 'dir' | 'broken'>> {
   const registry = join(config.get('gluster-rundir'), 'gsyncd-secondary-mounts');
   await mkdir(dirname(registry), { recursive: true });
+  const directoryPrefix = join(tmpdir(), 'gsyncd-aux-mount-');
   for (const left of await AuxMount.removeLeftovers(registry)) log.info('removed the mount of a secondary that was killed', { path: left });
+  for (const left of await removeFromBeforeBoot(directoryPrefix)) log.info('removed the mount point of a secondary from before the boot', { path: left });
   const logFile = config.get('secondary-gluster-log-file');
   await mkdir(fsEncode(dirname(logFile)), { recursive: true });
   const mount = await AuxMount.mount({
@@ -147,7 +150,7 @@ async function mountDirectly({ config }: SecondaryOptions, volume: string, clean
     logFile,
     logLevel: config.get('secondary-gluster-log-level'),
     timeoutMs: config.get('connection-timeout') * 1000,
-    directoryPrefix: join(tmpdir(), 'gsyncd-aux-mount-'),
+    directoryPrefix,
     registry,
     spawnChild: (argv) => spawnDaemonChild(argv),
     signal,
