@@ -89,15 +89,17 @@ export async function connectRemote(
  *  `--secondary-access-mount`: rsync >= 3.4 resolves its target by text, and finds `/` at a mount that was
  *  lazily unmounted. */
 function secondaryArgv({ config, session, resourceRemoteId, secondary, debug }: Required<Omit<RemoteOptions, 'workingDir'>>): string[] {
+  const program = config.get('remote-gsyncd');
+  const reader = program === '' ? 'forced command' : 'shell';
   return [
-    config.get('remote-gsyncd') || '/nonexistent/gsyncd',
+    program || '/nonexistent/gsyncd',
     'secondary',
     ...(config.get('use-rsync-xattrs') ? ['--use-rsync-xattrs'] : []),
-    shellWord(session.primary),
+    remoteWord(session.primary, reader),
     secondary,
     ...['--primary-node', session.localNode],
     ...['--primary-node-id', session.localNodeId],
-    ...['--primary-brick', shellWord(session.localPath)],
+    ...['--primary-brick', remoteWord(session.localPath, reader)],
     ...['--local-node', session.resourceRemote.slice(session.resourceRemote.lastIndexOf('@') + 1)],
     ...['--local-node-id', resourceRemoteId || 'unknown'],
     ...['--secondary-timeout', String(config.get('secondary-timeout'))],
@@ -108,6 +110,12 @@ function secondaryArgv({ config, session, resourceRemoteId, secondary, debug }: 
     '--secondary-access-mount',
     ...(debug ? ['--debug'] : []),
   ];
+}
+
+/** `text`, which the secondary only shows and names logs after, as one word of what sshd starts. A forced command, which is
+ *  there unless remote-gsyncd names a program, cuts its line at spaces and knows no quotes: they would become part of it. */
+export function remoteWord(text: string, reader: 'forced command' | 'shell'): string {
+  return reader === 'shell' ? shellWord(text) : text.replaceAll(/\s/g, '_');
 }
 
 /** `text` as one word of the shell that sshd starts. */

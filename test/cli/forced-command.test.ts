@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forcedCommandLine } from '../../src/cli/forced-command-line.js';
 import { decideForcedCommand, type ProcessView } from '../../src/cli/forced-command.js';
+import { remoteWord } from '../../src/daemon/remote.js';
 import { lacks, NO_GLUSTER } from '../skip.js';
 
 const REPO = resolve(import.meta.dirname, '../..');
@@ -77,6 +78,7 @@ const LINES: readonly (readonly [string, Verdict, Verdict?])[] = [
   ['"gsyncd" secondary', 'refused'],
   ['/nonexistent/gsyncd secondary gv0 h::sv0 --primary-brick /b;touch${IFS}DIR/escaped', 'gsyncd'],
   ['/nonexistent/gsyncd slave gv0 h::sv0 --local-node $(id)', 'gsyncd'],
+  [`/nonexistent/gsyncd secondary gv0 h::sv0 --primary-brick ${remoteWord("/srv/it's&brück", 'forced command')}`, 'gsyncd'],
   ['gsyncd config-set gv0 h::sv0 --name=ssh-command --value=DIR/evil', 'refused', 'gsyncd'],
   ['gsyncd secondary gv0 file:///etc', 'refused', 'gsyncd'],
   ['gsyncd secondary gv0 h::sv0 --print-id', 'refused', 'gsyncd'],
@@ -164,6 +166,8 @@ describe('the forced command', () => {
     expect(existsSync(join(dir, 'escaped'))).toBe(false);
     // Words reach the program as they are, cut at spaces alone.
     expect(results[lines.findIndex((line) => line.includes('$(id)'))]!.text).toBe('RAN gsyncd\n[slave]\n[gv0]\n[h::sv0]\n[--local-node]\n[$(id)]\n');
+    const brick = results[lines.findIndex((line) => line.includes('brück'))]!;
+    expect(Buffer.from(brick.text, 'latin1').toString()).toContain("\n[--primary-brick]\n[/srv/it's&brück]\n");
     expect(results[2]!.text).toBe(`RAN rsync\n[--server]\n[.]\n[${dir}/mount]\n`);
   });
 

@@ -11,7 +11,7 @@ const lab = useLab({ bricks: 2 });
 const MONITOR = [process.execPath, `${REPO}/bin/gsyncd-ts.js`, 'monitor', 'gv0', `root@${HOST}::sv0`];
 const OWN_CONF = '/srv/monitor.conf';
 const OWN_PID = '/run/gluster/by-hand.pid';
-const NEW_BRICK = '/srv/gv0_3';
+const NEW_BRICK = '/srv/gv0_ü&3';
 
 /** Processes of this project in the box: `what` is monitor or worker. */
 async function processes(what: string): Promise<{ pid: number; line: string }[]> {
@@ -75,6 +75,7 @@ test('a brick that is added gets a worker without a restart of the monitor', asy
   await lab().until('worker of the new brick', () => isActive(NEW_BRICK), 90_000);
   await lab().sh('mkdir spread; for i in {1..90}; do echo $i >spread/f$i; done');
   await lab().waitConverged(120_000);
+  expect(await lab().sh('ls', `/var/log/glusterfs/geo-replication-secondaries/gv0_${HOST}_sv0`)).toContain(`mnt-${HOST}-srv-gv0_ü&3.log\n`);
   expect((await lab().exec(['find', `${NEW_BRICK}/spread`, '-type', 'f'])).stdout).not.toBe('');
   expect(await processes('monitor')).toEqual([monitor]);
   expect(await lab().read(OWN_CONF)).toMatch(/^primary-distribution-count = 3$/m);
