@@ -98,11 +98,16 @@ test('a checkpoint completes', async () => {
   await cluster().waitConverged();
 });
 
-test('the engine is changed while the session runs', async () => {
+test('the engine is changed while the session runs, which can be paused then too', async () => {
+  const before = (await sessionLog()).length;
   await cluster().session(['config', 'sync-method', 'tarssh']);
+  await cluster().until('workers that know it', async () => (await sessionLog()).slice(before).includes('starting history crawl'));
   await cluster().sh(everyOperation('tarred').prepare);
   await cluster().waitConverged(90_000);
+  await untilStatus('Active');
+  await cluster().session(['pause']);
   await cluster().sh(everyOperation('tarred').change);
+  await cluster().session(['resume']);
   await cluster().waitConverged(90_000);
   await untilStatus('Active');
 });
@@ -117,10 +122,12 @@ test('a stopped session is shown as such and leaves nothing behind', async () =>
   expect(left).toEqual([]);
 });
 
-test('a session that is deleted and created again goes on where it was', async () => {
+test('a session that is deleted and created again goes on where it was, with the engine that it is given', async () => {
   await cluster().session(['delete']);
   await cluster().sh('printf between >between');
   await cluster().session(['create', 'push-pem', 'force']);
+  expect(await option('sync-method')).toBe('rsync');
+  await cluster().session(['config', 'sync-method', 'tarssh']);
   const before = (await sessionLog()).length;
   await cluster().session(['start']);
   await cluster().waitConverged(90_000);
@@ -132,11 +139,13 @@ test('a session that is deleted and created again goes on where it was', async (
 
 test('after delete reset-sync-time everything is looked at again', async () => {
   await cluster().session(['delete', 'reset-sync-time']);
-  await cluster().sh('printf again >again; rm between');
+  await cluster().sh(`printf again >again; rm between; mkdir again-tarred; cd again-tarred; ${EVERY_TYPE}`);
   await cluster().session(['create', 'push-pem', 'force']);
+  await cluster().session(['config', 'sync-method', 'tarssh']);
   const before = (await sessionLog()).length;
   await cluster().session(['start']);
   await cluster().until('walk', async () => (await sessionLog()).slice(before).includes('finished hybrid crawl'), 90_000);
+  await cluster().waitConverged(60_000, { under: 'again-tarred' });
   await cluster().until('new file', async () => (await cluster().sh('cat again 2>/dev/null || true', cluster().secondary)) === 'again');
   await cluster().session(['stop']);
 });

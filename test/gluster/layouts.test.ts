@@ -2,36 +2,49 @@
 // that holds names only. Most sessions are glusterd's own, on an installed gsyncd: one worker per brick, one of them active.
 import { describe, expect, test } from 'vitest';
 import { EVERY_TYPE, everyOperation } from './lab/fixtures.js';
-import type { LabOptions } from './lab/lab.js';
 import { useLab } from './lab/use-lab.js';
 
-const layouts: readonly LabOptions[] = [{ layout: 'disperse' }, { layout: 'arbiter', config: { 'sync-method': 'tarssh' } }];
+const layouts = ['disperse', 'arbiter'] as const;
 
-describe.each(layouts)('$layout', (options) => {
-  const lab = useLab({ bricks: 3, metaVolume: 'shared', gsyncd: 'ours', ...options });
-
-  test('one of three workers is active, and a first sync and live changes arrive', async () => {
-    await lab().sh(EVERY_TYPE);
-    await lab().sh(everyOperation('live').prepare);
-    await lab().session(['start']);
-    await lab().until('one active, two passive workers', async () => {
+describe.each(layouts)('%s', (layout) => {
+  const lab = useLab({ bricks: 3, layout, metaVolume: 'shared', gsyncd: 'ours' });
+  const untilElected = (): Promise<void> =>
+    lab().until('one active, two passive workers', async () => {
       const { stdout } = await lab().session(['status']);
       return (stdout.match(/ Active /g) ?? []).length === 1 && (stdout.match(/ Passive /g) ?? []).length === 2;
     }, 90_000);
+
+  test('one of three workers is active, and with rsync a first sync and live changes arrive', async () => {
+    await lab().sh(EVERY_TYPE);
+    await lab().sh(everyOperation('live').prepare);
+    await lab().session(['start']);
+    await untilElected();
     await lab().waitConverged(120_000);
     await lab().sh(everyOperation('live').change);
     const { entries } = await lab().waitConverged(120_000);
     expect(entries).toBeGreaterThan(100);
+    await lab().session(['stop']);
+  });
+
+  test('with tarssh what was changed while stopped and live changes arrive', async () => {
+    await lab().setConfig({ 'sync-method': 'tarssh' });
+    await lab().sh(`mkdir tarred; cd tarred; ${EVERY_TYPE}`);
+    await lab().sh(everyOperation('tarred/live').prepare);
+    await lab().session(['start']);
+    await untilElected();
+    await lab().sh(everyOperation('tarred/live').change);
+    const { entries } = await lab().waitConverged(120_000);
+    expect(entries).toBeGreaterThan(200);
     await lab().session(['stop']);
     await lab().assertNoMountsLeft();
   });
 });
 
 describe('arbiter, whose own worker is the active one', () => {
+  const ARBITER = 2;
   const lab = useLab({ bricks: 3, layout: 'arbiter', metaVolume: 'shared', config: { 'sync-method': 'tarssh' } });
 
   test('a brick that holds no data replicates what the volume holds', async () => {
-    const ARBITER = 2;
     await lab().sh(EVERY_TYPE);
     await lab().sh(everyOperation('live').prepare);
     const isIn = (brick: number, state: string) => async (): Promise<boolean> => (await lab().status(brick).catch(() => undefined))?.['worker_status'] === state;
@@ -47,6 +60,15 @@ describe('arbiter, whose own worker is the active one', () => {
     const { stdout: blocks } = await lab().exec(['stat', '-c', '%b', `${lab().secondary}/all/sparse`]);
     expect(Number(blocks)).toBeLessThan(1024);
     for (const worker of workers) await worker.stop();
+  });
+
+  test('with rsync too', async () => {
+    await lab().setConfig({ 'sync-method': 'rsync' });
+    await lab().sh(`mkdir again; cd again; ${EVERY_TYPE}`);
+    await lab().sh('cd live; printf more >>append-2; printf other >chain');
+    const worker = lab().startWorker({ brick: ARBITER });
+    await lab().waitConverged(120_000);
+    await worker.stop();
     await lab().assertNoMountsLeft();
   });
 });
