@@ -1,6 +1,7 @@
 // One session handed from gsyncd to gsyncd: the stock one and this project's on either side, in all four pairs. Each
 // takes up what was changed while none ran, with rsync, then follows live changes, with tar; nothing is lost, and what
-// was there before is not copied again, which the secondary's brick tells by the bytes that were written to it.
+// was in sync before is not sent again: rsync's statistics tell what it sent, which its deltas hide from the secondary's
+// brick; tar, which knows none, writes there whatever it sends.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { bigFile, EVERY_TYPE, smallFiles } from './lab/fixtures.js';
@@ -9,9 +10,12 @@ import { restarted, untilLive, waitForStock } from './lab/stock-worker.js';
 import { useCluster } from './lab/use-lab.js';
 
 // The access mount lets newer versions of rsync write through a stock secondary.
-const cluster = useCluster({ primaries: 1, secondaries: 1, config: { 'secondary-access-mount': 'true', 'change-interval': '1' } });
+const cluster = useCluster({ primaries: 1, secondaries: 1, config: { 'secondary-access-mount': 'true', 'change-interval': '1', 'log-rsync-performance': 'true' } });
 const PAIRS: readonly (readonly [Gsyncd, Gsyncd])[] = [['stock', 'stock'], ['ours', 'stock'], ['ours', 'ours'], ['stock', 'ours'], ['stock', 'stock']];
 const MIB = 2 ** 20;
+/** What changes() and lastJournal() leave to be sent, and nearly all bytes of it. */
+const CHANGED_FILES = 35;
+const CHANGED_BYTES = 900_000;
 
 /** Bytes written to the secondary's brick since the last call. */
 async function written(): Promise<number> {
@@ -19,10 +23,28 @@ async function written(): Promise<number> {
   return Number(/Data Written: (\d+)/.exec(stdout)?.[1] ?? 0);
 }
 
+interface Sent {
+  readonly files: number;
+  readonly bytes: number;
+}
+let readLog = 0;
+
+/** What the workers' rsyncs sent since the last call: regular files, and the bytes of them before any delta. */
+async function sent(): Promise<Sent> {
+  const log = await cluster().primaries[0]!.read(cluster().sessionLog).catch(() => '');
+  const runs = log.slice(readLog).split('\n').filter((line) => line.includes('rsync performance'));
+  readLog = log.length;
+  const sum = (what: string): number => {
+    const number = new RegExp(`${what}: ([\\d,]+)`);
+    return runs.reduce((total, line) => total + Number(number.exec(line)?.[1]?.replaceAll(',', '')), 0);
+  };
+  return { files: sum('Number of regular files transferred'), bytes: sum('Total transferred file size') };
+}
+
 /** Changes of about 1 MiB that a stock gsyncd can replicate too. */
 function changes(name: string): string {
   return `mkdir -p ${name}/d/e; cd ${name}
-head -c 900000 /dev/urandom >data; printf ${name} >f; ln f f-link; ln -s f s; for i in {1..40}; do printf $i >d/$i; done
+head -c ${CHANGED_BYTES} /dev/urandom >data; printf ${name} >f; ln f f-link; ln -s f s; for i in {1..40}; do printf $i >d/$i; done
 for i in {1..10}; do mv d/$i d/e/m$i; done; rm d/2?; mv d/30 d/31; chmod 640 d/32; mkdir gone; printf x >gone/x; rm -r gone
 printf ${name} >>../shared; touch -d 2002-02-02 d/33; mv d/e e; printf 'ü' >'ü ${name} %20'`;
 }
@@ -51,15 +73,24 @@ test.each(PAIRS.map((pair, turn) => ({ turn, pair, title: pair.join(' to ') })))
   }
   await cluster().sh(changes(`stopped-${turn}`));
   await lastJournal(`stopped-${turn}-last`);
-  await written();
+  await sent();
   await cluster().session(['start']);
   const ignore = ['rdev', 'acls', 'xattrs'] as const;
   await cluster().waitConverged(120_000, { ignore });
   // A stock worker that is stopped before it has noted that a batch is done sends the batch again.
   await untilLive(cluster());
-  const bytes = await written();
-  expect(bytes).toBeGreaterThan((first ? 20 : 0.8) * MIB);
-  if (!first) expect(bytes).toBeLessThan(3 * MIB);
+  const { files, bytes } = await sent();
+  if (first) {
+    expect(files).toBeGreaterThan(400);
+    expect(bytes).toBeGreaterThan(20 * MIB);
+  } else {
+    // Twice as much would be what the turn before brought, with tar, once more.
+    expect(files).toBeGreaterThan(0.8 * CHANGED_FILES);
+    expect(files).toBeLessThan(1.8 * CHANGED_FILES);
+    expect(bytes).toBeGreaterThanOrEqual(CHANGED_BYTES);
+    expect(bytes).toBeLessThan(1.8 * CHANGED_BYTES);
+  }
+  await written();
 
   await cluster().session(['stop']);
   await cluster().session(['config', 'sync-method', 'tarssh']);
