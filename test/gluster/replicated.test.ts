@@ -1,5 +1,5 @@
 // This project on two primary and two secondary nodes, both volumes replica 2 × 2, one active worker per set elected by
-// the meta volume: a session started by glusterd, and secondary and primary nodes that are lost in the middle.
+// the meta volume: a session started by glusterd, secondary and primary nodes that are lost in the middle, both engines.
 import { expect, test } from 'vitest';
 import { EVERY_TYPE, everyOperation, smallFiles } from './lab/fixtures.js';
 import type { Node } from './lab/node.js';
@@ -104,6 +104,19 @@ test('when a primary node dies the workers of the other take over', async () => 
     const now = await active();
     return now.length === 2 && now.every(({ node }) => node === cluster().primaries[0]!.address);
   }, 120_000);
+  await cluster().waitConverged(120_000, { ignore: ['nlink'] });
+});
+
+test('with tarssh, to which the running session is switched, changes of every kind arrive too', async () => {
+  const [first] = cluster().primaries;
+  const log = (): Promise<string> => first!.read(cluster().sessionLog);
+  const before = (await log()).length;
+  await cluster().session(['config', 'sync-method', 'tarssh']);
+  await cluster().until('both workers with the other engine', async () => ((await log()).slice(before).match(/starting history crawl/g) ?? []).length >= 2, 90_000);
+  await cluster().sh(`mkdir tarred; cd tarred; ${EVERY_TYPE}`);
+  await cluster().sh(everyOperation('tarred/ops').prepare);
+  await cluster().waitConverged(120_000, { ignore: ['nlink'] });
+  await cluster().sh(everyOperation('tarred/ops').change);
   await cluster().waitConverged(120_000, { ignore: ['nlink'] });
   await cluster().session(['stop', 'force']);
   await cluster().assertNoMountsLeft();
