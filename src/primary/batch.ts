@@ -124,12 +124,15 @@ export class BatchPipeline {
     await this.#send(plan, [], signal);
   }
 
-  /** On a distributed secondary a directory that is removed comes back when somebody looks at it meanwhile, such as the
-   *  worker of another brick, whose journals have the same: the look heals it. */
-  async #compareRemovedDirectories({ entries }: Plan, signal: AbortSignal): Promise<void> {
-    const removed = this.#slots.deletes === 'ignore' ? [] : entries.filter(({ op }) => op === 'RMDIR');
-    if (removed.length === 0) return;
-    await this.#compare(new Set(removed.map(({ entry }) => entry)), removed.map(({ gfid }) => gfid), signal);
+  /**
+   * On a distributed secondary the workers of several bricks meet at the same names. A directory that one removes comes
+   * back when another one looks at it meanwhile, since the look heals it; and of two renames that meet, one may leave
+   * its old name behind. Neither says so.
+   */
+  async #compareTakenAway({ entries }: Plan, signal: AbortSignal): Promise<void> {
+    const taken = this.#slots.deletes === 'ignore' ? [] : entries.filter(({ op }) => op === 'RMDIR' || op === 'RENAME');
+    if (taken.length === 0) return;
+    await this.#compare(new Set(taken.map(({ entry }) => entry)), taken.map(({ gfid }) => gfid), signal);
   }
 
   /** Tries what is on the durable list and due, when no batch does. @returns whether there was anything */
@@ -205,7 +208,7 @@ export class BatchPipeline {
     try {
       await syncDatas(this.#deps, plan.datas, { files, send: this.#slots.syncData, entries: this.#entries, xattrs: plan.xattrs, signal });
       await syncXattrs(this.#deps, plan, (gfids) => this.#slots.syncAttributes(gfids, signal));
-      await this.#compareRemovedDirectories(plan, signal);
+      await this.#compareTakenAway(plan, signal);
     } finally {
       status.addCounts({ data: -counts.data });
     }

@@ -151,7 +151,10 @@ class EntryWork {
       this.#context.log.error('RENAME ignored: source entry does not match with on-disk gfid', { source: entry, gfid, target: to });
       return this.#fail(EEXIST);
     }
-    await this.#report(await attempt(() => this.#volume.rename(entry, to), [ENOENT, EEXIST], [ESTALE, EBUSY]));
+    const errno = await attempt(() => this.#volume.rename(entry, to), [ENOENT, EEXIST], [ESTALE, EBUSY]);
+    // Of a rename on a distributed volume that meets another one of the same names, the first half may be done: a link.
+    if (errno === EEXIST && (await gfidOrNull(this.#volume, to)) === gfid) return this.#dropSource();
+    return this.#report(errno);
   }
 
   /** Both names are the same inode already. */
