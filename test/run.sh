@@ -70,9 +70,9 @@ step build npm run --silent build || finish
 step types npm run --silent types
 step lint npm run --silent lint
 step cycles npm run --silent cycles
-tests unit 600
+tests unit 900 --maxWorkers=2
 if [ -z "$why" ]; then
-  tests gluster 1800 --maxWorkers=2
+  tests gluster 3600 --maxWorkers=2
 else
   echo "tests on real GlusterFS volumes: $why" >>"$SKIP_REASONS"
 fi

@@ -182,9 +182,9 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
   });
 
   test('files of which the other end dies without naming them are alone in not arriving', async () => {
-    const healthy = await Promise.all(Array.from({ length: 60 }, (_, i) => pair.file(`content ${i}`)));
+    const healthy = await Promise.all(Array.from({ length: 30 }, (_, i) => pair.file(`content ${i}`)));
     const poisonous = [await pair.file('POISON', ''), await pair.file('POISON, too', '')];
-    const gfids = [...healthy.slice(0, 20), poisonous[0]!, ...healthy.slice(20, 45), poisonous[1]!, ...healthy.slice(45)];
+    const gfids = [...healthy.slice(0, 10), poisonous[0]!, ...healthy.slice(10, 24), poisonous[1]!, ...healthy.slice(24)];
     const engine = makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, 'dying-ssh')] });
     const whole = await engine.sync(gfids, quiet);
     expect(whole.broken).toBeDefined();

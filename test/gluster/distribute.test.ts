@@ -36,7 +36,7 @@ test.each(['sv0', 'gv0'])('a brick of %s that dies in the middle of it and comes
   const workers = start();
   await lab().waitConverged(90_000);
   const under = `dead-${volume}`;
-  await lab().sh(`mkdir ${under}; cd ${under}; for i in {1..300}; do head -c 20000 /dev/urandom >before-$i; done`);
+  await lab().sh(`mkdir ${under}; cd ${under}; for i in {1..220}; do head -c 20000 /dev/urandom >before-$i; done`);
   await lab().until('some of it', async () => (await lab().sh(`find . -path './${under}/*'`, lab().secondary)) !== '');
   await lab().exec(['pkill', '-KILL', '-f', `^/usr/sbin/glusterfsd .*--brick-name /srv/${volume}_1`]);
   // Of a distributed volume of which half is gone, half works.

@@ -14,7 +14,7 @@ async function expectUnfinished(killed: WorkerHandle, end?: RegExp): Promise<voi
 }
 
 test('a worker killed in its first crawl is followed by one that finishes it', async () => {
-  await lab().sh(smallFiles('first', 2500));
+  await lab().sh(smallFiles('first', 1500));
   const killed = lab().startWorker();
   await killed.waitForLog(/starting hybrid crawl/);
   await lab().until('first files', async () => (await lab().sh('find . -type f | wc -l', lab().secondary)).trim() !== '0');
@@ -30,7 +30,7 @@ test('a worker killed in its first crawl is followed by one that finishes it', a
 test('a worker killed in its history crawl is followed by one that finishes it', async () => {
   const { prepare, change } = everyOperation('history');
   await lab().sh(prepare);
-  await lab().sh(smallFiles('second', 1500));
+  await lab().sh(smallFiles('second', 900));
   await lab().sh('rm -rf first/0?; mv first/10 first/renamed; for i in first/11/*; do printf more >>"$i"; done');
   await lab().sh(change);
   const killed = lab().startWorker();

@@ -1,7 +1,7 @@
 // A seeded random workload through the four ways in which changes reach a worker: first sync, made while stopped, live,
 // and live with the worker killed in the middle. Each phase has to end with equal trees. The seed is printed;
 //   WORKLOAD_SEED=n   repeats a run
-//   WORKLOAD_OPS=n    operations a phase (default 700)
+//   WORKLOAD_OPS=n    operations a phase (default 500)
 //   WORKLOAD_SHRINK=1 looks for the shortest failing sequence when a phase fails, and writes it to regressions/
 import { expect, test } from 'vitest';
 import { Lab } from './lab/lab.js';
@@ -13,7 +13,7 @@ import { Workload } from './lab/workload.js';
 import type { WorkloadOptions } from './lab/workload.js';
 
 const seed = Number(process.env['WORKLOAD_SEED'] ?? Math.floor(Math.random() * 1e9));
-const count = Number(process.env['WORKLOAD_OPS'] ?? 700);
+const count = Number(process.env['WORKLOAD_OPS'] ?? 500);
 
 async function converges(options: WorkloadOptions, config: Readonly<Record<string, string>>, gsyncd: Gsyncd = 'stock'): Promise<void> {
   console.log(`random workload: WORKLOAD_SEED=${seed} WORKLOAD_OPS=${count} (${options.names}, ${JSON.stringify(config)}, secondary: ${gsyncd})`);

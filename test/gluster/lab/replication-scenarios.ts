@@ -34,9 +34,9 @@ export function replicationScenarios(engine: 'rsync' | 'tarssh', ignore: readonl
     expect(await worker().log()).not.toContain('mode=history');
   });
 
-  test('500 files and every operation, made while the worker is stopped, arrive after its start', async () => {
+  test('100 files and every operation, made while the worker is stopped, arrive after its start', async () => {
     await worker().stop();
-    await lab().sh(smallFiles('bulk/later', 500));
+    await lab().sh(smallFiles('bulk/later', 100));
     const { prepare, change } = everyOperation('stopped');
     await lab().sh(prepare);
     await worker().waitForLog(/starting history crawl/);
