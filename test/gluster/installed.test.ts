@@ -104,9 +104,11 @@ test('the engine is changed while the session runs, which can be paused then too
   await cluster().until('workers that know it', async () => (await sessionLog()).slice(before).includes('starting history crawl'));
   await cluster().sh(everyOperation('tarred').prepare);
   await cluster().waitConverged(90_000);
+  await cluster().sh(everyOperation('tarred').change);
+  await cluster().waitConverged(90_000);
   await untilStatus('Active');
   await cluster().session(['pause']);
-  await cluster().sh(everyOperation('tarred').change);
+  await cluster().sh('mkdir tarred/paused; printf x >tarred/paused/file; printf more >>tarred/write2; mv tarred/renamed tarred/again');
   await cluster().session(['resume']);
   await cluster().waitConverged(90_000);
   await untilStatus('Active');
