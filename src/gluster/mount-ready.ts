@@ -67,11 +67,15 @@ async function mounted(dir: string, signal: AbortSignal): Promise<void> {
 
 /** Whether something is mounted at `dir`, without touching it. */
 export async function isMountPoint(dir: string): Promise<boolean> {
-  const escaped = fsEncode(dir)
-    .toString('latin1')
-    .replaceAll(/[\s\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
+  const word = mountinfoWord(dir);
   const lines = (await readFile(MOUNTINFO, 'latin1')).split('\n');
-  return lines.some((line) => line.split(' ')[4] === escaped);
+  return lines.some((line) => line.split(' ')[4] === word);
+}
+
+/** A path as mountinfo has it, a character for each byte: blanks and backslashes are a backslash and three octal digits. */
+export function mountinfoWord(path: string): string {
+  const bytes = fsEncode(path).toString('latin1');
+  return bytes.replaceAll(/[ \t\n\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
 }
 
 function stopped(): GsyncdError {

@@ -5,6 +5,7 @@ import { lstat, readdir, readFile, readlink, realpath, rmdir } from 'node:fs/pro
 import { basename, dirname, join } from 'node:path';
 import { errnoCode } from '../errors.js';
 import { fsEncode } from '../names.js';
+import { mountinfoWord } from './mount-ready.js';
 
 /** What mkdtemp adds. */
 const RANDOM = /^[A-Za-z0-9]{6}$/;
@@ -57,10 +58,4 @@ async function mountsEverywhere(): Promise<string[]> {
     if (table !== null && table.length > 0) tables.set(namespace, table.toString('latin1'));
   }
   return [...tables.values()];
-}
-
-/** A path as mountinfo has it: blanks and backslashes are a backslash and three octal digits. */
-function mountinfoWord(path: string): string {
-  const bytes = fsEncode(path).toString('latin1');
-  return bytes.replaceAll(/[ \t\n\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
 }

@@ -114,8 +114,6 @@ export class AttributesTransfer {
 
 /** Sends attributes of directories, each by its path. */
 function directoryEngine(rsync: RsyncTransfer, dirs: ReadonlyMap<Gfid, string>): DataEngine {
-  return {
-    name: rsync.name,
-    sync: (gfids, options) => (gfids.length === 0 ? rsync.sync(gfids, options) : rsync.syncDirectories(new Map([...dirs].filter(([gfid]) => gfids.includes(gfid))), options)),
-  };
+  const some = (gfids: readonly Gfid[]): Map<Gfid, string> => new Map(gfids.map((gfid) => [gfid, dirs.get(gfid) ?? '']));
+  return { name: rsync.name, sync: (gfids, options) => (gfids.length === 0 ? rsync.sync(gfids, options) : rsync.syncDirectories(some(gfids), options)) };
 }
