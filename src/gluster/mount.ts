@@ -71,7 +71,6 @@ export class AuxMount {
     this.#registry = options.registry;
     this.#signal = options.signal;
     this.#watch = new SubvolumeWatch(() => statusIsUp(dir));
-    this.#watch.start();
   }
 
   /** Mounts the volume and waits until it is ready.
@@ -144,7 +143,6 @@ export class AuxMount {
   }
 
   async #close(): Promise<void> {
-    this.#watch.stop();
     await this.#unmount();
     // Before glusterfs ends, which may take longer than whoever stops this process is going to wait.
     await removeMountPoint(this.dir);
@@ -180,16 +178,13 @@ export class AuxMount {
   }
 
   async #find<T>(path: string, call: () => Promise<T>, absent: readonly number[] = []): Promise<T | null> {
-    let found: T | null;
     try {
-      found = await this.#ask(call, absent);
+      return await this.#watch.find(path, () => this.#ask(call, absent));
     } catch (error) {
       // With a brick down, too, as long as the rest of the volume answers.
       if (errnoNumber(error) === ENOTCONN && (await answers(this.dir))) throw new BrickDown(path);
       throw error;
     }
-    if (found === null && !(await this.#watch.believes())) throw new BrickDown(path);
-    return found;
   }
 
   async #ask<T>(call: () => Promise<T>, absent: readonly number[] = [], transient: readonly number[] = [ESTALE, EBUSY]): Promise<T | null> {

@@ -1,13 +1,15 @@
 // Whether a mount's ENOENT can be believed. While a part of a volume is down, GlusterFS's client answers ENOENT for what
-// lives there: a worker that took it for gone would leave its data behind, or remove it from the secondary. A brick
-// that was away answers again seconds later, so a look now and then misses no absence. Used by mount.ts.
+// lives there: a worker that took it for gone would leave its data behind, or remove it from the secondary. So an answer
+// counts that came between two looks that found all of the volume up, and so close together that no brick was away in
+// between: a client takes seconds to connect again. Used by mount.ts.
 
 import { constants } from 'node:os';
 
 const { EAGAIN } = constants.errno;
-const LOOK_MS = 1_000;
-/** What was asked just before a brick came back may be answered just after. */
-const DOUBT_MS = 3_000;
+/** Less than the time that GlusterFS's client leaves between losing a brick and connecting to it again, 3 s. */
+const CLOSE_MS = 2_000;
+/** A lookup that takes longer than that each time tells nothing. */
+const MAX_TRIES = 3;
 
 /** A path of which the volume, as far as it is up, does not tell. One inode's trouble, by its errno. */
 export class BrickDown extends Error {
@@ -22,10 +24,10 @@ export class BrickDown extends Error {
 export class SubvolumeWatch {
   readonly #isUp: () => Promise<boolean>;
   readonly #now: () => number;
-  #lastDownMs = -Infinity;
-  #looking: Promise<void> | null = null;
-  #next: Promise<void> | null = null;
-  #timer: NodeJS.Timeout | undefined;
+  /** When the last look that found all up, and is over, began. */
+  #upMs = -Infinity;
+  #looking: Promise<boolean> | null = null;
+  #next: Promise<boolean> | null = null;
 
   /** @param isUp asks the mount whether all of the volume is up */
   constructor(isUp: () => Promise<boolean>, now: () => number = () => performance.now()) {
@@ -33,32 +35,37 @@ export class SubvolumeWatch {
     this.#now = now;
   }
 
-  start(): void {
-    this.#timer = setInterval(() => void this.#lookNow().catch(() => undefined), LOOK_MS);
-    this.#timer.unref();
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
-
-  /** Whether something that was not found before this call is not there. */
-  async believes(): Promise<boolean> {
-    await this.#lookNow();
-    return this.#now() - this.#lastDownMs >= DOUBT_MS;
+  /** What `ask` finds; null when it is not there. @throws BrickDown when that cannot be told; what `ask` throws */
+  async find<T>(path: string, ask: () => Promise<T | null>): Promise<T | null> {
+    for (let tries = 1; tries <= MAX_TRIES; tries++) {
+      const beforeMs = this.#upMs;
+      const found = await ask();
+      if (found !== null) return found;
+      if (!(await this.#lookNow())) break;
+      if (this.#now() - beforeMs < CLOSE_MS) return null;
+    }
+    throw new BrickDown(path);
   }
 
   /** A look that begins after this call; all who call meanwhile share it. */
-  #lookNow(): Promise<void> {
-    this.#next ??= (this.#looking ?? Promise.resolve()).catch(() => undefined).then(() => {
-      this.#looking = this.#next;
-      this.#next = null;
-      return this.#look();
-    });
+  #lookNow(): Promise<boolean> {
+    this.#next ??= (this.#looking ?? Promise.resolve()).then(
+      () => this.#startLook(),
+      () => this.#startLook(),
+    );
     return this.#next;
   }
 
-  async #look(): Promise<void> {
-    if (!(await this.#isUp())) this.#lastDownMs = this.#now();
+  #startLook(): Promise<boolean> {
+    this.#looking = this.#next;
+    this.#next = null;
+    return this.#look();
+  }
+
+  async #look(): Promise<boolean> {
+    const beganMs = this.#now();
+    const isUp = await this.#isUp();
+    if (isUp) this.#upMs = beganMs;
+    return isUp;
   }
 }

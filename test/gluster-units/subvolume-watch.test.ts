@@ -3,55 +3,70 @@ import { expect, test } from 'vitest';
 import { troubleOf } from '../../src/primary/trouble.js';
 import { BrickDown, SubvolumeWatch } from '../../src/gluster/subvolume-watch.js';
 
-function setUp() {
-  const state = { up: true, nowMs: 10_000, looks: 0, held: [] as (() => void)[] | null };
+/** What the mount answers to each look and each question, in order; the last answer stays. */
+function setUp(looks: boolean[], answers: (string | null)[] = [null]) {
+  const state = { nowMs: 10_000, looks: 0, asked: 0, askMs: 0 };
   const watch = new SubvolumeWatch(
     async () => {
-      state.looks += 1;
-      if (state.held !== null) await new Promise<void>((resolve) => state.held?.push(resolve));
-      return state.up;
+      await Promise.resolve();
+      return looks[Math.min(state.looks++, looks.length - 1)]!;
     },
     () => state.nowMs,
   );
-  state.held = null;
-  return { state, watch };
+  const find = (): Promise<string | null> =>
+    watch.find('.gfid/x', () => {
+      state.nowMs += state.askMs;
+      return Promise.resolve(answers[Math.min(state.asked++, answers.length - 1)]!);
+    });
+  return { state, find };
 }
 
-test('while all is up it is, while a part is down, and for some seconds after, it is not', async () => {
-  const { state, watch } = setUp();
-  expect(await watch.believes()).toBe(true);
-  state.up = false;
-  expect(await watch.believes()).toBe(false);
-  state.up = true;
-  state.nowMs += 2_900;
-  expect(await watch.believes()).toBe(false);
-  state.nowMs += 200;
-  expect(await watch.believes()).toBe(true);
+test('what is found needs no look', async () => {
+  const { state, find } = setUp([false], ['here']);
+  expect(await find()).toBe('here');
+  expect(state.looks).toBe(0);
 });
 
-test('an outage that nobody asked about is seen', async () => {
-  const { state, watch } = setUp();
-  watch.start();
-  state.up = false;
-  await expect.poll(() => state.looks, { timeout: 3_000 }).toBeGreaterThan(0);
-  state.up = true;
-  expect(await watch.believes()).toBe(false);
-  watch.stop();
+test('what is not found is asked for again between two looks, once; while looks are fresh, one more is enough', async () => {
+  const { state, find } = setUp([true]);
+  expect(await find()).toBeNull();
+  expect([state.asked, state.looks]).toEqual([2, 2]);
+  expect(await find()).toBeNull();
+  expect([state.asked, state.looks]).toEqual([3, 3]);
+  state.nowMs += 2_000;
+  expect(await find()).toBeNull();
+  expect([state.asked, state.looks]).toEqual([5, 5]);
 });
 
-test('who asks during a look waits for one that begins later, and shares it', async () => {
-  const { state, watch } = setUp();
-  state.held = [];
-  const first = watch.believes();
-  await expect.poll(() => state.looks).toBe(1);
-  const later = [watch.believes(), watch.believes(), watch.believes()];
-  state.up = false;
-  for (let i = 0; i < 10; i++) {
-    for (const release of state.held.splice(0)) release();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  expect(await Promise.all([first, ...later])).toEqual([false, false, false, false]);
-  expect(state.looks).toBe(2);
+test('while a part is down it cannot be told', async () => {
+  const { find } = setUp([false]);
+  await expect(find()).rejects.toThrow(BrickDown);
+});
+
+test('an answer from before a brick came back is not taken', async () => {
+  const { find } = setUp([true, true, true], [null, 'here']);
+  expect(await find()).toBe('here');
+});
+
+test('a brick that was away since the last look, and is back, is noticed', async () => {
+  const { state, find } = setUp([true], [null, null, null, 'here']);
+  expect(await find()).toBeNull();
+  state.nowMs += 3_000;
+  expect(await find()).toBe('here');
+  expect(state.asked).toBe(4);
+});
+
+test('a mount that takes seconds for each answer does not tell', async () => {
+  const { state, find } = setUp([true]);
+  state.askMs = 2_500;
+  await expect(find()).rejects.toThrow(BrickDown);
+  expect(state.asked).toBe(3);
+});
+
+test('many at once share their looks', async () => {
+  const { state, find } = setUp([true]);
+  expect(new Set(await Promise.all(Array.from({ length: 50 }, find)))).toEqual(new Set([null]));
+  expect(state.looks).toBeLessThan(10);
 });
 
 test('is trouble of the one path', () => {
