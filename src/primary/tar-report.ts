@@ -14,6 +14,13 @@ const HARMLESS =
 /** What the local tar says of a file that is being, or has been, unlinked: the kernel may know it a while longer. */
 const MISSING = /: (?:No such file or directory|Stale file handle)$|: File removed before we read it$/;
 const FROM_TAR = /^(?:\S*\/)?tar: /;
+/** tar does not ask why a write came out short; on a file there are two reasons. */
+const SHORT_WRITE = /\.gfid\/\S+: Wrote only \d+ of \d+ bytes$/;
+
+/** @returns a line of tar's with what it means, where tar does not say so */
+export function explained(line: string): string {
+  return SHORT_WRITE.test(line) ? `${line} (its disk is full, or a quota is reached)` : line;
+}
 
 export class TarReport {
   /** Not there when the local tar looked. */
@@ -55,6 +62,6 @@ export class TarReport {
     }
     this.#blamed[end] = true;
     if (end === 'local' && MISSING.test(text)) this.missing.add(gfid);
-    else if (!this.errors.has(gfid)) this.errors.set(gfid, text);
+    else if (!this.errors.has(gfid)) this.errors.set(gfid, explained(text));
   }
 }

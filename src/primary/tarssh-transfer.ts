@@ -10,7 +10,7 @@ import { pipeline } from '../process/spawn.js';
 import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../queue/engine.js';
 import type { SyncLog } from '../queue/syncer.js';
 import type { DataTarget } from '../secondary/data-target.js';
-import { TarReport } from './tar-report.js';
+import { explained, TarReport } from './tar-report.js';
 import { orTrouble } from './trouble.js';
 
 export interface TarsshTransferOptions {
@@ -58,7 +58,7 @@ export class TarsshTransfer implements DataEngine {
     const report = new TarReport();
     const flags = (await this.#anyAttributes(gfids)) ? this.#options : { ...this.#options, acls: false, attributes: undefined };
     const complain = (line: string): void => {
-      if (options.logErrors && line !== '') log.error('SYNC Error', { sync_engine: 'Tarssh', error: line });
+      if (options.logErrors && line !== '') log.error('SYNC Error', { sync_engine: 'Tarssh', error: explained(line.trimEnd()) });
     };
     const xattrs = new MarkFinder('SCHILY.xattr.');
     const { a, b, bytes } = await pipeline(packArgv(flags, options.maxFileBytes), unpackArgv(flags), {

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Gfid } from '../../src/gluster/gfid.js';
 import { packArgv, unpackArgv } from '../../src/primary/tarssh-transfer.js';
-import { TarReport } from '../../src/primary/tar-report.js';
+import { explained, TarReport } from '../../src/primary/tar-report.js';
 import type { ExitInfo } from '../../src/process/child.js';
 
 const gfid = '0000000b-0000-4000-8000-000000000000' as Gfid;
@@ -31,6 +31,13 @@ describe('TarReport', () => {
     report.remoteLine(`tar: .gfid/${gfid}: Cannot open: No such file or directory`);
     report.remoteLine('tar: Exiting with failure status due to previous errors');
     expect([report.errors.has(gfid), report.missing.size, report.broken(exit(0), exit(2))]).toEqual([true, 0, undefined]);
+  });
+
+  test('a write that came out short is said to be the disk’s', () => {
+    const report = new TarReport();
+    report.remoteLine(`tar: .gfid/${gfid}: Wrote only 1536 of 65536 bytes`);
+    expect(report.errors.get(gfid)).toMatch(/disk is full/);
+    expect(explained('tar: -: Wrote only 4096 of 10240 bytes')).not.toMatch(/disk/);
   });
 
   test('a failure that names no file breaks the whole', () => {

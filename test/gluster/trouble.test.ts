@@ -53,7 +53,7 @@ test.each(['rsync', 'tarssh'])('a secondary whose disk is full is named in the l
   await lab().sh('mount -o remount,size=$(($(df --output=used -m /srv/sv0_1 | tail -1) + 40))m /srv/sv0_1', '/srv');
   const full = `full-${engine}`;
   await lab().sh(`mkdir ${full}; cd ${full}; for i in {1..8}; do head -c 9M /dev/urandom >big-$i; done; for i in {1..20}; do printf $i >small-$i; done`);
-  await first.waitForLog(/No space left on device/, 120_000);
+  await first.waitForLog(/No space left on device|its disk is full/, 120_000);
   await lab().sh(`cd ${full}; rm small-3; mv small-4 moved; printf more >>small-5; mkdir -p a/b; printf y >a/b/c`);
   await lab().sh('mount -o remount,size=100T /srv/sv0_1', '/srv');
   // A worker that ended is started again, as systemd or a monitor would.
