@@ -28,7 +28,7 @@ import { spawnDaemonChild } from '../process/spawn.js';
 import { Cleanup } from './cleanup.js';
 import { removeControlDirLeft } from './control-dir.js';
 import { connectRemote, rsyncSsh, sharedTarSsh, type Remote } from './remote.js';
-import { findSession, type WorkerArgs } from './session.js';
+import { findSession, type FoundSession, type WorkerArgs } from './session.js';
 import type { FindSite, OpenSite, Site } from './site.js';
 
 /** A journal is read a moment after its rollover, so the mount must not answer from before: by default the kernel and
@@ -59,11 +59,12 @@ export interface GlusterSiteOptions {
 export function glusterSite(options: GlusterSiteOptions): FindSite {
   return async (signal) => {
     const { args, config } = options;
-    const { session, resourceRemoteId } = await findSession(args, config, signal);
+    const found = await findSession(args, config, signal);
+    const { session } = found;
     if (args.localPath === undefined) config.complete(brickTemplateArgs(session.localPath));
     const brick = new Brick({ path: session.localPath, secondaryUuid: session.secondaryId, signal });
     await preflight(config, session, brick);
-    return new GlusterSite(options, { session, resourceRemoteId, brick });
+    return new GlusterSite(options, { ...found, brick });
   };
 }
 
@@ -72,14 +73,14 @@ class GlusterSite implements Site {
   readonly eventSubject: EventSubject;
   readonly #options: GlusterSiteOptions;
   readonly #brick: Brick;
-  readonly #resourceRemoteId: string;
+  readonly #found: FoundSession;
 
-  constructor(options: GlusterSiteOptions, found: { session: Session; resourceRemoteId: string; brick: Brick }) {
+  constructor(options: GlusterSiteOptions, found: FoundSession & { brick: Brick }) {
     this.#options = options;
     this.session = found.session;
     this.eventSubject = eventSubject(found.session, options.args.secondary);
     this.#brick = found.brick;
-    this.#resourceRemoteId = found.resourceRemoteId;
+    this.#found = found;
   }
 
   estimateEntries(): Promise<number | null> {
@@ -127,7 +128,8 @@ class GlusterSite implements Site {
 
   #connect(workingDir: string, cleanup: Cleanup): Promise<Remote> {
     const { config, log, debug } = this.#options;
-    return connectRemote({ config, session: this.session, resourceRemoteId: this.#resourceRemoteId, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
+    const { session, resourceRemoteId, secondarySubvolumes } = this.#found;
+    return connectRemote({ config, session, resourceRemoteId, secondarySubvolumes, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
   }
 
   /** Another connection and another mount, for as long as they are needed; one view at a time. */

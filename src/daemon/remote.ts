@@ -14,14 +14,16 @@ import type { PeerFeatures } from '../rpc/features.js';
 import { handshake, type Handshake } from '../rpc/handshake.js';
 import { RemoteSecondary } from '../rpc/remote-secondary.js';
 import type { DataTarget } from '../secondary/data-target.js';
+import type { Secondary } from '../secondary/secondary.js';
 import type { Cleanup } from './cleanup.js';
 import { makeControlDir } from './control-dir.js';
 import { sshArgv } from './session.js';
+import { wholeSecondary } from './whole-secondary.js';
 
 const CALL_TIMEOUT_MS = 120_000;
 
 export interface Remote {
-  readonly secondary: RemoteSecondary;
+  readonly secondary: Secondary;
   readonly target: DataTarget;
   /** What the peer can do beyond a stock one. */
   readonly features: PeerFeatures;
@@ -39,6 +41,8 @@ export interface RemoteOptions {
   readonly resourceRemoteId: string;
   /** What is to be served there, where it is not the session's volume: a word of its shell. */
   readonly secondary?: string;
+  /** How many the served volume has; absent where none is served. */
+  readonly secondarySubvolumes?: () => Promise<number>;
   /** The brick's: remembers what a killed worker leaves. */
   readonly workingDir: string;
   readonly debug: boolean;
@@ -49,7 +53,7 @@ export interface RemoteOptions {
  * @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails
  */
 export async function connectRemote(
-  { config, session, resourceRemoteId, secondary, workingDir, debug }: RemoteOptions,
+  { config, session, resourceRemoteId, secondary, secondarySubvolumes, workingDir, debug }: RemoteOptions,
   cleanup: Cleanup,
   log: Log,
 ): Promise<Remote> {
@@ -74,8 +78,9 @@ export async function connectRemote(
   });
   const { pid, features } = await shake(client, child, ended, config.get('connection-timeout') * 1000);
   log.info('SSH connection between primary and secondary established.', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
+  const peer = new RemoteSecondary(client, { callTimeoutMs: CALL_TIMEOUT_MS });
   return {
-    secondary: new RemoteSecondary(client, { callTimeoutMs: CALL_TIMEOUT_MS }),
+    secondary: secondarySubvolumes === undefined || features.answers === 'sure' ? peer : await believable(peer, session.secondaryVolume, secondarySubvolumes, log),
     features,
     // The secondary keeps its mount reachable, so this link's text is the mount point itself.
     target: { address: session.resourceRemote, directory: `/proc/${pid}/cwd` },
@@ -88,7 +93,7 @@ export async function connectRemote(
 /** The secondary reads no config file, so its options go with the command line. Always with
  *  `--secondary-access-mount`: rsync >= 3.4 resolves its target by text, and finds `/` at a mount that was
  *  lazily unmounted. */
-function secondaryArgv({ config, session, resourceRemoteId, secondary, debug }: Required<Omit<RemoteOptions, 'workingDir'>>): string[] {
+function secondaryArgv({ config, session, resourceRemoteId, secondary, debug }: Required<Omit<RemoteOptions, 'workingDir' | 'secondarySubvolumes'>>): string[] {
   const program = config.get('remote-gsyncd');
   const reader = program === '' ? 'forced command' : 'shell';
   return [
@@ -121,6 +126,21 @@ export function remoteWord(text: string, reader: 'forced command' | 'shell'): st
 /** `text` as one word of the shell that sshd starts. */
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** A volume that is distributed answers by halves when half of it is down. */
+async function believable(peer: RemoteSecondary, volume: string, ask: () => Promise<number>, log: Log): Promise<Secondary> {
+  const subvolumesUp = async (): Promise<number> => (await peer.nodeUuids()).length;
+  try {
+    const subvolumes = await ask();
+    if (subvolumes < 2) return peer;
+    await subvolumesUp();
+    return wholeSecondary(peer, { subvolumesUp, subvolumes, volume });
+  } catch (error) {
+    if (isGsyncdError(error, 'peer')) throw error;
+    log.warn('whether all of the secondary volume is up cannot be told', { error: errorLine(error) });
+    return peer;
+  }
 }
 
 async function shake(client: RepceClient, child: PipeChild, ended: Promise<string>, timeoutMs: number): Promise<Handshake> {

@@ -15,6 +15,7 @@ import { openLayout } from '../embedded/layout.js';
 import { EmbeddedVolume } from '../embedded/secondary-volume.js';
 import { mountByBroker } from '../gluster/broker-mount.js';
 import { AuxMount } from '../gluster/mount.js';
+import { statusIsUp } from '../gluster/mount-ready.js';
 import { removeFromBeforeBoot } from '../gluster/mount-remains.js';
 import type { Log, RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
@@ -24,6 +25,7 @@ import { serveRepce } from '../rpc/server.js';
 import { secondaryMethods } from '../secondary/methods.js';
 import { MountVolume } from '../secondary/mount-volume.js';
 import type { SecondaryVolume } from '../secondary/volume.js';
+import { WholeVolume } from '../secondary/whole-volume.js';
 import { Cleanup } from './cleanup.js';
 import { takeDirectory } from './take-directory.js';
 
@@ -127,7 +129,8 @@ async function mountVolume(options: SecondaryOptions, volume: string, cleanup: C
   const root = process.geteuid?.() === 0;
   const symlinks = root && refuseSymlinks(mounted.dir) ? 'refused by the kernel' : 'looked for';
   log.info('Mounted gluster volume', { volume, symlinks, duration: ((performance.now() - startMs) / 1000).toFixed(4) });
-  return { ...mounted, volume: new MountVolume({ dir: mounted.dir, symlinks }), markSpace: root ? 'trusted' : 'system' };
+  const whole = new WholeVolume(new MountVolume({ dir: mounted.dir, symlinks }), () => statusIsUp(mounted.dir));
+  return { ...mounted, volume: whole, markSpace: root ? 'trusted' : 'system' };
 }
 
 /** With write-behind, a write that fails (a full disk) is told when the inode is next closed, by whomever: rsync, which has a

@@ -45,6 +45,8 @@ export function sshArgv(config: Config): string[] {
 export interface FoundSession {
   readonly session: Session;
   readonly resourceRemoteId: string;
+  /** Of the secondary volume. */
+  readonly secondarySubvolumes: () => Promise<number>;
 }
 
 /**
@@ -70,8 +72,10 @@ export async function findSession(args: WorkerArgs, config: Config, signal: Abor
     subvolNum ??= subvolNumber(index, info);
   }
   let { secondaryId, resourceRemote, resourceRemoteId } = args;
+  let asked: Promise<VolumeInfo> | undefined;
+  const askSecondary = (): Promise<VolumeInfo> => (asked ??= volumeInfo(overSsh(config, `${user}@${host}`, signal), volume, config.get('secondary-gluster-command-dir')));
   if (secondaryId === undefined || resourceRemote === undefined) {
-    const info = await volumeInfo(overSsh(config, `${user}@${host}`, signal), volume, config.get('secondary-gluster-command-dir'));
+    const info = await askSecondary();
     secondaryId ??= info.id;
     resourceRemote ??= host;
     resourceRemoteId ??= info.bricks[0]?.hostUuid ?? '';
@@ -88,7 +92,7 @@ export async function findSession(args: WorkerArgs, config: Config, signal: Abor
     resourceRemote: resourceRemote.includes('@') ? resourceRemote : `${user}@${resourceRemote}`,
     secondaryId,
   };
-  return { session, resourceRemoteId: resourceRemoteId ?? '' };
+  return { session, resourceRemoteId: resourceRemoteId ?? '', secondarySubvolumes: async () => (await askSecondary()).distributionCount };
 }
 
 function asOutput(result: { stdout: Buffer; stderrTail: string; exitCode: number | null }): { stdout: string; stderrTail: string; exitCode: number | null } {

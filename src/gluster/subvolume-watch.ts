@@ -1,9 +1,10 @@
 // Whether a mount's ENOENT can be believed. While a part of a volume is down, GlusterFS's client answers ENOENT for what
 // lives there: a worker that took it for gone would leave its data behind, or remove it from the secondary. So an answer
 // counts that came between two looks that found all of the volume up, and so close together that no brick was away in
-// between: a client takes seconds to connect again. Used by mount.ts.
+// between: a client takes seconds to connect again. Used by mount.ts and secondary/whole-volume.ts.
 
 import { constants } from 'node:os';
+import { SharedAsk } from '../process/shared-ask.js';
 
 const { EAGAIN } = constants.errno;
 /** Less than the time that GlusterFS's client leaves between losing a brick and connecting to it again, 3 s. */
@@ -22,16 +23,14 @@ export class BrickDown extends Error {
 }
 
 export class SubvolumeWatch {
-  readonly #isUp: () => Promise<boolean>;
+  readonly #looks: SharedAsk<boolean>;
   readonly #now: () => number;
   /** When the last look that found all up, and is over, began. */
   #upMs = -Infinity;
-  #looking: Promise<boolean> | null = null;
-  #next: Promise<boolean> | null = null;
 
   /** @param isUp asks the mount whether all of the volume is up */
   constructor(isUp: () => Promise<boolean>, now: () => number = () => performance.now()) {
-    this.#isUp = isUp;
+    this.#looks = new SharedAsk(() => this.#look(isUp));
     this.#now = now;
   }
 
@@ -41,31 +40,21 @@ export class SubvolumeWatch {
       const beforeMs = this.#upMs;
       const found = await ask();
       if (found !== null) return found;
-      if (!(await this.#lookNow())) break;
+      if (!(await this.isUp())) break;
       if (this.#now() - beforeMs < CLOSE_MS) return null;
     }
     throw new BrickDown(path);
   }
 
-  /** A look that begins after this call; all who call meanwhile share it. */
-  #lookNow(): Promise<boolean> {
-    this.#next ??= (this.#looking ?? Promise.resolve()).then(
-      () => this.#startLook(),
-      () => this.#startLook(),
-    );
-    return this.#next;
+  /** By a look that begins after this call. */
+  isUp(): Promise<boolean> {
+    return this.#looks.ask();
   }
 
-  #startLook(): Promise<boolean> {
-    this.#looking = this.#next;
-    this.#next = null;
-    return this.#look();
-  }
-
-  async #look(): Promise<boolean> {
+  async #look(isUp: () => Promise<boolean>): Promise<boolean> {
     const beganMs = this.#now();
-    const isUp = await this.#isUp();
-    if (isUp) this.#upMs = beganMs;
-    return isUp;
+    const up = await isUp();
+    if (up) this.#upMs = beganMs;
+    return up;
   }
 }

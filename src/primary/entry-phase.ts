@@ -7,7 +7,7 @@ import { mapBounded } from '../process/map-bounded.js';
 import type { EntryOp, Secondary } from '../secondary/secondary.js';
 import type { PrimaryDeps } from './deps.js';
 import type { Known } from './doubts.js';
-import { DEFAULT_ENTRY_SYNC, EntrySync, type EntryOutcome } from './entry-sync.js';
+import { EntrySync, OWN_ENTRY_SYNC, STOCK_ENTRY_SYNC, type EntryOutcome } from './entry-sync.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { doubtfulNames, namesGiven, type Plan } from './plan.js';
 import { Reconciler } from './reconcile.js';
@@ -39,7 +39,8 @@ export class EntryPhase {
   }
 
   #syncThrough(secondary: Secondary): EntrySync {
-    return new EntrySync(secondary, { ...DEFAULT_ENTRY_SYNC, lanes: this.#deps.entryLanes ?? DEFAULT_ENTRY_SYNC.lanes });
+    const { entryLanes } = this.#deps;
+    return new EntrySync(secondary, entryLanes === null || entryLanes === undefined ? STOCK_ENTRY_SYNC : { ...OWN_ENTRY_SYNC, lanes: entryLanes });
   }
 
   #reconcilerOf({ volume: view, secondary }: Pick<PrimaryDeps, 'volume' | 'secondary'>, sync: EntrySync): Reconciler {

@@ -13,18 +13,21 @@ export interface EntryOutcome {
 }
 
 export interface EntrySyncOptions {
-  /** Calls under way at once. A stock secondary serves as many as its sync-jobs, 3 by default. */
+  /** Calls under way at once. */
   readonly lanes: number;
   readonly opsPerCall: number;
 }
 
-export const DEFAULT_ENTRY_SYNC: EntrySyncOptions = { lanes: 3, opsPerCall: 500 };
+export const OWN_ENTRY_SYNC: EntrySyncOptions = { lanes: 3, opsPerCall: 500 };
+/** A stock secondary serves as many calls as its sync-jobs, 3 by default, and 600 operations in a second. Its volume is
+ *  looked at between calls (daemon/whole-secondary.ts), every second or two. */
+export const STOCK_ENTRY_SYNC: EntrySyncOptions = { lanes: 3, opsPerCall: 200 };
 
 export class EntrySync {
   readonly #secondary: Secondary;
   readonly #options: EntrySyncOptions;
 
-  constructor(secondary: Secondary, options: EntrySyncOptions = DEFAULT_ENTRY_SYNC) {
+  constructor(secondary: Secondary, options: EntrySyncOptions = STOCK_ENTRY_SYNC) {
     this.#secondary = secondary;
     this.#options = options;
   }

@@ -12,22 +12,25 @@ export interface PeerFeatures {
   readonly peerNames: 'utf8' | 'bytes';
   /** Calls that the peer works on at once; null when it does not say. */
   readonly lanes: number | null;
+  /** 'sure': what the peer says is not there is not on a brick that is down either. */
+  readonly answers: 'sure' | 'as the mount has them';
 }
 
 /** What can be had from any peer. */
-export const STOCK_FEATURES: PeerFeatures = { peerNames: 'utf8', lanes: null };
+export const STOCK_FEATURES: PeerFeatures = { peerNames: 'utf8', lanes: null, answers: 'as the mount has them' };
 const MAX_LANES = 64;
 
-export function featuresDict({ peerNames, lanes }: PeerFeatures): PyDict {
-  return { names: peerNames, lanes };
+export function featuresDict({ peerNames, lanes, answers }: PeerFeatures): PyDict {
+  return { names: peerNames, lanes, sure: answers === 'sure' };
 }
 
 /** What a peer's answer says; whatever is missing in it is not offered. */
 export function featuresFrom(answer: PyValue): PeerFeatures {
   if (!isPyDict(answer)) return STOCK_FEATURES;
-  const { names, lanes } = answer;
+  const { names, lanes, sure } = answer;
   return {
     peerNames: names === 'bytes' ? 'bytes' : 'utf8',
     lanes: isPyInt(lanes) && lanes >= 1 ? Math.min(lanes, MAX_LANES) : null,
+    answers: sure === true ? 'sure' : 'as the mount has them',
   };
 }

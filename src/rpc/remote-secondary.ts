@@ -87,6 +87,13 @@ export class RemoteSecondary implements Secondary {
     return count;
   }
 
+  /** Nodes of the volume's bricks that answer, one for each subvolume that is up. @throws RemoteCallError */
+  async nodeUuids(): Promise<string[]> {
+    const uuids = await this.#call('node_uuid', ['.']);
+    if (!Array.isArray(uuids)) throw unexpected('node_uuid', 'not a list');
+    return (uuids as readonly PyValue[]).filter((uuid) => typeof uuid === 'string' && uuid !== '') as string[];
+  }
+
   async pid(): Promise<number> {
     const pid = await this.#call('pid', []);
     if (!isPyInt(pid)) throw unexpected('pid', 'not a process id');

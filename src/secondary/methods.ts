@@ -40,7 +40,7 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
   const gfid: RpcMethod = async ([path]) => (await gfidOrNull(volume, guardPath(path))) ?? ENOENT;
   const methods: Readonly<Record<string, RpcMethod>> = {
     version: () => new PyFloat(OBJECT_VERSION),
-    [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes: LANES }),
+    [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes: LANES, answers: 'sure' }),
     pid: () => process.pid,
     keep_alive: async ([info = null]) => {
       if (info !== null && !(isPyDict(info) && Object.keys(info).length === 0)) await marks.announce(info);

@@ -1,0 +1,28 @@
+// One question that many ask at the same time. Whoever asks gets an answer to a question that was put after he asked,
+// and shares it with all who asked meanwhile: at most one is under way, and one waits.
+
+export class SharedAsk<T> {
+  readonly #put: () => Promise<T>;
+  #current: Promise<unknown> = Promise.resolve();
+  #next: Promise<T> | null = null;
+
+  constructor(put: () => Promise<T>) {
+    this.#put = put;
+  }
+
+  /** @throws what the question throws, to all who share it */
+  ask(): Promise<T> {
+    this.#next ??= this.#current.then(
+      () => this.#start(),
+      () => this.#start(),
+    );
+    return this.#next;
+  }
+
+  #start(): Promise<T> {
+    const asked = this.#put();
+    this.#current = asked;
+    this.#next = null;
+    return asked;
+  }
+}

@@ -1,0 +1,141 @@
+// A volume whose "not there" can be believed. While a subvolume is down, GlusterFS's client says ENOENT of what lives
+// there: what the primary removed would stay for ever, and what was moved would be made a second time. So such an answer
+// counts only as gluster/subvolume-watch.ts has it; else it is ENOTCONN, which ends the call, and the primary does it
+// all again when the volume is whole. Used by the daemon's secondary around its mount.
+
+import { constants } from 'node:os';
+import type { Gfid } from '../gluster/gfid.js';
+import { BrickDown, SubvolumeWatch } from '../gluster/subvolume-watch.js';
+import { errnoNumber, NativeError } from '../native/libc.js';
+import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
+
+const { ENOENT, ENOTCONN, ESTALE } = constants.errno;
+
+export class WholeVolume implements SecondaryVolume {
+  readonly #volume: SecondaryVolume;
+  readonly #watch: SubvolumeWatch;
+
+  /** @param isUp asks whether every subvolume of `volume` is up */
+  constructor(volume: SecondaryVolume, isUp: () => Promise<boolean>) {
+    this.#volume = volume;
+    this.#watch = new SubvolumeWatch(isUp);
+  }
+
+  lstat(path: string): Promise<VolumeStat> {
+    return this.#sure(path, () => this.#volume.lstat(path));
+  }
+
+  gfidOf(path: string): Promise<Gfid> {
+    return this.#sure(path, () => this.#volume.gfidOf(path));
+  }
+
+  directoryEntry(gfid: Gfid): Promise<string | null> {
+    return this.#find(gfid, () => this.#volume.directoryEntry(gfid));
+  }
+
+  createNode(parent: Gfid, name: string, inode: NewInode & { readonly rdev: number }): Promise<void> {
+    return this.#sure(name, () => this.#volume.createNode(parent, name, inode));
+  }
+
+  createDirectory(parent: Gfid, name: string, inode: NewInode): Promise<void> {
+    return this.#sure(name, () => this.#volume.createDirectory(parent, name, inode));
+  }
+
+  createSymlink(parent: Gfid, name: string, inode: NewInode & { readonly target: string }): Promise<void> {
+    return this.#sure(name, () => this.#volume.createSymlink(parent, name, inode));
+  }
+
+  mkdir(path: string): Promise<void> {
+    return this.#sure(path, () => this.#volume.mkdir(path));
+  }
+
+  symlink(target: string, path: string): Promise<void> {
+    return this.#sure(path, () => this.#volume.symlink(target, path));
+  }
+
+  link(existing: string, path: string): Promise<void> {
+    return this.#sure(existing, () => this.#volume.link(existing, path));
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.#sure(from, () => this.#volume.rename(from, to));
+  }
+
+  unlink(path: string): Promise<void> {
+    return this.#sure(path, () => this.#volume.unlink(path));
+  }
+
+  rmdir(path: string): Promise<void> {
+    return this.#sure(path, () => this.#volume.rmdir(path));
+  }
+
+  /** Without a brick the rest of the names comes, and no error. A long list takes longer than looks may be apart. */
+  async readdir(path: string): Promise<string[]> {
+    const names = await this.#sure(path, () => this.#volume.readdir(path));
+    if (!(await this.#watch.isUp())) throw notWhole(path);
+    return names;
+  }
+
+  readlink(path: string): Promise<string> {
+    return this.#sure(path, () => this.#volume.readlink(path));
+  }
+
+  chown(path: string, uid: number, gid: number): Promise<void> {
+    return this.#sure(path, () => this.#volume.chown(path, uid, gid));
+  }
+
+  chmod(path: string, mode: number): Promise<void> {
+    return this.#sure(path, () => this.#volume.chmod(path, mode));
+  }
+
+  utimes(path: string, atime: number, mtime: number): Promise<void> {
+    return this.#sure(path, () => this.#volume.utimes(path, atime, mtime));
+  }
+
+  getXattr(path: string, name: string): Promise<Buffer> {
+    return this.#sure(path, () => this.#volume.getXattr(path, name));
+  }
+
+  setXattr(path: string, name: string, value: Buffer): Promise<void> {
+    return this.#sure(path, () => this.#volume.setXattr(path, name, value));
+  }
+
+  removeXattr(path: string, name: string): Promise<void> {
+    return this.#sure(path, () => this.#volume.removeXattr(path, name));
+  }
+
+  listXattrs(path: string): Promise<string[]> {
+    return this.#sure(path, () => this.#volume.listXattrs(path));
+  }
+
+  /** What `call` gives or throws, an ENOENT only when it is sure. */
+  async #sure<T>(path: string, call: () => Promise<T>): Promise<T> {
+    let absent: unknown;
+    const found = await this.#find(path, async () => {
+      try {
+        return { value: await call() };
+      } catch (error) {
+        const errno = errnoNumber(error);
+        if (errno !== ENOENT && errno !== ESTALE) throw error;
+        absent = error;
+        return null;
+      }
+    });
+    if (found === null) throw absent;
+    return found.value;
+  }
+
+  /** @throws ENOTCONN for the volume, or, where it is up and too slow to tell, EAGAIN for this path alone */
+  async #find<T>(path: string, ask: () => Promise<T | null>): Promise<T | null> {
+    try {
+      return await this.#watch.find(path, ask);
+    } catch (error) {
+      if (error instanceof BrickDown && !(await this.#watch.isUp())) throw notWhole(path);
+      throw error;
+    }
+  }
+}
+
+function notWhole(path: string): NativeError {
+  return new NativeError('a brick of the secondary volume is down', path, ENOTCONN);
+}

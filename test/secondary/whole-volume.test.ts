@@ -1,0 +1,65 @@
+// What a volume of which a part is down is believed, with a volume that answers what the test says.
+import { constants } from 'node:os';
+import { expect, test } from 'vitest';
+import { NativeError, errnoNumber } from '../../src/native/libc.js';
+import type { SecondaryVolume } from '../../src/secondary/volume.js';
+import { WholeVolume } from '../../src/secondary/whole-volume.js';
+
+const { EACCES, EAGAIN, ENOENT, ENOTCONN, ENOTEMPTY } = constants.errno;
+
+function setUp(up: boolean[], answer: () => unknown) {
+  const calls: string[] = [];
+  const volume = new Proxy({} as SecondaryVolume, {
+    get: (_, method) => async (...args: readonly unknown[]) => {
+      calls.push(`${String(method)} ${args.map(String).join(' ')}`);
+      await Promise.resolve();
+      return answer();
+    },
+  });
+  let looks = 0;
+  return { calls, whole: new WholeVolume(volume, () => Promise.resolve(up[Math.min(looks++, up.length - 1)]!)) };
+}
+
+function fail(errno: number): () => never {
+  return () => {
+    throw new NativeError('call', 'p', errno);
+  };
+}
+
+const errnoOf = (call: Promise<unknown>): Promise<number | undefined> => call.then(() => undefined, (error: unknown) => errnoNumber(error));
+
+test('what is there, and what fails in another way, is passed on without a look', async () => {
+  const { whole } = setUp([false], () => 'target');
+  expect(await whole.readlink('a')).toBe('target');
+  expect(await errnoOf(setUp([false], fail(EACCES)).whole.unlink('a'))).toBe(EACCES);
+  expect(await errnoOf(setUp([false], fail(ENOTEMPTY)).whole.rmdir('a'))).toBe(ENOTEMPTY);
+});
+
+test.each(['lstat', 'gfidOf', 'unlink', 'rmdir', 'readdir', 'readlink', 'listXattrs'] as const)('%s: not there, of a volume that is whole, is not there', async (method) => {
+  expect(await errnoOf(setUp([true], fail(ENOENT)).whole[method]('a'))).toBe(ENOENT);
+});
+
+test.each(['lstat', 'gfidOf', 'unlink', 'rmdir', 'readdir', 'readlink', 'listXattrs'] as const)('%s: not there, of half a volume, says that the volume is not whole', async (method) => {
+  expect(await errnoOf(setUp([false], fail(ENOENT)).whole[method]('a'))).toBe(ENOTCONN);
+});
+
+test('a rename that finds nothing in half a volume does not pass for done', async () => {
+  const { whole, calls } = setUp([false], fail(ENOENT));
+  expect(await errnoOf(whole.rename('a', 'b'))).toBe(ENOTCONN);
+  expect(calls).toEqual(['rename a b']);
+});
+
+test('the names in a directory of half a volume are not all of its names', async () => {
+  expect(await setUp([true], () => ['a']).whole.readdir('.')).toEqual(['a']);
+  expect(await errnoOf(setUp([false], () => ['a']).whole.readdir('.'))).toBe(ENOTCONN);
+});
+
+test('no directory at a gfid, of half a volume, is not believed', async () => {
+  const gfid = '5a6f3c1e-0000-4000-8000-000000000001' as Parameters<SecondaryVolume['directoryEntry']>[0];
+  expect(await setUp([true], () => null).whole.directoryEntry(gfid)).toBeNull();
+  expect(await errnoOf(setUp([false], () => null).whole.directoryEntry(gfid))).toBe(ENOTCONN);
+});
+
+test('a volume that is up again when it is looked at once more leaves the one path in doubt', async () => {
+  expect(await errnoOf(setUp([false, true], fail(ENOENT)).whole.lstat('a'))).toBe(EAGAIN);
+});
