@@ -15,8 +15,8 @@ import { openLayout } from '../embedded/layout.js';
 import { EmbeddedVolume } from '../embedded/secondary-volume.js';
 import { mountByBroker } from '../gluster/broker-mount.js';
 import { AuxMount } from '../gluster/mount.js';
-import { statusIsUp } from '../gluster/mount-ready.js';
 import { removeFromBeforeBoot } from '../gluster/mount-remains.js';
+import { VolumeHealth } from '../gluster/volume-health.js';
 import type { Log, RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
 import { refuseSymlinks } from '../native/nosymfollow.js';
@@ -129,7 +129,8 @@ async function mountVolume(options: SecondaryOptions, volume: string, cleanup: C
   const root = process.geteuid?.() === 0;
   const symlinks = root && refuseSymlinks(mounted.dir) ? 'refused by the kernel' : 'looked for';
   log.info('Mounted gluster volume', { volume, symlinks, duration: ((performance.now() - startMs) / 1000).toFixed(4) });
-  const whole = new WholeVolume(new MountVolume({ dir: mounted.dir, symlinks }), () => statusIsUp(mounted.dir));
+  const health = new VolumeHealth(mounted.dir);
+  const whole = new WholeVolume(new MountVolume({ dir: mounted.dir, symlinks }), () => health.isWhole());
   return { ...mounted, volume: whole, markSpace: root ? 'trusted' : 'system' };
 }
 

@@ -14,11 +14,12 @@ import type { FileStat } from './file-stat.js';
 import { isGfid } from './gfid.js';
 import type { Gfid } from './gfid.js';
 import { logErrorsSince, logSize } from './mount-log.js';
-import { answers, awaitReady, statusIsUp } from './mount-ready.js';
+import { answers, awaitReady } from './mount-ready.js';
 import type { SubvolumeState } from './mount-ready.js';
 import { forgetMount, markProcess, recordMount, removeMountPoint, removeRecorded } from './mount-registry.js';
 import { retryErrnos } from './retry.js';
 import { BrickDown, SubvolumeWatch } from './subvolume-watch.js';
+import { VolumeHealth } from './volume-health.js';
 import { GFID_STRING, xtimeName } from './xattr-names.js';
 import { packXtime } from './xtime.js';
 import type { Xtime } from './xtime.js';
@@ -70,7 +71,8 @@ export class AuxMount {
     this.#child = child;
     this.#registry = options.registry;
     this.#signal = options.signal;
-    this.#watch = new SubvolumeWatch(() => statusIsUp(dir));
+    const health = new VolumeHealth(dir);
+    this.#watch = new SubvolumeWatch(() => health.isWhole());
   }
 
   /** Mounts the volume and waits until it is ready.

@@ -17,7 +17,7 @@ const STOCK_INSTEAD = process.env['LAB_WORKER'] === 'stock';
 export interface LabOptions {
   /** Bricks of each volume. Default 1. */
   readonly bricks?: number;
-  /** 'distribute' (default) or what of the bricks make one set; 'arbiter' and 'disperse' need three. */
+  /** 'distribute' (default), 'arbiter' with sets of three bricks, or what all of the bricks are one set of; 'disperse' needs three. */
   readonly layout?: 'distribute' | 'replica' | 'arbiter' | 'disperse';
   /** Seconds after which the primary's journal is closed. Default 3. */
   readonly rolloverSeconds?: number;
@@ -166,7 +166,7 @@ export class Lab extends Pair {
   }
 }
 
-/** What `volume create` calls a layout of `count` bricks that make one set. */
+/** What `volume create` calls a layout of `count` bricks. */
 export function layoutArguments(layout: NonNullable<LabOptions['layout']>, count: number): string[] {
   switch (layout) {
     case 'distribute':
@@ -174,7 +174,7 @@ export function layoutArguments(layout: NonNullable<LabOptions['layout']>, count
     case 'replica':
       return ['replica', String(count)];
     case 'arbiter':
-      return ['replica', String(count), 'arbiter', '1'];
+      return ['replica', '3', 'arbiter', '1'];
     case 'disperse':
       return ['disperse', String(count), 'redundancy', '1'];
   }
