@@ -28,7 +28,7 @@ import { spawnDaemonChild } from '../process/spawn.js';
 import { Cleanup } from './cleanup.js';
 import { removeControlDirLeft } from './control-dir.js';
 import { connectRemote, rsyncSsh, sharedTarSsh, type Remote } from './remote.js';
-import { findSession, type FoundSession, type WorkerArgs } from './session.js';
+import { findSession, type WorkerArgs } from './session.js';
 import type { FindSite, OpenSite, Site } from './site.js';
 
 /** A journal is read a moment after its rollover, so the mount must not answer from before: by default the kernel and
@@ -59,12 +59,11 @@ export interface GlusterSiteOptions {
 export function glusterSite(options: GlusterSiteOptions): FindSite {
   return async (signal) => {
     const { args, config } = options;
-    const found = await findSession(args, config, signal);
-    const { session } = found;
+    const { session, resourceRemoteId } = await findSession(args, config, signal);
     if (args.localPath === undefined) config.complete(brickTemplateArgs(session.localPath));
     const brick = new Brick({ path: session.localPath, secondaryUuid: session.secondaryId, signal });
     await preflight(config, session, brick);
-    return new GlusterSite(options, { ...found, brick });
+    return new GlusterSite(options, { session, resourceRemoteId, brick });
   };
 }
 
@@ -73,14 +72,14 @@ class GlusterSite implements Site {
   readonly eventSubject: EventSubject;
   readonly #options: GlusterSiteOptions;
   readonly #brick: Brick;
-  readonly #found: FoundSession;
+  readonly #resourceRemoteId: string;
 
-  constructor(options: GlusterSiteOptions, found: FoundSession & { brick: Brick }) {
+  constructor(options: GlusterSiteOptions, found: { session: Session; resourceRemoteId: string; brick: Brick }) {
     this.#options = options;
     this.session = found.session;
     this.eventSubject = eventSubject(found.session, options.args.secondary);
     this.#brick = found.brick;
-    this.#found = found;
+    this.#resourceRemoteId = found.resourceRemoteId;
   }
 
   estimateEntries(): Promise<number | null> {
@@ -128,8 +127,7 @@ class GlusterSite implements Site {
 
   #connect(workingDir: string, cleanup: Cleanup): Promise<Remote> {
     const { config, log, debug } = this.#options;
-    const { session, resourceRemoteId, secondarySubvolumes } = this.#found;
-    return connectRemote({ config, session, resourceRemoteId, secondarySubvolumes, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
+    return connectRemote({ config, session: this.session, resourceRemoteId: this.#resourceRemoteId, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
   }
 
   /** Another connection and another mount, for as long as they are needed; one view at a time. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
 import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
+import { volumeInfo } from '../gluster/volinfo.js';
 import type { Log } from '../log.js';
 import type { Session } from '../primary/deps.js';
 import { spawnDaemonChild, spawnPipe, type PipeChild } from '../process/spawn.js';
@@ -17,10 +18,12 @@ import type { DataTarget } from '../secondary/data-target.js';
 import type { Secondary } from '../secondary/secondary.js';
 import type { Cleanup } from './cleanup.js';
 import { makeControlDir } from './control-dir.js';
-import { sshArgv } from './session.js';
+import { overSsh, sshArgv } from './session.js';
 import { wholeSecondary } from './whole-secondary.js';
 
 const CALL_TIMEOUT_MS = 120_000;
+/** A worker whose start takes longer than connection-timeout is killed by its monitor. */
+const VOLUME_INFO_TIMEOUT_S = 15;
 
 export interface Remote {
   readonly secondary: Secondary;
@@ -41,8 +44,6 @@ export interface RemoteOptions {
   readonly resourceRemoteId: string;
   /** What is to be served there, where it is not the session's volume: a word of its shell. */
   readonly secondary?: string;
-  /** How many the served volume has; absent where none is served. */
-  readonly secondarySubvolumes?: () => Promise<number>;
   /** The brick's: remembers what a killed worker leaves. */
   readonly workingDir: string;
   readonly debug: boolean;
@@ -53,7 +54,7 @@ export interface RemoteOptions {
  * @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails
  */
 export async function connectRemote(
-  { config, session, resourceRemoteId, secondary, secondarySubvolumes, workingDir, debug }: RemoteOptions,
+  { config, session, resourceRemoteId, secondary, workingDir, debug }: RemoteOptions,
   cleanup: Cleanup,
   log: Log,
 ): Promise<Remote> {
@@ -80,7 +81,7 @@ export async function connectRemote(
   log.info('SSH connection between primary and secondary established.', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
   const peer = new RemoteSecondary(client, { callTimeoutMs: CALL_TIMEOUT_MS });
   return {
-    secondary: secondarySubvolumes === undefined || features.answers === 'sure' ? peer : await believable(peer, session.secondaryVolume, secondarySubvolumes, log),
+    secondary: secondary !== undefined || features.answers === 'sure' ? peer : await believable(peer, { config, session, controlOptions, log }),
     features,
     // The secondary keeps its mount reachable, so this link's text is the mount point itself.
     target: { address: session.resourceRemote, directory: `/proc/${pid}/cwd` },
@@ -93,7 +94,7 @@ export async function connectRemote(
 /** The secondary reads no config file, so its options go with the command line. Always with
  *  `--secondary-access-mount`: rsync >= 3.4 resolves its target by text, and finds `/` at a mount that was
  *  lazily unmounted. */
-function secondaryArgv({ config, session, resourceRemoteId, secondary, debug }: Required<Omit<RemoteOptions, 'workingDir' | 'secondarySubvolumes'>>): string[] {
+function secondaryArgv({ config, session, resourceRemoteId, secondary, debug }: Required<Omit<RemoteOptions, 'workingDir'>>): string[] {
   const program = config.get('remote-gsyncd');
   const reader = program === '' ? 'forced command' : 'shell';
   return [
@@ -128,11 +129,14 @@ export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** A volume that is distributed answers by halves when half of it is down. */
-async function believable(peer: RemoteSecondary, volume: string, ask: () => Promise<number>, log: Log): Promise<Secondary> {
+/** A volume that is distributed answers by halves when half of it is down. Its cluster is asked over the connection that is
+ *  there: the host that the session names may be down. */
+async function believable(peer: RemoteSecondary, { config, session, controlOptions, log }: Pick<RemoteOptions, 'config' | 'session'> & Pick<Remote, 'controlOptions'> & { log: Log }): Promise<Secondary> {
+  const volume = session.secondaryVolume;
+  const run = overSsh(config, session.resourceRemote, new AbortController().signal, controlOptions, VOLUME_INFO_TIMEOUT_S);
   const subvolumesUp = async (): Promise<number> => (await peer.nodeUuids()).length;
   try {
-    const subvolumes = await ask();
+    const { distributionCount: subvolumes } = await volumeInfo(run, volume, config.get('secondary-gluster-command-dir'));
     if (subvolumes < 2) return peer;
     await subvolumesUp();
     return wholeSecondary(peer, { subvolumesUp, subvolumes, volume });

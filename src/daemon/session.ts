@@ -45,8 +45,6 @@ export function sshArgv(config: Config): string[] {
 export interface FoundSession {
   readonly session: Session;
   readonly resourceRemoteId: string;
-  /** Of the secondary volume. */
-  readonly secondarySubvolumes: () => Promise<number>;
 }
 
 /**
@@ -72,10 +70,8 @@ export async function findSession(args: WorkerArgs, config: Config, signal: Abor
     subvolNum ??= subvolNumber(index, info);
   }
   let { secondaryId, resourceRemote, resourceRemoteId } = args;
-  let asked: Promise<VolumeInfo> | undefined;
-  const askSecondary = (): Promise<VolumeInfo> => (asked ??= volumeInfo(overSsh(config, `${user}@${host}`, signal), volume, config.get('secondary-gluster-command-dir')));
   if (secondaryId === undefined || resourceRemote === undefined) {
-    const info = await askSecondary();
+    const info = await volumeInfo(overSsh(config, `${user}@${host}`, signal), volume, config.get('secondary-gluster-command-dir'));
     secondaryId ??= info.id;
     resourceRemote ??= host;
     resourceRemoteId ??= info.bricks[0]?.hostUuid ?? '';
@@ -92,7 +88,7 @@ export async function findSession(args: WorkerArgs, config: Config, signal: Abor
     resourceRemote: resourceRemote.includes('@') ? resourceRemote : `${user}@${resourceRemote}`,
     secondaryId,
   };
-  return { session, resourceRemoteId: resourceRemoteId ?? '', secondarySubvolumes: async () => (await askSecondary()).distributionCount };
+  return { session, resourceRemoteId: resourceRemoteId ?? '' };
 }
 
 function asOutput(result: { stdout: Buffer; stderrTail: string; exitCode: number | null }): { stdout: string; stderrTail: string; exitCode: number | null } {
@@ -104,11 +100,12 @@ export function onThisNode(config: Config, signal: AbortSignal): RunCommand {
   return (argv) => runChild(argv, { signal, timeoutMs: config.get('connection-timeout') * 1000 }).then(asOutput);
 }
 
-/** Runs commands at `address` ([USER@]HOST). They reject with GsyncdError 'preflight' when it cannot be reached. */
-export function overSsh(config: Config, address: string, signal: AbortSignal): RunCommand {
+/** Runs commands at `address` ([USER@]HOST), with further options of ssh. They reject with GsyncdError 'preflight' when it
+ *  cannot be reached. */
+export function overSsh(config: Config, address: string, signal: AbortSignal, options: readonly string[] = [], timeoutS = config.get('connection-timeout')): RunCommand {
   return async (argv) => {
-    const result = await runChild([...sshArgv(config), address, ...argv], { signal, timeoutMs: config.get('connection-timeout') * 1000 });
-    if (result.timedOut) throw new GsyncdError(`ssh ${address}: no answer for ${config.get('connection-timeout')} s`, { code: 'preflight' });
+    const result = await runChild([...sshArgv(config), ...options, address, ...argv], { signal, timeoutMs: timeoutS * 1000 });
+    if (result.timedOut) throw new GsyncdError(`ssh ${address}: no answer for ${timeoutS} s`, { code: 'preflight' });
     if (result.exitCode === 255) {
       const last = result.stderrTail.trim().split('\n').at(-1)?.trim() || 'connection failed';
       throw new GsyncdError(`ssh ${address}: ${last}`, { code: 'preflight' });
