@@ -87,15 +87,22 @@ test('a paused session replicates nothing until it is resumed', async () => {
   expect(await state()).toBe('Active');
 });
 
-test('a checkpoint completes', async () => {
-  await cluster().sh('mkdir cp; for i in {1..50}; do printf $i >cp/$i; done');
+/** Makes files in a new directory, and a checkpoint of now, which has to complete. */
+async function completeCheckpoint(directory: string): Promise<void> {
+  await cluster().sh(`mkdir ${directory}; for i in {1..50}; do printf $i >${directory}/$i; done`);
+  const timeBefore = (await statusLine()).at(-3);
   await cluster().session(['config', 'checkpoint', 'now']);
   await cluster().until('checkpoint', async () => {
-    await cluster().sh('printf x >>cp/tick');
-    return (await statusLine()).at(-2) === 'Yes';
+    await cluster().sh(`printf x >>${directory}/tick`);
+    const [time, completed] = (await statusLine()).slice(-3);
+    return completed === 'Yes' && time !== timeBefore;
   }, 60_000);
-  await untilEvent('CHECKPOINT_COMPLETED', String.raw`;checkpoint_time=\d{10};checkpoint_completion_time=\d{10}`);
   await cluster().waitConverged();
+}
+
+test('a checkpoint completes', async () => {
+  await completeCheckpoint('cp');
+  await untilEvent('CHECKPOINT_COMPLETED', String.raw`;checkpoint_time=\d{10};checkpoint_completion_time=\d{10}`);
 });
 
 test('the engine is changed while the session runs, which can be paused then too', async () => {
@@ -112,6 +119,11 @@ test('the engine is changed while the session runs, which can be paused then too
   await cluster().session(['resume']);
   await cluster().waitConverged(90_000);
   await untilStatus('Active');
+});
+
+test('a checkpoint completes with tarssh, too', async () => {
+  expect(await option('sync-method')).toBe('tarssh');
+  await completeCheckpoint('cp-tarred');
 });
 
 test('a stopped session is shown as such and leaves nothing behind', async () => {
