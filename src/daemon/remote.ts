@@ -2,6 +2,7 @@
 // pipes, the handshake, and the place where engines send data to. Used by worker.ts.
 
 import { createHash } from 'node:crypto';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
@@ -11,6 +12,7 @@ import type { Log } from '../log.js';
 import type { Session } from '../primary/deps.js';
 import { spawnDaemonChild, spawnPipe, type PipeChild } from '../process/spawn.js';
 import { RepceClient } from '../rpc/client.js';
+import { RemoteCallError } from '../rpc/errors.js';
 import type { PeerFeatures } from '../rpc/features.js';
 import { handshake, type Handshake } from '../rpc/handshake.js';
 import { RemoteSecondary } from '../rpc/remote-secondary.js';
@@ -133,7 +135,8 @@ export function shellWord(text: string): string {
  *  there: the host that the session names may be down. */
 async function believable(peer: RemoteSecondary, { config, session, controlOptions, log }: Pick<RemoteOptions, 'config' | 'session'> & Pick<Remote, 'controlOptions'> & { log: Log }): Promise<Secondary> {
   const volume = session.secondaryVolume;
-  const run = overSsh(config, session.resourceRemote, new AbortController().signal, controlOptions, VOLUME_INFO_TIMEOUT_S);
+  const timeoutS = Math.min(VOLUME_INFO_TIMEOUT_S, config.get('connection-timeout') / 2);
+  const run = overSsh(config, session.resourceRemote, new AbortController().signal, controlOptions, timeoutS);
   const subvolumesUp = async (): Promise<number> => (await peer.nodeUuids()).length;
   try {
     const { distributionCount: subvolumes } = await volumeInfo(run, volume, config.get('secondary-gluster-command-dir'));
@@ -142,6 +145,8 @@ async function believable(peer: RemoteSecondary, { config, session, controlOptio
     return wholeSecondary(peer, { subvolumesUp, subvolumes, volume });
   } catch (error) {
     if (isGsyncdError(error, 'peer')) throw error;
+    // All of it is down now, and will be up by halves perhaps.
+    if (error instanceof RemoteCallError && error.errno === constants.errno.ENOTCONN) throw new GsyncdError(`secondary volume ${volume}: ${errorLine(error)}`, { code: 'peer', cause: error });
     log.warn('whether all of the secondary volume is up cannot be told', { error: errorLine(error) });
     return peer;
   }

@@ -2,9 +2,9 @@
 // lives there, and stock takes that for success: what the primary removed would stay for ever. A stock peer does not tell
 // the state of its volume, but the nodes of the bricks that answer, one for each subvolume that is up: so after each
 // answer that may rest on an ENOENT it is asked for those, and when one is missing the connection is as good as lost, and
-// what was sent is sent again later. A brick that is away for less than it takes to connect to it again, 3 s, is waited
-// for by the mount; a call must not last longer, else one could come and go unseen. This program's own secondary
-// sees to it itself (secondary/whole-volume.ts). Used by remote.ts.
+// what was sent is sent again later. A brick that the mount lost is away for 3 s at least, until it connects again: within a
+// call that lasts longer one could go and come back unseen. This program's own secondary sees to it itself
+// (secondary/whole-volume.ts). Used by remote.ts.
 
 import { errorLine, GsyncdError } from '../errors.js';
 import { SharedAsk } from '../process/shared-ask.js';

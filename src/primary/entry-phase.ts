@@ -7,7 +7,7 @@ import { mapBounded } from '../process/map-bounded.js';
 import type { EntryOp, Secondary } from '../secondary/secondary.js';
 import type { PrimaryDeps } from './deps.js';
 import type { Known } from './doubts.js';
-import { EntrySync, OWN_ENTRY_SYNC, STOCK_ENTRY_SYNC, type EntryOutcome } from './entry-sync.js';
+import { EntrySync, OWN_OPS_PER_CALL, STOCK_ENTRY_SYNC, type EntryOutcome } from './entry-sync.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { doubtfulNames, namesGiven, type Plan } from './plan.js';
 import { Reconciler } from './reconcile.js';
@@ -39,8 +39,8 @@ export class EntryPhase {
   }
 
   #syncThrough(secondary: Secondary): EntrySync {
-    const { entryLanes } = this.#deps;
-    return new EntrySync(secondary, entryLanes === null || entryLanes === undefined ? STOCK_ENTRY_SYNC : { ...OWN_ENTRY_SYNC, lanes: entryLanes });
+    const { entryLanes: lanes = null } = this.#deps;
+    return new EntrySync(secondary, lanes === null ? STOCK_ENTRY_SYNC : { lanes, opsPerCall: OWN_OPS_PER_CALL });
   }
 
   #reconcilerOf({ volume: view, secondary }: Pick<PrimaryDeps, 'volume' | 'secondary'>, sync: EntrySync): Reconciler {

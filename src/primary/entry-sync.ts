@@ -18,7 +18,8 @@ export interface EntrySyncOptions {
   readonly opsPerCall: number;
 }
 
-export const OWN_ENTRY_SYNC: EntrySyncOptions = { lanes: 3, opsPerCall: 500 };
+/** A secondary of this project says itself how many lanes it has. */
+export const OWN_OPS_PER_CALL = 500;
 /** A stock secondary serves as many calls as its sync-jobs, 3 by default, and 600 operations in a second. Its volume is
  *  looked at between calls (daemon/whole-secondary.ts), every second or two. */
 export const STOCK_ENTRY_SYNC: EntrySyncOptions = { lanes: 3, opsPerCall: 200 };
