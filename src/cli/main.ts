@@ -1,9 +1,11 @@
 // argv -> subcommand; the one owner of exit codes. A failure is one line on stderr. Bundled with the short commands
 // into one file (see package.json), because glusterd starts several processes for each thing that an admin asks for,
-// and loading modules one by one takes longer than what they do. Everything else is loaded by long-way.ts.
+// and loading modules one by one takes longer than what they do. Everything else is loaded by long-way.ts, which the
+// caller imports: a script from the code cache cannot.
 
 import { exitCodeOf } from './failure.js';
 import { forcedCommandLine } from './forced-command-line.js';
+import type * as longWays from './long-way.js';
 import { printLines } from './print.js';
 import { runLegacy } from './run-legacy.js';
 import { commandName, parseShort } from './short-command.js';
@@ -12,16 +14,18 @@ import { SHORT_COMMANDS } from './short-commands.js';
 /** What GlusterFS 10's gsyncd answers to --version: glusterd asks before each of its commands. */
 const STOCK_VERSION = 'gsyncd.py 4.0.0';
 
+type LongWay = () => Promise<typeof longWays>;
+
 /** Runs the command line and exits. */
-export async function main(argv: readonly string[]): Promise<void> {
-  process.exitCode = await exitCodeOf(() => run(argv.slice(2)));
+export async function main(argv: readonly string[], longWay: LongWay): Promise<void> {
+  process.exitCode = await exitCodeOf(() => run(argv.slice(2), longWay));
   // Nothing may keep a finished command alive: what had to be ended has been.
   process.exit();
 }
 
-async function run(given: readonly string[]): Promise<number> {
+async function run(given: readonly string[], longWay: LongWay): Promise<number> {
   const forced = forcedCommandLine(given, process.env);
-  if (forced !== undefined) return (await import('./long-way.js')).forcedCommand(forced);
+  if (forced !== undefined) return (await longWay()).forcedCommand(forced);
   const args = await runLegacy(given);
   if (args === undefined) return 0;
   if (args.includes('--version')) {
@@ -31,7 +35,7 @@ async function run(given: readonly string[]): Promise<number> {
   const name = commandName(args);
   const short = await SHORT_COMMANDS.get(name)?.();
   const parsed = short && parseShort(short, args);
-  if (short === undefined || parsed === undefined) return (await import('./long-way.js')).anyCommand(name, args);
+  if (short === undefined || parsed === undefined) return (await longWay()).anyCommand(name, args);
   await short.run(parsed.positionals, parsed.flags);
   return 0;
 }

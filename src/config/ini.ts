@@ -21,11 +21,26 @@ export interface IniEntry {
   readonly line: number;
 }
 
-interface StoredEntry extends IniEntry {
+class StoredEntry implements IniEntry {
+  readonly key: string;
   readonly parts: string[];
   /** Index of the first line and of the last line that belongs to the value. */
   readonly first: number;
   last: number;
+
+  constructor(key: string, firstPart: string, index: number) {
+    this.key = key;
+    this.parts = [firstPart];
+    this.first = this.last = index;
+  }
+
+  get line(): number {
+    return this.first + 1;
+  }
+
+  get value(): string {
+    return stripSpaceEnd(this.parts.length === 1 ? (this.parts[0] ?? '') : this.parts.join('\n'));
+  }
 }
 
 interface Section {
@@ -205,22 +220,8 @@ function parse(text: string, file: string): Map<string, Section> {
     const key = stripSpaceEnd(name).toLowerCase();
     if (key === '') return fail(index, `${JSON.stringify(stripped)} is not "name = value"`);
     if (section.entries.has(key)) fail(index, `option ${key} is there twice`);
-    entry = storedEntry(key, stripSpace(value), index);
+    entry = new StoredEntry(key, stripSpace(value), index);
     section.entries.set(key, entry);
   }
   return sections;
-}
-
-function storedEntry(key: string, firstPart: string, index: number): StoredEntry {
-  const parts = [firstPart];
-  return {
-    key,
-    parts,
-    first: index,
-    last: index,
-    line: index + 1,
-    get value(): string {
-      return stripSpaceEnd(parts.join('\n'));
-    },
-  };
 }

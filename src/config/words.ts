@@ -9,17 +9,22 @@ const RUN = new RegExp(`[${SPACE}]+`);
 
 /** Python's `str.strip()`. */
 export function stripSpace(text: string): string {
-  return stripSpaceEnd(text.replace(LEADING, ''));
+  return stripSpaceEnd(isPrintable(text.charCodeAt(0)) ? text : text.replace(LEADING, ''));
 }
 
 /** Python's `str.rstrip()`. */
 export function stripSpaceEnd(text: string): string {
-  return text.replace(TRAILING, '');
+  return isPrintable(text.charCodeAt(text.length - 1)) ? text : text.replace(TRAILING, '');
 }
 
 /** The white space that `text` begins with. */
 export function leadingSpace(text: string): string {
-  return LEADING.exec(text)?.[0] ?? '';
+  return isPrintable(text.charCodeAt(0)) ? '' : (LEADING.exec(text)?.[0] ?? '');
+}
+
+/** Most of what is asked about begins and ends with such a character: `status` spares the expressions' time. */
+function isPrintable(code: number): boolean {
+  return code > 0x20 && code < 0x7f;
 }
 
 /**

@@ -1,8 +1,9 @@
 // What `status` says of a first sync under way, beside the fields that are GlusterFS's own: how many entries were found
 // and are on the secondary, how many there are, the speed, and when it will be done. The values are those of the live
-// view and the metrics. Nothing, and next to no work, where no first sync is under way.
+// view and the metrics. Nothing, and next to no work, where no first sync is under way: node:fs/promises alone would be
+// a tenth of what the command takes.
 
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { fsEncode } from '../names.js';
 import { parseProgress, progressFileOf } from './progress-data.js';
@@ -11,7 +12,7 @@ const UNKNOWN = 'N/A';
 
 /** @param statusFile the brick's @returns names and texts, in the order in which they are printed */
 export async function firstSyncFields(statusFile: string): Promise<(readonly [string, string])[]> {
-  const progress = await readFile(fsEncode(progressFileOf(statusFile)), 'utf8').then(parseProgress, () => null);
+  const progress = readProgress(progressFileOf(statusFile));
   if (progress === null || progress.walk?.kind !== 'first' || progress.walk.state === 'done') return [];
   const { SessionReader } = await import('./sessions.js');
   const [reading] = await new SessionReader(dirname(statusFile)).readBricks(basename(statusFile));
@@ -26,4 +27,12 @@ export async function firstSyncFields(statusFile: string): Promise<(readonly [st
     ['first_sync_entries_per_second', rate.toFixed(1)],
     ['first_sync_eta_seconds', eta === null ? UNKNOWN : String(Math.ceil(eta))],
   ];
+}
+
+function readProgress(path: string): ReturnType<typeof parseProgress> {
+  try {
+    return parseProgress(readFileSync(fsEncode(path), 'utf8'));
+  } catch {
+    return null;
+  }
 }

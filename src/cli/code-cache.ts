@@ -1,0 +1,36 @@
+// The last step of the build: compiles the bundle once, so that the short commands need not. V8's code cache goes
+// beside the bundle, with the functions that a `status` uses; both begin with the same line, a digest of the bundle,
+// by which bin/gsyncd-ts.js sees that they belong together. V8 itself refuses a cache of another version, and then the
+// bundle is compiled as any file.
+
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Script } from 'node:vm';
+import { DEFAULTS_FILE } from '../config/places.js';
+import type * as bundled from './main.js';
+
+type Entry = (exports: Record<string, unknown>, require: NodeJS.Require, module: { exports: Partial<typeof bundled> }) => void;
+
+const BUNDLE = resolve(import.meta.dirname, 'main.cjs');
+
+const code = readFileSync(BUNDLE, 'utf8').replace(/^\/\/ [0-9a-f]{64}\n/, '');
+// The bundle is read byte by byte as characters, which is quicker.
+if (/[^\0-\x7f]/.test(code)) throw new Error(`${BUNDLE}: not ASCII`);
+const id = `// ${createHash('sha256').update(code).digest('hex')}\n`;
+writeFileSync(BUNDLE, id + code);
+
+const script = new Script(`(function (exports, require, module) {${id}${code}})`, { filename: BUNDLE });
+const session = mkdtempSync(join(tmpdir(), 'gsyncd-build-'));
+process.on('exit', () => {
+  rmSync(session, { recursive: true });
+  writeFileSync(`${BUNDLE}.cache`, Buffer.concat([Buffer.from(id), script.createCachedData()]));
+});
+const config = join(session, 'gsyncd.conf');
+writeFileSync(config, `[vars]\nstate-file = ${session}/monitor.status\npid-file = ${session}/pid\nlog-file = -\n`);
+const status = ['status', '-c', config, 'gv0', 'backup::sv0', '--local-path', '/bricks/b1'];
+const module: Parameters<Entry>[2] = { exports: {} };
+(script.runInThisContext() as Entry)(module.exports, createRequire(BUNDLE), module);
+await module.exports.main?.(['node', 'gsyncd-ts', ...(existsSync(DEFAULTS_FILE) ? status : ['--version'])], () => import('./long-way.js'));
