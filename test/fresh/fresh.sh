@@ -39,12 +39,13 @@ take_node() {
 }
 
 # enter ROOT USER COMMAND: in namespaces of its own, so that nothing outlives it; an empty environment but for proxies.
+# The root is a mount, as it is on a machine: without that, no process inside gets a mount namespace.
 enter() {
   local root=$1 user=$2 home=/home/$2
   [ "$user" = root ] && home=/root
   # shellcheck disable=SC2016
   unshare --mount --pid --fork --kill-child bash -c '
-    mount -t proc proc "$1/proc" && mount -t tmpfs -o mode=755 tmpfs "$1/dev" && mkdir "$1/dev/shm" || exit 1
+    mount --bind "$1" "$1" && cd "$1" && mount -t proc proc "$1/proc" && mount -t tmpfs -o mode=755 tmpfs "$1/dev" && mkdir "$1/dev/shm" || exit 1
     for device in null zero full random urandom tty; do
       touch "$1/dev/$device" && mount --bind "/dev/$device" "$1/dev/$device"
     done

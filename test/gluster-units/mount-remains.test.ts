@@ -46,12 +46,13 @@ it.skipIf(lacksRoot('mount points in use'))('what is mounted stays, in another m
   make('aux-aaaaaa', 'aux-bbbbbb');
   execFileSync('mount', ['-t', 'tmpfs', 'none', join(top, 'aux-aaaaaa')]);
   const other = spawn('unshare', ['-m', 'sh', '-c', 'mount -t tmpfs none "$0" && echo mounted && exec cat', join(top, 'aux-bbbbbb')]);
+  const closed = once(other, 'close');
   try {
-    await once(other.stdout, 'data');
+    expect(await Promise.race([once(other.stdout, 'data').then(String), closed])).toBe('mounted\n');
     expect(await removed()).toEqual([]);
   } finally {
     other.kill();
-    await once(other, 'close');
+    await closed;
     execFileSync('umount', [join(top, 'aux-aaaaaa')]);
   }
   expect(await removed()).toEqual(['aux-aaaaaa', 'aux-bbbbbb']);
