@@ -6,6 +6,7 @@
 #   bash test/fresh/fresh.sh         both commands, as both users, without real volumes; FRESH=1 npm test runs it, too
 #   FRESH_BASE=DIR      takes a root that debootstrap made earlier, which is copied and not changed
 #   FRESH_GLUSTER=1     npm test as root installs GlusterFS inside and runs the tests on real volumes, too
+#   FRESH_USERS=root    as this one only, or as newcomer
 #   FRESH_SECONDS=120   how long npm start may take
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -99,5 +100,4 @@ chmod 755 "$root"
 chroot "$root" useradd --create-home --shell /bin/bash newcomer || fail "no user could be made"
 take_node "$root" || fail "Node could not be put inside"
 [ -n "${FRESH_GLUSTER:-}" ] || export SKIP_GLUSTER=1
-as "$root" newcomer
-as "$root" root
+for user in ${FRESH_USERS:-newcomer root}; do as "$root" "$user"; done

@@ -23,7 +23,7 @@ it('startInBackground() gives nothing when the daemon ends without a word, and f
 });
 
 it('spawnGroupChild() tells the acknowledgement from the end, and reaches the child alone', async () => {
-  const child = await spawnGroupChild(['bash', '-c', 'exec 3>&-; trap "echo last words >&2; exit 7" TERM; while :; do sleep 0.05; done']);
+  const child = await spawnGroupChild(['bash', '-c', 'trap "echo last words >&2; exit 7" TERM; exec 3>&-; while :; do sleep 0.05; done']);
   await child.acknowledged;
   expect(readFileSync(`/proc/${child.pid}/stat`, 'latin1')).not.toContain(' Z ');
   child.kill('SIGTERM');
