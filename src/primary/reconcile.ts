@@ -138,8 +138,25 @@ export class Reconciler {
     const ops: EntryOp[] = [];
     for (const { name, entry } of place) ops.push(...(await this.#tried(run, name, () => this.#place(run, name, entry))));
     if (run.owed.datas.size + run.owed.metas.size > 0) await this.#deps.owe(run.owed);
-    this.#note(run, await this.#deps.sync.apply(ops));
+    const outcome = await this.#deps.sync.apply(ops);
+    this.#note(run, outcome);
+    for (const op of failedOps(outcome)) if (op.op === 'RENAME' && op.entry1 !== undefined) await this.#compareAbove(run, op.entry1);
     return agreed;
+  }
+
+  /** A directory cannot be moved below itself. What lies in it on the secondary, and is above its place on the primary, has
+   *  to leave it first, whether anybody said that it differs or not. */
+  async #compareAbove(run: Run, name: string): Promise<void> {
+    const seen = new Set<string>();
+    for (let { parent } = splitEntryPath(name); parent !== ROOT_GFID; ) {
+      const home = await orTrouble(this.#deps.brick.dirLocation(parent));
+      if (home === null || home instanceof Trouble) return;
+      const above = entryPath(home.parent, home.name);
+      if (seen.has(above)) return; // moved meanwhile
+      seen.add(above);
+      run.next.add(above);
+      parent = home.parent;
+    }
   }
 
   /** Whether something there is kept from giving way, since it did not come from the primary. */
@@ -316,12 +333,15 @@ export class Reconciler {
         unresolved.delete(park);
       }
     }
-    const { failures, culprits } = await this.#deps.sync.apply(ops);
-    for (const { entry, gfid } of [...failures.map(({ op }) => op), ...culprits.map(({ item }) => item)]) {
+    for (const { entry, gfid } of failedOps(await this.#deps.sync.apply(ops))) {
       agreed.delete(entry);
       unresolved.set(entry, { gfid, reason: 'parked: its parking name cannot be removed' });
     }
   }
+}
+
+function failedOps({ failures, culprits }: EntryOutcome): EntryOp[] {
+  return [...failures.map(({ op }) => op), ...culprits.map(({ item }) => item)];
 }
 
 function parkPath(gfid: Gfid): string {

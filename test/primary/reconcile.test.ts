@@ -106,6 +106,33 @@ describe('Reconciler', () => {
     );
   });
 
+  // A killed worker, or a list of failures, knows some of the names that differ: what keeps these apart may be others.
+  test('makes some names of any two trees right, whatever else differs', async () => {
+    await fc.assert(
+      fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), fc.infiniteStream(fc.boolean()), async (here, there, picks) => {
+        const sides = new Sides(here, there);
+        const [wanted, found] = [names(sides.primary), names(sides.secondary)];
+        const some = [...new Set([...wanted.keys(), ...found.keys()])].filter((path) => wanted.get(path) !== found.get(path) && picks.next().value === true);
+        const { unresolved } = await sides.reconciler().run(some);
+        expect([...unresolved]).toEqual([]);
+        const now = names(sides.secondary);
+        expect(some.map((path) => [path, now.get(path)])).toEqual(some.map((path) => [path, wanted.get(path)]));
+      }),
+      RUNS,
+    );
+  });
+
+  test('a directory comes below one that is below it, though nothing else was said to differ', async () => {
+    const [a, b] = [poolGfid(5), poolGfid(10)];
+    const sides = new Sides(
+      [{ which: 10, at: 0, name: 'b' }, { which: 5, at: 10, name: 'a' }],
+      [{ which: 5, at: 0, name: `.gsyncd-ts-parked-${a}` }, { which: 10, at: 5, name: 'b' }],
+    );
+    const { unresolved } = await sides.reconciler().run([entryPath(b, 'a')]);
+    expect([...unresolved]).toEqual([]);
+    expect(names(sides.secondary)).toEqual(names(sides.primary));
+  });
+
   test('says which files need their content, and which inodes their attributes', async () => {
     await fc.assert(
       fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), async (here, there) => {
