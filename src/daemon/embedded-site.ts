@@ -153,6 +153,7 @@ class EmbeddedSite implements Site {
         if (node === undefined) return null;
         return path === null ? handlePath(this.#primary, gfid) : join(this.#primary.root, path);
       },
+      primaryIno: (gfid) => recorder.index.nodes.get(gfid)?.look?.ino ?? null,
       secondary: (gfid) => volume.pathOf(gfid),
     };
     const attributes = new LocalAttributes(paths, { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls') });

@@ -17,7 +17,10 @@ const OWNER_WRITE = 0o200;
 
 /** Absolute paths of an inode on both sides; null where it is gone. */
 export interface LocalPaths {
+  /** A directory may have moved from there, and another one be there instead, which the recorder has not seen yet. */
   primary(gfid: Gfid): string | null;
+  /** The primary's inode number; null where it is not known. */
+  primaryIno(gfid: Gfid): bigint | null;
   secondary(gfid: Gfid): string | null;
 }
 
@@ -53,9 +56,11 @@ export class LocalAttributes implements AttributeSender {
     if (from === null) return null;
     if (to === null) return 'the secondary has no such inode';
     try {
-      const { mode } = lstatSync(fsEncode(from));
+      const mode = this.#primaryMode(from, gfid);
       if (fileKind(mode) === 'symlink') return null;
-      const changes = xattrChanges(userXattrs(from), userXattrs(to)).filter(([name]) => (isAcl(name) ? this.#copied.acls : this.#copied.xattrs));
+      const wanted = userXattrs(from);
+      this.#primaryMode(from, gfid); // still the same one
+      const changes = xattrChanges(wanted, userXattrs(to)).filter(([name]) => (isAcl(name) ? this.#copied.acls : this.#copied.xattrs));
       const apply = (): void => {
         for (const [name, value] of changes) {
           if (value === null) lremovexattr(to, name);
@@ -69,6 +74,14 @@ export class LocalAttributes implements AttributeSender {
       // ENOENT, too: a directory may have moved, which the recorder has not seen yet, and no record would bring them later.
       return errorLine(error);
     }
+  }
+
+  /** @throws where something else is there */
+  #primaryMode(path: string, gfid: Gfid): number {
+    const { mode, ino } = lstatSync(fsEncode(path), { bigint: true });
+    const known = this.#paths.primaryIno(gfid);
+    if (known !== null && ino !== known) throw new Error(`${path}: another inode is there now`);
+    return Number(mode);
   }
 }
 
