@@ -23,14 +23,16 @@ const id = `// ${createHash('sha256').update(code).digest('hex')}\n`;
 writeFileSync(BUNDLE, id + code);
 
 const script = new Script(`(function (exports, require, module) {${id}${code}})`, { filename: BUNDLE });
+const module: Parameters<Entry>[2] = { exports: {} };
+(script.runInThisContext() as Entry)(module.exports, createRequire(BUNDLE), module);
 const session = mkdtempSync(join(tmpdir(), 'gsyncd-build-'));
+// The command ends the process. What it finds on this machine is nothing to the build.
 process.on('exit', () => {
   rmSync(session, { recursive: true });
   writeFileSync(`${BUNDLE}.cache`, Buffer.concat([Buffer.from(id), script.createCachedData()]));
+  process.exitCode = 0;
 });
 const config = join(session, 'gsyncd.conf');
 writeFileSync(config, `[vars]\nstate-file = ${session}/monitor.status\npid-file = ${session}/pid\nlog-file = -\n`);
 const status = ['status', '-c', config, 'gv0', 'backup::sv0', '--local-path', '/bricks/b1'];
-const module: Parameters<Entry>[2] = { exports: {} };
-(script.runInThisContext() as Entry)(module.exports, createRequire(BUNDLE), module);
 await module.exports.main?.(['node', 'gsyncd-ts', ...(existsSync(DEFAULTS_FILE) ? status : ['--version'])], () => import('./long-way.js'));
