@@ -9,7 +9,7 @@
 import type { ChangeRecord } from '../changelog/record.js';
 import type { Gfid } from '../gluster/gfid.js';
 import { fileKind } from '../primary/view.js';
-import type { InodeLook } from './tree-index.js';
+import { isOutdated, type InodeLook } from './tree-index.js';
 
 export interface LookChange {
   readonly before: InodeLook | null;
@@ -24,8 +24,10 @@ export function changeRecords(gfid: Gfid, change: LookChange): ChangeRecord[] {
   const isFile = fileKind(now.mode) === 'file';
   const data: ChangeRecord = { type: 'data', gfid };
   const meta = (fop: string): ChangeRecord => ({ type: 'meta', gfid, fop });
-  if (entry === 'created') return [...(isFile && now.size > 0 ? [data] : []), ...(now.xattrs === '' ? [] : [meta('SETXATTR')])];
-  if (before === null) return [...(isFile ? [data] : []), meta('SETATTR'), ...(now.xattrs === '' ? [] : [meta('SETXATTR')])];
+  const xattrs = meta(now.xattrs === '' ? 'REMOVEXATTR' : 'SETXATTR');
+  if (entry === 'created') return [...(isFile && now.size > 0 ? [data] : []), ...(now.xattrs === '' ? [] : [xattrs])];
+  // What a journal told that was written before a crash may differ from both.
+  if (before === null || isOutdated(before)) return [...(isFile ? [data] : []), meta('SETATTR'), xattrs];
   if (before.ctimeNs === now.ctimeNs && (before.isUnsure !== true || isSame(before, now))) return [];
   const isOwned = before.mode !== now.mode || before.uid !== now.uid || before.gid !== now.gid;
   const hasXattrs = before.xattrs !== now.xattrs;
@@ -36,7 +38,7 @@ export function changeRecords(gfid: Gfid, change: LookChange): ChangeRecord[] {
   const records: ChangeRecord[] = [];
   if (isFile && (isTouched || !isExplained)) records.push(data);
   if (isOwned || (isFile ? areTimesSet || (!isTouched && !isExplained) : !isExplained && isOddTime(change))) records.push(meta('SETATTR'));
-  if (hasXattrs) records.push(meta(now.xattrs === '' ? 'REMOVEXATTR' : 'SETXATTR'));
+  if (hasXattrs) records.push(xattrs);
   return records;
 }
 

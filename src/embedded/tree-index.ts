@@ -26,6 +26,7 @@ export interface InodeLook {
   /** Of a device: its number. */
   readonly rdev: number;
   readonly mtimeNs: bigint;
+  /** See isOutdated(). */
   readonly ctimeNs: bigint;
   readonly atimeNs: bigint;
   /** Digest of the user's xattrs and ACLs, '' when there are none. */
@@ -47,6 +48,14 @@ export interface IndexNode {
   readonly names: Map<string, Place>;
   /** null for all but directories. */
   readonly children: Map<string, Gfid> | null;
+}
+
+/** ctime of an inode of which a journal has told a change since it was scanned, but not what it became. */
+const TOLD_NS = 0n;
+
+/** Whether the journals have told more of an inode than its look says. */
+export function isOutdated(look: InodeLook): boolean {
+  return look.ctimeNs === TOLD_NS;
 }
 
 export function placeKey({ parent, name }: Place): string {
@@ -153,7 +162,7 @@ export class TreeIndex {
   apply(record: ChangeRecord): void {
     if (record.type !== 'entry') {
       const node = this.nodes.get(record.gfid);
-      if (node !== undefined) node.look = node.look === null ? null : { ...node.look, ctimeNs: 0n, mtimeNs: record.type === 'data' ? 0n : node.look.mtimeNs };
+      if (node !== undefined) node.look = node.look === null ? null : { ...node.look, ctimeNs: TOLD_NS };
       return;
     }
     const { gfid, parent, name, newParent, newName } = record;

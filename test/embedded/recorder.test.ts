@@ -16,7 +16,9 @@ import { fsDecode, fsEncode } from '../../src/names.js';
 import { createLogger } from '../../src/log.js';
 import { Random } from '../gluster/lab/random.js';
 import { Workload } from '../gluster/lab/workload.js';
+import { lremovexattr, lsetxattr } from '../../src/native/libc.js';
 import { applyOperation } from './apply.js';
+import { takesXattrs } from './takes-xattrs.js';
 
 const SEED = Number(process.env['GSYNCD_EMBEDDED_SEED'] ?? 1);
 /** Longer than the kernel's clock of file times takes for a step. */
@@ -101,6 +103,51 @@ describe('the recorder writes', () => {
     recorder = newRecorder();
     expect(await recorder.open()).toBe('continued');
     expect(await recordsOf(() => undefined)).toEqual(['RENAME before to after', 'MKDIR new']);
+  });
+});
+
+describe('after a crash, the recorder tells of what was undone meanwhile', () => {
+  const NAME = 'user.recorder';
+
+  /** Abandoned, as by SIGKILL: neither closed nor saved. */
+  async function afterCrash(change: () => void): Promise<string[]> {
+    change();
+    await delay(TICK_MS);
+    recorder = newRecorder();
+    expect(await recorder.open()).toBe('continued');
+    return recordsOf(() => undefined);
+  }
+
+  /** The index is saved when the recorder ends, and after the first journal that the next one closes. */
+  async function saveIndex(): Promise<void> {
+    await recordsOf(() => undefined);
+    await recorder.close();
+    recorder = newRecorder();
+    await recorder.open();
+    await recordsOf(() => fs.writeFileSync(at('saved'), ''));
+  }
+
+  test.each(['saved index', 'journal'])('the mode of a directory that the %s has', async (where) => {
+    fs.mkdirSync(at('d'));
+    if (where === 'saved index') await saveIndex();
+    else await recordsOf(() => undefined);
+    expect(await recordsOf(() => fs.chmodSync(at('d'), 0o700))).toEqual(['M SETATTR']);
+    expect(await afterCrash(() => fs.chmodSync(at('d'), 0o755))).toContain('M SETATTR');
+  });
+
+  test.skipIf(!takesXattrs())('xattrs of a directory', async () => {
+    fs.mkdirSync(at('d'));
+    await saveIndex();
+    expect(await recordsOf(() => lsetxattr(at('d'), NAME, Buffer.from('x')))).toEqual(['M SETXATTR']);
+    expect(await afterCrash(() => lremovexattr(at('d'), NAME))).toContain('M REMOVEXATTR');
+  });
+
+  test.skipIf(!takesXattrs())('xattrs of a directory that is new since the index was saved', async () => {
+    expect(await recordsOf(() => {
+      fs.mkdirSync(at('d'));
+      lsetxattr(at('d'), NAME, Buffer.from('x'));
+    })).toEqual(['MKDIR d', 'M SETXATTR']);
+    expect(await afterCrash(() => lremovexattr(at('d'), NAME))).toContain('M REMOVEXATTR');
   });
 });
 

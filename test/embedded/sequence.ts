@@ -49,7 +49,8 @@ export async function runSequence(sequence: Sequence, options: { convergeMs: num
     if (!pair.isRunning) pair.start();
     const { differences } = await pair.converged(options.convergeMs);
     const found = pair.isRunning ? differences : [...differences, `the worker has ended: ${pair.stderr.trim()}`];
-    if (found.length > 0) options.tell?.(pair.log.split('\n').filter((line) => / [WE] \[/.test(line)).slice(-40).join('\n'));
+    const complaints = pair.log.split('\n').filter((line) => / [WE] \[/.test(line));
+    if (found.length > 0) options.tell?.([...found, ...complaints.slice(-40)].join('\n'));
     return found;
   } finally {
     await pair.remove();
