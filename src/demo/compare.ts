@@ -62,9 +62,12 @@ function describeTree(root: string, skip: readonly string[]): { entries: Map<str
     for (const name of namesIn(`${root}${dir}`).sort()) {
       if (dir === '' && skip.includes(name)) continue;
       const path = `${dir}/${name}`;
-      const stats = lstatSync(fsEncode(`${root}${path}`), { bigint: true, throwIfNoEntry: false });
+      const stats = unlessGone(() => {
+        const now = lstatSync(fsEncode(`${root}${path}`), { bigint: true });
+        entries.set(path, describe(`${root}${path}`, path, now, firstNames));
+        return now;
+      });
       if (stats === undefined) continue;
-      entries.set(path, describe(`${root}${path}`, path, stats, firstNames));
       count(counts, stats);
       if (stats.isDirectory()) stack.push(path);
     }
@@ -90,21 +93,28 @@ function xattrText(file: string): string {
 }
 
 function digest(file: string): string {
+  return unlessClosed('EACCES', () => createHash('sha1').update(readFileSync(fsEncode(file))).digest('hex'));
+}
+
+function namesIn(dir: string): string[] {
+  return unlessGone(() => unlessClosed([], () => readdirSync(fsEncode(dir), { encoding: 'buffer' }).map(fsDecode))) ?? [];
+}
+
+function unlessClosed<T>(closed: T, read: () => T): T {
   try {
-    return createHash('sha1').update(readFileSync(fsEncode(file))).digest('hex');
+    return read();
   } catch (error) {
-    const code = errnoCode(error);
-    if (code === 'EACCES' || code === 'ENOENT') return code;
+    if (errnoCode(error) === 'EACCES') return closed;
     throw error;
   }
 }
 
-function namesIn(dir: string): string[] {
+/** undefined where what is read, or a directory above it, vanishes or becomes something else meanwhile. */
+function unlessGone<T>(read: () => T): T | undefined {
   try {
-    return readdirSync(fsEncode(dir), { encoding: 'buffer' }).map(fsDecode);
+    return read();
   } catch (error) {
-    const code = errnoCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') return [];
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EISDIR', 'EINVAL'].includes(errnoCode(error) ?? '')) return undefined;
     throw error;
   }
 }

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,4 +32,23 @@ test('what is skipped is so at the top alone', () => {
 
 test('times that are further apart are a difference', () => {
   expect(differencesOf(0.001)).toEqual([expect.stringMatching(/^"\/file": mtime: /)]);
+});
+
+test('trees that change meanwhile are compared all the same', async () => {
+  const [a, b] = [join(root, 'moving-a'), join(root, 'moving-b')];
+  for (const dir of ['moving-a', 'moving-a/x', 'moving-b']) mkdirSync(join(root, dir));
+  for (let i = 0; i < 20; i += 1) writeFileSync(join(a, 'x', `f${i}`), '');
+  const change = `const fs = require('node:fs');
+    const [x, y] = process.argv.slice(1);
+    process.stdout.write('.');
+    for (;;) { fs.renameSync(x, y); fs.symlinkSync('/', x); fs.rmSync(x); fs.writeFileSync(x, ''); fs.rmSync(x); fs.renameSync(y, x); }`;
+  const changing = spawn(process.execPath, ['-e', change, join(a, 'x'), join(root, 'moved')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    await once(changing.stdout, 'data');
+    for (let i = 0; i < 1_000; i += 1) compareTrees(a, b);
+    expect(changing.exitCode).toBeNull();
+  } finally {
+    changing.kill('SIGKILL');
+    await once(changing, 'exit');
+  }
 });
