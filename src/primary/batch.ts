@@ -23,6 +23,9 @@ import { contentsOf } from './primary-truth.js';
 import { orTrouble, Trouble } from './trouble.js';
 import { fileKind } from './view.js';
 
+/** Names of a walk's batches that are under way together: they are in memory. */
+const MAX_WALK_NAMES = 1 << 13;
+
 export type CrawlName = 'xsync' | 'live_changelog' | 'history_changelog';
 
 /** A group of journals in the consumer's text form, oldest first. */
@@ -47,12 +50,20 @@ export interface BatchSlots {
   readonly syncAttributes: (gfids: readonly Gfid[], signal: AbortSignal) => Promise<BoxResult>;
 }
 
+/** Of a batch whose namespace is applied. */
+interface BatchProgress {
+  readonly counts: { readonly data: number; readonly meta: number };
+  readonly timing: { readonly startMs: number; readonly entryS: number; readonly last: number; readonly before: Promise<void> };
+}
+
 export class BatchPipeline {
   readonly #deps: PrimaryDeps;
   readonly #slots: BatchSlots;
   readonly #entries: EntryPhase;
   #before: Promise<void> = Promise.resolve();
-  #beforeLast: Promise<void> = Promise.resolve();
+  /** Batches that are not committed, oldest first. */
+  readonly #underWay: { readonly names: number; readonly committed: Promise<void> }[] = [];
+  #retriesDue = false;
 
   constructor(deps: PrimaryDeps, slots: BatchSlots) {
     this.#deps = deps;
@@ -61,8 +72,8 @@ export class BatchPipeline {
   }
 
   /**
-   * Applies the batch's namespace, waits for the batch before it to be committed, and starts its data.
-   * @throws GsyncdError of this batch's or the last one's; nothing later is committed then
+   * Applies the batch's namespace, waits until it may, and starts its data.
+   * @throws GsyncdError of this batch's or an earlier one's; nothing later is committed then
    */
   async submit(batch: Batch, signal: AbortSignal): Promise<void> {
     const startMs = performance.now();
@@ -80,14 +91,22 @@ export class BatchPipeline {
     await this.#deps.failures.persist();
     await batch.entriesApplied(last);
 
-    const before = this.#before;
-    // A walk names each file once, so the data of two of its batches may flow together; a journal may change the
-    // attributes of a file that is still being sent, and waits.
-    await (batch.crawl === 'xsync' ? this.#beforeLast : before);
-    this.#beforeLast = before;
-    this.#before = this.#finish(batch, plan, counts, { startMs, entryS, last, before }, signal);
-    // A failure is reported by the next submit() or drain(); without one it must not be an unhandled rejection.
-    this.#before.catch(() => undefined);
+    await this.#roomFor(batch, counts.entry);
+    const committed = this.#finish(batch, plan, { counts, timing: { startMs, entryS, last, before: this.#before } }, signal);
+    // A failure is reported by a later submit() or drain(); without one it must not be an unhandled rejection.
+    committed.catch(() => undefined);
+    this.#underWay.push({ names: counts.entry, committed });
+    this.#before = committed;
+  }
+
+  /** A walk names each file once, so the data of several of its batches may flow together; a journal may change the
+   *  attributes of a file that is still being sent, and waits. @throws what a batch that it waits for throws */
+  async #roomFor({ crawl }: Batch, names: number): Promise<void> {
+    const room = crawl === 'xsync' ? MAX_WALK_NAMES - names : -1;
+    while (this.#underWay.length > 0 && this.#underWay.reduce((sum, batch) => sum + batch.names, 0) > room) {
+      await this.#underWay[0]?.committed;
+      this.#underWay.shift();
+    }
   }
 
   /** Waits until every submitted batch is committed. */
@@ -188,15 +207,20 @@ export class BatchPipeline {
     return plan;
   }
 
-  async #finish(
-    batch: Batch,
-    plan: Plan,
-    counts: { data: number; meta: number },
-    timing: { startMs: number; entryS: number; last: number; before: Promise<void> },
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** Of batches that are under way together, one tries what earlier ones had to leave. */
+  async #finish(batch: Batch, plan: Plan, progress: BatchProgress, signal: AbortSignal): Promise<void> {
+    if (this.#retriesDue) return this.#sendAndCommit(batch, plan, progress, signal);
+    this.#retriesDue = true;
+    try {
+      await this.#addDue(plan);
+      await this.#sendAndCommit(batch, plan, progress, signal);
+    } finally {
+      this.#retriesDue = false;
+    }
+  }
+
+  async #sendAndCommit(batch: Batch, plan: Plan, { counts, timing }: BatchProgress, signal: AbortSignal): Promise<void> {
     const { failures, status, log } = this.#deps;
-    await this.#addDue(plan);
     const metaStartMs = performance.now();
     await applyMetas(this.#deps, plan.metas);
     const metaS = (performance.now() - metaStartMs) / 1000;

@@ -14,10 +14,8 @@ import type { PrimaryBrick } from './deps.js';
 import { orTrouble, troubleOf } from './trouble.js';
 import { fileKind, toOpStat, type ViewStat } from './view.js';
 
-/** The first chunk is small, so that data flows soon; later ones double. The reference's are twice as large, but four of
- *  these are in memory at a time. */
-const FIRST_CHUNK_ENTRIES = 512;
-const MAX_CHUNK_ENTRIES = 1 << 12;
+/** Small, so that data flows while the next chunk's names are made: the reference's are of 8,192. */
+const CHUNK_ENTRIES = 512;
 const LOOKUPS_AT_ONCE = 32;
 const MAX_DEPTH = 4_096;
 
@@ -77,7 +75,6 @@ export class XsyncWalk {
   #stimes: { path: string; gfid: Gfid; mark: Xtime }[] = [];
   #skipped: Skipped[] = [];
   #entries = 0;
-  #chunkEntries = FIRST_CHUNK_ENTRIES;
 
   constructor(brick: PrimaryBrick, mode: WalkMode, log: Log, bounds: WalkBounds) {
     this.#brick = brick;
@@ -116,7 +113,7 @@ export class XsyncWalk {
       for (const entry of found) {
         if (entry === null) continue;
         await this.#record(gfid, entry);
-        if (this.#entries >= this.#chunkEntries) yield this.#cut();
+        if (this.#entries >= CHUNK_ENTRIES) yield this.#cut();
         if (fileKind(entry.stat.mode) !== 'dir') continue;
         yield* this.#directory({ ...entry, entry: entryPath(gfid, entry.name) }, signal);
         this.#stimes.push({ path: entry.path, gfid: entry.gfid, mark: this.#capped(entry.xtime) });
@@ -259,7 +256,6 @@ export class XsyncWalk {
     this.#stimes = [];
     this.#skipped = [];
     this.#entries = 0;
-    this.#chunkEntries = Math.min(MAX_CHUNK_ENTRIES, this.#chunkEntries * 2);
     return chunk;
   }
 }
