@@ -109,6 +109,10 @@ export class Cluster extends Pair {
     return this.#servedByStock ? [] : this.secondaries.filter((node) => !node.lostPower);
   }
 
+  protected override get keepsCopies(): boolean {
+    return this.secondaries.length > 1;
+  }
+
   protected override serverOf(volume: string): string {
     const side = volume === 'sv0' ? this.secondaries : this.primaries;
     return (side.find((node) => node.up) ?? side[0]!).address;

@@ -43,13 +43,15 @@ export class Lab extends Pair {
   override readonly places: readonly BrickPlace[];
   /** The box is among the places already. */
   protected override readonly ownSecondaries = [];
+  protected override readonly keepsCopies: boolean;
   #nodeId = '';
   #secondaryId = '';
 
-  private constructor(box: Box, bricks: readonly string[]) {
+  private constructor(box: Box, bricks: readonly string[], layout: LabOptions['layout']) {
     super(box);
     this.admin = box;
     this.bricks = bricks;
+    this.keepsCopies = layout !== undefined && layout !== 'distribute';
     this.places = bricks.map((path) => ({ machine: box, host: HOST, path }));
   }
 
@@ -57,7 +59,7 @@ export class Lab extends Pair {
   static async start(options: LabOptions = {}): Promise<Lab> {
     const box = await Box.open();
     const count = options.bricks ?? 1;
-    const lab = new Lab(box, Array.from({ length: count }, (_, i) => `/srv/gv0_${i + 1}`));
+    const lab = new Lab(box, Array.from({ length: count }, (_, i) => `/srv/gv0_${i + 1}`), options.layout);
     try {
       await lab.#bringUp(options, count);
       return lab;

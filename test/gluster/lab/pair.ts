@@ -60,6 +60,9 @@ export abstract class Pair {
   abstract readonly places: readonly BrickPlace[];
   /** Machines on which no secondary but this project's ever served, and that never lost power. The stock one's mount may outlast it. */
   protected abstract readonly ownSecondaries: readonly Machine[];
+  /** Whether the secondary has each file on several bricks. A look at a name in the moment in which it is made may set it
+   *  apart there for good: then looks are few. */
+  protected abstract readonly keepsCopies: boolean;
   /** An address that serves the volume now. */
   protected abstract serverOf(volume: string): string;
 
@@ -152,7 +155,7 @@ export abstract class Pair {
   /** Compares primary and secondary once. */
   compare(options: CompareOptions = {}): Promise<TreeComparison> {
     const fresh = `${PATHS.secondary}:${this.serverOf('sv0')}:sv0`;
-    return compareTrees(this.box, PATHS.primary, PATHS.secondary, { fresh, ...options });
+    return compareTrees(this.box, PATHS.primary, PATHS.secondary, { fresh, ...(this.keepsCopies && { pollMs: 3_000 }), ...options });
   }
 
   /**

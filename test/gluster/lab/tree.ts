@@ -27,6 +27,8 @@ export type TreeAspect = 'mtime' | 'xattrs' | 'acls' | 'links' | 'nlink' | 'rdev
 export interface CompareOptions {
   /** Repeat until equal, at most so long. Default 0: look once. */
   readonly waitMs?: number;
+  /** Between two looks, at least. Default 500. */
+  readonly pollMs?: number;
   readonly ignore?: readonly TreeAspect[];
   /** 'utf8' leaves out what a name or symlink target that is not UTF-8 leads to. Default 'all'. */
   readonly names?: 'all' | 'utf8';
@@ -43,6 +45,7 @@ export async function compareTrees(box: Box, a: string, b: string, options: Comp
   const script = path.join(import.meta.dirname, 'tree.py');
   const sides = [a, b].map((side) => path.posix.join(side, options.under ?? ''));
   const argv = ['python3', script, ...(options.fresh === undefined ? [] : ['--fresh', options.fresh]), ...sides, '--wait', String(waitMs / 1000), '--ignore', (options.ignore ?? []).join(',')];
+  if (options.pollMs !== undefined) argv.push('--poll', String(options.pollMs / 1000));
   if (options.names === 'utf8') argv.push('--only-utf8');
   const result = await box.exec(argv, {
     timeoutMs: waitMs + 300_000,
