@@ -21,6 +21,7 @@ import type { Secondary } from '../secondary/secondary.js';
 import type { Cleanup } from './cleanup.js';
 import { makeControlDir } from './control-dir.js';
 import { overSsh, sshArgv } from './session.js';
+import { withSplitNames } from './split-names.js';
 import { wholeSecondary } from './whole-secondary.js';
 
 const CALL_TIMEOUT_MS = 120_000;
@@ -140,9 +141,10 @@ async function believable(peer: RemoteSecondary, { config, session, controlOptio
   const subvolumesUp = async (): Promise<number> => (await peer.nodeUuids()).length;
   try {
     const { distributionCount: subvolumes } = await volumeInfo(run, volume, config.get('secondary-gluster-command-dir'));
-    if (subvolumes < 2) return peer;
+    const told = withSplitNames(peer, { subvolumes, volume });
+    if (subvolumes < 2) return told;
     await subvolumesUp();
-    return wholeSecondary(peer, { subvolumesUp, subvolumes, volume });
+    return wholeSecondary(told, { subvolumesUp, subvolumes, volume });
   } catch (error) {
     if (isGsyncdError(error, 'peer')) throw error;
     // All of it is down now, and will be up by halves perhaps.

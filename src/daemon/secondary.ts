@@ -130,7 +130,7 @@ async function mountVolume(options: SecondaryOptions, volume: string, cleanup: C
   const symlinks = root && refuseSymlinks(mounted.dir) ? 'refused by the kernel' : 'looked for';
   log.info('Mounted gluster volume', { volume, symlinks, duration: ((performance.now() - startMs) / 1000).toFixed(4) });
   const health = new VolumeHealth(mounted.dir);
-  const whole = new WholeVolume(new MountVolume({ dir: mounted.dir, symlinks }), () => health.isWhole());
+  const whole = new WholeVolume(new MountVolume({ dir: mounted.dir, symlinks }), health);
   return { ...mounted, volume: whole, markSpace: root ? 'trusted' : 'system' };
 }
 

@@ -8,7 +8,7 @@
 
 import type { ChangeRecord } from '../changelog/record.js';
 import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
-import { PARK_PREFIX } from '../primary/reconcile.js';
+import { PARK_PREFIX } from '../primary/parking.js';
 import { fileKind } from '../primary/view.js';
 import type { Found } from './scan.js';
 import { isDirectory, placeOf, type IndexNode, type Place, type TreeIndex } from './tree-index.js';

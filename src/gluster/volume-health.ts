@@ -1,7 +1,8 @@
 // Whether a mount sees all of its volume: every subvolume is up, and every set of replicas has its quorum. GlusterFS tells
 // the former in one attribute. A set that lost its quorum counts as up there, refuses to answer (ENOTCONN), and beside
 // others the mount makes an ENOENT of that as often as not; only the mount's own description of itself, `.meta`, has it.
-// Both are answered by the client alone, without the bricks. Used by mount.ts and the daemon's secondary.
+// Both are answered by the client alone, without the bricks. An ENOTCONN is not always the volume's: of a name on which the
+// copies disagree (split-brain) a set says the same while all of it is up. Used by mount.ts and the daemon's secondary.
 
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import { constants } from 'node:os';
@@ -25,28 +26,35 @@ export class VolumeHealth {
 
   /** @throws nothing for a part that is down; what GlusterFS does not tell counts as up */
   async isWhole(): Promise<boolean> {
-    return (await statusIsUp(this.#dir)) && this.#haveQuorum();
+    return (await statusIsUp(this.#dir)) && (await this.#haveQuorum(2)) !== 'no';
   }
 
-  async #haveQuorum(): Promise<boolean> {
+  /** Whether an ENOTCONN cannot be the volume's, which is up. @throws nothing; what GlusterFS does not tell counts as down */
+  async isReachable(): Promise<boolean> {
+    return (await statusIsUp(this.#dir)) && (await this.#haveQuorum(1)) === 'yes';
+  }
+
+  /** @param fromSets fewer sets are not looked at: one that is alone says ENOTCONN itself to whoever asks for anything */
+  async #haveQuorum(fromSets: number): Promise<'yes' | 'no' | 'unknown'> {
     try {
       const states = await this.#states();
+      if (states.length < fromSets) return 'yes';
       const texts = await Promise.all(states.map((path) => retryErrnos(() => readFile(fsEncode(path), 'latin1'), [ESTALE])));
-      return texts.every((text) => !/^up = 0$/m.test(text));
+      return texts.every((text) => !/^up = 0$/m.test(text)) ? 'yes' : 'no';
     } catch (error) {
       if (errnoNumber(error) === undefined) throw error;
-      return true;
+      return 'unknown';
     }
   }
 
-  /** Files that describe the sets. One set alone says ENOTCONN itself. The graph is another one after each change of the volume. */
+  /** Files that describe the sets. The graph is another one after each change of the volume. */
   async #states(): Promise<readonly string[]> {
     const graphs = `${this.#dir}/.meta/graphs`;
     const graph = await retryErrnos(() => readlink(fsEncode(`${graphs}/active`), 'latin1'), [ESTALE]);
     if (this.#sets?.graph !== graph) {
       const dir = `${graphs}/${graph}`;
       const names = (await retryErrnos(() => readdir(fsEncode(dir)), [ESTALE, ENOENT])).filter((name) => REPLICATE.test(name));
-      this.#sets = { graph, states: names.length < 2 ? [] : names.map((name) => `${dir}/${name}/private`) };
+      this.#sets = { graph, states: names.map((name) => `${dir}/${name}/private`) };
     }
     return this.#sets.states;
   }

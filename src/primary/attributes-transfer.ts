@@ -4,6 +4,7 @@
 
 import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
 import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { RemoteCallError } from '../rpc/errors.js';
 import { dividing } from '../queue/dividing-engine.js';
 import type { DataEngine, SyncOptions } from '../queue/engine.js';
 import type { BoxResult, ItemResult } from '../queue/syncer.js';
@@ -83,7 +84,7 @@ export class AttributesTransfer {
     const failed = new Map((await dividing(directoryEngine(this.#rsync, dirs)).sync([...dirs.keys()], options)).failed);
     const denied = new Map<Gfid, string>();
     for (const [gfid, path] of dirs) {
-      if (failed.get(gfid) === NO_SUCH_DIRECTORY && (await this.#fresh?.isThere(gfid)) === true) denied.set(gfid, path);
+      if (failed.get(gfid) === NO_SUCH_DIRECTORY && (await this.#isThere(gfid))) denied.set(gfid, path);
     }
     if (denied.size === 0) return failed;
     const view = await this.#fresh?.open(options.signal);
@@ -95,6 +96,16 @@ export class AttributesTransfer {
       return failed;
     } finally {
       await view.close();
+    }
+  }
+
+  /** What the peer cannot tell counts as not there. */
+  async #isThere(gfid: Gfid): Promise<boolean> {
+    try {
+      return (await this.#fresh?.isThere(gfid)) === true;
+    } catch (error) {
+      if (!(error instanceof RemoteCallError)) throw error;
+      return false;
     }
   }
 

@@ -7,7 +7,7 @@ import type { MetaOp, OpStat } from '../secondary/secondary.js';
 import type { PrimaryDeps } from './deps.js';
 import { sendHalving } from './halving.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
-import { orTrouble, Trouble } from './trouble.js';
+import { orTrouble, peerReason, Trouble } from './trouble.js';
 import { toOpStat } from './view.js';
 
 const META_OPS_PER_CALL = 1_000;
@@ -38,7 +38,7 @@ export async function applyMetas(deps: PrimaryDeps, metas: ReadonlyMap<Gfid, OpS
   const ops = found.filter((op) => op !== null);
   const { results, culprits } = await sendHalving(ops, META_OPS_PER_CALL, (slice) => secondary.metaOps(slice));
   const bad = new Map<string, string>();
-  for (const { op, errno, call } of results) bad.set(op.go, `${call}: errno ${errno}`);
+  for (const { op, errno, call } of results) bad.set(op.go, `${call}: ${peerReason(errno)}`);
   for (const { item, reason } of culprits) bad.set(item.go, reason);
   for (const { go } of ops) {
     const gfid = go.slice(go.lastIndexOf('/') + 1) as Gfid;

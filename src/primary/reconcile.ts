@@ -7,19 +7,20 @@
 // Used by batch.ts for failed and doubtful names, and for the durable list's retries.
 // Invariant: nothing that lives on the primary is removed from the secondary before it has another name there.
 
+import { constants } from 'node:os';
 import { errorLine } from '../errors.js';
 import { RemoteCallError } from '../rpc/errors.js';
 import { entryPath, gfidPath, gfidToIno, ROOT_GFID, splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import type { EntryOp } from '../secondary/secondary.js';
 import type { EntryOutcome } from './entry-sync.js';
+import { PARKED, PARK_PREFIX, parkPath } from './parking.js';
 import { entriesAt, type PrimaryEntry } from './primary-truth.js';
 import type { Owed, ReconcileDeps, ReconcileResult, Unresolved } from './reconcile-types.js';
 import { holds, isPlainPath, SecondaryTruth, type SecondaryEntry } from './secondary-truth.js';
-import { orTrouble, Trouble, troubleOf } from './trouble.js';
+import { orTrouble, peerReason, Trouble, troubleOf } from './trouble.js';
 import { fileKind, toOpStat, type ViewStat } from './view.js';
 
-export const PARK_PREFIX = '.gsyncd-ts-parked-';
-const PARKED = entryPath(ROOT_GFID, PARK_PREFIX);
+const { EIO } = constants.errno;
 const MAX_ROUNDS = 64;
 /** Rounds that may leave the same names differing: the primary may be changing them all the while. */
 const MAX_STUCK_ROUNDS = 3;
@@ -178,7 +179,8 @@ export class Reconciler {
     } catch (error) {
       if (!(error instanceof RemoteCallError) && troubleOf(error) === null) throw error;
       run.reasons.set(name, { gfid: run.reasons.get(name)?.gfid ?? null, reason: errorLine(error) });
-      if (error instanceof RemoteCallError) run.result.denied.add(name);
+      // Of what the volume itself cannot tell, other mounts cannot either.
+      if (error instanceof RemoteCallError && error.errno !== EIO) run.result.denied.add(name);
       return [];
     }
   }
@@ -304,7 +306,7 @@ export class Reconciler {
   }
 
   #note(run: Run, outcome: EntryOutcome): void {
-    for (const { op, errno } of outcome.failures) this.#reason(run, op, `errno ${errno}`);
+    for (const { op, errno } of outcome.failures) this.#reason(run, op, peerReason(errno));
     for (const { item: op, reason } of outcome.culprits) this.#reason(run, op, reason);
   }
 
@@ -342,8 +344,4 @@ export class Reconciler {
 
 function failedOps({ failures, culprits }: EntryOutcome): EntryOp[] {
   return [...failures.map(({ op }) => op), ...culprits.map(({ item }) => item)];
-}
-
-function parkPath(gfid: Gfid): string {
-  return PARKED + gfid;
 }

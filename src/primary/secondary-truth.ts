@@ -10,6 +10,7 @@ import { entryPath, gfidPath, gfidToIno, ROOT_GFID, splitEntryPath, type Gfid } 
 import { isUtf8Name } from '../names.js';
 import type { EntryOp, Secondary } from '../secondary/secondary.js';
 import type { EntrySync } from './entry-sync.js';
+import { peerReason } from './trouble.js';
 import { fileKind } from './view.js';
 
 /** Whatever the secondary holds at a name. `gfid` is null where only the inode number is known. */
@@ -27,6 +28,10 @@ export function isPlainPath(path: string): boolean {
 export function holds(entry: SecondaryEntry, gfid: Gfid): boolean {
   return entry.gfid !== null ? entry.gfid === gfid : entry.ino === gfidToIno(gfid);
 }
+
+const { EEXIST, ENOENT, ENOTDIR, ESTALE } = constants.errno;
+/** Of the parent that is no directory there, or of a name that went meanwhile. */
+const SAYS_ABSENT: ReadonlySet<number> = new Set([EEXIST, ENOENT, ENOTDIR, ESTALE]);
 
 /** Under a directory that no volume has: should the gfid asked for be gone, nothing is created. */
 const NOWHERE = entryPath('b3f9a4c2-5d0e-4f7b-9c68-2f8d1e6a7c35' as Gfid, 'nowhere');
@@ -52,13 +57,16 @@ export class SecondaryTruth {
     for (const name of plain) found.set(name, null);
     const probes = plain.map((entry): EntryOp => ({ op: 'UNLINK', gfid: ROOT_GFID, entry }));
     const { failures, culprits } = await this.#sync.applyIndependent(probes);
-    for (const { op, info } of failures) {
+    const untold = (name: string, reason: string): void => {
+      found.delete(name);
+      errors.set(name, reason);
+    };
+    for (const { op, errno, info } of failures) {
       if (info.secondaryGfid !== null) found.set(op.entry, { gfid: info.secondaryGfid, ino: null, isDir: info.secondaryIsDir });
+      else if (!SAYS_ABSENT.has(errno)) untold(op.entry, peerReason(errno));
     }
     for (const { item: op, reason, errno } of culprits) {
-      if (errno === constants.errno.ENOTDIR) continue; // its parent is no directory there: absent
-      found.delete(op.entry);
-      errors.set(op.entry, reason);
+      if (errno !== ENOTDIR) untold(op.entry, reason);
     }
     await Promise.all(
       names.filter((name) => !this.#isTaken(name)).map(async (name) => {
@@ -67,7 +75,7 @@ export class SecondaryTruth {
           found.set(name, stat === null ? null : { gfid: null, ino: stat.ino, isDir: fileKind(stat.mode) === 'dir' });
         } catch (error) {
           if (!(error instanceof RemoteCallError)) throw error;
-          errors.set(name, errorLine(error));
+          untold(name, errorLine(error));
         }
       }),
     );
@@ -78,9 +86,14 @@ export class SecondaryTruth {
     return gfid === ROOT_GFID || (await this.#secondary.lstat(gfidPath(gfid))) !== null;
   }
 
-  /** Hard links of a file there, 0 when it does not exist. */
+  /** Hard links of a file there, 0 when it does not exist or the peer cannot tell. */
   async linkCount(gfid: Gfid): Promise<number> {
-    return (await this.#secondary.lstat(gfidPath(gfid)))?.nlink ?? 0;
+    try {
+      return (await this.#secondary.lstat(gfidPath(gfid)))?.nlink ?? 0;
+    } catch (error) {
+      if (!(error instanceof RemoteCallError)) throw error;
+      return 0;
+    }
   }
 
   /** Where the secondary has a directory that exists there; null when it cannot tell. */

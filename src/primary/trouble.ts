@@ -4,7 +4,7 @@
 
 import { constants } from 'node:os';
 import { errorLine } from '../errors.js';
-import { errnoNumber } from '../native/libc.js';
+import { errnoName, errnoNumber } from '../native/libc.js';
 
 const { errno } = constants;
 /** Linux's numbers, for which Node has no names. */
@@ -24,6 +24,12 @@ export class Trouble {
   constructor(reason: string) {
     this.reason = reason;
   }
+}
+
+/** What an errno of the secondary's means for one entry, in one line. */
+export function peerReason(number: number): string {
+  const hint = number === errno.EIO ? ' on the secondary: the disk, or, of a replicated volume, copies that disagree (gluster volume heal VOLUME info split-brain)' : '';
+  return `${errnoName(number)}${hint}`;
 }
 
 /** What an error tells of the one inode that was asked for; null when it is not that inode's. */

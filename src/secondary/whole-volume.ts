@@ -1,24 +1,35 @@
 // A volume whose "not there" can be believed. While a subvolume is down, GlusterFS's client says ENOENT of what lives
 // there: what the primary removed would stay for ever, and what was moved would be made a second time. So such an answer
 // counts only as gluster/subvolume-watch.ts has it; else it is ENOTCONN, which ends the call, and the primary does it
-// all again when the volume is whole. Used by the daemon's secondary around its mount.
+// all again when the volume is whole. And an ENOTCONN of a volume that is up is one name's, on which its copies disagree: it
+// becomes GlusterFS's usual errno for that, EIO. Used by the daemon's secondary around its mount.
 
 import { constants } from 'node:os';
 import type { Gfid } from '../gluster/gfid.js';
 import { BrickDown, SubvolumeWatch } from '../gluster/subvolume-watch.js';
 import { errnoNumber, NativeError } from '../native/libc.js';
+import { SharedAsk } from '../process/shared-ask.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 
-const { ENOENT, ENOTCONN, ESTALE } = constants.errno;
+const { EIO, ENOENT, ENOTCONN, ESTALE } = constants.errno;
+
+/** What is asked about the volume as a whole: gluster/volume-health.ts. */
+export interface VolumeState {
+  /** Whether an ENOENT can be believed. */
+  isWhole(): Promise<boolean>;
+  /** Whether an ENOTCONN is not the volume's. */
+  isReachable(): Promise<boolean>;
+}
 
 export class WholeVolume implements SecondaryVolume {
   readonly #volume: SecondaryVolume;
   readonly #watch: SubvolumeWatch;
+  readonly #reachable: SharedAsk<boolean>;
 
-  /** @param isUp asks whether every subvolume of `volume` is up */
-  constructor(volume: SecondaryVolume, isUp: () => Promise<boolean>) {
+  constructor(volume: SecondaryVolume, state: VolumeState) {
     this.#volume = volume;
-    this.#watch = new SubvolumeWatch(isUp);
+    this.#watch = new SubvolumeWatch(() => state.isWhole());
+    this.#reachable = new SharedAsk(() => state.isReachable());
   }
 
   lstat(path: string): Promise<VolumeStat> {
@@ -125,12 +136,14 @@ export class WholeVolume implements SecondaryVolume {
     return found.value;
   }
 
-  /** @throws ENOTCONN for the volume, or, where it is up and too slow to tell, EAGAIN for this path alone */
+  /** @throws ENOTCONN for the volume, or for this path alone EIO where its copies disagree, EAGAIN where the volume is up and
+   *  too slow to tell */
   async #find<T>(path: string, ask: () => Promise<T | null>): Promise<T | null> {
     try {
       return await this.#watch.find(path, ask);
     } catch (error) {
       if (error instanceof BrickDown && !(await this.#watch.isUp())) throw notWhole(path);
+      if (errnoNumber(error) === ENOTCONN && (await this.#reachable.ask())) throw new NativeError('its copies disagree', path, EIO);
       throw error;
     }
   }

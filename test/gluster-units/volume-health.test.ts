@@ -39,6 +39,22 @@ test.each([
   expect(await new VolumeHealth(dir).isWhole()).toBe(whole);
 });
 
+// Without knowing, an ENOTCONN is the volume's.
+test('a mount that does not describe itself is not known to be reachable', async () => {
+  expect(await new VolumeHealth(dir).isReachable()).toBe(false);
+});
+
+test.each([
+  [[true, true], true],
+  [[true, false], false],
+  [[true], true],
+  [[false], false],
+  [[], true],
+])('sets with quorum: %j, reachable: %j', async (sets, reachable) => {
+  await graph('g1', sets);
+  expect(await new VolumeHealth(dir).isReachable()).toBe(reachable);
+});
+
 test('a volume that grows has other sets', async () => {
   const health = new VolumeHealth(dir);
   await graph('g1', [true, true]);

@@ -5,9 +5,9 @@ import { NativeError, errnoNumber } from '../../src/native/libc.js';
 import type { SecondaryVolume } from '../../src/secondary/volume.js';
 import { WholeVolume } from '../../src/secondary/whole-volume.js';
 
-const { EACCES, EAGAIN, ENOENT, ENOTCONN, ENOTEMPTY } = constants.errno;
+const { EACCES, EAGAIN, EIO, ENOENT, ENOTCONN, ENOTEMPTY } = constants.errno;
 
-function setUp(up: boolean[], answer: () => unknown) {
+function setUp(up: boolean[], answer: () => unknown, reachable = false) {
   const calls: string[] = [];
   const volume = new Proxy({} as SecondaryVolume, {
     get: (_, method) => async (...args: readonly unknown[]) => {
@@ -17,7 +17,7 @@ function setUp(up: boolean[], answer: () => unknown) {
     },
   });
   let looks = 0;
-  return { calls, whole: new WholeVolume(volume, () => Promise.resolve(up[Math.min(looks++, up.length - 1)]!)) };
+  return { calls, whole: new WholeVolume(volume, { isWhole: () => Promise.resolve(up[Math.min(looks++, up.length - 1)]!), isReachable: () => Promise.resolve(reachable) }) };
 }
 
 function fail(errno: number): () => never {
@@ -62,4 +62,9 @@ test('no directory at a gfid, of half a volume, is not believed', async () => {
 
 test('a volume that is up again when it is looked at once more leaves the one path in doubt', async () => {
   expect(await errnoOf(setUp([false, true], fail(ENOENT)).whole.lstat('a'))).toBe(EAGAIN);
+});
+
+test.each(['lstat', 'gfidOf', 'unlink', 'rmdir', 'readdir', 'readlink', 'listXattrs'] as const)('%s: ENOTCONN is the volume\'s, unless that is up: then it is the one path\'s', async (method) => {
+  expect(await errnoOf(setUp([true], fail(ENOTCONN), false).whole[method]('a'))).toBe(ENOTCONN);
+  expect(await errnoOf(setUp([true], fail(ENOTCONN), true).whole[method]('a'))).toBe(EIO);
 });

@@ -1,0 +1,12 @@
+// Names in the root of the secondary for what is between two places. Should a worker end meanwhile, the next one finds them
+// there. Used by conflict resolution and by whatever else makes something there for a moment.
+
+import { entryPath, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+
+export const PARK_PREFIX = '.gsyncd-ts-parked-';
+/** What every parking name begins with, as an entry path. */
+export const PARKED = entryPath(ROOT_GFID, PARK_PREFIX);
+
+export function parkPath(gfid: Gfid): string {
+  return PARKED + gfid;
+}

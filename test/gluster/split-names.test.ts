@@ -1,0 +1,63 @@
+// Names on which the copies of a replicated secondary disagree (split-brain) while all of its bricks are up: GlusterFS says
+// ENOTCONN of some, as it does without its quorum, and EIO of others. They are on the list of failures, and nothing else waits.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { useLab } from './lab/use-lab.js';
+
+const WORKING_DIR = '/var/lib/misc/gluster/gsyncd';
+const BRICKS = [1, 2, 3];
+
+describe.each([
+  ['stock', 'rsync'],
+  ['ours', 'tarssh'],
+] as const)('behind the %s secondary, with %s', (gsyncd, engine) => {
+  const lab = useLab({ bricks: 3, layout: 'arbiter', gsyncd, config: { 'max-rsync-retries': '2', 'sync-method': engine } });
+
+  /** For each brick of the secondary's, `script` in its root, with `$b` its number and `$o` and `$p` the numbers of the others' clients. */
+  const onBricks = async (script: string): Promise<void> => {
+    for (const b of BRICKS) await lab().sh(`b=${b} o=${b % 3} p=${(b + 1) % 3}; ${script}`, `/srv/sv0_${b}`);
+  };
+  const failures = async (): Promise<number> => (await lab().status())['failures'] as number;
+  const list = (): Promise<string> => lab().sh('find . -path "*gv0_1*" -name failures -exec cat {} +', WORKING_DIR);
+  const others = (root: string): Promise<string> => lab().sh('cd others; find . | sort; cat f* || true', root);
+
+  test('a file, a symlink and a directory wait until they are healed, and the rest goes on', async () => {
+    let worker = lab().startWorker();
+    await lab().sh(`mkdir split others; cd split; echo 1 >file; echo 2 >owned; echo 3 >gone; ln -s x link; mkdir dir; echo 4 >dir/f; echo 5 >dir/going; echo 6 >moved; echo 7 >mismatch`);
+    await lab().waitConverged(90_000);
+    const pid = await worker.pid();
+    // Each copy accuses both others: of the data, of the attributes, of the names in it.
+    await onBricks(`cd split; for c in $o $p; do
+      for f in file owned gone moved; do setfattr -n trusted.afr.sv0-client-$c -v 0x000000010000000100000000 $f; done
+      setfattr -n trusted.afr.sv0-client-$c -v 0x000000000000000100000001 dir; done
+      for f in link mismatch; do getfattr -h -n trusted.gfid -e hex --only-values $f | od -An -tx1 | tr -d ' \\n' >/srv/gfid-of-$f; setfattr -h -n trusted.gfid -v 0x0000000000000000000000000000010$b $f; done`);
+    await sleep(3000);
+
+    await lab().sh(`cd split; echo more >>file; chown 12:34 owned; rm gone; mv moved moved-on; echo more >>dir/f; rm dir/going; echo new >dir/new; rm link; echo more >>mismatch
+      cd ../others; for i in {1..60}; do echo $i >f$i; done; mkdir -p d/e; ln -s x s; mv f1 d/e`);
+    await lab().until('the rest', async () => (await others(lab().secondary)) === (await others(lab().primary)), 120_000);
+    await lab().until('failures', async () => (await failures()) > 0, 60_000);
+    // Again and again they are tried, and each time in vain.
+    await lab().sh(`echo late >others/f-late`);
+    await lab().until('the late one', async () => (await others(lab().secondary)) === (await others(lab().primary)), 120_000);
+    expect(await worker.pid()).toBe(pid);
+    const listed = await list();
+    for (const name of ['gone', 'moved', 'link', 'going', 'new']) expect(listed).toContain(`/${name}\t`);
+    for (const kind of ['data', 'meta']) expect(listed).toMatch(new RegExp(`\t${kind}\t.*\n`));
+    expect(listed).toMatch(/disagree/);
+    // Another worker begins with them.
+    await worker.kill();
+    worker = lab().startWorker();
+    await lab().sh(`echo after >others/f-after`);
+    await lab().until('what comes after the kill', async () => (await others(lab().secondary)) === (await others(lab().primary)), 120_000);
+    const next = await worker.pid();
+
+    await onBricks(`cd split; for c in $o $p; do for f in file owned gone moved dir; do setfattr -x trusted.afr.sv0-client-$c $f; done; done
+      for f in link mismatch; do setfattr -h -n trusted.gfid -v 0x$(cat /srv/gfid-of-$f) $f; done`);
+    await lab().waitConverged(120_000);
+    await lab().until('no failure', async () => (await failures()) === 0, 60_000);
+    expect(await worker.pid()).toBe(next);
+    await worker.stop();
+    await lab().assertNoMountsLeft();
+  });
+});
