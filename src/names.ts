@@ -18,6 +18,11 @@ export function fsEncode(name: string): Buffer {
   return ESCAPED.test(name) ? encodeSlow(name) : Buffer.from(name, 'utf8');
 }
 
+/** A path as volume info has it: a shell's completion adds a slash. */
+export function withoutSlashesAtEnd(path: string): string {
+  return path.replace(/(?<=.)\/+$/, '');
+}
+
 /** Whether the name is valid UTF-8, which a stock secondary needs (it encodes strictly). */
 export function isUtf8Name(name: string): boolean {
   return name.isWellFormed();

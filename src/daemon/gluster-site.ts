@@ -28,7 +28,7 @@ import { spawnDaemonChild } from '../process/spawn.js';
 import { Cleanup } from './cleanup.js';
 import { removeControlDirLeft } from './control-dir.js';
 import { connectRemote, rsyncSsh, sharedTarSsh, type Remote } from './remote.js';
-import { findSession, type WorkerArgs } from './session.js';
+import { findSession, type FoundSession, type WorkerArgs } from './session.js';
 import type { FindSite, OpenSite, Site } from './site.js';
 
 /** A journal is read a moment after its rollover, so the mount must not answer from before: by default the kernel and
@@ -59,11 +59,11 @@ export interface GlusterSiteOptions {
 export function glusterSite(options: GlusterSiteOptions): FindSite {
   return async (signal) => {
     const { args, config } = options;
-    const { session, resourceRemoteId } = await findSession(args, config, signal);
+    const { session, ...found } = await findSession(args, config, signal);
     if (args.localPath === undefined) config.complete(brickTemplateArgs(session.localPath));
     const brick = new Brick({ path: session.localPath, secondaryUuid: session.secondaryId, signal });
     await preflight(config, session, brick);
-    return new GlusterSite(options, { session, resourceRemoteId, brick });
+    return new GlusterSite(options, { session, ...found, brick });
   };
 }
 
@@ -72,14 +72,14 @@ class GlusterSite implements Site {
   readonly eventSubject: EventSubject;
   readonly #options: GlusterSiteOptions;
   readonly #brick: Brick;
-  readonly #resourceRemoteId: string;
+  readonly #found: Omit<FoundSession, 'session'>;
 
-  constructor(options: GlusterSiteOptions, found: { session: Session; resourceRemoteId: string; brick: Brick }) {
+  constructor(options: GlusterSiteOptions, { session, brick, ...found }: FoundSession & { readonly brick: Brick }) {
     this.#options = options;
-    this.session = found.session;
-    this.eventSubject = eventSubject(found.session, options.args.secondary);
-    this.#brick = found.brick;
-    this.#resourceRemoteId = found.resourceRemoteId;
+    this.session = session;
+    this.eventSubject = eventSubject(session, options.args.secondary);
+    this.#brick = brick;
+    this.#found = found;
   }
 
   estimateEntries(): Promise<number | null> {
@@ -89,10 +89,11 @@ class GlusterSite implements Site {
   async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {
     const { config, log } = this.#options;
     const { session } = this;
-    const remote = await this.#connect(workingDir, cleanup);
-    await removeControlDirLeft(join(workingDir, FRESH_VIEW_DIR));
+    // Before anything that may fail: a secondary that cannot be reached shall not keep them here.
     const registry = join(workingDir, 'aux-mounts');
     for (const left of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path: left });
+    await removeControlDirLeft(join(workingDir, FRESH_VIEW_DIR));
+    const remote = await this.#connect(workingDir, cleanup);
     const mounts: AuxMount[] = [];
     // Side by side: glusterd gives a session that it stops one second.
     cleanup.add('primary mounts', () => Promise.all(mounts.map((one) => one.close())));
@@ -127,7 +128,7 @@ class GlusterSite implements Site {
 
   #connect(workingDir: string, cleanup: Cleanup): Promise<Remote> {
     const { config, log, debug } = this.#options;
-    return connectRemote({ config, session: this.session, resourceRemoteId: this.#resourceRemoteId, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
+    return connectRemote({ config, session: this.session, ...this.#found, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
   }
 
   /** Another connection and another mount, for as long as they are needed; one view at a time. */

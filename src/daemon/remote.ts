@@ -11,6 +11,7 @@ import { volumeInfo } from '../gluster/volinfo.js';
 import type { Log } from '../log.js';
 import type { Session } from '../primary/deps.js';
 import { spawnDaemonChild, spawnPipe, type PipeChild } from '../process/spawn.js';
+import { lastLines } from '../process/tail.js';
 import { RepceClient } from '../rpc/client.js';
 import { RemoteCallError } from '../rpc/errors.js';
 import type { PeerFeatures } from '../rpc/features.js';
@@ -25,6 +26,8 @@ import { withSplitNames } from './split-names.js';
 import { wholeSecondary } from './whole-secondary.js';
 
 const CALL_TIMEOUT_MS = 120_000;
+/** Of ssh's stderr, kept to say why it ended. */
+const SAID_LINES = 20;
 /** A worker whose start takes longer than connection-timeout is killed by its monitor. */
 const VOLUME_INFO_TIMEOUT_S = 15;
 
@@ -45,6 +48,8 @@ export interface RemoteOptions {
   readonly config: Config;
   readonly session: Session;
   readonly resourceRemoteId: string;
+  /** Of the primary; what a monitor has recorded where it is not known. */
+  readonly distributionCount?: number | undefined;
   /** What is to be served there, where it is not the session's volume: a word of its shell. */
   readonly secondary?: string;
   /** The brick's: remembers what a killed worker leaves. */
@@ -57,7 +62,7 @@ export interface RemoteOptions {
  * @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails
  */
 export async function connectRemote(
-  { config, session, resourceRemoteId, secondary, workingDir, debug }: RemoteOptions,
+  { config, session, resourceRemoteId, distributionCount = config.get('primary-distribution-count'), secondary, workingDir, debug }: RemoteOptions,
   cleanup: Cleanup,
   log: Log,
 ): Promise<Remote> {
@@ -70,15 +75,14 @@ export async function connectRemote(
   const name = createHash('sha256').update(`${session.resourceRemote} ${session.secondaryVolume}`).digest('hex').slice(0, 32);
   const controlOptions = ['-oControlMaster=auto', '-S', join(control.dir, `${name}.sock`)];
 
-  const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv({ config, session, resourceRemoteId, debug, secondary: secondary ?? `${session.secondaryHost}::${session.secondaryVolume}` })];
-  let lastLine = '';
-  const child = await spawnPipe(argv, { onStderrLine: (line) => (lastLine = line.trim() || lastLine) });
+  const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv({ config, session, resourceRemoteId, distributionCount, debug, secondary: secondary ?? `${session.secondaryHost}::${session.secondaryVolume}` })];
+  let said: readonly string[] = [];
+  const child = await spawnPipe(argv, { onStderrLine: (line) => (said = [...said, line].slice(-SAID_LINES)) });
   cleanup.add('ssh', () => child.close());
-  const client = new RepceClient({ input: child.stdout, output: child.stdin, peerFailure: () => lastLine });
+  const client = new RepceClient({ input: child.stdout, output: child.stdin, peerFailure: () => lastLines(said.join('\n')) });
   cleanup.add('rpc', () => Promise.resolve(client.close()));
   const ended = child.exited.then(({ code, signal, stderrTail }) => {
-    const last = stderrTail.trim().split('\n').at(-1)?.trim();
-    return `ssh ${session.resourceRemote}: ${last || `ended with ${signal ?? `exit code ${code}`}`}`;
+    return `ssh ${session.resourceRemote}: ${lastLines(stderrTail) || `ended with ${signal ?? `exit code ${code}`}`}`;
   });
   const { pid, features } = await shake(client, child, ended, config.get('connection-timeout') * 1000);
   log.info('SSH connection between primary and secondary established.', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
@@ -97,7 +101,7 @@ export async function connectRemote(
 /** The secondary reads no config file, so its options go with the command line. Always with
  *  `--secondary-access-mount`: rsync >= 3.4 resolves its target by text, and finds `/` at a mount that was
  *  lazily unmounted. */
-function secondaryArgv({ config, session, resourceRemoteId, secondary, debug }: Required<Omit<RemoteOptions, 'workingDir'>>): string[] {
+function secondaryArgv({ config, session, resourceRemoteId, distributionCount, secondary, debug }: Required<Omit<RemoteOptions, 'workingDir'>>): string[] {
   const program = config.get('remote-gsyncd');
   const reader = program === '' ? 'forced command' : 'shell';
   return [
@@ -115,7 +119,7 @@ function secondaryArgv({ config, session, resourceRemoteId, secondary, debug }: 
     ...['--secondary-log-level', config.get('secondary-log-level')],
     ...['--secondary-gluster-log-level', config.get('secondary-gluster-log-level')],
     ...['--secondary-gluster-command-dir', config.get('secondary-gluster-command-dir')],
-    ...['--primary-dist-count', String(config.get('primary-distribution-count'))],
+    ...['--primary-dist-count', String(distributionCount)],
     '--secondary-access-mount',
     ...(debug ? ['--debug'] : []),
   ];

@@ -6,8 +6,10 @@ import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
 import { GsyncdError } from '../errors.js';
 import { subvolNumber, volumeInfo, type RunCommand, type VolumeInfo } from '../gluster/volinfo.js';
+import { withoutSlashesAtEnd } from '../names.js';
 import type { Session } from '../primary/deps.js';
 import { runChild } from '../process/spawn.js';
+import { lastLines } from '../process/tail.js';
 
 export interface WorkerArgs {
   readonly primary: string;
@@ -41,10 +43,13 @@ export function sshArgv(config: Config): string[] {
   return [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options')), '-p', String(config.get('ssh-port'))];
 }
 
-/** Session and the id of the secondary's node, which only the peer's log names need. */
+/** A session and what else was found on the way. */
 export interface FoundSession {
   readonly session: Session;
+  /** Of the secondary's node, which only the peer's log names need. */
   readonly resourceRemoteId: string;
+  /** Of the primary volume; undefined where everything was given, as by a monitor, which records it. */
+  readonly distributionCount: number | undefined;
 }
 
 /**
@@ -56,11 +61,13 @@ export async function findSession(args: WorkerArgs, config: Config, signal: Abor
   const { user, host, volume } = parseSecondary(args.secondary);
   const run = onThisNode(config, signal);
   let { localPath, localNode, localNodeId, subvolNum } = args;
+  let distributionCount: number | undefined;
   if (localPath === undefined || localNode === undefined || localNodeId === undefined || subvolNum === undefined) {
     const info = await volumeInfo(run, args.primary, config.get('gluster-command-dir'));
     if (info.status !== '' && info.status !== 'Started') {
       throw new GsyncdError(`volume ${args.primary}: not started`, { code: 'preflight' });
     }
+    ({ distributionCount } = info);
     const nodeId = localNodeId ?? (await ownNodeId(config));
     const index = findBrick(info, localPath, nodeId);
     const brick = info.bricks[index];
@@ -88,7 +95,7 @@ export async function findSession(args: WorkerArgs, config: Config, signal: Abor
     resourceRemote: resourceRemote.includes('@') ? resourceRemote : `${user}@${resourceRemote}`,
     secondaryId,
   };
-  return { session, resourceRemoteId: resourceRemoteId ?? '' };
+  return { session, resourceRemoteId: resourceRemoteId ?? '', distributionCount };
 }
 
 function asOutput(result: { stdout: Buffer; stderrTail: string; exitCode: number | null }): { stdout: string; stderrTail: string; exitCode: number | null } {
@@ -107,8 +114,7 @@ export function overSsh(config: Config, address: string, signal: AbortSignal, op
     const result = await runChild([...sshArgv(config), ...options, address, ...argv], { signal, timeoutMs: timeoutS * 1000 });
     if (result.timedOut) throw new GsyncdError(`ssh ${address}: no answer for ${timeoutS} s`, { code: 'preflight' });
     if (result.exitCode === 255) {
-      const last = result.stderrTail.trim().split('\n').at(-1)?.trim() || 'connection failed';
-      throw new GsyncdError(`ssh ${address}: ${last}`, { code: 'preflight' });
+      throw new GsyncdError(`ssh ${address}: ${lastLines(result.stderrTail) || 'connection failed'}`, { code: 'preflight' });
     }
     return asOutput(result);
   };
@@ -116,7 +122,7 @@ export function overSsh(config: Config, address: string, signal: AbortSignal, op
 
 /** Index of the brick at `path`, or of the only one of this node. @throws GsyncdError 'preflight' */
 function findBrick(info: VolumeInfo, path: string | undefined, nodeId: string): number {
-  const wanted = path?.replace(/(?<=.)\/+$/, '');
+  const wanted = path === undefined ? undefined : withoutSlashesAtEnd(path);
   const own = info.bricks.flatMap((brick, i) => (brick.hostUuid === nodeId && (wanted === undefined || brick.path === wanted) ? [i] : []));
   const [only] = own;
   if (only !== undefined && own.length === 1) return only;

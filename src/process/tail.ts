@@ -1,5 +1,6 @@
 // Bounded views of what a child writes: its last bytes for an error message, and its lines for a parser.
-// Both take any amount of output in constant memory. Used by child.ts only.
+// Both take any amount of output in constant memory. Used by child.ts; what it keeps, by whoever
+// says why a child failed.
 
 import { fsDecode } from '../names.js';
 
@@ -28,6 +29,12 @@ export class Tail {
     const all = Buffer.concat(this.#chunks);
     return fsDecode(all.subarray(Math.max(0, all.length - this.#maxBytes))).trim();
   }
+}
+
+/** The last lines of what a child said, for an error message: `a; b`. A traceback's indented lines are left out. */
+export function lastLines(text: string, count = 3): string {
+  const lines = text.split(/[\r\n]+/).filter((line) => line.trim() !== '' && !/^\s/.test(line));
+  return lines.slice(-count).map((line) => line.trim()).join('; ');
 }
 
 const NEWLINE = 10;

@@ -32,6 +32,21 @@ test('changes of every kind that were made on both bricks while stopped arrive',
   await lab().assertNoMountsLeft();
 });
 
+test('what was renamed on one brick by way of names that another brick has since given to new files takes none of them away', async () => {
+  await lab().sh('mkdir way; cd way; for i in {1..60}; do printf old$i >f$i; done');
+  const before = start();
+  await lab().waitConverged(90_000);
+  for (const worker of before) await worker.stop();
+  await lab().sh('cd way; for i in {1..60}; do mv f$i g$i; mv g$i h$i; printf new$i >g$i; done');
+  await sleep(4000);
+  const workers = [lab().startWorker({ brick: 1 })];
+  await workers[0]!.waitForLog(/finished history crawl/);
+  await sleep(4000);
+  workers.push(lab().startWorker({ brick: 0 }));
+  await lab().waitConverged(90_000);
+  for (const worker of workers) await worker.stop();
+});
+
 test.each(['sv0', 'gv0'])('a brick of %s that dies in the middle of it and comes back later costs nothing', async (volume) => {
   const workers = start();
   await lab().waitConverged(90_000);

@@ -25,6 +25,18 @@ test('other content under the same names on the secondary gives way to the prima
   await lab().waitConverged(90_000);
 });
 
+test('a slash behind the brick, as a shell completes it, changes nothing, and --debug logs to the terminal', async () => {
+  await stop();
+  current = lab().startWorker({ localPath: `${lab().places[0]!.path}/`, args: ['--debug'] });
+  await lab().sh('printf s >slash');
+  await lab().waitConverged(90_000);
+  await lab().untilState(0, 'Active');
+  expect((await readdir(lab().box.outside(lab().sessionDir))).filter((name) => name.includes('%2F.status'))).toEqual([]);
+  expect(worker().stderr).toMatch(/^\[[^\]]+\] D \[/m);
+  expect(worker().stderr).toMatch(/^\[[^\]]+\] I \[.*Worker spawn successful/m);
+  await stop();
+});
+
 test('other content under a name that is made while the worker runs gives way too', async () => {
   worker();
   await lab().sh('printf theirs >late; mkdir late-dir; printf t >late-dir/t', PATHS.secondaryWritable);
