@@ -5,10 +5,11 @@
 // Every file system call runs in the thread pool.
 
 import { constants } from 'node:os';
+import { rmdirSync } from 'node:fs';
 import { lstat, mkdtemp, readlink } from 'node:fs/promises';
 import { GsyncdError } from '../errors.js';
 import { fsDecode, fsEncode } from '../names.js';
-import { errnoNumber, lgetxattrAsync, lsetxattrAsync, unmount } from '../native/libc.js';
+import { detachMount, errnoNumber, lgetxattrAsync, lsetxattrAsync, unmount } from '../native/libc.js';
 import { toFileStat } from './file-stat.js';
 import type { FileStat } from './file-stat.js';
 import { isGfid } from './gfid.js';
@@ -54,6 +55,27 @@ export interface MountOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Mount points of this process. Whatever ends it, an exit in the middle of anything, too, takes them with it; after a
+ *  SIGKILL it is the next worker that does. */
+const mountPoints = new Set<string>();
+let watchesExit = false;
+
+function removeAtExit(dir: string): void {
+  mountPoints.add(dir);
+  if (watchesExit) return;
+  watchesExit = true;
+  process.on('exit', () => {
+    for (const left of mountPoints) {
+      detachMount(left);
+      try {
+        rmdirSync(left);
+      } catch {
+        // The next worker removes it.
+      }
+    }
+  });
+}
+
 export class AuxMount {
   /** Absolute path of the mount's root. */
   readonly dir: string;
@@ -84,12 +106,14 @@ export class AuxMount {
     if (worker === null) throw new GsyncdError('mount: /proc: is not mounted', { code: 'preflight' });
     const logStart = await logSize(options.logFile);
     const dir = await mkdtemp(options.directoryPrefix);
+    removeAtExit(dir);
     let child: MountChild;
     try {
       await recordMount(registry, { mountPoint: dir, worker, glusterfs: null });
       child = await options.spawnChild(mountArgv(options, dir));
     } catch (error) {
       await removeMountPoint(dir);
+      mountPoints.delete(dir);
       await forgetMount(registry, dir);
       throw error;
     }
@@ -135,7 +159,7 @@ export class AuxMount {
 
   /** Sets the change mark of an entry, on all of its bricks. Does nothing when the path does not exist. */
   async setXtime(path: string, volumeUuid: string, mark: Xtime): Promise<void> {
-    await this.#ask(() => lsetxattrAsync(this.#bytes(path), xtimeName(volumeUuid), packXtime(mark)), [], [ESTALE, EINVAL]);
+    await this.#ofOne(path, () => this.#ask(() => lsetxattrAsync(this.#bytes(path), xtimeName(volumeUuid), packXtime(mark)), [], [ESTALE, EINVAL]));
   }
 
   /** Unmounts, ends glusterfs, removes the mount point and its record. Idempotent. A mount in use is detached. */
@@ -148,6 +172,7 @@ export class AuxMount {
     await this.#unmount();
     // Before glusterfs ends, which may take longer than whoever stops this process is going to wait.
     await removeMountPoint(this.dir);
+    mountPoints.delete(this.dir);
     await forgetMount(this.#registry, this.dir);
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       this.#child.kill(signal);
@@ -180,8 +205,13 @@ export class AuxMount {
   }
 
   async #find<T>(path: string, call: () => Promise<T>, absent: readonly number[] = []): Promise<T | null> {
+    return this.#ofOne(path, () => this.#watch.find(path, () => this.#ask(call, absent)));
+  }
+
+  /** @throws BrickDown where the volume answers and this path does not */
+  async #ofOne<T>(path: string, call: () => Promise<T>): Promise<T> {
     try {
-      return await this.#watch.find(path, () => this.#ask(call, absent));
+      return await call();
     } catch (error) {
       // With a brick down, too, as long as the rest of the volume answers.
       if (errnoNumber(error) === ENOTCONN && (await answers(this.dir))) throw new BrickDown(path);

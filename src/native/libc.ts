@@ -229,6 +229,11 @@ export async function unmount(path: PathBytes, how: 'now' | 'lazy'): Promise<voi
   await inPool('umount', () => show(path), (done) => umount2.async(dir, how === 'lazy' ? MNT_DETACH : 0, done));
 }
 
+/** Detaches a mount at once, for a process that is about to exit. @returns whether there was one */
+export function detachMount(path: PathBytes): boolean {
+  return umount2(cString(path), MNT_DETACH) === 0;
+}
+
 const POLLPRI = 2;
 
 /** Waits in the thread pool until `fd` has exceptional news: /proc/self/mountinfo has when a mount comes or goes.

@@ -176,6 +176,25 @@ test('a stop does not wait for a transfer that does not end, and the transfer is
   await lab().waitConverged();
 });
 
+test('a second SIGTERM ends a stop that takes its time, and leaves no mount either', async () => {
+  const worker = await restart({});
+  await lab().sh('printf before >twice');
+  await lab().waitConverged();
+  await runsOf('rsync');
+  await lab().sh(`echo 'trap "" TERM; sleep 300' >before-rsync`, '/srv');
+  await lab().sh('printf after >twice');
+  await lab().until('a transfer', async () => (await lab().sh('cat rsync.log || true', '/srv')) !== '');
+  await worker.signal('SIGTERM');
+  await sleep(1500);
+  expect(worker.running).toBe(true);
+  await worker.signal('SIGTERM');
+  expect((await worker.exited).code).toBe(1);
+  await lab().assertNoMountsLeft();
+  await lab().sh('rm before-rsync', '/srv');
+  await restart({});
+  await lab().waitConverged();
+});
+
 test('rsync-options are arguments of rsync', async () => {
   await restart({ 'rsync-options': '-W --bwlimit=50000' });
   await lab().waitConverged();
