@@ -22,7 +22,8 @@ const TRANSFERRED = /^Total transferred file size: ([\d,.]+)/;
 const PERFORMANCE =
   /^(?:Number of files:|Number of regular files transferred:|Total file size:|Total transferred file size:|Literal data:|Matched data:|Total bytes sent:|Total bytes received:|sent )/;
 
-const DIRECTORY_ITEM = /^@.d\S* +(.*?)\/?$/;
+/** Eleven characters say what changes, and may be blanks; so may a name's first ones. */
+const DIRECTORY_ITEM = /^@.d.{9} (.*?)\/?$/;
 const ESCAPED_BYTES = /(?:\\#[0-7]{3})+/g;
 
 /** Path of the directory that a line of the itemized list is about, null for other lines. In the C locale rsync

@@ -129,7 +129,7 @@ export class RsyncTransfer implements DataEngine {
 
   /**
    * Sends the attributes of directories, given with their paths relative to the mount. The paths must be the same
-   * on both sides. @throws as DataEngine.sync says
+   * on both sides. rsync takes what begins with `#` or `;` for a comment, hence the `./`. @throws as DataEngine.sync says
    */
   async syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<EngineOutcome> {
     const failed = new Map<Gfid, string>();
@@ -137,7 +137,7 @@ export class RsyncTransfer implements DataEngine {
     const result = await runChild(rsyncArgv(this.#options, await this.#getVersion(), 'times'), {
       cwd: this.#options.mountDir(),
       env: { LC_ALL: 'C' },
-      input: Buffer.concat([...dirs.values()].flatMap((path) => [fsEncode(path), Buffer.of(0)])),
+      input: Buffer.concat([...dirs.values()].flatMap((path) => [fsEncode(path === '.' ? path : `./${path}`), Buffer.of(0)])),
       stderrTailBytes: STDERR_TAIL_BYTES,
       onStdoutLine: (line) => {
         const path = directoryOfLine(line);

@@ -5,7 +5,7 @@ import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Gfid } from '../../src/gluster/gfid.js';
-import { RsyncReport, isAtLeast, parseRsyncVersion } from '../../src/primary/rsync-report.js';
+import { RsyncReport, directoryOfLine, isAtLeast, parseRsyncVersion } from '../../src/primary/rsync-report.js';
 import { RsyncTransfer, rsyncArgv, type RsyncTransferOptions } from '../../src/primary/rsync-transfer.js';
 import { MISSING_ON_PRIMARY } from '../../src/queue/engine.js';
 import { BIN, FAKE_SSH, LogLines, Pair } from './tree.js';
@@ -218,6 +218,20 @@ describe('versions', () => {
     expect(parseRsyncVersion('rsync  version 3.5.0  protocol version 32\nCopyright')).toEqual({ major: 3, minor: 5 });
     expect(parseRsyncVersion('rsync  version v3.2.7pre1  protocol version 31')).toEqual({ major: 3, minor: 2 });
     expect(parseRsyncVersion('openrsync: protocol 29')).toBeNull();
+  });
+});
+
+describe('directoryOfLine()', () => {
+  test.each([
+    ['@.d..t...... d/', 'd'],
+    ['@.d           a b/', ' a b'],
+    ['@cd+++++++++ #recycle/ x/', '#recycle/ x'],
+    ['@.d..t...... n\\#303\\#244h\\#012e/', 'näh\ne'],
+    ['@.d..t...... ./', '.'],
+    ['@>f+++++++++ file', null],
+    ['sent 12 bytes', null],
+  ])('%j', (line, path) => {
+    expect(directoryOfLine(line)).toBe(path);
   });
 });
 

@@ -38,6 +38,7 @@ python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")'
 /** User xattrs and ACLs of directories. */
 export const DIRECTORY_ATTRIBUTES = `
 mkdir -p dirattrs/x dirattrs/a; setfattr -n user.dir -v yes dirattrs/x; setfacl -m u:1000:rwx dirattrs/a
+cd dirattrs; for d in '#recycle' ' lead' ';semi' -dash $'new\\nline' 'trail '; do mkdir -p -- "./$d/ in/#in"; find "./$d" -type d -exec setfattr -n user.dir -v odd {} +; done
 `;
 
 /** 3,000 small files in 30 directories under \`name\`. */
