@@ -2,7 +2,7 @@
 // directories cannot: rsync >= 3.4 opens a directory's parent to set its attributes, and `.gfid` itself cannot be
 // opened, so their attributes would be dropped without a word. Their real paths can. Used by both engine slots.
 
-import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
+import { errorLine, isGsyncdError } from '../errors.js';
 import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import { RemoteCallError } from '../rpc/errors.js';
 import { dividing } from '../queue/dividing-engine.js';
@@ -109,13 +109,13 @@ export class AttributesTransfer {
     }
   }
 
-  async #pathOf(gfid: Gfid): Promise<string | null> {
+  async #pathOf(gfid: Gfid): Promise<string | Trouble | null> {
     if (gfid === ROOT_GFID) return '.';
     const parts: string[] = [];
     for (let at = gfid; at !== ROOT_GFID; ) {
       const here = await this.#brick.dirLocation(at);
       if (here === null) return null;
-      if (parts.length > 4096) throw new GsyncdError(`path of ${gfid}: the brick's directories form a cycle`, { code: 'fault' });
+      if (parts.length > 4096) return new Trouble(`path of ${gfid}: the brick's directories form a cycle`);
       parts.unshift(here.name);
       at = here.parent;
     }

@@ -13,7 +13,7 @@ import { ROOT_PATH } from './base.js';
 import type { Batch, CrawlName } from './batch.js';
 import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './crawl-changelog.js';
 import type { AbstractCtor } from './mixin.js';
-import { orTrouble, Trouble } from './trouble.js';
+import { NO_ROOM, orTrouble, Trouble } from './trouble.js';
 import { untilWoken } from './wait.js';
 import { XsyncWalk, type WalkChunk } from './xsync-walk.js';
 
@@ -36,6 +36,8 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       log.info('starting hybrid crawl', { stime });
       meter?.walkStarted(stime === null ? 'first' : 'again');
       await status.setCrawlStatus('Hybrid Crawl');
+      // A first sync is followed by history, which does it.
+      if (stime !== null) await this.pipeline.clearParked(signal);
       const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);
       // The walk is one chunk ahead of the sync, which waits for it: the reference's looks at an empty list again and again.
       let ahead = chunks.next();
@@ -113,7 +115,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
 
     async #setStimes({ stimes }: WalkChunk): Promise<void> {
       for (const stime of stimes) {
-        const done = stime.path === ROOT_PATH ? await this.#setStime(stime) : await orTrouble(this.#setStime(stime));
+        const done = stime.path === ROOT_PATH ? await this.#setStime(stime) : await orTrouble(this.#setStime(stime), NO_ROOM);
         // A directory that keeps its old mark is walked again, if there is another walk.
         if (done instanceof Trouble) this.deps.log.warn('cannot mark a directory as synced', { path: stime.path, error: done.reason });
       }

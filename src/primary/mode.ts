@@ -4,10 +4,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { GsyncdError } from '../errors.js';
 import { compareXtime, MINUS_INFINITY, xtimeNow, ZERO_XTIME, type Xtime } from '../gluster/xtime.js';
+import { errnoNumber } from '../native/libc.js';
 import type { VolumeInfo } from '../secondary/secondary.js';
 import type { PrimaryBase, SystemVolinfo } from './base.js';
 import type { PrimaryDeps } from './deps.js';
 import type { AbstractCtor } from './mixin.js';
+import { NO_ROOM } from './trouble.js';
 
 export interface KeepalivePayload {
   readonly info: VolumeInfo | null;
@@ -55,7 +57,10 @@ export const withNormalMode: ModeMixin = (Base) => {
       if (!this.makesMarks()) return mark !== null && compareXtime(mark, ZERO_XTIME) === 0 ? mark : MINUS_INFINITY;
       if (mark === null && (await brick.lstat(path)) === null) return null;
       const now = xtimeNow();
-      await volume.setXtime(path, this.uuid, now);
+      // Without a mark it is new to each walk.
+      await volume.setXtime(path, this.uuid, now).catch((error: unknown) => {
+        if (!NO_ROOM.has(errnoNumber(error) ?? 0)) throw error;
+      });
       return now;
     }
 

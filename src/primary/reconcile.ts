@@ -320,11 +320,11 @@ export class Reconciler {
   async #unpark(run: Run): Promise<void> {
     if (run.parked.size === 0) return;
     const { agreed, unresolved } = run.result;
-    const { found } = await this.#truth.lookup([...run.parked.keys()].map(parkPath));
+    const { found, errors } = await this.#truth.lookup([...run.parked.keys()].map(parkPath));
     const ops: EntryOp[] = [];
     for (const [gfid, kind] of run.parked) {
       const park = parkPath(gfid);
-      const there = (found.get(park) ?? null) !== null;
+      const there = errors.has(park) || (found.get(park) ?? null) !== null;
       const safe = kind === 'other' && ((await this.#truth.linkCount(gfid)) > 1 || (await orTrouble(this.#deps.view.lstat(gfidPath(gfid)))) === null);
       if (there && safe) ops.push({ op: 'UNLINK', gfid, entry: park });
       if (there && !safe) {

@@ -32,18 +32,22 @@ export function peerReason(number: number): string {
   return `${errnoName(number)}${hint}`;
 }
 
-/** What an error tells of the one inode that was asked for; null when it is not that inode's. */
-export function troubleOf(error: unknown): Trouble | null {
+/** Of an xattr: an inode may have no room for another one where the disk has. */
+export const NO_ROOM: ReadonlySet<number> = new Set([errno.ENOSPC, errno.EDQUOT]);
+
+/** What an error tells of the one inode that was asked for; null when it is not that inode's.
+ *  @param also errnos that are one inode's, too, in what was asked */
+export function troubleOf(error: unknown, also: ReadonlySet<number> = new Set()): Trouble | null {
   const number = errnoNumber(error);
-  return number === undefined || OF_ALL.has(number) ? null : new Trouble(errorLine(error));
+  return number === undefined || (OF_ALL.has(number) && !also.has(number)) ? null : new Trouble(errorLine(error));
 }
 
 /** The answer, or the trouble of the one inode that was asked for. @throws whatever is not that inode's */
-export async function orTrouble<T>(answer: Promise<T>): Promise<T | Trouble> {
+export async function orTrouble<T>(answer: Promise<T>, also?: ReadonlySet<number>): Promise<T | Trouble> {
   try {
     return await answer;
   } catch (error) {
-    const trouble = troubleOf(error);
+    const trouble = troubleOf(error, also);
     if (trouble === null) throw error;
     return trouble;
   }

@@ -154,6 +154,21 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
     }
   });
 
+  test('is synced by a walk, with what is below it, when it has no room for a mark', async () =>
+    withPair(7, async (pair) => {
+      plant(pair);
+      // As all that is older than the session.
+      pair.journal.xtimes.clear();
+      for (const id of [DIR, FILE]) pair.primary.full.add(id);
+      await pair.run();
+      expectEqual(pair);
+      expect(pair.journal.xtimes.has(OTHER)).toBe(true);
+      expect(pair.journal.xtimes.has(FILE)).toBe(false);
+      expect(pair.brick.stimes.has(INNER)).toBe(true);
+      expect(pair.brick.stimes.has(DIR)).toBe(false);
+      expect(pair.logLines).toContainEqual(expect.stringMatching('^cannot mark a directory as synced {"path":"dir","error":".*ENOSPC.*"}$'));
+    }));
+
   test('may stop the worker where it is the mount that does not answer', async () =>
     withPair(6, async (pair) => {
       plant(pair);

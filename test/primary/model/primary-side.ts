@@ -58,7 +58,9 @@ export class ModelMount implements PrimaryVolume {
   async setXtime(path: string, _volumeUuid: string, mark: Xtime): Promise<void> {
     await this.#turn();
     const inode = this.#volume.lookUp(path);
-    if (inode !== null) this.#journal.xtimes.set(inode.gfid, mark);
+    if (inode === null) return;
+    this.#volume.checkRoom(inode);
+    this.#journal.xtimes.set(inode.gfid, mark);
   }
 
   nativeVolumeInfo(): Promise<VolumeInfo | null> {
@@ -115,7 +117,9 @@ export class ModelBrick implements PrimaryBrick {
 
   async setStime(path: string, _volumeUuid: string, mark: Xtime): Promise<void> {
     const inode = await this.#atOnce(path);
-    if (inode !== null) this.stimes.set(inode.gfid, mark);
+    if (inode === null) return;
+    this.#volume.checkRoom(inode);
+    this.stimes.set(inode.gfid, mark);
   }
 
   entryStime(): Promise<Xtime | null> {

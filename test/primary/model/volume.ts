@@ -66,6 +66,8 @@ export class ModelVolume {
   observer: VolumeObserver | null = null;
   /** With which errno a mount, a brick and what reads through them are refused to look up an inode. */
   readonly refused = new Map<Gfid, ErrnoName>();
+  /** Inodes whose bricks have no room for another xattr. */
+  readonly full = new Set<Gfid>();
   readonly #nowS: () => number;
 
   constructor(nowS: () => number) {
@@ -89,6 +91,11 @@ export class ModelVolume {
       if (error instanceof FsError && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return null;
       throw error;
     }
+  }
+
+  /** @throws FsError ENOSPC */
+  checkRoom({ gfid }: Inode): void {
+    if (this.full.has(gfid)) throw new FsError('ENOSPC', gfid);
   }
 
   /** What a mount or a brick tells: `find`, where it is not refused. @throws FsError of `refused` */
