@@ -5,7 +5,7 @@
 //                              rollover to the whole size on the secondary's brick; medians of 8 writes at odd moments
 //   catch-up                   8 intervals of 1,000 appends, 200 creates, 100 renames, 50 unlinks and 100 chmods made while
 //                              stopped, from the start of the worker to equal trees
-//   backlog                    the same with 40 intervals, some 70,000 records; not without being asked for, stock takes minutes
+//   backlog                    the same with 40 intervals, 58,000 changes; not without being asked for, it takes ten minutes
 //   pending                    a first sync of 100,000 empty files in 100 directories, this worker alone: its peak memory while
 //                              they are pending
 //   status                     what glusterd runs for `status`, 30 times each by turns (see bench-status.ts)
