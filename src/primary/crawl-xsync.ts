@@ -36,8 +36,11 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       log.info('starting hybrid crawl', { stime });
       meter?.walkStarted(stime === null ? 'first' : 'again');
       await status.setCrawlStatus('Hybrid Crawl');
-      // A first sync is followed by history, which does it.
-      if (stime !== null) await this.pipeline.clearParked(signal);
+      // A first sync is followed by history, which does both.
+      if (stime !== null) {
+        this.deps.freshness.readAgain();
+        await this.pipeline.clearParked(signal);
+      }
       const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);
       // The walk is one chunk ahead of the sync, which waits for it: the reference's looks at an empty list again and again.
       let ahead = chunks.next();

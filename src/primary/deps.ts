@@ -129,7 +129,7 @@ export interface PrimaryDeps {
   readonly status: PrimaryStatus;
   readonly failures: FailureList;
   readonly doubts: Doubts;
-  readonly freshness: Pick<Freshness, 'journal'>;
+  readonly freshness: Pick<Freshness, 'readAgain'>;
   readonly log: Log;
   /** Absent: nobody watches. */
   readonly meter?: Meter;
