@@ -38,6 +38,9 @@ const UNCACHED: readonly string[] = [
   'attribute-timeout=0',
   'entry-timeout=0',
   'negative-timeout=0',
+  // Pages that the kernel has are dropped when a file is opened. By default GlusterFS takes them away by notices of its
+  // own, which come after the new time was seen, and late when there are many.
+  'fopen-keep-cache=no',
   'xlator-option=*-md-cache.md-cache-timeout=0',
   'xlator-option=*-quick-read.cache-timeout=0',
   'xlator-option=*-io-cache.cache-timeout=0',
@@ -73,6 +76,8 @@ class GlusterSite implements Site {
   readonly #options: GlusterSiteOptions;
   readonly #brick: Brick;
   readonly #found: Omit<FoundSession, 'session'>;
+  /** What the last mount found. */
+  #bricksDown = false;
 
   constructor(options: GlusterSiteOptions, { session, brick, ...found }: FoundSession & { readonly brick: Brick }) {
     this.#options = options;
@@ -176,18 +181,31 @@ class GlusterSite implements Site {
     };
   }
 
+  /** A brick may refuse a mount for ever that came right after another one, taking it for a client of before: a second one
+   *  shows whether bricks are down. */
   async #mount(registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
-    const { config } = this.#options;
     const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
     log.info('Mounting gluster volume locally...');
     const startMs = performance.now();
-    const logFile = config.get('gluster-log-file');
-    const mount = await AuxMount.mount({
+    let mount = await this.#mountOnce(registry, extraParams, signal);
+    if (mount.subvolumes === 'partly up' && !this.#bricksDown) {
+      await mount.close();
+      mount = await this.#mountOnce(registry, extraParams, signal);
+    }
+    this.#bricksDown = mount.subvolumes === 'partly up';
+    if (this.#bricksDown) log.error('Subvols are not up');
+    log.info('Mounted gluster volume', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
+    return mount;
+  }
+
+  #mountOnce(registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
+    const { config } = this.#options;
+    return AuxMount.mount({
       glusterCommandDir: config.get('gluster-command-dir'),
       params: [...splitWords(config.get('gluster-params')), ...extraParams],
       volfileServer: 'localhost',
       volume: this.session.primary,
-      logFile,
+      logFile: config.get('gluster-log-file'),
       logLevel: config.get('gluster-log-level'),
       timeoutMs: config.get('connection-timeout') * 1000,
       directoryPrefix: join(tmpdir(), 'gsyncd-aux-mount-'),
@@ -195,9 +213,6 @@ class GlusterSite implements Site {
       spawnChild: (argv) => spawnDaemonChild(argv),
       signal,
     });
-    if (mount.subvolumes === 'partly up') log.error('Subvols are not up');
-    log.info('Mounted gluster volume', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
-    return mount;
   }
 
   #shared(remote: Remote, mountDir: () => string): SharedOptions {

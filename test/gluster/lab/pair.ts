@@ -111,7 +111,7 @@ export abstract class Pair {
   /** Mounts a volume on a machine, the box by default, and waits until the mount answers. */
   async mount(volume: string, at: string, args: readonly string[] = [], on: Machine = this.box): Promise<void> {
     await on.exec(['mkdir', '-p', at]);
-    await on.exec(['glusterfs', ...args, '-s', this.serverOf(volume), '--volfile-id', volume, at]);
+    await on.exec(['glusterfs', ...args, '--fopen-keep-cache=no', '-s', this.serverOf(volume), '--volfile-id', volume, at]);
     await this.until(`mount of ${volume}`, async () => {
       const look = await on.exec(['stat', '-f', '-c', '%T', at], { onFailure: 'return' });
       return look.stdout.includes('fuse');
