@@ -31,20 +31,23 @@ import { connectRemote, rsyncSsh, sharedTarSsh, type Remote } from './remote.js'
 import { findSession, type FoundSession, type WorkerArgs } from './session.js';
 import type { FindSite, OpenSite, Site } from './site.js';
 
-/** A journal is read a moment after its rollover, so the mount must not answer from before: by default the kernel and
- *  md-cache keep names, attributes and small files for a second each, and what is synced from such an answer
- *  stays wrong, since no later journal names it. */
-const UNCACHED: readonly string[] = [
-  'attribute-timeout=0',
-  'entry-timeout=0',
+/** A mount that keeps names, attributes and small files for so many seconds, in the kernel and in GlusterFS each, whatever
+ *  the volume is set to. Pages that the kernel has are dropped when a file is opened: by default GlusterFS takes them
+ *  away by notices of its own, which come after the new time was seen, and late when there are many. */
+const cachingFor = (seconds: 0 | 1): readonly string[] => [
+  `attribute-timeout=${seconds}`,
+  `entry-timeout=${seconds}`,
   'negative-timeout=0',
-  // Pages that the kernel has are dropped when a file is opened. By default GlusterFS takes them away by notices of its
-  // own, which come after the new time was seen, and late when there are many.
   'fopen-keep-cache=no',
-  'xlator-option=*-md-cache.md-cache-timeout=0',
-  'xlator-option=*-quick-read.cache-timeout=0',
-  'xlator-option=*-io-cache.cache-timeout=0',
+  `xlator-option=*-md-cache.md-cache-timeout=${seconds}`,
+  `xlator-option=*-quick-read.cache-timeout=${seconds}`,
+  `xlator-option=*-io-cache.cache-timeout=${seconds}`,
 ];
+
+/** A journal is read a moment after its rollover, so the mount must not answer from before: what is synced from such an
+ *  answer stays wrong, since no later journal names it. */
+const UNCACHED = cachingFor(0);
+const CACHED = cachingFor(1);
 
 /** In the brick's working directory: what a connection of its own keeps there. */
 const FRESH_VIEW_DIR = '.fresh-view';
@@ -104,7 +107,7 @@ class GlusterSite implements Site {
     cleanup.add('primary mounts', () => Promise.all(mounts.map((one) => one.close())));
     const mount = await this.#mount(registry, UNCACHED, signal);
     mounts.push(mount);
-    const cachedMount = await this.#mount(registry, [], signal);
+    const cachedMount = await this.#mount(registry, CACHED, signal);
     mounts.push(cachedMount);
     const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
     const agent = new ChangelogAgent({

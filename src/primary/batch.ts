@@ -78,7 +78,7 @@ export class BatchPipeline {
   async submit(batch: Batch, signal: AbortSignal): Promise<void> {
     const startMs = performance.now();
     const last = changeTime(batch.changes.at(-1) ?? '');
-    if (batch.crawl !== 'xsync') this.#deps.freshness.readAgain();
+    if (batch.crawl !== 'xsync') this.#deps.freshness.changed(last);
     const plan = await this.#plan(batch);
     const counts = { entry: plan.entries.length, data: plan.datas.size, meta: plan.metas.size };
     this.#deps.status.addCounts(counts);

@@ -38,7 +38,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       await status.setCrawlStatus('Hybrid Crawl');
       // A first sync is followed by history, which does both.
       if (stime !== null) {
-        this.deps.freshness.readAgain();
+        this.deps.freshness.changed(Date.now() / 1000);
         await this.pipeline.clearParked(signal);
       }
       const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);

@@ -129,7 +129,7 @@ export interface PrimaryDeps {
   readonly status: PrimaryStatus;
   readonly failures: FailureList;
   readonly doubts: Doubts;
-  readonly freshness: Pick<Freshness, 'readAgain'>;
+  readonly freshness: Pick<Freshness, 'changed'>;
   readonly log: Log;
   /** Absent: nobody watches. */
   readonly meter?: Meter;

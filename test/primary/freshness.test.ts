@@ -1,12 +1,18 @@
-// Which mount data is read through.
+// Which mount is read through.
 import { expect, test } from 'vitest';
 import { Freshness } from '../../src/primary/freshness.js';
 
-test('the one with caches until files are read again', () => {
+test('the one with caches, but for ten seconds after the last change', () => {
   const freshness = new Freshness({ cached: '/cached', uncached: '/uncached' });
-  expect(freshness.mountDir()).toBe('/cached');
-  freshness.readAgain();
-  expect(freshness.mountDir()).toBe('/uncached');
-  freshness.readAgain();
-  expect(freshness.mountDir()).toBe('/uncached');
+  const at = (seconds: number): string => freshness.mountDir(seconds * 1000);
+  expect(at(1000)).toBe('/cached');
+  freshness.changed(995);
+  expect(at(1000)).toBe('/uncached');
+  expect(at(1004.9)).toBe('/uncached');
+  expect(at(1005)).toBe('/cached');
+  freshness.changed(1004);
+  // A later batch of older journals takes nothing back.
+  freshness.changed(900);
+  expect(at(1013.9)).toBe('/uncached');
+  expect(at(1014)).toBe('/cached');
 });
