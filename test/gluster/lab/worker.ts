@@ -99,6 +99,8 @@ export class WorkerHandle {
   /** Sends a signal to the worker only, not to its children. */
   async signal(name: NodeJS.Signals): Promise<void> {
     process.kill(await this.pid(), name);
+    // nsenter stops itself beside its child.
+    if (name === 'SIGCONT') process.kill(this.#child.pid!, name);
   }
 
   async #end(signal: NodeJS.Signals, timeoutMs: number): Promise<WorkerExit> {
