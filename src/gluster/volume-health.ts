@@ -34,6 +34,16 @@ export class VolumeHealth {
     return (await statusIsUp(this.#dir)) && (await this.#haveQuorum(1)) === 'yes';
   }
 
+  /** Whether it is several sets of replicas. @throws nothing; what GlusterFS does not tell counts as no */
+  async hasSeveralSets(): Promise<boolean> {
+    try {
+      return (await this.#states()).length > 1;
+    } catch (error) {
+      if (errnoNumber(error) === undefined) throw error;
+      return false;
+    }
+  }
+
   /** @param fromSets fewer sets are not looked at: one that is alone says ENOTCONN itself to whoever asks for anything */
   async #haveQuorum(fromSets: number): Promise<'yes' | 'no' | 'unknown'> {
     try {

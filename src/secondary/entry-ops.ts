@@ -70,7 +70,8 @@ class EntryWork {
   async #remove(): Promise<void> {
     const { op, entry, gfid, inode } = this.#e;
     const volume = this.#volume;
-    if ((await statOrNull(volume, entry)) === null || (await statOrNull(volume, inode)) === null) return;
+    if ((await statOrNull(volume, entry)) === null) return volume.assureAbsent?.(entry);
+    if ((await statOrNull(volume, inode)) === null) return;
     if (!(await this.#holds(entry))) return this.#fail(EEXIST);
     if (op === 'UNLINK') {
       // A directory is left alone: only a primary that clears a conflict asks for that.
@@ -122,7 +123,9 @@ class EntryWork {
     const { entry, gfid, to } = this.#e;
     if (to === null) return this.#fail(EINVAL);
     const volume = this.#volume;
-    if (!(await this.#holds(entry))) return this.#renameWithoutSource(to);
+    const source = await gfidOrNull(volume, entry);
+    if (source === null) await volume.assureAbsent?.(entry);
+    if (source !== gfid) return this.#renameWithoutSource(to);
     const [from, at] = [await statOrNull(volume, entry), await statOrNull(volume, to.path)];
     if (at === null || from === null) return this.#move(to.path);
     if (from.ino === at.ino) return this.#dropSource();

@@ -61,7 +61,7 @@ async function applyOne(volume: SecondaryVolume, { dict, index, path, stat }: Wo
     return attempt(run, known, [ESTALE, EINVAL]);
   };
   try {
-    if ((await step('chown', [ENOENT], () => volume.chown(path, uid, gid))) !== null) return;
+    if ((await step('chown', [ENOENT], () => volume.chown(path, uid, gid))) !== null) return await volume.assureAbsent?.(path);
     const st = await statOrNull(volume, path);
     const refusals = [ENOENT, EACCES, EPERM];
     if (st !== null && (st.mode & S_IFMT) !== S_IFLNK) {

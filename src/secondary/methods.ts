@@ -37,7 +37,14 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
   const marks = new Marks(volume, options.markSpace);
   let keepAlives = 0;
 
-  const gfid: RpcMethod = async ([path]) => (await gfidOrNull(volume, guardPath(path))) ?? ENOENT;
+  const absent = async (path: string): Promise<number> => {
+    await volume.assureAbsent?.(path);
+    return ENOENT;
+  };
+  const gfid: RpcMethod = async ([path]) => {
+    const at = guardPath(path);
+    return (await gfidOrNull(volume, at)) ?? absent(at);
+  };
   const methods: Readonly<Record<string, RpcMethod>> = {
     version: () => new PyFloat(OBJECT_VERSION),
     [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes: LANES, answers: 'sure' }),
@@ -54,8 +61,9 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
       return volume.readdir(dir);
     },
     lstat: async ([path]) => {
-      const st = await statOrNull(volume, guardPath(path));
-      return st === null ? ENOENT : new PyStat(st);
+      const at = guardPath(path);
+      const st = await statOrNull(volume, at);
+      return st === null ? absent(at) : new PyStat(st);
     },
     linkto_check: async ([path]) => {
       try {

@@ -41,6 +41,7 @@ export async function purge(volume: SecondaryVolume, path: string, names?: reado
   let children = names;
   if (children === undefined || children.length === 0) {
     const errno = await attempt(() => unlinkFile(volume, path), [EISDIR, ENOTDIR, ENOENT, ELOOP]);
+    if (errno === ENOENT) await volume.assureAbsent?.(path);
     if (errno !== EISDIR) return;
     children = (await namesIn(volume, path)) ?? [];
   }

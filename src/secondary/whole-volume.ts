@@ -9,6 +9,7 @@ import type { Gfid } from '../gluster/gfid.js';
 import { BrickDown, SubvolumeWatch } from '../gluster/subvolume-watch.js';
 import { errnoNumber, NativeError } from '../native/libc.js';
 import { SharedAsk } from '../process/shared-ask.js';
+import { HiddenNames } from './hidden-names.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 
 const { EIO, ENOENT, ENOTCONN, ESTALE } = constants.errno;
@@ -19,21 +20,30 @@ export interface VolumeState {
   isWhole(): Promise<boolean>;
   /** Whether an ENOTCONN is not the volume's. */
   isReachable(): Promise<boolean>;
+  /** Whether it is several sets of replicas. */
+  hasSeveralSets(): Promise<boolean>;
 }
 
 export class WholeVolume implements SecondaryVolume {
   readonly #volume: SecondaryVolume;
   readonly #watch: SubvolumeWatch;
   readonly #reachable: SharedAsk<boolean>;
+  readonly #state: VolumeState;
+  readonly #hidden = new HiddenNames(this);
 
   constructor(volume: SecondaryVolume, state: VolumeState) {
     this.#volume = volume;
+    this.#state = state;
     this.#watch = new SubvolumeWatch(() => state.isWhole());
     this.#reachable = new SharedAsk(() => state.isReachable());
   }
 
   lstat(path: string): Promise<VolumeStat> {
     return this.#sure(path, () => this.#volume.lstat(path));
+  }
+
+  async assureAbsent(path: string): Promise<void> {
+    if (await this.#state.hasSeveralSets()) await this.#hidden.assureAbsent(path);
   }
 
   gfidOf(path: string): Promise<Gfid> {

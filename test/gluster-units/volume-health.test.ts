@@ -57,7 +57,11 @@ test.each([
 
 test('a volume that grows has other sets', async () => {
   const health = new VolumeHealth(dir);
+  expect(await health.hasSeveralSets()).toBe(false);
+  await graph('g0', [true]);
+  expect(await health.hasSeveralSets()).toBe(false);
   await graph('g1', [true, true]);
+  expect(await health.hasSeveralSets()).toBe(true);
   expect(await health.isWhole()).toBe(true);
   await graph('g2', [true, true, false]);
   expect(await health.isWhole()).toBe(false);

@@ -7,7 +7,7 @@ import { WholeVolume } from '../../src/secondary/whole-volume.js';
 
 const { EACCES, EAGAIN, EIO, ENOENT, ENOTCONN, ENOTEMPTY } = constants.errno;
 
-function setUp(up: boolean[], answer: () => unknown, reachable = false) {
+function setUp(up: boolean[], answer: () => unknown, reachable = false, sets = 1) {
   const calls: string[] = [];
   const volume = new Proxy({} as SecondaryVolume, {
     get: (_, method) => async (...args: readonly unknown[]) => {
@@ -17,7 +17,7 @@ function setUp(up: boolean[], answer: () => unknown, reachable = false) {
     },
   });
   let looks = 0;
-  return { calls, whole: new WholeVolume(volume, { isWhole: () => Promise.resolve(up[Math.min(looks++, up.length - 1)]!), isReachable: () => Promise.resolve(reachable) }) };
+  return { calls, whole: new WholeVolume(volume, { isWhole: () => Promise.resolve(up[Math.min(looks++, up.length - 1)]!), isReachable: () => Promise.resolve(reachable), hasSeveralSets: () => Promise.resolve(sets > 1) }) };
 }
 
 function fail(errno: number): () => never {
@@ -67,4 +67,13 @@ test('a volume that is up again when it is looked at once more leaves the one pa
 test.each(['lstat', 'gfidOf', 'unlink', 'rmdir', 'readdir', 'readlink', 'listXattrs'] as const)('%s: ENOTCONN is the volume\'s, unless that is up: then it is the one path\'s', async (method) => {
   expect(await errnoOf(setUp([true], fail(ENOTCONN), false).whole[method]('a'))).toBe(ENOTCONN);
   expect(await errnoOf(setUp([true], fail(ENOTCONN), true).whole[method]('a'))).toBe(EIO);
+});
+
+test('of several sets, what is not there is looked for by its directory, and of others it is not', async () => {
+  const one = setUp([true], fail(ENOENT), true, 1);
+  await one.whole.assureAbsent('.gfid/5a6f3c1e-0000-4000-8000-000000000001');
+  expect(one.calls).toEqual([]);
+  const several = setUp([true], fail(ENOTCONN), true, 2);
+  expect(await errnoOf(several.whole.assureAbsent('.gfid/5a6f3c1e-0000-4000-8000-000000000001'))).toBe(EIO);
+  expect(several.calls).toEqual(['lstat .gfid/5a6f3c1e-0000-4000-8000-000000000001']);
 });

@@ -1,0 +1,62 @@
+// What a volume of several sets of replicas says is not there, and is. Of a name on which the copies disagree (split-brain)
+// its set says ENOTCONN and the others ENOENT, and GlusterFS's client passes on whichever set answers last. A directory
+// still lists such a name; of an inode only asking again tells, since the order changes. Used by whole-volume.ts, for
+// answers from which something follows.
+
+import { constants } from 'node:os';
+import { GFID_PREFIX } from '../gluster/gfid.js';
+import { errnoNumber, NativeError } from '../native/libc.js';
+import type { SecondaryVolume } from './volume.js';
+
+const { EIO, ENOENT, ENOTDIR, ESTALE } = constants.errno;
+const ABSENT: readonly number[] = [ENOENT, ENOTDIR, ESTALE];
+/** Every other answer is the right one, more or less. */
+const MAX_TRIES = 16;
+/** Names are taken away one after the other: a list that does not have them counts for so long. */
+const LIST_COUNTS_MS = 2_000;
+
+export class HiddenNames {
+  readonly #volume: Pick<SecondaryVolume, 'lstat' | 'readdir'>;
+  readonly #now: () => number;
+  #list: { readonly dir: string; readonly atMs: number; readonly names: Promise<ReadonlySet<string>> } | undefined;
+
+  constructor(volume: Pick<SecondaryVolume, 'lstat' | 'readdir'>, now: () => number = () => performance.now()) {
+    this.#volume = volume;
+    this.#now = now;
+  }
+
+  /** Ends well when `path` is not there, or is there after all. @throws EIO when it is hidden; the volume's errors */
+  async assureAbsent(path: string): Promise<void> {
+    const slash = path.lastIndexOf('/');
+    const dir = slash < 0 ? '.' : path.slice(0, slash);
+    const isListed = `${dir}/` !== GFID_PREFIX;
+    if (isListed && !(await this.#lists(dir, path.slice(slash + 1)))) return;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      try {
+        await this.#volume.lstat(path);
+        return;
+      } catch (error) {
+        if (!ABSENT.includes(errnoNumber(error) ?? 0)) throw error;
+      }
+    }
+    if (isListed) throw new NativeError('its directory lists it, and it is not to be found', path, EIO);
+  }
+
+  async #lists(dir: string, name: string): Promise<boolean> {
+    const list = this.#list;
+    if (list?.dir === dir && this.#now() - list.atMs < LIST_COUNTS_MS && !(await list.names).has(name)) return false;
+    const names = this.#read(dir);
+    names.catch(() => undefined);
+    this.#list = { dir, atMs: this.#now(), names };
+    return (await names).has(name);
+  }
+
+  async #read(dir: string): Promise<ReadonlySet<string>> {
+    try {
+      return new Set(await this.#volume.readdir(dir));
+    } catch (error) {
+      if (ABSENT.includes(errnoNumber(error) ?? 0)) return new Set();
+      throw error;
+    }
+  }
+}
