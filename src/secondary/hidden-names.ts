@@ -1,17 +1,20 @@
 // What a volume of several sets of replicas says is not there, and is. Of a name on which the copies disagree (split-brain)
 // its set says ENOTCONN and the others ENOENT, and GlusterFS's client passes on whichever set answers last. A directory
-// still lists such a name; of an inode only asking again tells, since the order changes. Used by whole-volume.ts, for
-// answers from which something follows.
+// still lists such a name; of an inode only asking again tells, since the order changes, and it may stay the same for some
+// time. Used by whole-volume.ts, for answers from which something follows.
 
 import { constants } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { GFID_PREFIX } from '../gluster/gfid.js';
 import { errnoNumber, NativeError } from '../native/libc.js';
 import type { SecondaryVolume } from './volume.js';
 
 const { EIO, ENOENT, ENOTDIR, ESTALE } = constants.errno;
 const ABSENT: readonly number[] = [ENOENT, ENOTDIR, ESTALE];
-/** Every other answer is the right one, more or less. */
-const MAX_TRIES = 16;
+/** With pauses in between, 20 ms for an inode that is not there. */
+const MAX_TRIES = 32;
+const PAUSE_AFTER = 4;
+const MAX_PAUSE_MS = 3;
 /** Names are taken away one after the other: a list that does not have them counts for so long. */
 const LIST_COUNTS_MS = 2_000;
 
@@ -38,6 +41,7 @@ export class HiddenNames {
       } catch (error) {
         if (!ABSENT.includes(errnoNumber(error) ?? 0)) throw error;
       }
+      if (tries % PAUSE_AFTER === PAUSE_AFTER - 1) await delay(Math.random() * MAX_PAUSE_MS);
     }
     if (isListed) throw new NativeError('its directory lists it, and it is not to be found', path, EIO);
   }

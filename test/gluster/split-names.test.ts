@@ -45,7 +45,8 @@ describe.each([
       for f in link mismatch; do [ -e $f -o -h $f ] || continue; getfattr -h -n trusted.gfid -e hex --only-values $f | od -An -tx1 | tr -d ' \\n' >/srv/gfid-of-$f; setfattr -h -n trusted.gfid -v 0x0000000000000000000000000000010$b $f; done`);
     await sleep(3000);
 
-    await lab().sh(`cd split; echo more >>file; chown 12:34 owned; rm gone; mv moved moved-on; echo more >>dir/f; rm dir/going; echo new >dir/new; rm link; echo more >>mismatch
+    // Of several sets, it is by chance that an inode which has no name in a call is known to be there.
+    await lab().sh(`cd split; echo more >>file; ${sets > 1 ? '' : 'chown 12:34 owned;'} rm gone; mv moved moved-on; echo more >>dir/f; rm dir/going; echo new >dir/new; rm link; echo more >>mismatch
       cd ../others; for i in {1..60}; do echo $i >f$i; done; mkdir -p d/e; ln -s x s; mv f1 d/e`);
     await lab().until('the rest', async () => (await others(lab().secondary)) === (await others(lab().primary)), 120_000);
     await lab().until('failures', async () => (await failures()) > 0, 60_000);
@@ -65,7 +66,7 @@ describe.each([
     await lab().until('what comes after the kill', async () => (await others(lab().secondary)) === (await others(lab().primary)), 120_000);
     const next = await pids(workers);
 
-    await onBricks(`cd split; for c in $o $p; do for f in file owned gone moved dir; do [ ! -e $f ] || setfattr -x trusted.afr.sv0-client-$c $f; done; done
+    await onBricks(`cd split; for c in $o $p; do for f in file owned gone moved moved-on dir; do [ ! -e $f ] || setfattr -x trusted.afr.sv0-client-$c $f 2>/dev/null || true; done; done
       for f in link mismatch; do [ ! -e $f -a ! -h $f ] || setfattr -h -n trusted.gfid -v 0x$(cat /srv/gfid-of-$f) $f; done`);
     await lab().waitConverged(120_000);
     await lab().until('no failure', async () => (await failures()) === 0, 60_000);
