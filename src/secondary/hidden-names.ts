@@ -15,13 +15,15 @@ const ABSENT: readonly number[] = [ENOENT, ENOTDIR, ESTALE];
 const MAX_TRIES = 32;
 const PAUSE_AFTER = 4;
 const MAX_PAUSE_MS = 3;
-/** Names are taken away one after the other: a list that does not have them counts for so long. */
+/** Names are taken away one after the other: a list that does not have them counts for so long, and for so many times what
+ *  it took. */
 const LIST_COUNTS_MS = 2_000;
+const LIST_COUNTS_TIMES = 5;
 
 export class HiddenNames {
   readonly #volume: Pick<SecondaryVolume, 'lstat' | 'readdir'>;
   readonly #now: () => number;
-  #list: { readonly dir: string; readonly atMs: number; readonly names: Promise<ReadonlySet<string>> } | undefined;
+  #list: { readonly dir: string; countsUntilMs: number; readonly names: Promise<ReadonlySet<string>> } | undefined;
 
   constructor(volume: Pick<SecondaryVolume, 'lstat' | 'readdir'>, now: () => number = () => performance.now()) {
     this.#volume = volume;
@@ -47,12 +49,16 @@ export class HiddenNames {
   }
 
   async #lists(dir: string, name: string): Promise<boolean> {
-    const list = this.#list;
-    if (list?.dir === dir && this.#now() - list.atMs < LIST_COUNTS_MS && !(await list.names).has(name)) return false;
-    const names = this.#read(dir);
-    names.catch(() => undefined);
-    this.#list = { dir, atMs: this.#now(), names };
-    return (await names).has(name);
+    const last = this.#list;
+    if (last?.dir === dir && this.#now() < last.countsUntilMs && !(await last.names).has(name)) return false;
+    const beganMs = this.#now();
+    const list = { dir, countsUntilMs: Infinity, names: this.#read(dir) };
+    this.#list = list;
+    try {
+      return (await list.names).has(name);
+    } finally {
+      list.countsUntilMs = this.#now() + Math.max(LIST_COUNTS_MS, LIST_COUNTS_TIMES * (this.#now() - beganMs));
+    }
   }
 
   async #read(dir: string): Promise<ReadonlySet<string>> {

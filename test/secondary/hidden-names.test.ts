@@ -9,7 +9,7 @@ const { EIO, ENOENT } = constants.errno;
 const PARENT = '.gfid/5a6f3c1e-0000-4000-8000-000000000001';
 const NAME = `${PARENT}/name`;
 
-function setUp(lists: readonly (readonly string[] | number)[], lookups: readonly number[] = [ENOENT]) {
+function setUp(lists: readonly (readonly string[] | number)[], lookups: readonly number[] = [ENOENT], listMs = 0) {
   const calls = { readdir: [] as string[], lstat: 0 };
   let nowMs = 0;
   const next = <T>(answers: readonly T[], n: number): T => answers[Math.min(n, answers.length - 1)]!;
@@ -18,6 +18,7 @@ function setUp(lists: readonly (readonly string[] | number)[], lookups: readonly
       readdir: (dir) => {
         const answer = next(lists, calls.readdir.length);
         calls.readdir.push(dir);
+        nowMs += listMs;
         return typeof answer === 'number' ? Promise.reject(new NativeError('readdir', dir, answer)) : Promise.resolve([...answer]);
       },
       lstat: (path) => {
@@ -76,4 +77,15 @@ test('a list counts for others for two seconds, but only for names that it has n
   await ask(`${PARENT}/a`);
   expect(calls.readdir.length).toBe(3);
   expect(calls.lstat).toBe(0);
+});
+
+test('of a long list, as others that need it at the same time, for longer', async () => {
+  const { ask, calls, pass } = setUp([[]], [ENOENT], 3_000);
+  expect(await Promise.all(['a', 'b', 'c'].map((name) => ask(`${PARENT}/${name}`)))).toEqual(['fine', 'fine', 'fine']);
+  pass(14_999);
+  await ask(`${PARENT}/a`);
+  expect(calls.readdir.length).toBe(1);
+  pass(1);
+  await ask(`${PARENT}/a`);
+  expect(calls.readdir.length).toBe(2);
 });
