@@ -8,7 +8,7 @@ import { constants } from 'node:os';
 import type { Log } from '../log.js';
 import { errnoText } from '../native/libc.js';
 import { failure, type Entry, type Failure, type Found } from './entry.js';
-import { attempt, gfidOrNull, statOrNull } from './lookup.js';
+import { attempt, attemptSurely, gfidOrNull, gfidSurely, statOrNull, statSurely } from './lookup.js';
 import { removeDirectory } from './remove.js';
 import type { SecondaryVolume, VolumeStat } from './volume.js';
 
@@ -70,19 +70,22 @@ class EntryWork {
   async #remove(): Promise<void> {
     const { op, entry, gfid, inode } = this.#e;
     const volume = this.#volume;
-    if ((await statOrNull(volume, entry)) === null) return volume.assureAbsent?.(entry);
-    if ((await statOrNull(volume, inode)) === null) return;
-    if (!(await this.#holds(entry))) return this.#fail(EEXIST);
+    const holder = await gfidSurely(volume, entry);
+    if (holder === null) return;
+    if (holder !== gfid) return (await statOrNull(volume, inode)) === null ? undefined : this.#fail(EEXIST);
     if (op === 'UNLINK') {
       // A directory is left alone: only a primary that clears a conflict asks for that.
-      await attempt(() => volume.unlink(entry), [ENOENT, ESTALE, EISDIR], [EBUSY]);
+      await attemptSurely(volume, entry, () => volume.unlink(entry), [ENOENT, ESTALE, EISDIR], [EBUSY]);
       return;
     }
-    const errno = await attempt(() => volume.rmdir(entry), [ENOENT, ESTALE, ENOTEMPTY], [EBUSY]);
+    const errno = await attemptSurely(volume, entry, () => volume.rmdir(entry), [ENOENT, ESTALE, ENOTEMPTY], [EBUSY]);
     if (errno !== ENOTEMPTY) return;
     const known = [ENOTEMPTY, ESTALE, ENODATA];
     const left = await this.#orErrno(() => removeDirectory(volume, gfid, entry), known);
-    if (left !== null) this.#context.log.warn('Recursive remove failed', { gfid, entry, error: errnoText(left) });
+    if (left === null) return;
+    this.#context.log.warn('Recursive remove failed', { gfid, entry, error: errnoText(left) });
+    // Stock leaves it at that.
+    this.#push(left, {});
   }
 
   async #createNode(): Promise<void> {
@@ -107,10 +110,10 @@ class EntryWork {
   }
 
   async #link(): Promise<void> {
-    const { entry, stat } = this.#e;
+    const { entry, name, parent, stat } = this.#e;
     if ((await this.#inode()) !== null) return this.#linkTo(entry);
     if (stat === null) return this.#fail(ENOENT);
-    await this.#newOf(this.#e);
+    await this.#linkOrMake({ path: entry, parent, name });
   }
 
   async #symlink(): Promise<void> {
@@ -123,9 +126,7 @@ class EntryWork {
     const { entry, gfid, to } = this.#e;
     if (to === null) return this.#fail(EINVAL);
     const volume = this.#volume;
-    const source = await gfidOrNull(volume, entry);
-    if (source === null) await volume.assureAbsent?.(entry);
-    if (source !== gfid) return this.#renameWithoutSource(to);
+    if (!(await this.#holds(entry))) return this.#renameWithoutSource(to);
     const [from, at] = [await statOrNull(volume, entry), await statOrNull(volume, to.path)];
     if (at === null || from === null) return this.#move(to.path);
     if (from.ino === at.ino) return this.#dropSource();
@@ -135,13 +136,10 @@ class EntryWork {
 
   /** The old name is not there: what is to be at the new one is made there, as far as it is known. */
   async #renameWithoutSource(to: NonNullable<Entry['to']>): Promise<void> {
-    const { gfid, inode, stat, link } = this.#e;
+    const { gfid, stat, link } = this.#e;
     const volume = this.#volume;
     if (stat === null || (stat.mode & S_IFMT) === S_IFDIR) return;
-    if ((stat.mode & S_IFMT) !== S_IFLNK) {
-      if ((await statOrNull(volume, inode)) === null) return this.#newOf(to);
-      return this.#linkTo(to.path);
-    }
+    if ((stat.mode & S_IFMT) !== S_IFLNK) return this.#linkOrMake(to);
     // Without its target it cannot be made; then a later operation says what became of it.
     if (link === null) return;
     if ((await statOrNull(volume, to.path)) === null) return this.#newSymlink(to);
@@ -163,8 +161,9 @@ class EntryWork {
   /** Both names are the same inode already. */
   async #dropSource(): Promise<void> {
     const { entry, entry1 } = this.#e;
-    if ((await attempt(() => this.#volume.unlink(entry), [ENOENT, ESTALE, EISDIR], [EBUSY])) !== EISDIR) return;
-    if ((await attempt(() => this.#volume.rmdir(entry), [ENOENT, ESTALE, ENOTEMPTY], [EBUSY])) !== ENOTEMPTY) return;
+    const volume = this.#volume;
+    if ((await attemptSurely(volume, entry, () => volume.unlink(entry), [ENOENT, ESTALE, EISDIR], [EBUSY])) !== EISDIR) return;
+    if ((await attemptSurely(volume, entry, () => volume.rmdir(entry), [ENOENT, ESTALE, ENOTEMPTY], [EBUSY])) !== ENOTEMPTY) return;
     this.#context.log.error('Directory Rename failed. Both Old and New directories exists', { old: entry, new: entry1 ?? '' });
   }
 
@@ -172,7 +171,13 @@ class EntryWork {
     const errno = await attempt(() => this.#volume.link(this.#e.inode, path), [ENOENT, EEXIST], [ESTALE]);
     // A brick that kept a mark of a name that is gone refuses to link it. Stock says nothing then.
     if (errno === EEXIST && (await gfidOrNull(this.#volume, path)) === null) return this.#push(errno, { dst: path !== this.#e.entry });
-    return this.#report(errno);
+    if (errno !== null) await this.#failToMake(errno, path !== this.#e.entry);
+  }
+
+  /** A second inode of one gfid must not come about: its absence has to be sure. */
+  async #linkOrMake(at: NonNullable<Entry['to']>): Promise<void> {
+    if ((await statSurely(this.#volume, this.#e.inode)) === null) return this.#newOf(at);
+    return this.#linkTo(at.path);
   }
 
   /** An inode with the type and owner that the primary's has. */
@@ -186,19 +191,20 @@ class EntryWork {
 
   async #newNode(made: { mode: number; uid: number; gid: number }, at: Pick<Entry, 'parent' | 'name'> = this.#e): Promise<void> {
     const { gfid, rdev } = this.#e;
-    await this.#create(() => this.#volume.createNode(at.parent, at.name, { gfid, rdev, ...made }));
+    await this.#create(() => this.#volume.createNode(at.parent, at.name, { gfid, rdev, ...made }), at);
   }
 
   async #newSymlink(at: Pick<Entry, 'parent' | 'name'>): Promise<void> {
     const { gfid, link, stat } = this.#e;
     if (link === null || stat === null) return this.#fail(EINVAL);
-    await this.#create(() => this.#volume.createSymlink(at.parent, at.name, { gfid, mode: stat.mode, uid: 0, gid: 0, target: link }));
+    await this.#create(() => this.#volume.createSymlink(at.parent, at.name, { gfid, mode: stat.mode, uid: 0, gid: 0, target: link }), at);
   }
 
   /** Makes an inode as root and gives it away afterwards: its owner may lack the right to make it there. */
-  async #create(call: () => Promise<void>): Promise<void> {
-    const { stat, inode } = this.#e;
-    await this.#report(await attempt(call, [EEXIST, ENOENT, ESTALE], [ESTALE, EINVAL, EBUSY]));
+  async #create(call: () => Promise<void>, at: unknown = this.#e): Promise<void> {
+    const { stat, inode, to } = this.#e;
+    const errno = await attempt(call, [EEXIST, ENOENT, ESTALE], [ESTALE, EINVAL, EBUSY]);
+    if (errno !== null) await this.#failToMake(errno, at === to);
     if (stat === null || (stat.uid === 0 && stat.gid === 0)) return;
     await this.#report(await attempt(() => this.#volume.chown(inode, stat.uid, stat.gid), [ENOENT], [ESTALE, EINVAL]));
   }
@@ -209,11 +215,17 @@ class EntryWork {
   }
 
   async #holds(path: string): Promise<boolean> {
-    return (await gfidOrNull(this.#volume, path)) === this.#e.gfid;
+    return (await gfidSurely(this.#volume, path)) === this.#e.gfid;
   }
 
   async #report(errno: number | null): Promise<void> {
     if (errno !== null) await this.#fail(errno);
+  }
+
+  /** Stock looks only at the old name of a rename for what is in the way of the new one, and often says nothing then. */
+  async #failToMake(errno: number, isNewName: boolean): Promise<void> {
+    if (errno === EEXIST && isNewName) await this.#fail(errno, true);
+    if (this.failures.length === 0) await this.#fail(errno);
   }
 
   /** A name in the way is a failure only when it holds another inode, and then it says which. */
@@ -221,7 +233,7 @@ class EntryWork {
     if (errno !== EEXIST && errno !== ESTALE) return this.#push(errno, { dst });
     const { entry, entry1, gfid } = this.#e;
     const at = dst ? (entry1 ?? entry) : entry;
-    const holder = await gfidOrNull(this.#volume, at);
+    const holder = await gfidSurely(this.#volume, at);
     if (holder === null || holder === gfid) return;
     const st = await statOrNull(this.#volume, at);
     const isDirectory = st !== null && (st.mode & S_IFMT) === S_IFDIR;

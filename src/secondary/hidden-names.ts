@@ -23,29 +23,37 @@ const LIST_COUNTS_TIMES = 5;
 export class HiddenNames {
   readonly #volume: Pick<SecondaryVolume, 'lstat' | 'readdir'>;
   readonly #now: () => number;
-  #list: { readonly dir: string; countsUntilMs: number; readonly names: Promise<ReadonlySet<string>> } | undefined;
+  #list: { readonly dir: string; countsUntilMs: number; readonly names: Promise<Set<string>> } | undefined;
 
   constructor(volume: Pick<SecondaryVolume, 'lstat' | 'readdir'>, now: () => number = () => performance.now()) {
     this.#volume = volume;
     this.#now = now;
   }
 
-  /** Ends well when `path` is not there, or is there after all. @throws EIO when it is hidden; the volume's errors */
-  async assureAbsent(path: string): Promise<void> {
-    const slash = path.lastIndexOf('/');
-    const dir = slash < 0 ? '.' : path.slice(0, slash);
+  /** False when `path` is there after all. @throws EIO when it is hidden; the volume's errors */
+  async isAbsent(path: string): Promise<boolean> {
+    const { dir, name } = split(path);
     const isListed = `${dir}/` !== GFID_PREFIX;
-    if (isListed && !(await this.#lists(dir, path.slice(slash + 1)))) return;
+    if (isListed && !(await this.#lists(dir, name))) return true;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       try {
         await this.#volume.lstat(path);
-        return;
+        return false;
       } catch (error) {
         if (!ABSENT.includes(errnoNumber(error) ?? 0)) throw error;
       }
       if (tries % PAUSE_AFTER === PAUSE_AFTER - 1) await delay(Math.random() * MAX_PAUSE_MS);
     }
     if (isListed) throw new NativeError('its directory lists it, and it is not to be found', path, EIO);
+    return true;
+  }
+
+  /** To be called after a name was made, or may have been: no list counts for it that is older. */
+  made(path: string): void {
+    const { dir, name } = split(path);
+    const list = this.#list;
+    if (list?.dir === dir) list.names.then((names) => names.add(name), () => undefined);
+    else if (list !== undefined && !(dir.startsWith(GFID_PREFIX) && list.dir.startsWith(GFID_PREFIX))) this.#list = undefined;
   }
 
   async #lists(dir: string, name: string): Promise<boolean> {
@@ -61,12 +69,19 @@ export class HiddenNames {
     }
   }
 
-  async #read(dir: string): Promise<ReadonlySet<string>> {
+  async #read(dir: string): Promise<Set<string>> {
     try {
       return new Set(await this.#volume.readdir(dir));
     } catch (error) {
-      if (ABSENT.includes(errnoNumber(error) ?? 0)) return new Set();
-      throw error;
+      if (!ABSENT.includes(errnoNumber(error) ?? 0) || dir === '.') throw error;
+      if (await this.isAbsent(dir)) return new Set();
+      throw new NativeError('it is there, and cannot be listed', dir, EIO);
     }
   }
+}
+
+/** The directory of a path, and the name in it. */
+function split(path: string): { dir: string; name: string } {
+  const slash = path.lastIndexOf('/');
+  return { dir: slash < 0 ? '.' : path.slice(0, slash), name: path.slice(slash + 1) };
 }

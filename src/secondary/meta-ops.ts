@@ -9,7 +9,7 @@ import { PyException, isPyDict, pyTuple, type PyDict, type PyValue } from '../rp
 import { Raised } from '../rpc/raised.js';
 import { parseStat } from './entry.js';
 import { LANES } from './entry-batch.js';
-import { attempt, statOrNull } from './lookup.js';
+import { attempt, attemptSurely, statOrNull } from './lookup.js';
 import { parseInode } from './path-guard.js';
 import type { OpStat } from './secondary.js';
 import { throwIfStopping } from './stopping.js';
@@ -17,6 +17,7 @@ import type { SecondaryVolume } from './volume.js';
 
 const { EACCES, ECONNABORTED, EDQUOT, EINVAL, ENOENT, ENOSPC, ENOTCONN, EPERM, EROFS, ESTALE } = constants.errno;
 const VOLUME_WIDE: readonly number[] = [ENOTCONN, ECONNABORTED, ENOSPC, EDQUOT, EROFS];
+const TRANSIENT: readonly number[] = [ESTALE, EINVAL];
 const PERMISSIONS = 0o7777;
 const S_IFMT = 0o170000;
 const S_IFLNK = 0o120000;
@@ -58,10 +59,10 @@ async function applyOne(volume: SecondaryVolume, { dict, index, path, stat }: Wo
   let call = 'chown';
   const step = async (name: string, known: readonly number[], run: () => Promise<void>): Promise<number | null> => {
     call = name;
-    return attempt(run, known, [ESTALE, EINVAL]);
+    return attempt(run, known, TRANSIENT);
   };
   try {
-    if ((await step('chown', [ENOENT], () => volume.chown(path, uid, gid))) !== null) return await volume.assureAbsent?.(path);
+    if ((await attemptSurely(volume, path, () => volume.chown(path, uid, gid), [ENOENT], TRANSIENT)) !== null) return;
     const st = await statOrNull(volume, path);
     const refusals = [ENOENT, EACCES, EPERM];
     if (st !== null && (st.mode & S_IFMT) !== S_IFLNK) {

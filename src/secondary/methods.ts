@@ -10,7 +10,7 @@ import { PyException, PyFloat, PyStat, isPyDict, isPyInt, type PyValue } from '.
 import { Raised } from '../rpc/raised.js';
 import type { RpcMethod } from '../rpc/server.js';
 import { applyEntries, LANES } from './entry-batch.js';
-import { attempt, gfidOrNull, statOrNull } from './lookup.js';
+import { attempt, gfidSurely, statSurely } from './lookup.js';
 import { Marks } from './marks.js';
 import { applyMeta } from './meta-ops.js';
 import { guardPath, isEntryName } from './path-guard.js';
@@ -37,14 +37,7 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
   const marks = new Marks(volume, options.markSpace);
   let keepAlives = 0;
 
-  const absent = async (path: string): Promise<number> => {
-    await volume.assureAbsent?.(path);
-    return ENOENT;
-  };
-  const gfid: RpcMethod = async ([path]) => {
-    const at = guardPath(path);
-    return (await gfidOrNull(volume, at)) ?? absent(at);
-  };
+  const gfid: RpcMethod = async ([path]) => (await gfidSurely(volume, guardPath(path))) ?? ENOENT;
   const methods: Readonly<Record<string, RpcMethod>> = {
     version: () => new PyFloat(OBJECT_VERSION),
     [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes: LANES, answers: 'sure' }),
@@ -61,9 +54,8 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
       return volume.readdir(dir);
     },
     lstat: async ([path]) => {
-      const at = guardPath(path);
-      const st = await statOrNull(volume, at);
-      return st === null ? absent(at) : new PyStat(st);
+      const st = await statSurely(volume, guardPath(path));
+      return st === null ? ENOENT : new PyStat(st);
     },
     linkto_check: async ([path]) => {
       try {

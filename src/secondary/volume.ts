@@ -34,9 +34,9 @@ export interface NewInode {
 export interface SecondaryVolume {
   /** @throws ENOENT, … */
   lstat(path: string): Promise<VolumeStat>;
-  /** For answers from which something follows, where an ENOENT alone is not to be believed; left out where it is. Ends well
-   *  when the path is not there, or is there after all. @throws EIO when it is hidden; the volume's errors */
-  assureAbsent?(path: string): Promise<void>;
+  /** Whether what was said not to be there is not; left out where an ENOENT alone is to be believed. False when it is there
+   *  after all. @throws EIO when it is hidden; the volume's errors */
+  isAbsent?(path: string): Promise<boolean>;
   /** gfid of what the path names. @throws ENOENT, … */
   gfidOf(path: string): Promise<Gfid>;
   /** Where a directory is, as an entryPath (`.gfid/<parent>/<name>`); null when it is not there, is no directory, or

@@ -5,7 +5,7 @@
 // becomes GlusterFS's usual errno for that, EIO. Used by the daemon's secondary around its mount.
 
 import { constants } from 'node:os';
-import type { Gfid } from '../gluster/gfid.js';
+import { entryPath, type Gfid } from '../gluster/gfid.js';
 import { BrickDown, SubvolumeWatch } from '../gluster/subvolume-watch.js';
 import { errnoNumber, NativeError } from '../native/libc.js';
 import { SharedAsk } from '../process/shared-ask.js';
@@ -42,8 +42,8 @@ export class WholeVolume implements SecondaryVolume {
     return this.#sure(path, () => this.#volume.lstat(path));
   }
 
-  async assureAbsent(path: string): Promise<void> {
-    if (await this.#state.hasSeveralSets()) await this.#hidden.assureAbsent(path);
+  async isAbsent(path: string): Promise<boolean> {
+    return !(await this.#state.hasSeveralSets()) || this.#hidden.isAbsent(path);
   }
 
   gfidOf(path: string): Promise<Gfid> {
@@ -55,31 +55,31 @@ export class WholeVolume implements SecondaryVolume {
   }
 
   createNode(parent: Gfid, name: string, inode: NewInode & { readonly rdev: number }): Promise<void> {
-    return this.#sure(name, () => this.#volume.createNode(parent, name, inode));
+    return this.#makes(entryPath(parent, name), () => this.#volume.createNode(parent, name, inode));
   }
 
   createDirectory(parent: Gfid, name: string, inode: NewInode): Promise<void> {
-    return this.#sure(name, () => this.#volume.createDirectory(parent, name, inode));
+    return this.#makes(entryPath(parent, name), () => this.#volume.createDirectory(parent, name, inode));
   }
 
   createSymlink(parent: Gfid, name: string, inode: NewInode & { readonly target: string }): Promise<void> {
-    return this.#sure(name, () => this.#volume.createSymlink(parent, name, inode));
+    return this.#makes(entryPath(parent, name), () => this.#volume.createSymlink(parent, name, inode));
   }
 
   mkdir(path: string): Promise<void> {
-    return this.#sure(path, () => this.#volume.mkdir(path));
+    return this.#makes(path, () => this.#volume.mkdir(path));
   }
 
   symlink(target: string, path: string): Promise<void> {
-    return this.#sure(path, () => this.#volume.symlink(target, path));
+    return this.#makes(path, () => this.#volume.symlink(target, path));
   }
 
   link(existing: string, path: string): Promise<void> {
-    return this.#sure(existing, () => this.#volume.link(existing, path));
+    return this.#makes(path, () => this.#volume.link(existing, path));
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.#sure(from, () => this.#volume.rename(from, to));
+    return this.#makes(to, () => this.#volume.rename(from, to));
   }
 
   unlink(path: string): Promise<void> {
@@ -127,6 +127,14 @@ export class WholeVolume implements SecondaryVolume {
 
   listXattrs(path: string): Promise<string[]> {
     return this.#sure(path, () => this.#volume.listXattrs(path));
+  }
+
+  async #makes(path: string, call: () => Promise<void>): Promise<void> {
+    try {
+      await this.#sure(path, call);
+    } finally {
+      this.#hidden.made(path);
+    }
   }
 
   /** What `call` gives or throws, an ENOENT only when it is sure. */

@@ -1,0 +1,100 @@
+// entry_ops over a model of a volume of several sets of replicas, some of whose inodes have copies that disagree: for a
+// while each call that needs one gives ENOTCONN or ENOENT by chance, and when they are healed it works.
+
+import { constants } from 'node:os';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { gfidPath, ROOT_GFID, splitEntryPath, type Gfid } from '../../src/gluster/gfid.js';
+import { NativeError } from '../../src/native/libc.js';
+import { S_IFDIR, S_IFMT } from '../../src/primary/view.js';
+import type { PyTuple, PyValue } from '../../src/rpc/pickle-values.js';
+import { applyEntries } from '../../src/secondary/entry-batch.js';
+import type { EntryOp } from '../../src/secondary/secondary.js';
+import type { SecondaryVolume } from '../../src/secondary/volume.js';
+import { WholeVolume } from '../../src/secondary/whole-volume.js';
+import { Random } from '../gluster/lab/random.js';
+import { ModelVolume } from '../primary/model/volume.js';
+import { conflicts } from './histories.js';
+import { ModelSecondaryVolume } from './model-secondary-volume.js';
+
+const { ENOENT, ENOTCONN } = constants.errno;
+const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+const STATE = { isWhole: () => Promise.resolve(true), isReachable: () => Promise.resolve(true), hasSeveralSets: () => Promise.resolve(true) };
+
+const chance = (random: Random, of: number): boolean => random.int(100) < 100 * of;
+
+/** `model`, of which the inodes of `split` are healed after so many calls each. What is a directory each set has a part of, and
+ *  makes itself known. */
+function splitVolume(model: ModelVolume, split: Map<Gfid, number>, random: Random): SecondaryVolume {
+  const through = new ModelSecondaryVolume(model, 1);
+  const meet = (path: string): void => {
+    const inode = model.find(path);
+    const left = inode === null ? undefined : split.get(inode.gfid);
+    if (inode === null || left === undefined || left === 0) return;
+    split.set(inode.gfid, left - 1);
+    if (inode.entries !== null) throw new NativeError('call', path, ENOTCONN);
+    if (chance(random, 0.8)) throw new NativeError('call', path, chance(random, 0.6) ? ENOENT : ENOTCONN);
+  };
+  return new Proxy(through, {
+    get: (volume, method) => async (...args: readonly string[]) => {
+      if (method === 'isAbsent') throw new Error('the one around it has this');
+      const [first = '.', second = '.'] = args;
+      const names = method === 'link' || method === 'rename' ? [first, second] : [method.toString().startsWith('create') ? gfidPath(first as Gfid) : first];
+      if (method === 'readdir') {
+        await Promise.resolve();
+        return [...(model.at(first).entries?.keys() ?? [])];
+      }
+      for (const name of names) {
+        if (name.split('/').length === 3 && splitEntryPath(name).parent !== ROOT_GFID) meet(gfidPath(splitEntryPath(name).parent));
+        meet(name);
+      }
+      return (volume[method as 'lstat'] as (...args: readonly string[]) => Promise<unknown>).apply(volume, [...args]);
+    },
+  }) as SecondaryVolume;
+}
+
+/** What has to be so when nobody told a failure of `op`; null when it is. */
+function undone(model: ModelVolume, { op, gfid, entry, entry1, stat = null, link = null }: EntryOp): string | null {
+  const at = (path: string): Gfid | undefined => model.find(path)?.gfid;
+  const wasThere = model.inodes.has(gfid);
+  switch (op) {
+    case 'UNLINK':
+    case 'RMDIR':
+      return at(entry) === gfid ? `${op}: it is there` : null;
+    case 'RENAME': {
+      if (at(entry) === gfid && entry !== entry1) return 'RENAME: the old name is there';
+      const made = stat !== null && (stat.mode & S_IFMT) !== S_IFDIR && (link !== null || (stat.mode & S_IFMT) !== 0o120000);
+      return made && at(entry1 ?? '') !== gfid ? 'RENAME: the new name is not there' : null;
+    }
+    case 'LINK':
+    case 'SYMLINK':
+      return at(entry) === gfid ? null : `${op}: it is not there`;
+    default:
+      return wasThere ? null : `${op}: there is no such inode`;
+  }
+}
+
+test('what is not done because of them is told of, each time', async () => {
+  let [done, told, inodes] = [0, 0, 0];
+  await fc.assert(
+    fc.asyncProperty(conflicts, fc.nat(), async ({ before, ops }, seed) => {
+      const random = new Random(seed);
+      const model = new ModelVolume(() => 1);
+      const options = { distributionCount: chance(random, 0.5) ? 1 : 2, log: LOG, signal: new AbortController().signal };
+      await applyEntries({ ...options, volume: new ModelSecondaryVolume(model, seed) }, before as unknown as PyValue);
+      const split = new Map([...model.inodes.keys()].filter((gfid) => gfid !== ROOT_GFID && chance(random, 0.3)).map((gfid) => [gfid, chance(random, 0.5) ? Infinity : random.int(40)]));
+      inodes += split.size;
+      const volume = new WholeVolume(splitVolume(model, split, random), STATE);
+      for (const op of ops) {
+        const failures = (await applyEntries({ ...options, volume }, [op] as unknown as PyValue)) as unknown as PyTuple[];
+        if (failures.length > 0) told++;
+        else {
+          done++;
+          expect(undone(model, op)).toBe(null);
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+  expect(Math.min(done, told, inodes)).toBeGreaterThan(100);
+}, 60_000);
