@@ -101,7 +101,8 @@ export class Reconciler {
     run.going.clear();
     run.owed = { names: new Set(), datas: new Set(), metas: new Set() };
     const names = [...run.pending];
-    const [{ found: wanted, troubles }, { found, errors }] = await Promise.all([entriesAt(this.#deps.view, names), this.#truth.lookup(names)]);
+    const [{ found: wanted, troubles }, { found, errors, denied }] = await Promise.all([entriesAt(this.#deps.view, names), this.#truth.lookup(names)]);
+    for (const name of denied) run.result.denied.add(name);
     const clear: EntryOp[] = [];
     const place: { name: string; entry: PrimaryEntry }[] = [];
     let agreed = 0;

@@ -29,7 +29,7 @@ export function holds(entry: SecondaryEntry, gfid: Gfid): boolean {
   return entry.gfid !== null ? entry.gfid === gfid : entry.ino === gfidToIno(gfid);
 }
 
-const { EEXIST, ENOENT, ENOTDIR, ESTALE } = constants.errno;
+const { EEXIST, ENOENT, ENOTDIR, EOPNOTSUPP, ESTALE } = constants.errno;
 /** Of the parent that is no directory there, or of a name that went meanwhile. */
 const SAYS_ABSENT: ReadonlySet<number> = new Set([EEXIST, ENOENT, ENOTDIR, ESTALE]);
 
@@ -48,11 +48,12 @@ export class SecondaryTruth {
     this.#isTaken = peerNames === 'bytes' ? () => true : isPlainPath;
   }
 
-  /** Looks up names (entry paths). Absent names have null; names that the peer could not look up are in
-   *  `errors` with its reason. */
-  async lookup(names: readonly string[]): Promise<{ found: Map<string, SecondaryEntry | null>; errors: Map<string, string> }> {
+  /** Looks up names (entry paths). Absent names have null; names that the peer could not look up are in `errors` with
+   *  its reason, and in `denied` when that is its mount's fault. */
+  async lookup(names: readonly string[]): Promise<{ found: Map<string, SecondaryEntry | null>; errors: Map<string, string>; denied: string[] }> {
     const found = new Map<string, SecondaryEntry | null>();
     const errors = new Map<string, string>();
+    const denied: string[] = [];
     const plain = names.filter(this.#isTaken);
     for (const name of plain) found.set(name, null);
     const probes = plain.map((entry): EntryOp => ({ op: 'UNLINK', gfid: ROOT_GFID, entry }));
@@ -64,6 +65,8 @@ export class SecondaryTruth {
     for (const { op, errno, info } of failures) {
       if (info.secondaryGfid !== null) found.set(op.entry, { gfid: info.secondaryGfid, ino: null, isDir: info.secondaryIsDir });
       else if (!SAYS_ABSENT.has(errno)) untold(op.entry, peerReason(errno));
+      // Of a directory that GlusterFS came to know by its gfid alone, in trouble, it opens nothing any more.
+      if (errno === EOPNOTSUPP) denied.push(op.entry);
     }
     for (const { item: op, reason, errno } of culprits) {
       if (errno !== ENOTDIR) untold(op.entry, reason);
@@ -79,7 +82,7 @@ export class SecondaryTruth {
         }
       }),
     );
-    return { found, errors };
+    return { found, errors, denied };
   }
 
   async exists(gfid: Gfid): Promise<boolean> {

@@ -50,7 +50,7 @@ function splitVolume(model: ModelVolume, split: Map<Gfid, number>, random: Rando
       }
       return (volume[method as 'lstat'] as (...args: readonly string[]) => Promise<unknown>).apply(volume, [...args]);
     },
-  }) as SecondaryVolume;
+  });
 }
 
 /** What has to be so when nobody told a failure of `op`; null when it is. */
@@ -69,7 +69,9 @@ function undone(model: ModelVolume, { op, gfid, entry, entry1, stat = null, link
     case 'LINK':
     case 'SYMLINK':
       return at(entry) === gfid ? null : `${op}: it is not there`;
-    default:
+    case 'CREATE':
+    case 'MKNOD':
+    case 'MKDIR':
       return wasThere ? null : `${op}: there is no such inode`;
   }
 }
