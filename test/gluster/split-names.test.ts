@@ -5,6 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { useLab } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
 
+/** Of several sets, what a call says of a split name is chance. */
+const SEVERAL = 20;
 const WORKING_DIR = '/var/lib/misc/gluster/gsyncd';
 
 describe.each([
@@ -35,18 +37,18 @@ describe.each([
 
   test('a file, a symlink and a directory wait until they are healed, and the rest goes on', async () => {
     let workers = startAll();
-    await lab().sh(`mkdir split others; cd split; echo 1 >file; echo 2 >owned; echo 3 >gone; ln -s x link; mkdir dir; echo 4 >dir/f; echo 5 >dir/going; echo 6 >moved; echo 7 >mismatch`);
+    await lab().sh(`mkdir split others; cd split; echo 1 >file; echo 2 >owned; echo 3 >gone; ln -s x link; mkdir dir; echo 4 >dir/f; echo 5 >dir/going; echo 6 >moved; echo 7 >mismatch; for i in {1..${SEVERAL}}; do echo $i >moved_$i; echo $i >gone_$i; done`);
     await lab().waitConverged(90_000);
     const before = await pids(workers);
     // Each copy accuses both others: of the data, of the attributes, of the names in it.
     await onBricks(`cd split; for c in $o $p; do
-      for f in file owned gone moved; do [ ! -e $f ] || setfattr -n trusted.afr.sv0-client-$c -v 0x000000010000000100000000 $f; done
+      for f in file owned gone* moved*; do [ ! -e $f ] || setfattr -n trusted.afr.sv0-client-$c -v 0x000000010000000100000000 $f; done
       setfattr -n trusted.afr.sv0-client-$c -v 0x000000000000000100000001 dir; done
       for f in link mismatch; do [ -e $f -o -h $f ] || continue; getfattr -h -n trusted.gfid -e hex --only-values $f | od -An -tx1 | tr -d ' \\n' >/srv/gfid-of-$f; setfattr -h -n trusted.gfid -v 0x0000000000000000000000000000010$b $f; done`);
     await sleep(3000);
 
     // Of several sets, it is by chance that an inode which has no name in a call is known to be there.
-    await lab().sh(`cd split; echo more >>file; ${sets > 1 ? '' : 'chown 12:34 owned;'} rm gone; mv moved moved-on; echo more >>dir/f; rm dir/going; echo new >dir/new; rm link; echo more >>mismatch
+    await lab().sh(`cd split; echo more >>file; ${sets > 1 ? '' : 'chown 12:34 owned;'} rm gone; mv moved moved-on; for i in {1..${SEVERAL}}; do mv moved_$i on_$i; rm gone_$i; done; echo more >>dir/f; rm dir/going; echo new >dir/new; rm link; echo more >>mismatch
       cd ../others; for i in {1..60}; do echo $i >f$i; done; mkdir -p d/e; ln -s x s; mv f1 d/e`);
     await lab().until('the rest', async () => (await others(lab().secondary)) === (await others(lab().primary)), 120_000);
     await lab().until('failures', async () => (await failures()) > 0, 60_000);
@@ -66,7 +68,7 @@ describe.each([
     await lab().until('what comes after the kill', async () => (await others(lab().secondary)) === (await others(lab().primary)), 120_000);
     const next = await pids(workers);
 
-    await onBricks(`cd split; for c in $o $p; do for f in file owned gone moved moved-on dir; do [ ! -e $f ] || setfattr -x trusted.afr.sv0-client-$c $f 2>/dev/null || true; done; done
+    await onBricks(`cd split; for c in $o $p; do for f in file owned gone* moved* on_* dir; do [ ! -e $f ] || setfattr -x trusted.afr.sv0-client-$c $f 2>/dev/null || true; done; done
       for f in link mismatch; do [ ! -e $f -a ! -h $f ] || setfattr -h -n trusted.gfid -v 0x$(cat /srv/gfid-of-$f) $f; done`);
     await lab().waitConverged(120_000);
     await lab().until('no failure', async () => (await failures()) === 0, 60_000);
