@@ -25,6 +25,7 @@ import { TarsshTransfer } from '../primary/tarssh-transfer.js';
 import { estimateEntries } from '../progress/estimate.js';
 import { findProgram } from '../process/program.js';
 import { spawnDaemonChild } from '../process/spawn.js';
+import { Pace } from '../queue/pace.js';
 import { Cleanup } from './cleanup.js';
 import { removeControlDirLeft } from './control-dir.js';
 import { connectRemote, rsyncSsh, sharedTarSsh, type Remote } from './remote.js';
@@ -121,6 +122,7 @@ class GlusterSite implements Site {
       names: { lstat: (path) => (freshness.mountDir() === mount.dir ? mount : cachedMount).lstat(path) },
       brick: this.#brick,
       secondary: remote.secondary,
+      pace: new Pace(log.child({ module: 'primary', ctx: 'Syncer' })),
       agent,
       openFreshView,
       engines: this.#engines(freshness, remote, openFreshView, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),

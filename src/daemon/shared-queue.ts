@@ -5,6 +5,8 @@ import type { SharedQueue } from '../primary/deps.js';
 import { dividing } from '../queue/dividing-engine.js';
 import type { DataEngine, DataItem } from '../queue/engine.js';
 import type { SyncMeter } from '../progress/meter.js';
+import type { Pace } from '../queue/pace.js';
+import { pacedEngine } from '../queue/paced.js';
 import { Syncer, type BoxResult, type SyncLog } from '../queue/syncer.js';
 
 /** Files per transfer: bounds what a broken transfer has to repeat. */
@@ -15,21 +17,23 @@ export class WorkerQueue implements SharedQueue {
   readonly #jobs: number;
   readonly #log: SyncLog;
   readonly #meter: SyncMeter | undefined;
+  readonly #pace: Pace | undefined;
   readonly #stop = new AbortController();
   #syncer: Syncer | null = null;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(jobs: number, log: SyncLog, meter?: SyncMeter) {
+  constructor(jobs: number, log: SyncLog, { meter, pace }: { meter?: SyncMeter; pace?: Pace | undefined } = {}) {
     this.#jobs = jobs;
     this.#log = log;
     this.#meter = meter;
+    this.#pace = pace;
   }
 
   sync(items: readonly DataItem[], makeEngine: () => DataEngine): Promise<BoxResult> {
     if (this.#syncer === null) {
       this.#syncer = new Syncer({
         jobs: this.#jobs,
-        engine: dividing(makeEngine(), this.#log),
+        engine: dividing(this.#pace === undefined ? makeEngine() : pacedEngine(makeEngine(), this.#pace), this.#log),
         log: this.#log,
         maxFilesPerBox: MAX_FILES_PER_BOX,
         maxBytesPerBox: MAX_BYTES_PER_BOX,

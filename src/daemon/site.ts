@@ -4,6 +4,7 @@
 import type { ChangelogSource } from '../changelog/source.js';
 import type { EventSubject } from '../gluster/events.js';
 import type { PrimaryDeps, Session } from '../primary/deps.js';
+import type { Pace } from '../queue/pace.js';
 import type { Cleanup } from './cleanup.js';
 
 /** A session whose parts were found, and are not opened yet. */
@@ -20,6 +21,8 @@ export interface Site {
 
 export interface OpenSite extends Pick<PrimaryDeps, 'volume' | 'names' | 'brick' | 'secondary' | 'engines' | 'freshness' | 'peerNames' | 'entryLanes' | 'openFreshView'> {
   readonly agent: ChangelogSource;
+  /** Absent where the secondary is no GlusterFS volume. */
+  readonly pace?: Pace;
   /** Each rejects with a GsyncdError when something that the worker stands on has ended, and never resolves. */
   readonly broken: readonly Promise<never>[];
 }

@@ -13,6 +13,7 @@ import { fsEncode } from '../names.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps } from '../primary/deps.js';
+import { pacedSecondary } from '../queue/paced.js';
 import { meteredSecondary } from '../progress/metered-secondary.js';
 import { Doubts } from '../primary/doubts.js';
 import { FailureList } from '../status/failures.js';
@@ -105,18 +106,19 @@ export class Worker {
     for (const line of failures.garbled) this.#log.error('a line of the failure list cannot be read and was put aside', { line });
     status.setFailures(failures.size);
 
-    const { broken, ...opened } = await site.open(workingDir, this.#cleanup, signal);
+    const { broken, pace, ...opened } = await site.open(workingDir, this.#cleanup, signal);
     // Whoever waits for them hears of it: until then it is no unhandled failure.
     for (const end of broken) end.catch(() => undefined);
-    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), tally);
+    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), { meter: tally, pace });
     tally.queue = () => queue.backlog();
     this.#cleanup.add('queue', () => queue.close());
     this.#cleanup.add('changelog agent', () => Promise.resolve(opened.agent.close()));
+    const secondary = meteredSecondary(opened.secondary, tally);
     const deps: PrimaryDeps = {
       ...opened,
       config,
       session,
-      secondary: meteredSecondary(opened.secondary, tally),
+      secondary: pace === undefined ? secondary : pacedSecondary(secondary, pace),
       meter: tally,
       queue,
       status,
