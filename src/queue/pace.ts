@@ -21,7 +21,7 @@ const WORTH = 0.95;
 /** What work costs is measured again after so many seconds of work side by side. */
 const COSTS_COUNT_S = 30;
 /** How long one thing at a time goes on before the other way is tried again, seconds of work: doubled each time. */
-const [ALONE_S, MAX_ALONE_S] = [15, 240];
+const [ALONE_S, MAX_ALONE_S] = [60, 600];
 /** Of a new measurement. */
 const WEIGHT = 0.3;
 
