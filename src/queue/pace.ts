@@ -16,8 +16,9 @@ const MIN_UNITS = 30;
 /** Work side by side is judged after so many seconds of it, and so many calls. */
 const WINDOW_S = 2;
 const WINDOW_CALLS = 4;
-/** Share of the sum of the costs that it may take. */
-const WORTH = 0.95;
+/** So much of the time that work side by side takes, the same work has to cost alone. Less than one, since not all entries
+ *  and files cost the same. */
+const WORTH = 0.8;
 /** What work costs is measured again after so many seconds of work side by side. */
 const COSTS_COUNT_S = 30;
 /** How long one thing at a time goes on before the other way is tried again, seconds of work: doubled each time. */
@@ -67,10 +68,7 @@ export class Pace {
       if (alone) {
         if (done && besideBefore === 0 && this.#beside === 0) this.#costs.set(work, mixed(this.#costs.get(work), tookS / units));
         this.#ranAlone(tookS);
-      } else if (done) {
-        this.#window.costS += units * (this.#costs.get(work) ?? 0);
-        this.#window.calls += 1;
-      }
+      } else this.#count(done ? this.#costs.get(work) : undefined, units, besideBefore);
       this.#leave();
     }
   }
@@ -132,6 +130,13 @@ export class Pace {
     this.#next();
   }
 
+  /** What failed, or had something large beside it, makes no measurement. */
+  #count(cost: number | undefined, units: number, besideBefore: number): void {
+    if (cost === undefined || besideBefore > 0 || this.#beside > 0) return this.#restart();
+    this.#window.costS += units * cost;
+    this.#window.calls += 1;
+  }
+
   #ranAlone(tookS: number): void {
     if (this.#mode === 'side by side') return;
     this.#leftS -= tookS;
@@ -144,7 +149,7 @@ export class Pace {
     const { costS, calls, tookS } = this.#window;
     if (tookS < WINDOW_S || calls < WINDOW_CALLS) return;
     this.#countedS += tookS;
-    if (tookS * WORTH > costS) {
+    if (costS < tookS * WORTH) {
       this.#log.info('the secondary takes longer for several calls side by side: one at a time', { seconds: tookS.toFixed(1), one_by_one: costS.toFixed(1), for: this.#aloneS });
       this.#mode = 'one by one';
       this.#leftS = this.#aloneS;

@@ -114,6 +114,15 @@ describe('Pace', () => {
     await model.pass(beside);
   });
 
+  test('what goes on beside it is nothing to judge by', async () => {
+    const model = new Model(2.5);
+    const beside = model.pace.beside(() => model.work(400));
+    await model.flow(40);
+    expect(model.lines).toEqual([]);
+    expect(model.most).toBe(5);
+    await model.pass(beside);
+  });
+
   test('a call that fails ends its turn and tells nothing of what work costs', async () => {
     const model = new Model(1);
     await expect(model.pace.run('files', 100, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
