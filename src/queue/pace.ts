@@ -45,7 +45,11 @@ export class Pace {
   #runsAlone = false;
   /** What bypasses all this. */
   #beside = 0;
-  #window = { costS: 0, calls: 0, tookS: 0, sinceS: 0 };
+  /** When calls that are under way side by side began. */
+  readonly #begun = new Set<{ readonly atS: number }>();
+  /** Null until a call has ended: what is under way when a window begins makes up for what is when it ends. */
+  #window: { costS: number; calls: number; tookS: number } | null = null;
+  #sinceS = 0;
   #countedS = 0;
 
   constructor(log: Pick<Log, 'info'>, nowS: () => number = () => performance.now() / 1000) {
@@ -58,6 +62,8 @@ export class Pace {
     if (units < MIN_UNITS) return call();
     const alone = await this.#enter(work, signal);
     const [beganS, besideBefore] = [this.#nowS(), this.#beside];
+    const begun = { atS: beganS };
+    if (!alone) this.#begun.add(begun);
     let done = false;
     try {
       const result = await call();
@@ -65,6 +71,7 @@ export class Pace {
       return result;
     } finally {
       const tookS = this.#nowS() - beganS;
+      this.#begun.delete(begun);
       if (alone) {
         if (done && besideBefore === 0 && this.#beside === 0) this.#costs.set(work, mixed(this.#costs.get(work), tookS / units));
         this.#ranAlone(tookS);
@@ -110,7 +117,7 @@ export class Pace {
       const alone = this.#mode === 'one by one' || (!this.#costs.has(first.work) && this.#beside === 0);
       if (alone && this.#running > 0) return;
       this.#waiting.shift();
-      if (this.#running === 0) this.#window.sinceS = this.#nowS();
+      if (this.#running === 0) this.#sinceS = this.#nowS();
       this.#running += 1;
       this.#runsAlone = alone;
       first.start(alone);
@@ -118,23 +125,26 @@ export class Pace {
   }
 
   #leave(): void {
-    const alone = this.#runsAlone;
     this.#running -= 1;
     this.#runsAlone = false;
-    const nowS = this.#nowS();
-    if (!alone) {
-      this.#window.tookS += nowS - this.#window.sinceS;
-      this.#window.sinceS = nowS;
-      this.#judge();
-    }
     this.#next();
   }
 
   /** What failed, or had something large beside it, makes no measurement. */
   #count(cost: number | undefined, units: number, besideBefore: number): void {
-    if (cost === undefined || besideBefore > 0 || this.#beside > 0) return this.#restart();
-    this.#window.costS += units * cost;
-    this.#window.calls += 1;
+    if (cost === undefined || besideBefore > 0 || this.#beside > 0) {
+      this.#window = null;
+      return;
+    }
+    const nowS = this.#nowS();
+    if (this.#window === null) this.#window = { costS: 0, calls: 0, tookS: 0 };
+    else {
+      this.#window.costS += units * cost;
+      this.#window.calls += 1;
+      this.#window.tookS += nowS - this.#sinceS;
+    }
+    this.#sinceS = nowS;
+    this.#judge(this.#window);
   }
 
   #ranAlone(tookS: number): void {
@@ -142,12 +152,14 @@ export class Pace {
     this.#leftS -= tookS;
     if (this.#leftS > 0) return;
     this.#mode = 'side by side';
-    this.#restart();
+    this.#window = null;
   }
 
-  #judge(): void {
-    const { costS, calls, tookS } = this.#window;
+  #judge({ costS, calls, tookS }: { readonly costS: number; readonly calls: number; readonly tookS: number }): void {
     if (tookS < WINDOW_S || calls < WINDOW_CALLS) return;
+    // One that takes long tells nothing before it ends.
+    const nowS = this.#nowS();
+    for (const { atS } of this.#begun) if (nowS - atS > tookS / 2) return;
     this.#countedS += tookS;
     if (costS < tookS * WORTH) {
       this.#log.info('the secondary takes longer for several calls side by side: one at a time', { seconds: tookS.toFixed(1), one_by_one: costS.toFixed(1), for: this.#aloneS });
@@ -159,11 +171,7 @@ export class Pace {
       if (this.#countedS >= COSTS_COUNT_S) this.#costs.clear();
     }
     if (this.#costs.size === 0 || this.#mode === 'one by one') this.#countedS = 0;
-    this.#restart();
-  }
-
-  #restart(): void {
-    this.#window = { costS: 0, calls: 0, tookS: 0, sinceS: this.#nowS() };
+    this.#window = null;
   }
 }
 

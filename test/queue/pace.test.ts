@@ -114,6 +114,16 @@ describe('Pace', () => {
     await model.pass(beside);
   });
 
+  test('long calls are not judged before they end', async () => {
+    const model = new Model(0.9);
+    const call = async (work: Work, costS: number): Promise<void> => {
+      for (let i = 0; i < 12; i++) await model.call(work, 100, costS);
+    };
+    await model.pass(Promise.all([call('entries', 0.001), call('files', 0.05), call('files', 0.05), call('files', 0.05)]));
+    expect(model.lines).toEqual([]);
+    expect(model.most).toBe(4);
+  });
+
   test('what goes on beside it is nothing to judge by', async () => {
     const model = new Model(2.5);
     const beside = model.pace.beside(() => model.work(400));
