@@ -8,6 +8,7 @@
 
 import { errorLine, GsyncdError } from '../errors.js';
 import { SharedAsk } from '../process/shared-ask.js';
+import { delegate } from '../secondary/delegate.js';
 import type { Secondary } from '../secondary/secondary.js';
 
 export interface WholeOptions {
@@ -32,13 +33,11 @@ export function wholeSecondary(secondary: Secondary, { subvolumesUp, subvolumes,
     throw new GsyncdError(`secondary volume ${volume}: ${up} of ${subvolumes} subvolumes are up: what lives on the others cannot be told`, { code: 'peer' });
   };
   return {
+    ...delegate(secondary),
     entryOps: (ops) => sure(secondary.entryOps(ops)),
     metaOps: (ops) => sure(secondary.metaOps(ops)),
     lstat: async (path) => (await secondary.lstat(path)) ?? sure(Promise.resolve(null)),
     entries: (path) => sure(secondary.entries(path)),
     purge: (path, names) => sure(secondary.purge(path, names)),
-    setattr: (path, attrs) => secondary.setattr(path, attrs),
-    keepAlive: (info) => secondary.keepAlive(info),
-    pid: () => secondary.pid(),
   };
 }

@@ -1,6 +1,7 @@
 // A secondary whose calls with operations are measured. Used by daemon/worker.ts, so that nothing on the primary's
 // side knows that it is watched.
 
+import { delegate } from '../secondary/delegate.js';
 import type { Secondary } from '../secondary/secondary.js';
 import type { CallKind, Meter } from './meter.js';
 
@@ -17,13 +18,8 @@ export function meteredSecondary(secondary: Secondary, meter: Pick<Meter, 'call'
     }
   };
   return {
+    ...delegate(secondary),
     entryOps: (ops) => measured('entry', ops.length, secondary.entryOps(ops)),
     metaOps: (ops) => measured('meta', ops.length, secondary.metaOps(ops)),
-    lstat: (path) => secondary.lstat(path),
-    entries: (path) => secondary.entries(path),
-    purge: (path, names) => secondary.purge(path, names),
-    setattr: (path, attrs) => secondary.setattr(path, attrs),
-    keepAlive: (info) => secondary.keepAlive(info),
-    pid: () => secondary.pid(),
   };
 }

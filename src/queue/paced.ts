@@ -2,6 +2,7 @@
 // that nobody else knows of it.
 
 import { ROOT_GFID } from '../gluster/gfid.js';
+import { delegate } from '../secondary/delegate.js';
 import type { EntryOp, Secondary } from '../secondary/secondary.js';
 import type { DataEngine } from './engine.js';
 import type { Pace } from './pace.js';
@@ -11,14 +12,9 @@ const SMALL_FILE_BYTES = 64 << 10;
 
 export function pacedSecondary(secondary: Secondary, pace: Pace): Secondary {
   return {
+    ...delegate(secondary),
     entryOps: (ops) => pace.run(ops.every(isLookup) ? 'lookups' : 'entries', ops.length, () => secondary.entryOps(ops)),
     metaOps: (ops) => pace.run('attributes', ops.length, () => secondary.metaOps(ops)),
-    lstat: (path) => secondary.lstat(path),
-    entries: (path) => secondary.entries(path),
-    purge: (path, names) => secondary.purge(path, names),
-    setattr: (path, attrs) => secondary.setattr(path, attrs),
-    keepAlive: (info) => secondary.keepAlive(info),
-    pid: () => secondary.pid(),
   };
 }
 
