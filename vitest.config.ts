@@ -1,19 +1,13 @@
 import { defineConfig } from 'vitest/config';
 
+const onRealVolumes = { testTimeout: 600_000, hookTimeout: 180_000, fileParallelism: true, maxWorkers: 2 };
+
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/gluster/**'], testTimeout: 30_000 } },
-      {
-        test: {
-          name: 'gluster',
-          include: ['test/gluster/**/*.test.ts'],
-          testTimeout: 600_000,
-          hookTimeout: 180_000,
-          fileParallelism: true,
-          maxWorkers: 2,
-        },
-      },
+      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/gluster/**', 'test/nightly/**'], testTimeout: 30_000 } },
+      { test: { name: 'gluster', include: ['test/gluster/**/*.test.ts'], ...onRealVolumes } },
+      { test: { name: 'nightly', include: ['test/nightly/**/*.test.ts'], ...onRealVolumes } },
     ],
   },
 });

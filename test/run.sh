@@ -4,6 +4,7 @@
 # types, lint, import cycles, unit tests and the tests on real GlusterFS volumes. Each step counts as one check beside
 # the tests. The last line is "N passed, N failed"; the exit code is 0 when nothing failed.
 #   SKIP_GLUSTER=1  leaves the real volumes out, and installs nothing
+#   NIGHTLY=1       also runs the tests on real volumes that are slow or about rare faults (test/nightly)
 #   FRESH=1         runs both commands on a fresh machine at the end (test/fresh/fresh.sh; root)
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -73,6 +74,7 @@ step cycles npm run --silent cycles
 tests unit 900 --maxWorkers=2
 if [ -z "$why" ]; then
   tests gluster 3600 --maxWorkers=2
+  [ -n "${NIGHTLY:-}" ] && tests nightly 7200 --maxWorkers=2
 else
   echo "tests on real GlusterFS volumes: $why" >>"$SKIP_REASONS"
 fi

@@ -2,8 +2,8 @@
 // ENOTCONN of some, as it does without its quorum, and EIO of others. They are on the list of failures, and nothing else waits.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { useLab } from './lab/use-lab.js';
-import type { WorkerHandle } from './lab/worker.js';
+import { useLab } from '../gluster/lab/use-lab.js';
+import type { WorkerHandle } from '../gluster/lab/worker.js';
 
 /** Of several sets, what a call says of a split name is chance. */
 const SEVERAL = 20;
