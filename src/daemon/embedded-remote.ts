@@ -61,7 +61,7 @@ export async function openRemoteDirectory(options: RemoteDirectoryOptions, clean
   const secondary = shellWord(`file://${directory.path}`);
   const remote = await connectRemote({ config, session, resourceRemoteId: '', workingDir, debug, secondary }, cleanup, log);
   const { brick, primary } = options;
-  const hasAttributes = async (gfid: Gfid): Promise<boolean> => brick.gfidHasUserXattrs(gfid);
+  const hasAttributes = async (gfid: Gfid): Promise<boolean> => brick.gfidHasXattrs(gfid);
   const shared = { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls'), target: remote.target, hasAttributes, mountDir: () => primary.internal, log };
   const rsyncOptions = {
     ...shared,
@@ -74,7 +74,7 @@ export async function openRemoteDirectory(options: RemoteDirectoryOptions, clean
     logPerformance: () => config.getLive('log-rsync-performance'),
   };
   const rsync = new RsyncTransfer(rsyncOptions);
-  const tar = new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: tarSsh(config), attributes: config.get('sync-xattrs') ? rsync : undefined });
+  const tar = new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: tarSsh(config), attributes: rsync });
   // Directories go by their paths, which are those below the roots.
   const byPath = new RsyncTransfer({ ...rsyncOptions, target: { address: directory.address, directory: directory.path }, mountDir: () => primary.root });
   const attributes = new PathAttributes(new AttributesTransfer({ rsync, brick }), new AttributesTransfer({ rsync: byPath, brick }));

@@ -161,6 +161,7 @@ class EmbeddedSite implements Site {
       // They are copied beside the transfer.
       xattrs: false,
       acls: false,
+      hasAttributes: () => Promise.resolve(false),
       sshArgv: [],
       target: { address: null, directory: secondary.internal },
       mountDir: () => this.#primary.internal,

@@ -228,7 +228,7 @@ class GlusterSite implements Site {
       acls: config.get('sync-acls'),
       target: remote.target,
       // A file of another brick cannot be asked here, and may have some.
-      hasAttributes: async (gfid) => (await brick.fileOf(gfid)) === null || brick.gfidHasUserXattrs(gfid),
+      hasAttributes: async (gfid) => (await brick.fileOf(gfid)) === null || brick.gfidHasXattrs(gfid),
       mountDir,
       log: this.#options.log.child({ module: 'resource', ctx: 'SSH' }),
     };
@@ -260,7 +260,7 @@ class GlusterSite implements Site {
           ...this.#shared(remote, mountDir),
           command: config.get('tar-command'),
           sshArgv: sshOfTar,
-          attributes: config.get('sync-xattrs') ? rsync : undefined,
+          attributes: rsync,
         }),
       attributes: () => attributes,
     };

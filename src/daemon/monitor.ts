@@ -59,7 +59,7 @@ export class Monitor {
   #secondary: { readonly info: VolumeInfo; readonly readMs: number } | null = null;
   #started = false;
   #complaint = '';
-  #rollover = '';
+  #warned: readonly string[] = [];
   #recorded = '';
 
   constructor(options: MonitorOptions) {
@@ -93,8 +93,9 @@ export class Monitor {
     let primary: VolumeInfo | null = null;
     try {
       primary = await volumes.primary(signal);
-      this.#checkRollover(primary);
-      await this.#apply(distribute(primary, await this.#secondaryInfo(signal), localNodeId), signal);
+      const secondary = await this.#secondaryInfo(signal);
+      this.#checkOptions(primary, secondary);
+      await this.#apply(distribute(primary, secondary, localNodeId), signal);
       this.#complaint = '';
     } catch (error) {
       if (signal.aborted) return true;
@@ -106,14 +107,11 @@ export class Monitor {
     return this.#started;
   }
 
-  /** With 1 s the changelog translator closes two journals within a second, by the same name: the second replaces the
-   *  first, and what was changed in that second is in no journal. */
-  #checkRollover({ options }: VolumeInfo): void {
-    const rollover = options['changelog.rollover-time'] ?? '';
-    if (rollover === '1' && this.#rollover !== rollover) {
-      this.#log.warn('changelog.rollover-time of 1 s makes GlusterFS overwrite journals: changes get lost; set 2 or more', { volume: this.#options.primary });
-    }
-    this.#rollover = rollover;
+  /** Says once which options of the volumes lose data. */
+  #checkOptions(primary: VolumeInfo, secondary: VolumeInfo): void {
+    const found = harmfulOptions(primary.options, secondary.options);
+    for (const warning of found) if (!this.#warned.includes(warning)) this.#log.warn(warning, { primary: primary.name, secondary: secondary.name });
+    this.#warned = found;
   }
 
   /** The secondary is asked over ssh, so not for every change on this side. While it is away the last answer holds. */
@@ -253,4 +251,18 @@ export class Monitor {
 /** What a running worker was started with: where any of it differs, it has to be another one. */
 function workerKey(spec: WorkerSpec, { secondaryId, distributionCount }: Distribution): string {
   return JSON.stringify([spec.brickPath, spec.host, spec.hostId, spec.subvolNum, spec.hotTier, secondaryId, distributionCount]);
+}
+
+type Options = VolumeInfo['options'];
+
+function harmfulOptions(primary: Options, secondary: Options): string[] {
+  const found: string[] = [];
+  // The changelog translator closes two changelogs within one second under one name: the second replaces the first, and
+  // no changelog holds what changed in that second.
+  if (primary['changelog.rollover-time'] === '1') found.push('changelog.rollover-time of 1 s makes GlusterFS overwrite changelogs: changes get lost; set 2 or more');
+  // Any client but geo-replication's then reads the first piece of a file only.
+  if (primary['features.shard'] === 'on' && secondary['features.shard'] !== 'on') {
+    found.push('features.shard is on for the primary and off for the secondary: its clients see the first shard of each file only; set features.shard on there');
+  }
+  return found;
 }

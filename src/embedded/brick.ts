@@ -55,8 +55,8 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
       lstat: (path) => statOf(find(path), 1),
       gfid: gfidOf,
       isLinkto: () => Promise.resolve(false),
-      hasUserXattrs: (path) => hasXattrs(find(path)),
-      gfidHasUserXattrs: (gfid) => hasXattrs(recorder.index.nodes.get(gfid)),
+      hasXattrs: (path) => hasXattrs(find(path)),
+      gfidHasXattrs: (gfid) => hasXattrs(recorder.index.nodes.get(gfid)),
       isAhead: () => Promise.resolve(false),
       fileOf: (gfid) => {
         const node = recorder.index.nodes.get(gfid);

@@ -15,7 +15,7 @@ import type { FileStat } from './file-stat.js';
 import { gfidFromBytes, isGfid, ROOT_GFID } from './gfid.js';
 import type { Gfid } from './gfid.js';
 import { retryErrnos } from './retry.js';
-import { DHT_LINKTO, entryStimeName, GFID, GFID2PATH_PREFIX, stimeName, VOLUME_ID, xtimeName } from './xattr-names.js';
+import { DHT_LINKTO, entryStimeName, GFID, GFID2PATH_PREFIX, SHARD_PREFIX, stimeName, VOLUME_ID, xtimeName } from './xattr-names.js';
 import { packXtime, unpackXtime } from './xtime.js';
 import type { Xtime } from './xtime.js';
 
@@ -44,11 +44,12 @@ export interface EntryLocation {
   readonly name: string;
 }
 
-/** What GlusterFS keeps for itself in a brick's xattrs; everything else is the users'. */
+/** Prefixes of the xattrs that GlusterFS keeps for itself on a brick. Everything else is the users'. */
 const OWN_XATTRS: readonly string[] = ['trusted.gfid', 'trusted.glusterfs.', 'trusted.afr.', 'trusted.ec.', 'trusted.pgfid.', 'trusted.bit-rot.', 'trusted.SGI_ACL_', 'trusted.tier'];
 
-function hasUserXattr(names: readonly string[]): boolean {
-  return names.some((name) => !OWN_XATTRS.some((prefix) => name.startsWith(prefix)));
+/** Whether one of these xattrs has to reach the secondary: the users', and those that hold a sharded file's size. */
+function travels(names: readonly string[]): boolean {
+  return names.some((name) => name.startsWith(SHARD_PREFIX) || !OWN_XATTRS.some((prefix) => name.startsWith(prefix)));
 }
 
 export class Brick {
@@ -171,16 +172,17 @@ export class Brick {
     return found;
   }
 
-  /** Whether a user put xattrs on the entry: `user.*` or POSIX ACLs. False when it does not exist. */
-  async hasUserXattrs(path: string): Promise<boolean> {
-    return hasUserXattr((await this.#local(() => llistxattr(this.#resolve(path)))) ?? []);
+  /** Whether the entry has xattrs that travel: a user's, a POSIX ACL, or the size of a sharded file. False when it does
+   *  not exist. */
+  async hasXattrs(path: string): Promise<boolean> {
+    return travels((await this.#local(() => llistxattr(this.#resolve(path)))) ?? []);
   }
 
   /** The same, of an inode. */
-  async gfidHasUserXattrs(gfid: Gfid): Promise<boolean> {
+  async gfidHasXattrs(gfid: Gfid): Promise<boolean> {
     const handle = this.#handle(gfid);
     const ofDirectory = await this.#local(() => llistxattr(`${handle}/.`), [ELOOP]);
-    return hasUserXattr(ofDirectory ?? (await this.#local(() => llistxattr(handle))) ?? []);
+    return travels(ofDirectory ?? (await this.#local(() => llistxattr(handle))) ?? []);
   }
 
   /** The file `gfid` as far as this brick holds it (a fragment of it on disperse volumes); null when it holds no

@@ -16,6 +16,9 @@ export const VOLUME_ID = `${TRUSTED}.volume-id`;
 export const DHT_LINKTO = `${TRUSTED}.dht.linkto`;
 /** `<prefix><hash>` = "<parent gfid>/<name>", one per hard link of a file, on a brick. */
 export const GFID2PATH_PREFIX = 'trusted.gfid2path.';
+/** `block-size` (8 bytes) and `file-size` (32 bytes) of a sharded file, on its base. GlusterFS shows them to
+ *  geo-replication's clients, and takes them from these: nothing else holds the file's size. */
+export const SHARD_PREFIX = `${TRUSTED}.shard.`;
 /** Native volume mark, virtual, on a mount's root; `<this>.<uuid>` are the marks of foreign primaries. */
 export const VOLUME_MARK = `${TRUSTED}.volume-mark`;
 /** Space-separated uuids of the nodes whose bricks answer, NUL at the end, virtual, on a mount's root. */

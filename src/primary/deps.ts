@@ -62,9 +62,9 @@ export interface PrimaryBrick extends BrickView {
   gfid(path: string): Promise<Gfid | null>;
   isLinkto(path: string): Promise<boolean>;
   /** Whether a user xattr or an ACL is set. */
-  hasUserXattrs(path: string): Promise<boolean>;
+  hasXattrs(path: string): Promise<boolean>;
   /** The same, of an inode. */
-  gfidHasUserXattrs(gfid: Gfid): Promise<boolean>;
+  gfidHasXattrs(gfid: Gfid): Promise<boolean>;
   /** Whether it has had changes that another brick of its set still lacks. */
   isAhead(): Promise<boolean>;
   /** A file as far as this brick holds it; null when it holds none. */

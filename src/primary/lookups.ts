@@ -11,7 +11,7 @@ export const LOOKUPS_AT_ONCE = 16;
 
 /** @param brick null when xattrs are not synced
  *  @throws whatever the view throws for anything but one file: see trouble.ts */
-export async function answerNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, 'gfidHasUserXattrs'> | null, needs: PlanNeeds): Promise<PlanFacts> {
+export async function answerNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, 'gfidHasXattrs'> | null, needs: PlanNeeds): Promise<PlanFacts> {
   const stats = new Map<Gfid, ViewStat | null>();
   const links = new Map<Gfid, string | null>();
   const troubles = new Map<Gfid, string>();
@@ -28,6 +28,6 @@ export async function answerNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, '
   });
   const withXattrs = new Set<Gfid>();
   // What cannot be told is sent: whether it arrives decides.
-  if (brick !== null) for (const gfid of needs.created) if ((await orTrouble(brick.gfidHasUserXattrs(gfid))) !== false) withXattrs.add(gfid);
+  if (brick !== null) for (const gfid of needs.created) if ((await orTrouble(brick.gfidHasXattrs(gfid))) !== false) withXattrs.add(gfid);
   return { stats, links, troubles, withXattrs };
 }

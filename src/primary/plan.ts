@@ -55,8 +55,10 @@ export interface Plan {
   /** null: read the attributes when they are applied. */
   readonly metas: Map<Gfid, OpStat | null>;
   readonly datas: Map<Gfid, DataCause>;
-  /** Whose xattrs and ACLs have to follow. */
+  /** Whose xattrs and ACLs have to follow the data. */
   readonly xattrs: Set<Gfid>;
+  /** The same, where a transfer of the file's data brings them: none was removed. */
+  readonly xattrsWithData: Set<Gfid>;
   /** Names whose operations could not be planned exactly: to be compared after the entries are applied. */
   readonly doubtful: Set<string>;
   /** Whose content or attributes may have to follow, which only a later look can tell, and why. */
@@ -67,7 +69,9 @@ export interface Plan {
 
 const CREATES: ReadonlySet<string> = new Set(['CREATE', 'MKNOD', 'MKDIR']);
 const REMOVES: ReadonlySet<string> = new Set(['UNLINK', 'RMDIR']);
-const XATTR_FOPS: ReadonlySet<string> = new Set(['SETXATTR', 'FSETXATTR', 'REMOVEXATTR', 'FREMOVEXATTR', 'XATTROP', 'FXATTROP']);
+const XATTR_FOPS: ReadonlySet<string> = new Set(['SETXATTR', 'FSETXATTR', 'REMOVEXATTR', 'FREMOVEXATTR']);
+/** The changelog records them only where they change the size of a sharded file: xlators/features/changelog, 10 to devel. */
+const SHARD_SIZE_FOPS: ReadonlySet<string> = new Set(['XATTROP', 'FXATTROP']);
 
 /** Whether an operation takes the name away that its record begins with. */
 export function takesAway(fop: string): boolean {
@@ -90,6 +94,7 @@ export function emptyPlan(): Plan {
     metas: new Map(),
     datas: new Map(),
     xattrs: new Set(),
+    xattrsWithData: new Set(),
     doubtful: new Set(),
     unknown: new Map(),
     counts: new Map(),
@@ -121,7 +126,8 @@ function planMeta(plan: Plan, record: ChangeRecord & { type: 'meta' }, options: 
   if (record.fop === 'SETATTR' || record.fop === 'FSETATTR') {
     // The reference tests for five fields where the record of an xsync crawl has seven, and so never used them.
     if (record.stat !== undefined || !plan.metas.has(record.gfid)) plan.metas.set(record.gfid, record.stat ?? null);
-  } else if (XATTR_FOPS.has(record.fop) && options.xattrs === 'sync') plan.xattrs.add(record.gfid);
+  } else if (SHARD_SIZE_FOPS.has(record.fop)) plan.xattrsWithData.add(record.gfid);
+  else if (XATTR_FOPS.has(record.fop) && options.xattrs === 'sync') plan.xattrs.add(record.gfid);
 }
 
 function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: PlanFacts, options: PlanOptions): void {
@@ -138,7 +144,7 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   // symlink may be made by any of its operations, in another directory than it was there.
   const mayMake = CREATES.has(fop) || (stat !== null && fileKind(stat.mode) === 'symlink' && !REMOVES.has(fop));
   if (mayMake && !plan.metas.has(gfid)) plan.metas.set(gfid, null);
-  if (CREATES.has(fop) && facts.withXattrs.has(gfid)) plan.xattrs.add(gfid);
+  if (CREATES.has(fop) && facts.withXattrs.has(gfid)) plan.xattrsWithData.add(gfid);
   if (!apply && !REMOVES.has(fop) && fop !== 'MKNOD') {
     // Where its file was missing, the operation created it, empty.
     if ((fop === 'RENAME' || fop === 'LINK') && stat !== null && fileKind(stat.mode) === 'file') addData(plan, gfid, 'linked');
@@ -220,6 +226,7 @@ export function finishPlan(plan: Plan, isUnlinked: (gfid: Gfid) => boolean): voi
     }
   }
   for (const gfid of plan.metas.keys()) if (plan.datas.has(gfid)) plan.metas.delete(gfid);
+  for (const gfid of plan.xattrsWithData) if (!plan.datas.has(gfid)) plan.xattrs.add(gfid);
 }
 
 /** Closes a set of names over shared gfids and names: whatever was done to a doubtful name's gfids, or to the

@@ -6,6 +6,7 @@ import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GsyncdError, errnoCode } from '../errors.js';
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
+import { SHARD_PREFIX } from '../gluster/xattr-names.js';
 import { fsEncode } from '../names.js';
 import { findProgram } from '../process/program.js';
 import { signalNumber, within } from '../process/child.js';
@@ -29,6 +30,7 @@ export interface RsyncTransferOptions {
   readonly existing: boolean;
   /** rsync-opt-ignore-missing-args; left out for an rsync older than 3.1 */
   readonly ignoreMissingArgs: boolean;
+  /** sync-xattrs. The size of a sharded file, which GlusterFS keeps in xattrs, travels either way. */
   readonly xattrs: boolean;
   readonly acls: boolean;
   /** Whether a file has xattrs or ACLs on the primary. For those that have none rsync need not look: each look is
@@ -167,17 +169,16 @@ export class RsyncTransfer implements DataEngine {
 
   /** Those of the files that have neither xattrs nor ACLs, unless they are too few to be worth a run of their own. */
   async #bare(gfids: readonly Gfid[], options: SyncOptions): Promise<Set<Gfid>> {
-    const { hasAttributes, xattrs, acls } = this.#options;
+    const { hasAttributes } = this.#options;
     const bare = new Set<Gfid>();
-    if (hasAttributes === undefined || options.attributes === 'all' || (!xattrs && !acls)) return bare;
+    if (hasAttributes === undefined || options.attributes === 'all') return bare;
     for (const gfid of gfids) if ((await orTrouble(hasAttributes(gfid))) === false) bare.add(gfid);
     return bare.size === gfids.length || bare.size >= MIN_BARE_FILES ? bare : new Set();
   }
 
   async #run({ gfids, compare, isBare }: TransferSet, options: SyncOptions): Promise<{ report: RsyncReport; result: ChildResult }> {
     const { mountDir, log, userOptions, logPerformance } = this.#options;
-    const flags = isBare ? { ...this.#options, xattrs: false, acls: false } : this.#options;
-    const argv = rsyncArgv(flags, await this.#getVersion(), compare, options.maxFileBytes);
+    const argv = rsyncArgv({ ...this.#options, isBare }, await this.#getVersion(), compare, options.maxFileBytes);
     const report = new RsyncReport();
     const verbose = userOptions.some((option) => option === '--verbose' || option.startsWith('-v'));
     let said = '';
@@ -239,7 +240,7 @@ export class RsyncTransfer implements DataEngine {
  * user's cannot turn it off (and `--quiet`, which would, is left out).
  */
 export function rsyncArgv(
-  options: Pick<RsyncTransferOptions, 'command' | 'userOptions' | 'sshArgv' | 'existing' | 'ignoreMissingArgs' | 'xattrs' | 'acls' | 'target'>,
+  options: Pick<RsyncTransferOptions, 'command' | 'userOptions' | 'sshArgv' | 'existing' | 'ignoreMissingArgs' | 'xattrs' | 'acls' | 'target'> & { readonly isBare?: boolean },
   version: RsyncVersion,
   compare: 'content' | 'times',
   maxFileBytes = Infinity,
@@ -256,11 +257,7 @@ export function rsyncArgv(
     '--numeric-ids',
     '--no-implied-dirs',
     ...(options.existing ? ['--existing'] : []),
-    ...(options.xattrs ? ['--xattrs'] : []),
-    // GlusterFS's own, such as the times it keeps for itself: they are each volume's own affair. With a rule about xattrs
-    // rsync leaves out the system's no more, which ACLs are.
-    ...(options.xattrs && modern ? ['--filter=-x trusted.glusterfs.*', '--filter=-x system.*'] : []),
-    ...(options.acls ? ['--acls'] : []),
+    ...(options.isBare === true ? [] : [...xattrOptions(options.xattrs, modern), ...(options.acls ? ['--acls'] : [])]),
     ...options.userOptions.filter((option) => option !== '-q' && option !== '--quiet'),
     ...(options.ignoreMissingArgs && modern ? ['--ignore-missing-args'] : []),
     ...compareOptions(compare, version),
@@ -271,6 +268,15 @@ export function rsyncArgv(
     '.',
     ...(target.address === null ? [target.directory] : ['-e', options.sshArgv.map(quoteForRsync).join(' '), `${target.address}:${target.directory}`]),
   ];
+}
+
+/** The size of a sharded file is in `trusted.glusterfs.shard.*` and nowhere else. The other xattrs of GlusterFS, such as
+ *  the times that it keeps for itself, belong to each volume. Once there is a rule about xattrs, rsync no longer leaves out
+ *  `system.*`, the ACLs. */
+function xattrOptions(all: boolean, modern: boolean): string[] {
+  if (!modern) return all ? ['--xattrs'] : [];
+  const others = all ? ['--filter=-x trusted.glusterfs.*', '--filter=-x system.*'] : ['--filter=-x *'];
+  return ['--xattrs', `--filter=+x ${SHARD_PREFIX}*`, ...others];
 }
 
 /** Times are compared with their fraction, where rsync can: two versions of a file may be of one second. */

@@ -5,6 +5,7 @@
 // xattrs are not tar's to write, and travel in a second pass, by another engine, for boxes that hold any.
 
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
+import { SHARD_PREFIX } from '../gluster/xattr-names.js';
 import { signalNumber } from '../process/child.js';
 import { pipeline } from '../process/spawn.js';
 import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../queue/engine.js';
@@ -18,9 +19,10 @@ export interface TarsshTransferOptions {
   readonly command: string;
   /** The whole remote shell without the host: ssh-command, ssh-options-tar, `-p` port, control options. */
   readonly sshArgv: readonly string[];
-  /** Sends attributes of files whose content and times agree: an rsync with --xattrs. Without it, user xattrs
-   *  do not travel, as with stock. */
+  /** Sends xattrs of files whose content and times agree: an rsync. */
   readonly attributes?: DataEngine | undefined;
+  /** sync-xattrs. The size of a sharded file, which GlusterFS keeps in xattrs, travels either way. */
+  readonly xattrs: boolean;
   readonly acls: boolean;
   /** Whether a file has xattrs or ACLs on the primary: where none of a box has any, tar does not look for them. */
   readonly hasAttributes?: (gfid: Gfid) => Promise<boolean>;
@@ -119,7 +121,7 @@ class MarkFinder {
 }
 
 /** posix format keeps fractions of seconds, large ids and xattrs; names of users are nothing to the secondary. */
-export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attributes' | 'acls'>, maxFileBytes = Infinity): string[] {
+export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attributes' | 'xattrs' | 'acls'>, maxFileBytes = Infinity): string[] {
   return [
     options.command,
     ...(maxFileBytes <= SMALL_FILE_BYTES ? [] : ['--sparse']),
@@ -127,7 +129,7 @@ export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attri
     '--format=posix',
     '--pax-option=delete=atime,delete=ctime',
     '--numeric-owner',
-    ...(options.attributes === undefined ? [] : ['--xattrs', '--xattrs-include=user.*']),
+    ...(options.attributes === undefined ? [] : ['--xattrs', ...(options.xattrs ? ['--xattrs-include=user.*'] : []), `--xattrs-include=${SHARD_PREFIX}*`]),
     ...(options.acls ? ['--acls'] : []),
     RECORDS,
     '-cf',

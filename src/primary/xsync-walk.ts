@@ -243,7 +243,7 @@ export class XsyncWalk {
   }
 
   async #mayHaveXattrs(path: string): Promise<boolean> {
-    return (await orTrouble(this.#brick.hasUserXattrs(path))) !== false;
+    return (await orTrouble(this.#brick.hasXattrs(path))) !== false;
   }
 
   #capped(mark: Xtime): Xtime {

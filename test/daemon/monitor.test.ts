@@ -119,13 +119,14 @@ it("goes to another node of the secondary when the worker's own is down", async 
   for (const { args } of h.started()) expect(args).toContain('--resource-remote geo@127.0.0.1 --resource-remote-id s1');
 });
 
-it('warns, once, of a rollover time with which GlusterFS overwrites journals', async () => {
-  h.primary = { ...h.primary, options: { 'changelog.rollover-time': '1' } };
+it('warns, once each, of options that lose data', async () => {
+  h.primary = { ...h.primary, options: { 'changelog.rollover-time': '1', 'features.shard': 'on' } };
   await h.start('serves');
   await h.until('workers', () => h.started().length === 2);
   h.primary = { ...h.primary, bricks: h.primary.bricks.slice(0, 1) };
   await h.until('another look', () => h.started().filter(({ pid }) => isAlive(pid)).length === 1);
   expect(h.log().match(/changelog\.rollover-time of 1 s/g)).toHaveLength(1);
+  expect(h.log().match(/features\.shard is on for the primary and off for the secondary/g)).toHaveLength(1);
 });
 
 it('waits for a secondary that cannot be reached, says so at its bricks, and goes on when it is there', async () => {

@@ -21,6 +21,7 @@ const ENGINES: Record<string, (pair: Pair, log: LogLines, flags?: Flags) => Data
       command: 'tar',
       sshArgv,
       attributes: xattrs ? rsync(pair, log, true, { xattrs }) : undefined,
+      xattrs,
       acls: xattrs,
       target: { address: 'root@host', directory },
       mountDir: () => pair.primary,

@@ -71,6 +71,6 @@ test('the remote command survives being cut at spaces, as a forced command does'
 });
 
 test('packArgv() keeps fractions of seconds and leaves names of users out', () => {
-  const argv = packArgv({ command: 'tar', acls: false });
+  const argv = packArgv({ command: 'tar', xattrs: true, acls: false });
   expect(argv).toEqual(['tar', '--sparse', '--no-recursion', '--format=posix', '--pax-option=delete=atime,delete=ctime', '--numeric-owner', '--record-size=64K', '-cf', '-', '--files-from', '-']);
 });

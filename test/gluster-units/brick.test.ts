@@ -146,16 +146,16 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     rmSync(join(root, 'never'));
   });
 
-  it('isLinkto() and hasUserXattrs() see only their xattrs', async () => {
+  it('isLinkto() and hasXattrs() see only their xattrs', async () => {
     const file = join(root, 'd', 'pointer');
     writeFileSync(file, '');
     expect(await brick.isLinkto('d/pointer')).toBe(false);
-    expect(await brick.hasUserXattrs('d/pointer')).toBe(false);
+    expect(await brick.hasXattrs('d/pointer')).toBe(false);
     lsetxattr(file, 'trusted.glusterfs.dht.linkto', Buffer.from('gv0-client-1\0'));
     expect(await brick.isLinkto('d/pointer')).toBe(true);
-    expect(await brick.hasUserXattrs('d/pointer')).toBe(false);
+    expect(await brick.hasXattrs('d/pointer')).toBe(false);
     lsetxattr(file, 'user.tag', Buffer.from('x'));
-    expect(await brick.hasUserXattrs('d/pointer')).toBe(true);
+    expect(await brick.hasXattrs('d/pointer')).toBe(true);
     expect(await brick.isLinkto('gone')).toBe(false);
   });
 

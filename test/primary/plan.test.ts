@@ -145,10 +145,23 @@ describe('planRecords()', () => {
     expect([...made.metas]).toEqual([[A, stat]]);
   });
 
-  test.each(['SETXATTR', 'FSETXATTR', 'REMOVEXATTR', 'XATTROP'])('syncs xattrs after %s, unless they are not to be synced', (fop) => {
+  test.each(['SETXATTR', 'FSETXATTR', 'REMOVEXATTR'])('syncs xattrs after %s, unless they are not to be synced', (fop) => {
     const records: ChangeRecord[] = [{ type: 'meta', gfid: A, fop }];
     expect([...plan(records).xattrs]).toEqual([A]);
     expect([...plan(records, {}, { xattrs: 'ignore' }).xattrs]).toEqual([]);
+  });
+
+  test.each(['XATTROP', 'FXATTROP'])('syncs the size of a sharded file after %s in any case, with its data where these are sent', (fop) => {
+    const record: ChangeRecord = { type: 'meta', gfid: A, fop };
+    expect([...plan([record], {}, { xattrs: 'ignore' }).xattrs]).toEqual([A]);
+    expect([...plan([record, { type: 'data', gfid: A }]).xattrs]).toEqual([]);
+  });
+
+  test('sends the xattrs of a new file with its data, and those that were changed on their own', () => {
+    const made = entry('CREATE', B, 'b', { mode: S_IFREG });
+    const xattrs = (...more: ChangeRecord[]): string[] => [...plan([made, { type: 'data', gfid: B }, ...more]).xattrs];
+    expect(xattrs()).toEqual([]);
+    expect(xattrs({ type: 'meta', gfid: B, fop: 'REMOVEXATTR' })).toEqual([B]);
   });
 
   test('repeats no operation of a namespace that was applied before, but what may have to follow it', () => {

@@ -19,6 +19,8 @@ export interface LabOptions {
   readonly bricks?: number;
   /** 'distribute' (default), 'arbiter' with sets of three bricks, or what all of the bricks are one set of; 'disperse' needs three. */
   readonly layout?: 'distribute' | 'replica' | 'arbiter' | 'disperse';
+  /** Options of the volumes, set before they are mounted. */
+  readonly volumeOptions?: Readonly<Partial<Record<'gv0' | 'sv0', Readonly<Record<string, string>>>>>;
   /** Seconds after which the primary's journal is closed. Default 3. */
   readonly rolloverSeconds?: number;
   /** Options of the session, set before anything starts. */
@@ -44,13 +46,15 @@ export class Lab extends Pair {
   /** The box is among the places already. */
   protected override readonly ownSecondaries = [];
   protected override readonly keepsCopies: boolean;
+  protected override readonly writerKeepsTimes: boolean;
   #nodeId = '';
   #secondaryId = '';
 
-  private constructor(box: Box, bricks: readonly string[], layout: LabOptions['layout']) {
+  private constructor(box: Box, bricks: readonly string[], { layout, volumeOptions }: LabOptions) {
     super(box);
     this.admin = box;
     this.bricks = bricks;
+    this.writerKeepsTimes = volumeOptions?.gv0?.['features.shard'] === 'on';
     this.keepsCopies = layout !== undefined && layout !== 'distribute';
     this.places = bricks.map((path) => ({ machine: box, host: HOST, path }));
   }
@@ -59,7 +63,7 @@ export class Lab extends Pair {
   static async start(options: LabOptions = {}): Promise<Lab> {
     const box = await Box.open();
     const count = options.bricks ?? 1;
-    const lab = new Lab(box, Array.from({ length: count }, (_, i) => `/srv/gv0_${i + 1}`), options.layout);
+    const lab = new Lab(box, Array.from({ length: count }, (_, i) => `/srv/gv0_${i + 1}`), options);
     try {
       await lab.#bringUp(options, count);
       return lab;
@@ -81,6 +85,9 @@ export class Lab extends Pair {
       const bricks = Array.from({ length: count }, (_, i) => `${HOST}:/srv/${volume}_${i + 1}`);
       await this.gluster(['volume', 'create', volume, ...layout, ...bricks, 'force']);
       await this.gluster(['volume', 'start', volume]);
+    }
+    for (const [volume, values] of Object.entries(options.volumeOptions ?? {})) {
+      for (const [name, value] of Object.entries(values)) await this.gluster(['volume', 'set', volume, name, value]);
     }
     await this.mount('gv0', PATHS.primary, ['--acl']);
     await this.mount('sv0', PATHS.secondary, ['--acl']);

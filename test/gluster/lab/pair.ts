@@ -63,6 +63,9 @@ export abstract class Pair {
   /** Whether the secondary has each file on several bricks. A look at a name in the moment in which it is made may set it
    *  apart there for good: then looks are few. */
   protected abstract readonly keepsCopies: boolean;
+  /** Whether a mount that wrote shows times of its own: the shard translator keeps them from when it saw the write, and no
+   *  touch changes them. Other mounts show what the bricks have. */
+  protected readonly writerKeepsTimes: boolean = false;
   /** An address that serves the volume now. */
   protected abstract serverOf(volume: string): string;
 
@@ -154,7 +157,7 @@ export abstract class Pair {
 
   /** Compares primary and secondary once. */
   compare(options: CompareOptions = {}): Promise<TreeComparison> {
-    const fresh = `${PATHS.secondary}:${this.serverOf('sv0')}:sv0`;
+    const fresh = [`${PATHS.secondary}:${this.serverOf('sv0')}:sv0`, ...(this.writerKeepsTimes ? [`${PATHS.primary}:${this.serverOf('gv0')}:gv0`] : [])];
     return compareTrees(this.box, PATHS.primary, PATHS.secondary, { fresh, ...(this.keepsCopies && { pollMs: 3_000 }), ...options });
   }
 

@@ -202,7 +202,7 @@ def main():
     parser.add_argument('--ignore', default='')
     parser.add_argument('--only-utf8', action='store_true')
     parser.add_argument('--show', type=int, default=20)
-    parser.add_argument('--fresh', help='POINT:HOST:VOLUME to mount anew before each look but the first')
+    parser.add_argument('--fresh', action='append', default=[], help='POINT:HOST:VOLUME to mount again before each look but the first')
     args = parser.parse_args()
     ignore = set(filter(None, args.ignore.split(',')))
     trees = [Tree(side, ignore, args.only_utf8) for side in (args.a, args.b)]
@@ -217,8 +217,8 @@ def main():
             break
         # Looking costs the machine something: at most half of the time goes into it.
         time.sleep(max(args.poll, min(now - began, 3)))
-        if args.fresh:
-            remount(*args.fresh.split(':'))
+        for mount in args.fresh:
+            remount(*mount.split(':'))
     print(json.dumps({'equal': not out, 'entries': entries, 'seconds': round(now - start, 3), 'looks': looks,
                       'subsecond': subsecond, 'total': len(out), 'differences': out[:args.show]}))
     return 1 if out else 0

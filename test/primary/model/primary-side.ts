@@ -156,13 +156,13 @@ export class ModelBrick implements PrimaryBrick {
     return Promise.resolve(false);
   }
 
-  async hasUserXattrs(path: string): Promise<boolean> {
+  async hasXattrs(path: string): Promise<boolean> {
     const inode = await this.#atOnce(path);
     return inode !== null && inode.xattr !== '';
   }
 
-  gfidHasUserXattrs(gfid: Gfid): Promise<boolean> {
-    return this.hasUserXattrs(gfidPath(gfid));
+  gfidHasXattrs(gfid: Gfid): Promise<boolean> {
+    return this.hasXattrs(gfidPath(gfid));
   }
 
   isAhead(): Promise<boolean> {
