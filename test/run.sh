@@ -62,6 +62,7 @@ else
   # Before npm ci and the unit tests: one package compiles, and some tests run rsync, tar, setfacl or Python.
   need_toolchain 2>/dev/null
   need_checkers 2>/dev/null
+  [ -n "${NIGHTLY:-}" ] && need_nightly
   why=$(why_no_gluster)
 fi
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then

@@ -5,13 +5,14 @@
 // since journals are made ready a chunk at a time.
 
 import { join } from 'node:path';
-import { errnoCode, GsyncdError } from '../errors.js';
+import { errnoCode, GsyncdError, isGsyncdError } from '../errors.js';
 import { isThere } from '../native/if-there.js';
+import { loadClockNote, saveClockNote } from './clock-note.js';
 import { DirectoryWatch } from './directory-watch.js';
-import type { HtimeEntry, HtimeGap } from './htime.js';
+import type { HtimeEntry } from './htime.js';
 import { Stage } from './stage.js';
-import type { ChangelogSource, HistoryResult } from './source.js';
-import { Timeline, type Cursor, type TimelineStep } from './timeline.js';
+import type { ChangelogSource, HistoryResult, JournalLoss } from './source.js';
+import { CLOCK_SKEW_S, Timeline, type ClockSetBack, type Cursor, type TimelineStep } from './timeline.js';
 
 const OPEN_JOURNAL = 'CHANGELOG';
 /** A rollover leaves the brick without an open journal for a moment. */
@@ -32,10 +33,14 @@ export interface ChangelogAgentOptions {
 interface Walk {
   readonly steps: AsyncGenerator<TimelineStep>;
   readonly stage: Stage;
-  readonly gaps: 'fail' | 'pass';
   /** What was read from the index and is not ready yet. */
   pending: HtimeEntry[];
-  gap: HtimeGap | null;
+  /** What follows the last step. */
+  tail: readonly HtimeEntry[];
+  /** When the journal before the first of these closed, seconds. */
+  time: number;
+  /** Why it does not go on. */
+  halt: GsyncdError | null;
   ended: boolean;
 }
 
@@ -49,6 +54,7 @@ export class ChangelogAgent implements ChangelogSource {
   #cursor: Cursor | null = null;
   #liveWalk: Walk | null = null;
   #pastWalk: Walk | null = null;
+  #losses: JournalLoss[] = [];
   #watch: DirectoryWatch | null = null;
   #news: Promise<void> | null = null;
   #turn: Promise<unknown> = Promise.resolve();
@@ -82,7 +88,7 @@ export class ChangelogAgent implements ChangelogSource {
     return this.#inTurn(async () => {
       const cursor = this.#requireRegistered(this.#cursor);
       if (this.#liveWalk === null || this.#liveWalk.ended) {
-        this.#liveWalk = newWalk(this.#timeline.walk(cursor), this.#live, 'fail');
+        this.#liveWalk = newWalk(this.#timeline.walk(cursor), this.#live, cursor.time);
       }
       return this.#makeReady(this.#liveWalk, (reached) => {
         this.#cursor = reached;
@@ -98,29 +104,50 @@ export class ChangelogAgent implements ChangelogSource {
     return this.#live.done(path);
   }
 
-  history(startTime: number, endTime: number): Promise<HistoryResult> {
+  history(startTime: number): Promise<HistoryResult> {
     return this.#inTurn(async () => {
       const { time, cursor } = this.#requireRegistered(this.#registered);
       await this.#dropWalks('past');
       await this.#past.prepare();
-      const range = await this.#timeline.survey(startTime, endTime, cursor);
-      if (range === null) return { status: 'unavailable', actualEnd: 0 };
-      if (range.first !== null && (await this.#timeline.files.locate(range.first)) === null) {
+      this.#losses = [];
+      const note = await loadClockNote(this.#options.workingDir);
+      const passed = note !== null && startTime >= note.time ? note : null;
+      const range = await this.#timeline.survey(startTime, cursor, passed);
+      // No journal here has a time like that of a mark from the future: nothing tells what it stands for.
+      if (range === null || (range.from === null && startTime > time + CLOCK_SKEW_S)) return UNAVAILABLE;
+      const { from, to, first, previous } = range;
+      const unlisted = range.setBack === null ? null : await this.#timeline.unlistedAtSetBack(range.setBack);
+      const setBack = range.setBack === null ? null : { ...range.setBack, to: unlisted?.after[0]?.time ?? range.setBack.to };
+      if (first !== null && (await this.#timeline.files.locate(first)) === null) {
         // Journals are removed from the oldest on: when one before this is still there, this one is a loss.
-        const kept = range.previous !== null && (await this.#timeline.files.locate(range.previous)) !== null;
-        if (kept) throw missingJournal(range.first);
-        return { status: 'unavailable', actualEnd: 0 };
+        const kept = previous !== null && (await this.#timeline.files.locate(previous)) !== null;
+        if (!kept) return UNAVAILABLE;
       }
-      this.#pastWalk = newWalk(this.#timeline.walk(range.from, range.to), this.#past, 'pass');
+      this.#pastWalk = newWalk(this.#timeline.walk(from ?? to, to), this.#past, from?.time ?? to.time);
+      this.#pastWalk.tail = (unlisted?.before ?? []).filter((journal) => journal.time >= startTime);
+      if (passed !== null && from?.created === passed.created && from.offset === passed.offset) {
+        this.#pastWalk.pending = (await this.#timeline.unlistedAtSetBack({ from: passed.time, at: passed })).after;
+      }
       const gap = range.gaps[0];
-      if (gap !== undefined) return { status: 'partial', actualEnd: Math.max(startTime, gap.from) };
-      const whole = range.to === cursor ? Math.min(endTime, time) : 0;
-      return { status: 'ok', actualEnd: Math.max(range.to.time, whole) };
+      if (gap !== undefined) return { status: 'partial', actualEnd: gap.to < gap.from ? 0 : Math.max(startTime, gap.from), setBack };
+      return { status: 'ok', actualEnd: to === cursor ? Math.max(to.time, time) : to.time, setBack };
     });
+  }
+
+  async passSetBack(setBack: ClockSetBack): Promise<void> {
+    await saveClockNote(this.#options.workingDir, setBack);
+  }
+
+  historyBegin(): Promise<number | null> {
+    return this.#timeline.begin();
   }
 
   historyScan(): Promise<number> {
     return this.#inTurn(async () => (this.#pastWalk === null ? 0 : this.#makeReady(this.#pastWalk)));
+  }
+
+  historyLosses(): JournalLoss[] {
+    return this.#losses.splice(0);
   }
 
   historyGetchanges(): Promise<string[]> {
@@ -154,7 +181,7 @@ export class ChangelogAgent implements ChangelogSource {
 
   async #hasNews(): Promise<boolean> {
     const walk = this.#liveWalk;
-    if (walk !== null && (walk.pending.length > 0 || walk.gap !== null)) return true;
+    if (walk !== null && (walk.pending.length > 0 || walk.halt !== null)) return true;
     return this.#timeline.hasMore(this.#requireRegistered(this.#cursor));
   }
 
@@ -170,45 +197,57 @@ export class ChangelogAgent implements ChangelogSource {
     }
   }
 
-  /** Puts journals of a walk into its stage until a bound is reached or the walk ends. What cannot be read stays
-   *  first in the queue, so that the next call meets it again. */
+  /** Puts journals of a walk into its stage until a bound is reached or the walk ends. Live, what breaks their order, or
+   *  cannot be read, ends it, and each later call meets it again; history passes over it. */
   async #makeReady(walk: Walk, reached?: (cursor: Cursor) => void): Promise<number> {
     const { maxJournals = 1000, maxBytes = 32 * 1024 * 1024 } = this.#options;
     let ready = 0;
     let bytes = 0;
     while (ready < maxJournals && bytes < maxBytes) {
+      if (walk.halt !== null) throw walk.halt;
       const journal = walk.pending[0];
       if (journal === undefined) {
-        if (walk.gap !== null && walk.gaps === 'fail') throw this.#gapError(walk.gap);
         const step = await walk.steps.next();
         if (step.done === true) {
-          walk.ended = true;
-          break;
+          walk.pending = [...walk.tail];
+          walk.tail = [];
+          walk.ended = walk.pending.length === 0;
+          if (walk.ended) break;
+          continue;
         }
-        if (step.value.kind === 'gap') walk.gap = step.value.gap;
-        else {
-          walk.pending = step.value.journals.filter(({ empty }) => !empty);
+        if (step.value.kind === 'journals') {
+          walk.pending = [...step.value.journals];
           reached?.(step.value.cursor);
-        }
+        } else if (walk.stage === this.#live) walk.halt = this.#haltError(haltReason(step.value));
         continue;
       }
-      const size = await this.#put(walk.stage, journal);
+      const size = journal.empty ? 0 : await this.#put(walk, journal);
       if (size === null) break;
       walk.pending.shift();
+      walk.time = journal.time;
       bytes += size;
       if (size > 0) ready += 1;
     }
     return ready;
   }
 
-  async #put(stage: Stage, journal: HtimeEntry): Promise<number | null> {
+  /** @returns bytes of text; null when it has to wait
+   *  @throws GsyncdError('partial-history') live, when the journal cannot be read */
+  async #put(walk: Walk, journal: HtimeEntry): Promise<number | null> {
     const path = await this.#timeline.files.locate(journal);
-    if (path === null) throw missingJournal(journal);
     try {
-      return await stage.put(path, journal.time);
+      if (path === null) throw missingJournal(journal);
+      return await walk.stage.put(path, journal.time);
     } catch (error) {
-      if (errnoCode(error) === 'ENOENT') throw missingJournal(journal, error);
-      throw error;
+      const reason = lossReason(error, journal);
+      if (reason === null) throw error;
+      if (walk.stage === this.#live) {
+        walk.halt = this.#haltError(reason);
+        throw walk.halt;
+      }
+      if (path !== null) await walk.stage.keepAside(path, journal.time);
+      this.#losses.push({ path: path ?? journal.path, reason, from: Math.min(walk.time, journal.time), to: journal.time });
+      return 0;
     }
   }
 
@@ -244,11 +283,8 @@ export class ChangelogAgent implements ChangelogSource {
     });
   }
 
-  #gapError(gap: HtimeGap): GsyncdError {
-    const dir = this.#timeline.htimeDir;
-    return new GsyncdError(`scan changelogs: ${dir}: journaling was off from ${gap.from} to ${gap.to}`, {
-      code: 'partial-history',
-    });
+  #haltError(reason: string): GsyncdError {
+    return new GsyncdError(`scan changelogs: ${this.#timeline.htimeDir}: ${reason}`, { code: 'partial-history' });
   }
 
   #requireRegistered<T>(value: T | null): T {
@@ -264,10 +300,24 @@ export class ChangelogAgent implements ChangelogSource {
   }
 }
 
-function newWalk(steps: AsyncGenerator<TimelineStep>, stage: Stage, gaps: Walk['gaps']): Walk {
-  return { steps, stage, gaps, pending: [], gap: null, ended: false };
+const UNAVAILABLE: HistoryResult = { status: 'unavailable', actualEnd: 0, setBack: null };
+
+function newWalk(steps: AsyncGenerator<TimelineStep>, stage: Stage, time: number): Walk {
+  return { steps, stage, pending: [], tail: [], time, halt: null, ended: false };
 }
 
-function missingJournal(journal: HtimeEntry, cause?: unknown): GsyncdError {
-  return new GsyncdError(`read journal: ${journal.path}: listed, but missing`, { code: 'changelog', cause });
+function haltReason(step: Exclude<TimelineStep, { kind: 'journals' }>): string {
+  if (step.kind === 'gap') return `journaling was off from ${step.gap.from} to ${step.gap.to}`;
+  return `the clock was set back from ${step.setBack.from} to ${step.setBack.to}`;
+}
+
+/** null when another try may succeed. */
+function lossReason(error: unknown, journal: HtimeEntry): string | null {
+  if (errnoCode(error) === 'ENOENT') return missingJournal(journal).message;
+  if (errnoCode(error) === 'EIO') return `read journal: ${journal.path}: input/output error`;
+  return isGsyncdError(error, 'changelog') ? error.message : null;
+}
+
+function missingJournal(journal: HtimeEntry): GsyncdError {
+  return new GsyncdError(`read journal: ${journal.path}: listed, but missing`, { code: 'changelog' });
 }

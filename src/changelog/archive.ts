@@ -10,10 +10,12 @@ import { errnoCode } from '../errors.js';
 import { fsEncode } from '../names.js';
 import { syncDirectory, writing } from '../native/durable-file.js';
 import { strftime } from './strftime.js';
-import { findTarEnd } from './tar-walk.js';
+import { findTarEnd, rememberTarEnd } from './tar-walk.js';
 
 /** Archives are padded to tar's usual record of 20 blocks. */
 const RECORD_BYTES = 10_240;
+/** tar-stream ends an archive with two blocks of zeros. */
+const END_OF_TAR_BYTES = 1024;
 const COPY_BYTES = 1024 * 1024;
 
 const turns = new Map<string, Promise<unknown>>();
@@ -47,7 +49,7 @@ async function archive(dir: string, names: readonly string[], path: string): Pro
   const tar = await openForAppend(path);
   let archived: string[];
   try {
-    archived = await writing(path, () => append(tar, present));
+    archived = await writing(path, () => append(tar, path, present));
   } finally {
     await tar.close();
   }
@@ -56,7 +58,7 @@ async function archive(dir: string, names: readonly string[], path: string): Pro
 }
 
 /** @returns the paths of the journals that are in the archive, on the disk. A failure leaves it as it was. */
-async function append(tar: FileHandle, journals: readonly Journal[]): Promise<string[]> {
+async function append(tar: FileHandle, path: string, journals: readonly Journal[]): Promise<string[]> {
   const start = (await tar.stat()).size;
   const archived: string[] = [];
   try {
@@ -71,6 +73,7 @@ async function append(tar: FileHandle, journals: readonly Journal[]): Promise<st
     }
     await added;
     await tar.truncate(padded(offset));
+    await rememberTarEnd(tar, path, offset - END_OF_TAR_BYTES);
     await tar.sync();
     return archived;
   } catch (error) {
@@ -133,7 +136,7 @@ async function addFile(packer: Pack, name: string, file: FileHandle): Promise<vo
 async function openForAppend(path: string): Promise<FileHandle> {
   const file = await openOrCreate(path);
   try {
-    const end = await findTarEnd(file);
+    const end = await findTarEnd(file, path);
     if (end.tail === 'garbage') await setAside(path, file, end.offset);
     await file.truncate(end.offset);
     return file;

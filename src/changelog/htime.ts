@@ -28,7 +28,8 @@ export interface HtimePosition {
 }
 
 export interface HtimeGap {
-  /** Seconds: journaling was switched off after the one, on again at the other. */
+  /** Seconds: journaling was switched off after the one, on again at the other, which is the earlier one when the
+   *  clock was set back in between. */
   readonly from: number;
   readonly to: number;
 }
@@ -45,19 +46,30 @@ const ENTRY = /(?:^|\/)(CHANGELOG|changelog)\.(\d+)$/;
 const CHUNK_BYTES = 64 * 1024;
 const TAIL_BYTES = 16 * 1024;
 const MARK_XATTR = 'trusted.glusterfs.htime';
+/** On the directory: the name of the file that is appended to. */
+const CURRENT_XATTR = 'trusted.glusterfs.current_htime';
 
-/** The index files of an htime directory, oldest first. @throws the error of readdir */
+/** The index files of an htime directory, oldest first: the one that is appended to is the last, also when the clock
+ *  was set back before it was made. @throws the error of readdir */
 export async function listHtime(dir: string): Promise<{ path: string; created: number }[]> {
   const files: { path: string; created: number }[] = [];
   for (const bytes of await readdir(fsEncode(dir), { encoding: 'buffer' })) {
     const match = FILE.exec(fsDecode(bytes));
     if (match !== null) files.push({ path: join(dir, match[0]), created: Number(match[1]) });
   }
-  return files.sort((a, b) => a.created - b.created);
+  const current = currentFile(dir);
+  return files.sort((a, b) => Number(a.path === current) - Number(b.path === current) || a.created - b.created);
 }
 
-/** The whole index.
- *  @throws GsyncdError('changelog') for an entry that is no journal path */
+function currentFile(dir: string): string | null {
+  try {
+    return join(dir, lgetxattr(dir, CURRENT_XATTR).toString('latin1').replace(/\0.*$/, ''));
+  } catch {
+    return null;
+  }
+}
+
+/** The whole index. */
 export async function readHtime(dir: string): Promise<{ files: HtimeFile[]; entries: HtimeEntry[]; gaps: HtimeGap[] }> {
   const files: HtimeFile[] = [];
   const entries: HtimeEntry[] = [];
@@ -67,7 +79,7 @@ export async function readHtime(dir: string): Promise<{ files: HtimeFile[]; entr
     files.push({ ...file, mark: readMark(file.path) });
     const gap = time === undefined ? undefined : gapBetween(time, file.created);
     if (gap !== undefined) gaps.push(gap);
-    time = Math.max(time ?? 0, file.created);
+    time = file.created;
     for await (const part of readEntries(file.path, 0)) {
       for (const entry of part.entries) entries.push(entry);
       time = part.entries.at(-1)?.time ?? time;
@@ -79,12 +91,13 @@ export async function readHtime(dir: string): Promise<{ files: HtimeFile[]; entr
 /** The gap, if any, between the last entry of an index file and the creation of the next one. Within a second
  *  both may belong to one moment. */
 export function gapBetween(lastTime: number, created: number): HtimeGap | undefined {
-  return created - lastTime > 1 ? { from: lastTime, to: created } : undefined;
+  return Math.abs(created - lastTime) > 1 ? { from: lastTime, to: created } : undefined;
 }
 
 /** Complete entries of one index file from `offset` up to `endOffset` or its present end, in parts of bounded
- *  size. `ends` are the offsets right behind each entry; the last one is where reading goes on.
- *  @throws GsyncdError('changelog') when `offset` is beyond the end, or for an entry that is no journal path */
+ *  size. `ends` are the offsets right behind each entry; the last one is where reading goes on. What is no path of a journal
+ *  is passed over, such as zeros that a crash of the system left: the journal that it stood for is an unlisted one then.
+ *  @throws GsyncdError('changelog') when `offset` is beyond the end */
 export async function* readEntries(
   path: string,
   offset: number,
@@ -107,8 +120,10 @@ export async function* readEntries(
       const ends: number[] = [];
       let start = 0;
       for (let end = bytes.indexOf(0); end >= 0; end = bytes.indexOf(0, start)) {
-        entries.push(parseEntry(bytes.subarray(start, end), path, at + start));
+        const entry = parseEntry(bytes.subarray(start, end));
         start = end + 1;
+        if (entry === null) continue;
+        entries.push(entry);
         ends.push(at + start);
       }
       at += start;
@@ -136,19 +151,23 @@ export async function htimeEnd(dir: string): Promise<(HtimePosition & { time: nu
       if (start > 0) throw indexError(newest.path, start, 'an entry without end');
       return { created: newest.created, offset: 0, time: newest.created };
     }
-    const before = end === 0 ? -1 : bytes.lastIndexOf(0, end - 1);
-    const entry = parseEntry(bytes.subarray(before + 1, end), newest.path, start + before + 1);
-    return { created: newest.created, offset: start + end + 1, time: entry.time };
+    for (let last = end; last >= 0; ) {
+      const before = last === 0 ? -1 : bytes.lastIndexOf(0, last - 1);
+      const entry = parseEntry(bytes.subarray(before + 1, last));
+      if (entry !== null) return { created: newest.created, offset: start + end + 1, time: entry.time };
+      last = before;
+    }
+    if (start > 0) throw indexError(newest.path, start, 'no path of a journal from there on');
+    return { created: newest.created, offset: end + 1, time: newest.created };
   } finally {
     await file.close();
   }
 }
 
-function parseEntry(bytes: Buffer, file: string, offset: number): HtimeEntry {
+function parseEntry(bytes: Buffer): HtimeEntry | null {
   const path = fsDecode(bytes);
   const match = ENTRY.exec(path);
-  if (match === null) throw indexError(file, offset, 'the entry is no path of a journal');
-  return { path, time: Number(match[2]), empty: match[1] === 'changelog' };
+  return match === null ? null : { path, time: Number(match[2]), empty: match[1] === 'changelog' };
 }
 
 function indexError(path: string, offset: number, state: string): GsyncdError {

@@ -3,7 +3,7 @@
 // the brick went down is closed under `CHANGELOG.<seconds>` before the index is opened, and never listed. The
 // stock consumer loses its changes. Used by timeline.ts.
 
-import { access, readdir } from 'node:fs/promises';
+import { access, lstat, readdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { errnoCode } from '../errors.js';
 import { fsDecode, fsEncode } from '../names.js';
@@ -13,10 +13,12 @@ const NAME = /^CHANGELOG\.(\d+)$/;
 const DATED = /\/\d{4}\/\d\d\/\d\d\/[^/]+$/;
 const DAY_S = 86_400;
 const KEPT_LISTINGS = 4;
+/** From a clock that is set back until the index has an entry again: a restart of the brick, and an interval. */
+const SET_BACK_S = 300;
 
 export class JournalFiles {
   readonly #dir: string;
-  readonly #listings = new Map<string, readonly number[]>();
+  readonly #listings = new Map<string, { readonly mtimeMs: number; readonly times: readonly number[] }>();
 
   /** @param dir the changelog directory, `<brick>/.glusterfs/changelogs` */
   constructor(dir: string) {
@@ -44,13 +46,27 @@ export class JournalFiles {
     return null;
   }
 
+  /** Journals that are not listed and closed after `last` by the clock that was set back then, and before `first` by the clock
+   *  of after. Of the latter, those that are longer ago were written to before they were closed by an earlier time; some
+   *  that earlier restarts closed may be among them. */
+  async unlistedAtSetBack(last: number, first: number, listed: ReadonlySet<number>): Promise<{ before: HtimeEntry[]; after: HtimeEntry[] }> {
+    const unlisted = async (after: number, before: number): Promise<HtimeEntry[]> =>
+      (await this.#existing(after, before, 'both')).filter(({ time }) => !listed.has(time));
+    const candidates = await unlisted(first - DAY_S, first);
+    const due = await Promise.all(candidates.map(async ({ path, time }) => time > first - SET_BACK_S || (await lstat(fsEncode(path))).mtimeMs > (time + 1) * 1000));
+    return { before: await unlisted(last, last + DAY_S), after: candidates.filter((_, i) => due[i]) };
+  }
+
   /** `entries`, which are neighbours in the index and follow an entry at `time`, with the journals that exist
-   *  between them and are not listed put in. */
-  async withUnlisted(time: number, entries: readonly HtimeEntry[]): Promise<HtimeEntry[]> {
-    const listed = new Set(entries.map((entry) => entry.time));
-    const last = Math.max(time, ...listed);
+   *  between them and are not listed put in. A clock that was set back leaves journals there that are listed elsewhere.
+   *  @param listed all that are, asked for when there is something to tell apart */
+  async withUnlisted(time: number, entries: readonly HtimeEntry[], listed: () => Promise<ReadonlySet<number>>): Promise<HtimeEntry[]> {
+    const here = new Set(entries.map((entry) => entry.time));
+    const last = Math.max(time, ...here);
     const layout = entries.every(({ path }) => DATED.test(path)) ? 'dated' : 'both';
-    const unlisted = (await this.#existing(time, last, layout)).filter((found) => !listed.has(found.time));
+    const others = (await this.#existing(time, last, layout)).filter((found) => !here.has(found.time));
+    const elsewhere = others.length > 0 ? await listed() : here;
+    const unlisted = others.filter((found) => !elsewhere.has(found.time));
     const merged: HtimeEntry[] = [];
     let next = 0;
     for (const entry of entries) {
@@ -77,14 +93,15 @@ export class JournalFiles {
   }
 
   /** Times of the journals in a directory, of those before `before` all. Journals come into being in order of
-   *  time, so a listing that reaches up to `before` stays right. */
+   *  time, so a listing that reaches up to `before` stays right, unless the clock was set back since. */
   async #times(dir: string, before: number): Promise<readonly number[]> {
+    const { mtimeMs } = await lstat(fsEncode(dir)).catch(() => ({ mtimeMs: 0 }));
     const known = this.#listings.get(dir);
-    if (known !== undefined && before <= (known.at(-1) ?? 0)) return known;
+    if (known?.mtimeMs === mtimeMs && before <= (known.times.at(-1) ?? 0)) return known.times;
     const times = (await listDirectory(dir)).flatMap((name) => NAME.exec(name)?.[1] ?? []).map(Number);
     times.sort((a, b) => a - b);
     this.#listings.delete(dir);
-    this.#listings.set(dir, times);
+    this.#listings.set(dir, { mtimeMs, times });
     for (const oldest of this.#listings.keys()) {
       if (this.#listings.size <= KEPT_LISTINGS) break;
       this.#listings.delete(oldest);

@@ -2,14 +2,28 @@
 // them on a real brick; an embedded brick or a follower of the open journal can, too. The invariant: a change
 // made after register() arrives live, an older one through history, and each in exactly one file.
 
+import type { ClockSetBack } from './timeline.js';
+
+/** A journal that cannot be read: what it told is lost. */
+export interface JournalLoss {
+  readonly path: string;
+  readonly reason: string;
+  /** Seconds between which the changes were made. */
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface HistoryResult {
   /** `ok`: every journal of the range will be delivered. `partial`: journaling was off for a part of it; all
    *  journals that exist are delivered, before and after, and the caller must crawl for the rest.
    *  `unavailable`: the range starts before the oldest journal; nothing is delivered. */
   readonly status: 'ok' | 'partial' | 'unavailable';
-  /** Seconds. Up to this time the history is whole: for `ok` at least the time of registration or the end asked
-   *  for, for `partial` the start of the first gap, for `unavailable` 0. */
+  /** Seconds. Up to this time the history is whole: for `ok` at least the time of registration, for `partial` the
+   *  start of the first gap, for `unavailable` 0. */
   readonly actualEnd: number;
+  /** The brick's clock was set back then: what is delivered ends there. When it is synced and the marks are of the time
+   *  after, passSetBack() is due, and another history for the rest. */
+  readonly setBack: ClockSetBack | null;
 }
 
 /** Paths are absolute, in the string form of names.ts. Files are in the text form of text.ts, named
@@ -21,18 +35,23 @@ export interface ChangelogSource {
   register(): Promise<number>;
 
   /** Makes newly closed journals ready, a bounded number at a time. @returns how many became ready
-   *  @throws GsyncdError('changelog') for a journal that cannot be read, again at each call;
-   *  GsyncdError('partial-history') when journaling has been off since register() */
+   *  @throws GsyncdError('partial-history'), again at each call, when they do not simply go on from register(): journaling
+   *  was off, the clock was set back, or a journal cannot be read. Then register() and history() are due. */
   scan(): Promise<number>;
   /** What is ready and not done. */
   getchanges(): Promise<string[]>;
   done(path: string): Promise<void>;
 
-  /** Prepares the journals that closed at or after `startTime` (seconds) and before register(). The journal in
-   *  which `endTime` falls is the last one. */
-  history(startTime: number, endTime: number): Promise<HistoryResult>;
+  /** Prepares the journals that closed at or after `startTime` (seconds) and before register(). */
+  history(startTime: number): Promise<HistoryResult>;
+  /** Notes durably that everything before the place is synced. */
+  passSetBack(setBack: ClockSetBack): Promise<void>;
+  /** Since when journals are kept without a gap, seconds; null when they are not. */
+  historyBegin(): Promise<number | null>;
   /** Makes the next part of the history ready. @returns how many became ready, 0 when the history is finished */
   historyScan(): Promise<number>;
+  /** Journals that historyScan() met since the last call and could not read. It passes over them. */
+  historyLosses(): JournalLoss[];
   historyGetchanges(): Promise<string[]>;
   historyDone(path: string): Promise<void>;
 

@@ -3,7 +3,7 @@
 // in the first two is dropped at the start: its journals are still on the brick, and the marks say that they have
 // not been consumed. Used by the agent, once for live journals and once for history.
 
-import { mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoCode, GsyncdError } from '../errors.js';
 import { writing } from '../native/durable-file.js';
@@ -18,6 +18,7 @@ export class Stage {
   readonly #current: string;
   readonly #processing: string;
   readonly #processed: string;
+  readonly #damaged: string;
   #last: { time: number; identity: string } | null = null;
 
   /** @param dir the working directory, or `.history` in it */
@@ -25,6 +26,7 @@ export class Stage {
     this.#current = join(dir, '.current');
     this.#processing = join(dir, '.processing');
     this.#processed = join(dir, '.processed');
+    this.#damaged = join(dir, '.damaged');
   }
 
   async prepare(): Promise<void> {
@@ -56,6 +58,12 @@ export class Stage {
     } finally {
       await file.close();
     }
+  }
+
+  /** Keeps a copy of the journal at `path`, which cannot be decoded, as far as it can be read. It stays on the brick, too. */
+  async keepAside(path: string, time: number): Promise<void> {
+    await mkdir(fsEncode(this.#damaged), { recursive: true, mode: 0o700 });
+    await copyFile(fsEncode(path), fsEncode(join(this.#damaged, `CHANGELOG.${time}`))).catch(() => undefined);
   }
 
   async #publish(name: string, text: Buffer): Promise<void> {

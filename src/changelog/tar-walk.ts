@@ -1,9 +1,16 @@
 // Finds the place in a tar file at which members can be appended. tar-stream only writes new archives and reads
-// whole ones; walking the headers costs one read of 512 bytes a member. Used by archive.ts.
+// whole ones. Whoever has appended leaves the place in an xattr, which counts as long as nothing else has written to the
+// file; without it, or on a file system that keeps none, the headers are walked.
 
 import type { FileHandle } from 'node:fs/promises';
+import { fsEncode } from '../names.js';
+import { lgetxattrAsync, lsetxattrAsync } from '../native/libc.js';
 
 const BLOCK_BYTES = 512;
+/** Read at once: most members are small. */
+const WALK_BYTES = 64 * 1024;
+/** `<bytes up to the end of members> <inode> <size> <mtime in ns>` */
+const END_XATTR = 'user.gsyncd-ts.archive-end';
 
 export interface TarEnd {
   /** Bytes: behind the last whole member. */
@@ -18,19 +25,47 @@ const TAIL_CHUNK_BYTES = 64 * 1024;
 const SIZE = { start: 124, end: 136 };
 const CHECKSUM = { start: 148, end: 156 };
 
-export async function findTarEnd(file: FileHandle): Promise<TarEnd> {
+/** @param path of the open file */
+export async function findTarEnd(file: FileHandle, path: string): Promise<TarEnd> {
+  const known = await knownEnd(file, path);
+  if (known !== null) return { offset: known, tail: 'whole' };
   const { size } = await file.stat();
-  const header = Buffer.alloc(BLOCK_BYTES);
+  const buffer = Buffer.allocUnsafe(WALK_BYTES);
+  let bufferAt = 0;
+  let buffered = 0;
   let offset = 0;
   while (offset < size) {
-    const { bytesRead } = await file.read(header, 0, BLOCK_BYTES, offset);
-    if (isZero(header.subarray(0, bytesRead))) return { offset, tail: await tailAt(file, offset) };
-    if (bytesRead < BLOCK_BYTES) return { offset, tail: 'garbage' };
+    if (offset + BLOCK_BYTES > bufferAt + buffered) {
+      bufferAt = offset;
+      buffered = (await file.read(buffer, 0, WALK_BYTES, offset)).bytesRead;
+    }
+    const header = buffer.subarray(offset - bufferAt, Math.min(buffered, offset - bufferAt + BLOCK_BYTES));
+    if (isZero(header)) return { offset, tail: await tailAt(file, offset) };
+    if (header.length < BLOCK_BYTES) return { offset, tail: 'garbage' };
     const next = hasValidChecksum(header) ? offset + BLOCK_BYTES + dataBytes(header) : Number.POSITIVE_INFINITY;
     if (!(next <= size)) return { offset, tail: 'garbage' };
     offset = next;
   }
   return { offset, tail: 'whole' };
+}
+
+/** Notes that members end at `offset` and only zeros follow. A file system that keeps no xattrs goes without. */
+export async function rememberTarEnd(file: FileHandle, path: string, offset: number): Promise<void> {
+  const value = Buffer.from(`${offset} ${await identityOf(file)}`);
+  await lsetxattrAsync(fsEncode(path), END_XATTR, value).catch(() => undefined);
+}
+
+async function knownEnd(file: FileHandle, path: string): Promise<number | null> {
+  const value = await lgetxattrAsync(fsEncode(path), END_XATTR).catch(() => null);
+  const match = /^(\d+) (.*)$/.exec(value?.toString('latin1') ?? '');
+  if (match === null || match[2] !== (await identityOf(file))) return null;
+  const offset = Number(match[1]);
+  return (await tailAt(file, offset)) === 'whole' ? offset : null;
+}
+
+async function identityOf(file: FileHandle): Promise<string> {
+  const { ino, size, mtimeNs } = await file.stat({ bigint: true });
+  return `${ino} ${size} ${mtimeNs}`;
 }
 
 function isZero(bytes: Buffer): boolean {

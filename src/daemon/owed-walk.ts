@@ -5,6 +5,7 @@
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { loadClockNote } from '../changelog/clock-note.js';
 import { replaceFile } from '../native/durable-file.js';
 import { readTextIfThere } from '../native/if-there.js';
 
@@ -28,6 +29,14 @@ export async function loadOwedWalk(workingDir: string): Promise<OwedWalk | null>
   const match = /^(\d+) (\d+|-)\n$/.exec(text);
   if (match === null) return { since: 0, from: 0 };
   return { since: Number(match[1]), from: match[2] === '-' ? null : Number(match[2]) };
+}
+
+/** Notes that a walk is owed for what changed from `from` on, beside what is owed already. Marks of before the clock was
+ *  set back and of after do not compare: then everything is. */
+export async function oweWalk(workingDir: string, since: number, from: number): Promise<void> {
+  const owed = await loadOwedWalk(workingDir);
+  const start = (await loadClockNote(workingDir)) === null ? from : 0;
+  if (owed === null || owed.from === null || owed.from > start) await saveOwedWalk(workingDir, { since: owed?.since ?? since, from: start });
 }
 
 export async function saveOwedWalk(workingDir: string, owed: OwedWalk): Promise<void> {

@@ -25,7 +25,7 @@ import { Cleanup } from './cleanup.js';
 import { keepAlive } from './keepalive.js';
 import { metaVolumeElection } from './meta-volume.js';
 import type { FindSite } from './site.js';
-import { loadOwedWalk, saveOwedWalk } from './owed-walk.js';
+import { oweWalk } from './owed-walk.js';
 import { WorkerQueue } from './shared-queue.js';
 
 /** What is in hand at a stop has this long to finish before it is put back. Ending transfers that do not want to, and
@@ -126,9 +126,7 @@ export class Worker {
       doubts: new Doubts(),
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
       workingDir,
-      oweWalk: async (from) => {
-        if ((await loadOwedWalk(workingDir)) === null) await saveOwedWalk(workingDir, { since: this.#registerTime, from });
-      },
+      oweWalk: (from) => oweWalk(workingDir, this.#registerTime, from),
       electByMetaVolume: metaVolumeElection(config, session, this.#log),
     };
     this.#log.info('Worker spawn successful. Acknowledging back to monitor');
@@ -178,9 +176,9 @@ export class Worker {
         if (!signal.aborted) await live.crawlwrap(signal);
       } catch (error) {
         await live.pipeline.drain().catch(() => undefined);
-        // Journaling was off for a while: history finds out for how long.
+        // Journaling was off for a while, or the like: history finds out what that means.
         if (!isGsyncdError(error, 'partial-history')) throw error;
-        log.warn('journaling was switched off and on again', { error: errorLine(error) });
+        log.warn('the journals do not simply go on: reading their history', { error: errorLine(error) });
       }
     }
     await live.pipeline.drain();

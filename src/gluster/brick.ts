@@ -27,7 +27,7 @@ const GFID_BYTES = 16;
 const PENDING_INDEX = '.glusterfs/indices/xattrop';
 const INDEX_BASE = 'xattrop-';
 /** Not the volume's content, at a brick's root. */
-const INTERNAL_ROOT_NAMES: ReadonlySet<string> = new Set(['.glusterfs', '.trashcan']);
+export const INTERNAL_ROOT_NAMES: ReadonlySet<string> = new Set(['.glusterfs', '.trashcan']);
 
 export interface BrickOptions {
   /** Absolute path of the brick. */

@@ -4,6 +4,7 @@
 
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CLOCK_SKEW_S } from '../changelog/timeline.js';
 import { GsyncdError, errnoCode } from '../errors.js';
 import { compareXtime, MINUS_INFINITY, type Xtime } from '../gluster/xtime.js';
 import type { VolumeInfo } from '../secondary/secondary.js';
@@ -130,14 +131,14 @@ export abstract class PrimaryBase {
     await status.setSecondaryNode(nodeOf(session.resourceRemote));
 
     let active = await this.shouldCrawl();
-    let electedMs = Date.now();
+    let electedMs = performance.now();
     while (!signal.aborted) {
       const failoverMs = config.get('replica-failover-interval') * 1000;
-      if (Date.now() - electedMs >= failoverMs) {
+      if (performance.now() - electedMs >= failoverMs) {
         const elected = await this.shouldCrawl();
         if (elected && !active) await this.expectReplay();
         active = elected;
-        electedMs = Date.now();
+        electedMs = performance.now();
       }
       if (!active) {
         await status.setPassive();
@@ -169,7 +170,7 @@ export abstract class PrimaryBase {
     if (!(await brick.isAhead())) this.#standsIn = true;
     else if (this.#standsIn) {
       if (this.#ahead === null) log.info('another brick is not healed: comparing the names that journals take away');
-      this.#ahead = { since: this.#ahead?.since ?? now - PASSIVE_INTERVAL_MS / 1000, until: now };
+      this.#ahead = { since: Math.min(this.#ahead?.since ?? now, now - PASSIVE_INTERVAL_MS / 1000), until: now };
     }
     if (this.#ahead === null) return false;
     const { since, until } = this.#ahead;
@@ -192,6 +193,8 @@ export abstract class PrimaryBase {
     const brickStime = await this.secondaryXtime(ROOT_PATH);
     log.debug('Crawl info', { cluster_stime: clusterStime, brick_stime: brickStime });
     if (clusterStime === null || (brickStime !== null && compareXtime(brickStime, clusterStime) >= 0)) return;
+    // Of a clock that was ahead: taken over, it would pass for what happens until then.
+    if (clusterStime[0] > Date.now() / 1000 + CLOCK_SKEW_S) return;
     await brick.setStime(ROOT_PATH, this.uuid, clusterStime);
     await this.updStime(clusterStime);
     const processing = join(workingDir, '.processing');

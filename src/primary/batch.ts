@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { parseText } from '../changelog/text.js';
 import type { ChangeRecord } from '../changelog/record.js';
+import { INTERNAL_ROOT_NAMES } from '../gluster/brick.js';
 import { entryPath, gfidPath, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';
 import type { DataItem } from '../queue/engine.js';
@@ -133,6 +134,26 @@ export class BatchPipeline {
       }
     }
     await this.#compare(names, gfids, signal);
+    this.#deps.status.setFailures(this.#deps.failures.size);
+  }
+
+  /** Takes away, or puts where it is now, what the secondary has in these directories and the primary has not.
+   *  @throws as submit() and drain() do */
+  async compareDirectories(gfids: Iterable<Gfid>, signal: AbortSignal): Promise<void> {
+    if (this.#slots.deletes === 'ignore') return;
+    const { brick, secondary, log } = this.#deps;
+    for (const gfid of gfids) {
+      signal.throwIfAborted();
+      const [there, here] = await Promise.all([orTrouble(secondary.entries(gfidPath(gfid))), orTrouble(brick.childNames(gfid))]);
+      if (there instanceof Trouble || here instanceof Trouble) {
+        // Most likely it is gone by now.
+        log.warn('names of a directory are not compared', { gfid, error: (there instanceof Trouble ? there : (here as Trouble)).reason });
+        continue;
+      }
+      const known = new Set(here);
+      const extra = there.filter((name) => !known.has(name) && (gfid !== ROOT_GFID || !INTERNAL_ROOT_NAMES.has(name)));
+      if (extra.length > 0) await this.#compare(extra.map((name) => entryPath(gfid, name)), [], signal);
+    }
     this.#deps.status.setFailures(this.#deps.failures.size);
   }
 

@@ -6,8 +6,8 @@ import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { archiveAndPurge } from '../changelog/archive.js';
 import { formatRecord } from '../changelog/text.js';
-import { ROOT_GFID } from '../gluster/gfid.js';
-import { compareXtime } from '../gluster/xtime.js';
+import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { compareXtime, ZERO_XTIME } from '../gluster/xtime.js';
 import { writing } from '../native/durable-file.js';
 import { ROOT_PATH } from './base.js';
 import type { Batch, CrawlName } from './batch.js';
@@ -42,18 +42,23 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
         await this.pipeline.clearParked(signal);
       }
       const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);
+      // Journals that are missing told what went, too. Before a first sync the secondary may have names of its own.
+      const compares = this.walkFrom !== null && this.makesMarks() && stime !== null && compareXtime(stime, ZERO_XTIME) > 0;
+      const changed = new Set<Gfid>();
       // The walk is one chunk ahead of the sync, which waits for it: the reference's looks at an empty list again and again.
       let ahead = chunks.next();
       for (;;) {
         const { value: chunk, done } = await ahead;
         if (done === true) break;
         meter?.walked(chunk.entries);
+        if (compares) for (const gfid of chunk.changed) changed.add(gfid);
         ahead = chunks.next();
         ahead.catch(() => undefined); // seen when awaited; a failure below must not make it unhandled
         await this.#submit(chunk, signal);
       }
       meter?.walkFound();
       await this.pipeline.drain();
+      await this.pipeline.compareDirectories(changed, signal);
       meter?.walkEnded();
       this.deps.doubts.touchAll();
       log.info('finished hybrid crawl', { stime: await this.dataStime() });

@@ -73,8 +73,10 @@ export class Doubts {
     }
   }
 
-  /** A batch whose last journal closed at `changeTime` was applied: what was touched before is safe from now on. */
-  passed(changeTime: number): void {
+  /** A batch whose last journal closed at `changeTime` was applied: what was touched before is safe from now on. A time
+   *  that is still to come is of a clock that was set back since, and may be from before. */
+  passed(changeTime: number, nowMs: number = Date.now()): void {
+    if (changeTime > Math.ceil(nowMs / 1000) + 1) return;
     if (this.#allUntilS < changeTime) this.#allUntilS = 0;
     if (this.#replayUntilS < changeTime) this.#replayUntilS = 0;
     for (const map of [this.#touched, this.#known.gfids, this.#known.targets] as Map<string, number>[]) {

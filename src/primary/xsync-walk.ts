@@ -33,6 +33,8 @@ export interface WalkChunk {
   readonly stimes: readonly { readonly path: string; readonly gfid: Gfid; readonly mark: Xtime }[];
   /** Entries that were passed over, with all that is below them. */
   readonly skipped: readonly Skipped[];
+  /** Directories that had something new: names may be gone from them. */
+  readonly changed: readonly Gfid[];
 }
 
 export interface Skipped {
@@ -74,6 +76,7 @@ export class XsyncWalk {
   #records: ChangeRecord[] = [];
   #stimes: { path: string; gfid: Gfid; mark: Xtime }[] = [];
   #skipped: Skipped[] = [];
+  #changed: Gfid[] = [];
   #entries = 0;
 
   constructor(brick: PrimaryBrick, mode: WalkMode, log: Log, bounds: WalkBounds) {
@@ -98,6 +101,7 @@ export class XsyncWalk {
     if (opened === null) return;
     const { path, stime, names } = opened;
     const { gfid } = dir;
+    this.#changed.push(gfid);
     this.#mode.checkReversion(path, dir.xtime, stime);
     for (let i = 0; i < names.length; i += LOOKUPS_AT_ONCE) {
       signal.throwIfAborted();
@@ -251,10 +255,11 @@ export class XsyncWalk {
   }
 
   #cut(): WalkChunk {
-    const chunk = { entries: this.#entries, records: this.#records, stimes: this.#stimes, skipped: this.#skipped };
+    const chunk = { entries: this.#entries, records: this.#records, stimes: this.#stimes, skipped: this.#skipped, changed: this.#changed };
     this.#records = [];
     this.#stimes = [];
     this.#skipped = [];
+    this.#changed = [];
     this.#entries = 0;
     return chunk;
   }

@@ -5,6 +5,7 @@
 
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CLOCK_SKEW_S } from '../changelog/timeline.js';
 import { listHtime, readEntries } from '../changelog/htime.js';
 import { fsDecode, fsEncode } from '../names.js';
 
@@ -26,6 +27,8 @@ export interface JournalBacklog {
 interface Interval {
   readonly since: number;
   readonly until: number;
+  /** Follows a time at which the clock was set back, of which the marks do not know yet. */
+  readonly pending?: true;
 }
 
 export class JournalProbe {
@@ -33,6 +36,7 @@ export class JournalProbe {
   /** Intervals with changes, in order, from `#knownFrom` on. */
   #intervals: Interval[] = [];
   #knownFrom = Number.POSITIVE_INFINITY;
+  #pending = false;
   #at: { path: string; offset: number; time: number } | null = null;
 
   /** @param dir the changelog directory of a brick */
@@ -47,9 +51,9 @@ export class JournalProbe {
   async look(synced: number): Promise<JournalBacklog | null> {
     try {
       if (synced < this.#knownFrom) await this.#readBack(synced);
-      else await this.#readOn();
+      else await this.#readOn(synced);
       const open = await this.#openHoldsRecords();
-      const pending = this.#intervals.filter(({ until }) => until > synced);
+      const pending = this.#intervals.filter((interval) => interval.pending === true || interval.until > synced);
       this.#intervals = pending;
       this.#knownFrom = synced;
       const oldest = pending[0]?.since ?? (open ? (this.#at?.time ?? synced) : null);
@@ -63,22 +67,22 @@ export class JournalProbe {
   }
 
   /** What the index has got since the last look. */
-  async #readOn(): Promise<void> {
-    for (const { path, created } of await listHtime(join(this.#dir, 'htime'))) {
-      const at = this.#at;
-      if (at !== null && path < at.path) continue;
-      const resumed = path === at?.path;
-      await this.#read(path, resumed ? at.offset : 0, resumed ? at.time : created);
+  async #readOn(synced: number): Promise<void> {
+    const files = await listHtime(join(this.#dir, 'htime'));
+    for (const { path, created } of files.slice(Math.max(0, files.findIndex((file) => file.path === this.#at?.path)))) {
+      const resumed = path === this.#at?.path ? this.#at : { offset: 0, time: created };
+      await this.#read(path, resumed.offset, resumed.time, synced);
     }
   }
 
   /** Everything after `synced`, from scratch. */
   async #readBack(synced: number): Promise<void> {
     this.#intervals = [];
+    this.#pending = false;
     this.#at = null;
     for (const { path, created } of await this.#filesSince(synced)) {
       const offset = created > synced ? 0 : await startBefore(path, synced);
-      await this.#read(path, offset, created);
+      await this.#read(path, offset, created, synced);
     }
     this.#knownFrom = synced;
   }
@@ -89,11 +93,15 @@ export class JournalProbe {
     return files.slice(Math.max(0, (later < 0 ? files.length : later) - 1));
   }
 
-  async #read(path: string, offset: number, since: number): Promise<void> {
+  async #read(path: string, offset: number, since: number, synced: number): Promise<void> {
     let time = since;
     for await (const { entries, ends } of readEntries(path, offset)) {
       for (const entry of entries) {
-        if (!entry.empty) this.#intervals.push({ since: time, until: entry.time });
+        const setBack = entry.time < time;
+        // Marks that are not ahead of the clock before it was set back are taken for the one's after.
+        if (setBack) this.#pending = synced > entry.time && synced > time - CLOCK_SKEW_S;
+        if (setBack && !this.#pending) this.#intervals = [];
+        if (!entry.empty) this.#intervals.push({ since: Math.min(time, entry.time), until: entry.time, ...(this.#pending && { pending: true as const }) });
         time = entry.time;
       }
       offset = ends.at(-1) ?? offset;

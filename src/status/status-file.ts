@@ -5,6 +5,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { CLOCK_SKEW_S } from '../changelog/timeline.js';
 import type { EventFields } from '../gluster/events.js';
 import type { Xtime } from '../gluster/xtime.js';
 import { fsEncode } from '../names.js';
@@ -189,12 +190,14 @@ export class WorkerStatus {
         Object.assign(data, { checkpoint_time: 0, checkpoint_completion_time: 0, checkpoint_completed: 'No' });
       }
       if (checkpointTime === 0 || checkpointTime > seconds || data.checkpoint_completed !== 'No') return undefined;
+      const now = Math.floor(Date.now() / 1000);
+      // A mark of a clock that was set back since: what it means for a time of after is not known yet.
+      if (seconds > now + CLOCK_SKEW_S) return undefined;
       data.checkpoint_time = checkpointTime;
       if (open.blockedByFailures) {
         data.checkpoint_completion_time = NOT_AVAILABLE;
         return undefined;
       }
-      const now = Math.floor(Date.now() / 1000);
       data.checkpoint_completion_time = now;
       data.checkpoint_completed = 'Yes';
       return () => {

@@ -1,7 +1,8 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { T, gfidsIn, setUp, takeHistory, takeLive } from './agent-harness.js';
+import { lsetxattr } from '../../src/native/libc.js';
 import { FakeBrick } from './brick.js';
 import { lacksRoot } from '../skip.js';
 
@@ -19,7 +20,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     setup.brick.rollover(T + 30);
     const live = setup.brick.change();
     setup.brick.rollover(T + 45);
-    expect(await agent.history(T + 1, registered)).toEqual({ status: 'ok', actualEnd: registered });
+    expect(await agent.history(T + 1)).toEqual({ status: 'ok', actualEnd: registered, setBack: null });
     expect(await takeHistory(agent)).toEqual([past]);
     expect(await takeLive(agent)).toEqual([open, live]);
     expect(await agent.scan()).toBe(0);
@@ -36,7 +37,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     const agent = setup.newAgent();
     const registered = await agent.register();
     expect(registered).toBeGreaterThanOrEqual(soon);
-    expect(await agent.history(soon - 15, registered)).toEqual({ status: 'ok', actualEnd: soon });
+    expect(await agent.history(soon - 15)).toEqual({ status: 'ok', actualEnd: soon, setBack: null });
     expect(await takeHistory(agent)).toEqual([past, late]);
     expect(await agent.scan()).toBe(0);
   });
@@ -58,7 +59,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     setup.brick.restart(T + 86_410);
     const f = setup.brick.change();
     setup.brick.rollover(T + 86_420);
-    await agent.history(T + 1, T + 86_400);
+    await agent.history(T + 1);
     expect(await takeHistory(agent)).toEqual([a, b, c]);
     expect(await takeLive(agent)).toEqual([d, e, f]);
   });
@@ -74,7 +75,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     setup.brick.rollover(T + 30);
     const agent = setup.newAgent();
     await agent.register();
-    await agent.history(T + 22, T + 100);
+    await agent.history(T + 22);
     expect(await takeHistory(agent)).toEqual([b, c]);
   });
 
@@ -87,7 +88,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     }
     const agent = setup.newAgent({ maxJournals: 7 });
     await agent.register();
-    await agent.history(T, T + 1_000_000);
+    await agent.history(T);
     const sizes: number[] = [];
     const got: string[] = [];
     for (let n = await agent.historyScan(); n > 0; n = await agent.historyScan()) {
@@ -102,28 +103,13 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     expect(sizes.reduce((a, b) => a + b)).toBe(95);
   });
 
-  test('ends the history with the journal in which the end time falls', async () => {
-    setup.brick.enable(T);
-    const gfids = [15, 30, 45].map((t) => {
-      const gfid = setup.brick.change();
-      setup.brick.rollover(T + t);
-      return gfid;
-    });
-    const agent = setup.newAgent();
-    await agent.register();
-    expect(await agent.history(T + 16, T + 20)).toEqual({ status: 'ok', actualEnd: T + 30 });
-    expect(await takeHistory(agent)).toEqual([gfids[1]]);
-    expect((await agent.history(T + 30, T + 31)).actualEnd).toBe(T + 45);
-    expect(await takeHistory(agent)).toEqual(gfids.slice(1));
-  });
-
   test('has no history from before the first index', async () => {
     setup.brick.enable(T);
     setup.brick.change();
     setup.brick.rollover(T + 15);
     const agent = setup.newAgent();
     await agent.register();
-    expect(await agent.history(T - 1, T + 20)).toEqual({ status: 'unavailable', actualEnd: 0 });
+    expect(await agent.history(T - 1)).toEqual({ status: 'unavailable', actualEnd: 0, setBack: null });
     expect(await agent.historyScan()).toBe(0);
   });
 
@@ -136,26 +122,51 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     setup.brick.rollover(T + 115);
     const agent = setup.newAgent();
     await agent.register();
-    expect(await agent.history(T + 1, T + 120)).toEqual({ status: 'partial', actualEnd: T + 15 });
+    expect(await agent.history(T + 1)).toEqual({ status: 'partial', actualEnd: T + 15, setBack: null });
     expect(await takeHistory(agent)).toEqual([a, b]);
-    expect(await agent.history(T + 50, T + 120)).toEqual({ status: 'partial', actualEnd: T + 50 });
+    expect(await agent.history(T + 50)).toEqual({ status: 'partial', actualEnd: T + 50, setBack: null });
     expect(await takeHistory(agent)).toEqual([b]);
-    expect((await agent.history(T + 100, T + 120)).status).toBe('ok');
+    expect((await agent.history(T + 100)).status).toBe('ok');
     expect(await takeHistory(agent)).toEqual([b]);
   });
 
-  test('names a listed journal that is missing', async () => {
+  test('passes over journals that are missing or damaged, says which and keeps a copy', async () => {
     setup.brick.enable(T);
-    for (const t of [15, 30, 45]) {
-      setup.brick.change();
+    const gfids = [15, 30, 45, 60].map((t) => {
+      const gfid = setup.brick.change();
       setup.brick.rollover(T + t);
-    }
+      return gfid;
+    });
     rmSync(setup.brick.journalPath(T + 30));
+    writeFileSync(setup.brick.journalPath(T + 45), readFileSync(setup.brick.journalPath(T + 45)).subarray(0, -9));
     const agent = setup.newAgent();
     await agent.register();
-    expect((await agent.history(T, T + 60)).status).toBe('ok');
-    await expect(agent.historyScan()).rejects.toThrow(`read journal: ${setup.brick.journalPath(T + 30)}: listed, but missing`);
-    await expect(agent.history(T + 20, T + 60)).rejects.toThrow('listed, but missing');
+    for (const start of [T, T + 20]) {
+      expect((await agent.history(start)).status).toBe('ok');
+      expect(await takeHistory(agent)).toEqual(start === T ? [gfids[0], gfids[3]] : [gfids[3]]);
+      expect(agent.historyLosses()).toEqual([
+        { path: setup.brick.journalPath(T + 30), reason: `read journal: ${setup.brick.journalPath(T + 30)}: listed, but missing`, from: Math.max(start - 1, T + 15), to: T + 30 },
+        { path: setup.brick.journalPath(T + 45), reason: expect.stringContaining('decode journal') as string, from: T + 30, to: T + 45 },
+      ]);
+      expect(agent.historyLosses()).toEqual([]);
+    }
+    expect(readFileSync(join(setup.root, 'work/.history/.damaged', `CHANGELOG.${T + 45}`))).toEqual(readFileSync(setup.brick.journalPath(T + 45)));
+  });
+
+  test('delivers what an index lists no more in which a crash of the system left zeros', async () => {
+    setup.brick.enable(T);
+    const gfids = [15, 30, 45].map((t) => {
+      const gfid = setup.brick.change();
+      setup.brick.rollover(T + t);
+      return gfid;
+    });
+    const index = readFileSync(setup.brick.htimeFile);
+    writeFileSync(setup.brick.htimeFile, index.fill(0, index.length / 3, (2 * index.length) / 3));
+    const agent = setup.newAgent();
+    await agent.register();
+    await agent.history(T);
+    expect(await takeHistory(agent)).toEqual(gfids);
+    expect(agent.historyLosses()).toEqual([]);
   });
 
   test('calls history unavailable when its first journals are gone with all older ones', async () => {
@@ -168,8 +179,8 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     rmSync(setup.brick.journalPath(T + 30));
     const agent = setup.newAgent();
     await agent.register();
-    expect((await agent.history(T + 20, T + 60)).status).toBe('unavailable');
-    expect((await agent.history(T + 31, T + 60)).status).toBe('ok');
+    expect((await agent.history(T + 20)).status).toBe('unavailable');
+    expect((await agent.history(T + 31)).status).toBe('ok');
   });
 
   test('reads both layouts in one index', async () => {
@@ -186,7 +197,100 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     renameSync(flat.journalPath(T + 30), dated);
     const agent = setup.newAgent();
     await agent.register();
-    await agent.history(T, T + 40);
+    await agent.history(T);
     expect(await takeHistory(agent)).toEqual([a, b, c]);
+  });
+
+  test('a clock that was set back ends the history there, and what follows is the next one, once it is noted', async () => {
+    setup.brick.enable(T + 3000);
+    const before = setup.brick.change();
+    setup.brick.rollover(T + 3600);
+    const after = setup.brick.change();
+    setup.brick.rollover(T + 10);
+    setup.brick.rollover(T + 25);
+    const last = setup.brick.change();
+    setup.brick.rollover(T + 40);
+    const agent = setup.newAgent();
+    await agent.register();
+    const { setBack } = await agent.history(T + 3599);
+    expect(setBack).toMatchObject({ from: T + 3600, to: T + 10 });
+    expect(await takeHistory(agent)).toEqual([before]);
+    // Also when the worker was stopped for an hour, or its mark is of another brick that closed its journal a little later.
+    expect((await agent.history(T + 3610)).setBack).toEqual(setBack);
+    expect(await takeHistory(agent)).toEqual([]);
+    await agent.passSetBack(setBack!);
+    expect((await agent.history(T + 9)).setBack).toBeNull();
+    expect(await takeHistory(agent)).toEqual([after, last]);
+
+    const next = setup.newAgent();
+    await next.register();
+    expect(await next.history(T + 39)).toMatchObject({ status: 'ok', setBack: null });
+    expect(await takeHistory(next)).toEqual([last]);
+    // A mark from before that place is looked for in all of the index.
+    expect(await next.history(T + 8)).toMatchObject({ setBack: { to: T + 10 } });
+    expect(await next.history(T - 1000)).toMatchObject({ status: 'unavailable' });
+  });
+
+  test('a clock that was set back by less than an interval is noticed, too', async () => {
+    setup.brick.enable(T);
+    setup.brick.change();
+    setup.brick.rollover(T + 15);
+    const after = setup.brick.change();
+    setup.brick.rollover(T + 14);
+    const agent = setup.newAgent();
+    await agent.register();
+    const { setBack } = await agent.history(T + 14);
+    await takeHistory(agent);
+    await agent.passSetBack(setBack!);
+    await agent.history(T + 13);
+    expect(await takeHistory(agent)).toEqual([after]);
+  });
+
+  test('what a restart of the brick closed after the clock was set back is not left out', async () => {
+    setup.brick.enable(T + 3000);
+    setup.brick.change();
+    setup.brick.rollover(T + 3600);
+    const open = setup.brick.change();
+    setup.brick.restart(T + 5);
+    const after = setup.brick.change();
+    setup.brick.rollover(T + 20);
+    const agent = setup.newAgent();
+    await agent.register();
+    const { setBack } = await agent.history(T + 3599);
+    await takeHistory(agent);
+    await agent.passSetBack(setBack!);
+    await agent.history(T + 19);
+    expect(await takeHistory(agent)).toEqual([open, after]);
+  });
+
+  test('an index file that was made after the clock was set back is the last one', async () => {
+    setup.brick.enable(T + 3000);
+    setup.brick.change();
+    setup.brick.disable(T + 3600);
+    setup.brick.enable(T + 50);
+    lsetxattr(setup.brick.htimeDir, 'trusted.glusterfs.current_htime', Buffer.from(`HTIME.${T + 50}\0`));
+    const after = setup.brick.change();
+    setup.brick.rollover(T + 65);
+    const agent = setup.newAgent();
+    await agent.register();
+    const history = await agent.history(T + 3599);
+    expect(history).toMatchObject({ status: 'partial', actualEnd: 0, setBack: { from: T + 3600, to: T + 65 } });
+    await takeHistory(agent);
+    await agent.passSetBack(history.setBack!);
+    expect(await agent.history(T + 64)).toMatchObject({ status: 'ok', setBack: null });
+    expect(await takeHistory(agent)).toEqual([after]);
+    const live = setup.brick.change();
+    setup.brick.rollover(T + 80);
+    expect(await takeLive(agent)).toEqual([live]);
+  });
+
+  test('a mark from the future that no journal explains has no history', async () => {
+    setup.brick.enable(T);
+    setup.brick.change();
+    setup.brick.rollover(T + 15);
+    const agent = setup.newAgent();
+    const now = await agent.register();
+    expect((await agent.history(now + 3600)).status).toBe('unavailable');
+    expect((await agent.history(now + 5)).status).toBe('ok');
   });
 });

@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { archiveAndPurge } from '../../src/changelog/archive.js';
+import { findTarEnd } from '../../src/changelog/tar-walk.js';
 import { strftime } from '../../src/changelog/strftime.js';
 import { lacksPython } from '../skip.js';
 
@@ -56,6 +58,49 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
       else pythonAppend(name);
     }
     expect(members()).toEqual(Array.from({ length: 6 }, (_, i) => [`CHANGELOG.${i}`, `text ${i}\n`.repeat(i * 200)]));
+  });
+
+  test('reads no more of a long archive than of a short one, and all of one that something else wrote to', async () => {
+    const reads = async (): Promise<number> => {
+      const file = await open(tar, 'r');
+      const read = vi.spyOn(file, 'read');
+      const { offset, tail } = await findTarEnd(file, tar);
+      expect(tail).toBe('whole');
+      expect(readFileSync(tar).subarray(offset).every((byte) => byte === 0)).toBe(true);
+      expect(readFileSync(tar).subarray(offset - 512, offset).some((byte) => byte !== 0)).toBe(true);
+      await file.close();
+      return read.mock.calls.length;
+    };
+    const add = (from: number, count: number): Promise<void> => archive(...Array.from({ length: count }, (_, i) => put(`CHANGELOG.${from + i}`, `text ${i}\n`)));
+    await add(0, 10);
+    const short = await reads();
+    await add(10, 500);
+    expect(await reads()).toBe(short);
+    pythonAppend(put('CHANGELOG.600', 'six hundred\n'));
+    const walked = await reads();
+    expect(walked).toBeGreaterThan(short);
+    // Of many members at once.
+    expect(walked).toBeLessThan(20);
+    rmSync(join(dir, 'CHANGELOG.600'));
+    await add(601, 1);
+    expect(await reads()).toBe(short);
+    expect(members().map(([name]) => name).slice(-3)).toEqual(['CHANGELOG.509', 'CHANGELOG.600', 'CHANGELOG.601']);
+  });
+
+  test('does not trust a note that something else wrote past, or of another file', async () => {
+    await archive(put('CHANGELOG.1', 'one\n'));
+    const { atime, mtime } = statSync(tar);
+    const bytes = readFileSync(tar);
+    bytes.fill(0xff, 1024, 1536);
+    writeFileSync(tar, bytes);
+    utimesSync(tar, atime, mtime);
+    await archive(put('CHANGELOG.2', 'two\n'));
+    expect(members()).toEqual([['CHANGELOG.1', 'one\n'], ['CHANGELOG.2', 'two\n']]);
+    expect(others()).toEqual([expect.stringMatching(/^archive_202402\.tar\.bad-\d+$/)]);
+    cpSync(tar, join(dir, 'copy'));
+    renameSync(join(dir, 'copy'), tar);
+    await archive(put('CHANGELOG.3', 'three\n'));
+    expect(members().map(([name]) => name)).toEqual(['CHANGELOG.1', 'CHANGELOG.2', 'CHANGELOG.3']);
   });
 
   test('skips files that are not there, and makes no archive of nothing', async () => {

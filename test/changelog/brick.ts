@@ -1,7 +1,7 @@
 // A brick's journal directory as the changelog translator keeps it: open journal, rollovers into the dated or the
 // flat layout, index with its xattr, restarts that leave a journal unlisted, switching off and on.
 
-import { appendFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Gfid } from '../../src/gluster/gfid.js';
 import { lsetxattr } from '../../src/native/libc.js';
@@ -16,6 +16,8 @@ export class FakeBrick {
   #count = 0;
   #records = 0;
   #serial = 0;
+  /** Its clock, as far as it was told, seconds. */
+  #now = 0;
 
   constructor(root: string, layout: 'dated' | 'flat' = 'dated') {
     this.dir = join(root, '.glusterfs', 'changelogs');
@@ -38,6 +40,7 @@ export class FakeBrick {
 
   /** changelog.changelog on */
   enable(time: number): void {
+    this.#now = time;
     this.#htime = join(this.htimeDir, `HTIME.${time}`);
     this.#count = 0;
     writeFileSync(this.#htime, '');
@@ -89,5 +92,7 @@ export class FakeBrick {
     const path = this.journalPath(time);
     mkdirSync(dirname(path), { recursive: true });
     renameSync(join(this.dir, 'CHANGELOG'), path);
+    utimesSync(path, this.#now, this.#now);
+    this.#now = time;
   }
 }

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -93,15 +93,18 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('j
     expect(await htimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: ends.at(-1), time: 6999 });
   });
 
-  test('fails for an entry that is no journal path, and for an index that has shrunk', async () => {
+  test('passes over what is no journal path, and fails for an index that has shrunk', async () => {
     const brick = new FakeBrick(root);
     brick.enable(1000);
     brick.rollover(1015);
     const { end } = await collect(brick.htimeFile, 0);
     truncateSync(brick.htimeFile, 5);
     await expect(collect(brick.htimeFile, end)).rejects.toThrow(`${brick.htimeFile}: byte ${end}: the file is only 5 bytes long`);
-    writeFileSync(brick.htimeFile, '/b/changelog.1015\0/b/rubbish\0');
-    await expect(collect(brick.htimeFile, 0)).rejects.toThrow('byte 18: the entry is no path of a journal');
+    writeFileSync(brick.htimeFile, `/b/changelog.1015\0/b/rubbish\0${'\0'.repeat(600)}/b/CHANGELOG.1045\0\0\0`);
+    const { entries, end: newEnd } = await collect(brick.htimeFile, 0);
+    expect(entries.map(({ time }) => time)).toEqual([1015, 1045]);
+    expect(newEnd).toBe(statSync(brick.htimeFile).size - 2);
+    expect(await htimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: statSync(brick.htimeFile).size, time: 1045 });
   });
 
   test('has no end when there is no index file', async () => {

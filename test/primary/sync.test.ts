@@ -7,6 +7,7 @@ import { isUtf8Name } from '../../src/names.js';
 import { BYTE_NAMES, changeArb, type Change } from './model/changes.js';
 import { passTime, useFastTimers } from './model/fast-timers.js';
 import { HEALED, isListed, ModelPair, NEVER_HEALED, type PairOptions } from './model/pair.js';
+import { VOLUME_UUID } from './model/primary-side.js';
 import { differences, listing } from './model/tree.js';
 import type { ModelVolume } from './model/volume.js';
 
@@ -153,6 +154,21 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
       ),
       runs(30),
     );
+  });
+
+  test('a passive worker follows the mark of the cluster, but not one of a clock that is ahead', async () => {
+    await withPair({ seed: 1 }, async (pair) => {
+      await pair.run();
+      const followed = async (aheadS: number): Promise<number> => {
+        pair.mount.clusterMark = [Math.floor(Date.now() / 1000) + aheadS, 0];
+        await pair.runPassive([], { ahead: false, ms: 20_000 });
+        return (await pair.brick.stime('.', VOLUME_UUID))?.[0] ?? 0;
+      };
+      const before = Math.floor(Date.now() / 1000);
+      const mark = await followed(30);
+      expect(mark).toBe(before + 30);
+      expect(await followed(3600)).toBe(mark);
+    });
   });
 
   test('when the secondary held other content under the same names', async () => {

@@ -46,6 +46,24 @@ test.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('a mar
   expect((await probe.look(START))?.journals).toBe(4);
 });
 
+test.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('what a clock that was set back leaves behind the mark is pending until the mark follows it, and then by its times', async () => {
+  const brick = new FakeBrick(root);
+  brick.enable(START + 3600);
+  brick.change();
+  brick.rollover(START + 3615);
+  const probe = new JournalProbe(brick.dir);
+  expect((await probe.look(START + 3615))?.journals).toBe(0);
+  for (const time of [10, 25, 40]) {
+    brick.change();
+    brick.rollover(START + time);
+  }
+  for (const one of [probe, new JournalProbe(brick.dir)]) {
+    expect(await one.look(START + 3614)).toEqual({ journals: 4, open: false, oldestSince: START + 3600 });
+    expect(await one.look(START + 25)).toEqual({ journals: 1, open: false, oldestSince: START + 25 });
+    expect((await one.look(START + 40))?.journals).toBe(0);
+  }
+});
+
 test('a directory without journals is not a brick without a backlog', async () => {
   expect(await new JournalProbe(join(root, 'nowhere')).look(START)).toBeNull();
 });

@@ -38,6 +38,11 @@ need_checkers() {
     "command -v setfacl" "command -v setfattr"
 }
 
+# What the nightly tests need beside GlusterFS: clocks that can be set.
+need_nightly() {
+  ensure "nightly tests" "libfaketime" "ls /usr/lib/*/faketime/libfaketimeMT.so.1 | grep ."
+}
+
 need_gluster() {
   ensure "GlusterFS" "glusterfs-server rsync openssh-server openssh-client attr acl iproute2 util-linux procps python3" \
     "command -v glusterd" "command -v gluster" "command -v rsync" "command -v ssh" "test -x /usr/sbin/sshd" \

@@ -50,16 +50,28 @@ export class ModelAgent implements ChangelogSource {
     return this.#done('live', path);
   }
 
-  history(startTime: number, _endTime: number): Promise<HistoryResult> {
+  history(startTime: number): Promise<HistoryResult> {
     const first = this.#journal.journals.findIndex(({ timeS }) => timeS >= startTime);
     this.#pastCursor = first < 0 ? this.#registered : first;
-    return Promise.resolve({ status: 'ok', actualEnd: this.#options.nowS() });
+    return Promise.resolve({ status: 'ok', actualEnd: this.#options.nowS(), setBack: null });
   }
 
   historyScan(): Promise<number> {
     const count = this.#stage('past', this.#journal.journals.slice(this.#pastCursor, this.#registered));
     this.#pastCursor += count;
     return Promise.resolve(count);
+  }
+
+  passSetBack(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  historyBegin(): Promise<number | null> {
+    return Promise.resolve(0);
+  }
+
+  historyLosses(): [] {
+    return [];
   }
 
   historyGetchanges(): Promise<string[]> {

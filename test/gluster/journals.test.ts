@@ -1,0 +1,100 @@
+// Journals that are damaged or missing, whose changes are found in another way, and the failback, in which journals of before
+// the session tell what went. The last test turns the direction round.
+import { expect, test } from 'vitest';
+import { HOST } from './lab/lab.js';
+import { useLab } from './lab/use-lab.js';
+import type { WorkerHandle } from './lab/worker.js';
+
+const lab = useLab({ gsyncd: 'ours' });
+const JOURNALS = '/srv/gv0_1/.glusterfs/changelogs';
+
+/** Closed journals, oldest first. */
+const closed = async (): Promise<string[]> => (await lab().sh(`find ${JOURNALS} -name 'CHANGELOG.*' | sort -t. -k4 -n`, '/')).trim().split('\n').filter(Boolean);
+
+/** What a walk alone would not see is among it. Returns the journals that told it. */
+async function change(name: string): Promise<string[]> {
+  const before = new Set(await closed());
+  await lab().sh(`mkdir -p ${name}/new; printf 1 >${name}/new/file; printf more >>${name}/kept; rm ${name}/gone; mv ${name}/moved ${name}/moved-to; mv ${name}/dir ${name}/elsewhere; rm -r ${name}/tree; chmod 0640 ${name}/mode`);
+  await lab().until('the open journal to be closed', async () => !(await lab().exec(['grep', '-qa', 'elsewhere', `${JOURNALS}/CHANGELOG`], { onFailure: 'return' }).then(({ code }) => code === 0)));
+  return (await closed()).filter((path) => !before.has(path));
+}
+
+const prepare = (name: string): Promise<string> =>
+  lab().sh(`mkdir -p ${name}/dir/in ${name}/tree/of/names; cd ${name}; for f in kept gone moved mode dir/in/file tree/of/names/file; do printf $f >$f; done`);
+
+const DAMAGE: Record<string, (path: string) => string> = {
+  truncated: (path) => `truncate -s -7 ${path}`,
+  garbage: (path) => `head -c 300 /dev/urandom >${path}`,
+  missing: (path) => `rm ${path}`,
+};
+
+async function damage(how: string, journals: readonly string[]): Promise<void> {
+  expect(journals.length).toBeGreaterThan(0);
+  await lab().sh(journals.map((path) => DAMAGE[how]?.(path)).join('\n'), '/');
+}
+
+let worker: WorkerHandle;
+
+test('what journals told that are truncated, garbage or missing arrives nevertheless, and a line names each, in the history', async () => {
+  const kinds = Object.keys(DAMAGE);
+  for (const how of kinds) await prepare(how);
+  worker = lab().startWorker();
+  await lab().waitConverged();
+  await worker.stop();
+  const damaged: string[] = [];
+  for (const how of kinds) {
+    const journals = await change(how);
+    await damage(how, journals);
+    damaged.push(...journals);
+    await lab().sh(`printf after >${how}/after`);
+  }
+  worker = lab().startWorker();
+  await lab().waitConverged();
+  const log = (await worker.log()).split('\n');
+  for (const path of damaged) expect(log.filter((line) => line.includes('a journal cannot be read') && line.includes(path)).length).toBe(1);
+  await worker.stop();
+  // The next start does not meet them again.
+  worker = lab().startWorker();
+  await worker.waitForLog(/finished history crawl/);
+  expect(await worker.log()).not.toContain('a journal cannot be read');
+  expect((await lab().status())['failures']).toBe(0);
+});
+
+test('the same while the worker follows the journals', async () => {
+  await prepare('live');
+  await lab().waitConverged();
+  await worker.signal('SIGSTOP');
+  const journals = await change('live');
+  await damage('truncated', journals);
+  await worker.signal('SIGCONT');
+  await lab().sh('printf after >live/after');
+  await lab().waitConverged();
+  expect(await worker.log()).toContain('a journal cannot be read');
+  await prepare('failback');
+  await prepare('failback2');
+});
+
+test('a failback undoes what was deleted and renamed on the secondary before the session back was made', async () => {
+  await lab().waitConverged();
+  await worker.stop();
+  // As documented: the secondary takes over.
+  for (const [name, value] of [['features.read-only', 'off'], ['geo-replication.indexing', 'on'], ['changelog.changelog', 'on'], ['changelog.rollover-time', '3']] as const) {
+    await lab().gluster(['volume', 'set', 'sv0', name, value]);
+  }
+  await lab().mount('sv0', '/mnt/sv0-writable', ['--acl']);
+  // What the first worker announced of itself there would be waited out, for two minutes.
+  await lab().sh(`for name in $(getfattr -m volume-mark --absolute-names . | grep volume-mark); do setfattr -x "$name" .; done`, '/srv/sv0_1');
+  const changeThere = (dir: string): Promise<string> =>
+    lab().sh(`cd ${dir}; printf more >>kept; rm gone; mv moved moved-to; mv dir elsewhere; rm -r tree; printf new >new; mkdir fresh; mv new fresh/newer`, '/mnt/sv0-writable');
+  await changeThere('failback');
+  await lab().session(['stop', 'force'], 'return');
+  await lab().session(['delete']);
+  const back = ['volume', 'geo-replication', 'sv0', `${HOST}::gv0`];
+  await lab().gluster([...back, 'create', 'push-pem', 'force']);
+  await lab().gluster([...back, 'config', 'special-sync-mode', 'recover']);
+  await changeThere('failback2');
+  worker = lab().startWorker({ pair: ['sv0', `root@${HOST}::gv0`], localPath: '/srv/sv0_1' });
+  await lab().waitConverged(90_000);
+  await worker.stop();
+  await lab().assertNoMountsLeft();
+});
