@@ -14,6 +14,7 @@ import { Brick } from '../gluster/brick.js';
 import type { EventSubject } from '../gluster/events.js';
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { AuxMount } from '../gluster/mount.js';
+import { OwnBrick } from '../gluster/own-brick.js';
 import { clusterStime, foreignVolumeInfos, keepsCopies, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
 import type { RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
@@ -108,6 +109,7 @@ class GlusterSite implements Site {
     cleanup.add('primary mounts', () => Promise.all(mounts.map((one) => one.close())));
     const mount = await this.#mount(registry, UNCACHED, signal);
     mounts.push(mount);
+    const ownBrick = await this.#watchOwnBrick(mount, cleanup, signal);
     const cachedMount = await this.#mount(registry, CACHED, signal);
     mounts.push(cachedMount);
     const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
@@ -130,10 +132,24 @@ class GlusterSite implements Site {
       peerNames: remote.features.peerNames,
       entryLanes: remote.features.lanes,
       broken: [
+        ownBrick.broken,
         remote.ended.then((how) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' }))),
         ...[mount, cachedMount].map(({ exited }) => exited.then(() => Promise.reject<never>(new GsyncdError('primary mount: glusterfs: exited', { code: 'mount' })))),
       ],
     };
+  }
+
+  /** @returns what rejects when the brick's process has ended @throws GsyncdError 'preflight' when it does not run now */
+  async #watchOwnBrick(mount: AuxMount, cleanup: Cleanup, signal: AbortSignal): Promise<{ readonly broken: Promise<never> }> {
+    const { primary, localPath, localNode } = this.session;
+    const down = new GsyncdError(`brick ${localPath}: its process does not run: gluster volume start ${primary} force`, { code: 'preflight' });
+    const ownBrick = new OwnBrick(mount.dir, { host: localNode, path: localPath });
+    if (!(await ownBrick.comesUp(signal))) throw down;
+    const over = new AbortController();
+    cleanup.add('watch of the brick', () => Promise.resolve(over.abort()));
+    const broken = ownBrick.untilDown(over.signal).then(() => Promise.reject<never>(down));
+    broken.catch(() => undefined); // nobody waits for it when the site does not open
+    return { broken };
   }
 
   #connect(workingDir: string, cleanup: Cleanup): Promise<Remote> {

@@ -40,6 +40,7 @@ export class Supervisor {
   readonly #retired = new AbortController();
   #done: Promise<void> = Promise.resolve();
   #node: SecondaryNode | null = null;
+  #onNews: () => void = () => undefined;
 
   constructor(spec: WorkerSpec, deps: SupervisorDeps) {
     this.spec = spec;
@@ -58,6 +59,11 @@ export class Supervisor {
     return this.#done;
   }
 
+  /** Where the worker waits for its next start, it is started: what kept it from running may be over. */
+  volumesChanged(): void {
+    this.#onNews();
+  }
+
   /** Ends the worker for good. */
   async retire(): Promise<void> {
     this.#retired.abort();
@@ -71,7 +77,7 @@ export class Supervisor {
       if (reason === null) continue;
       const delayMs = this.#backoff.next(servedMs);
       this.#deps.log.info('worker is started again', { brick: this.spec.brickPath, delay: delayMs / 1000, reason });
-      await untilWoken(delayMs, stop);
+      await untilWoken(delayMs, stop, new Promise<void>((resolve) => (this.#onNews = resolve)));
     }
   }
 

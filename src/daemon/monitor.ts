@@ -145,6 +145,7 @@ export class Monitor {
       const nodeLeft = node !== null && !wanted.nodes.some(({ host, id }) => host === node.host && id === node.id);
       if (spec !== undefined && !nodeLeft) {
         supervisor.spec = spec;
+        supervisor.volumesChanged();
         continue;
       }
       this.#log.info('worker is ended: the volumes changed', { brick: supervisor.spec.brickPath });
