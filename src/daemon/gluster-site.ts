@@ -3,7 +3,6 @@
 // before the next one starts.
 
 import { mkdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ChangelogAgent } from '../changelog/agent.js';
 import type { Config } from '../config/config.js';
@@ -13,6 +12,7 @@ import { errorLine, GsyncdError } from '../errors.js';
 import { Brick } from '../gluster/brick.js';
 import type { EventSubject } from '../gluster/events.js';
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
+import { mountHome } from '../gluster/mount-home.js';
 import { AuxMount } from '../gluster/mount.js';
 import { OwnBrick } from '../gluster/own-brick.js';
 import { clusterStime, foreignVolumeInfos, keepsCopies, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
@@ -219,7 +219,7 @@ class GlusterSite implements Site {
     return mount;
   }
 
-  #mountOnce(registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
+  async #mountOnce(registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
     const { config } = this.#options;
     return AuxMount.mount({
       glusterCommandDir: config.get('gluster-command-dir'),
@@ -229,7 +229,7 @@ class GlusterSite implements Site {
       logFile: config.get('gluster-log-file'),
       logLevel: config.get('gluster-log-level'),
       timeoutMs: config.get('connection-timeout') * 1000,
-      directoryPrefix: join(tmpdir(), 'gsyncd-aux-mount-'),
+      directoryPrefix: join(await mountHome([config.get('gluster-rundir'), config.get('glusterd-workdir')]), 'gsyncd-aux-mount-'),
       registry,
       spawnChild: (argv) => spawnDaemonChild(argv),
       signal,

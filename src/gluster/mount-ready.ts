@@ -75,7 +75,7 @@ export async function isMountPoint(dir: string): Promise<boolean> {
 }
 
 /** A path as mountinfo has it, a character for each byte: blanks and backslashes are a backslash and three octal digits. */
-export function mountinfoWord(path: string): string {
+function mountinfoWord(path: string): string {
   const bytes = fsEncode(path).toString('latin1');
   return bytes.replaceAll(/[ \t\n\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
 }
