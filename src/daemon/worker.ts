@@ -4,12 +4,9 @@
 // Invariant: whatever the end, everything this module started or mounted is undone before run() settles.
 
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Config } from '../config/config.js';
-import { escapePath } from '../config/template.js';
 import { errorLine, isGsyncdError } from '../errors.js';
 import { eventFields, eventSender, faultyFields } from '../gluster/events.js';
-import { fsEncode } from '../names.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps } from '../primary/deps.js';
@@ -27,6 +24,7 @@ import { metaVolumeElection } from './meta-volume.js';
 import type { FindSite } from './site.js';
 import { loadOwedWalk, saveOwedWalk } from './owed-walk.js';
 import { WorkerQueue } from './shared-queue.js';
+import { brickWorkingDir } from './working-dir.js';
 
 /** What is in hand at a stop has this long to finish before it is put back. Ending transfers that do not want to, and
  *  unmounting, have to fit into the ten seconds that a stop may take. */
@@ -80,8 +78,7 @@ export class Worker {
     const { findSite, config, log, onReady } = this.#options;
     const site = await findSite(signal);
     const { session } = site;
-    const workingDir = join(config.get('working-dir'), escapePath(session.localPath));
-    await mkdir(fsEncode(workingDir), { recursive: true });
+    const workingDir = await brickWorkingDir(config.get('working-dir'), session.localPath);
     this.#log.info('Working dir', { path: workingDir });
     // Held to the end of the process: what this worker still does while it ends must not meet another one.
     await lockBrick(workingDir, session.localPath);

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { EVERY_TYPE, everyOperation } from './lab/fixtures.js';
+import { HOST } from './lab/lab.js';
 import { useLab } from './lab/use-lab.js';
 import { Workload } from './lab/workload.js';
 import type { WorkerHandle } from './lab/worker.js';
@@ -84,4 +85,17 @@ test.each(['sv0', 'gv0'])('a brick of %s that dies in the middle of it and comes
   await lab().waitConverged(120_000);
   for (const worker of workers) if (worker.running) await worker.stop();
   await lab().assertNoMountsLeft();
+});
+
+test('two bricks whose paths are one name of a working directory have a worker each', async () => {
+  const twins = ['/srv/twin-1', '/srv/twin/1'];
+  // glusterd, too, has a file for each brick that is named so, with the node's name before: the node has another one.
+  await lab().sh('mkdir twin; ip address add 10.77.0.9/32 dev lo', '/srv');
+  await lab().gluster(['volume', 'add-brick', 'gv0', `${HOST}:${twins[0]}`, `10.77.0.9:${twins[1]}`, 'force']);
+  const workers = [...start(), ...twins.map((localPath) => lab().startWorker({ localPath }))];
+  await lab().sh('mkdir twins; for i in {1..80}; do echo $i >twins/$i; done');
+  await lab().waitConverged(90_000);
+  for (const twin of twins) expect(await lab().sh('find twins -type f', twin)).not.toBe('');
+  expect((await lab().sh('echo srv-twin-1*', '/var/lib/misc/gluster/gsyncd/gv0_10.77.0.1_sv0')).trim()).toMatch(/^srv-twin-1 srv-twin-1\.[0-9a-f]{12}$/);
+  for (const worker of workers) await worker.stop();
 });
