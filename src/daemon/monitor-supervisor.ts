@@ -24,6 +24,8 @@ export interface SupervisorDeps {
   readonly chooseNode: (own: SecondaryNode) => Promise<SecondaryNode>;
   readonly status: SupervisedStatus;
   readonly onFaulty: (spec: WorkerSpec, node: SecondaryNode) => void;
+  /** Whether a pause has just ended that a worker's connection may not have outlasted, which is no fault. */
+  readonly justResumed: () => boolean;
   readonly log: Log;
   /** How long a worker may take to acknowledge. */
   readonly acknowledgeMs: number;
@@ -99,6 +101,10 @@ export class Supervisor {
       servedMs = life.servedMs;
       if (life.exit.signal === 'SIGUSR1') {
         this.#backoff.reset();
+        return { reason: null, servedMs };
+      }
+      if (this.#deps.justResumed()) {
+        log.info('worker is started again after a pause', { brick, reason: endReason(life.exit) });
         return { reason: null, servedMs };
       }
       reason = life.silent ? `no acknowledgement after ${this.#deps.acknowledgeMs / 1000} s${lastWords(life.exit)}` : endReason(life.exit);

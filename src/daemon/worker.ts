@@ -10,6 +10,7 @@ import { eventFields, eventSender, faultyFields } from '../gluster/events.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps } from '../primary/deps.js';
+import { longPauseMs, PauseWatch } from '../process/pause-watch.js';
 import { pacedSecondary } from '../queue/paced.js';
 import { meteredSecondary } from '../progress/metered-secondary.js';
 import { Doubts } from '../primary/doubts.js';
@@ -46,6 +47,7 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #log: Log;
   readonly #cleanup = new Cleanup();
+  readonly #pauses: PauseWatch;
   #status: WorkerStatus | null = null;
   #outcome: 'stopped' | 'faulty' = 'stopped';
   #onFault: () => void = () => undefined;
@@ -55,6 +57,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#log = options.log.child({ module: 'worker' });
+    this.#pauses = new PauseWatch(longPauseMs(options.config.get('secondary-timeout')));
   }
 
   /**
@@ -67,9 +70,12 @@ export class Worker {
     } catch (error) {
       if (signal.aborted) return;
       this.#outcome = 'faulty';
-      await this.#recordFault(error);
+      // The monitor starts it again at once then, see there.
+      if (this.#pauses.justResumed && isGsyncdError(error, 'peer') && this.#options.monitored === 'yes') this.#log.info('the connection did not outlast the pause', { error: errorLine(error) });
+      else await this.#recordFault(error);
       throw error;
     } finally {
+      this.#pauses.close();
       await this.#cleanup.run((what, error) => this.#log.warn('cleaning up failed', { what, error: errorLine(error) }));
     }
   }

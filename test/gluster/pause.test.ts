@@ -22,6 +22,16 @@ const bytesOf = async (name: string): Promise<number> => Number(await lab().sh(`
 const under = (name: string): Promise<void> => lab().until(`${name} under way`, async () => (await bytesOf(name)) > 2_000_000);
 const workers = async (): Promise<number[]> => [...(await lab().box.processes())].filter(([, line]) => / worker gv0 /.test(line)).map(([pid]) => pid);
 
+/** Starts the session with these options, whether it ran or not. @returns what it has logged since */
+async function startedWith(config: Readonly<Record<string, string>>): Promise<() => Promise<string>> {
+  const log = (await lab().read(lab().sessionLog).catch(() => '')).length;
+  const logged = async (): Promise<string> => (await lab().read(lab().sessionLog).catch(() => '')).slice(log);
+  await lab().setConfig(config);
+  await lab().session(['start'], 'return');
+  await lab().until('worker', async () => (await workers()).length === 1 && /starting (history|hybrid) crawl/.test(await logged()), 60_000);
+  return logged;
+}
+
 async function pause(): Promise<void> {
   await lab().session(['pause']);
   await sleep(1000);
@@ -29,11 +39,7 @@ async function pause(): Promise<void> {
 
 test.each(['rsync', 'tarssh'])('no byte of a file under way moves while the session is paused, and it goes on when it is resumed, with %s', async (engine) => {
   await lab().exec(['bash', '-c', 'cat >/srv/slow-tar; chmod +x /srv/slow-tar'], { input: SLOW_TAR });
-  const log = (await lab().read(lab().sessionLog).catch(() => '')).length;
-  const logged = async (): Promise<string> => (await lab().read(lab().sessionLog).catch(() => '')).slice(log);
-  await lab().setConfig({ 'sync-method': engine, 'tar-command': '/srv/slow-tar' });
-  await lab().session(['start'], 'return');
-  await lab().until('worker', async () => (await workers()).length === 1 && /starting (history|hybrid) crawl/.test(await logged()), 60_000);
+  const logged = await startedWith({ 'sync-method': engine, 'tar-command': '/srv/slow-tar' });
   const before = await workers();
   await lab().sh(bigFile(engine, MEGABYTES));
   await under(engine);
@@ -47,6 +53,18 @@ test.each(['rsync', 'tarssh'])('no byte of a file under way moves while the sess
   await lab().waitConverged(60_000);
   expect(await workers()).toEqual(before);
   expect(await logged()).not.toMatch(/faulty|started again|SYNC Error/i);
+});
+
+test('a secondary that did not outlast the pause is connected again at once, and no worker is Faulty', async () => {
+  const logged = await startedWith({ 'secondary-timeout': '10' });
+  await lab().session(['pause']);
+  await lab().until('the secondary to end', async () => ![...(await lab().box.processes()).values()].some((line) => /gsyncd-ts\.js secondary gv0 /.test(line)));
+  await lab().sh('echo later >later');
+  await lab().session(['resume']);
+  await lab().waitConverged(60_000);
+  expect(await logged()).toContain('worker is started again after a pause');
+  expect(await logged()).not.toMatch(/faulty/i);
+  await lab().resetConfig('secondary-timeout');
 });
 
 // It is killed then: what it had in hand is sent again, and the next worker removes its mount points.
