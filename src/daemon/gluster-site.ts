@@ -3,7 +3,6 @@
 // before the next one starts.
 
 import { mkdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ChangelogAgent } from '../changelog/agent.js';
 import type { Config } from '../config/config.js';
@@ -13,7 +12,9 @@ import { errorLine, GsyncdError } from '../errors.js';
 import { Brick } from '../gluster/brick.js';
 import type { EventSubject } from '../gluster/events.js';
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
+import { mountHome } from '../gluster/mount-home.js';
 import { AuxMount } from '../gluster/mount.js';
+import { OwnBrick } from '../gluster/own-brick.js';
 import { clusterStime, foreignVolumeInfos, keepsCopies, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
 import type { RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
@@ -108,6 +109,7 @@ class GlusterSite implements Site {
     cleanup.add('primary mounts', () => Promise.all(mounts.map((one) => one.close())));
     const mount = await this.#mount(registry, UNCACHED, signal);
     mounts.push(mount);
+    const ownBrick = await this.#watchOwnBrick(mount, cleanup, signal);
     const cachedMount = await this.#mount(registry, CACHED, signal);
     mounts.push(cachedMount);
     const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
@@ -130,10 +132,24 @@ class GlusterSite implements Site {
       peerNames: remote.features.peerNames,
       entryLanes: remote.features.lanes,
       broken: [
+        ownBrick.broken,
         remote.ended.then((how) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' }))),
         ...[mount, cachedMount].map(({ exited }) => exited.then(() => Promise.reject<never>(new GsyncdError('primary mount: glusterfs: exited', { code: 'mount' })))),
       ],
     };
+  }
+
+  /** @returns what rejects when the brick's process has ended @throws GsyncdError 'preflight' when it does not run now */
+  async #watchOwnBrick(mount: AuxMount, cleanup: Cleanup, signal: AbortSignal): Promise<{ readonly broken: Promise<never> }> {
+    const { primary, localPath, localNode } = this.session;
+    const down = new GsyncdError(`brick ${localPath}: its process does not run: gluster volume start ${primary} force`, { code: 'preflight' });
+    const ownBrick = new OwnBrick(mount.dir, { host: localNode, path: localPath });
+    if (!(await ownBrick.comesUp(signal))) throw down;
+    const over = new AbortController();
+    cleanup.add('watch of the brick', () => Promise.resolve(over.abort()));
+    const broken = ownBrick.untilDown(over.signal).then(() => Promise.reject<never>(down));
+    broken.catch(() => undefined); // nobody waits for it when the site does not open
+    return { broken };
   }
 
   #connect(workingDir: string, cleanup: Cleanup): Promise<Remote> {
@@ -203,7 +219,7 @@ class GlusterSite implements Site {
     return mount;
   }
 
-  #mountOnce(registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
+  async #mountOnce(registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
     const { config } = this.#options;
     return AuxMount.mount({
       glusterCommandDir: config.get('gluster-command-dir'),
@@ -213,7 +229,7 @@ class GlusterSite implements Site {
       logFile: config.get('gluster-log-file'),
       logLevel: config.get('gluster-log-level'),
       timeoutMs: config.get('connection-timeout') * 1000,
-      directoryPrefix: join(tmpdir(), 'gsyncd-aux-mount-'),
+      directoryPrefix: join(await mountHome([config.get('gluster-rundir'), config.get('glusterd-workdir')]), 'gsyncd-aux-mount-'),
       registry,
       spawnChild: (argv) => spawnDaemonChild(argv),
       signal,

@@ -24,6 +24,8 @@ export interface SupervisorDeps {
   readonly chooseNode: (own: SecondaryNode) => Promise<SecondaryNode>;
   readonly status: SupervisedStatus;
   readonly onFaulty: (spec: WorkerSpec, node: SecondaryNode) => void;
+  /** Whether a pause has just ended that a worker's connection may not have outlasted, which is no fault. */
+  readonly justResumed: () => boolean;
   readonly log: Log;
   /** How long a worker may take to acknowledge. */
   readonly acknowledgeMs: number;
@@ -40,6 +42,7 @@ export class Supervisor {
   readonly #retired = new AbortController();
   #done: Promise<void> = Promise.resolve();
   #node: SecondaryNode | null = null;
+  #onNews: () => void = () => undefined;
 
   constructor(spec: WorkerSpec, deps: SupervisorDeps) {
     this.spec = spec;
@@ -58,6 +61,11 @@ export class Supervisor {
     return this.#done;
   }
 
+  /** Where the worker waits for its next start, it is started: what kept it from running may be over. */
+  volumesChanged(): void {
+    this.#onNews();
+  }
+
   /** Ends the worker for good. */
   async retire(): Promise<void> {
     this.#retired.abort();
@@ -71,7 +79,7 @@ export class Supervisor {
       if (reason === null) continue;
       const delayMs = this.#backoff.next(servedMs);
       this.#deps.log.info('worker is started again', { brick: this.spec.brickPath, delay: delayMs / 1000, reason });
-      await untilWoken(delayMs, stop);
+      await untilWoken(delayMs, stop, new Promise<void>((resolve) => (this.#onNews = resolve)));
     }
   }
 
@@ -93,6 +101,10 @@ export class Supervisor {
       servedMs = life.servedMs;
       if (life.exit.signal === 'SIGUSR1') {
         this.#backoff.reset();
+        return { reason: null, servedMs };
+      }
+      if (this.#deps.justResumed()) {
+        log.info('worker is started again after a pause', { brick, reason: endReason(life.exit) });
         return { reason: null, servedMs };
       }
       reason = life.silent ? `no acknowledgement after ${this.#deps.acknowledgeMs / 1000} s${lastWords(life.exit)}` : endReason(life.exit);

@@ -14,6 +14,7 @@ import type { Log, RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
 import { untilWoken } from '../primary/wait.js';
 import { FEEDBACK_FD } from '../process/child.js';
+import { longPauseMs, PauseWatch } from '../process/pause-watch.js';
 import { spawnGroupChild, type GroupChild } from '../process/spawn.js';
 import { setMonitorStatus } from '../status/monitor-status.js';
 import { WorkerStatus } from '../status/status-file.js';
@@ -55,6 +56,7 @@ export class Monitor {
   readonly #log: Log;
   readonly #supervisors = new Map<string, Supervisor>();
   readonly #running = new Set<Promise<void>>();
+  readonly #pauses: PauseWatch;
   #nodes: readonly SecondaryNode[] = [];
   #secondary: { readonly info: VolumeInfo; readonly readMs: number } | null = null;
   #started = false;
@@ -65,6 +67,7 @@ export class Monitor {
   constructor(options: MonitorOptions) {
     this.#options = options;
     this.#log = options.log.child({ module: 'monitor', fn: 'monitor', ctx: 'Monitor' });
+    this.#pauses = new PauseWatch(longPauseMs(options.config.get('secondary-timeout')));
   }
 
   /** Works until `signal` aborts; then all workers have ended. */
@@ -82,6 +85,7 @@ export class Monitor {
       }
     } finally {
       watch.close();
+      this.#pauses.close();
       await Promise.all([...this.#supervisors.values()].map((supervisor) => supervisor.retire()));
       await Promise.all(this.#running);
     }
@@ -143,6 +147,7 @@ export class Monitor {
       const nodeLeft = node !== null && !wanted.nodes.some(({ host, id }) => host === node.host && id === node.id);
       if (spec !== undefined && !nodeLeft) {
         supervisor.spec = spec;
+        supervisor.volumesChanged();
         continue;
       }
       this.#log.info('worker is ended: the volumes changed', { brick: supervisor.spec.brickPath });
@@ -169,6 +174,7 @@ export class Monitor {
       status: this.#status(spec.brickPath),
       // The node that it was on, as in its other events; stock names the one before a failover.
       onFaulty: (current, node) => sendEvent('FAULTY', faultyFields(this.#subject(current), node.host)),
+      justResumed: () => this.#pauses.justResumed,
       log: log.child({ module: 'monitor', fn: 'monitor', ctx: 'Monitor' }),
       acknowledgeMs: times?.acknowledgeMs ?? config.get('connection-timeout') * 1000,
       stopMs: times?.stopMs ?? WORKER_STOP_MS,

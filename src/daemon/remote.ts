@@ -187,7 +187,7 @@ export function tarSsh(config: Config): string[] {
 export async function sharedTarSsh(config: Config, { target, controlDir }: Pick<Remote, 'target' | 'controlDir'>, cleanup: Cleanup): Promise<string[]> {
   if (target.address === null) return tarSsh(config);
   const socket = ['-S', join(controlDir, 'tar.sock')];
-  const master = await spawnDaemonChild([...tarSsh(config), '-oControlMaster=yes', ...socket, '-N', target.address]);
+  const master = await spawnDaemonChild([...tarSsh(config), '-oControlMaster=yes', ...socket, '-N', target.address], 'stops');
   // It holds nothing of its own: nobody has to wait for it.
   cleanup.add('ssh of tar', () => Promise.resolve(master.kill('SIGTERM')));
   return [...tarSsh(config), '-oControlMaster=no', ...socket];

@@ -3,7 +3,7 @@
 // leaves nothing mounted. Used by the secondary command.
 
 import { mkdir, realpath } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
+import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,8 +14,8 @@ import { errorLine, GsyncdError } from '../errors.js';
 import { openLayout } from '../embedded/layout.js';
 import { EmbeddedVolume } from '../embedded/secondary-volume.js';
 import { mountByBroker } from '../gluster/broker-mount.js';
+import { mountHome } from '../gluster/mount-home.js';
 import { AuxMount } from '../gluster/mount.js';
-import { removeFromBeforeBoot } from '../gluster/mount-remains.js';
 import { VolumeHealth } from '../gluster/volume-health.js';
 import type { Log, RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
@@ -139,11 +139,9 @@ async function mountVolume(options: SecondaryOptions, volume: string, cleanup: C
 const ERRORS_OF_WRITES = 'xlator-option=*-write-behind.pass-through=true';
 
 async function mountDirectly({ config }: SecondaryOptions, volume: string, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Pick<Mounted, 'dir' | 'broken'>> {
-  const registry = join(config.get('gluster-rundir'), 'gsyncd-secondary-mounts');
-  await mkdir(dirname(registry), { recursive: true });
-  const directoryPrefix = join(tmpdir(), 'gsyncd-aux-mount-');
+  const home = await mountHome([config.get('gluster-rundir'), config.get('glusterd-workdir')]);
+  const registry = join(home, 'of-secondaries');
   for (const left of await AuxMount.removeLeftovers(registry)) log.info('removed the mount of a secondary that was killed', { path: left });
-  for (const left of await removeFromBeforeBoot(directoryPrefix)) log.info('removed the mount point of a secondary from before the boot', { path: left });
   const logFile = config.get('secondary-gluster-log-file');
   await mkdir(fsEncode(dirname(logFile)), { recursive: true });
   const mount = await AuxMount.mount({
@@ -154,7 +152,7 @@ async function mountDirectly({ config }: SecondaryOptions, volume: string, clean
     logFile,
     logLevel: config.get('secondary-gluster-log-level'),
     timeoutMs: config.get('connection-timeout') * 1000,
-    directoryPrefix,
+    directoryPrefix: join(home, 'gsyncd-aux-mount-'),
     registry,
     spawnChild: (argv) => spawnDaemonChild(argv),
     signal,

@@ -4,15 +4,13 @@
 // Invariant: whatever the end, everything this module started or mounted is undone before run() settles.
 
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Config } from '../config/config.js';
-import { escapePath } from '../config/template.js';
 import { errorLine, isGsyncdError } from '../errors.js';
 import { eventFields, eventSender, faultyFields } from '../gluster/events.js';
-import { fsEncode } from '../names.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps } from '../primary/deps.js';
+import { longPauseMs, PauseWatch } from '../process/pause-watch.js';
 import { pacedSecondary } from '../queue/paced.js';
 import { meteredSecondary } from '../progress/metered-secondary.js';
 import { Doubts } from '../primary/doubts.js';
@@ -27,6 +25,7 @@ import { metaVolumeElection } from './meta-volume.js';
 import type { FindSite } from './site.js';
 import { oweWalk } from './owed-walk.js';
 import { WorkerQueue } from './shared-queue.js';
+import { brickWorkingDir } from './working-dir.js';
 
 /** What is in hand at a stop has this long to finish before it is put back. Ending transfers that do not want to, and
  *  unmounting, have to fit into the ten seconds that a stop may take. */
@@ -48,6 +47,7 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #log: Log;
   readonly #cleanup = new Cleanup();
+  readonly #pauses: PauseWatch;
   #status: WorkerStatus | null = null;
   #outcome: 'stopped' | 'faulty' = 'stopped';
   #onFault: () => void = () => undefined;
@@ -57,6 +57,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#log = options.log.child({ module: 'worker' });
+    this.#pauses = new PauseWatch(longPauseMs(options.config.get('secondary-timeout')));
   }
 
   /**
@@ -69,9 +70,12 @@ export class Worker {
     } catch (error) {
       if (signal.aborted) return;
       this.#outcome = 'faulty';
-      await this.#recordFault(error);
+      // The monitor starts it again at once then, see there.
+      if (this.#pauses.justResumed && isGsyncdError(error, 'peer') && this.#options.monitored === 'yes') this.#log.info('the connection did not outlast the pause', { error: errorLine(error) });
+      else await this.#recordFault(error);
       throw error;
     } finally {
+      this.#pauses.close();
       await this.#cleanup.run((what, error) => this.#log.warn('cleaning up failed', { what, error: errorLine(error) }));
     }
   }
@@ -80,8 +84,7 @@ export class Worker {
     const { findSite, config, log, onReady } = this.#options;
     const site = await findSite(signal);
     const { session } = site;
-    const workingDir = join(config.get('working-dir'), escapePath(session.localPath));
-    await mkdir(fsEncode(workingDir), { recursive: true });
+    const workingDir = await brickWorkingDir(config.get('working-dir'), session.localPath);
     this.#log.info('Working dir', { path: workingDir });
     // Held to the end of the process: what this worker still does while it ends must not meet another one.
     await lockBrick(workingDir, session.localPath);

@@ -9,8 +9,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GsyncdError } from '../errors.js';
 import { fsEncode } from '../names.js';
 import { errnoNumber, lgetxattrAsync, pollPriority } from '../native/libc.js';
+import { deadline } from '../process/deadline.js';
 import { SUBVOL_STATUS } from './xattr-names.js';
 
+const { ENOTCONN } = constants.errno;
 const MOUNTINFO = '/proc/self/mountinfo';
 const POLL_SLICE_MS = 200;
 const STATUS_LOOK_MS = 50;
@@ -27,7 +29,7 @@ export interface ReadyOptions {
   readonly signal?: AbortSignal;
 }
 
-/** @throws GsyncdError 'mount' when glusterfs exits or the time is over, 'stopped' when the signal aborts. A call
+/** @throws GsyncdError 'mount' when glusterfs exits, all of the volume stays down or the time is over, 'stopped' when the signal aborts. A call
  *  that hangs in the mount ends when the caller kills glusterfs. */
 export async function awaitReady(options: ReadyOptions): Promise<SubvolumeState> {
   if (options.signal?.aborted) throw stopped();
@@ -39,7 +41,7 @@ export async function awaitReady(options: ReadyOptions): Promise<SubvolumeState>
     reject(new GsyncdError(`glusterfs ended with ${signal ?? code}${last === '' ? '' : `: ${last}`}`, { code: 'mount' }));
   });
   let state = 'not mounted';
-  const timer = setTimeout(() => reject(new GsyncdError(`${state} after ${options.timeoutMs / 1000} s`, { code: 'mount' })), options.timeoutMs);
+  const timeout = deadline(options.timeoutMs, () => reject(new GsyncdError(`${state} after ${options.timeoutMs / 1000} s`, { code: 'mount' })));
   const onAbort = (): void => reject(stopped());
   options.signal?.addEventListener('abort', onAbort, { once: true });
   const ready = async (): Promise<SubvolumeState> => {
@@ -51,7 +53,7 @@ export async function awaitReady(options: ReadyOptions): Promise<SubvolumeState>
     return await Promise.race([ready(), over]);
   } finally {
     stop.abort();
-    clearTimeout(timer);
+    timeout.cancel();
     options.signal?.removeEventListener('abort', onAbort);
   }
 }
@@ -73,7 +75,7 @@ export async function isMountPoint(dir: string): Promise<boolean> {
 }
 
 /** A path as mountinfo has it, a character for each byte: blanks and backslashes are a backslash and three octal digits. */
-export function mountinfoWord(path: string): string {
+function mountinfoWord(path: string): string {
   const bytes = fsEncode(path).toString('latin1');
   return bytes.replaceAll(/[ \t\n\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
 }
@@ -86,14 +88,23 @@ async function subvolumesUp(dir: string, signal: AbortSignal): Promise<Subvolume
   const startMs = performance.now();
   // A mount that has ended meanwhile leaves a directory that answers as an old glusterfs would.
   while (!(await statusIsUp(dir)) || !(await isMountPoint(dir))) {
-    if (performance.now() - startMs > PARTLY_UP_AFTER_MS && (await answers(dir)) && (await isMountPoint(dir))) return 'partly up';
+    if (performance.now() - startMs > PARTLY_UP_AFTER_MS && (await isMountPoint(dir))) {
+      const errno = await errnoOf(dir);
+      if (errno === null) return 'partly up';
+      if (errno === ENOTCONN) throw new GsyncdError('not connected (ENOTCONN): none of its bricks answers: is the volume started?', { code: 'mount' });
+    }
     await delay(STATUS_LOOK_MS, undefined, { signal });
   }
   return 'up';
 }
 
 export async function answers(dir: string): Promise<boolean> {
-  return lstat(fsEncode(dir)).then(() => true, () => false);
+  return (await errnoOf(dir)) === null;
+}
+
+/** Why a mount does not answer; null when it does. */
+async function errnoOf(dir: string): Promise<number | undefined | null> {
+  return lstat(fsEncode(dir)).then(() => null, errnoNumber);
 }
 
 /** Whether every subvolume of the volume that is mounted at `dir` is up. A volume without that attribute counts as up. */

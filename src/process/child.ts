@@ -1,13 +1,15 @@
-// One child process: started without a shell, leader of its own process group, its stderr always drained and
-// bounded, ended by a ladder (close stdin, SIGTERM, SIGKILL) of bounded waits. spawn.ts builds the forms that
-// the rest of the program uses on it; nothing else starts processes.
-// Invariant: a started child is signalled as a group, so its own children go too, and no group outlives this
-// process's exit.
+// One child process: started without a shell, its stderr always drained and bounded, ended by a ladder (close stdin,
+// SIGTERM, SIGKILL) of bounded waits. spawn.ts builds the forms that the rest of the program uses on it; nothing else
+// starts processes. Children stay in this process's group: glusterd pauses a session by stopping that group, and no byte
+// shall move then.
+// Invariant: a started child is signalled with its descendants, so they go too, and none outlives this process's exit.
 
 import { execa } from 'execa';
 import { constants } from 'node:os';
 import { Readable, type Writable } from 'node:stream';
 import { GsyncdError, errnoCode } from '../errors.js';
+import { deadline } from './deadline.js';
+import { MARK_VARIABLE, markedProcesses, newMark } from './descendants.js';
 import { deathSignalPrefix, findProgram } from './program.js';
 import { LineSplitter, Tail } from './tail.js';
 
@@ -25,9 +27,11 @@ export interface StartOptions {
   readonly onStderrLine?: ((line: string) => void) | undefined;
   /** Have the kernel kill the child when this process dies. Default true. */
   readonly pdeathsig?: boolean | undefined;
-  /** 'shared' leaves the child in this process's group, so that a signal to the group reaches it too; then only the
-   *  child itself is signalled from here, and its own children are its business. Default: a group of its own. */
-  readonly group?: 'own' | 'shared' | undefined;
+  /**
+   * Who gets a signal that is sent from here. 'tree' (default): the child and its descendants. 'child': it alone, for one
+   * that ends its own children. 'group': the child leads a process group of its own, and goes on while this one is paused.
+   */
+  readonly reach?: 'tree' | 'child' | 'group' | undefined;
   /** 'pipe' opens FEEDBACK_FD in the child, whose end here is `feedback`. */
   readonly feedback?: 'pipe' | undefined;
 }
@@ -53,9 +57,10 @@ export const DEFAULT_LADDER: Ladder = { closeMs: 1_000, termMs: 2_000, killMs: 2
 /** How long output may still come after the exit, when a grandchild holds the pipe. */
 const DRAIN_MS = 1_000;
 
-/** What a signal goes to: minus the pid for a whole group. */
-const live = new Set<number>();
+const live = new Set<Child>();
 let exitHook = false;
+/** A process that forks while it is looked for may be missed once. */
+const KILL_ROUNDS = 3;
 
 export class Child {
   readonly argv: readonly string[];
@@ -65,10 +70,13 @@ export class Child {
   readonly feedback: Readable | null;
   /** Settles when the process has ended and its output is read. Never rejects. */
   readonly exited: Promise<ExitInfo>;
-  readonly #target: number;
+  readonly #reach: NonNullable<StartOptions['reach']>;
+  /** In the environment of the child and its descendants. */
+  readonly #mark: string;
+  #leader: 'runs' | 'has ended' = 'runs';
   #over = false;
 
-  constructor(argv: readonly string[], process: ReturnType<typeof launch>, options: StartOptions) {
+  constructor(argv: readonly string[], process: ReturnType<typeof launch>, mark: string, options: StartOptions) {
     const { pid } = process;
     if (pid === undefined) throw new Error('no pid');
     this.argv = argv;
@@ -77,7 +85,8 @@ export class Child {
     this.stdout = process.stdout;
     const feedback: unknown = process.stdio[FEEDBACK_FD];
     this.feedback = feedback instanceof Readable ? feedback : null;
-    this.#target = options.group === 'shared' ? pid : -pid;
+    this.#reach = options.reach ?? 'tree';
+    this.#mark = mark;
     this.stdin?.on('error', () => undefined); // EPIPE: the exit says more
     const tail = new Tail(options.stderrTailBytes ?? 8 << 10);
     const lines = options.onStderrLine && new LineSplitter(options.onStderrLine);
@@ -85,14 +94,15 @@ export class Child {
       tail.push(chunk);
       lines?.push(chunk);
     });
-    live.add(this.#target);
+    live.add(this);
     this.exited = new Promise((resolve) => {
       process.once('exit', () => {
-        live.delete(this.#target);
-        // Nobody else in the group has a business once its leader is gone; a pipe held from outside is cut.
+        live.delete(this);
+        this.#leader = 'has ended';
+        // What the child started has no business once it is gone; a pipe held from outside is cut.
         setTimeout(() => {
           if (this.#over) return;
-          if (options.group !== 'shared') send(this.#target, 'SIGKILL');
+          signalAll([this], 'SIGKILL');
           for (const stream of [process.stdin, this.feedback, options.stdoutAfterExit === 'keep' ? null : process.stdout, process.stderr]) stream?.destroy();
         }, DRAIN_MS);
       });
@@ -106,7 +116,13 @@ export class Child {
 
   /** Sends a signal to the child and its descendants. @returns false when it has ended */
   kill(signal: NodeJS.Signals): boolean {
-    return !this.#over && send(this.#target, signal);
+    return !this.#over && signalAll([this], signal);
+  }
+
+  /** What a signal goes to, minus a pid for a whole group, and what the descendants have that are to be found. */
+  get reached(): { readonly target: number | null; readonly mark: string | null } {
+    if (this.#reach === 'group') return { target: -this.pid, mark: null };
+    return { target: this.#leader === 'runs' ? this.pid : null, mark: this.#reach === 'tree' ? this.#mark : null };
   }
 
   /**
@@ -140,7 +156,8 @@ export async function startChild(argv: readonly string[], options: StartOptions)
   const program = await findProgram(name, { cwd: options.cwd, path: options.env?.['PATH'] });
   const prefix = (options.pdeathsig ?? true) ? await deathSignalPrefix() : [];
   const [file = program, ...rest] = [...prefix, program, ...args];
-  const subprocess = launch(file, rest, options);
+  const mark = newMark();
+  const subprocess = launch(file, rest, mark, options);
   if (subprocess.pid === undefined) {
     const failure = await subprocess;
     const code = errnoCode(failure.cause) ?? failure.code ?? 'failed';
@@ -148,11 +165,9 @@ export async function startChild(argv: readonly string[], options: StartOptions)
   }
   if (!exitHook) {
     exitHook = true;
-    process.once('exit', () => {
-      for (const target of live) send(target, 'SIGKILL');
-    });
+    process.once('exit', () => signalAll([...live], 'SIGKILL'));
   }
-  return new Child(argv, subprocess, options);
+  return new Child(argv, subprocess, mark, options);
 }
 
 /** File name of a command's program, for messages. */
@@ -168,28 +183,41 @@ export function signalNumber(signal: NodeJS.Signals | null): number {
 
 /** The value, or undefined when `waitMs` passes first. */
 export async function within<T>(promise: Promise<T>, waitMs: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), waitMs);
-  });
+  let onTime: () => void = () => undefined;
+  const timeout = new Promise<undefined>((resolve) => (onTime = () => resolve(undefined)));
+  const wait = deadline(waitMs, onTime);
   try {
     return await Promise.race([promise, timeout]);
   } finally {
-    clearTimeout(timer);
+    wait.cancel();
   }
 }
 
-function launch(file: string, args: readonly string[], options: StartOptions) {
+function launch(file: string, args: readonly string[], mark: string, options: StartOptions) {
   return execa(file, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.env === undefined ? {} : { env: options.env }),
+    // A child has this process's terminal, where there is one: ssh must fail, not ask for a password there.
+    env: { SSH_ASKPASS_REQUIRE: 'force', SSH_ASKPASS: 'false', ...options.env, [MARK_VARIABLE]: mark },
     stdio: [options.stdin, options.stdout, 'pipe', ...(options.feedback === undefined ? [] : [options.feedback])],
     buffer: false,
     encoding: 'buffer',
     reject: false,
     cleanup: false,
-    detached: options.group !== 'shared', // its own process group
+    detached: options.reach === 'group',
   });
+}
+
+/** @returns whether there was anything to send it to */
+function signalAll(children: readonly Child[], signal: NodeJS.Signals): boolean {
+  const reached = children.map((child) => child.reached);
+  const marks = reached.flatMap(({ mark }) => mark ?? []);
+  // Looked for before anything ends: what is left of a tree then is found all the same.
+  const targets = new Set([...reached.flatMap(({ target }) => target ?? []), ...(marks.length === 0 ? [] : markedProcesses(marks))]);
+  const sent = [...targets].filter((target) => send(target, signal));
+  for (let round = 1; signal === 'SIGKILL' && marks.length > 0 && round < KILL_ROUNDS; round++) {
+    for (const pid of markedProcesses(marks)) send(pid, signal);
+  }
+  return sent.length > 0;
 }
 
 function send(target: number, signal: NodeJS.Signals): boolean {

@@ -6,6 +6,7 @@ import { Readable, type Writable } from 'node:stream';
 import { pipeline as pipeStreams } from 'node:stream/promises';
 import { GsyncdError } from '../errors.js';
 import { DEFAULT_LADDER, programName, startChild, type Child, type ExitInfo, type Ladder, type StartOptions } from './child.js';
+import { deadline } from './deadline.js';
 import { LineSplitter } from './tail.js';
 
 /** What a child is fed: bytes, or pieces as it asks for them. */
@@ -104,10 +105,14 @@ export interface DaemonChild {
   kill(signal: NodeJS.Signals): boolean;
 }
 
-/** Starts a server without input or output, such as glusterfs for a mount. It dies with this process.
- *  @throws GsyncdError('preflight') when the program is missing */
-export async function spawnDaemonChild(argv: readonly string[], options: Omit<CommonOptions, 'signal' | 'ladder'> = {}): Promise<DaemonChild> {
-  const child = await startChild(argv, { ...startOptions(options, 'ignore'), stdout: 'ignore' });
+/**
+ * Starts a server without input or output. It dies with this process.
+ * @param pause whether it stops while the session is paused. A mount's server must not: its bricks and whoever looks at
+ *   the mount would wait for it in vain
+ * @throws GsyncdError('preflight') when the program is missing
+ */
+export async function spawnDaemonChild(argv: readonly string[], pause: 'stops' | 'goes on' = 'goes on'): Promise<DaemonChild> {
+  const child = await startChild(argv, { stdin: 'ignore', stdout: 'ignore', reach: pause === 'stops' ? 'tree' : 'group' });
   return { pid: child.pid, exited: child.exited, kill: (signal) => child.kill(signal) };
 }
 
@@ -122,13 +127,13 @@ export interface GroupChild {
   end(ladder: Ladder): Promise<ExitInfo>;
 }
 
-/** Starts a child in this process's group with a pipe at FEEDBACK_FD. It dies with this process.
+/** Starts a child that ends its own children, with a pipe at FEEDBACK_FD. It dies with this process.
  *  @throws GsyncdError('preflight') when the program is missing */
 export async function spawnGroupChild(
   argv: readonly string[],
   options: Pick<CommonOptions, 'env' | 'stderrTailBytes'> & { onStderrLine?: (line: string) => void } = {},
 ): Promise<GroupChild> {
-  const child = await startChild(argv, { ...startOptions(options, 'ignore'), stdout: 'ignore', group: 'shared', feedback: 'pipe' });
+  const child = await startChild(argv, { ...startOptions(options, 'ignore'), stdout: 'ignore', reach: 'child', feedback: 'pipe' });
   const { feedback } = child;
   if (feedback === null) throw new GsyncdError(`run ${programName(argv)}: no pipes`, { code: 'fault' });
   const acknowledged = new Promise<void>((resolve) => {
@@ -220,13 +225,13 @@ class Stopper {
     const hung = new Promise<never>((_, reject) => {
       this.#onEndFailed = reject;
     });
-    const timer =
+    const timeout =
       timeoutMs === undefined
         ? undefined
-        : setTimeout(() => {
+        : deadline(timeoutMs, () => {
             this.timedOut = true;
             this.#end();
-          }, timeoutMs);
+          });
     onAbort(this.#options.signal, done, () => {
       this.#stopped = true;
       this.#end();
@@ -237,7 +242,7 @@ class Stopper {
       if (this.#stopped) throw stoppedError(this.#children[0]?.argv ?? []);
       return result;
     } finally {
-      clearTimeout(timer);
+      timeout?.cancel();
     }
   }
 

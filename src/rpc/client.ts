@@ -6,6 +6,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GsyncdError, errorLine } from '../errors.js';
+import { deadline } from '../process/deadline.js';
 import { oneLine, remoteCallError } from './errors.js';
 import { PickleDecoder } from './pickle-decode.js';
 import { encodePickle } from './pickle-encode.js';
@@ -34,8 +35,6 @@ interface Call {
 
 const MAX_TAIL_CHARS = 1000;
 const PEER_FAILURE_WAIT_MS = 2000;
-/** Node's timers fire at once when given more. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class RepceClient {
   readonly #input: Readable;
@@ -88,10 +87,10 @@ export class RepceClient {
     const request = encodePickle(pyTuple([rid, method, ...args]));
     return await new Promise<PyValue>((resolve, reject) => {
       const onAbort = (): void => settle({ error: stopped(method) });
-      const timer = timeoutMs === undefined ? undefined : startTimer(timeoutMs, () => settle({ error: overdue(method, timeoutMs) }));
+      const timer = timeoutMs === undefined ? undefined : deadline(timeoutMs, () => settle({ error: overdue(method, timeoutMs) }), 'nothing');
       const settle: Call['settle'] = (outcome) => {
         if (!this.#calls.delete(number)) return;
-        clearTimeout(timer);
+        timer?.cancel();
         signal?.removeEventListener('abort', onAbort);
         if ('error' in outcome) reject(outcome.error);
         else resolve(outcome.value);
@@ -170,10 +169,6 @@ export class RepceClient {
     this.#resolveClosed(error);
     for (const call of [...this.#calls.values()]) call.settle({ error });
   }
-}
-
-function startTimer(delayMs: number, onTime: () => void): NodeJS.Timeout {
-  return setTimeout(onTime, Math.min(delayMs, MAX_TIMER_MS)).unref();
 }
 
 function nonsense(state: string): GsyncdError {

@@ -142,3 +142,13 @@ it('waits for a secondary that cannot be reached, says so at its bricks, and goe
   await h.until('warning', () => h.log().includes('the secondary volume cannot be looked at'));
   expect(h.started().every(({ pid }) => isAlive(pid))).toBe(true);
 });
+
+it('starts a worker that waits for its next start as soon as glusterd changes the volume', async () => {
+  h.primary = volume('P', [['me', 'node1', '/b/1']]);
+  const dir = join(h.dir, 'glusterd/vols/gv0');
+  mkdirSync(dir, { recursive: true });
+  await h.start('dies', { volumeCheckMs: 60_000, backoff: { firstMs: 60_000, maxMs: 60_000, wellMs: 60_000 } });
+  await h.until('a wait', () => h.log().includes('worker is started again [{brick=/b/1}, {delay=60}'));
+  writeFileSync(join(dir, 'info'), 'status=1');
+  await h.until('another start', () => h.started().length === 2);
+});

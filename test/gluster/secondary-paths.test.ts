@@ -44,7 +44,7 @@ const byLooking: Call = (method, args) => overMount('looked for')(method, args);
 beforeAll(async () => {
   await plantTrees(lab());
   // Relative: a mount of the lab is reached from outside here, where an absolute path would name another place.
-  await lab().sh(`ln -s ../..${OUTSIDE} esc; ln -s ../../..${OUTSIDE} dir/in; ln -s esc again`, lab().secondary);
+  await lab().sh(`ln -s ../../../..${OUTSIDE} esc; ln -s ../../../../..${OUTSIDE} dir/in; ln -s esc again`, lab().secondary);
   await lab().mount('sv0', LOOKED_AT, ['--acl', '--aux-gfid-mount']);
   own = startOwnSecondary(lab());
   client = clientOf(own);
@@ -81,7 +81,7 @@ const at = fc.nat(4);
 const plain = segments.map((parts) => parts.join('/'));
 /** Paths that lead out, or that are none. */
 const hostilePath = fc.oneof(
-  fc.tuple(segments, at, fc.constantFrom('..', '../..', `../..${OUTSIDE}`)).map(([parts, where, up]) => [...parts.slice(0, where), up, ...parts.slice(where)].join('/')),
+  fc.tuple(segments, at, fc.constantFrom('..', '../..', `../../../..${OUTSIDE}`)).map(([parts, where, up]) => [...parts.slice(0, where), up, ...parts.slice(where)].join('/')),
   plain.map((path) => `/${path}`),
   plain.map((path) => `${OUTSIDE}/${path}`),
   fc.tuple(plain, fc.nat(12)).map(([path, where]) => `${path.slice(0, where)}\0${path.slice(where)}`),
@@ -175,7 +175,7 @@ describe.each([
 
   test('a symlink that is purged goes, and what it names stays', async () => {
     const before = await everythingIn(lab(), OUTSIDE);
-    await lab().sh(`mkdir -p tree/sub; ln -s ../..${OUTSIDE} gone; cp -P gone gone-as-well; ln -s ../../..${OUTSIDE} tree/one; ln -s ../../../..${OUTSIDE} tree/sub/two`, lab().secondary);
+    await lab().sh(`mkdir -p tree/sub; ln -s ../../../..${OUTSIDE} gone; cp -P gone gone-as-well; ln -s ../../../../..${OUTSIDE} tree/one; ln -s ../../../../../..${OUTSIDE} tree/sub/two`, lab().secondary);
     for (const path of ['gone', 'gone-as-well/', 'tree']) await outcome(call, 'purge', [path]);
     expect(await lab().sh('ls -d gone gone-as-well tree 2>/dev/null || true', lab().places[0]!.path.replace('gv0', 'sv0'))).toBe('');
     expect(await everythingIn(lab(), OUTSIDE)).toEqual(before);

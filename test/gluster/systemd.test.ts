@@ -94,7 +94,7 @@ describe.skipIf(lacks(noSystemd === undefined, noSystemd ?? '', 'the unit under 
     expect([await property('Result'), await property('ExecMainStatus'), await property('ActiveState')]).toEqual(['success', '0', 'inactive']);
     const left = [...(await lab().box.processes()).values()].filter((line) => /gsyncd-aux-mount|gsyncd-ts\.js worker/.test(line));
     expect(left).toEqual([]);
-    expect((await inSystemd('sh', '-c', 'ls -d /tmp/gsyncd-aux-* /tmp/systemd-private-* 2>/dev/null || true')).trim()).toBe('');
+    expect((await inSystemd('sh', '-c', 'ls -d /run/gluster/gsyncd-mounts/gsyncd-aux-* /tmp/gsyncd-aux-* /tmp/systemd-private-* 2>/dev/null || true')).trim()).toBe('');
     await lab().assertNoMountsLeft();
   });
 });

@@ -116,6 +116,12 @@ describe('runChild()', () => {
     expect(result.durationMs).toBeLessThan(4_000);
   });
 
+  test('what a child leaves behind, which holds its pipe, is ended', async () => {
+    const result = await runChild(['bash', '-c', 'sleep 1000 & echo $!']);
+    expect(result.exitCode).toBe(0);
+    await eventually(() => !runs(Number(result.stdout.toString())));
+  });
+
   test.skipIf(lacksPython('what children inherit'))('the kernel is told to kill the child when this process dies', async () => {
     const program = 'import ctypes; n = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(n)); print(n.value)';
     expect((await runChild(['python3', '-c', program])).stdout.toString()).toBe('9\n');
@@ -139,7 +145,7 @@ describe('spawnPipe()', () => {
     expect(await peer.exited).toMatchObject({ code: 255, stderrTail: 'Permission denied (publickey).' });
   });
 
-  test('climbs the ladder: closed stdin and SIGTERM are ignored, SIGKILL ends the whole group', async () => {
+  test('climbs the ladder: closed stdin and SIGTERM are ignored, SIGKILL ends the child and its children', async () => {
     const peer = await spawnPipe([STUBBORN]);
     const [line] = (await once(peer.stdout, 'data')) as [Buffer];
     const pids = line.toString().trim().split(' ').map(Number);
@@ -162,6 +168,16 @@ test('spawnDaemonChild() reports the end of a server and ends it by signal', asy
   expect(server.kill('SIGTERM')).toBe(true);
   expect(await server.exited).toEqual({ code: null, signal: 'SIGTERM', stderrTail: 'serving' });
   expect(server.kill('SIGTERM')).toBe(false);
+});
+
+test("children are in this process's group, and stop with it; a server that goes on is not", async () => {
+  const groupOf = (pid: number | string): string | undefined => readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /, '').split(' ')[2];
+  const peer = await spawnPipe(['cat']);
+  const [stops, goesOn] = [await spawnDaemonChild(['sleep', '1000'], 'stops'), await spawnDaemonChild(['sleep', '1000'])];
+  expect([peer.pid, stops.pid, goesOn.pid].map(groupOf)).toEqual([groupOf('self'), groupOf('self'), String(goesOn.pid)]);
+  stops.kill('SIGKILL');
+  goesOn.kill('SIGKILL');
+  await Promise.all([stops.exited, goesOn.exited, peer.close()]);
 });
 
 describe('pipeline()', () => {

@@ -36,7 +36,7 @@ export function clientOf({ child }: OwnSecondary): RepceClient {
 
 /** Where the lab's bricks are, and OUTSIDE. */
 export const DISKS = '/srv';
-/** No part of any volume; both it and the mounts of a secondary are two levels below the machine's root. */
+/** No part of any volume. The mounts of a secondary are four levels below the machine's root. */
 export const OUTSIDE = `${DISKS}/outside`;
 const TREE = 'mkdir -p dir/sub; printf canary >canary; printf a >dir/a; printf b >dir/sub/b; ln dir/a linked; ln -s canary sym; chmod 640 dir/a';
 

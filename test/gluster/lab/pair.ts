@@ -252,6 +252,7 @@ async function leftovers(machine: Machine): Promise<string[]> {
   const clients = [...(await machine.processes()).values()].filter((line) => {
     return /^\S*glusterfs .*(--aux-gfid-mount|aux-gfid-mount)/.test(line);
   });
-  const points = (await machine.exec(['find', '/tmp', '-maxdepth', '1', '-name', '*aux-mount*'])).stdout;
+  // The stock daemon's are in /tmp.
+  const points = (await machine.exec(['bash', '-c', 'shopt -s nullglob; printf "%s\\n" /tmp/*aux-mount* /run/gluster/gsyncd-mounts/*aux-mount*'])).stdout;
   return [...mounts, ...clients, ...points.split('\n').filter(Boolean)];
 }

@@ -1,0 +1,42 @@
+// The working directory of a brick. Its name is the stock daemon's, the brick's path with `-` for `/`, which is one name for
+// /d/x-1 and /d/x/1: a file in it says whose it is, and the second of such bricks gets another directory.
+
+import { createHash } from 'node:crypto';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { escapePath } from '../config/template.js';
+import { errnoCode } from '../errors.js';
+import { fsDecode, fsEncode } from '../names.js';
+
+const OWNER = 'brick';
+
+/** Makes the directory. Of several bricks that share a name, the first to ask has it for good. @throws system errors */
+export async function brickWorkingDir(parent: string, brickPath: string): Promise<string> {
+  const shared = join(parent, escapePath(brickPath));
+  await mkdir(fsEncode(shared), { recursive: true });
+  if ((await ownerOf(shared, brickPath)) === brickPath) return shared;
+  const own = `${shared}.${createHash('sha256').update(fsEncode(brickPath)).digest('hex').slice(0, 12)}`;
+  await mkdir(fsEncode(own), { recursive: true });
+  return own;
+}
+
+/** Whose the directory is: `brickPath`'s from now on when it was nobody's. */
+async function ownerOf(dir: string, brickPath: string): Promise<string> {
+  const file = fsEncode(join(dir, OWNER));
+  const claim = fsEncode(join(dir, `${OWNER}.${process.pid}`));
+  try {
+    return fsDecode(await readFile(file));
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT') throw error;
+  }
+  // A link, so that of two who claim it at a time neither reads half a name.
+  await writeFile(claim, fsEncode(brickPath));
+  try {
+    await link(claim, file);
+  } catch (error) {
+    if (errnoCode(error) !== 'EEXIST') throw error;
+  } finally {
+    await rm(claim, { force: true });
+  }
+  return fsDecode(await readFile(file));
+}

@@ -1,0 +1,80 @@
+// Whether the process of one brick runs, as the client of a mount sees it: `.meta`, the mount's description of itself, has
+// a directory for each connection to a brick. Without that process nothing writes the brick's journals, while a replica of
+// it, or the rest of the volume, goes on answering.
+
+import { readFile, readdir, readlink } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fsDecode, fsEncode } from '../names.js';
+import { errnoNumber } from '../native/libc.js';
+import { retryErrnos } from './retry.js';
+
+const { ENOENT, ENOTCONN, ESTALE } = constants.errno;
+const CLIENT = /-client-\d+$/;
+const LOOK_MS = 1_000;
+/** So many looks one after the other: a client needs 3 s to connect again to a brick that was only started again. */
+const AWAY_LOOKS = 5;
+
+export class OwnBrick {
+  readonly #dir: string;
+  readonly #host: string;
+  readonly #path: string;
+  /** The connection's directory in the graph that was active when it was looked for; null when none is told. */
+  #client: { readonly graph: string; readonly dir: string | null } | null = null;
+
+  /** @param dir absolute path of the mount's root
+   *  @param brick its node as the volume names it, and its path there */
+  constructor(dir: string, brick: { readonly host: string; readonly path: string }) {
+    this.#dir = dir;
+    this.#host = brick.host;
+    this.#path = brick.path;
+  }
+
+  /** Resolves when the brick has been away for a while. @throws what is no system error, and an abort of `signal` */
+  async untilDown(signal: AbortSignal): Promise<void> {
+    for (let away = 0; away < AWAY_LOOKS; ) {
+      away = (await this.isUp()) ? 0 : away + 1;
+      if (away < AWAY_LOOKS) await delay(LOOK_MS, undefined, { signal });
+    }
+  }
+
+  /** Waits as long for it. @returns whether it is up */
+  async comesUp(signal: AbortSignal): Promise<boolean> {
+    for (let away = 0; away < AWAY_LOOKS; away++) {
+      if (await this.isUp()) return true;
+      await delay(LOOK_MS, undefined, { signal });
+    }
+    return false;
+  }
+
+  /** @throws nothing for a brick or a volume that is down; what GlusterFS does not tell counts as up */
+  async isUp(): Promise<boolean> {
+    try {
+      const graph = await this.#read(() => readlink(fsEncode(`${this.#dir}/.meta/graphs/active`), 'latin1'));
+      if (this.#client?.graph !== graph) this.#client = { graph, dir: await this.#find(`${this.#dir}/.meta/graphs/${graph}`) };
+      const { dir } = this.#client;
+      return dir === null || !/^connected = 0$/m.test(await this.#text(`${dir}/private`));
+    } catch (error) {
+      const errno = errnoNumber(error);
+      if (errno === undefined) throw error;
+      return errno !== ENOTCONN;
+    }
+  }
+
+  async #find(graph: string): Promise<string | null> {
+    const clients = (await this.#read(() => readdir(fsEncode(graph)))).filter((name) => CLIENT.test(name)).map((name) => `${graph}/${name}`);
+    const paths = await Promise.all(clients.map((client) => this.#text(`${client}/options/remote-subvolume`)));
+    const ofPath = clients.filter((_, i) => paths[i] === this.#path);
+    if (ofPath.length < 2) return ofPath[0] ?? null;
+    const hosts = await Promise.all(ofPath.map((client) => this.#text(`${client}/options/remote-host`)));
+    return ofPath.find((_, i) => hosts[i] === this.#host) ?? null;
+  }
+
+  async #text(path: string): Promise<string> {
+    return fsDecode(await this.#read(() => readFile(fsEncode(path)))).replace(/\n$/, '');
+  }
+
+  #read<T>(call: () => Promise<T>): Promise<T> {
+    return retryErrnos(call, [ESTALE, ENOENT]);
+  }
+}

@@ -1,0 +1,34 @@
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { mountHome } from '../../src/gluster/mount-home.js';
+
+const top = realpathSync(mkdtempSync(join(tmpdir(), 'mount-home-')));
+afterAll(() => rmSync(top, { recursive: true, force: true }));
+const modeOf = (path: string): number => statSync(path).mode & 0o777;
+
+test('it is a directory of this user alone, below a parent that is made where it is missing', async () => {
+  const home = await mountHome([join(top, 'run/gluster')]);
+  expect(home).toBe(join(top, 'run/gluster/gsyncd-mounts'));
+  expect(modeOf(home)).toBe(0o700);
+  chmodSync(home, 0o777);
+  expect(await mountHome([join(top, 'run/gluster')])).toBe(home);
+  expect(modeOf(home)).toBe(0o700);
+});
+
+test('it has no symlinks in its path, as the table of mounts has none', async () => {
+  symlinkSync(join(top, 'run'), join(top, 'var-run'));
+  expect(await mountHome([join(top, 'var-run/gluster')])).toBe(join(top, 'run/gluster/gsyncd-mounts'));
+});
+
+test('where the first parent cannot have it, it is below the next, and never behind a symlink that somebody made', async () => {
+  writeFileSync(join(top, 'file'), '');
+  mkdirSync(join(top, 'linked'));
+  symlinkSync(tmpdir(), join(top, 'linked/gsyncd-mounts'));
+  expect(await mountHome([join(top, 'file'), join(top, 'linked'), join(top, 'state')])).toBe(join(top, 'state/gsyncd-mounts'));
+  await expect(mountHome([join(top, 'file'), join(top, 'linked')])).rejects.toMatchObject({
+    code: 'preflight',
+    message: expect.stringMatching(/^directory for mounts: \S+\/file\/gsyncd-mounts: (?:EEXIST|ENOTDIR).*; \S+\/linked\/gsyncd-mounts: not this user's directory$/) as string,
+  });
+});

@@ -1,0 +1,82 @@
+// A session that glusterd pauses while a large file is under way: no byte moves until it is resumed, and then it goes on
+// with the same workers.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { bigFile } from './lab/fixtures.js';
+import { useLab } from './lab/use-lab.js';
+
+const MEGABYTES = 24;
+/** tar, at about 4 MB/s when it packs. */
+const SLOW_TAR = `#!/bin/bash
+case " $* " in *' -cf '*) ;; *) exec tar "$@" ;; esac
+tar "$@" | python3 -c '
+import sys, time
+while piece := sys.stdin.buffer.read(1 << 18):
+    sys.stdout.buffer.write(piece); sys.stdout.buffer.flush(); time.sleep(0.06)'
+exit "\${PIPESTATUS[0]}"
+`;
+
+const lab = useLab({ gsyncd: 'ours', config: { 'rsync-options': '-W --bwlimit=4096' } });
+
+const bytesOf = async (name: string): Promise<number> => Number(await lab().sh(`stat -c '%b' ${name} 2>/dev/null || echo 0`, '/srv/sv0_1')) * 512;
+const under = (name: string): Promise<void> => lab().until(`${name} under way`, async () => (await bytesOf(name)) > 2_000_000);
+const workers = async (): Promise<number[]> => [...(await lab().box.processes())].filter(([, line]) => / worker gv0 /.test(line)).map(([pid]) => pid);
+
+/** Starts the session with these options, whether it ran or not. @returns what it has logged since */
+async function startedWith(config: Readonly<Record<string, string>>): Promise<() => Promise<string>> {
+  const log = (await lab().read(lab().sessionLog).catch(() => '')).length;
+  const logged = async (): Promise<string> => (await lab().read(lab().sessionLog).catch(() => '')).slice(log);
+  await lab().setConfig(config);
+  await lab().session(['start'], 'return');
+  await lab().until('worker', async () => (await workers()).length === 1 && /starting (history|hybrid) crawl/.test(await logged()), 60_000);
+  return logged;
+}
+
+async function pause(): Promise<void> {
+  await lab().session(['pause']);
+  await sleep(1000);
+}
+
+test.each(['rsync', 'tarssh'])('no byte of a file under way moves while the session is paused, and it goes on when it is resumed, with %s', async (engine) => {
+  await lab().exec(['bash', '-c', 'cat >/srv/slow-tar; chmod +x /srv/slow-tar'], { input: SLOW_TAR });
+  const logged = await startedWith({ 'sync-method': engine, 'tar-command': '/srv/slow-tar' });
+  const before = await workers();
+  await lab().sh(bigFile(engine, MEGABYTES));
+  await under(engine);
+
+  await pause();
+  const paused = await bytesOf(engine);
+  await sleep(2000);
+  expect(await bytesOf(engine)).toBe(paused);
+  expect(paused).toBeLessThan(MEGABYTES << 20);
+  await lab().session(['resume']);
+  await lab().waitConverged(60_000);
+  expect(await workers()).toEqual(before);
+  expect(await logged()).not.toMatch(/faulty|started again|SYNC Error/i);
+});
+
+test('a secondary that did not outlast the pause is connected again at once, and no worker is Faulty', async () => {
+  const logged = await startedWith({ 'secondary-timeout': '10' });
+  await lab().session(['pause']);
+  await lab().until('the secondary to end', async () => ![...(await lab().box.processes()).values()].some((line) => /gsyncd-ts\.js secondary gv0 /.test(line)));
+  await lab().sh('echo later >later');
+  await lab().session(['resume']);
+  await lab().waitConverged(60_000);
+  expect(await logged()).toContain('worker is started again after a pause');
+  expect(await logged()).not.toMatch(/faulty/i);
+  await lab().resetConfig('secondary-timeout');
+});
+
+// It is killed then: what it had in hand is sent again, and the next worker removes its mount points.
+test('a paused session can be stopped, and no process of it is left', async () => {
+  await lab().sh(bigFile('stopped', MEGABYTES));
+  await under('stopped');
+  await pause();
+  await lab().session(['stop', 'force']);
+  const left = [...(await lab().box.processes()).values()].filter((line) => /gsyncd|rsync|slow-tar|^tar |ssh .*-p 22/.test(line) && !line.includes('/lab/'));
+  expect(left).toEqual([]);
+  await lab().session(['start']);
+  await lab().waitConverged(60_000);
+  await lab().session(['stop']);
+  await lab().assertNoMountsLeft();
+});
