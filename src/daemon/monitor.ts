@@ -55,6 +55,8 @@ export class Monitor {
   readonly #log: Log;
   readonly #supervisors = new Map<string, Supervisor>();
   readonly #running = new Set<Promise<void>>();
+  /** Of the secondary's nodes. */
+  readonly #isolated: readonly string[];
   #nodes: readonly SecondaryNode[] = [];
   #secondary: { readonly info: VolumeInfo; readonly readMs: number } | null = null;
   #started = false;
@@ -64,6 +66,7 @@ export class Monitor {
 
   constructor(options: MonitorOptions) {
     this.#options = options;
+    this.#isolated = options.config.get('isolated-secondarys').split(',').map((word) => word.trim());
     this.#log = options.log.child({ module: 'monitor', fn: 'monitor', ctx: 'Monitor' });
   }
 
@@ -94,7 +97,7 @@ export class Monitor {
     try {
       primary = await volumes.primary(signal);
       this.#checkRollover(primary);
-      await this.#apply(distribute(primary, await this.#secondaryInfo(signal), localNodeId), signal);
+      await this.#apply(distribute(primary, await this.#secondaryInfo(signal), localNodeId, this.#isolated), signal);
       this.#complaint = '';
     } catch (error) {
       if (signal.aborted) return true;
