@@ -19,6 +19,8 @@ export interface WorkerSpec {
   /** From 1, counted within its tier. */
   readonly subvolNum: number;
   readonly hotTier: boolean;
+  /** The brick has left the volume: its worker ends when its journals are read. */
+  readonly isRemoved?: true;
   readonly remote: SecondaryNode;
 }
 

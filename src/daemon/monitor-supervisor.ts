@@ -23,6 +23,8 @@ export interface SupervisorDeps {
   readonly start: (spec: WorkerSpec, node: SecondaryNode) => Promise<GroupChild>;
   readonly chooseNode: (own: SecondaryNode) => Promise<SecondaryNode>;
   readonly status: SupervisedStatus;
+  /** A removed brick's worker has done its work. */
+  readonly onDone: (spec: WorkerSpec) => Promise<void>;
   readonly onFaulty: (spec: WorkerSpec, node: SecondaryNode) => void;
   readonly log: Log;
   /** How long a worker may take to acknowledge. */
@@ -93,6 +95,12 @@ export class Supervisor {
       servedMs = life.servedMs;
       if (life.exit.signal === 'SIGUSR1') {
         this.#backoff.reset();
+        return { reason: null, servedMs };
+      }
+      if (this.spec.isRemoved === true && life.exit.code === 0) {
+        this.#retired.abort();
+        log.info('the journals of a removed brick are read', { brick });
+        await this.#deps.onDone(this.spec);
         return { reason: null, servedMs };
       }
       reason = life.silent ? `no acknowledgement after ${this.#deps.acknowledgeMs / 1000} s${lastWords(life.exit)}` : endReason(life.exit);
