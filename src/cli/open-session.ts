@@ -57,8 +57,8 @@ export function openDefaults(command: string, flags: Flags): OpenSession {
 
 function commandLog(settings: Settings, label: string, flags: Flags, whose: 'session' | 'cli'): CommandLog {
   if (flags.has('debug')) return new CommandLog({ destination: '-', level: 'DEBUG', label });
-  const prefix = whose === 'session' ? 'log' : 'cli-log';
-  return new CommandLog({ destination: settings.text(`${prefix}-file`), level: settings.text(`${prefix}-level`), label });
+  const [file, level] = whose === 'session' ? (['log-file', 'log-level'] as const) : (['cli-log-file', 'cli-log-level'] as const);
+  return new CommandLog({ destination: settings.text(file), level: settings.text(level), label });
 }
 
 /** The module that changes files is loaded only for a file that has to change. */

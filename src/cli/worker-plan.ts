@@ -12,6 +12,7 @@ export interface WorkerFlags extends MetricsFlags {
   readonly localNodeId?: string;
   readonly subvolNum?: number;
   readonly isHottier?: true;
+  readonly removedBrick?: true;
   readonly resourceRemote?: string;
   readonly resourceRemoteId?: string;
   readonly secondaryId?: string;

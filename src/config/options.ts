@@ -56,7 +56,7 @@ export const OPTIONS = {
   'rsync-ssh-options': { type: 'string', value: '', help: 'Further arguments for the ssh that rsync runs' },
   'rsync-opt-existing': { type: 'bool', value: 'true', help: 'Run rsync with --existing' },
   'rsync-opt-ignore-missing-args': { type: 'bool', value: 'true', help: 'Run rsync with --ignore-missing-args' },
-  'use-rsync-xattrs': { type: 'bool', value: 'false', help: 'Let rsync send marks as extended attributes' },
+  'use-rsync-xattrs': { type: 'bool', value: 'false', help: 'Send no mark after a crawl, since rsync carries it among the extended attributes; a secondary of gsyncd-ts accepts it only' },
   'log-rsync-performance': { type: 'bool', reload: 'live', value: 'false', help: "Log rsync's statistics" },
   'tar-command': { type: 'string', validation: 'execpath', value: 'tar', help: 'The tar program' },
 
@@ -68,18 +68,18 @@ export const OPTIONS = {
   'remote-gsyncd': { type: 'string', value: '', help: 'Path of gsyncd on the secondary, for keys without a forced command' },
   'secondary-timeout': { type: 'int', min: 0, value: '120', help: 'Seconds of silence after which the secondary ends; 0 for never' },
   'connection-timeout': { type: 'int', min: 1, value: '60', help: 'Seconds that a mount may take' },
-  'allow-network': { type: 'string', value: '', help: 'Networks that may connect' },
-  'isolated-secondarys': { type: 'string', value: '', help: 'Secondary nodes that are not used' },
+  'allow-network': { type: 'string', value: '', help: 'Accepted only: no daemon of geo-replication listens on a network; sshd decides who may connect' },
+  'isolated-secondarys': { type: 'string', value: '', help: 'Hosts or node ids of the secondary, separated by commas, that no worker connects to' },
 
   // Gluster itself
-  'gluster-command': { type: 'string', validation: 'execpath', value: 'gluster', help: 'The gluster program' },
+  'gluster-command': { type: 'string', validation: 'execpath', value: 'gluster', help: 'Accepted only: gluster is started from gluster-command-dir' },
   'gluster-command-dir': { type: 'string', value: '/usr/sbin', help: 'Where the Gluster programs are on the primary' },
   'secondary-gluster-command-dir': { type: 'string', value: '/usr/sbin', help: 'Where the Gluster programs are on the secondary' },
-  'gluster-cli-options': { type: 'string', value: '', help: 'Further arguments for the gluster program' },
+  'gluster-cli-options': { type: 'string', value: '', help: 'Further arguments for the gluster program that asks the mount broker; read on the secondary' },
   'gluster-params': { type: 'string', value: 'aux-gfid-mount acl', help: 'Options of the mount of the primary volume' },
   'secondary-gluster-params': { type: 'string', value: 'aux-gfid-mount acl', help: 'Options of the mount of the secondary volume' },
   'access-mount': { type: 'bool', value: 'false', help: 'Keep the mount of the primary volume reachable, for debugging' },
-  'secondary-access-mount': { type: 'bool', value: 'false', help: 'Keep the mount of the secondary volume reachable' },
+  'secondary-access-mount': { type: 'bool', value: 'false', help: 'Accepted only: the mount of the secondary volume is always reachable, since rsync needs its path' },
 
   // Volume facts that a session may carry, for daemons without a volume information of their own
   'primary-bricks': { type: 'string', configurable: false, value: '', help: 'Bricks of the primary volume' },
@@ -99,21 +99,21 @@ export const OPTIONS = {
   'working-dir': { type: 'string', validation: 'path', template: true, configurable: false, value: '${gsyncd_miscdir}/' + SESSION + '/', help: 'Directory of changelogs in work' },
   'state-file': { type: 'string', validation: 'path', template: true, configurable: false, value: '${glusterd_workdir}/geo-replication/' + SESSION + '/monitor.status', help: 'Status of the session' },
   'pid-file': { type: 'string', validation: 'path', template: true, configurable: false, value: '${gluster_rundir}/gsyncd-${primary}-${primary_secondary_host}-${secondaryvol}.pid', help: 'Pid file of the monitor' },
-  'state-socket-unencoded': { type: 'string', value: '', help: 'Unused; kept for old session files' },
+  'state-socket-unencoded': { type: 'string', value: '', help: 'Accepted only: kept for old session files' },
 
   // Logs
   'log-file': { type: 'string', template: true, configurable: false, value: `${PRIMARY_LOGS}/gsyncd.log`, help: 'Log of the session; - for the terminal' },
   'log-level': { type: 'choice', allowed: LEVELS, value: 'INFO', help: 'Log level' },
   'cli-log-file': { type: 'string', template: true, configurable: false, value: '${gluster_logdir}/geo-replication/cli.log', help: 'Log of commands' },
   'cli-log-level': { type: 'choice', allowed: LEVELS, value: 'INFO', help: 'Log level of commands' },
-  'changelog-log-file': { type: 'string', template: true, configurable: false, value: `${PRIMARY_LOGS}/changes-\${local_id}.log`, help: 'Accepted: the changelog agent is part of the worker, and logs where it does' },
-  'changelog-log-level': { type: 'choice', allowed: LEVELS, value: 'INFO', help: 'Accepted: log-level counts for the agent, too' },
+  'changelog-log-file': { type: 'string', template: true, configurable: false, value: `${PRIMARY_LOGS}/changes-\${local_id}.log`, help: 'Accepted only: the changelog agent is part of the worker, and logs where it does' },
+  'changelog-log-level': { type: 'choice', allowed: LEVELS, value: 'INFO', help: 'Accepted only: log-level counts for the agent, too' },
   'gluster-log-file': { type: 'string', template: true, configurable: false, value: `${PRIMARY_LOGS}/mnt-\${local_id}.log`, help: 'Log of the mount of the primary volume' },
   'gluster-log-level': { type: 'choice', allowed: LEVELS, value: 'INFO', help: 'Log level of the mount of the primary volume' },
   'secondary-log-file': { type: 'string', template: true, configurable: false, value: `${SECONDARY_LOGS}/gsyncd.log`, help: 'Log of the secondary' },
   'secondary-log-level': { type: 'choice', allowed: LEVELS, value: 'INFO', help: 'Log level of the secondary' },
   'secondary-gluster-log-file': { type: 'string', template: true, configurable: false, value: `${SECONDARY_LOGS}/mnt-\${primary_node}-\${primary_brick_id}.log`, help: 'Log of the mount of the secondary volume' },
-  'secondary-gluster-log-file-mbr': { type: 'string', template: true, configurable: false, value: `${SECONDARY_LOGS}/mnt-mbr-\${primary_node}-\${primary_brick_id}.log`, help: 'The same through the mount broker' },
+  'secondary-gluster-log-file-mbr': { type: 'string', template: true, configurable: false, value: `${SECONDARY_LOGS}/mnt-mbr-\${primary_node}-\${primary_brick_id}.log`, help: 'Accepted only: a mount through the mount broker logs to secondary-gluster-log-file' },
   'secondary-gluster-log-level': { type: 'choice', allowed: LEVELS, value: 'INFO', help: 'Log level of the mount of the secondary volume' },
 } as const satisfies Record<string, OptionSpec>;
 

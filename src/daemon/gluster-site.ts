@@ -29,6 +29,7 @@ import { spawnDaemonChild } from '../process/spawn.js';
 import { Pace } from '../queue/pace.js';
 import { Cleanup } from './cleanup.js';
 import { removeControlDirLeft } from './control-dir.js';
+import { agentOfRemoved, changelogDirOf, RemovedBrick } from './removed-brick.js';
 import { connectRemote, rsyncSsh, sharedTarSsh, type Remote } from './remote.js';
 import { findSession, type FoundSession, type WorkerArgs } from './session.js';
 import type { FindSite, OpenSite, Site } from './site.js';
@@ -69,7 +70,7 @@ export function glusterSite(options: GlusterSiteOptions): FindSite {
     const { args, config } = options;
     const { session, ...found } = await findSession(args, config, signal);
     if (args.localPath === undefined) config.complete(brickTemplateArgs(session.localPath));
-    const brick = new Brick({ path: session.localPath, secondaryUuid: session.secondaryId, signal });
+    const brick = new (args.isRemoved === true ? RemovedBrick : Brick)({ path: session.localPath, secondaryUuid: session.secondaryId, signal });
     await preflight(config, session, brick);
     return new GlusterSite(options, { session, ...found, brick });
   };
@@ -109,23 +110,23 @@ class GlusterSite implements Site {
     cleanup.add('primary mounts', () => Promise.all(mounts.map((one) => one.close())));
     const mount = await this.#mount(registry, UNCACHED, signal);
     mounts.push(mount);
+    // A removed brick, of which the mount does not tell, counts as up.
     const ownBrick = await this.#watchOwnBrick(mount, cleanup, signal);
+    if (this.#brick instanceof RemovedBrick) this.#brick.mount = mount;
     const cachedMount = await this.#mount(registry, CACHED, signal);
     mounts.push(cachedMount);
     const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
-    const agent = new ChangelogAgent({
-      changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
-      workingDir,
-      changeIntervalMs: config.get('change-interval') * 1000,
-    });
+    const journals = { changelogDir: changelogDirOf(session.localPath), workingDir, changeIntervalMs: config.get('change-interval') * 1000 };
+    const isRemoved = this.#brick instanceof RemovedBrick;
     const openFreshView = this.#freshViews(workingDir, registry, cleanup);
     return {
-      volume: primaryVolume(mount, session),
+      // There is nobody to share a removed brick's journals with.
+      volume: { ...primaryVolume(mount, session), ...(isRemoved && { nodeUuids: () => Promise.resolve([session.localNodeId]) }) },
       names: { lstat: (path) => (freshness.mountDir() === mount.dir ? mount : cachedMount).lstat(path) },
       brick: this.#brick,
       secondary: remote.secondary,
       pace: new Pace(log.child({ module: 'primary', ctx: 'Syncer' })),
-      agent,
+      agent: isRemoved ? agentOfRemoved(journals) : new ChangelogAgent(journals),
       openFreshView,
       engines: this.#engines(freshness, remote, openFreshView, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
       freshness,

@@ -19,12 +19,14 @@ export interface WorkerSpec {
   /** From 1, counted within its tier. */
   readonly subvolNum: number;
   readonly hotTier: boolean;
+  /** The brick has left the volume: its worker ends when its journals are read. */
+  readonly isRemoved?: true;
   readonly remote: SecondaryNode;
 }
 
 export interface Distribution {
   readonly workers: readonly WorkerSpec[];
-  /** Nodes with bricks of the secondary, in the order of its bricks. */
+  /** Nodes with bricks of the secondary that may be used, in the order of its bricks. */
   readonly nodes: readonly SecondaryNode[];
   readonly secondaryId: string;
   /** What the name of the mark on a brick begins with; `delete reset-sync-time` finds it in the session's config. */
@@ -32,11 +34,16 @@ export interface Distribution {
   readonly distributionCount: number;
 }
 
-/** @throws GsyncdError 'preflight' when the secondary has no node */
-export function distribute(primary: VolumeInfo, secondary: VolumeInfo, localNodeId: string): Distribution {
-  const nodes = nodesOf(secondary);
+/** @param isolated hosts or ids of nodes of the secondary that no worker may use
+ *  @throws GsyncdError 'preflight' when the secondary has no node that may be used */
+export function distribute(primary: VolumeInfo, secondary: VolumeInfo, localNodeId: string, isolated: readonly string[] = []): Distribution {
+  const all = nodesOf(secondary);
+  const nodes = all.filter(({ host, id }) => !isolated.includes(host) && !isolated.includes(id));
   const [first] = nodes;
-  if (first === undefined) throw new GsyncdError(`volume info: ${secondary.name}: no bricks`, { code: 'preflight' });
+  if (first === undefined) {
+    const reason = all.length === 0 ? 'no bricks' : 'isolated-secondarys names each of its nodes';
+    throw new GsyncdError(`volume info: ${secondary.name}: ${reason}`, { code: 'preflight' });
+  }
   const workers = primary.bricks.flatMap((brick, index) => {
     if (brick.hostUuid !== localNodeId) return [];
     const tier = primary.tier;

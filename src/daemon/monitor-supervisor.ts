@@ -23,6 +23,8 @@ export interface SupervisorDeps {
   readonly start: (spec: WorkerSpec, node: SecondaryNode) => Promise<GroupChild>;
   readonly chooseNode: (own: SecondaryNode) => Promise<SecondaryNode>;
   readonly status: SupervisedStatus;
+  /** A removed brick's worker has done its work. */
+  readonly onDone: (spec: WorkerSpec) => Promise<void>;
   readonly onFaulty: (spec: WorkerSpec, node: SecondaryNode) => void;
   /** Whether a pause has just ended that a worker's connection may not have outlasted, which is no fault. */
   readonly justResumed: () => boolean;
@@ -101,6 +103,12 @@ export class Supervisor {
       servedMs = life.servedMs;
       if (life.exit.signal === 'SIGUSR1') {
         this.#backoff.reset();
+        return { reason: null, servedMs };
+      }
+      if (this.spec.isRemoved === true && life.exit.code === 0) {
+        this.#retired.abort();
+        log.info('the journals of a removed brick are read', { brick });
+        await this.#deps.onDone(this.spec);
         return { reason: null, servedMs };
       }
       if (this.#deps.justResumed()) {

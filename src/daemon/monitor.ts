@@ -20,6 +20,7 @@ import { setMonitorStatus } from '../status/monitor-status.js';
 import { WorkerStatus } from '../status/status-file.js';
 import { Backoff, type BackoffLimits } from './monitor-backoff.js';
 import { distribute, type Distribution, type SecondaryNode, type WorkerSpec } from './monitor-distribution.js';
+import { RemovedBricks } from './monitor-removed.js';
 import { acceptsConnections, chooseNode } from './monitor-nodes.js';
 import { Supervisor } from './monitor-supervisor.js';
 import type { VolumeSource } from './monitor-volumes.js';
@@ -57,6 +58,9 @@ export class Monitor {
   readonly #supervisors = new Map<string, Supervisor>();
   readonly #running = new Set<Promise<void>>();
   readonly #pauses: PauseWatch;
+  /** Of the secondary's nodes. */
+  readonly #isolated: readonly string[];
+  readonly #removed: RemovedBricks;
   #nodes: readonly SecondaryNode[] = [];
   #secondary: { readonly info: VolumeInfo; readonly readMs: number } | null = null;
   #started = false;
@@ -66,8 +70,10 @@ export class Monitor {
 
   constructor(options: MonitorOptions) {
     this.#options = options;
+    this.#isolated = options.config.get('isolated-secondarys').split(',').map((word) => word.trim());
     this.#log = options.log.child({ module: 'monitor', fn: 'monitor', ctx: 'Monitor' });
     this.#pauses = new PauseWatch(longPauseMs(options.config.get('secondary-timeout')));
+    this.#removed = new RemovedBricks({ config: options.config, log: this.#log, localNodeId: options.localNodeId, status: (brick) => this.#status(brick) });
   }
 
   /** Works until `signal` aborts; then all workers have ended. */
@@ -99,7 +105,8 @@ export class Monitor {
       primary = await volumes.primary(signal);
       const secondary = await this.#secondaryInfo(signal);
       this.#checkOptions(primary, secondary);
-      await this.#apply(distribute(primary, secondary, localNodeId), signal);
+      const wanted = distribute(primary, secondary, localNodeId, this.#isolated);
+      await this.#apply({ ...wanted, workers: [...wanted.workers, ...(await this.#forRemoved(primary, wanted))] }, signal);
       this.#complaint = '';
     } catch (error) {
       if (signal.aborted) return true;
@@ -116,6 +123,16 @@ export class Monitor {
     const found = harmfulOptions(primary.options, secondary.options);
     for (const warning of found) if (!this.#warned.includes(warning)) this.#log.warn(warning, { primary: primary.name, secondary: secondary.name });
     this.#warned = found;
+  }
+
+  /** Workers for bricks that have left the volume with journals that nobody has read. */
+  async #forRemoved(primary: VolumeInfo, { workers, nodes, secondaryId }: Distribution): Promise<WorkerSpec[]> {
+    const [remote] = nodes;
+    const bricks = remote === undefined ? [] : await this.#removed.withJournals(primary, secondaryId);
+    return bricks.flatMap((brickPath) => {
+      const host = workers[0]?.host ?? 'localhost';
+      return remote === undefined ? [] : [{ brickPath, host, hostId: this.#options.localNodeId, subvolNum: 1, hotTier: false, isRemoved: true as const, remote }];
+    });
   }
 
   /** The secondary is asked over ssh, so not for every change on this side. While it is away the last answer holds. */
@@ -172,6 +189,7 @@ export class Monitor {
       start: (current, node) => this.#spawn(current, node, secondaryId),
       chooseNode: (own) => chooseNode(own, this.#nodes, (host) => acceptsConnections(host, probe)),
       status: this.#status(spec.brickPath),
+      onDone: (current) => this.#removed.forget(current.brickPath),
       // The node that it was on, as in its other events; stock names the one before a failover.
       onFaulty: (current, node) => sendEvent('FAULTY', faultyFields(this.#subject(current), node.host)),
       justResumed: () => this.#pauses.justResumed,
@@ -203,6 +221,7 @@ export class Monitor {
       ...['--resource-remote-id', node.id],
       ...(configFile === undefined ? [] : ['-c', configFile]),
       ...(spec.hotTier ? ['--is-hottier'] : []),
+      ...(spec.isRemoved === true ? ['--removed-brick'] : []),
       ...(debug ? ['--debug'] : []),
     ];
     return spawnGroupChild(argv, debug ? { onStderrLine: (line) => void process.stderr.write(`${line}\n`) } : {});
@@ -256,7 +275,7 @@ export class Monitor {
 
 /** What a running worker was started with: where any of it differs, it has to be another one. */
 function workerKey(spec: WorkerSpec, { secondaryId, distributionCount }: Distribution): string {
-  return JSON.stringify([spec.brickPath, spec.host, spec.hostId, spec.subvolNum, spec.hotTier, secondaryId, distributionCount]);
+  return JSON.stringify([spec.brickPath, spec.host, spec.hostId, spec.subvolNum, spec.hotTier, spec.isRemoved, secondaryId, distributionCount]);
 }
 
 type Options = VolumeInfo['options'];

@@ -16,6 +16,7 @@ import { RepceClient } from '../rpc/client.js';
 import { RemoteCallError } from '../rpc/errors.js';
 import type { PeerFeatures } from '../rpc/features.js';
 import { handshake, type Handshake } from '../rpc/handshake.js';
+import { OneCallAtATime } from '../rpc/one-call.js';
 import { RemoteSecondary } from '../rpc/remote-secondary.js';
 import type { DataTarget } from '../secondary/data-target.js';
 import type { Secondary } from '../secondary/secondary.js';
@@ -86,7 +87,9 @@ export async function connectRemote(
   });
   const { pid, features } = await shake(client, child, ended, config.get('connection-timeout') * 1000);
   log.info('SSH connection between primary and secondary established.', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
-  const peer = new RemoteSecondary(client, { callTimeoutMs: CALL_TIMEOUT_MS });
+  // What takes no several entry calls at once is a stock peer, or as good as one. Keepalives go twice per secondary-timeout.
+  const calls = features.lanes === null ? new OneCallAtATime(client, config.get('secondary-timeout') * 250) : client;
+  const peer = new RemoteSecondary(calls, { callTimeoutMs: CALL_TIMEOUT_MS });
   return {
     secondary: secondary !== undefined || features.answers === 'sure' ? peer : await believable(peer, { config, session, controlOptions, log }),
     features,

@@ -20,6 +20,8 @@ export interface WorkerArgs {
   readonly localNodeId?: string;
   readonly subvolNum?: number;
   readonly hotTier: boolean;
+  /** The brick has left the volume. */
+  readonly isRemoved?: boolean;
   readonly resourceRemote?: string;
   readonly resourceRemoteId?: string;
   readonly secondaryId?: string;

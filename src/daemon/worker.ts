@@ -24,6 +24,7 @@ import { keepAlive } from './keepalive.js';
 import { metaVolumeElection } from './meta-volume.js';
 import type { FindSite } from './site.js';
 import { oweWalk } from './owed-walk.js';
+import { readRemoved } from './removed-brick.js';
 import { WorkerQueue } from './shared-queue.js';
 import { brickWorkingDir } from './working-dir.js';
 
@@ -35,6 +36,8 @@ export interface WorkerOptions {
   readonly findSite: FindSite;
   readonly config: Config;
   readonly log: RootLog;
+  /** Of one that was removed only the journals are read that it left. Default: in the volume. */
+  readonly brick?: 'in the volume' | 'removed';
   /** Whether a monitor started it, who then tells of its faults. */
   readonly monitored: 'yes' | 'no';
   /** Called when the worker is connected and mounted, and about to crawl. */
@@ -130,7 +133,7 @@ export class Worker {
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
       workingDir,
       oweWalk: (from) => oweWalk(workingDir, this.#registerTime, from),
-      electByMetaVolume: metaVolumeElection(config, session, this.#log),
+      electByMetaVolume: this.#options.brick === 'removed' ? () => Promise.resolve(true) : metaVolumeElection(config, session, this.#log),
     };
     this.#log.info('Worker spawn successful. Acknowledging back to monitor');
     onReady();
@@ -170,6 +173,7 @@ export class Worker {
   async #crawl(deps: PrimaryDeps, crawlers: Crawlers, signal: AbortSignal): Promise<void> {
     const { log, config, agent } = deps;
     const { live } = crawlers;
+    if (this.#options.brick === 'removed') return readRemoved(deps, crawlers, await agent.register(), signal);
     while (!signal.aborted) {
       this.#registerTime = config.get('change-detector') === 'xsync' ? Math.floor(Date.now() / 1000) : await agent.register();
       log.info('Register time', { time: this.#registerTime });

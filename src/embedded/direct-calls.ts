@@ -5,7 +5,7 @@
 import { errorLine } from '../errors.js';
 import { remoteCallError } from '../rpc/errors.js';
 import { PyException, PyFloat, PyTuple, isPyDict, pyTuple, type PyDict, type PyValue } from '../rpc/pickle-values.js';
-import type { PeerCalls } from '../rpc/remote-secondary.js';
+import type { PeerCalls } from '../rpc/client.js';
 import { raisedException, type RpcMethod } from '../rpc/server.js';
 
 export function directCalls(methods: ReadonlyMap<string, RpcMethod>, onRaised: (method: string, line: string) => void): PeerCalls {

@@ -12,7 +12,7 @@ import { fsDecode, fsEncode } from '../names.js';
 import { detachMount, errnoNumber, lgetxattrAsync, lsetxattrAsync, unmount } from '../native/libc.js';
 import { toFileStat } from './file-stat.js';
 import type { FileStat } from './file-stat.js';
-import { isGfid } from './gfid.js';
+import { gfidPath, isGfid } from './gfid.js';
 import type { Gfid } from './gfid.js';
 import { logErrorsSince, logSize } from './mount-log.js';
 import { answers, awaitReady } from './mount-ready.js';
@@ -21,11 +21,11 @@ import { forgetMount, markProcess, recordMount, removeMountPoint, removeRecorded
 import { retryErrnos } from './retry.js';
 import { BrickDown, SubvolumeWatch } from './subvolume-watch.js';
 import { VolumeHealth } from './volume-health.js';
-import { GFID_STRING, xtimeName } from './xattr-names.js';
+import { GFID_STRING, GFID_TO_PATH, xtimeName } from './xattr-names.js';
 import { packXtime } from './xtime.js';
 import type { Xtime } from './xtime.js';
 
-const { EBUSY, EINVAL, ENOENT, ENOTCONN, ENOTDIR, ESTALE } = constants.errno;
+const { EBUSY, EINVAL, ENODATA, ENOENT, ENOTCONN, ENOTDIR, EOPNOTSUPP, ESTALE } = constants.errno;
 const EXIT_WAIT_MS = 3_000;
 
 /** A started program that ends with this process. */
@@ -155,6 +155,13 @@ export class AuxMount {
   async gfidOf(path: string): Promise<Gfid | null> {
     const text = await this.#find(path, async () => (await lgetxattrAsync(this.#bytes(path), GFID_STRING)).toString('latin1').replace(/\0+$/, ''));
     return text !== null && isGfid(text) ? text : null;
+  }
+
+  /** Paths of a file in the volume, `/` first, with `:` between them, as GlusterFS puts them together: after the first one,
+   *  the end of a longer one before may follow. null when there are none. @throws as lstat() does */
+  async pathsOf(gfid: Gfid): Promise<string | null> {
+    const path = gfidPath(gfid);
+    return this.#find(path, async () => fsDecode(await lgetxattrAsync(this.#bytes(path), GFID_TO_PATH)).replace(/\0+$/, ''), [EINVAL, ENODATA, EOPNOTSUPP]);
   }
 
   /** Sets the change mark of an entry, on all of its bricks. Does nothing when the path does not exist. */

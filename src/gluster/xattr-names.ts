@@ -8,6 +8,8 @@ export const GFID = 'trusted.gfid';
 export const GFID_STRING = 'glusterfs.gfid.string';
 /** Path from the volume's root and NUL, virtual, on a mount; of a file, one of its names. */
 export const GFID2PATH = 'glusterfs.gfid2path';
+/** Paths of a file from the volume's root, of each of its names, virtual, on a mount. */
+export const GFID_TO_PATH = 'glusterfs.gfidtopath';
 /** Makes an inode with a given gfid in the directory it is set on, with gfid access. */
 export const GFID_NEWFILE = 'glusterfs.gfid.newfile';
 /** On a brick's root: the volume's uuid, 16 bytes. */

@@ -2,7 +2,7 @@
 // What cannot be made equal goes to the durable list, never to an exception. Used by batch.ts.
 
 import { errorLine, isGsyncdError } from '../errors.js';
-import { gfidPath, splitEntryPath, type Gfid } from '../gluster/gfid.js';
+import { entryPath, gfidPath, splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';
 import type { EntryOp, Secondary } from '../secondary/secondary.js';
 import type { PrimaryDeps } from './deps.js';
@@ -63,6 +63,13 @@ export class EntryPhase {
     return stat?.rdev === undefined ? op : { ...op, rdev: stat.rdev };
   }
 
+  /** Rebalance moves a file to the brick that had its linkto file, and the linkto file's end is recorded as the name's. */
+  async #isStillThere({ op, gfid, entry }: EntryOp): Promise<boolean> {
+    if (op !== 'UNLINK') return false;
+    const names = await orTrouble(this.#deps.brick.fileLocations(gfid));
+    return !(names instanceof Trouble) && names.some(({ parent, name }) => entryPath(parent, name) === entry);
+  }
+
   async #apply(plan: Plan): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
     const ops: EntryOp[] = [];
@@ -73,7 +80,7 @@ export class EntryPhase {
       const ready = this.#isTakenByPeer(op) ? await this.#withDeviceNumber(op) : null;
       if (ready !== null) {
         ops.push(ready);
-        if (this.#mayFailInSilence(op)) seeds.add(op.entry);
+        if (this.#mayFailInSilence(op) || (await this.#isStillThere(op))) seeds.add(op.entry);
       } else for (const name of namesOf(op)) seeds.add(name);
     }
     const outcome = await this.#sync.apply(ops, async (soFar) => {

@@ -20,9 +20,9 @@ export interface EntrySyncOptions {
 
 /** A secondary of this project says itself how many lanes it has. */
 export const OWN_OPS_PER_CALL = 500;
-/** A stock secondary serves as many calls as its sync-jobs, 3 by default, and 600 operations in a second. Its volume is
- *  looked at between calls (daemon/whole-secondary.ts), every second or two. */
-export const STOCK_ENTRY_SYNC: EntrySyncOptions = { lanes: 3, opsPerCall: 200 };
+/** A stock secondary takes one call at a time (rpc/one-call.ts), and does 600 operations in a second. Its volume is looked at
+ *  between calls (daemon/whole-secondary.ts), every second or two, and keepalives go out between them. */
+export const STOCK_ENTRY_SYNC: EntrySyncOptions = { lanes: 1, opsPerCall: 200 };
 
 export class EntrySync {
   readonly #secondary: Secondary;

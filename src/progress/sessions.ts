@@ -7,7 +7,7 @@ import { basename, join, resolve } from 'node:path';
 import { errnoCode, GsyncdError } from '../errors.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { FailureReader } from '../status/failure-summary.js';
-import { statusFileName } from '../status/file-name.js';
+import { brickOfStatusFile, statusFileName } from '../status/file-name.js';
 import { readStatus, type StatusData } from '../status/status-file.js';
 import { JournalProbe } from './journal-backlog.js';
 import { parseProgress, progressFileOf, type ProgressData } from './progress-data.js';
@@ -15,7 +15,6 @@ import { brickReport, type BrickReport } from './report.js';
 import { startTicks } from './tally.js';
 
 export const GEOREP_DIR = '/var/lib/glusterd/geo-replication';
-const STATUS_FILE = /^brick_(.+)\.status$/;
 
 export interface SessionReport {
   /** Name of the session's directory. */
@@ -68,7 +67,7 @@ export async function sessionsOfBrick(path: string, root: string): Promise<strin
 
 async function isSession(dir: string): Promise<boolean> {
   const names = await namesIn(dir);
-  return names.some((entry) => STATUS_FILE.test(entry) || entry === 'monitor.status');
+  return names.some((entry) => brickOfStatusFile(entry) !== null || entry === 'monitor.status');
 }
 
 export class SessionReader {
@@ -82,7 +81,7 @@ export class SessionReader {
   /** The bricks' readings, in the order of their paths. @param only the status file of the one that is wanted */
   async readBricks(only?: string): Promise<BrickReading[]> {
     const monitor = await this.#monitor();
-    const names = only === undefined ? (await namesIn(this.directory)).filter((name) => STATUS_FILE.test(name)).sort() : [only];
+    const names = only === undefined ? (await namesIn(this.directory)).filter((name) => brickOfStatusFile(name) !== null).sort() : [only];
     return Promise.all(
       names.map((name) => {
         let reader = this.#bricks.get(name);
@@ -121,7 +120,7 @@ class BrickReader {
 
   constructor(statusFile: string) {
     this.#statusFile = statusFile;
-    this.#brick = unquote(STATUS_FILE.exec(basename(statusFile))?.[1] ?? '');
+    this.#brick = brickOfStatusFile(basename(statusFile)) ?? '';
   }
 
   async read(monitor: string | null): Promise<BrickReading> {
@@ -174,12 +173,6 @@ function sound(status: StatusData): StatusData {
     checkpoint_time: number(checkpoint_time),
     ...(typeof last_error === 'string' ? { last_error } : {}),
   };
-}
-
-/** A path from a status file's name: the reverse of Python's quote_plus. */
-function unquote(text: string): string {
-  const bytes = text.replaceAll('+', ' ').replaceAll(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return fsDecode(Buffer.from(bytes, 'latin1'));
 }
 
 async function namesIn(dir: string): Promise<string[]> {

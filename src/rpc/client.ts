@@ -27,6 +27,9 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Calls of a peer's methods: a RepceClient, or what stands before it. */
+export type PeerCalls = Pick<RepceClient, 'call'>;
+
 interface Call {
   readonly method: string;
   readonly time: number;

@@ -4,12 +4,10 @@
 
 import { setMaxListeners } from 'node:events';
 import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, VolumeInfo } from '../secondary/secondary.js';
-import type { RepceClient } from './client.js';
+import type { PeerCalls } from './client.js';
 import { entryFailures, entryOpDict, metaFailures, metaOpDict, unexpected, volumeInfoDict } from './op-dicts.js';
+import { KEEPALIVE_METHOD } from './one-call.js';
 import { PyFloat, PyStat, isPyInt, pyTuple, type PyValue } from './pickle-values.js';
-
-/** What of a RepceClient is needed: calls of a peer's methods. */
-export type PeerCalls = Pick<RepceClient, 'call'>;
 
 export interface RemoteSecondaryOptions {
   /** Deadline of a simple call. Default 2 minutes. */
@@ -82,7 +80,7 @@ export class RemoteSecondary implements Secondary {
   }
 
   async keepAlive(info: VolumeInfo | null): Promise<number> {
-    const count = await this.#call('keep_alive', [info === null ? null : volumeInfoDict(info)]);
+    const count = await this.#call(KEEPALIVE_METHOD, [info === null ? null : volumeInfoDict(info)]);
     if (!isPyInt(count)) throw unexpected('keep_alive', 'not a count');
     return count;
   }

@@ -23,7 +23,6 @@ interface Touch {
 
 /** @param laneCount calls that may be under way at once, at least 1 */
 export function planWaves(ops: readonly EntryOp[], laneCount: number): Wave[] {
-  if (laneCount <= 1) return ops.length === 0 ? [] : [{ lanes: [ops] }];
   const waves: EntryOp[][][] = [];
   const writes = new Map<string, Touch>();
   const reads = new Map<string, Touch>();

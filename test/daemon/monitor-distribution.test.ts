@@ -52,6 +52,13 @@ describe('distribute()', () => {
     expect(distributionCount).toBe(2);
   });
 
+  it('sends no worker to a node that is isolated, by host or by id', () => {
+    const { workers, nodes } = distribute(volume('distributed-arbiter'), volume('distribute'), NODE, ['10.77.0.1', THIRD, '']);
+    expect(nodes.map((node) => node.host)).toEqual(['10.77.0.2']);
+    expect(workers.map((w) => w.remote.host)).toEqual(['10.77.0.2', '10.77.0.2']);
+    expect(() => distribute(volume('distribute'), volume('distribute'), NODE, [NODE, OTHER, THIRD])).toThrow(/isolated-secondarys names each of its nodes/);
+  });
+
   it('gives a node without bricks nothing to do', () => {
     expect(distribute(volume('distribute'), volume('replica'), 'nobody').workers).toEqual([]);
   });

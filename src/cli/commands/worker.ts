@@ -30,6 +30,7 @@ export function addWorkerCommand(program: Command): void {
     .option('--local-node-id <uuid>', "this node's id")
     .option('--subvol-num <n>', "number of the brick's subvolume, from 1", wholeNumber)
     .option('--is-hottier', 'the brick is of a hot tier')
+    .option('--removed-brick', 'the brick has left the volume: its journals are read to their end, and then the worker ends')
     .option('--resource-remote <host>', "the secondary's node to connect to (default: HOST)")
     .option('--resource-remote-id <uuid>', 'its id')
     .option('--secondary-id <uuid>', "the secondary volume's id")
@@ -84,6 +85,7 @@ function glusterPlan(primary: string, secondary: string, flags: WorkerFlags): Wo
         primary,
         secondary,
         hotTier: flags.isHottier === true,
+        isRemoved: flags.removedBrick === true,
         ...pick(flags, ['localPath', 'localNode', 'localNodeId', 'subvolNum', 'resourceRemote', 'resourceRemoteId']),
         ...secondaryIdOf(flags),
       };
@@ -116,6 +118,7 @@ async function runPlan({ config, label, findSite }: WorkerPlan, flags: WorkerFla
       findSite: await findSite(log),
       config,
       log,
+      brick: flags.removedBrick === true ? 'removed' : 'in the volume',
       monitored: flags.feedbackFd === undefined ? 'no' : 'yes',
       onReady: () => closeFeedback(flags.feedbackFd),
       onStatusFile: (path) => watched.watch(path),
