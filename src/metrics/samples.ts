@@ -40,7 +40,7 @@ export function brickSamples({ report, progress }: BrickReading, session: string
   add('backlogFiles', report.backlog.data);
   add('backlogBytes', report.backlog.bytes);
   add('eta', report.eta);
-  for (const kind of ['entry', 'meta', 'data'] as const) add('failures', report.failures.byKind?.[kind], kind);
+  for (const kind of ['entry', 'meta', 'data', 'xattrs'] as const) add('failures', report.failures.byKind?.[kind], kind);
   if (report.failures.byKind === undefined) add('failures', report.failures.count, 'unknown');
   add('checkpoint', report.checkpoint?.time);
   add('checkpointDone', report.checkpoint === null ? null : Number(report.checkpoint.completed));

@@ -193,7 +193,8 @@ export class BatchPipeline {
       planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs, data });
     }
     finishPlan(plan, (gfid) => facts.stats.get(gfid) === null);
-    for (const [gfid, reason] of plan.unknown) for (const kind of ['meta', 'data'] as const) failures.add({ kind, gfid, reason });
+    for (const [gfid, stat] of facts.stats) if (stat === null) failures.resolveGone(gfid);
+    for (const [gfid, reason] of plan.unknown) for (const kind of ['meta', 'data', 'xattrs'] as const) failures.add({ kind, gfid, reason });
     // A walk of a brick that was synced before cannot tell which xattrs went away meanwhile.
     if (batch.crawl === 'xsync' && xattrs === 'sync' && (await batch.synced())) for (const gfid of plan.datas.keys()) plan.xattrs.add(gfid);
     for (const { level, message, fields } of plan.notes) log[level](message, fields);
@@ -278,13 +279,19 @@ export class BatchPipeline {
           gfids.add(gfid);
         }
       } else if (kind === 'meta' && !plan.datas.has(gfid)) plan.metas.set(gfid, null);
+      else if (kind === 'xattrs') plan.xattrs.add(gfid);
       else if (kind === 'data') datas.push(gfid);
     }
     await mapBounded(datas, LOOKUPS_AT_ONCE, async (gfid) => {
       const stat = await orTrouble(volume.lstat(gfidPath(gfid)));
       if (stat instanceof Trouble) failures.add({ kind: 'data', gfid, reason: stat.reason });
       else if (stat === null || fileKind(stat.mode) === 'file') plan.datas.set(gfid, 'written');
-      else plan.xattrs.add(gfid); // nothing else has content
+      else {
+        // Nothing else has content: an earlier version listed its xattrs so, or nobody could say what it is.
+        failures.resolve('data', gfid);
+        failures.owe({ kind: 'xattrs', gfid, reason: 'xattrs not complete yet' });
+        plan.xattrs.add(gfid);
+      }
     });
     names.push(...(await this.#addPassedOver(plan, passedOver)));
     addFixed(plan, await this.#entries.retry(names, gfids));
@@ -300,9 +307,9 @@ export class BatchPipeline {
     const reason = 'passed over by a walk, and not complete yet';
     for (const gfid of datas) {
       plan.xattrs.add(gfid);
-      failures.owe({ kind: 'data', gfid, reason });
+      for (const kind of ['data', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
     }
-    for (const gfid of metas) for (const kind of ['meta', 'data'] as const) failures.owe({ kind, gfid, reason });
+    for (const gfid of metas) for (const kind of ['meta', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
     return names;
   }
 }

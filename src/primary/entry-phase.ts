@@ -70,6 +70,7 @@ export class EntryPhase {
     const seeds = new Set([...plan.doubtful, ...this.#deps.doubts.names(plan.entries)]);
     if (this.#deps.doubts.replays) for (const name of await this.#vanished(plan.entries)) seeds.add(name);
     for (const op of plan.entries) {
+      for (const name of namesOf(op)) if (this.#deps.failures.hasEntry(name)) seeds.add(name);
       const ready = this.#isTakenByPeer(op) ? await this.#withDeviceNumber(op) : null;
       if (ready !== null) {
         ops.push(ready);
@@ -156,12 +157,13 @@ export class EntryPhase {
   }
 
   /** Resolved one by one as names are compared, data and attributes sent. */
-  async #owe({ names, datas, metas }: Owed): Promise<void> {
+  async #owe({ names, datas, metas, xattrs }: Owed): Promise<void> {
     const { failures } = this.#deps;
     const reason = 'made anew by conflict resolution, and not complete yet';
     for (const name of names) failures.owe({ kind: 'entry', gfid: splitEntryPath(name).parent, entry: name, reason });
     for (const gfid of datas) failures.owe({ kind: 'data', gfid, reason });
     for (const gfid of metas) failures.owe({ kind: 'meta', gfid, reason });
+    for (const gfid of xattrs) failures.owe({ kind: 'xattrs', gfid, reason });
     await failures.persist();
   }
 

@@ -74,7 +74,7 @@ export class Reconciler {
       parked: new Map(),
       linked: new Set(),
       going: new Map(),
-      owed: { names: new Set(), datas: new Set(), metas: new Set() },
+      owed: nothingOwed(),
       result,
     };
     let fixed = 0;
@@ -99,7 +99,7 @@ export class Reconciler {
   /** One comparison of all pending names and the operations that follow from it. @returns names that agree */
   async #round(run: Run): Promise<number> {
     run.going.clear();
-    run.owed = { names: new Set(), datas: new Set(), metas: new Set() };
+    run.owed = nothingOwed();
     const names = [...run.pending];
     const [{ found: wanted, troubles }, { found, errors, denied }] = await Promise.all([entriesAt(this.#deps.view, names), this.#truth.lookup(names)]);
     for (const name of denied) run.result.denied.add(name);
@@ -240,7 +240,7 @@ export class Reconciler {
 
   async #makeDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
     const children = await this.#deps.brick.childNames(gfid);
-    for (const set of [run.result.metas, run.owed.metas, run.owed.datas]) set.add(gfid);
+    for (const set of [run.result.metas, run.owed.metas, run.owed.xattrs]) set.add(gfid);
     // Whatever the directory holds may have been lost with it: compare it all.
     for (const child of children) {
       run.next.add(entryPath(gfid, child));
@@ -281,7 +281,7 @@ export class Reconciler {
     }
     // A symlink's owner, too: in a directory with the set-gid bit it is made with the directory's group.
     (kind === 'file' ? run.result.datas : run.result.metas).add(gfid);
-    if (!present) (kind === 'file' ? run.owed.datas : run.owed.metas).add(gfid);
+    if (!present) for (const set of kind === 'file' ? [run.owed.datas] : [run.owed.metas, run.owed.xattrs]) set.add(gfid);
     const make = (entry: string): EntryOp =>
       (kind === 'special' || kind === 'device') && !present
         ? { op: 'MKNOD', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid, ...(kind === 'device' && stat.rdev !== undefined ? { rdev: stat.rdev } : {}) }
@@ -341,6 +341,10 @@ export class Reconciler {
       unresolved.set(entry, { gfid, reason: 'parked: its parking name cannot be removed' });
     }
   }
+}
+
+function nothingOwed(): Owed {
+  return { names: new Set(), datas: new Set(), metas: new Set(), xattrs: new Set() };
 }
 
 function failedOps({ failures, culprits }: EntryOutcome): EntryOp[] {

@@ -13,7 +13,9 @@ import type { Gfid } from '../gluster/gfid.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { replaceFile, syncDirectory, writing } from '../native/durable-file.js';
 
-export type FailureKind = 'entry' | 'meta' | 'data';
+/** `meta` are owner, permissions and times; `xattrs` are xattrs and ACLs, removed ones too, which data brings only where
+ *  a file has others. */
+export type FailureKind = 'entry' | 'meta' | 'data' | 'xattrs';
 
 export interface NewFailure {
   readonly kind: FailureKind;
@@ -38,7 +40,7 @@ const GARBLED_NAME = 'failures.garbled';
 const FIRST_DELAY_MS = 5_000;
 const MAX_DELAY_MS = 600_000;
 const MAX_REASON_CHARS = 500;
-const KINDS: ReadonlySet<string> = new Set<FailureKind>(['entry', 'meta', 'data']);
+const KINDS: ReadonlySet<string> = new Set<FailureKind>(['entry', 'meta', 'data', 'xattrs']);
 
 /** How long an item waits after its try number `tries` has failed: not at all at first, then 5 s, 10 s, … 10 min. */
 export function retryDelayMs(tries: number): number {
@@ -96,6 +98,11 @@ export class FailureList {
     return this.#items.size;
   }
 
+  /** Whether the name `.gfid/<parent>/<name>` is on the list. */
+  hasEntry(entry: string): boolean {
+    return this.#items.has(entry);
+  }
+
   /** Every item, in the order in which they first failed. */
   items(): Failure[] {
     return [...this.#items.values()];
@@ -115,14 +122,14 @@ export class FailureList {
     if (!this.#items.has(keyOf(item.kind, item.gfid, item.entry))) this.add(item, nowMs);
   }
 
-  /** The content of the file has arrived, or the file is gone from the primary. */
-  resolveData(gfid: Gfid): void {
-    this.#resolve(keyOf('data', gfid, undefined));
+  /** What the inode owed of this kind has arrived. */
+  resolve(kind: Exclude<FailureKind, 'entry'>, gfid: Gfid): void {
+    this.#resolve(keyOf(kind, gfid, undefined));
   }
 
-  /** The attributes have arrived, or the file is gone. */
-  resolveMeta(gfid: Gfid): void {
-    this.#resolve(keyOf('meta', gfid, undefined));
+  /** The inode is gone from the primary and owes nothing. */
+  resolveGone(gfid: Gfid): void {
+    for (const kind of ['meta', 'data', 'xattrs'] as const) this.resolve(kind, gfid);
   }
 
   /** The name `.gfid/<parent>/<name>` is on the secondary as it is on the primary. */
