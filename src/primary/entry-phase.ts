@@ -9,6 +9,7 @@ import type { PrimaryDeps } from './deps.js';
 import type { Known } from './doubts.js';
 import { EntrySync, OWN_OPS_PER_CALL, STOCK_ENTRY_SYNC, type EntryOutcome } from './entry-sync.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
+import { PARKED } from './parking.js';
 import { doubtfulNames, namesGiven, type Plan } from './plan.js';
 import { Reconciler } from './reconcile.js';
 import type { Owed, ReconcileResult } from './reconcile-types.js';
@@ -109,7 +110,7 @@ export class EntryPhase {
 
   /** Puts away what a killed worker left parked on the secondary. */
   async clearParked(): Promise<EntryPhaseResult> {
-    return this.retry(await this.#reconciler.parkedNames());
+    return this.retry(this.#deps.failures.items().flatMap(({ entry }) => (entry?.startsWith(PARKED) === true ? [entry] : [])));
   }
 
   /** A batch's namespace and the retries of the batch before it come at the same time, and must not be mixed: a

@@ -22,7 +22,7 @@ export interface ReconcileDeps {
 }
 
 export interface Owed {
-  /** Entry paths of what new directories have to hold. */
+  /** Entry paths of what new directories have to hold, and parking names. */
   readonly names: Set<string>;
   /** Files that lack their content. */
   readonly datas: Set<Gfid>;
