@@ -24,6 +24,8 @@ export interface SupervisorDeps {
   readonly chooseNode: (own: SecondaryNode) => Promise<SecondaryNode>;
   readonly status: SupervisedStatus;
   readonly onFaulty: (spec: WorkerSpec, node: SecondaryNode) => void;
+  /** When the monitor was last resumed after a pause, as performance.now() tells time. */
+  readonly resumedMs: () => number;
   readonly log: Log;
   /** How long a worker may take to acknowledge. */
   readonly acknowledgeMs: number;
@@ -95,6 +97,12 @@ export class Supervisor {
         this.#backoff.reset();
         return { reason: null, servedMs };
       }
+      const sinceResumeMs = performance.now() - this.#deps.resumedMs();
+      if (sinceResumeMs < Math.min(servedMs, AFTER_PAUSE_MS)) {
+        log.info('worker ended after a pause, in which the secondary gave it up', { brick, reason: endReason(life.exit) });
+        this.#backoff.reset();
+        return { reason: null, servedMs };
+      }
       reason = life.silent ? `no acknowledgement after ${this.#deps.acknowledgeMs / 1000} s${lastWords(life.exit)}` : endReason(life.exit);
     } catch (error) {
       reason = errorLine(error);
@@ -153,6 +161,8 @@ export class Supervisor {
   }
 }
 
+/** A worker that was paused for long finds its connection closed within this time. */
+const AFTER_PAUSE_MS = 60_000;
 /** The pipe's end and the process's are told apart within this time. */
 const ACKNOWLEDGED_AND_GONE_MS = 300;
 

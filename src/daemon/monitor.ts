@@ -61,6 +61,7 @@ export class Monitor {
   #complaint = '';
   #rollover = '';
   #recorded = '';
+  #resumedMs = -Infinity;
 
   constructor(options: MonitorOptions) {
     this.#options = options;
@@ -72,6 +73,8 @@ export class Monitor {
     const { config, primary, times } = this.#options;
     const watch = new DirectoryWatch(`${config.get('glusterd-workdir')}/vols/${primary}`, times?.volumeCheckMs ?? VOLUME_CHECK_MS);
     const retry = new Backoff(this.#backoff());
+    const resumed = (): void => void (this.#resumedMs = performance.now());
+    process.on('SIGCONT', resumed);
     try {
       while (!signal.aborted) {
         const woken = watch.next();
@@ -82,6 +85,7 @@ export class Monitor {
       }
     } finally {
       watch.close();
+      process.off('SIGCONT', resumed);
       await Promise.all([...this.#supervisors.values()].map((supervisor) => supervisor.retire()));
       await Promise.all(this.#running);
     }
@@ -171,6 +175,7 @@ export class Monitor {
       status: this.#status(spec.brickPath),
       // The node that it was on, as in its other events; stock names the one before a failover.
       onFaulty: (current, node) => sendEvent('FAULTY', faultyFields(this.#subject(current), node.host)),
+      resumedMs: () => this.#resumedMs,
       log: log.child({ module: 'monitor', fn: 'monitor', ctx: 'Monitor' }),
       acknowledgeMs: times?.acknowledgeMs ?? config.get('connection-timeout') * 1000,
       stopMs: times?.stopMs ?? WORKER_STOP_MS,

@@ -67,7 +67,8 @@ export function brickSamples({ report, progress }: BrickReading, session: string
     for (const [engine, buckets] of Object.entries(progress.transfers)) add('jobSeconds', buckets, engine);
     for (const [kind, buckets] of Object.entries(progress.calls)) add('callSeconds', buckets, kind);
   }
-  return { primary: progress?.primary ?? session, secondary: progress?.secondary ?? '', brick: report.brick, samples };
+  const [, primary = session, secondary = ''] = /^([^_]+)_[^_]+_([^_]+)$/.exec(session) ?? [];
+  return { primary: progress?.primary ?? primary, secondary: progress?.secondary ?? secondary, brick: report.brick, samples };
 }
 
 function stateLabel(state: BrickReport['state']): string {

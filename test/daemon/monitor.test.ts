@@ -84,6 +84,19 @@ it('a worker that was killed is started again, and one that ends by SIGUSR1 is n
   expect(h.log()).toContain('{reason=killed by SIGKILL}');
 });
 
+it('a worker that ends soon after a pause is started again without being Faulty, and afterwards it is Faulty as ever', async () => {
+  h.primary = volume('P', [['me', 'node1', '/b/1']]);
+  await h.start('serves');
+  await h.until('connected', () => h.log().includes('worker connected'));
+  process.emit('SIGCONT');
+  process.kill(h.started()[0]!.pid, 'SIGKILL');
+  await h.until('second', () => h.started().length === 2);
+  expect(h.log()).not.toContain('worker is faulty');
+  await h.until('connected', () => h.log().split('worker connected').length === 3);
+  process.kill(h.started()[1]!.pid, 'SIGKILL');
+  await h.until('Faulty', () => h.log().includes('worker is faulty'));
+});
+
 it('notices bricks that come and go, and leaves the other workers alone', async () => {
   await h.start('serves');
   await h.until('two workers', () => h.started().length === 2);
