@@ -160,9 +160,33 @@ export class BatchPipeline {
     if (this.#deps.failures.due(Date.now()).length === 0) return false;
     const plan = emptyPlan();
     await this.#addDue(plan);
+    const before = await this.#looks(plan);
     await this.#send(plan, [], signal);
+    await this.#keepChanged(before);
     this.#deps.status.setFailures(this.#deps.failures.size);
     return true;
+  }
+
+  /** What the primary has of a plan's files. */
+  async #looks({ datas, metas }: Plan): Promise<Map<Gfid, string>> {
+    const looks = new Map<Gfid, string>();
+    await mapBounded([...new Set([...datas.keys(), ...metas.keys()])], LOOKUPS_AT_ONCE, async (gfid) => {
+      const stat = await orTrouble(this.#deps.volume.lstat(gfidPath(gfid)));
+      if (stat !== null && !(stat instanceof Trouble)) looks.set(gfid, [stat.size, stat.mtime, stat.mode, stat.uid, stat.gid].join(' '));
+    });
+    return looks;
+  }
+
+  /** A passive worker's retry may end after the active one has sent what changed meanwhile, and put back what was before:
+   *  it is sent again. */
+  async #keepChanged(before: ReadonlyMap<Gfid, string>): Promise<void> {
+    const gone = emptyPlan();
+    for (const gfid of before.keys()) gone.metas.set(gfid, null);
+    const now = await this.#looks(gone);
+    const { failures } = this.#deps;
+    const changed = [...now].filter(([gfid, look]) => before.get(gfid) !== look);
+    for (const [gfid] of changed) for (const kind of ['meta', 'data'] as const) failures.owe({ kind, gfid, reason: 'changed while it was sent' });
+    if (changed.length > 0) await failures.persist();
   }
 
   /** Attributes and data of a plan. What did not arrive is on the durable list, on the disk, when it resolves. */

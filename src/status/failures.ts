@@ -39,6 +39,7 @@ export const FAILURES_FILE = 'failures';
 const GARBLED_NAME = 'failures.garbled';
 const FIRST_DELAY_MS = 5_000;
 const MAX_DELAY_MS = 600_000;
+const ANNOUNCE_AGAIN_MS = 600_000;
 const MAX_REASON_CHARS = 500;
 const KINDS: ReadonlySet<string> = new Set<FailureKind>(['entry', 'meta', 'data', 'xattrs']);
 
@@ -59,6 +60,9 @@ export class FailureList {
   #version = 0;
   #savedVersion = 0;
   #saving: Promise<void> = Promise.resolve();
+  #announce: (holdsAny: boolean) => Promise<void> = () => Promise.resolve();
+  /** What was announced last, and when. */
+  #announced: { readonly holdsAny: boolean; readonly ms: number } | null = null;
 
   private constructor(path: string, items: Map<string, Failure>, garbled: readonly string[]) {
     this.#path = path;
@@ -142,6 +146,20 @@ export class FailureList {
     return this.items().filter((item) => item.lastTryMs + retryDelayMs(item.tries) <= nowMs || item.lastTryMs > nowMs);
   }
 
+  /** From now on, whether the list holds anything is announced whenever that changed, before persist() resolves.
+   *  Where that fails it is tried again with the next call. */
+  async announceTo(announce: (holdsAny: boolean) => Promise<void>): Promise<void> {
+    this.#announce = announce;
+    await this.announce();
+  }
+
+  /** Announces it if it has changed, or was announced long ago. */
+  async announce(nowMs: number = Date.now()): Promise<void> {
+    const holdsAny = this.size > 0;
+    if (this.#announced?.holdsAny === holdsAny && nowMs - this.#announced.ms < ANNOUNCE_AGAIN_MS) return;
+    this.#announced = (await this.#announce(holdsAny).catch(() => 'failed')) === 'failed' ? null : { holdsAny, ms: nowMs };
+  }
+
   /** Resolves when everything added and resolved before the call is on the disk. Calls at one time share a write. */
   async persist(): Promise<void> {
     const wanted = this.#version;
@@ -161,6 +179,7 @@ export class FailureList {
     const version = this.#version;
     await replaceFile(this.#path, this.items().map(formatLine).join(''));
     this.#savedVersion = version;
+    await this.announce();
   }
 }
 

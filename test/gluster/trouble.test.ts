@@ -49,10 +49,7 @@ test.each(['rsync', 'tarssh'])('a file of which the other end dies without namin
 });
 
 test('an xattr or ACL whose removal could not be sent at once is removed later, though the file has no other and its content arrives first', async () => {
-  // Runs rsync, except with --xattrs while the file /srv/failing is there.
-  const wrapper = '#!/bin/sh\ncase "$*" in *--xattrs*) [ ! -e /srv/failing ] || exit 5;; esac\nexec rsync "$@"\n';
-  await lab().sh(`printf '${wrapper}' >partly-rsync; chmod +x partly-rsync`, '/srv');
-  await lab().setConfig({ 'rsync-command': '/srv/partly-rsync' });
+  await lab().setConfig({ 'rsync-command': `${REPO}/test/fixtures/bin/partly-rsync` });
   const names = 'gone-xattr gone-acl gone-both';
   await lab().sh(`for i in ${names}; do printf x >$i; done; setfattr -n user.a -v 1 gone-xattr gone-both; setfacl -m u:1234:rw gone-acl gone-both`);
   const worker = await startedWith('rsync');
