@@ -14,6 +14,7 @@ import type { EventSubject } from '../gluster/events.js';
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { mountHome } from '../gluster/mount-home.js';
 import { AuxMount } from '../gluster/mount.js';
+import { OwedMark } from '../gluster/owed-mark.js';
 import { OwnBrick } from '../gluster/own-brick.js';
 import { clusterStime, foreignVolumeInfos, keepsCopies, nativeVolumeInfo, nodeUuids } from '../gluster/volume-mark.js';
 import type { RootLog } from '../log.js';
@@ -297,6 +298,7 @@ function eventSubject(session: Session, secondary: string): EventSubject {
 }
 
 function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
+  const owedMark = new OwedMark(mount, session);
   return {
     lstat: (path) => mount.lstat(path),
     readlink: (path) => mount.readlink(path),
@@ -307,6 +309,8 @@ function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
     nodeUuids: () => nodeUuids(mount.dir),
     keepsCopies: () => keepsCopies(mount.dir),
     clusterStime: (volumeUuid) => clusterStime(mount.dir, volumeUuid, session.secondaryId),
+    announceOwed: (owes) => owedMark.announce(owes),
+    othersOwe: () => owedMark.others(),
   };
 }
 

@@ -138,7 +138,7 @@ async function journalsOf(path: string, volumeId: string, secondaryUuid: string)
   const end = await timeline.end().catch(() => null);
   if (end === null) return { lost: 'it has no index of journals' };
   // A journal is committed with the second before its name.
-  const range = await timeline.survey(stime[0] + 2, Infinity, end);
+  const range = await timeline.survey(stime[0] + 2, end);
   if (range === null) return { lost: `its journals do not reach back to ${stime[0]}` };
   const open = join(changelogDirOf(path), OPEN_JOURNAL);
   const isOpenUsed = (await isThere(open)) && decodeJournal(await readFile(fsEncode(open)), open).length > 0;

@@ -49,7 +49,7 @@ export class RemovedBrick extends Brick {
     return found;
   }
 
-  override gfidHasUserXattrs(): Promise<boolean> {
+  override gfidHasXattrs(): Promise<boolean> {
     return Promise.resolve(true);
   }
 
@@ -76,7 +76,10 @@ export function agentOfRemoved(options: ChangelogAgentOptions): ChangelogSource 
     scan: () => agent.scan(),
     getchanges: () => agent.getchanges(),
     done: (path) => agent.done(path),
-    history: (startTime, endTime) => agent.history(startTime, endTime),
+    history: (startTime) => agent.history(startTime),
+    passSetBack: (setBack) => agent.passSetBack(setBack),
+    historyBegin: () => agent.historyBegin(),
+    historyLosses: () => agent.historyLosses(),
     historyScan: async () => (await agent.historyScan()) || readOpen(),
     historyGetchanges: () => agent.historyGetchanges(),
     historyDone: (path) => agent.historyDone(path),

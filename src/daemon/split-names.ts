@@ -5,17 +5,17 @@
 // becomes the one that GlusterFS has for most of these: EIO. This program's own secondary sees to it itself
 // (secondary/whole-volume.ts). Used by remote.ts.
 
-import { randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { constants } from 'node:os';
 import { errorLine, GsyncdError } from '../errors.js';
-import type { Gfid } from '../gluster/gfid.js';
+import { gfidFromBytes } from '../gluster/gfid.js';
 import { parkPath } from '../primary/parking.js';
 import { SharedAsk } from '../process/shared-ask.js';
 import { RemoteCallError } from '../rpc/errors.js';
 import type { EntryOp, Secondary } from '../secondary/secondary.js';
 
 const { EIO, ENOTCONN } = constants.errno;
-/** Names made for each subvolume: their hashes are random, and with 16 one in 10 million looks misses a subvolume. */
+/** Names made for each subvolume: their hashes are as good as random, and with 16 one volume in 10 million misses a subvolume. */
 const NAMES_PER_SUBVOLUME = 16;
 /** A look counts for others that soon after it. A set that loses its quorum comes back after 3 s at the earliest. */
 const COUNTS_MS = 1_000;
@@ -61,10 +61,10 @@ export function withSplitNames(secondary: Secondary, { subvolumes, volume, now =
   };
 }
 
-/** Should the connection end between two of them, the next worker takes away what is left, as it does with what was parked. */
+/** Always the same: should the connection end between two of them, the next look takes away what is left. */
 function probes(subvolumes: number): EntryOp[] {
-  return Array.from({ length: subvolumes < 2 ? 1 : subvolumes * NAMES_PER_SUBVOLUME }, () => {
-    const gfid = randomUUID() as Gfid;
+  return Array.from({ length: subvolumes < 2 ? 1 : subvolumes * NAMES_PER_SUBVOLUME }, (_, i) => {
+    const gfid = gfidFromBytes(createHash('sha256').update(`probe ${i}`).digest().subarray(0, 16));
     const entry = parkPath(gfid);
     return [{ op: 'MKNOD', gfid, entry, mode: 0o100600, uid: 0, gid: 0 } as const, { op: 'UNLINK', gfid, entry } as const];
   }).flat();

@@ -135,10 +135,25 @@ export class Worker {
       oweWalk: (from) => oweWalk(workingDir, this.#registerTime, from),
       electByMetaVolume: this.#options.brick === 'removed' ? () => Promise.resolve(true) : metaVolumeElection(config, session, this.#log),
     };
+    await failures.announceTo(this.#announcer(opened.volume));
     this.#log.info('Worker spawn successful. Acknowledging back to monitor');
     onReady();
     await status.setLastError(null);
     await this.#serve(deps, broken, signal);
+  }
+
+  #announcer(volume: PrimaryDeps['volume']): (owes: boolean) => Promise<void> {
+    let isSaid = false;
+    return async (owes) => {
+      try {
+        await volume.announceOwed(owes);
+        isSaid = false;
+      } catch (error) {
+        if (!isSaid) this.#log.warn('cannot mark on the primary volume whether failures are open', { error: errorLine(error) });
+        isSaid = true;
+        throw error;
+      }
+    };
   }
 
   /** Runs the crawls and what they stand on; the first that ends badly ends them all. */

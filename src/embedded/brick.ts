@@ -86,6 +86,8 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
         if (node !== undefined) recorder.setXtime(node.gfid, value);
         return Promise.resolve();
       },
+      announceOwed: () => Promise.resolve(),
+      othersOwe: () => Promise.resolve([]),
     },
   };
 }

@@ -13,7 +13,10 @@ export function sessionSamples(find: () => Promise<readonly string[]>, version: 
       (await find()).map(async (dir) => {
         let reader = readers.get(dir);
         if (reader === undefined) readers.set(dir, (reader = new SessionReader(dir)));
-        return (await reader.readBricks()).map((reading) => brickSamples(reading, basename(dir), version));
+        const readings = await reader.readBricks();
+        // A brick on which no worker has run yet takes the names of volumes from the others of its session.
+        const known = readings.find(({ progress }) => progress !== null)?.progress;
+        return readings.map((reading) => ({ ...brickSamples(reading, basename(dir), version), ...(known === null || known === undefined ? {} : { primary: known.primary, secondary: known.secondary }) }));
       }),
     );
     return all.flat();

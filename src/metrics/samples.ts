@@ -40,7 +40,7 @@ export function brickSamples({ report, progress }: BrickReading, session: string
   add('backlogFiles', report.backlog.data);
   add('backlogBytes', report.backlog.bytes);
   add('eta', report.eta);
-  for (const kind of ['entry', 'meta', 'data'] as const) add('failures', report.failures.byKind?.[kind], kind);
+  for (const kind of ['entry', 'meta', 'data', 'xattrs'] as const) add('failures', report.failures.byKind?.[kind], kind);
   if (report.failures.byKind === undefined) add('failures', report.failures.count, 'unknown');
   add('checkpoint', report.checkpoint?.time);
   add('checkpointDone', report.checkpoint === null ? null : Number(report.checkpoint.completed));
@@ -67,7 +67,8 @@ export function brickSamples({ report, progress }: BrickReading, session: string
     for (const [engine, buckets] of Object.entries(progress.transfers)) add('jobSeconds', buckets, engine);
     for (const [kind, buckets] of Object.entries(progress.calls)) add('callSeconds', buckets, kind);
   }
-  return { primary: progress?.primary ?? session, secondary: progress?.secondary ?? '', brick: report.brick, samples };
+  const [, primary = session, secondary = ''] = /^([^_]+)_[^_]+_([^_]+)$/.exec(session) ?? [];
+  return { primary: progress?.primary ?? primary, secondary: progress?.secondary ?? secondary, brick: report.brick, samples };
 }
 
 function stateLabel(state: BrickReport['state']): string {

@@ -44,6 +44,9 @@ export abstract class PrimaryBase {
   /** Since when, and until when, seconds, another brick of the set has been seen to lack what this one has. */
   #ahead: { readonly since: number; readonly until: number } | null = null;
   #standsIn = true;
+  /** The checkpoint that has been reported as complete, seconds. */
+  #completed = 0;
+  #blockers = '';
 
   constructor(deps: PrimaryDeps) {
     this.deps = deps;
@@ -63,6 +66,8 @@ export abstract class PrimaryBase {
   abstract get followsJournals(): boolean;
   /** crawl: compares the names that journals in hand take away which closed at or after `since`, seconds. */
   abstract compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
+  /** crawl: tries what is on this brick's list of failures and due. */
+  abstract retryFailures(signal: AbortSignal): Promise<void>;
 
   get uuid(): string {
     if (this.volinfo === null) throw new GsyncdError('primary volume: volume info: not read yet', { code: 'fault' });
@@ -97,7 +102,28 @@ export abstract class PrimaryBase {
     if (compareXtime(stime, MINUS_INFINITY) !== 0) await this.sendmark(path, stime);
     if (path !== ROOT_PATH) return;
     const checkpoint = this.deps.config.getLive('checkpoint');
-    await this.deps.status.setLastSynced(stime, checkpoint, { blockedByFailures: this.deps.failures.size > 0 });
+    const blockedByFailures = this.deps.failures.size > 0 || (this.#isOpen(checkpoint, stime) && (await this.#waitsForOthers()));
+    await this.deps.status.setLastSynced(stime, checkpoint, { blockedByFailures });
+    if (!blockedByFailures && checkpoint <= stime[0]) this.#completed = checkpoint;
+  }
+
+  /** Completes a checkpoint that was set in the past, or has waited for failures. */
+  protected async judgeCheckpoint(): Promise<void> {
+    const stime = await this.dataStime();
+    if (stime !== null && this.#isOpen(this.deps.config.getLive('checkpoint'), stime)) await this.updStime(stime);
+  }
+
+  #isOpen(checkpoint: number, stime: Xtime): boolean {
+    return checkpoint !== 0 && checkpoint <= stime[0] && checkpoint !== this.#completed;
+  }
+
+  /** Whether the worker of another brick of the set, which was the active one before, owes what came before the checkpoint. */
+  async #waitsForOthers(): Promise<boolean> {
+    const marks = await this.deps.volume.othersOwe();
+    const blockers = marks.join(' ');
+    if (blockers !== '' && blockers !== this.#blockers) this.deps.log.info('checkpoint waits for what the worker of another brick could not sync', { marks });
+    this.#blockers = blockers;
+    return blockers !== '';
   }
 
   async updEntryStime(stime: Xtime): Promise<void> {
@@ -140,9 +166,13 @@ export abstract class PrimaryBase {
         active = elected;
         electedMs = performance.now();
       }
+      await this.deps.failures.announce();
       if (!active) {
         await status.setPassive();
-        if (!(await this.#standIn(signal))) await this.#followCluster();
+        if (!(await this.#standIn(signal))) {
+          await this.#followCluster();
+          await this.retryFailures(signal);
+        }
         await untilWoken(Math.max(100, Math.min(PASSIVE_INTERVAL_MS, failoverMs)), signal);
         continue;
       }

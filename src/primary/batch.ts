@@ -181,9 +181,33 @@ export class BatchPipeline {
     if (this.#deps.failures.due(Date.now()).length === 0) return false;
     const plan = emptyPlan();
     await this.#addDue(plan);
+    const before = await this.#looks(plan);
     await this.#send(plan, [], signal);
+    await this.#keepChanged(before);
     this.#deps.status.setFailures(this.#deps.failures.size);
     return true;
+  }
+
+  /** What the primary has of a plan's files. */
+  async #looks({ datas, metas }: Plan): Promise<Map<Gfid, string>> {
+    const looks = new Map<Gfid, string>();
+    await mapBounded([...new Set([...datas.keys(), ...metas.keys()])], LOOKUPS_AT_ONCE, async (gfid) => {
+      const stat = await orTrouble(this.#deps.volume.lstat(gfidPath(gfid)));
+      if (stat !== null && !(stat instanceof Trouble)) looks.set(gfid, [stat.size, stat.mtime, stat.mode, stat.uid, stat.gid].join(' '));
+    });
+    return looks;
+  }
+
+  /** A passive worker's retry may end after the active one has sent what changed meanwhile, and put back what was before:
+   *  it is sent again. */
+  async #keepChanged(before: ReadonlyMap<Gfid, string>): Promise<void> {
+    const gone = emptyPlan();
+    for (const gfid of before.keys()) gone.metas.set(gfid, null);
+    const now = await this.#looks(gone);
+    const { failures } = this.#deps;
+    const changed = [...now].filter(([gfid, look]) => before.get(gfid) !== look);
+    for (const [gfid] of changed) for (const kind of ['meta', 'data'] as const) failures.owe({ kind, gfid, reason: 'changed while it was sent' });
+    if (changed.length > 0) await failures.persist();
   }
 
   /** Attributes and data of a plan. What did not arrive is on the durable list, on the disk, when it resolves. */
@@ -214,7 +238,8 @@ export class BatchPipeline {
       planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs, data });
     }
     finishPlan(plan, (gfid) => facts.stats.get(gfid) === null);
-    for (const [gfid, reason] of plan.unknown) for (const kind of ['meta', 'data'] as const) failures.add({ kind, gfid, reason });
+    for (const [gfid, stat] of facts.stats) if (stat === null) failures.resolveGone(gfid);
+    for (const [gfid, reason] of plan.unknown) for (const kind of ['meta', 'data', 'xattrs'] as const) failures.add({ kind, gfid, reason });
     // A walk of a brick that was synced before cannot tell which xattrs went away meanwhile.
     if (batch.crawl === 'xsync' && xattrs === 'sync' && (await batch.synced())) for (const gfid of plan.datas.keys()) plan.xattrs.add(gfid);
     for (const { level, message, fields } of plan.notes) log[level](message, fields);
@@ -299,13 +324,19 @@ export class BatchPipeline {
           gfids.add(gfid);
         }
       } else if (kind === 'meta' && !plan.datas.has(gfid)) plan.metas.set(gfid, null);
+      else if (kind === 'xattrs') plan.xattrs.add(gfid);
       else if (kind === 'data') datas.push(gfid);
     }
     await mapBounded(datas, LOOKUPS_AT_ONCE, async (gfid) => {
       const stat = await orTrouble(volume.lstat(gfidPath(gfid)));
       if (stat instanceof Trouble) failures.add({ kind: 'data', gfid, reason: stat.reason });
       else if (stat === null || fileKind(stat.mode) === 'file') plan.datas.set(gfid, 'written');
-      else plan.xattrs.add(gfid); // nothing else has content
+      else {
+        // Nothing else has content: an earlier version listed its xattrs so, or nobody could say what it is.
+        failures.resolve('data', gfid);
+        failures.owe({ kind: 'xattrs', gfid, reason: 'xattrs not complete yet' });
+        plan.xattrs.add(gfid);
+      }
     });
     names.push(...(await this.#addPassedOver(plan, passedOver)));
     addFixed(plan, await this.#entries.retry(names, gfids));
@@ -321,9 +352,9 @@ export class BatchPipeline {
     const reason = 'passed over by a walk, and not complete yet';
     for (const gfid of datas) {
       plan.xattrs.add(gfid);
-      failures.owe({ kind: 'data', gfid, reason });
+      for (const kind of ['data', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
     }
-    for (const gfid of metas) for (const kind of ['meta', 'data'] as const) failures.owe({ kind, gfid, reason });
+    for (const gfid of metas) for (const kind of ['meta', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
     return names;
   }
 }

@@ -21,6 +21,7 @@ export interface Crawl {
   /** Resolves when the next crawl is due: early when there is something to crawl. */
   nextCrawl(signal: AbortSignal): Promise<void>;
   readonly followsJournals: boolean;
+  retryFailures(signal: AbortSignal): Promise<void>;
   /** Compares the names that journals in hand take away which closed at or after `since`, seconds. */
   compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
 }
@@ -65,13 +66,16 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       await agent.scan();
       const changes = await agent.getchanges();
       if (changes.length === 0) {
-        const stime = await this.dataStime();
-        // A checkpoint may have waited for what was on the failure list.
-        if ((await this.pipeline.retryDue(signal)) && stime !== null) await this.updStime(stime);
+        await this.retryFailures(signal);
+        await this.judgeCheckpoint();
         return;
       }
       await this.processChanges(await this.dropProcessed(changes, done, processed), done, processed, signal);
       await this.pipeline.drain();
+    }
+
+    override async retryFailures(signal: AbortSignal): Promise<void> {
+      await this.pipeline.retryDue(signal);
     }
 
     override async compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void> {

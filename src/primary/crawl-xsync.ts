@@ -59,6 +59,9 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       meter?.walkFound();
       await this.pipeline.drain();
       await this.pipeline.compareDirectories(changed, signal);
+      // A walk that finds nothing sends no batch, which would try them.
+      await this.retryFailures(signal);
+      await this.judgeCheckpoint();
       meter?.walkEnded();
       this.deps.doubts.touchAll();
       log.info('finished hybrid crawl', { stime: await this.dataStime() });

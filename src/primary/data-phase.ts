@@ -50,7 +50,7 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
       if (result.status === 'synced') {
         anyArrived = true;
         open.delete(gfid);
-        failures.resolveData(gfid);
+        failures.resolve('data', gfid);
       } else {
         reasons.set(gfid, result.reason);
         if (result.scope === 'transfer') broken ??= result.error ?? result.reason;
@@ -107,11 +107,11 @@ async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileg
 export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xattrs'>, send: (gfids: readonly Gfid[]) => Promise<BoxResult>): Promise<void> {
   if (xattrs.size === 0) return;
   for (const [gfid, result] of await send([...xattrs])) {
-    if (result.status === 'synced') deps.failures.resolveData(gfid);
-    else if ((await orTrouble(deps.volume.lstat(gfidPath(gfid)))) === null) deps.failures.resolveData(gfid);
+    if (result.status === 'synced') deps.failures.resolve('xattrs', gfid);
+    else if ((await orTrouble(deps.volume.lstat(gfidPath(gfid)))) === null) deps.failures.resolveGone(gfid);
     else {
       deps.log.warn('attributes did not arrive', { gfid, reason: result.reason });
-      deps.failures.add({ kind: 'data', gfid, reason: result.reason });
+      deps.failures.add({ kind: 'xattrs', gfid, reason: result.reason });
     }
   }
 }
@@ -129,7 +129,7 @@ async function whatIs({ brick, volume }: PrimaryDeps, gfid: Gfid): Promise<{ rea
 
 function dropGone({ failures }: PrimaryDeps, open: Map<Gfid, DataCause>, gfid: Gfid): void {
   open.delete(gfid);
-  failures.resolveData(gfid);
+  failures.resolveGone(gfid);
 }
 
 /** A file that the secondary lacks cannot take data: compares its names, and so creates it. */

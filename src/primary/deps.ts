@@ -45,6 +45,10 @@ export interface PrimaryVolume extends PrimaryView {
   /** The cluster's stime of this session: the least of the subvolumes, the most of their replicas. */
   clusterStime(volumeUuid: string): Promise<Xtime | null>;
   setXtime(path: string, volumeUuid: string, mark: Xtime): Promise<void>;
+  /** Tells the workers of the other bricks of the set whether this one's list of failures holds anything. */
+  announceOwed(owes: boolean): Promise<void>;
+  /** Where other bricks of the set have said so: a name for each. */
+  othersOwe(): Promise<string[]>;
 }
 
 /** This worker's brick. Paths are relative to it; a mark is null when the path or the mark is missing. */

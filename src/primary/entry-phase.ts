@@ -9,6 +9,7 @@ import type { PrimaryDeps } from './deps.js';
 import type { Known } from './doubts.js';
 import { EntrySync, OWN_OPS_PER_CALL, STOCK_ENTRY_SYNC, type EntryOutcome } from './entry-sync.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
+import { PARKED } from './parking.js';
 import { doubtfulNames, namesGiven, type Plan } from './plan.js';
 import { Reconciler } from './reconcile.js';
 import type { Owed, ReconcileResult } from './reconcile-types.js';
@@ -77,6 +78,7 @@ export class EntryPhase {
     const seeds = new Set([...plan.doubtful, ...this.#deps.doubts.names(plan.entries)]);
     if (this.#deps.doubts.replays) for (const name of await this.#vanished(plan.entries)) seeds.add(name);
     for (const op of plan.entries) {
+      for (const name of namesOf(op)) if (this.#deps.failures.hasEntry(name)) seeds.add(name);
       const ready = this.#isTakenByPeer(op) ? await this.#withDeviceNumber(op) : null;
       if (ready !== null) {
         ops.push(ready);
@@ -115,7 +117,7 @@ export class EntryPhase {
 
   /** Puts away what a killed worker left parked on the secondary. */
   async clearParked(): Promise<EntryPhaseResult> {
-    return this.retry(await this.#reconciler.parkedNames());
+    return this.retry(this.#deps.failures.items().flatMap(({ entry }) => (entry?.startsWith(PARKED) === true ? [entry] : [])));
   }
 
   /** A batch's namespace and the retries of the batch before it come at the same time, and must not be mixed: a
@@ -163,12 +165,13 @@ export class EntryPhase {
   }
 
   /** Resolved one by one as names are compared, data and attributes sent. */
-  async #owe({ names, datas, metas }: Owed): Promise<void> {
+  async #owe({ names, datas, metas, xattrs }: Owed): Promise<void> {
     const { failures } = this.#deps;
     const reason = 'made anew by conflict resolution, and not complete yet';
     for (const name of names) failures.owe({ kind: 'entry', gfid: splitEntryPath(name).parent, entry: name, reason });
     for (const gfid of datas) failures.owe({ kind: 'data', gfid, reason });
     for (const gfid of metas) failures.owe({ kind: 'meta', gfid, reason });
+    for (const gfid of xattrs) failures.owe({ kind: 'xattrs', gfid, reason });
     await failures.persist();
   }
 

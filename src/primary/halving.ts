@@ -20,7 +20,6 @@ const PEER_WIDE: ReadonlySet<number> = new Set([
   constants.errno.ENOTCONN,
   constants.errno.ECONNABORTED,
   constants.errno.ENOSPC,
-  constants.errno.EDQUOT,
   constants.errno.EROFS,
   ESHUTDOWN,
 ]);

@@ -31,7 +31,7 @@ export async function applyMetas(deps: PrimaryDeps, metas: ReadonlyMap<Gfid, OpS
     }
     if (stat === null) {
       log.debug('file got purged in the interim', { file: gfidPath(gfid) });
-      failures.resolveMeta(gfid);
+      failures.resolveGone(gfid);
     }
     return stat === null ? null : { go: gfidPath(gfid), stat: toOpStat(stat) };
   });
@@ -43,7 +43,8 @@ export async function applyMetas(deps: PrimaryDeps, metas: ReadonlyMap<Gfid, OpS
   for (const { go } of ops) {
     const gfid = go.slice(go.lastIndexOf('/') + 1) as Gfid;
     const reason = bad.get(go);
-    if (reason === undefined) failures.resolveMeta(gfid);
-    else if ((await orTrouble(volume.lstat(go))) !== null) fail(gfid, reason);
+    if (reason === undefined) failures.resolve('meta', gfid);
+    else if ((await orTrouble(volume.lstat(go))) === null) failures.resolveGone(gfid);
+    else fail(gfid, reason);
   }
 }

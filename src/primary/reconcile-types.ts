@@ -22,12 +22,14 @@ export interface ReconcileDeps {
 }
 
 export interface Owed {
-  /** Entry paths of what new directories have to hold. */
+  /** Entry paths of what new directories have to hold, and parking names. */
   readonly names: Set<string>;
-  /** Files that lack their content, directories that lack their xattrs. */
+  /** Files that lack their content. */
   readonly datas: Set<Gfid>;
   /** What lacks its attributes. */
   readonly metas: Set<Gfid>;
+  /** Directories and special files that lack their xattrs. */
+  readonly xattrs: Set<Gfid>;
 }
 
 export interface Unresolved {

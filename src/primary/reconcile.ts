@@ -13,7 +13,7 @@ import { RemoteCallError } from '../rpc/errors.js';
 import { entryPath, gfidPath, gfidToIno, ROOT_GFID, splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import type { EntryOp } from '../secondary/secondary.js';
 import type { EntryOutcome } from './entry-sync.js';
-import { PARKED, PARK_PREFIX, parkPath } from './parking.js';
+import { PARKED, parkPath } from './parking.js';
 import { entriesAt, type PrimaryEntry } from './primary-truth.js';
 import type { Owed, ReconcileDeps, ReconcileResult, Unresolved } from './reconcile-types.js';
 import { holds, isPlainPath, SecondaryTruth, type SecondaryEntry } from './secondary-truth.js';
@@ -53,12 +53,6 @@ export class Reconciler {
     this.#truth = new SecondaryTruth(deps.secondary, deps.sync, deps.peerNames);
   }
 
-  /** Names under which a killed worker may have left something parked. */
-  async parkedNames(): Promise<string[]> {
-    const names = await this.#deps.secondary.entries('.');
-    return names.filter((name) => name.startsWith(PARK_PREFIX)).map((name) => entryPath(ROOT_GFID, name));
-  }
-
   /**
    * Compares and mends `names` (entry paths), and whatever stands in their way.
    * @throws GsyncdError 'peer' when the connection is lost; running it again is safe
@@ -74,7 +68,7 @@ export class Reconciler {
       parked: new Map(),
       linked: new Set(),
       going: new Map(),
-      owed: { names: new Set(), datas: new Set(), metas: new Set() },
+      owed: nothingOwed(),
       result,
     };
     let fixed = 0;
@@ -99,7 +93,7 @@ export class Reconciler {
   /** One comparison of all pending names and the operations that follow from it. @returns names that agree */
   async #round(run: Run): Promise<number> {
     run.going.clear();
-    run.owed = { names: new Set(), datas: new Set(), metas: new Set() };
+    run.owed = nothingOwed();
     const names = [...run.pending];
     const [{ found: wanted, troubles }, { found, errors, denied }] = await Promise.all([entriesAt(this.#deps.view, names), this.#truth.lookup(names)]);
     for (const name of denied) run.result.denied.add(name);
@@ -136,14 +130,19 @@ export class Reconciler {
       if (there !== null) clear.push(...(await this.#tried(run, name, () => this.#clear(run, name, there))));
       if (here !== null) place.push({ name, entry: here });
     }
+    await this.#owe(run);
     this.#note(run, await this.#deps.sync.apply(clear));
     const ops: EntryOp[] = [];
     for (const { name, entry } of place) ops.push(...(await this.#tried(run, name, () => this.#place(run, name, entry))));
-    if (run.owed.datas.size + run.owed.metas.size > 0) await this.#deps.owe(run.owed);
+    await this.#owe(run);
     const outcome = await this.#deps.sync.apply(ops);
     this.#note(run, outcome);
     for (const op of failedOps(outcome)) if (op.op === 'RENAME' && op.entry1 !== undefined) await this.#compareAbove(run, op.entry1);
     return agreed;
+  }
+
+  async #owe({ owed }: Run): Promise<void> {
+    if (owed.names.size + owed.datas.size + owed.metas.size > 0) await this.#deps.owe(owed);
   }
 
   /** A directory cannot be moved below itself. What lies in it on the secondary, and is above its place on the primary, has
@@ -220,8 +219,7 @@ export class Reconciler {
       run.going.set(gfid, going + 1);
       return [{ op: 'UNLINK', gfid, entry: name }];
     }
-    run.parked.set(gfid, there.isDir ? 'dir' : 'other');
-    const park = parkPath(gfid);
+    const park = this.#park(run, gfid, there.isDir);
     return name === park ? [] : [{ op: 'RENAME', gfid, entry: name, entry1: park, stat: toOpStat(alive), link: null }];
   }
 
@@ -240,7 +238,7 @@ export class Reconciler {
 
   async #makeDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
     const children = await this.#deps.brick.childNames(gfid);
-    for (const set of [run.result.metas, run.owed.metas, run.owed.datas]) set.add(gfid);
+    for (const set of [run.result.metas, run.owed.metas, run.owed.xattrs]) set.add(gfid);
     // Whatever the directory holds may have been lost with it: compare it all.
     for (const child of children) {
       run.next.add(entryPath(gfid, child));
@@ -281,7 +279,7 @@ export class Reconciler {
     }
     // A symlink's owner, too: in a directory with the set-gid bit it is made with the directory's group.
     (kind === 'file' ? run.result.datas : run.result.metas).add(gfid);
-    if (!present) (kind === 'file' ? run.owed.datas : run.owed.metas).add(gfid);
+    if (!present) for (const set of kind === 'file' ? [run.owed.datas] : [run.owed.metas, run.owed.xattrs]) set.add(gfid);
     const make = (entry: string): EntryOp =>
       (kind === 'special' || kind === 'device') && !present
         ? { op: 'MKNOD', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid, ...(kind === 'device' && stat.rdev !== undefined ? { rdev: stat.rdev } : {}) }
@@ -300,20 +298,29 @@ export class Reconciler {
   }
 
   #viaParkingName(run: Run, name: string, gfid: Gfid, stat: ViewStat, make: (entry: string) => EntryOp): EntryOp[] {
-    const park = parkPath(gfid);
     // Where the renaming fails, the next round links the file to its name, and the parking name has to go.
-    if (fileKind(stat.mode) !== 'dir') run.parked.set(gfid, 'other');
+    const park = this.#park(run, gfid, fileKind(stat.mode) === 'dir');
     return [make(park), { op: 'RENAME', gfid, entry: park, entry1: name, stat: toOpStat(stat), link: null }];
   }
 
+  /** A worker that is killed meanwhile leaves it there: the next one finds the name on the durable list. */
+  #park(run: Run, gfid: Gfid, isDir: boolean): string {
+    const park = parkPath(gfid);
+    run.parked.set(gfid, isDir ? 'dir' : 'other');
+    run.owed.names.add(park);
+    return park;
+  }
+
   #note(run: Run, outcome: EntryOutcome): void {
-    for (const { op, errno } of outcome.failures) this.#reason(run, op, peerReason(errno));
-    for (const { item: op, reason } of outcome.culprits) this.#reason(run, op, reason);
+    const failed = [...outcome.failures.map(({ op, errno }) => ({ op, reason: peerReason(errno) })), ...outcome.culprits.map(({ item: op, reason }) => ({ op, reason }))];
+    // What could not be made under its parking name cannot be renamed from there.
+    const made = new Map(failed.filter(({ op }) => op.op !== 'RENAME').map(({ op, reason }) => [op.entry, `${op.op}: ${reason}`]));
+    for (const { op, reason } of failed) this.#reason(run, op, made.get(op.entry) ?? `${op.op}: ${reason}`);
   }
 
   #reason(run: Run, op: EntryOp, reason: string): void {
     for (const name of [op.entry, op.entry1]) {
-      if (name !== undefined && run.next.has(name)) run.reasons.set(name, { gfid: op.gfid, reason: `${op.op}: ${reason}` });
+      if (name !== undefined && run.next.has(name)) run.reasons.set(name, { gfid: op.gfid, reason });
     }
   }
 
@@ -341,6 +348,10 @@ export class Reconciler {
       unresolved.set(entry, { gfid, reason: 'parked: its parking name cannot be removed' });
     }
   }
+}
+
+function nothingOwed(): Owed {
+  return { names: new Set(), datas: new Set(), metas: new Set(), xattrs: new Set() };
 }
 
 function failedOps({ failures, culprits }: EntryOutcome): EntryOp[] {

@@ -29,7 +29,7 @@ export class Trouble {
 /** What an errno of the secondary's means for one entry, in one line. */
 export function peerReason(number: number): string {
   const hint = number === errno.EIO ? ' on the secondary: the disk, or, of a replicated volume, copies that disagree (gluster volume heal VOLUME info split-brain)' : '';
-  return `${errnoName(number)}${hint}`;
+  return `${errnoName(number)}${number === errno.EDQUOT ? ' on the secondary: a quota is used up (gluster volume quota VOLUME list)' : hint}`;
 }
 
 /** Of an xattr: an inode may have no room for another one where the disk has. */

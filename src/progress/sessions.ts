@@ -8,7 +8,7 @@ import { errnoCode, GsyncdError } from '../errors.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { FailureReader } from '../status/failure-summary.js';
 import { brickOfStatusFile, statusFileName } from '../status/file-name.js';
-import { readStatus, type StatusData } from '../status/status-file.js';
+import { readStatus } from '../status/status-file.js';
 import { JournalProbe } from './journal-backlog.js';
 import { parseProgress, progressFileOf, type ProgressData } from './progress-data.js';
 import { brickReport, type BrickReport } from './report.js';
@@ -45,13 +45,12 @@ export async function findSessions(name: string | undefined, roots: readonly str
     return [dir];
   }
   const wanted = name?.replace(/(::|\s+)/g, '_').replace(/_[^_@]*@/, '_');
-  const found: string[] = [];
-  for (const root of roots) {
-    for (const entry of (await namesIn(root)).sort()) {
-      const dir = join(root, entry);
-      if ((wanted === undefined || entry === wanted || entry.startsWith(`${wanted}_`)) && (await isSession(dir))) found.push(dir);
-    }
-  }
+  const entries = await Promise.all(roots.map(async (root) => (await namesIn(root)).sort().map((entry) => ({ entry, dir: join(root, entry) }))));
+  const sessions: { readonly entry: string; readonly dir: string }[] = [];
+  for (const session of entries.flat()) if ((wanted === undefined || session.entry.startsWith(wanted)) && (await isSession(session.dir))) sessions.push(session);
+  // A volume's name may be the beginning of another's.
+  const whole = sessions.filter(({ entry }) => entry === wanted || entry.startsWith(`${wanted}_`));
+  const found = (whole.length > 0 ? whole : sessions).map(({ dir }) => dir);
   if (found.length === 0 && name !== undefined) throw new GsyncdError(`session ${name}: not found in ${roots.join(' or ')}`, { code: 'usage', retryable: false });
   return found;
 }
@@ -124,7 +123,7 @@ class BrickReader {
   }
 
   async read(monitor: string | null): Promise<BrickReading> {
-    const status = sound(await readStatus(this.#statusFile));
+    const status = await readStatus(this.#statusFile);
     const progress = await readFile(fsEncode(progressFileOf(this.#statusFile)), 'utf8').then(parseProgress, () => null);
     const brick = progress?.brick ?? this.#brick;
     const report = brickReport({
@@ -151,28 +150,6 @@ class BrickReader {
     if (this.#failures?.dir !== workingDir) this.#failures = { dir: workingDir, reader: new FailureReader(workingDir) };
     return this.#failures.reader.read();
   }
-}
-
-/** The file is written by several programs and versions: a field of another type than it should have says nothing. */
-function sound(status: StatusData): StatusData {
-  const number = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
-  const text = (value: unknown): string => (typeof value === 'string' ? value : 'N/A');
-  const { last_synced, last_synced_entry, entry, data, meta, failures, checkpoint_time, last_error, ...rest } = status;
-  return {
-    secondary_node: text(rest.secondary_node),
-    worker_status: text(rest.worker_status),
-    crawl_status: text(rest.crawl_status),
-    checkpoint_completed: text(rest.checkpoint_completed),
-    checkpoint_completion_time: rest.checkpoint_completion_time,
-    last_synced: number(last_synced),
-    last_synced_entry: number(last_synced_entry),
-    entry: number(entry),
-    data: number(data),
-    meta: number(meta),
-    failures: number(failures),
-    checkpoint_time: number(checkpoint_time),
-    ...(typeof last_error === 'string' ? { last_error } : {}),
-  };
 }
 
 async function namesIn(dir: string): Promise<string[]> {

@@ -17,8 +17,8 @@ import type { EntryOpName } from './secondary.js';
 import { throwIfStopping } from './stopping.js';
 import type { SecondaryVolume, VolumeStat } from './volume.js';
 
-const { EINVAL, ECONNABORTED, EDQUOT, ENOSPC, ENOTCONN, EROFS } = constants.errno;
-const VOLUME_WIDE: ReadonlySet<number> = new Set([ENOTCONN, ECONNABORTED, ENOSPC, EDQUOT, EROFS]);
+const { EINVAL, ECONNABORTED, ENOSPC, ENOTCONN, EROFS } = constants.errno;
+const VOLUME_WIDE: ReadonlySet<number> = new Set([ENOTCONN, ECONNABORTED, ENOSPC, EROFS]);
 const MAKES: ReadonlySet<EntryOpName> = new Set<EntryOpName>(['CREATE', 'MKNOD', 'MKDIR', 'LINK']);
 /** Operations of one call under way at once. */
 export const LANES = 8;

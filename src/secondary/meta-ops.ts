@@ -15,8 +15,8 @@ import type { OpStat } from './secondary.js';
 import { throwIfStopping } from './stopping.js';
 import type { SecondaryVolume } from './volume.js';
 
-const { EACCES, ECONNABORTED, EDQUOT, EINVAL, ENOENT, ENOSPC, ENOTCONN, EPERM, EROFS, ESTALE } = constants.errno;
-const VOLUME_WIDE: readonly number[] = [ENOTCONN, ECONNABORTED, ENOSPC, EDQUOT, EROFS];
+const { EACCES, ECONNABORTED, EINVAL, ENOENT, ENOSPC, ENOTCONN, EPERM, EROFS, ESTALE } = constants.errno;
+const VOLUME_WIDE: readonly number[] = [ENOTCONN, ECONNABORTED, ENOSPC, EROFS];
 const TRANSIENT: readonly number[] = [ESTALE, EINVAL];
 const PERMISSIONS = 0o7777;
 const S_IFMT = 0o170000;

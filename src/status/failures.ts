@@ -13,7 +13,9 @@ import type { Gfid } from '../gluster/gfid.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { replaceFile, syncDirectory, writing } from '../native/durable-file.js';
 
-export type FailureKind = 'entry' | 'meta' | 'data';
+/** `meta` are owner, permissions and times; `xattrs` are xattrs and ACLs, removed ones too, which data brings only where
+ *  a file has others. */
+export type FailureKind = 'entry' | 'meta' | 'data' | 'xattrs';
 
 export interface NewFailure {
   readonly kind: FailureKind;
@@ -37,8 +39,9 @@ export const FAILURES_FILE = 'failures';
 const GARBLED_NAME = 'failures.garbled';
 const FIRST_DELAY_MS = 5_000;
 const MAX_DELAY_MS = 600_000;
+const ANNOUNCE_AGAIN_MS = 600_000;
 const MAX_REASON_CHARS = 500;
-const KINDS: ReadonlySet<string> = new Set<FailureKind>(['entry', 'meta', 'data']);
+const KINDS: ReadonlySet<string> = new Set<FailureKind>(['entry', 'meta', 'data', 'xattrs']);
 
 /** How long an item waits after its try number `tries` has failed: not at all at first, then 5 s, 10 s, … 10 min. */
 export function retryDelayMs(tries: number): number {
@@ -57,6 +60,9 @@ export class FailureList {
   #version = 0;
   #savedVersion = 0;
   #saving: Promise<void> = Promise.resolve();
+  #announce: (holdsAny: boolean) => Promise<void> = () => Promise.resolve();
+  /** What was announced last, and when. */
+  #announced: { readonly holdsAny: boolean; readonly ms: number } | null = null;
 
   private constructor(path: string, items: Map<string, Failure>, garbled: readonly string[]) {
     this.#path = path;
@@ -96,6 +102,11 @@ export class FailureList {
     return this.#items.size;
   }
 
+  /** Whether the name `.gfid/<parent>/<name>` is on the list. */
+  hasEntry(entry: string): boolean {
+    return this.#items.has(entry);
+  }
+
   /** Every item, in the order in which they first failed. */
   items(): Failure[] {
     return [...this.#items.values()];
@@ -115,14 +126,14 @@ export class FailureList {
     if (!this.#items.has(keyOf(item.kind, item.gfid, item.entry))) this.add(item, nowMs);
   }
 
-  /** The content of the file has arrived, or the file is gone from the primary. */
-  resolveData(gfid: Gfid): void {
-    this.#resolve(keyOf('data', gfid, undefined));
+  /** What the inode owed of this kind has arrived. */
+  resolve(kind: Exclude<FailureKind, 'entry'>, gfid: Gfid): void {
+    this.#resolve(keyOf(kind, gfid, undefined));
   }
 
-  /** The attributes have arrived, or the file is gone. */
-  resolveMeta(gfid: Gfid): void {
-    this.#resolve(keyOf('meta', gfid, undefined));
+  /** The inode is gone from the primary and owes nothing. */
+  resolveGone(gfid: Gfid): void {
+    for (const kind of ['meta', 'data', 'xattrs'] as const) this.resolve(kind, gfid);
   }
 
   /** The name `.gfid/<parent>/<name>` is on the secondary as it is on the primary. */
@@ -133,6 +144,20 @@ export class FailureList {
   /** Items whose wait is over. */
   due(nowMs: number): Failure[] {
     return this.items().filter((item) => item.lastTryMs + retryDelayMs(item.tries) <= nowMs || item.lastTryMs > nowMs);
+  }
+
+  /** From now on, whether the list holds anything is announced whenever that changed, before persist() resolves.
+   *  Where that fails it is tried again with the next call. */
+  async announceTo(announce: (holdsAny: boolean) => Promise<void>): Promise<void> {
+    this.#announce = announce;
+    await this.announce();
+  }
+
+  /** Announces it if it has changed, or was announced long ago. */
+  async announce(nowMs: number = Date.now()): Promise<void> {
+    const holdsAny = this.size > 0;
+    if (this.#announced?.holdsAny === holdsAny && nowMs - this.#announced.ms < ANNOUNCE_AGAIN_MS) return;
+    this.#announced = (await this.#announce(holdsAny).catch(() => 'failed')) === 'failed' ? null : { holdsAny, ms: nowMs };
   }
 
   /** Resolves when everything added and resolved before the call is on the disk. Calls at one time share a write. */
@@ -154,6 +179,7 @@ export class FailureList {
     const version = this.#version;
     await replaceFile(this.#path, this.items().map(formatLine).join(''));
     this.#savedVersion = version;
+    await this.announce();
   }
 }
 

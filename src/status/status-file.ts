@@ -75,7 +75,19 @@ function parseStatus(text: string): StatusData {
   } catch {
     found = {};
   }
-  return typeof found === 'object' && found !== null ? { ...defaults(), ...found } : defaults();
+  if (typeof found !== 'object' || found === null || Array.isArray(found)) return defaults();
+  const { last_error: _, ...others } = found as Readonly<Record<string, unknown>>;
+  return { ...others, ...sound(found as Readonly<Record<string, unknown>>) };
+}
+
+/** The file is written by several programs and versions: a field of another type than it should have says nothing. */
+function sound({ last_error, ...found }: Readonly<Record<string, unknown>>): StatusData {
+  const fields = Object.entries(defaults()).map(([name, otherwise]: [string, unknown]) => {
+    const value = found[name];
+    const fits = typeof value === 'number' ? Number.isFinite(value) && typeof otherwise === 'number' : typeof value === 'string' && (typeof otherwise === 'string' || name === 'checkpoint_completion_time');
+    return [name, fits ? value : otherwise];
+  });
+  return { ...(Object.fromEntries(fields) as StatusData), ...(typeof last_error === 'string' ? { last_error } : {}) };
 }
 
 export interface StatusLog {

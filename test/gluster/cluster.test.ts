@@ -1,7 +1,8 @@
 // Two primary and two secondary nodes, replicated over both: without a meta volume, workers elect the active one by the
 // id of the node whose brick is the first that runs.
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import { everyOperation } from './lab/fixtures.js';
+import { REPO } from './lab/machine.js';
 import { useCluster } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
 
@@ -12,6 +13,7 @@ let workers: [WorkerHandle, WorkerHandle];
 const HEALED = { ignore: ['nlink'] } as const;
 
 test('of the workers of two nodes the one is active whose node comes first, and it replicates', async () => {
+  await cluster().setConfig({ 'rsync-command': `${REPO}/test/fixtures/bin/partly-rsync` });
   workers = [cluster().startWorker({ brick: 0 }), cluster().startWorker({ brick: 1 })];
   await cluster().untilState(0, 'Active');
   await cluster().untilState(1, 'Passive');
@@ -34,22 +36,38 @@ test("the other node's worker takes over when the active one's brick dies, until
   await cluster().waitConverged(90_000, HEALED);
 });
 
-test("the other node's worker takes over when the active one's node dies", async () => {
+test("the other node's worker takes over when the active one's node dies, and completes no checkpoint over what that one owes", async () => {
+  await cluster().sh('printf x >gone-xattr; setfattr -n user.a -v 1 gone-xattr');
+  await cluster().waitConverged(90_000, HEALED);
+  await cluster().primaries[0]!.exec(['touch', '/srv/failing']);
+  await cluster().sh('setfattr -x user.a gone-xattr');
+  await cluster().until('the removal counted as a failure', async () => (await cluster().status(0))['failures'] === 1, 60_000);
+  await cluster().setConfig({ checkpoint: 'now' });
+  const checkpoint = Math.floor(Date.now() / 1000);
   const changes = cluster().sh(everyOperation('two').change);
   await cluster().primaries[0]!.crash();
   await changes;
   await cluster().untilState(1, 'Active');
   await cluster().sh(everyOperation('three').prepare);
-  await cluster().waitConverged(90_000);
+  await cluster().until('everything else', async () => {
+    return (await cluster().compare(HEALED)).differences.every(({ path }) => path === 'gone-xattr');
+  }, 90_000);
+  await cluster().until('the checkpoint passed', async () => {
+    await cluster().sh('date +%N >after-checkpoint');
+    return Number((await cluster().status(1))['last_synced']) > checkpoint + 3;
+  }, 60_000);
+  expect((await cluster().status(1))['checkpoint_completed']).toBe('No');
 });
 
-test('a node that comes back takes over again', async () => {
+test('a node that comes back takes over again, sends what it owes and completes the checkpoint', async () => {
   await cluster().primaries[0]!.boot();
+  await cluster().primaries[0]!.exec(['rm', '/srv/failing']);
   workers[0] = cluster().startWorker({ brick: 0 });
   await cluster().untilState(0, 'Active');
   await cluster().untilState(1, 'Passive');
   await cluster().sh(everyOperation('three').change);
   await cluster().waitConverged(90_000, HEALED);
+  await cluster().until('the checkpoint complete', async () => (await cluster().status(0))['checkpoint_completed'] === 'Yes', 60_000);
   for (const worker of workers) await worker.stop();
   await cluster().assertNoMountsLeft();
 });

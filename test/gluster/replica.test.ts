@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { everyOperation } from './lab/fixtures.js';
+import { REPO } from './lab/machine.js';
 import { useLab } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
 
@@ -74,6 +75,42 @@ test('replica-failover-interval is how long a passive worker does not look wheth
   const another = lab().startWorker({ brick: 1 });
   await lab().until('second worker active', isIn(1, 'Active'));
   await another.stop();
+});
+
+test('a checkpoint does not complete over what the worker of another brick owes, which that one sends when it is back and passive', async () => {
+  await lab().setConfig({ 'rsync-command': `${REPO}/test/fixtures/bin/partly-rsync`, 'replica-failover-interval': '1' });
+  await lab().sh('printf x >gone-xattr; setfattr -n user.a -v 1 gone-xattr');
+  const first = lab().startWorker({ brick: 0 });
+  await lab().until('first worker active', isIn(0, 'Active'));
+  await lab().waitConverged(90_000);
+  await lab().sh('touch failing', '/srv');
+  await lab().sh('setfattr -x user.a gone-xattr');
+  await lab().until('the removal counted as a failure', async () => (await lab().status(0))['failures'] === 1, 60_000);
+  await first.kill();
+
+  const second = lab().startWorker({ brick: 1 });
+  await lab().until('second worker active', isIn(1, 'Active'), 60_000);
+  await lab().sh('printf x >before-checkpoint');
+  await lab().setConfig({ checkpoint: 'now' });
+  const checkpoint = Math.floor(Date.now() / 1000);
+  await lab().sh('printf x >after-checkpoint');
+  await lab().until('the checkpoint passed', async () => {
+    await lab().sh('date +%N >after-checkpoint');
+    return Number((await lab().status(1))['last_synced']) > checkpoint + 3;
+  }, 60_000);
+  expect((await lab().status(1))['checkpoint_completed']).toBe('No');
+  expect(await second.log()).toMatch(/checkpoint waits for what the worker of another brick could not sync/);
+
+  await lab().sh('rm failing', '/srv');
+  const third = lab().startWorker({ brick: 0 });
+  await lab().until('first worker passive', isIn(0, 'Passive'), 60_000);
+  await lab().waitConverged(90_000);
+  await lab().until('no failure', async () => (await lab().status(0))['failures'] === 0);
+  // Nothing changes any more.
+  await lab().until('the checkpoint complete', async () => (await lab().status(1))['checkpoint_completed'] === 'Yes', 60_000);
+  for (const worker of [second, third]) await worker.stop();
+  await lab().resetConfig('checkpoint');
+  await lab().resetConfig('rsync-command');
 });
 
 test("beside a stock worker of another brick, who holds the set's lock, it is passive, and it takes over when that one ends", async () => {

@@ -48,6 +48,23 @@ test.each(['rsync', 'tarssh'])('a file of which the other end dies without namin
   await lab().resetConfig('ssh-command');
 });
 
+test('an xattr or ACL whose removal could not be sent at once is removed later, though the file has no other and its content arrives first', async () => {
+  await lab().setConfig({ 'rsync-command': `${REPO}/test/fixtures/bin/partly-rsync` });
+  const names = 'gone-xattr gone-acl gone-both';
+  await lab().sh(`for i in ${names}; do printf x >$i; done; setfattr -n user.a -v 1 gone-xattr gone-both; setfacl -m u:1234:rw gone-acl gone-both`);
+  const worker = await startedWith('rsync');
+  await lab().sh('touch failing', '/srv');
+  await lab().sh('setfattr -x user.a gone-xattr gone-both; setfacl -b gone-acl gone-both');
+  await lab().until('the removals counted as failures', failures(3), 60_000);
+  await lab().sh('printf more >>gone-both');
+  await lab().until('content of the file', async () => (await lab().sh('cat gone-both', lab().secondary)) === 'xmore', 60_000);
+  await lab().sh('rm failing', '/srv');
+  await lab().waitConverged(60_000);
+  await lab().until('no failure', failures(0));
+  await worker.stop();
+  await lab().resetConfig('rsync-command');
+});
+
 test.each(['rsync', 'tarssh'])('a secondary whose disk is full is named in the log, and once it has room everything arrives, with %s', async (engine) => {
   const first = await startedWith(engine);
   await lab().sh('mount -o remount,size=$(($(df --output=used -m /srv/sv0_1 | tail -1) + 40))m /srv/sv0_1', '/srv');

@@ -32,7 +32,7 @@ const everything = facts({
   progress: full,
   status: { checkpoint_time: 5, checkpoint_completed: 'Yes', checkpoint_completion_time: 6 },
   journals: { journals: 3, open: true, oldestSince: NOW_S - 30 },
-  failures: { count: 3, byKind: { entry: 1, meta: 0, data: 2 }, reasons: [], cut: false },
+  failures: { count: 3, byKind: { entry: 1, meta: 0, data: 2, xattrs: 0 }, reasons: [], cut: false },
 });
 const samplesOf = (given: typeof everything) => brickSamples({ report: brickReport(given), progress: given.progress }, 'session', '0.0.0');
 const exposed = async (): Promise<string> => (await expose([samplesOf(everything)])).text;

@@ -52,7 +52,7 @@ describe('sendHalving()', () => {
     expect(sizes).toEqual([3, 3, 1]);
   });
 
-  test.each(['ENOSPC', 'EROFS', 'ENOTCONN', 'EDQUOT'] as const)('stops at once when the peer answers %s', async (code) => {
+  test.each(['ENOSPC', 'EROFS', 'ENOTCONN'] as const)('stops at once when the peer answers %s', async (code) => {
     let calls = 0;
     const sending = sendHalving([1, 2, 3], 3, () => {
       calls += 1;
@@ -60,6 +60,14 @@ describe('sendHalving()', () => {
     });
     await expect(sending).rejects.toMatchObject({ code: 'peer' });
     expect(calls).toBe(1);
+  });
+
+  test('goes on beside an item whose directory has used up its quota', async () => {
+    const { results, culprits } = await sendHalving([1, 2, 3], 3, (slice) =>
+      slice.includes(2) ? Promise.reject(new RemoteCallError('entry_ops', 'OSError', [constants.errno.EDQUOT, 'EDQUOT'])) : Promise.resolve(slice),
+    );
+    expect(results).toEqual([1, 3]);
+    expect(culprits).toMatchObject([{ item: 2, errno: constants.errno.EDQUOT }]);
   });
 
   test('stops at once when the secondary ends, which raises so for what it has not done', async () => {

@@ -64,6 +64,10 @@ class Bare extends PrimaryBase {
     return Promise.reject(new Error('bare'));
   }
 
+  override retryFailures(): Promise<void> {
+    return Promise.reject(new Error('bare'));
+  }
+
   constructor(given: PrimaryDeps) {
     super(given);
     this.volinfo = { ...NATIVE_INFO, volumeMark: VOLMARK };

@@ -82,12 +82,12 @@ class Sides {
     return new Reconciler({ view, brick, secondary, sync: new EntrySync(secondary), deletes: 'apply', removable, peerNames: 'utf8', owe: () => Promise.resolve() });
   }
 
-  /** As a worker starts: what is parked, and all names that differ. */
+  /** All names that differ, those that are parked among them. */
   async mend(removable: ReconcileDeps['removable'] = 'all'): Promise<ReconcileResult> {
     const reconciler = this.reconciler(removable);
     const [here, there] = [names(this.primary), names(this.secondary)];
     const differing = [...new Set([...here.keys(), ...there.keys()])].filter((path) => here.get(path) !== there.get(path));
-    return reconciler.run([...(await reconciler.parkedNames()), ...differing]);
+    return reconciler.run(differing);
   }
 }
 
@@ -120,6 +120,16 @@ describe('Reconciler', () => {
       }),
       RUNS,
     );
+  });
+
+  test('what is refused as a link is listed as such', async () => {
+    const file = poolGfid(6);
+    const sides = new Sides([{ which: 6, at: 0, name: 'a' }, { which: 6, at: 0, name: 'b' }], [{ which: 6, at: 0, name: 'a' }]);
+    sides.secondary.link = (path) => {
+      throw new FsError('EMLINK', path);
+    };
+    const { unresolved } = await sides.reconciler().run([entryPath(ROOT_GFID, 'b')]);
+    expect(unresolved.get(entryPath(ROOT_GFID, 'b'))).toMatchObject({ gfid: file, reason: expect.stringMatching(/^LINK: .*EMLINK/) as string });
   });
 
   test('a directory comes below one that is below it, though nothing else was said to differ', async () => {

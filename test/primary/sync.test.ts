@@ -162,7 +162,7 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
       const followed = async (aheadS: number): Promise<number> => {
         pair.mount.clusterMark = [Math.floor(Date.now() / 1000) + aheadS, 0];
         await pair.runPassive([], { ahead: false, ms: 20_000 });
-        return (await pair.brick.stime('.', VOLUME_UUID))?.[0] ?? 0;
+        return (await pair.brick.stime('.'))?.[0] ?? 0;
       };
       const before = Math.floor(Date.now() / 1000);
       const mark = await followed(30);

@@ -169,6 +169,22 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
       expect(pair.logLines).toContainEqual(expect.stringMatching('^cannot mark a directory as synced {"path":"dir","error":".*ENOSPC.*"}$'));
     }));
 
+  test('is tried again by a worker that follows by walks, though the volume is idle', async () => {
+    const pair = new ModelPair({ seed: 7, config: { 'change-detector': 'xsync' } });
+    try {
+      plant(pair);
+      await pair.run();
+      pair.primary.refused.set(FILE, 'EIO');
+      pair.primary.write(gfidPath(FILE), 'second');
+      await sync(pair);
+      expect(listed(pair)).not.toEqual([]);
+      await recover(pair);
+      expectEqual(pair);
+    } finally {
+      pair.dispose();
+    }
+  });
+
   test('may stop the worker where it is the mount that does not answer', async () =>
     withPair(6, async (pair) => {
       plant(pair);

@@ -42,7 +42,7 @@ export function facts({ status = {}, ...values }: Partial<Omit<BrickFacts, 'stat
     progress: progress(),
     alive: true,
     journals: { journals: 0, open: false, oldestSince: null },
-    failures: { count: 0, byKind: { entry: 0, meta: 0, data: 0 }, reasons: [], cut: false },
+    failures: { count: 0, byKind: { entry: 0, meta: 0, data: 0, xattrs: 0 }, reasons: [], cut: false },
     nowMs: NOW_S * 1000,
     ...values,
     status: {

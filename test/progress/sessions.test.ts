@@ -44,7 +44,12 @@ test('a session is found by its name, the beginning of it, its pair, its directo
   expect(await sessionsOfBrick('/home/me/here', elsewhere)).toEqual([join(elsewhere, 'home-me-here_home-me-there')]);
   expect(await sessionsOfBrick('/home/me/a b', elsewhere)).toEqual([join(elsewhere, 'home-me-a b_home-me-there')]);
   await expect(sessionsOfBrick('/home/me', elsewhere)).rejects.toMatchObject({ code: 'usage' });
-  await expect(found('gv')).rejects.toMatchObject({ code: 'usage' });
+  expect(await found('gv0_ot')).toEqual(['gv0_other_sv0']);
+  expect(await found('gv1_b')).toEqual(['gv1_backup_sv0']);
+  await worker('gv10_backup_sv0', '/b');
+  expect(await found('gv1')).toEqual(['gv1_backup_sv0']);
+  expect(await found('gv')).toEqual(['gv0_backup_sv0', 'gv0_other_sv0', 'gv10_backup_sv0', 'gv1_backup_sv0']);
+  await expect(found('gv2')).rejects.toMatchObject({ code: 'usage' });
   await expect(found(join(root, 'no-session'))).rejects.toMatchObject({ code: 'usage' });
   expect(await findSessions(undefined, [join(root, 'nowhere')])).toEqual([]);
 });
@@ -82,7 +87,7 @@ test("a stock worker's session, which has a status file only, is shown and expor
   const [brick] = (await new SessionReader(dir).read()).bricks;
   expect(brick).toMatchObject({ brick: '/no such/caf\udce9', state: 'Active', crawl: 'History Crawl', worker: null, failures: { count: 2 }, backlog: { entries: 3, data: 4, journals: null, bytes: null } });
   const [samples] = await sessionSamples(() => Promise.resolve([dir]), '0')();
-  expect(samples).toMatchObject({ primary: 'gv0_backup_sv0', secondary: '' });
+  expect(samples).toMatchObject({ primary: 'gv0', secondary: 'sv0' });
   expect(samples?.samples.find(({ key }) => key === 'backlogFiles')?.value).toBe(4);
 });
 

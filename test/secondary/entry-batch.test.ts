@@ -1,16 +1,18 @@
 // entry_ops over a model volume: beside the stock secondary's, operation by operation and with everything in the way
 // that can be, and its lanes beside a plain sequence.
 
+import { constants } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fileKind } from '../../src/primary/view.js';
+import { entryPath, ROOT_GFID, type Gfid } from '../../src/gluster/gfid.js';
+import { fileKind, S_IFREG } from '../../src/primary/view.js';
 import { RemoteCallError } from '../../src/rpc/errors.js';
 import type { PyTuple, PyValue } from '../../src/rpc/pickle-values.js';
 import { applyEntries } from '../../src/secondary/entry-batch.js';
 import type { EntryFailure, EntryOp } from '../../src/secondary/secondary.js';
 import { StockSecondary } from '../primary/model/stock-secondary.js';
 import { listing } from '../primary/model/tree.js';
-import { ModelVolume } from '../primary/model/volume.js';
+import { FsError, ModelVolume } from '../primary/model/volume.js';
 import { conflicts, histories } from './histories.js';
 import { ModelSecondaryVolume } from './model-secondary-volume.js';
 
@@ -85,6 +87,22 @@ describe('applyEntries()', () => {
       RUNS,
     );
     expect(compared).toBeGreaterThan(RUNS.numRuns * 5);
+  });
+
+  test('fails what is below a directory whose quota is used up, and does the rest; a full volume ends the call', async () => {
+    const gfid = (n: number): Gfid => `0000000${n}-0000-4000-8000-000000000000` as Gfid;
+    const op = (n: number): EntryOp => ({ op: 'MKNOD', gfid: gfid(n), entry: entryPath(ROOT_GFID, `file ${n}`), mode: S_IFREG | 0o644, uid: 0, gid: 0 });
+    const ours = new Ours(1);
+    const create = ours.model.create.bind(ours.model);
+    let code: 'EDQUOT' | 'ENOSPC' = 'EDQUOT';
+    ours.model.create = (path, ...rest) => {
+      if (path.endsWith('file 2')) throw new FsError(code, path);
+      return create(path, ...rest);
+    };
+    expect(await ours.apply([op(1), op(2), op(3)])).toMatchObject([{ errno: constants.errno.EDQUOT }]);
+    expect([...ours.tree.keys()].filter((path) => path.includes('file'))).toHaveLength(2);
+    code = 'ENOSPC';
+    await expect(ours.apply([op(2)])).rejects.toMatchObject({ code: 'ENOSPC' });
   });
 
   test('gives the tree and the failures of the sequence, whichever lane comes first', async () => {

@@ -23,14 +23,14 @@ test('failures are summed up by reason, the most frequent first, as the worker w
   await list.persist();
   expect(await reader.read()).toEqual({
     count: 6,
-    byKind: { entry: 1, meta: 0, data: 5 },
+    byKind: { entry: 1, meta: 0, data: 5, xattrs: 0 },
     cut: false,
     reasons: [
       { reason: 'rsync: exit 23', count: 5, kinds: ['data'], example: gfid(0), lastTryMs: 1_000_004 },
       { reason: 'errno 13', count: 1, kinds: ['entry'], example: `.gfid/${gfid(9)}/caf\udce9\n`, lastTryMs: 2_000_000 },
     ],
   });
-  list.resolveData(gfid(1));
+  list.resolve('data', gfid(1));
   await list.persist();
   expect((await reader.read())?.count).toBe(5);
 });

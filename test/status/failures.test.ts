@@ -70,10 +70,21 @@ describe('the list', () => {
     expect(list.size).toBe(3);
     expect(list.items()[0]).toMatchObject({ kind: 'data', tries: 3, reason: 'r2', lastTryMs: 2 });
     expect(list.items()[2]).toMatchObject({ kind: 'entry', tries: 2, gfid: gfid(2) });
-    list.resolveData(gfid(1));
-    list.resolveMeta(gfid(1));
+    list.resolve('data', gfid(1));
+    list.resolve('meta', gfid(1));
     list.resolveEntry(entry);
     list.resolveEntry('never there');
+    expect(list.size).toBe(0);
+  });
+
+  it('keeps content and xattrs of one file apart, and forgets all of them when it is gone', async () => {
+    const dir = workingDir();
+    const list = await FailureList.load(dir);
+    for (const kind of ['data', 'xattrs', 'meta'] as const) list.add({ kind, gfid: gfid(1), reason: kind });
+    list.resolve('data', gfid(1));
+    await list.persist();
+    expect((await FailureList.load(dir)).items().map(({ kind }) => kind)).toEqual(['xattrs', 'meta']);
+    list.resolveGone(gfid(1));
     expect(list.size).toBe(0);
   });
 

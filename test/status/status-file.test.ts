@@ -133,6 +133,19 @@ describe('WorkerStatus', () => {
     expect(await readStatus(status.path)).toMatchObject({ checkpoint_completed: 'No', checkpoint_time: 0 });
   });
 
+  it('a field that is lost or of another type is as in a new file when it is written again, and others stay', async () => {
+    const dir = sessionDir();
+    const { status } = open(dir);
+    writeFileSync(status.path, JSON.stringify({ worker_status: 7, last_synced: 'x', failures: null, entry: [1], data: 3, last_error: {}, of_another_version: 1 }));
+    await status.setSecondaryNode('n');
+    expect(JSON.parse(readFileSync(status.path, 'utf8'))).toEqual({
+      secondary_node: 'n', worker_status: 'N/A', last_synced: 0, last_synced_entry: 0, crawl_status: 'N/A', entry: 0, data: 3, meta: 0, failures: 0,
+      checkpoint_completed: 'N/A', checkpoint_time: 0, checkpoint_completion_time: 0, of_another_version: 1,
+    });
+    writeFileSync(status.path, '[1, 2]');
+    expect(await readStatus(status.path)).not.toHaveProperty('0');
+  });
+
   it('a reached checkpoint waits for the failures', async () => {
     const { status } = open(sessionDir());
     await status.setLastSynced([300, 0], 200, { blockedByFailures: true });

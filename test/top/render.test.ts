@@ -24,7 +24,7 @@ const busy = facts({
     queue: { files: 5_678, bytes: 3 << 20 },
     history: [[NOW_MS - 60_000, 0, 0, 0, 0], [NOW_MS, 6_000, 1_200, 60 << 20, 30]],
   }),
-  failures: { count: 3, byKind: { entry: 1, meta: 0, data: 2 }, cut: false, reasons: [{ reason: 'rsync: exit 23: Permission denied', count: 2, kinds: ['data'], example: 'aaaa', lastTryMs: 0 }] },
+  failures: { count: 3, byKind: { entry: 1, meta: 0, data: 2, xattrs: 0 }, cut: false, reasons: [{ reason: 'rsync: exit 23: Permission denied', count: 2, kinds: ['data'], example: 'aaaa', lastTryMs: 0 }] },
 });
 const walk = { kind: 'first', state: 'walking', startedMs: NOW_MS - 100_000, endedMs: 0, seen: 6_000, synced: 5_000, expected: 20_000 } as const;
 
@@ -78,7 +78,7 @@ test('whatever the bytes: no line is too wide, and nothing but printable charact
         brick: `/${name}`,
         status: { last_error: error, secondary_node: name, crawl_status: error },
         progress: progress({ walk, restarts: 1 }),
-        failures: { count: 1, byKind: { entry: 1, meta: 0, data: 0 }, cut: false, reasons: [{ reason, count: 1, kinds: ['entry'], example: name, lastTryMs: 0 }] },
+        failures: { count: 1, byKind: { entry: 1, meta: 0, data: 0, xattrs: 0 }, cut: false, reasons: [{ reason, count: 1, kinds: ['entry'], example: name, lastTryMs: 0 }] },
       });
       const lines = renderTop([{ ...session(brick), primary: name, monitor: error }], NOW_MS, { columns, charset, colours: 'off', shape });
       for (const line of lines) {

@@ -79,6 +79,14 @@ export class ModelMount implements PrimaryVolume {
     return Promise.resolve(true);
   }
 
+  announceOwed(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  othersOwe(): Promise<string[]> {
+    return Promise.resolve([]);
+  }
+
   clusterStime(): Promise<Xtime | null> {
     return Promise.resolve(this.clusterMark);
   }

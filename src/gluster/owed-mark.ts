@@ -1,0 +1,56 @@
+// Marks on the volume's root that a worker's list of failures holds something, for the workers of the other bricks of its
+// set: the lists themselves are on the disks of their nodes. A worker sets its mark through its mount, so it is on every
+// brick that is up, and outlives the node; the others read it on their own bricks. GlusterFS does not heal such marks, so
+// they have to be set again now and then. A mark of zero says that nothing is owed.
+
+import { createHash } from 'node:crypto';
+import { errnoCode } from '../errors.js';
+import { fsEncode } from '../names.js';
+import { lgetxattrAsync, llistxattrAsync } from '../native/libc.js';
+import type { AuxMount } from './mount.js';
+import { xtimeName } from './xattr-names.js';
+import { compareXtime, unpackXtime, xtimeNow, ZERO_XTIME, type Xtime } from './xtime.js';
+
+export class OwedMark {
+  readonly #mount: Pick<AuxMount, 'setXtime'>;
+  readonly #brickRoot: Buffer;
+  /** What the names of the set's marks begin with. */
+  readonly #setKey: string;
+  readonly #key: string;
+
+  constructor(mount: Pick<AuxMount, 'setXtime'>, of: { readonly secondaryId: string; readonly subvolNum: number; readonly localNodeId: string; readonly localPath: string }) {
+    this.#mount = mount;
+    this.#brickRoot = fsEncode(of.localPath);
+    // Of what geo-replication's client sets, a mount passes on names that end like change marks, and few others.
+    this.#setKey = `${of.secondaryId}.owed.${of.subvolNum}.`;
+    // The path may hold any bytes, and may be long.
+    const path = createHash('sha256').update(this.#brickRoot).digest('hex').slice(0, 16);
+    this.#key = `${this.#setKey}${of.localNodeId}.${path}`;
+  }
+
+  async announce(owes: boolean): Promise<void> {
+    if (!owes && (await this.#read(xtimeName(this.#key))) === null) return;
+    await this.#mount.setXtime('.', this.#key, owes ? xtimeNow() : ZERO_XTIME);
+  }
+
+  /** Names of the marks of other bricks of the set that owe something. */
+  async others(): Promise<string[]> {
+    const head = xtimeName(this.#setKey).slice(0, -'.xtime'.length);
+    const names = (await llistxattrAsync(this.#brickRoot)).filter((name) => name.startsWith(head) && name !== xtimeName(this.#key));
+    const owing: string[] = [];
+    for (const name of names) {
+      const mark = await this.#read(name);
+      if (mark !== null && compareXtime(mark, ZERO_XTIME) !== 0) owing.push(name);
+    }
+    return owing;
+  }
+
+  async #read(name: string): Promise<Xtime | null> {
+    try {
+      return unpackXtime(await lgetxattrAsync(this.#brickRoot, name));
+    } catch (error) {
+      if (errnoCode(error) === 'ENODATA') return null;
+      throw error;
+    }
+  }
+}
