@@ -73,8 +73,9 @@ export async function openRemoteDirectory(options: RemoteDirectoryOptions, clean
     ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
     logPerformance: () => config.getLive('log-rsync-performance'),
   };
-  const rsync = new RsyncTransfer(rsyncOptions);
-  const tar = new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: tarSsh(config), attributes: rsync });
+  const tarOptions = { ...shared, command: config.get('tar-command'), sshArgv: tarSsh(config) };
+  const rsync = new RsyncTransfer({ ...rsyncOptions, holeEngine: new TarsshTransfer(tarOptions) });
+  const tar = new TarsshTransfer({ ...tarOptions, attributes: rsync });
   // Directories go by their paths, which are those below the roots.
   const byPath = new RsyncTransfer({ ...rsyncOptions, target: { address: directory.address, directory: directory.path }, mountDir: () => primary.root });
   const attributes = new PathAttributes(new AttributesTransfer({ rsync, brick }), new AttributesTransfer({ rsync: byPath, brick }));

@@ -167,15 +167,16 @@ class EmbeddedSite implements Site {
       mountDir: () => this.#primary.internal,
       log,
     };
+    const tar = new TarsshTransfer({ ...shared, command: config.get('tar-command') });
     const rsync = new RsyncTransfer({
       ...shared,
+      holeEngine: tar,
       command: config.get('rsync-command'),
       userOptions: [...splitWords(config.get('rsync-options')), ...ownerOptions()],
       existing: config.get('rsync-opt-existing'),
       ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
       logPerformance: () => config.getLive('log-rsync-performance'),
     });
-    const tar = new TarsshTransfer({ ...shared, command: config.get('tar-command'), attributes: undefined });
     return {
       rsync: () => new LocalDataEngine(rsync, attributes, paths),
       tarssh: () => new LocalDataEngine(tar, attributes, paths),

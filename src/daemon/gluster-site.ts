@@ -31,7 +31,7 @@ import { Pace } from '../queue/pace.js';
 import { Cleanup } from './cleanup.js';
 import { removeControlDirLeft } from './control-dir.js';
 import { agentOfRemoved, changelogDirOf, RemovedBrick } from './removed-brick.js';
-import { connectRemote, rsyncSsh, sharedTarSsh, type Remote } from './remote.js';
+import { connectRemote, rsyncSsh, sharedTarSsh, tarSsh, type Remote } from './remote.js';
 import { findSession, type FoundSession, type WorkerArgs } from './session.js';
 import type { FindSite, OpenSite, Site } from './site.js';
 
@@ -254,8 +254,10 @@ class GlusterSite implements Site {
 
   #rsync(remote: Remote, mountDir: () => string): RsyncTransfer {
     const { config } = this.#options;
+    const shared = this.#shared(remote, mountDir);
     return new RsyncTransfer({
-      ...this.#shared(remote, mountDir),
+      ...shared,
+      holeEngine: new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: tarSsh(config) }),
       command: config.get('rsync-command'),
       userOptions: splitWords(config.get('rsync-options')),
       sshArgv: rsyncSsh(config, remote.controlOptions),

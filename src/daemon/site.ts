@@ -4,6 +4,7 @@
 import type { ChangelogSource } from '../changelog/source.js';
 import type { EventSubject } from '../gluster/events.js';
 import type { PrimaryDeps, Session } from '../primary/deps.js';
+import type { Freshness } from '../primary/freshness.js';
 import type { Pace } from '../queue/pace.js';
 import type { Cleanup } from './cleanup.js';
 
@@ -19,8 +20,9 @@ export interface Site {
   open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite>;
 }
 
-export interface OpenSite extends Pick<PrimaryDeps, 'volume' | 'names' | 'brick' | 'secondary' | 'engines' | 'freshness' | 'peerNames' | 'entryLanes' | 'openFreshView'> {
+export interface OpenSite extends Pick<PrimaryDeps, 'volume' | 'names' | 'brick' | 'secondary' | 'engines' | 'peerNames' | 'entryLanes' | 'openFreshView'> {
   readonly agent: ChangelogSource;
+  readonly freshness: Freshness;
   /** Absent where the secondary is no GlusterFS volume. */
   readonly pace?: Pace;
   /** Each rejects with a GsyncdError when something that the worker stands on has ended, and never resolves. */

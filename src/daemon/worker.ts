@@ -4,6 +4,7 @@
 // Invariant: whatever the end, everything this module started or mounted is undone before run() settles.
 
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { errorLine, isGsyncdError } from '../errors.js';
 import { eventFields, eventSender, faultyFields } from '../gluster/events.js';
@@ -16,6 +17,8 @@ import { meteredSecondary } from '../progress/metered-secondary.js';
 import { Doubts } from '../primary/doubts.js';
 import { FailureList } from '../status/failures.js';
 import { WorkerStatus } from '../status/status-file.js';
+import { gfidPath } from '../gluster/gfid.js';
+import { readToEnd } from '../native/read-to-end.js';
 import { lockBrick } from './brick-lock.js';
 import { startTally } from './brick-tally.js';
 import { catchUp, type Crawlers } from './catch-up.js';
@@ -132,6 +135,7 @@ export class Worker {
       doubts: new Doubts(),
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
       workingDir,
+      readToEnd: (gfid, stop) => readToEnd(join(opened.freshness.mountDir(), gfidPath(gfid)), stop),
       oweWalk: (from) => oweWalk(workingDir, this.#registerTime, from),
       electByMetaVolume: this.#options.brick === 'removed' ? () => Promise.resolve(true) : metaVolumeElection(config, session, this.#log),
     };

@@ -2,10 +2,13 @@
 // index, so they describe the state that the journals have told, not the present one: whatever changed since is in
 // a journal to come. Marks are read and set on the disk. Used by the worker's embedded site.
 
+import { lstat } from 'node:fs/promises';
 import { gfidPath, GFID_PREFIX, isGfid, type Gfid } from '../gluster/gfid.js';
-import type { FileStat } from '../gluster/file-stat.js';
+import { toFileStat, type FileStat } from '../gluster/file-stat.js';
 import { entryStimeName, stimeName, xtimeName } from '../gluster/xattr-names.js';
 import { compareXtime, ZERO_XTIME, type Xtime } from '../gluster/xtime.js';
+import { fsEncode } from '../names.js';
+import { absentAsNull } from '../native/if-there.js';
 import type { PrimaryBrick, PrimaryVolume } from '../primary/deps.js';
 import type { Location } from '../primary/view.js';
 import { fileKind } from '../primary/view.js';
@@ -60,7 +63,7 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
       isAhead: () => Promise.resolve(false),
       fileOf: (gfid) => {
         const node = recorder.index.nodes.get(gfid);
-        return statOf(node !== undefined && fileKind(node.mode) === 'file' ? node : undefined, 1);
+        return node !== undefined && fileKind(node.mode) === 'file' ? fileOf(layout, node) : Promise.resolve(null);
       },
       dirLocation: (gfid) => {
         const node = recorder.index.nodes.get(gfid);
@@ -109,12 +112,20 @@ function absolute(layout: BrickLayout, { index }: Recorder, node: IndexNode): st
   return path === '.' ? layout.root : `${layout.root}/${path ?? gfidPath(node.gfid)}`;
 }
 
+/** With what the file system has allocated, which the index does not hold. */
+async function fileOf(layout: BrickLayout, node: IndexNode): Promise<FileStat> {
+  const known = fileStat(node, 1);
+  const file = await absentAsNull(lstat(fsEncode(handlePath(layout, node.gfid))));
+  return file === null ? known : { ...known, allocatedBytes: toFileStat(file).allocatedBytes };
+}
+
 function fileStat({ mode, look, names, children }: IndexNode, ownLinks: number): FileStat {
   return {
     mode,
     uid: look?.uid ?? 0,
     gid: look?.gid ?? 0,
     size: look?.size ?? 0,
+    allocatedBytes: look?.size ?? 0,
     atime: Number(look?.atimeNs ?? 0n) / 1e9,
     mtime: Number(look?.mtimeNs ?? 0n) / 1e9,
     nlink: children === null ? names.size + ownLinks : 2,

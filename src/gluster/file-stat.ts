@@ -3,8 +3,12 @@
 import type { Stats } from 'node:fs';
 import type { OpStat } from '../secondary/secondary.js';
 
+/** What st_blocks counts in, on every file system. */
+const STAT_BLOCK_BYTES = 512;
+
 export interface FileStat extends OpStat {
   readonly size: number;
+  readonly allocatedBytes: number;
   readonly nlink: number;
   /** Number of a device node. */
   readonly rdev: number;
@@ -18,6 +22,7 @@ export function toFileStat(stats: Stats): FileStat {
     atime: stats.atimeMs / 1000,
     mtime: stats.mtimeMs / 1000,
     size: stats.size,
+    allocatedBytes: stats.blocks * STAT_BLOCK_BYTES,
     nlink: stats.nlink,
     rdev: stats.rdev,
   };

@@ -14,7 +14,8 @@ export async function readTextIfThere(path: string): Promise<string | null> {
   return absentAsNull(readFile(fsEncode(path), 'utf8'));
 }
 
-async function absentAsNull<T>(wanted: Promise<T>): Promise<T | null> {
+/** What is wanted of a file, null when there is no such file. @throws whatever `wanted` throws but for ENOENT */
+export async function absentAsNull<T>(wanted: Promise<T>): Promise<T | null> {
   try {
     return await wanted;
   } catch (error) {

@@ -93,7 +93,7 @@ let asyncCalls = 0;
 const waiting: (() => void)[] = [];
 
 /** Runs a call in the thread pool; `start` gets koffi's callback. The result, or the errno as a NativeError. */
-async function inPool(call: string, object: () => string, start: (done: (error: unknown, result: number) => void) => void): Promise<number> {
+export async function inPool(call: string, object: () => string, start: (done: (error: unknown, result: number) => void) => void): Promise<number> {
   if (asyncCalls >= MAX_ASYNC_CALLS) await new Promise<void>((resolve) => waiting.push(resolve));
   else asyncCalls += 1;
   try {

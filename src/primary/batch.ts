@@ -213,9 +213,14 @@ export class BatchPipeline {
   /** Attributes and data of a plan. What did not arrive is on the durable list, on the disk, when it resolves. */
   async #send(plan: Plan, files: readonly string[], signal: AbortSignal): Promise<void> {
     await applyMetas(this.#deps, plan.metas);
-    await syncDatas(this.#deps, plan.datas, { files, send: this.#slots.syncData, entries: this.#entries, xattrs: plan.xattrs, signal });
-    await syncXattrs(this.#deps, plan, (gfids) => this.#slots.syncAttributes(gfids, signal));
+    await this.#sendData(plan, files, signal);
     await this.#deps.failures.persist();
+  }
+
+  async #sendData(plan: Plan, files: readonly string[], signal: AbortSignal): Promise<void> {
+    const { syncData: send, syncAttributes } = this.#slots;
+    await syncDatas(this.#deps, plan.datas, { files, send, entries: this.#entries, xattrs: plan.xattrs, fresh: plan.fresh, signal });
+    await syncXattrs(this.#deps, plan, (gfids) => syncAttributes(gfids, signal));
   }
 
   async #plan(batch: Batch): Promise<Plan> {
@@ -229,7 +234,7 @@ export class BatchPipeline {
     const needs = planNeeds(journals.flatMap(({ records }) => records));
     const xattrs = config.get('sync-xattrs') || config.get('sync-acls') ? 'sync' : 'ignore';
     const facts = await answerNeeds(volume, xattrs === 'sync' ? brick : null, needs);
-    const data = batch.crawl === 'xsync' ? 'linked' : 'written';
+    const data = batch.crawl === 'xsync' ? 'walked' : 'written';
     const plan = emptyPlan();
     const skipped: number[] = [];
     for (const { time, records } of journals) {
@@ -240,8 +245,11 @@ export class BatchPipeline {
     finishPlan(plan, (gfid) => facts.stats.get(gfid) === null);
     for (const [gfid, stat] of facts.stats) if (stat === null) failures.resolveGone(gfid);
     for (const [gfid, reason] of plan.unknown) for (const kind of ['meta', 'data', 'xattrs'] as const) failures.add({ kind, gfid, reason });
-    // A walk of a brick that was synced before cannot tell which xattrs went away meanwhile.
-    if (batch.crawl === 'xsync' && xattrs === 'sync' && (await batch.synced())) for (const gfid of plan.datas.keys()) plan.xattrs.add(gfid);
+    if (batch.crawl === 'xsync') {
+      // A walk of a brick that was synced before cannot tell which xattrs went away meanwhile.
+      if (!(await batch.synced())) for (const gfid of plan.datas.keys()) plan.fresh.add(gfid);
+      else if (xattrs === 'sync') for (const gfid of plan.datas.keys()) plan.xattrs.add(gfid);
+    }
     for (const { level, message, fields } of plan.notes) log[level](message, fields);
     if (skipped.length > 0) {
       log.info('Skipping already processed entry ops', {
@@ -276,8 +284,7 @@ export class BatchPipeline {
     const files = batch.changes.map((path) => basename(path));
     const dataFiles = plan.datas.size;
     try {
-      await syncDatas(this.#deps, plan.datas, { files, send: this.#slots.syncData, entries: this.#entries, xattrs: plan.xattrs, signal });
-      await syncXattrs(this.#deps, plan, (gfids) => this.#slots.syncAttributes(gfids, signal));
+      await this.#sendData(plan, files, signal);
       await this.#compareTakenAway(plan, signal);
     } finally {
       status.addCounts({ data: -counts.data });

@@ -1,8 +1,10 @@
 // Sends a batch's data and tries again what did not arrive: result by result, not box by box. After
 // max-rsync-retries the rest is on the durable list, before anything marks the batch as synced. Used by batch.ts.
 
+import { constants } from 'node:os';
 import { gfidPath, entryPath, type Gfid } from '../gluster/gfid.js';
-import { GsyncdError } from '../errors.js';
+import { errorLine, GsyncdError } from '../errors.js';
+import { errnoNumber } from '../native/libc.js';
 import { mapBounded } from '../process/map-bounded.js';
 import type { DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
@@ -12,10 +14,17 @@ import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { applyMetas } from './meta-phase.js';
 import type { DataCause, Plan } from './plan.js';
 import { orTrouble, Trouble } from './trouble.js';
+import { type ViewStat } from './view.js';
+
+const { errno } = constants;
 
 /** Between tries, as the reference waits: whatever made the transfer fail gets a moment to pass. */
 const RETRY_PAUSE_MS = 500;
 const SET_ID_BITS = 0o6000;
+/** Fewer bytes of holes than this are not worth a transfer of another kind. */
+const MIN_HOLES_BYTES = 64 << 10;
+/** The file is gone, or the mount is, and the transfer finds out which. */
+const NO_READ_ERRORS: ReadonlySet<number> = new Set([errno.ENOENT, errno.ESTALE, errno.ELOOP, errno.ENOTCONN, errno.ECONNABORTED, errno.EINTR]);
 
 export interface DataPhaseOptions {
   /** Base names of the journals, for the log. */
@@ -24,6 +33,8 @@ export interface DataPhaseOptions {
   readonly entries: EntryPhase;
   /** Receives directories and special files that had to be made for a file's sake: their xattrs have to follow. */
   readonly xattrs: Set<Gfid>;
+  /** Whose content the secondary cannot have. */
+  readonly fresh: ReadonlySet<Gfid>;
   readonly signal: AbortSignal;
 }
 
@@ -35,6 +46,7 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
   const { config, failures, log, queue } = deps;
   const maxTries = Math.max(1, config.get('max-rsync-retries'));
   let open = new Map(datas);
+  await dropUnreadable(deps, open, options);
   const privileged = new Set<Gfid>();
   let reasons = new Map<Gfid, string>();
   let anyArrived = false;
@@ -95,9 +107,37 @@ async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileg
     }
     if (!byRoot || (file.mode & SET_ID_BITS) !== 0) privileged.add(gfid);
     if (file.size > 0) mayBeArbiter = false;
-    items.push({ gfid, compare, sizeBytes: file.size });
+    items.push({ gfid, compare, sizeBytes: file.size, ...holesOf(file, cause) });
   }
   return mayBeArbiter ? items.map(({ gfid, compare }) => ({ gfid, compare })) : items;
+}
+
+/** What was written again is mostly there, so that rsync sends little of it: then holes have to be most of the file. What
+ *  was renamed or linked is there as a whole, as a rule. */
+function holesOf({ size, allocatedBytes = size }: Pick<ViewStat, 'size' | 'allocatedBytes'>, cause: DataCause): Pick<DataItem, 'holes'> {
+  if (size - allocatedBytes < MIN_HOLES_BYTES) return {};
+  return { holes: cause === 'walked' || (cause === 'written' && allocatedBytes < size / 8) ? 'most' : 'some' };
+}
+
+/**
+ * rsync and tar send zeros for what they cannot read, and the secondary's copy may be the only good one. So what may
+ * replace content there is read first; what cannot be read is on the durable list, and stays there as it is.
+ */
+async function dropUnreadable(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { fresh, signal }: DataPhaseOptions): Promise<void> {
+  // rsync sends nothing of what has the size and time that it has there.
+  const sendsAll = deps.config.get('sync-method') === 'tarssh';
+  const replacing = [...open].filter(([gfid, cause]) => !fresh.has(gfid) && (sendsAll || cause !== 'linked'));
+  await mapBounded(replacing, LOOKUPS_AT_ONCE, async ([gfid]) => {
+    try {
+      await deps.readToEnd(gfid, signal);
+    } catch (error) {
+      const number = errnoNumber(error);
+      if (number === undefined || NO_READ_ERRORS.has(number)) return;
+      open.delete(gfid);
+      deps.log.error('file cannot be read: the secondary keeps what it has', { gfid, error: errorLine(error) });
+      deps.failures.add({ kind: 'data', gfid, reason: errorLine(error) });
+    }
+  });
 }
 
 /**
@@ -123,7 +163,7 @@ async function dropUnlinked(deps: PrimaryDeps, open: Map<Gfid, DataCause>): Prom
   });
 }
 
-async function whatIs({ brick, volume }: PrimaryDeps, gfid: Gfid): Promise<{ readonly mode: number; readonly size: number } | null> {
+async function whatIs({ brick, volume }: PrimaryDeps, gfid: Gfid): Promise<Pick<ViewStat, 'mode' | 'size' | 'allocatedBytes'> | null> {
   return (await brick.fileOf(gfid)) ?? volume.lstat(gfidPath(gfid));
 }
 

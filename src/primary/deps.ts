@@ -72,7 +72,7 @@ export interface PrimaryBrick extends BrickView {
   /** Whether it has had changes that another brick of its set still lacks. */
   isAhead(): Promise<boolean>;
   /** A file as far as this brick holds it; null when it holds none. */
-  fileOf(gfid: Gfid): Promise<Pick<ViewStat, 'size' | 'mode'> | null>;
+  fileOf(gfid: Gfid): Promise<Pick<ViewStat, 'size' | 'mode' | 'allocatedBytes'> | null>;
 }
 
 export interface StatusCounts {
@@ -142,6 +142,8 @@ export interface PrimaryDeps {
   readonly peerNames: 'utf8' | 'bytes';
   /** Entry calls that the peer works on at once; null when it does not say. */
   readonly entryLanes?: number | null;
+  /** Reads a file to its end as a transfer will. @throws Node system errors */
+  readToEnd(gfid: Gfid, signal: AbortSignal): Promise<void>;
   /** Absent where paths are no mounts' affair. */
   readonly openFreshView?: OpenFreshView;
   /** Notes durably that the brick has to be walked for what changed since `from`, seconds. */

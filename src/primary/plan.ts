@@ -39,9 +39,9 @@ export interface PlanFacts {
   readonly withXattrs: ReadonlySet<Gfid>;
 }
 
-/** How a data gfid came into the plan: its content was written, or it may only have been created by a
- *  rename or a link, so that equal size and time mean equal content. */
-export type DataCause = 'written' | 'linked';
+/** How a data gfid came into the plan: its content was written; or a walk found it changed; or a rename or a link may
+ *  have created it. In the last two cases equal size and time mean equal content. */
+export type DataCause = 'written' | 'walked' | 'linked';
 
 /** Something that happened while planning, for the log. */
 export interface PlanNote {
@@ -59,6 +59,8 @@ export interface Plan {
   readonly xattrs: Set<Gfid>;
   /** The same, where a transfer of the file's data brings them: none was removed. */
   readonly xattrsWithData: Set<Gfid>;
+  /** Whose content the secondary cannot have: they were created in this batch, or this is a first sync. */
+  readonly fresh: Set<Gfid>;
   /** Names whose operations could not be planned exactly: to be compared after the entries are applied. */
   readonly doubtful: Set<string>;
   /** Whose content or attributes may have to follow, which only a later look can tell, and why. */
@@ -95,6 +97,7 @@ export function emptyPlan(): Plan {
     datas: new Map(),
     xattrs: new Set(),
     xattrsWithData: new Set(),
+    fresh: new Set(),
     doubtful: new Set(),
     unknown: new Map(),
     counts: new Map(),
@@ -182,6 +185,7 @@ function planCreate(plan: Plan, record: ChangeRecord & { type: 'entry' }, op: En
   }
   if (!apply) return;
   // A peer that has the gfid already, under a later name, drops CREATE without a word, but gives a MKNOD its name.
+  plan.fresh.add(gfid);
   plan.entries.push({ op: op === 'CREATE' ? 'MKNOD' : op, gfid, entry, mode, uid, gid });
 }
 

@@ -4,9 +4,8 @@
 
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GsyncdError, errnoCode } from '../errors.js';
+import { GsyncdError, errnoCode, isGsyncdError } from '../errors.js';
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
-import { SHARD_PREFIX } from '../gluster/xattr-names.js';
 import { fsEncode } from '../names.js';
 import { findProgram } from '../process/program.js';
 import { signalNumber, within } from '../process/child.js';
@@ -15,7 +14,8 @@ import { mapBounded } from '../process/map-bounded.js';
 import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../queue/engine.js';
 import type { SyncLog } from '../queue/syncer.js';
 import type { DataTarget } from '../secondary/data-target.js';
-import { ITEM_FORMAT, RsyncReport, isAtLeast, isCompleteRun, directoryOfLine, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
+import { rsyncArgv } from './rsync-argv.js';
+import { RsyncReport, isCompleteRun, directoryOfLine, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
 import { orTrouble } from './trouble.js';
 
 export interface RsyncTransferOptions {
@@ -36,6 +36,8 @@ export interface RsyncTransferOptions {
   /** Whether a file has xattrs or ACLs on the primary. For those that have none rsync need not look: each look is
    *  several calls on both mounts. What was removed from a file travels by `attributes: 'all'`. */
   readonly hasAttributes?: (gfid: Gfid) => Promise<boolean>;
+  /** Sends files that are mostly holes, of which rsync reads and sends every byte. Absent: rsync does. */
+  readonly holeEngine?: DataEngine;
   /** log-rsync-performance, asked at each run since it may change */
   readonly logPerformance: () => boolean;
   readonly target: DataTarget;
@@ -46,8 +48,7 @@ export interface RsyncTransferOptions {
 
 /** How often a broken run that blames some files is repeated without them. */
 const MAX_RERUNS = 3;
-/** Boxes of files up to this size are sent whole: comparing costs each file an open and a read there. */
-const WHOLE_FILE_BYTES = 64 << 10;
+const SPARSE_REFUSED = /--sparse cannot be used with --inplace/;
 /** Fewer files without xattrs than this go with the others. */
 const MIN_BARE_FILES = 50;
 const STDERR_TAIL_BYTES = 8 << 10;
@@ -62,12 +63,15 @@ interface TransferSet {
   readonly gfids: readonly Gfid[];
   readonly compare: 'content' | 'times';
   readonly isBare: boolean;
+  readonly isSparse: boolean;
 }
 
 export class RsyncTransfer implements DataEngine {
   readonly name = 'rsync';
   readonly #options: RsyncTransferOptions;
   #version: Promise<RsyncVersion> | undefined;
+  /** An rsync before 3.1.3 on the other end refuses --sparse with --inplace. */
+  #takesSparse = true;
 
   constructor(options: RsyncTransferOptions) {
     this.#options = options;
@@ -75,20 +79,17 @@ export class RsyncTransfer implements DataEngine {
 
   /** @throws as DataEngine.sync says */
   async sync(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome> {
-    const times = options.compareTimes ?? new Set();
-    const bare = await this.#bare(gfids, options);
-    const sets = (['content', 'times'] as const)
-      .flatMap((compare) => [true, false].map((isBare) => ({ compare, isBare })))
-      .map(({ compare, isBare }) => ({ compare, isBare, gfids: gfids.filter((gfid) => times.has(gfid) === (compare === 'times') && bare.has(gfid) === isBare) }))
-      .filter((set) => set.gfids.length > 0);
-    if (sets.length === 0) sets.push({ compare: 'times', isBare: true, gfids: [] });
     const synced = new Set<Gfid>();
     const failed = new Map<Gfid, string>();
     let returnCode = 0;
     let bytes = 0;
     let broken: string | undefined;
-    for (const set of sets) {
-      const outcome = await this.#syncSet(set, options);
+    const outcomes = [];
+    const byHoles = await this.#syncHoles(gfids, options);
+    if (byHoles !== null) outcomes.push(byHoles);
+    const rest = gfids.filter((gfid) => byHoles?.synced.has(gfid) !== true && byHoles?.failed.has(gfid) !== true);
+    if (rest.length > 0 || byHoles === null) for (const set of await this.#sets(rest, options)) outcomes.push(await this.#syncSet(set, options));
+    for (const outcome of outcomes) {
       for (const gfid of outcome.synced) synced.add(gfid);
       for (const [gfid, reason] of outcome.failed) failed.set(gfid, reason);
       if (returnCode === 0) returnCode = outcome.returnCode;
@@ -96,6 +97,39 @@ export class RsyncTransfer implements DataEngine {
       broken ??= outcome.broken;
     }
     return { returnCode, synced, failed, bytes, ...(broken === undefined ? {} : { broken }) };
+  }
+
+  /** Divides files into runs of rsync with different options; one run of nothing when there is none. */
+  async #sets(gfids: readonly Gfid[], options: SyncOptions): Promise<TransferSet[]> {
+    const bare = await this.#bare(gfids, options);
+    const sets = new Map<string, TransferSet & { gfids: Gfid[] }>();
+    for (const gfid of gfids) {
+      const compare = options.compareTimes?.has(gfid) === true ? 'times' : 'content';
+      const set = { compare, isBare: bare.has(gfid), isSparse: options.attributes !== 'all' && options.holes?.has(gfid) === true } as const;
+      const key = JSON.stringify(set);
+      const same = sets.get(key) ?? { ...set, gfids: [] };
+      sets.set(key, same);
+      same.gfids.push(gfid);
+    }
+    return sets.size > 0 ? [...sets.values()] : [{ compare: 'times', isBare: true, isSparse: false, gfids: [] }];
+  }
+
+  /** Sends those of the files that are mostly holes. @returns null when there is none, or the other engine does not work */
+  async #syncHoles(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome | null> {
+    const { holeEngine } = this.#options;
+    const files = options.attributes === 'all' ? [] : gfids.filter((gfid) => options.holes?.get(gfid) === 'most');
+    if (holeEngine === undefined || files.length === 0) return null;
+    try {
+      const outcome = await holeEngine.sync(files, options);
+      if (outcome.broken !== undefined) return null;
+      const sent = [...outcome.synced];
+      if (sent.length === 0 || (await this.#bare(sent, options)).size === sent.length) return outcome;
+      const attributes = await this.sync(sent, { ...options, attributes: 'all', compareTimes: outcome.synced });
+      return { ...attributes, failed: new Map([...outcome.failed, ...attributes.failed]), bytes: (outcome.bytes ?? 0) + (attributes.bytes ?? 0) };
+    } catch (error) {
+      if (isGsyncdError(error, 'stopped')) throw error;
+      return null;
+    }
   }
 
   /** Runs rsync; when the receiver died of one file's trouble (its quota, an I/O error), or others lost their xattrs to
@@ -119,6 +153,10 @@ export class RsyncTransfer implements DataEngine {
         }
         return { returnCode, synced: outcome.synced, failed: new Map([...failed, ...outcome.failed]), bytes };
       }
+      if (set.isSparse && this.#takesSparse && SPARSE_REFUSED.test(result.stderrTail)) {
+        this.#takesSparse = false;
+        continue;
+      }
       const culprits = rest.filter((gfid) => report.errors.has(gfid));
       for (const gfid of culprits) failed.set(gfid, report.errors.get(gfid) ?? '');
       rest = rest.filter((gfid) => !failed.has(gfid));
@@ -136,7 +174,7 @@ export class RsyncTransfer implements DataEngine {
   async syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<EngineOutcome> {
     const failed = new Map<Gfid, string>();
     const handled = new Set<string>();
-    const result = await runChild(rsyncArgv(this.#options, await this.#getVersion(), 'times'), {
+    const result = await runChild(rsyncArgv(this.#options, await this.#getVersion(), { compare: 'times' }), {
       cwd: this.#options.mountDir(),
       env: { LC_ALL: 'C' },
       input: Buffer.concat([...dirs.values()].flatMap((path) => [fsEncode(path === '.' ? path : `./${path}`), Buffer.of(0)])),
@@ -176,9 +214,9 @@ export class RsyncTransfer implements DataEngine {
     return bare.size === gfids.length || bare.size >= MIN_BARE_FILES ? bare : new Set();
   }
 
-  async #run({ gfids, compare, isBare }: TransferSet, options: SyncOptions): Promise<{ report: RsyncReport; result: ChildResult }> {
+  async #run({ gfids, compare, isBare, isSparse }: TransferSet, options: SyncOptions): Promise<{ report: RsyncReport; result: ChildResult }> {
     const { mountDir, log, userOptions, logPerformance } = this.#options;
-    const argv = rsyncArgv({ ...this.#options, isBare }, await this.#getVersion(), compare, options.maxFileBytes);
+    const argv = rsyncArgv(this.#options, await this.#getVersion(), { compare, isBare, isSparse: isSparse && this.#takesSparse, maxFileBytes: options.maxFileBytes });
     const report = new RsyncReport();
     const verbose = userOptions.some((option) => option === '--verbose' || option.startsWith('-v'));
     let said = '';
@@ -233,61 +271,6 @@ export class RsyncTransfer implements DataEngine {
     if (this.#options.target.address !== null) await findProgram(this.#options.sshArgv[0] ?? 'ssh');
     return askVersion(this.#options.command);
   }
-}
-
-/**
- * The command line. Stock's flags come first, then the user's, then what the results are read from, so that the
- * user's cannot turn it off (and `--quiet`, which would, is left out).
- */
-export function rsyncArgv(
-  options: Pick<RsyncTransferOptions, 'command' | 'userOptions' | 'sshArgv' | 'existing' | 'ignoreMissingArgs' | 'xattrs' | 'acls' | 'target'> & { readonly isBare?: boolean },
-  version: RsyncVersion,
-  compare: 'content' | 'times',
-  maxFileBytes = Infinity,
-): string[] {
-  const modern = isAtLeast(version, 3, 1);
-  const { target } = options;
-  return [
-    options.command,
-    '-aR0',
-    '--inplace',
-    '--files-from=-',
-    '--super',
-    '--stats',
-    '--numeric-ids',
-    '--no-implied-dirs',
-    ...(options.existing ? ['--existing'] : []),
-    ...(options.isBare === true ? [] : [...xattrOptions(options.xattrs, modern), ...(options.acls ? ['--acls'] : [])]),
-    ...options.userOptions.filter((option) => option !== '-q' && option !== '--quiet'),
-    ...(options.ignoreMissingArgs && modern ? ['--ignore-missing-args'] : []),
-    ...compareOptions(compare, version),
-    ...(maxFileBytes <= WHOLE_FILE_BYTES ? ['--whole-file'] : []),
-    '-ii',
-    `--out-format=${ITEM_FORMAT}`,
-    ...(modern ? ['--info=skip1'] : []),
-    '.',
-    ...(target.address === null ? [target.directory] : ['-e', options.sshArgv.map(quoteForRsync).join(' '), `${target.address}:${target.directory}`]),
-  ];
-}
-
-/** The size of a sharded file is in `trusted.glusterfs.shard.*` and nowhere else. The other xattrs of GlusterFS, such as
- *  the times that it keeps for itself, belong to each volume. Once there is a rule about xattrs, rsync no longer leaves out
- *  `system.*`, the ACLs. */
-function xattrOptions(all: boolean, modern: boolean): string[] {
-  if (!modern) return all ? ['--xattrs'] : [];
-  const others = all ? ['--filter=-x trusted.glusterfs.*', '--filter=-x system.*'] : ['--filter=-x *'];
-  return ['--xattrs', `--filter=+x ${SHARD_PREFIX}*`, ...others];
-}
-
-/** Times are compared with their fraction, where rsync can: two versions of a file may be of one second. */
-function compareOptions(compare: 'content' | 'times', version: RsyncVersion): string[] {
-  if (compare === 'content') return ['--ignore-times'];
-  return isAtLeast(version, 3, 2) ? ['--modify-window=-1'] : [];
-}
-
-/** rsync cuts the remote shell's command at spaces, and knows quotes; a quote doubled inside is itself. */
-function quoteForRsync(word: string): string {
-  return /[\s'"]/.test(word) || word === '' ? `"${word.replaceAll('"', '""')}"` : word;
 }
 
 async function askVersion(command: string): Promise<RsyncVersion> {

@@ -32,6 +32,8 @@ export function fileKind(mode: number): FileKind {
 
 export interface ViewStat extends OpStat {
   readonly size: number;
+  /** Less than the size where the file has holes. */
+  readonly allocatedBytes?: number;
   readonly nlink: number;
   /** Number of a device node. */
   readonly rdev?: number;

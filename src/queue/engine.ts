@@ -15,13 +15,19 @@ export interface DataItem {
    *  on both sides (a writer may set the old mtime again, and metadata travels ahead of data). `times`: equal
    *  size and mtime prove that nothing is to be sent, as in a crawl that repeats an interrupted one. */
   readonly compare?: 'content' | 'times';
+  /** Where holes are worth something: they are most of the file, or some of it. */
+  readonly holes?: Holes;
 }
+
+export type Holes = 'most' | 'some';
 
 export interface SyncOptions {
   /** Write a "SYNC Error" log line for each error line of the children. */
   readonly logErrors: boolean;
   /** Those of the gfids whose item says `compare: 'times'`. */
   readonly compareTimes?: ReadonlySet<Gfid>;
+  /** Those of the gfids whose item says `holes`. */
+  readonly holes?: ReadonlyMap<Gfid, Holes>;
   /** Size of the largest of the files, absent when not all are known. A hint: files may have grown. */
   readonly maxFileBytes?: number;
   /** `all`: xattrs and ACLs are what this is about, also those that were removed. Default: those that are there. */

@@ -4,7 +4,7 @@
 // before the change that the new post is about, and two transfers of one file at a time could mix versions.
 
 import type { Gfid } from '../gluster/gfid.js';
-import type { DataItem } from './engine.js';
+import type { DataItem, Holes } from './engine.js';
 
 /** Called once for each post of a gfid, with the result of a transfer that began after the post. */
 export type Settle<R> = (gfid: Gfid, result: R) => void;
@@ -13,6 +13,7 @@ interface Posted<R> {
   sizeBytes: number;
   sizeKnown: boolean;
   compare: 'content' | 'times';
+  holes: Holes | undefined;
   readonly settles: Settle<R>[];
 }
 
@@ -21,10 +22,11 @@ export interface BoxLimits {
   readonly maxBytes: number;
 }
 
-/** What a job takes: see SyncOptions for `compareTimes`. */
+/** What a job takes: see SyncOptions for `compareTimes` and `holes`. */
 export interface Share {
   readonly gfids: Gfid[];
   readonly compareTimes: Set<Gfid>;
+  readonly holes: Map<Gfid, Holes>;
   /** undefined when not all sizes are known */
   readonly maxFileBytes: number | undefined;
   /** Sum of the sizes that are known. */
@@ -65,12 +67,13 @@ export class PostBox<R> {
     const shelf = this.#handedOut.has(item.gfid) ? this.#parked : this.#queued;
     const before = shelf.get(item.gfid);
     if (before === undefined) {
-      shelf.set(item.gfid, { sizeBytes, sizeKnown: item.sizeBytes !== undefined, compare: item.compare ?? 'content', settles: [settle] });
+      shelf.set(item.gfid, { sizeBytes, sizeKnown: item.sizeBytes !== undefined, compare: item.compare ?? 'content', holes: item.holes, settles: [settle] });
       if (shelf === this.#queued) this.#queuedBytes += sizeBytes;
       return;
     }
     before.settles.push(settle);
     before.sizeKnown = item.sizeBytes !== undefined;
+    before.holes = item.holes;
     if (item.compare !== 'times') before.compare = 'content';
     if (sizeBytes > before.sizeBytes) {
       if (shelf === this.#queued) this.#queuedBytes += sizeBytes - before.sizeBytes;
@@ -82,6 +85,7 @@ export class PostBox<R> {
   take(limits: BoxLimits): Share {
     const gfids: Gfid[] = [];
     const compareTimes = new Set<Gfid>();
+    const holes = new Map<Gfid, Holes>();
     let bytes = 0;
     let maxFileBytes = 0;
     let sizesKnown = true;
@@ -95,8 +99,9 @@ export class PostBox<R> {
       sizesKnown &&= posted.sizeKnown;
       gfids.push(gfid);
       if (posted.compare === 'times') compareTimes.add(gfid);
+      if (posted.holes !== undefined) holes.set(gfid, posted.holes);
     }
-    return { gfids, compareTimes, maxFileBytes: sizesKnown ? maxFileBytes : undefined, bytes };
+    return { gfids, compareTimes, holes, maxFileBytes: sizesKnown ? maxFileBytes : undefined, bytes };
   }
 
   /** Gives a handed-out item its result. What was posted meanwhile for the same gfid joins the queue's end.

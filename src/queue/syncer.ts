@@ -171,7 +171,7 @@ export class Syncer {
     }
   }
 
-  async #runBox(job: number, { gfids, compareTimes, maxFileBytes, bytes }: Share): Promise<void> {
+  async #runBox(job: number, { gfids, compareTimes, holes, maxFileBytes, bytes }: Share): Promise<void> {
     const { engine, log, meter } = this.#options;
     const startMs = performance.now();
     meter?.jobStarted(job);
@@ -183,6 +183,7 @@ export class Syncer {
       const outcome = await engine.sync(gfids, {
         logErrors: this.logErrors,
         compareTimes,
+        holes,
         ...(maxFileBytes === undefined ? {} : { maxFileBytes }),
         signal: this.#hardStop.signal,
       });

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Gfid } from '../../src/gluster/gfid.js';
 import { RsyncReport, directoryOfLine, isAtLeast, parseRsyncVersion } from '../../src/primary/rsync-report.js';
-import { RsyncTransfer, rsyncArgv, type RsyncTransferOptions } from '../../src/primary/rsync-transfer.js';
+import { rsyncArgv } from '../../src/primary/rsync-argv.js';
+import { RsyncTransfer, type RsyncTransferOptions } from '../../src/primary/rsync-transfer.js';
 import { MISSING_ON_PRIMARY } from '../../src/queue/engine.js';
 import { BIN, FAKE_SSH, LogLines, Pair } from './tree.js';
 import { lacksProgram } from '../skip.js';
@@ -197,14 +198,14 @@ test("rsyncArgv() has stock's flags in front, the user's after them, and ends as
     acls: true,
     target: { address: 'root@host', directory: '/proc/123/cwd' },
   };
-  expect(rsyncArgv(options, { major: 3, minor: 2 }, 'content', 4096)).toEqual([
+  expect(rsyncArgv(options, { major: 3, minor: 2 }, { compare: 'content', maxFileBytes: 4096 })).toEqual([
     '/usr/bin/rsync', '-aR0', '--inplace', '--files-from=-', '--super', '--stats', '--numeric-ids', '--no-implied-dirs',
     '--existing', '--xattrs', '--filter=+x trusted.glusterfs.shard.*', '--filter=-x trusted.glusterfs.*', '--filter=-x system.*', '--acls', '--bwlimit=100', '--ignore-missing-args', '--ignore-times', '--whole-file', '-ii', '--out-format=@%i %n', '--info=skip1',
     '.', '-e', 'ssh -i /key -p 22', 'root@host:/proc/123/cwd',
   ]);
-  const bare = rsyncArgv({ ...options, existing: false, ignoreMissingArgs: false, isBare: true, userOptions: [] }, { major: 3, minor: 2 }, 'times');
+  const bare = rsyncArgv({ ...options, existing: false, ignoreMissingArgs: false, userOptions: [] }, { major: 3, minor: 2 }, { compare: 'times', isBare: true });
   expect(bare.filter((word) => /existing|xattrs|filter|acls|ignore|whole/.test(word))).toEqual([]);
-  const off = rsyncArgv({ ...options, xattrs: false }, { major: 3, minor: 2 }, 'content');
+  const off = rsyncArgv({ ...options, xattrs: false }, { major: 3, minor: 2 }, { compare: 'content' });
   expect(off.filter((word) => /xattrs|filter/.test(word))).toEqual(['--xattrs', '--filter=+x trusted.glusterfs.shard.*', '--filter=-x *']);
 });
 

@@ -7,7 +7,6 @@ import { isUtf8Name } from '../../src/names.js';
 import { BYTE_NAMES, changeArb, type Change } from './model/changes.js';
 import { passTime, useFastTimers } from './model/fast-timers.js';
 import { HEALED, isListed, ModelPair, NEVER_HEALED, type PairOptions } from './model/pair.js';
-import { VOLUME_UUID } from './model/primary-side.js';
 import { differences, listing } from './model/tree.js';
 import type { ModelVolume } from './model/volume.js';
 

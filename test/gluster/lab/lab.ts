@@ -19,7 +19,7 @@ export interface LabOptions {
   readonly bricks?: number;
   /** 'distribute' (default), 'arbiter' with sets of three bricks, or what all of the bricks are one set of; 'disperse' needs three. */
   readonly layout?: 'distribute' | 'replica' | 'arbiter' | 'disperse';
-  /** Options of the volumes, set before they are mounted. */
+  /** Options of the volumes, set before they are started. */
   readonly volumeOptions?: Readonly<Partial<Record<'gv0' | 'sv0', Readonly<Record<string, string>>>>>;
   /** Seconds after which the primary's journal is closed. Default 3. */
   readonly rolloverSeconds?: number;
@@ -81,13 +81,11 @@ export class Lab extends Pair {
       for (let i = 1; i <= count; i++) await this.exec(['bash', '-c', `mkdir -p /srv/sv0_${i} && mount -t tmpfs -o size=100T disk /srv/sv0_${i}`]);
     }
     const layout = layoutArguments(options.layout ?? 'distribute', count);
-    for (const volume of ['gv0', 'sv0']) {
+    for (const volume of ['gv0', 'sv0'] as const) {
       const bricks = Array.from({ length: count }, (_, i) => `${HOST}:/srv/${volume}_${i + 1}`);
       await this.gluster(['volume', 'create', volume, ...layout, ...bricks, 'force']);
+      for (const [name, value] of Object.entries(options.volumeOptions?.[volume] ?? {})) await this.gluster(['volume', 'set', volume, name, value]);
       await this.gluster(['volume', 'start', volume]);
-    }
-    for (const [volume, values] of Object.entries(options.volumeOptions ?? {})) {
-      for (const [name, value] of Object.entries(values)) await this.gluster(['volume', 'set', volume, name, value]);
     }
     await this.mount('gv0', PATHS.primary, ['--acl']);
     await this.mount('sv0', PATHS.secondary, ['--acl']);

@@ -45,6 +45,7 @@ export function modelDeps({ transfer, onLog, config, ...parts }: ModelParts): Pr
     log: { debug: log, info: log, warn: log, error: log },
     peerNames: 'utf8',
     doubts: new Doubts(),
+    readToEnd: () => Promise.resolve(),
     freshness: { changed: () => undefined },
     oweWalk: (from) => saveOwedWalk(parts.workingDir, { since: nowS(), from }),
     electByMetaVolume: () => Promise.resolve(true),

@@ -1,0 +1,53 @@
+// Reads a file to its end, in the thread pool, and keeps nothing of it: whether that works is what the caller wants to
+// know. Holes are passed over where the file system tells where they are. For files on FUSE mounts.
+
+import { constants as fsConstants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import { constants } from 'node:os';
+import koffi from 'koffi';
+import type { KoffiFunc } from 'koffi';
+import { fsEncode } from '../names.js';
+import { errnoNumber, inPool } from './libc.js';
+
+const CHUNK_BYTES = 1 << 20;
+const STAT_BLOCK_BYTES = 512;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+
+type LseekCall = (fd: number, offset: number, whence: number) => number;
+const lseek = koffi.load('libc.so.6').func('lseek', 'int64', ['int', 'int64', 'int']) as KoffiFunc<LseekCall>;
+
+/** @throws Node system errors EIO, ENOENT, EACCES, …; what `signal` aborts with */
+export async function readToEnd(path: string, signal?: AbortSignal): Promise<void> {
+  const file = await open(fsEncode(path), fsConstants.O_RDONLY | fsConstants.O_NOFOLLOW | fsConstants.O_NONBLOCK);
+  try {
+    const { size, blocks } = await file.stat();
+    const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(size, CHUNK_BYTES)));
+    const hasHoles = blocks * STAT_BLOCK_BYTES < size;
+    for (let at = 0; at < size; ) {
+      const data = hasHoles ? await nextData(file, at, size) : { from: at, to: size };
+      for (at = data.from; at < data.to; ) {
+        signal?.throwIfAborted();
+        const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, data.to - at), at);
+        if (bytesRead === 0) return;
+        at += bytesRead;
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Bounds of the first data at or after `at`; empty at the end when nothing but a hole follows. */
+async function nextData(file: FileHandle, at: number, size: number): Promise<{ from: number; to: number }> {
+  try {
+    const from = await seek(file, at, SEEK_DATA);
+    return { from, to: await seek(file, from, SEEK_HOLE) };
+  } catch (error) {
+    return errnoNumber(error) === constants.errno.ENXIO ? { from: size, to: size } : { from: at, to: size };
+  }
+}
+
+async function seek({ fd }: FileHandle, offset: number, whence: number): Promise<number> {
+  return Number(await inPool('lseek', () => `fd ${fd}`, (done) => lseek.async(fd, offset, whence, done)));
+}
