@@ -10,6 +10,9 @@ import type { EntryOp, EntryOpName, OpStat } from '../secondary/secondary.js';
 import { fileKind, toOpStat, type ViewStat } from './view.js';
 
 const STICKY = 0o1000;
+/** `.shard` of every volume. Where several reads of a hole make the same shard at once, GlusterFS 10 may record its removal
+ *  with another gfid than its creation, and a secondary removes nothing then. */
+const SHARD_DIRECTORY = 'be318638-e8a0-4c6d-977d-7a937aa84806';
 
 export interface PlanOptions {
   /** The journal's namespace was applied before (its time is at or before entry_stime). */
@@ -164,13 +167,14 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   else plan.notes.push({ level: 'warn', message: 'ignoring op', fields: { gfid, type: fop } });
 }
 
-function planRemove(plan: Plan, { gfid, fop }: ChangeRecord & { type: 'entry' }, entry: string, stat: ViewStat | 'unknown' | null, apply: boolean): void {
+function planRemove(plan: Plan, { gfid, fop, parent }: ChangeRecord & { type: 'entry' }, entry: string, stat: ViewStat | 'unknown' | null, apply: boolean): void {
   if (stat === null) plan.datas.delete(gfid); // unlinked meanwhile; the journal may be historical
   if (fop === 'RMDIR' && stat !== null) {
     if (stat !== 'unknown') plan.notes.push({ level: 'info', message: 'Ignoring rmdir. Directory present in primary', fields: { gfid, pgfid_bname: entry } });
     if (apply) plan.doubtful.add(entry);
     return;
   }
+  if (apply && parent === SHARD_DIRECTORY) plan.doubtful.add(entry);
   if (apply) plan.entries.push({ op: fop as EntryOpName, gfid, entry });
 }
 

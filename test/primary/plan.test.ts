@@ -157,6 +157,13 @@ describe('planRecords()', () => {
     expect([...plan([record, { type: 'data', gfid: A }]).xattrs]).toEqual([]);
   });
 
+  test('compares the name of a removed shard, whose record may have the wrong gfid', () => {
+    const parent = 'be318638-e8a0-4c6d-977d-7a937aa84806' as Gfid;
+    const made = plan([{ type: 'entry', gfid: A, fop: 'UNLINK', parent, name: `${B}.7` }], { [A]: null });
+    expect([...made.doubtful]).toEqual([entryPath(parent, `${B}.7`)]);
+    expect([...plan([entry('UNLINK', A, 'a')], { [A]: null }).doubtful]).toEqual([]);
+  });
+
   test('sends the xattrs of a new file with its data, and those that were changed on their own', () => {
     const made = entry('CREATE', B, 'b', { mode: S_IFREG });
     const xattrs = (...more: ChangeRecord[]): string[] => [...plan([made, { type: 'data', gfid: B }, ...more]).xattrs];

@@ -1,0 +1,71 @@
+// Sharded volumes, as stores of virtual machines use them: a file's content lies in pieces under /.shard, its size in
+// xattrs of its base. With shards of another size on the secondary.
+import { expect, test } from 'vitest';
+import { useLab } from './use-lab.js';
+import type { Lab } from './lab.js';
+import type { WorkerHandle } from './worker.js';
+
+/** Pieces of 4 MiB: files below, at and above one piece, images with holes, and what one of them each goes through. */
+const prepare = (dir: string): string => `mkdir ${dir}; cd ${dir}
+: >empty; printf small >small; head -c 4194304 /dev/urandom >one-piece; head -c 4194305 /dev/urandom >one-byte-more
+for f in append grow cut cut-to-0 old-content new-content removed relinked middle times; do head -c 9000000 /dev/urandom >$f; done
+truncate -s 200M image; printf boot | dd of=image conv=notrunc status=none; head -c 70000 /dev/urandom | dd of=image bs=1M seek=100 conv=notrunc status=none
+truncate -s 50M holes-only; ln middle middle-link
+setfattr -n user.k -v v append; setfacl -m u:1000:r append; touch -d '2001-02-03 04:05:06' times`;
+
+const change = (dir: string): string => `cd ${dir}
+head -c 6000000 /dev/urandom >>append; printf x >>empty; printf y >>small; printf z >>one-piece
+truncate -s 30M grow; truncate -s 5000000 cut; truncate -s 0 cut-to-0; mv new-content old-content; rm removed
+ln relinked relinked-too; rm relinked; printf middle | dd of=middle bs=1 seek=8500000 conv=notrunc status=none
+touch -d '2002-03-04 05:06:07' times; head -c 5000000 /dev/urandom >new; mkdir sub; mv one-byte-more sub/moved
+head -c 90000 /dev/urandom | dd of=image bs=1M seek=30 conv=notrunc status=none; truncate -s 150M image; truncate -s 160M image`;
+
+/** Registers the tests of one engine behind one secondary. */
+export function shardScenarios(engine: 'rsync' | 'tarssh', secondary: 'own' | 'stock'): void {
+  const lab = useLab({
+    volumeOptions: {
+      gv0: { 'features.shard': 'on', 'features.shard-block-size': '4MB' },
+      sv0: { 'features.shard': 'on', 'features.shard-block-size': '16MB' },
+    },
+    config: { 'sync-method': engine },
+  });
+  let worker: WorkerHandle;
+
+  test('a first sync, live changes, and changes while stopped arrive', async () => {
+    if (secondary === 'own') await lab().useOwnSecondary();
+    await lab().sh(`${prepare('live')}; cd ..; ${prepare('stopped')}`);
+    worker = lab().startWorker();
+    await lab().waitConverged();
+    await lab().sh(change('live'));
+    await lab().waitConverged();
+    await worker.stop();
+    await lab().sh(change('stopped'));
+    worker = lab().startWorker();
+    await lab().waitConverged();
+    expect(await imageBlocks(lab(), lab().secondary)).toBeLessThan(2 * (await imageBlocks(lab(), lab().primary)));
+    expect((await lab().status())['failures']).toBe(0);
+  });
+
+  test('no piece of a removed file is left on the secondary, and none is missing', async () => {
+    const pieces = (brick: string): Promise<string> => lab().sh(`cd /srv/${brick}/.shard; find . -type f -printf '%P %s\n' | sort`);
+    await lab().until('the same pieces on both sides', async () => (await pieces('gv0_1')) === (await pieces('sv0_1'))).catch(() => undefined);
+    expect(await pieces('sv0_1')).toBe(await pieces('gv0_1'));
+    expect(await pieces('gv0_1')).not.toContain('remove_me');
+  });
+
+  test('without sync-xattrs, sizes still arrive', async () => {
+    await worker.stop();
+    await lab().setConfig({ 'sync-xattrs': 'false' });
+    worker = lab().startWorker();
+    await lab().sh(`${prepare('bare')}; setfattr -x user.k append; cd ..; for f in live/append stopped/small; do head -c 7000000 /dev/urandom >>$f; done`);
+    await lab().waitConverged(60_000, { ignore: ['xattrs'] });
+    await lab().sh(change('bare'));
+    await lab().waitConverged(60_000, { ignore: ['xattrs'] });
+    await worker.stop();
+    await lab().assertNoMountsLeft();
+  });
+}
+
+async function imageBlocks(lab: Lab, root: string): Promise<number> {
+  return Number((await lab.exec(['stat', '-c', '%b', `${root}/live/image`])).stdout);
+}
