@@ -88,13 +88,11 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
 }
 
 /** Sizes let the queue balance its jobs and an engine choose how to send. A file that is not on this brick is on another
- *  one, or gone, and then dropped. On an arbiter's brick, which holds names and attributes only, each file is empty. */
+ *  one, or gone, and then dropped. */
 async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileged: Set<Gfid>): Promise<DataItem[]> {
   const items: DataItem[] = [];
-  let mayBeArbiter = true;
   const byRoot = /^(root@|[^@]*$)/.test(deps.session.resourceRemote);
-  const files = await mapBounded([...open], LOOKUPS_AT_ONCE, async ([gfid, cause]) => ({ gfid, cause, file: await orTrouble(whatIs(deps, gfid)) }));
-  for (const { gfid, cause, file } of files) {
+  for (const { gfid, cause, file } of await lookAtFiles(deps, open)) {
     if (file === null) {
       dropGone(deps, open, gfid);
       continue;
@@ -106,10 +104,25 @@ async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileg
       continue;
     }
     if (!byRoot || (file.mode & SET_ID_BITS) !== 0) privileged.add(gfid);
-    if (file.size > 0) mayBeArbiter = false;
     items.push({ gfid, compare, sizeBytes: file.size, ...holesOf(file, cause) });
   }
-  return mayBeArbiter ? items.map(({ gfid, compare }) => ({ gfid, compare })) : items;
+  return items;
+}
+
+interface LookedAt {
+  readonly gfid: Gfid;
+  readonly cause: DataCause;
+  readonly file: Pick<ViewStat, 'mode' | 'size' | 'allocatedBytes'> | Trouble | null;
+}
+
+/** On an arbiter's brick, which holds names and attributes only, each file is empty: then the volume knows their sizes. */
+async function lookAtFiles({ brick, volume }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>): Promise<LookedAt[]> {
+  const onVolume = (gfid: Gfid): Promise<ViewStat | null> => volume.lstat(gfidPath(gfid));
+  const look = (of: (gfid: Gfid) => Promise<Exclude<LookedAt['file'], Trouble>>): Promise<LookedAt[]> =>
+    mapBounded([...open], LOOKUPS_AT_ONCE, async ([gfid, cause]) => ({ gfid, cause, file: await orTrouble(of(gfid)) }));
+  const files = await look(async (gfid) => (await brick.fileOf(gfid)) ?? onVolume(gfid));
+  const areAllEmpty = files.every(({ file }) => file === null || file instanceof Trouble || file.size === 0);
+  return areAllEmpty ? look(onVolume) : files;
 }
 
 /** What was written again is mostly there, so that rsync sends little of it: then holes have to be most of the file. What
@@ -161,10 +174,6 @@ async function dropUnlinked(deps: PrimaryDeps, open: Map<Gfid, DataCause>): Prom
   await mapBounded([...open.keys()], LOOKUPS_AT_ONCE, async (gfid) => {
     if ((await orTrouble(deps.volume.lstat(gfidPath(gfid)))) === null) dropGone(deps, open, gfid);
   });
-}
-
-async function whatIs({ brick, volume }: PrimaryDeps, gfid: Gfid): Promise<Pick<ViewStat, 'mode' | 'size' | 'allocatedBytes'> | null> {
-  return (await brick.fileOf(gfid)) ?? volume.lstat(gfidPath(gfid));
 }
 
 function dropGone({ failures }: PrimaryDeps, open: Map<Gfid, DataCause>, gfid: Gfid): void {

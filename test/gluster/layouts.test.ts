@@ -68,6 +68,8 @@ describe('arbiter, whose own worker is the active one', () => {
     await lab().sh('cd live; printf more >>append-2; printf other >chain');
     const worker = lab().startWorker({ brick: ARBITER });
     await lab().waitConverged(120_000);
+    const { stdout: blocks } = await lab().exec(['stat', '-c', '%b', `${lab().secondary}/again/all/sparse`]);
+    expect(Number(blocks)).toBeLessThan(1024);
     await worker.stop();
     await lab().assertNoMountsLeft();
   });
