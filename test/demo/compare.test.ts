@@ -36,13 +36,14 @@ test('times that are further apart are a difference', () => {
 
 test('trees that change meanwhile are compared all the same', async () => {
   const [a, b] = [join(root, 'moving-a'), join(root, 'moving-b')];
-  for (const dir of ['moving-a', 'moving-a/x', 'moving-b']) mkdirSync(join(root, dir));
+  // What the symlink leads to must stand still: in the root there are processes that come and go.
+  for (const dir of ['moving-a', 'moving-a/x', 'moving-b', 'elsewhere', 'elsewhere/below']) mkdirSync(join(root, dir));
   for (let i = 0; i < 20; i += 1) writeFileSync(join(a, 'x', `f${i}`), '');
   const change = `const fs = require('node:fs');
-    const [x, y] = process.argv.slice(1);
+    const [x, y, elsewhere] = process.argv.slice(1);
     process.stdout.write('.');
-    for (;;) { fs.renameSync(x, y); fs.symlinkSync('/', x); fs.rmSync(x); fs.writeFileSync(x, ''); fs.rmSync(x); fs.renameSync(y, x); }`;
-  const changing = spawn(process.execPath, ['-e', change, join(a, 'x'), join(root, 'moved')], { stdio: ['ignore', 'pipe', 'inherit'] });
+    for (;;) { fs.renameSync(x, y); fs.symlinkSync(elsewhere, x); fs.rmSync(x); fs.writeFileSync(x, ''); fs.rmSync(x); fs.renameSync(y, x); }`;
+  const changing = spawn(process.execPath, ['-e', change, join(a, 'x'), join(root, 'moved'), join(root, 'elsewhere')], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     await once(changing.stdout, 'data');
     for (let i = 0; i < 1_000; i += 1) compareTrees(a, b);
