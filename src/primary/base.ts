@@ -102,7 +102,8 @@ export abstract class PrimaryBase {
     if (compareXtime(stime, MINUS_INFINITY) !== 0) await this.sendmark(path, stime);
     if (path !== ROOT_PATH) return;
     const checkpoint = this.deps.config.getLive('checkpoint');
-    const blockedByFailures = this.deps.failures.size > 0 || (this.#isOpen(checkpoint, stime) && (await this.#waitsForOthers()));
+    const waits = this.#isOpen(checkpoint, stime) && (await this.#waitsForOthers());
+    const blockedByFailures = waits || this.deps.failures.size > 0;
     await this.deps.status.setLastSynced(stime, checkpoint, { blockedByFailures });
     if (!blockedByFailures && checkpoint <= stime[0]) this.#completed = checkpoint;
   }

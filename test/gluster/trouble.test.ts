@@ -55,7 +55,8 @@ test('an xattr or ACL whose removal could not be sent at once is removed later, 
   const worker = await startedWith('rsync');
   await lab().sh('touch failing', '/srv');
   await lab().sh('setfattr -x user.a gone-xattr gone-both; setfacl -b gone-acl gone-both');
-  await lab().until('the removals counted as failures', failures(3), 60_000);
+  // The mark that something is owed changes the root's xattrs, which then wait, too.
+  await lab().until('the removals counted as failures', async () => Number((await lab().status())['failures']) >= 3, 60_000);
   await lab().sh('printf more >>gone-both');
   await lab().until('content of the file', async () => (await lab().sh('cat gone-both', lab().secondary)) === 'xmore', 60_000);
   await lab().sh('rm failing', '/srv');
