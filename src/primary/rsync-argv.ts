@@ -2,11 +2,30 @@
 // command accepts it.
 
 import { SHARD_PREFIX } from '../gluster/xattr-names.js';
+import type { DataTarget } from '../secondary/data-target.js';
 import { ITEM_FORMAT, isAtLeast, type RsyncVersion } from './rsync-report.js';
-import type { RsyncTransferOptions } from './rsync-transfer.js';
 
 /** Boxes of files up to this size are sent whole: comparing costs each file an open and a read there. */
 const WHOLE_FILE_BYTES = 64 << 10;
+
+/** What is the same in each run. */
+export interface RsyncCommand {
+  /** rsync-command */
+  readonly command: string;
+  /** rsync-options, split at white space */
+  readonly userOptions: readonly string[];
+  /** The whole remote shell: ssh-command, ssh-options, `-p` port, control options, rsync-ssh-options. Of no use to a
+   *  target on this machine. */
+  readonly sshArgv: readonly string[];
+  /** rsync-opt-existing */
+  readonly existing: boolean;
+  /** rsync-opt-ignore-missing-args; left out for an rsync older than 3.1 */
+  readonly ignoreMissingArgs: boolean;
+  /** sync-xattrs. The size of a sharded file, which GlusterFS keeps in xattrs, travels either way. */
+  readonly xattrs: boolean;
+  readonly acls: boolean;
+  readonly target: DataTarget;
+}
 
 /** What differs from one run to the next. */
 export interface RsyncRun {
@@ -23,7 +42,7 @@ export interface RsyncRun {
  * user's cannot turn it off (and `--quiet`, which would, is left out).
  */
 export function rsyncArgv(
-  options: Pick<RsyncTransferOptions, 'command' | 'userOptions' | 'sshArgv' | 'existing' | 'ignoreMissingArgs' | 'xattrs' | 'acls' | 'target'>,
+  options: RsyncCommand,
   version: RsyncVersion,
   { compare, isBare = false, isSparse = false, maxFileBytes = Infinity }: RsyncRun,
 ): string[] {

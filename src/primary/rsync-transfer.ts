@@ -13,26 +13,11 @@ import { runChild, type ChildResult } from '../process/spawn.js';
 import { mapBounded } from '../process/map-bounded.js';
 import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../queue/engine.js';
 import type { SyncLog } from '../queue/syncer.js';
-import type { DataTarget } from '../secondary/data-target.js';
-import { rsyncArgv } from './rsync-argv.js';
+import { rsyncArgv, type RsyncCommand } from './rsync-argv.js';
 import { RsyncReport, isCompleteRun, directoryOfLine, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
 import { orTrouble } from './trouble.js';
 
-export interface RsyncTransferOptions {
-  /** rsync-command */
-  readonly command: string;
-  /** rsync-options, split at white space */
-  readonly userOptions: readonly string[];
-  /** The whole remote shell: ssh-command, ssh-options, `-p` port, control options, rsync-ssh-options. Of no use to a
-   *  target on this machine. */
-  readonly sshArgv: readonly string[];
-  /** rsync-opt-existing */
-  readonly existing: boolean;
-  /** rsync-opt-ignore-missing-args; left out for an rsync older than 3.1 */
-  readonly ignoreMissingArgs: boolean;
-  /** sync-xattrs. The size of a sharded file, which GlusterFS keeps in xattrs, travels either way. */
-  readonly xattrs: boolean;
-  readonly acls: boolean;
+export interface RsyncTransferOptions extends RsyncCommand {
   /** Whether a file has xattrs or ACLs on the primary. For those that have none rsync need not look: each look is
    *  several calls on both mounts. What was removed from a file travels by `attributes: 'all'`. */
   readonly hasAttributes?: (gfid: Gfid) => Promise<boolean>;
@@ -40,7 +25,6 @@ export interface RsyncTransferOptions {
   readonly holeEngine?: DataEngine;
   /** log-rsync-performance, asked at each run since it may change */
   readonly logPerformance: () => boolean;
-  readonly target: DataTarget;
   /** The primary's aux-gfid-mount, asked for at each run. */
   readonly mountDir: () => string;
   readonly log: SyncLog;
