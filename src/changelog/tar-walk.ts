@@ -1,5 +1,5 @@
 // Finds the place in a tar file at which members can be appended. tar-stream only writes new archives and reads
-// whole ones. Whoever has appended leaves the place in an xattr, which counts as long as nothing else has written to the
+// whole ones. Each append stores the place in an xattr, which is valid until something else writes to the
 // file; without it, or on a file system that keeps none, the headers are walked.
 
 import type { FileHandle } from 'node:fs/promises';

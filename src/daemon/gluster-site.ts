@@ -111,7 +111,7 @@ class GlusterSite implements Site {
     cleanup.add('primary mounts', () => Promise.all(mounts.map((one) => one.close())));
     const mount = await this.#mount(registry, UNCACHED, signal);
     mounts.push(mount);
-    // A removed brick, of which the mount does not tell, counts as up.
+    // The mount does not list a removed brick: such a brick is treated as up.
     const ownBrick = await this.#watchOwnBrick(mount, cleanup, signal);
     if (this.#brick instanceof RemovedBrick) this.#brick.mount = mount;
     const cachedMount = await this.#mount(registry, CACHED, signal);
@@ -121,7 +121,7 @@ class GlusterSite implements Site {
     const isRemoved = this.#brick instanceof RemovedBrick;
     const openFreshView = this.#freshViews(workingDir, registry, cleanup);
     return {
-      // There is nobody to share a removed brick's journals with.
+      // No other worker reads a removed brick's changelogs.
       volume: { ...primaryVolume(mount, session), ...(isRemoved && { nodeUuids: () => Promise.resolve([session.localNodeId]) }) },
       names: { lstat: (path) => (freshness.mountDir() === mount.dir ? mount : cachedMount).lstat(path) },
       brick: this.#brick,
@@ -150,7 +150,7 @@ class GlusterSite implements Site {
     const over = new AbortController();
     cleanup.add('watch of the brick', () => Promise.resolve(over.abort()));
     const broken = ownBrick.untilDown(over.signal).then(() => Promise.reject<never>(down));
-    broken.catch(() => undefined); // nobody waits for it when the site does not open
+    broken.catch(() => undefined); // when the site does not open, this must not be an unhandled rejection
     return { broken };
   }
 

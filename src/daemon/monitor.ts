@@ -125,7 +125,7 @@ export class Monitor {
     this.#warned = found;
   }
 
-  /** Workers for bricks that have left the volume with journals that nobody has read. */
+  /** Workers for bricks that have left the volume with journals that no worker has read. */
   async #forRemoved(primary: VolumeInfo, { workers, nodes, secondaryId }: Distribution): Promise<WorkerSpec[]> {
     const [remote] = nodes;
     const bricks = remote === undefined ? [] : await this.#removed.withJournals(primary, secondaryId);

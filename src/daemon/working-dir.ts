@@ -20,7 +20,7 @@ export async function brickWorkingDir(parent: string, brickPath: string): Promis
   return own;
 }
 
-/** Whose the directory is: `brickPath`'s from now on when it was nobody's. */
+/** The brick that owns the directory. A directory without an owner becomes that of `brickPath`. */
 async function ownerOf(dir: string, brickPath: string): Promise<string> {
   const file = fsEncode(join(dir, OWNER));
   const claim = fsEncode(join(dir, `${OWNER}.${process.pid}`));

@@ -47,7 +47,7 @@ export class OwnBrick {
     return false;
   }
 
-  /** @throws nothing for a brick or a volume that is down; what GlusterFS does not tell counts as up */
+  /** @throws nothing for a brick or a volume that is down; a brick that the mount does not list is reported as up */
   async isUp(): Promise<boolean> {
     try {
       const graph = await this.#read(() => readlink(fsEncode(`${this.#dir}/.meta/graphs/active`), 'latin1'));

@@ -14,7 +14,7 @@ export async function readTextIfThere(path: string): Promise<string | null> {
   return absentAsNull(readFile(fsEncode(path), 'utf8'));
 }
 
-/** What is wanted of a file, null when there is no such file. @throws whatever `wanted` throws but for ENOENT */
+/** Resolves to null when `wanted` rejects with ENOENT. @throws every other error of `wanted` */
 export async function absentAsNull<T>(wanted: Promise<T>): Promise<T | null> {
   try {
     return await wanted;
