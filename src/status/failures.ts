@@ -37,13 +37,13 @@ export interface Failure extends NewFailure {
 /** Name of the list in a brick's working directory. */
 export const FAILURES_FILE = 'failures';
 const GARBLED_NAME = 'failures.garbled';
-const FIRST_DELAY_MS = 5_000;
+const FIRST_DELAY_MS = 1_000;
 const MAX_DELAY_MS = 600_000;
 const ANNOUNCE_AGAIN_MS = 600_000;
 const MAX_REASON_CHARS = 500;
 const KINDS: ReadonlySet<string> = new Set<FailureKind>(['entry', 'meta', 'data', 'xattrs']);
 
-/** How long an item waits after its try number `tries` has failed: not at all at first, then 5 s, 10 s, … 10 min. */
+/** How long an item waits after its try number `tries` has failed: not at all at first, then 1 s, 2 s, 4 s, … 10 min. */
 export function retryDelayMs(tries: number): number {
   return tries <= 1 ? 0 : Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(tries - 2, 30));
 }

@@ -17,8 +17,9 @@ const STOCK_INSTEAD = process.env['LAB_WORKER'] === 'stock';
 export interface LabOptions {
   /** Bricks of each volume. Default 1. */
   readonly bricks?: number;
-  /** 'distribute' (default), 'arbiter' with sets of three bricks, or what all of the bricks are one set of; 'disperse' needs three. */
-  readonly layout?: 'distribute' | 'replica' | 'arbiter' | 'disperse';
+  /** 'distribute' (default), 'pairs' or 'arbiter' with sets of two or three bricks, or what all of the bricks are one set of;
+   *  'disperse' needs three. */
+  readonly layout?: 'distribute' | 'replica' | 'pairs' | 'arbiter' | 'disperse';
   /** Options of the volumes, set before they are started. */
   readonly volumeOptions?: Readonly<Partial<Record<'gv0' | 'sv0', Readonly<Record<string, string>>>>>;
   /** Seconds after which the primary's journal is closed. Default 3. */
@@ -180,6 +181,8 @@ export function layoutArguments(layout: NonNullable<LabOptions['layout']>, count
       return [];
     case 'replica':
       return ['replica', String(count)];
+    case 'pairs':
+      return ['replica', '2'];
     case 'arbiter':
       return ['replica', '3', 'arbiter', '1'];
     case 'disperse':

@@ -2,7 +2,7 @@
 // xattrs of its base. With shards of another size on the secondary.
 import { expect, test } from 'vitest';
 import { useLab } from './use-lab.js';
-import type { Lab } from './lab.js';
+import type { Lab, LabOptions } from './lab.js';
 import type { WorkerHandle } from './worker.js';
 
 /** Pieces of 4 MiB: files below, at and above one piece, images with holes, and what one of them each goes through. */
@@ -20,48 +20,57 @@ ln relinked relinked-too; rm relinked; printf middle | dd of=middle bs=1 seek=85
 touch -d '2002-03-04 05:06:07' times; head -c 5000000 /dev/urandom >new; mkdir sub; mv one-byte-more sub/moved
 head -c 90000 /dev/urandom | dd of=image bs=1M seek=30 conv=notrunc status=none; truncate -s 150M image; truncate -s 160M image`;
 
-/** Registers the tests of one engine behind one secondary. */
-export function shardScenarios(engine: 'rsync' | 'tarssh', secondary: 'own' | 'stock'): void {
+/** Registers the tests of one engine behind one secondary, on volumes of one brick or of another layout. */
+export function shardScenarios(engine: 'rsync' | 'tarssh', secondary: 'own' | 'stock', layout: Pick<LabOptions, 'bricks' | 'layout' | 'metaVolume'> = {}): void {
   const lab = useLab({
+    ...layout,
     volumeOptions: {
       gv0: { 'features.shard': 'on', 'features.shard-block-size': '4MB' },
       sv0: { 'features.shard': 'on', 'features.shard-block-size': '16MB' },
     },
     config: { 'sync-method': engine },
   });
-  let worker: WorkerHandle;
+  let workers: WorkerHandle[] = [];
+  const bricks = Array.from({ length: layout.bricks ?? 1 }, (_, brick) => brick);
+  const start = (): void => {
+    workers = bricks.map((brick) => lab().startWorker({ brick }));
+  };
+  const stop = async (): Promise<void> => {
+    for (const worker of workers) await stop();
+  };
 
   test('a first sync, live changes, and changes while stopped arrive', async () => {
     if (secondary === 'own') await lab().useOwnSecondary();
     await lab().sh(`${prepare('live')}; cd ..; ${prepare('stopped')}`);
-    worker = lab().startWorker();
+    start();
     await lab().waitConverged();
     await lab().sh(change('live'));
     await lab().waitConverged();
-    await worker.stop();
+    await stop();
     await lab().sh(change('stopped'));
-    worker = lab().startWorker();
+    start();
     await lab().waitConverged();
     expect(await imageBlocks(lab(), lab().secondary)).toBeLessThan(2 * (await imageBlocks(lab(), lab().primary)));
-    expect((await lab().status())['failures']).toBe(0);
+    for (const brick of bricks) expect((await lab().status(brick))['failures']).toBe(0);
   });
 
   test('no piece of a removed file is left on the secondary, and none is missing', async () => {
-    const pieces = (brick: string): Promise<string> => lab().sh(`cd /srv/${brick}/.shard; find . -type f -printf '%P %s\n' | sort`);
-    await lab().until('the same pieces on both sides', async () => (await pieces('gv0_1')) === (await pieces('sv0_1'))).catch(() => undefined);
-    expect(await pieces('sv0_1')).toBe(await pieces('gv0_1'));
-    expect(await pieces('gv0_1')).not.toContain('remove_me');
+    // With copies as one; DHT's pointers (mode 1000) are none.
+    const pieces = (volume: string): Promise<string> => lab().sh(`for brick in ${volume}_*; do cd /srv/$brick/.shard; find . -type f ! -perm -1000 -printf '%P %s\n'; done | sort -u`, '/srv');
+    await lab().until('the same pieces on both sides', async () => (await pieces('gv0')) === (await pieces('sv0'))).catch(() => undefined);
+    expect(await pieces('sv0')).toBe(await pieces('gv0'));
+    expect(await pieces('gv0')).not.toContain('remove_me');
   });
 
   test('without sync-xattrs, sizes still arrive', async () => {
-    await worker.stop();
+    await stop();
     await lab().setConfig({ 'sync-xattrs': 'false' });
-    worker = lab().startWorker();
+    start();
     await lab().sh(`${prepare('bare')}; setfattr -x user.k append; cd ..; for f in live/append stopped/small; do head -c 7000000 /dev/urandom >>$f; done`);
     await lab().waitConverged(60_000, { ignore: ['xattrs'] });
     await lab().sh(change('bare'));
     await lab().waitConverged(60_000, { ignore: ['xattrs'] });
-    await worker.stop();
+    await stop();
     await lab().assertNoMountsLeft();
   });
 }
