@@ -36,7 +36,7 @@ export function shardScenarios(engine: 'rsync' | 'tarssh', secondary: 'own' | 's
     workers = bricks.map((brick) => lab().startWorker({ brick }));
   };
   const stop = async (): Promise<void> => {
-    for (const worker of workers) await stop();
+    for (const worker of workers) await worker.stop();
   };
 
   test('a first sync, live changes, and changes while stopped arrive', async () => {
