@@ -26,10 +26,16 @@ export class Trouble {
   }
 }
 
+const HINTS: ReadonlyMap<number, string> = new Map([
+  [errno.EIO, 'the disk, or, of a replicated volume, copies that disagree (gluster volume heal VOLUME info split-brain)'],
+  // A GlusterFS quota does not hold for geo-replication's client.
+  [errno.EDQUOT, "a quota of a brick's file system is used up"],
+]);
+
 /** What an errno of the secondary's means for one entry, in one line. */
 export function peerReason(number: number): string {
-  const hint = number === errno.EIO ? ' on the secondary: the disk, or, of a replicated volume, copies that disagree (gluster volume heal VOLUME info split-brain)' : '';
-  return `${errnoName(number)}${number === errno.EDQUOT ? ' on the secondary: a quota is used up (gluster volume quota VOLUME list)' : hint}`;
+  const hint = HINTS.get(number);
+  return hint === undefined ? errnoName(number) : `${errnoName(number)} on the secondary: ${hint}`;
 }
 
 /** Of an xattr: an inode may have no room for another one where the disk has. */
