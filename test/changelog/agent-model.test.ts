@@ -14,6 +14,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
         setup.reset();
         setup.brick.enable(T);
         let now = T;
+        let latest = T;
         const closed: string[] = [];
         let open: string[] = [];
         // What the marks vouch for: a consumer's stime is one second before its last journal.
@@ -62,6 +63,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
         };
         for (const action of steps) {
           now += 7;
+          latest = Math.max(latest, now);
           if (action === 'change') open.push(setup.brick.change());
           if (action === 'rollover' || action === 'restart brick') {
             if (action === 'rollover') setup.brick.rollover(now);
@@ -80,17 +82,21 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
             await scan();
             await newRun();
           }
-          // No time comes again: 1000 is no multiple of 7. The index shows where the clock was set back, once for each interval.
+          // No time comes again: 1000 is no multiple of 7. The index shows where the clock was set back, unless it is set a second
+          // time before the next journal is closed.
           if (action === 'rollover') mayBeSetBack = true;
           if (action === 'set back' && mayBeSetBack) {
             now -= 1000;
             setBacks += 1;
             mayBeSetBack = false;
           }
-          if (action === 'set forward') now += 1000;
+          if (action === 'set forward' && mayBeSetBack) now += 1000;
         }
         open.push(setup.brick.change());
         setup.brick.rollover(now + 7);
+        await live();
+        // What a brick closed by a clock that was ahead, without listing it, is read when the clock gets there.
+        setup.brick.rollover(Math.max(latest, now) + 14);
         await live();
         if (setBacks === 0) {
           expect(consumed.slice(0, closed.length)).toEqual(closed);
