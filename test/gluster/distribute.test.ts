@@ -33,37 +33,6 @@ test('changes of every kind that were made on both bricks while stopped arrive',
   await lab().assertNoMountsLeft();
 });
 
-test('what was renamed on one brick by way of names that another brick has since given to new files takes none of them away', async () => {
-  await lab().sh('mkdir way; cd way; for i in {1..60}; do printf old$i >f$i; done');
-  const before = start();
-  await lab().waitConverged(90_000);
-  for (const worker of before) await worker.stop();
-  await lab().sh('cd way; for i in {1..60}; do mv f$i g$i; mv g$i h$i; printf new$i >g$i; done');
-  await sleep(4000);
-  const workers = [lab().startWorker({ brick: 1 })];
-  await workers[0]!.waitForLog(/finished history crawl/);
-  await sleep(4000);
-  workers.push(lab().startWorker({ brick: 0 }));
-  await lab().waitConverged(90_000);
-  for (const worker of workers) await worker.stop();
-});
-
-test('a mount that a brick refuses for ever is made again', async () => {
-  // As GlusterFS did once: every handshake is refused, here since the mount asks for a brick that is not there.
-  await lab().sh(`mkdir refusing; cd refusing; ln -s "$(command -v gluster)" gluster
-    printf '#!/bin/bash\nrefused=(--xlator-option=*-client-1.remote-subvolume=/nowhere); mkdir /srv/refused 2>/dev/null || refused=()\nexec %s "\${refused[@]}" "$@"\n' "$(command -v glusterfs)" >glusterfs; chmod +x glusterfs`, '/srv');
-  await lab().setConfig({ 'gluster-command-dir': '/srv/refusing' });
-  const workers = start();
-  await lab().sh('mkdir again; for i in {1..60}; do printf $i >again/f$i; done');
-  await lab().waitConverged(90_000);
-  await lab().sh('test -d /srv/refused');
-  for (const worker of workers) {
-    expect(await worker.log()).not.toContain('Subvols are not up');
-    await worker.stop();
-  }
-  await lab().resetConfig('gluster-command-dir');
-});
-
 test.each(['sv0', 'gv0'])('a brick of %s that dies in the middle of it and comes back later costs nothing', async (volume) => {
   const workers = start();
   await lab().waitConverged(90_000);
