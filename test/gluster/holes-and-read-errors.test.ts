@@ -6,6 +6,7 @@ import type { WorkerHandle } from './lab/worker.js';
 
 describe.each(['rsync', 'tarssh'])('%s', (engine) => {
   const lab = useLab({
+    brickDisks: 'xfs',
     volumeOptions: { gv0: { 'debug.error-gen': 'posix', 'debug.error-fops': 'read', 'debug.error-failure': '0' } },
     config: { 'sync-method': engine },
   });

@@ -5,7 +5,7 @@
 //   WORKLOAD_SHRINK=1 looks for the shortest failing sequence when a phase fails, and writes it to regressions/
 import { expect, test } from 'vitest';
 import { Lab } from './lab/lab.js';
-import type { Gsyncd } from './lab/lab.js';
+import type { LabOptions } from './lab/lab.js';
 import { runPhases } from './lab/phases.js';
 import type { Phases } from './lab/phases.js';
 import { saveRegression, shrink } from './lab/shrink.js';
@@ -15,8 +15,8 @@ import type { WorkloadOptions } from './lab/workload.js';
 const seed = Number(process.env['WORKLOAD_SEED'] ?? Math.floor(Math.random() * 1e9));
 const count = Number(process.env['WORKLOAD_OPS'] ?? 500);
 
-async function converges(options: WorkloadOptions, config: Readonly<Record<string, string>>, gsyncd: Gsyncd = 'stock'): Promise<void> {
-  console.log(`random workload: WORKLOAD_SEED=${seed} WORKLOAD_OPS=${count} (${options.names}, ${JSON.stringify(config)}, secondary: ${gsyncd})`);
+async function converges(options: WorkloadOptions, config: Readonly<Record<string, string>>, { gsyncd = 'stock', brickDisks }: Pick<LabOptions, 'gsyncd' | 'brickDisks'> = {}): Promise<void> {
+  console.log(`random workload: WORKLOAD_SEED=${seed} WORKLOAD_OPS=${count} (${options.names}, ${JSON.stringify(config)}, secondary: ${gsyncd}, bricks: ${brickDisks ?? 'this disk'})`);
   const workload = new Workload(options);
   const phases: Phases = {
     first: workload.next(count),
@@ -27,7 +27,7 @@ async function converges(options: WorkloadOptions, config: Readonly<Record<strin
   // What a stock secondary cannot take is left out.
   const names = options.names === 'utf8' || gsyncd === 'ours' ? 'all' : 'utf8';
   const run = async (tried: Phases): Promise<string | undefined> => {
-    const lab = await Lab.start({ config, gsyncd });
+    const lab = await Lab.start({ config, gsyncd, ...(brickDisks === undefined ? {} : { brickDisks }) });
     let failure = await runPhases(lab, tried, { names, convergeMs: 120_000 });
     if (failure === undefined && names === 'all') failure = await leftOver(lab);
     await lab.close(failure === undefined ? 'passed' : 'failed');
@@ -47,8 +47,8 @@ async function leftOver(lab: Lab): Promise<string | undefined> {
   return lines === '' ? undefined : `durable list:\n${lines}`;
 }
 
-test('a random workload converges through first sync, stop, live changes and a kill, with rsync', async () => {
-  await converges({ seed, names: 'utf8', attributes: 'all', top: 'work' }, { 'sync-method': 'rsync' });
+test('a random workload converges through first sync, stop, live changes and a kill, with rsync, on XFS bricks', async () => {
+  await converges({ seed, names: 'utf8', attributes: 'all', top: 'work' }, { 'sync-method': 'rsync' }, { brickDisks: 'xfs' });
 });
 
 test('a random workload with names that are not UTF-8 converges but for those, with tarssh', async () => {
@@ -56,5 +56,5 @@ test('a random workload with names that are not UTF-8 converges but for those, w
 });
 
 test('behind a secondary of this project, names that are not UTF-8 and device nodes converge like any other', async () => {
-  await converges({ seed, names: 'bytes', attributes: 'all', devices: 'all', top: 'work' }, { 'sync-method': 'rsync' }, 'ours');
+  await converges({ seed, names: 'bytes', attributes: 'all', devices: 'all', top: 'work' }, { 'sync-method': 'rsync' }, { gsyncd: 'ours' });
 });

@@ -30,6 +30,8 @@ export interface LabOptions {
   readonly metaVolume?: 'none' | 'shared';
   /** 'real' (default) makes the session with its keys; 'none' stops after the volumes. */
   readonly session?: 'real' | 'none';
+  /** 'xfs' gives each brick of both volumes an XFS file system of 10 GiB. Default: a directory of the machine's disk. */
+  readonly brickDisks?: 'xfs';
   /** 'resizable' puts each brick of the secondary on a tmpfs, which `mount -o remount,size=` resizes. Default: the machine's disk. */
   readonly secondaryDisk?: 'resizable';
   /** The gsyncd that glusterd and the session's keys start. Default 'stock'. */
@@ -83,6 +85,7 @@ export class Lab extends Pair {
     }
     const layout = layoutArguments(options.layout ?? 'distribute', count);
     for (const volume of ['gv0', 'sv0'] as const) {
+      if (options.brickDisks === 'xfs') for (let i = 1; i <= count; i++) await this.#makeXfs(`/srv/${volume}_${i}`);
       const bricks = Array.from({ length: count }, (_, i) => `${HOST}:/srv/${volume}_${i + 1}`);
       await this.gluster(['volume', 'create', volume, ...layout, ...bricks, 'force']);
       for (const [name, value] of Object.entries(options.volumeOptions?.[volume] ?? {})) await this.gluster(['volume', 'set', volume, name, value]);
@@ -102,6 +105,11 @@ export class Lab extends Pair {
     this.#nodeId = /UUID=(.*)/.exec(await this.read('/var/lib/glusterd/glusterd.info'))?.[1] ?? '';
     this.#secondaryId = /volume-id=(.*)/.exec(await this.read('/var/lib/glusterd/vols/sv0/info'))?.[1] ?? '';
     if (STOCK_INSTEAD) await this.setConfig({ 'secondary-access-mount': 'true' });
+  }
+
+  /** The loop device goes with its mount. */
+  async #makeXfs(brick: string): Promise<void> {
+    await this.sh(`mkdir ${brick}; truncate -s 10G ${brick}.xfs; mkfs.xfs -q -i size=512 ${brick}.xfs; mount -o loop,noatime ${brick}.xfs ${brick}`, '/srv');
   }
 
   /** The keys arrive on the secondary some time after the command that sends them. */

@@ -44,9 +44,9 @@ need_nightly() {
 }
 
 need_gluster() {
-  ensure "GlusterFS" "glusterfs-server rsync openssh-server openssh-client attr acl iproute2 util-linux procps python3" \
+  ensure "GlusterFS" "glusterfs-server rsync openssh-server openssh-client attr acl iproute2 util-linux procps python3 xfsprogs" \
     "command -v glusterd" "command -v gluster" "command -v rsync" "command -v ssh" "test -x /usr/sbin/sshd" \
-    "command -v setfattr" "command -v setfacl" "command -v ip" "command -v nsenter" "command -v python3" \
+    "command -v setfattr" "command -v setfacl" "command -v ip" "command -v nsenter" "command -v python3" "command -v mkfs.xfs" \
     "ls /usr/lib/*/glusterfs/python/syncdaemon/gsyncd.py /usr/libexec/glusterfs/python/syncdaemon/gsyncd.py 2>/dev/null | grep ."
 }
 
