@@ -12,6 +12,7 @@ import { isGfid, type Gfid } from '../gluster/gfid.js';
 import { xtimeName } from '../gluster/xattr-names.js';
 import { packXtime, xtimeNow, type Xtime } from '../gluster/xtime.js';
 import type { Log } from '../log.js';
+import { statOf, type InodeStats } from '../native/beneath.js';
 import { lsetxattr } from '../native/libc.js';
 import { fsEncode } from '../names.js';
 import { untilWoken } from '../primary/wait.js';
@@ -20,7 +21,7 @@ import { deriveEntries } from './derive.js';
 import { DirectoryWatches } from './directory-watches.js';
 import { JournalWriter } from './journal-writer.js';
 import { handlePath, type BrickLayout } from './layout.js';
-import { CLOCK_TICK_MS, Scanner, statsOf, type Found } from './scan.js';
+import { CLOCK_TICK_MS, Scanner, type Found } from './scan.js';
 import { loadSnapshot, saveSnapshot } from './snapshot.js';
 import { isDirectory, placeOf, TreeIndex, type IndexNode, type InodeLook } from './tree-index.js';
 import { xattrDigest } from './user-xattrs.js';
@@ -129,9 +130,8 @@ export class Recorder {
     if (node === undefined) return;
     node.xtime = mark;
     if (this.#layout.xattrs === 'none') return;
-    const path = node.children === null ? handlePath(this.#layout, gfid) : this.#directoryPath(gfid);
     try {
-      if (path !== null) lsetxattr(path, xtimeName(this.#layout.identity.volumeId), packXtime(mark));
+      this.#onInode(node, (path) => lsetxattr(path, xtimeName(this.#layout.identity.volumeId), packXtime(mark)));
     } catch (error) {
       if (!['ENOENT', 'ENOTDIR', 'ENOSPC', 'ELOOP'].includes(errnoCode(error) ?? '')) throw error;
     }
@@ -144,7 +144,7 @@ export class Recorder {
     const place = node === undefined ? undefined : placeOf(node);
     const dir = place === undefined ? null : this.#directoryPath(place.parent);
     if (node === undefined || node.look === null || node.children !== null || place === undefined || dir === null) return null;
-    if (statsOf(handlePath(this.#layout, gfid)) !== undefined) return null;
+    if (statOf(handlePath(this.#layout, gfid)) !== null) return null;
     const code = this.#scanner.relink(gfid, `${dir}/${place.name}`, node.look.ino);
     return code === null ? null : `cannot be linked: ${code}`;
   }
@@ -239,15 +239,31 @@ export class Recorder {
   #forgetOwnChanges(gfids: ReadonlySet<Gfid>): void {
     for (const gfid of gfids) {
       const node = this.#index.nodes.get(gfid);
-      const path = node?.children === null ? handlePath(this.#layout, gfid) : this.#directoryPath(gfid);
-      if (node === undefined || node.look === null || path === null) continue;
-      const stats = statsOf(path);
+      if (node === undefined || node.look === null) continue;
       const { look } = node;
-      const isSame =
-        stats?.ino === look.ino && stats.mtimeNs === look.mtimeNs && Number(stats.size) === look.size && Number(stats.mode) === look.mode && Number(stats.uid) === look.uid && Number(stats.gid) === look.gid && xattrDigest(path, look.mode) === look.xattrs;
+      const ctimeNs = this.#unchangedCtime(node, look);
       // Somebody else's change within the tick of the mark has its ctime: the next look compares everything.
-      if (isSame) node.look = this.#racy.has(gfid) ? { ...look, ctimeNs: stats.ctimeNs - 1n } : { ...look, ctimeNs: stats.ctimeNs, isUnsure: true };
+      if (ctimeNs !== null) node.look = this.#racy.has(gfid) ? { ...look, ctimeNs: ctimeNs - 1n } : { ...look, ctimeNs, isUnsure: true };
     }
+  }
+
+  /** @returns null when something else of the inode is not as in `look` */
+  #unchangedCtime(node: IndexNode, look: InodeLook): bigint | null {
+    try {
+      return this.#onInode(node, (path) => {
+        const stats = statOf(path);
+        return stats !== null && isSame(look, stats) && xattrDigest(path, look.mode) === look.xattrs ? stats.ctimeNs : null;
+      });
+    } catch (error) {
+      if (!['ENOENT', 'ENOTDIR'].includes(errnoCode(error) ?? '')) throw error;
+      return null;
+    }
+  }
+
+  /** Calls `use` with a path that leads to the inode. @returns null when there is none. @throws as Beneath.inside() */
+  #onInode<T>(node: IndexNode, use: (path: string) => T): T | null {
+    const path = node.children === null ? handlePath(this.#layout, node.gfid) : this.#directoryPath(node.gfid);
+    return path === null ? null : this.#layout.beneath.inode(path, use);
   }
 
   #directoryPath(gfid: Gfid): string | null {
@@ -301,6 +317,10 @@ export class Recorder {
     this.#turn = result.catch((error: unknown) => this.#log.debug('recording failed', { error: errorLine(error) }));
     return result;
   }
+}
+
+function isSame({ ino, mtimeNs, size, mode, uid, gid }: InodeLook, stats: InodeStats): boolean {
+  return stats.ino === ino && stats.mtimeNs === mtimeNs && stats.size === size && stats.mode === mode && stats.uid === uid && stats.gid === gid;
 }
 
 function stateOf(node: IndexNode | undefined): { look: InodeLook | null; links: number } | null {
