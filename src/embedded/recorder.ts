@@ -131,10 +131,18 @@ export class Recorder {
     node.xtime = mark;
     if (this.#layout.xattrs === 'none') return;
     try {
-      this.#onInode(node, (path) => lsetxattr(path, xtimeName(this.#layout.identity.volumeId), packXtime(mark)));
+      this.onInode(gfid, (path) => path !== null && lsetxattr(path, xtimeName(this.#layout.identity.volumeId), packXtime(mark)));
     } catch (error) {
       if (!['ENOENT', 'ENOTDIR', 'ENOSPC', 'ELOOP'].includes(errnoCode(error) ?? '')) throw error;
     }
+  }
+
+  /** Calls `use` with a path that leads to an inode and nowhere else, with null when the index does not know it.
+   *  @throws NativeError where a directory is not at its place any more */
+  onInode<T>(gfid: Gfid, use: (path: string | null) => T): T {
+    const node = this.#index.nodes.get(gfid);
+    const path = node === undefined ? null : this.#pathOf(node);
+    return path === null ? use(null) : this.#layout.beneath.inode(path, use);
   }
 
   /** Why a file that is there cannot be sent: it has no link under its gfid, and still cannot have one. null when that is
@@ -241,18 +249,18 @@ export class Recorder {
       const node = this.#index.nodes.get(gfid);
       if (node === undefined || node.look === null) continue;
       const { look } = node;
-      const ctimeNs = this.#unchangedCtime(node, look);
+      const ctimeNs = this.#unchangedCtime(gfid, look);
       // Somebody else's change within the tick of the mark has its ctime: the next look compares everything.
       if (ctimeNs !== null) node.look = this.#racy.has(gfid) ? { ...look, ctimeNs: ctimeNs - 1n } : { ...look, ctimeNs, isUnsure: true };
     }
   }
 
   /** @returns null when something else of the inode is not as in `look` */
-  #unchangedCtime(node: IndexNode, look: InodeLook): bigint | null {
+  #unchangedCtime(gfid: Gfid, look: InodeLook): bigint | null {
     try {
-      return this.#onInode(node, (path) => {
-        const stats = statOf(path);
-        return stats !== null && isSame(look, stats) && xattrDigest(path, look.mode) === look.xattrs ? stats.ctimeNs : null;
+      return this.onInode(gfid, (path) => {
+        const stats = path === null ? null : statOf(path);
+        return path !== null && stats !== null && isSame(look, stats) && xattrDigest(path, look.mode) === look.xattrs ? stats.ctimeNs : null;
       });
     } catch (error) {
       if (!['ENOENT', 'ENOTDIR'].includes(errnoCode(error) ?? '')) throw error;
@@ -260,10 +268,8 @@ export class Recorder {
     }
   }
 
-  /** Calls `use` with a path that leads to the inode. @returns null when there is none. @throws as Beneath.inside() */
-  #onInode<T>(node: IndexNode, use: (path: string) => T): T | null {
-    const path = node.children === null ? handlePath(this.#layout, node.gfid) : this.#directoryPath(node.gfid);
-    return path === null ? null : this.#layout.beneath.inode(path, use);
+  #pathOf({ gfid, children }: IndexNode): string | null {
+    return children === null ? handlePath(this.#layout, gfid) : this.#directoryPath(gfid);
   }
 
   #directoryPath(gfid: Gfid): string | null {

@@ -1,13 +1,30 @@
 // The extended attributes of an inode that are the users': everything but what GlusterFS and an embedded brick keep
-// for themselves. ACLs are among them. Used by scans, to notice changes, and by the local transfer of attributes.
+// for themselves. ACLs are among them. Used by scans, to notice changes, and by the transfer of attributes.
 
 import { createHash } from 'node:crypto';
+import { chmodSync, lstatSync } from 'node:fs';
 import { constants } from 'node:os';
-import { errnoNumber, lgetxattr, llistxattr } from '../native/libc.js';
+import { errnoNumber, lgetxattr, llistxattr, lremovexattr, lsetxattr } from '../native/libc.js';
+import { fsEncode } from '../names.js';
 import { fileKind } from '../primary/view.js';
 
 const { ENODATA, ENOENT, ENOTSUP, EACCES, EPERM, ENOTDIR } = constants.errno;
 const NONE: readonly number[] = [ENODATA, ENOENT, ENOTSUP, EACCES, EPERM, ENOTDIR];
+
+const OWNER_WRITE = 0o200;
+
+/** What is copied; the rest is left as it is on either side. */
+export interface CopiedAttributes {
+  /** All but ACLs. */
+  readonly xattrs: boolean;
+  readonly acls: boolean;
+}
+
+/** An inode's xattrs and ACLs, and its st_mode. */
+export interface UserAttributes {
+  readonly mode: number;
+  readonly xattrs: ReadonlyMap<string, Buffer>;
+}
 
 function isOwn(name: string): boolean {
   return name.startsWith('trusted.') || name.startsWith('security.');
@@ -39,4 +56,46 @@ export function xattrDigest(path: string, mode: number): string {
   const hash = createHash('sha256');
   for (const [name, value] of xattrs) hash.update(`${name}\0${value.length}\0`).update(value);
   return `${xattrs.length}:${hash.digest('base64url')}`;
+}
+
+/** Makes the users' xattrs and ACLs of an inode those that are wanted. @param path leads to it, or names it, and is no symlink
+ *  @throws NativeError, Node system errors */
+export function setUserXattrs(path: string, { mode, xattrs }: UserAttributes, copied: CopiedAttributes): void {
+  const changes = xattrChanges(xattrs, userXattrs(path)).filter(([name]) => (isAcl(name) ? copied.acls : copied.xattrs));
+  const apply = (): void => {
+    for (const [name, value] of changes) {
+      if (value === null) lremovexattr(path, name);
+      else lsetxattr(path, name, value);
+    }
+  };
+  if (process.geteuid?.() === 0) apply();
+  else withOwnerWrite(path, mode, changes.some(([name]) => !isAcl(name)), apply);
+}
+
+/** null for what goes. ACLs come last: one may take the owner's right to write, which the others need. */
+function xattrChanges(wanted: ReadonlyMap<string, Buffer>, present: ReadonlyMap<string, Buffer>): (readonly [string, Buffer | null])[] {
+  const gone = [...present.keys()].filter((name) => !wanted.has(name)).map((name) => [name, null] as const);
+  const changed = [...wanted].filter(([name, value]) => present.get(name)?.equals(value) !== true);
+  return [...gone, ...changed].sort(([a], [b]) => Number(isAcl(a)) - Number(isAcl(b)));
+}
+
+function isAcl(name: string): boolean {
+  return name.startsWith('system.posix_acl_');
+}
+
+/** Runs `call`, where `opens` with the owner's right to write: not even an owner sets users' xattrs without it. What the
+ *  primary's `mode` does not open is closed in the end, also what a worker that was killed left open. */
+function withOwnerWrite(path: string, mode: number, opens: boolean, call: () => void): void {
+  const stats = lstatSync(fsEncode(path));
+  const isOpen = (stats.mode & OWNER_WRITE) !== 0;
+  if (opens && !isOpen) chmodSync(fsEncode(path), permissions(stats.mode) | OWNER_WRITE);
+  try {
+    call();
+  } finally {
+    if ((mode & OWNER_WRITE) === 0 && (opens || isOpen) && !stats.isSymbolicLink()) chmodSync(fsEncode(path), permissions(mode));
+  }
+}
+
+function permissions(mode: number): number {
+  return mode & 0o7777;
 }
