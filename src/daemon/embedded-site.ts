@@ -113,7 +113,7 @@ class EmbeddedSite implements Site {
     const far =
       'here' in this.#far
         ? await this.#openHere(this.#far.here, recorder, cleanup, signal)
-        : await openRemoteDirectory({ config, session: this.session, workingDir, debug, directory: this.#far.there, primary: this.#primary, brick: primary.brick, log: brickLog }, cleanup);
+        : await openRemoteDirectory({ config, session: this.session, workingDir, debug, directory: this.#far.there, primary: this.#primary, brick: primary.brick, paths: primaryPaths(recorder), log: brickLog }, cleanup);
     const explained = (engine: DataEngine): DataEngine => sayingWhyUnlinked(engine, (gfid) => recorder.whyUnlinked(gfid));
     const failed = recording.then(
       () => new Promise<never>(() => undefined),
@@ -146,8 +146,7 @@ class EmbeddedSite implements Site {
     const { config } = this.#options;
     const log = this.#options.log.child({ module: 'resource', ctx: 'LOCAL' });
     const paths: LocalPaths = {
-      primary: (gfid, use) => recorder.onInode(gfid, use),
-      primaryIno: (gfid) => recorder.index.nodes.get(gfid)?.look?.ino ?? null,
+      ...primaryPaths(recorder),
       secondary: (gfid, use) => volume.onInode(gfid, use),
     };
     const attributes = new LocalAttributes(paths, { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls') });
@@ -177,6 +176,13 @@ class EmbeddedSite implements Site {
       attributes: () => attributes,
     };
   }
+}
+
+function primaryPaths(recorder: Recorder): Pick<LocalPaths, 'primary' | 'primaryIno'> {
+  return {
+    primary: (gfid, use) => recorder.onInode(gfid, use),
+    primaryIno: (gfid) => recorder.index.nodes.get(gfid)?.look?.ino ?? null,
+  };
 }
 
 /** An ordinary user's rsync cannot give files away: without this it would call that a failure, each time. */

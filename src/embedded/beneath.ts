@@ -7,7 +7,7 @@
 import { closeSync, constants as fsConstants, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fsEncode } from '../names.js';
-import { AT_FDCWD, openBeneath, statAt, type InodeStats } from '../native/beneath.js';
+import { AT_FDCWD, linkAt, openBeneath, statAt, type InodeStats } from '../native/beneath.js';
 import { NativeError } from '../native/libc.js';
 
 const O_PATH = 0o10000000;
@@ -29,6 +29,16 @@ export class Spot {
   stat(): InodeStats | null {
     return statAt(this.#dir, this.#name);
   }
+
+  /** Gives the inode of this name another one. @throws NativeError EEXIST, EPERM, … */
+  linkTo(other: Spot): void {
+    linkAt(this.#dir, this.#name, other.#dir, other.#name);
+  }
+}
+
+/** A path in a directory that nobody else can change. */
+export function ownSpot(path: string): Spot {
+  return new Spot(AT_FDCWD, path, path);
 }
 
 /** An open directory, to be closed. */
@@ -95,7 +105,7 @@ export class Beneath {
 
   /** Calls `use` with what is at `path`, or may come to be there. @throws as inside() */
   at<T>(path: string, use: (spot: Spot) => T): T {
-    if (path.startsWith(this.#own)) return use(new Spot(AT_FDCWD, path, path));
+    if (path.startsWith(this.#own)) return use(ownSpot(path));
     if (path === this.#root) return this.inside(path, (dir) => use(dir.spot('')));
     const slash = path.lastIndexOf('/');
     return this.inside(path.slice(0, slash) || '/', (dir) => use(dir.spot(path.slice(slash + 1))));

@@ -93,6 +93,17 @@ export function stampGfid(layout: Pick<BrickLayout, 'xattrs'>, path: string, gfi
   if (layout.xattrs === 'trusted') lsetxattr(path, GFID, gfidToBytes(gfid));
 }
 
+/** @returns false where the inode is gone, or cannot carry a gfid. @throws NativeError otherwise */
+export function tryStampGfid(layout: Pick<BrickLayout, 'xattrs'>, path: string, gfid: Gfid): boolean {
+  try {
+    stampGfid(layout, path, gfid);
+    return true;
+  } catch (error) {
+    if (!['ENOENT', 'ENOTDIR', 'ENOSPC', 'ENOTSUP'].includes(errnoCode(error) ?? '')) throw error;
+    return false;
+  }
+}
+
 function markRoot(root: string, { volumeId }: BrickIdentity): BrickLayout['xattrs'] {
   try {
     lsetxattr(root, VOLUME_ID, gfidToBytes(volumeId as Gfid));

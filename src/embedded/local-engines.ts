@@ -9,8 +9,7 @@ import { fsEncode } from '../names.js';
 import type { AttributeSender } from '../primary/deps.js';
 import type { DataEngine, EngineOutcome, SyncOptions } from '../queue/engine.js';
 import type { BoxResult, ItemResult } from '../queue/syncer.js';
-import { fileKind } from '../primary/view.js';
-import { setUserXattrs, userXattrs, type CopiedAttributes, type UserAttributes } from './user-xattrs.js';
+import { readUserAttributes, setUserXattrs, type CopiedAttributes, type UserAttributes } from './user-xattrs.js';
 
 const OWNER_WRITE = 0o200;
 const PERMISSIONS = 0o7777;
@@ -48,7 +47,7 @@ export class LocalAttributes implements AttributeSender {
   /** @returns null, or why it could not be done */
   copy(gfid: Gfid): string | null {
     try {
-      const found = this.#paths.primary(gfid, (path) => this.#read(path, gfid));
+      const found = this.#paths.primary(gfid, (path) => readUserAttributes(path, this.#paths.primaryIno(gfid)));
       return found === null ? null : this.#paths.secondary(gfid, (path) => this.#write(path, found));
     } catch (error) {
       // ENOENT, too: a directory may have moved, which the recorder has not seen yet, and no record would bring them later.
@@ -56,28 +55,10 @@ export class LocalAttributes implements AttributeSender {
     }
   }
 
-  /** @returns null where there is nothing to copy */
-  #read(path: string | null, gfid: Gfid): UserAttributes | null {
-    if (path === null) return null;
-    const mode = this.#primaryMode(path, gfid);
-    if (fileKind(mode) === 'symlink') return null;
-    const xattrs = userXattrs(path);
-    this.#primaryMode(path, gfid); // still the same one
-    return { mode, xattrs };
-  }
-
   #write(path: string | null, wanted: UserAttributes): string | null {
     if (path === null) return 'the secondary has no such inode';
     setUserXattrs(path, wanted, this.#copied);
     return null;
-  }
-
-  /** @throws where something else is there */
-  #primaryMode(path: string, gfid: Gfid): number {
-    const { mode, ino } = lstatSync(fsEncode(path), { bigint: true });
-    const known = this.#paths.primaryIno(gfid);
-    if (known !== null && ino !== known) throw new Error(`${path}: another inode is there now`);
-    return Number(mode);
   }
 }
 

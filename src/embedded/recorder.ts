@@ -171,11 +171,12 @@ export class Recorder {
     this.#log.info('indexing the directory', { path: this.#layout.root });
     const found = await this.#scanner.scan('all');
     deriveEntries(this.#index, found);
-    const now = xtimeNow();
     this.#takeLooks(found, () => undefined);
     this.#scanner.settleLinks();
-    for (const gfid of this.#index.nodes.keys()) this.setXtime(gfid, now);
+    // Before the marks: history that begins after them would be none.
     await this.#writer.open('new');
+    const now = xtimeNow();
+    for (const gfid of this.#index.nodes.keys()) this.setXtime(gfid, now);
     // What setting the marks has done to the inodes' ctimes is nobody's change.
     this.#takeLooks(await this.#scanner.scan('all'), () => undefined);
     this.#fullScanMs = this.#rolloverAtMs = Date.now();

@@ -5,18 +5,16 @@
 // been, and the next scan, which the same changes bring about, finds the rest.
 
 import { randomUUID } from 'node:crypto';
-import { linkSync, readdirSync, readlinkSync, unlinkSync } from 'node:fs';
-import { constants } from 'node:os';
+import { readdirSync, readlinkSync, unlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { errnoCode } from '../errors.js';
 import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import type { Log } from '../log.js';
 import { statOf, type InodeStats } from '../native/beneath.js';
-import { errnoNumber } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { fileKind } from '../primary/view.js';
-import type { OpenDirectory } from './beneath.js';
-import { handlePath, INTERNAL_NAME, stampGfid, type BrickLayout } from './layout.js';
+import { ownSpot, type OpenDirectory, type Spot } from './beneath.js';
+import { handlePath, INTERNAL_NAME, tryStampGfid, type BrickLayout } from './layout.js';
 import { isDirectory, type InodeLook, type TreeIndex } from './tree-index.js';
 import { xattrDigest } from './user-xattrs.js';
 
@@ -176,7 +174,7 @@ export class Scanner {
       return known;
     }
     const gfid = randomUUID() as Gfid;
-    const adopted = isDirectory(stats.mode) ? dir.lookUp(name) : this.#link(gfid, at, `${path}/${name}`, stats);
+    const adopted = isDirectory(stats.mode) ? dir.lookUp(name) : this.#link(gfid, dir.spot(name), `${path}/${name}`, stats);
     if (adopted?.ino !== stats.ino) {
       pass.torn = true;
       return null;
@@ -205,7 +203,7 @@ export class Scanner {
 
   /** Links a new file under its gfid. @param path for the log
    *  @returns how it looks now, undefined when another one got the name meanwhile */
-  #link(gfid: Gfid, at: string, path: string, stats: InodeStats): InodeStats | undefined {
+  #link(gfid: Gfid, at: Spot, path: string, stats: InodeStats): InodeStats | undefined {
     const linked = this.#tryLink(gfid, at, stats.ino);
     if (typeof linked !== 'string') return linked;
     this.#warn('a file cannot be linked under its gfid: its data cannot be sent', path, linked);
@@ -217,7 +215,7 @@ export class Scanner {
   relink(gfid: Gfid, path: string, ino: bigint): string | null {
     const { layout } = this.#options;
     try {
-      const linked = layout.beneath.at(path, (spot) => this.#tryLink(gfid, spot.path, ino));
+      const linked = layout.beneath.at(path, (spot) => this.#tryLink(gfid, spot, ino));
       if (typeof linked === 'string') return linked;
       if (linked !== undefined) this.#stampHandle(gfid);
       return null;
@@ -229,10 +227,10 @@ export class Scanner {
 
   /** @returns as #link, or the errno's name. Another user's file: the kernel lets nobody but its owner link it
    *  (fs.protected_hardlinks). */
-  #tryLink(gfid: Gfid, at: string, ino: bigint): InodeStats | string | undefined {
+  #tryLink(gfid: Gfid, at: Spot, ino: bigint): InodeStats | string | undefined {
     const handle = handlePath(this.#options.layout, gfid);
     try {
-      linkSync(fsEncode(at), fsEncode(handle));
+      at.linkTo(ownSpot(handle));
     } catch (error) {
       const code = errnoCode(error) ?? '';
       return code === 'ENOENT' || code === 'ENOTDIR' ? undefined : code;
@@ -272,22 +270,28 @@ export class Scanner {
     const { layout } = this.#options;
     if (layout.xattrs === 'none') return stats;
     if (!isDirectory(stats.mode)) return this.#stampHandle(gfid) ?? stats;
-    return stamped(() => stampGfid(layout, `${dir.path}${name}`, gfid)) ? (dir.lookUp(name) ?? stats) : stats;
+    return tryStampGfid(layout, `${dir.path}${name}`, gfid) ? (dir.lookUp(name) ?? stats) : stats;
   }
 
   #stampHandle(gfid: Gfid): InodeStats | null {
     const { layout } = this.#options;
     const handle = handlePath(layout, gfid);
-    return stamped(() => stampGfid(layout, handle, gfid)) ? statOf(handle) : null;
+    return tryStampGfid(layout, handle, gfid) ? statOf(handle) : null;
   }
 
   #look(gfid: Gfid, at: string, stats: InodeStats): InodeLook {
     const before = this.#options.index.nodes.get(gfid)?.look ?? null;
     const isUnchanged = before !== null && before.ino === stats.ino && before.ctimeNs === stats.ctimeNs && before.isUnsure !== true;
     const { ino, mode, uid, gid, size, rdev, birthtimeNs: birthNs, mtimeNs, ctimeNs, atimeNs } = stats;
-    const xattrs = isUnchanged ? before.xattrs : xattrDigest(at, mode);
+    const xattrs = isUnchanged ? before.xattrs : this.#xattrs(gfid, at, mode);
     const target = fileKind(mode) === 'symlink' ? (before?.target ?? readTarget(at)) : null;
     return { ino, birthNs, mode, uid, gid, size, rdev, mtimeNs, ctimeNs, atimeNs, xattrs, target };
+  }
+
+  /** A file's are read by its link under `.gfid`, where it has one, which is the shorter way. */
+  #xattrs(gfid: Gfid, at: string, mode: number): string {
+    const byLink = isDirectory(mode) ? null : xattrDigest(handlePath(this.#options.layout, gfid), mode);
+    return byLink ?? xattrDigest(at, mode) ?? '';
   }
 
   /** Whether something that the index has is missing here, and not certainly gone. */
@@ -327,18 +331,6 @@ export class Scanner {
 
 function isSameBirth(known: bigint, now: bigint): boolean {
   return known === now || known === 0n || now === 0n;
-}
-
-/** @returns false where the inode is gone, or cannot carry a gfid */
-function stamped(stamp: () => void): boolean {
-  try {
-    stamp();
-    return true;
-  } catch (error) {
-    const { ENOENT, ENOTDIR, ENOSPC, ENOTSUP } = constants.errno;
-    if (![ENOENT, ENOTDIR, ENOSPC, ENOTSUP].includes(errnoNumber(error) ?? 0)) throw error;
-    return false;
-  }
 }
 
 function readTarget(path: string): string | null {

@@ -6,7 +6,7 @@
 // somebody else puts into the directory is adopted when it is looked up.
 
 import { randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { isGfid, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
@@ -15,7 +15,7 @@ import { errnoNumber, NativeError } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { fileKind } from '../primary/view.js';
 import { isEntryName } from '../secondary/path-guard.js';
-import type { Spot } from './beneath.js';
+import { ownSpot, type Spot } from './beneath.js';
 import { handlePath, stampGfid, type BrickLayout } from './layout.js';
 import { isDirectory, placeKey, type Place } from './tree-index.js';
 
@@ -80,10 +80,10 @@ export class SecondaryTree {
   }
 
   /** Gives a file that somebody else made a gfid of its own. @throws as link(2) does */
-  adoptFile({ path }: Spot): Gfid {
+  adoptFile(file: Spot): Gfid {
     const gfid = randomUUID() as Gfid;
     const link = handlePath(this.#layout, gfid);
-    linkSync(fsEncode(path), fsEncode(link));
+    file.linkTo(ownSpot(link));
     const stats = statOf(link);
     if (stats !== null) this.addFile(gfid, stats.ino);
     stampGfid(this.#layout, link, gfid);

@@ -2,7 +2,7 @@
 // embedded site. Calls are synchronous underneath, since a local inode answers in microseconds, so no call sees half of
 // another.
 
-import { chmodSync, closeSync, lchownSync, linkSync, lutimesSync, mkdirSync, openSync, readdirSync, readlinkSync, renameSync, rmdirSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
+import { chmodSync, closeSync, lchownSync, lutimesSync, mkdirSync, openSync, readdirSync, readlinkSync, renameSync, rmdirSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
@@ -130,7 +130,7 @@ export class EmbeddedVolume implements SecondaryVolume {
 
   async link(existing: string, path: string): Promise<void> {
     const [from, to] = [this.#paths.resolve(existing), this.#paths.resolve(path)];
-    this.#paths.at(to, (name) => this.#layout.beneath.at(from, (inode) => linkSync(fsEncode(inode.path), fsEncode(name.path))));
+    this.#paths.at(to, (name) => this.#layout.beneath.at(from, (inode) => inode.linkTo(name)));
     return Promise.resolve();
   }
 
@@ -232,7 +232,7 @@ export class EmbeddedVolume implements SecondaryVolume {
         make(handle);
         stampGfid(this.#layout, handle.path, gfid);
         this.#tree.addFile(gfid, there(handle).ino);
-        linkSync(fsEncode(handle.path), fsEncode(dir.spot(name).path));
+        handle.linkTo(dir.spot(name));
       });
     });
     return Promise.resolve();

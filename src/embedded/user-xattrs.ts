@@ -26,16 +26,21 @@ export interface UserAttributes {
   readonly xattrs: ReadonlyMap<string, Buffer>;
 }
 
-function isOwn(name: string): boolean {
-  return name.startsWith('trusted.') || name.startsWith('security.');
+export function isUserXattr(name: string): boolean {
+  return !name.startsWith('trusted.') && !name.startsWith('security.');
 }
 
 /** Empty where the inode has none, cannot have any, or is gone. */
 export function userXattrs(path: string): Map<string, Buffer> {
+  return readXattrs(path) ?? new Map<string, Buffer>();
+}
+
+/** null where there is no such inode. */
+function readXattrs(path: string): Map<string, Buffer> | null {
   const found = new Map<string, Buffer>();
   try {
     for (const name of llistxattr(path)) {
-      if (isOwn(name)) continue;
+      if (!isUserXattr(name)) continue;
       try {
         found.set(name, lgetxattr(path, name));
       } catch (error) {
@@ -43,19 +48,41 @@ export function userXattrs(path: string): Map<string, Buffer> {
       }
     }
   } catch (error) {
-    if (!NONE.includes(errnoNumber(error) ?? 0)) throw error;
+    const errno = errnoNumber(error) ?? 0;
+    if (!NONE.includes(errno)) throw error;
+    if (errno === ENOENT || errno === ENOTDIR) return null;
   }
   return found;
 }
 
-/** '' when there are none. */
-export function xattrDigest(path: string, mode: number): string {
+/** '' when there are none, null when there is no such inode. */
+export function xattrDigest(path: string, mode: number): string | null {
   if (fileKind(mode) === 'symlink') return '';
-  const xattrs = [...userXattrs(path)].sort(([a], [b]) => (a < b ? -1 : 1));
+  const found = readXattrs(path);
+  if (found === null) return null;
+  const xattrs = [...found].sort(([a], [b]) => (a < b ? -1 : 1));
   if (xattrs.length === 0) return '';
   const hash = createHash('sha256');
   for (const [name, value] of xattrs) hash.update(`${name}\0${value.length}\0`).update(value);
   return `${xattrs.length}:${hash.digest('base64url')}`;
+}
+
+/** What there is to copy: null where nothing is, and of a symlink. @param path leads to the inode, or names it
+ *  @param ino that the inode has to have; null when any will do @throws where it is another one */
+export function readUserAttributes(path: string | null, ino: bigint | null): UserAttributes | null {
+  if (path === null) return null;
+  const mode = requireInode(path, ino);
+  if (fileKind(mode) === 'symlink') return null;
+  const xattrs = userXattrs(path);
+  requireInode(path, ino); // still the same one
+  return { mode, xattrs };
+}
+
+/** @returns st_mode */
+function requireInode(path: string, known: bigint | null): number {
+  const { mode, ino } = lstatSync(fsEncode(path), { bigint: true });
+  if (known !== null && ino !== known) throw new Error(`${path}: another inode is there now`);
+  return Number(mode);
 }
 
 /** Makes the users' xattrs and ACLs of an inode those that are wanted. @param path leads to it, or names it, and is no symlink

@@ -1,5 +1,5 @@
-// Directories opened without following any symlink, and inodes looked at relative to them: openat2 and statx, which Node
-// does not offer. An open directory stays the same one whatever is renamed above it or put in its place. For local
+// Directories opened without following any symlink, and names in them looked at and linked relative to them: openat2,
+// statx and linkat, which Node does not offer. An open directory stays the same one whatever is renamed above it or put in its place. For local
 // file systems.
 
 import { closeSync, constants as fsConstants, openSync } from 'node:fs';
@@ -30,6 +30,9 @@ type Openat2Call = (number: number, dir: number, path: Buffer, how: Buffer, size
 const openat2 = lib.func('syscall', 'long', ['long', 'int', 'const void *', 'const void *', 'size_t']) as KoffiFunc<Openat2Call>;
 type StatxCall = (dir: number, path: Buffer, flags: number, mask: number, out: Buffer) => number;
 const statx = lib.func('statx', 'int', ['int', 'const void *', 'int', 'uint', 'void *']) as KoffiFunc<StatxCall>;
+
+type LinkatCall = (fromDir: number, from: Buffer, toDir: number, to: Buffer, flags: number) => number;
+const linkat = lib.func('linkat', 'int', ['int', 'const void *', 'int', 'const void *', 'int']) as KoffiFunc<LinkatCall>;
 
 // struct open_how: flags, mode, resolve
 const HOW = Buffer.alloc(24);
@@ -102,6 +105,11 @@ export function statAt(dir: number, name: string): InodeStats | null {
 /** The same of an absolute path, whose directory nobody else can change. */
 export function statOf(path: string): InodeStats | null {
   return statAt(AT_FDCWD, path);
+}
+
+/** Makes another name of what `from` is in the directory `fromDir`, a symlink as such. @throws NativeError EEXIST, EPERM, … */
+export function linkAt(fromDir: number, from: string, toDir: number, to: string): void {
+  if (linkat(fromDir, cString(from), toDir, cString(to), 0) !== 0) throw new NativeError('link', JSON.stringify(from), koffi.errno());
 }
 
 let openat2Works: boolean | undefined;
