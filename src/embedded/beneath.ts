@@ -1,8 +1,8 @@
-// Paths below a plain directory, for a process that works on trees of other users. Each use opens the directory that it
-// works in, without following any symlink, and names what is in it through that descriptor, so that no rename and no
-// symlink that somebody puts in the way leads out of the tree. `/proc/self/fd/N/` is the open directory itself, also for
-// calls that do not follow symlinks; the name behind it may be a symlink, so only such calls may use it.
-// The state directory is nobody else's (own-state.ts): paths in it are used as they are.
+// Paths below a plain directory, for a process that works on trees of other users. Each call opens the directory that it
+// works in without following symlinks, and uses names relative to that descriptor: a user's rename or symlink cannot lead
+// out of the tree. `/proc/self/fd/N/`, because of its slash, is the open directory itself even for calls that do not follow
+// symlinks. A name behind it may be a symlink, so only such calls may use it.
+// Other users cannot change the state directory (own-state.ts): paths in it are used unchanged.
 
 import { closeSync, constants as fsConstants, openSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -12,7 +12,7 @@ import { NativeError } from '../native/libc.js';
 
 const O_PATH = 0o10000000;
 
-/** One name in an open directory. Of no use when the call that it was given to has returned. */
+/** A name in an open directory. Valid until the call that received it returns. */
 export class Spot {
   /** For calls that do not follow symlinks. */
   readonly path: string;
@@ -25,7 +25,7 @@ export class Spot {
     this.path = path;
   }
 
-  /** null when there is nothing. @throws NativeError EACCES, … */
+  /** @returns null if the name does not exist. @throws NativeError EACCES, … */
   stat(): InodeStats | null {
     return statAt(this.#dir, this.#name);
   }
@@ -41,7 +41,7 @@ export function ownSpot(path: string): Spot {
   return new Spot(AT_FDCWD, path, path);
 }
 
-/** An open directory, to be closed. */
+/** An open directory. The caller closes it. */
 export class OpenDirectory {
   /** The directory itself. A name behind it: see Spot.path. */
   readonly path: string;

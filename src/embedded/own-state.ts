@@ -1,6 +1,6 @@
-// Where a plain directory may be worked on. What the daemon keeps in `.glusterfs` leads rsync and tar to inodes, so nobody
-// else may put anything there or in its place. As root that is so only where root alone can write to the tree's
-// top directory and rename what leads to it; what is below may belong to anybody.
+// Decides whether a plain directory can be replicated safely. rsync and tar reach inodes through the links in `.glusterfs`,
+// so no other user may change or replace that directory. As root this holds only if root alone can write to the tree's
+// top directory and rename the directories above it. Directories below the top may belong to any user.
 
 import { lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -27,7 +27,7 @@ export function requireOwnRoot(root: string): void {
   }
 }
 
-/** Of the directories that are there already. @throws GsyncdError 'preflight' for one that is not this user's alone */
+/** Checks the directories that exist. @throws GsyncdError 'preflight' for one that another user owns or can enter */
 export function requireOwnState(dirs: readonly string[]): void {
   for (const dir of dirs) {
     const stats = lstatSync(fsEncode(dir), { throwIfNoEntry: false });

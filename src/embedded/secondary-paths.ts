@@ -1,6 +1,5 @@
-// The ways of an embedded secondary from a path of the volume interface to an inode, none of which leads through a symlink
-// or out of the tree. An ordinary user's directories may be closed to their owner: they are opened for the moment.
-// Used by secondary-volume.ts.
+// Resolves the paths of the volume interface in an embedded secondary. No resolved path goes through a symlink or leaves the
+// tree. An ordinary user's directories may be closed to their owner: they are opened for the moment.
 
 import { chmodSync, closeSync, constants as fsConstants, fstatSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -35,8 +34,8 @@ export class SecondaryPaths {
     this.#tree = tree;
   }
 
-  /** Of what is at an absolute path. As when GlusterFS looks up what somebody put into a brick, an inode that has none
-   *  gets one of its own: it is no inode of the primary's, and may have to give way to one. */
+  /** Gfid of an absolute path. An inode without one gets one, as when GlusterFS looks up a file that was put into a brick:
+   *  it is no inode of the primary's, and may have to give way to one. */
   gfidAt(path: string): Gfid {
     const stats = this.stats(path);
     const known = this.#tree.gfidOfIno(stats.ino);
@@ -69,14 +68,14 @@ export class SecondaryPaths {
     return `${at}/${names.at(-1) ?? ''}`;
   }
 
-  /** Of a path of the interface. */
+  /** Parent and name of a path of the interface. @throws NativeError ENOENT */
   parse(path: string): { parent: Gfid; name: string } {
     const slash = path.lastIndexOf('/');
     const dir = slash < 0 ? '.' : path.slice(0, slash);
     return { parent: this.gfidAt(this.resolve(dir)), name: path.slice(slash + 1) };
   }
 
-  /** Of absolute paths, as the next two. */
+  /** Like the next two, takes an absolute path. */
   exists(path: string): boolean {
     return this.statsOrNull(path) !== null;
   }
@@ -102,7 +101,7 @@ export class SecondaryPaths {
     if (gfid === null || !this.#tree.isDirectory(gfid)) return this.at(target, use);
     return this.#accessible(dirname(target), () =>
       this.#layout.beneath.inside(target, (dir) => {
-        // Somebody may have moved another one there.
+        // A user may have moved another user's directory into the place of this one.
         const found = this.#tree.gfidOfIno(dir.stat().ino);
         if (found !== undefined && found !== gfid) throw new NativeError('lookup', path, ENOENT);
         return use(dir);

@@ -80,7 +80,7 @@ export function openStepwise(root: number, path: string): number {
     const above = fd;
     try {
       if (name === '' || name === '..') throw new NativeError('open', JSON.stringify(path), EINVAL);
-      // Nobody else can change what leads to the last part.
+      // `/proc/self/fd/N` is the descriptor itself: only the last part is looked up.
       fd = openSync(fsEncode(`/proc/self/fd/${above}/${name}`), DIRECTORY);
     } catch (error) {
       throw new NativeError('open', JSON.stringify(path), errnoNumber(error) ?? ENOENT);
