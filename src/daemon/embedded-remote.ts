@@ -1,11 +1,13 @@
 // A secondary that is a plain directory of another machine: `gsyncd-ts secondary` serves it behind ssh, data goes by rsync
-// or tar through ssh into its `.gfid` view, attributes by rsync. Used by the embedded site.
+// or tar through ssh into its `.gfid` view, attributes of files by rsync, of directories by calls. Used by the embedded site.
 
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
 import { GsyncdError } from '../errors.js';
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
+import { DirectoryAttributes } from '../embedded/attributes-call.js';
 import type { BrickLayout } from '../embedded/layout.js';
+import type { LocalPaths } from '../embedded/local-engines.js';
 import type { Log } from '../log.js';
 import { AttributesTransfer } from '../primary/attributes-transfer.js';
 import type { AttributeSender, PrimaryBrick, Session } from '../primary/deps.js';
@@ -52,6 +54,7 @@ export interface RemoteDirectoryOptions {
   readonly directory: RemoteDirectory;
   readonly primary: BrickLayout;
   readonly brick: PrimaryBrick;
+  readonly paths: Pick<LocalPaths, 'primary' | 'primaryIno'>;
   readonly log: Log;
 }
 
@@ -76,9 +79,8 @@ export async function openRemoteDirectory(options: RemoteDirectoryOptions, clean
   const tarOptions = { ...shared, command: config.get('tar-command'), sshArgv: tarSsh(config) };
   const rsync = new RsyncTransfer({ ...rsyncOptions, holeEngine: new TarsshTransfer(tarOptions) });
   const tar = new TarsshTransfer({ ...tarOptions, attributes: rsync });
-  // Directories go by their paths, which are those below the roots.
-  const byPath = new RsyncTransfer({ ...rsyncOptions, target: { address: directory.address, directory: directory.path }, mountDir: () => primary.root });
-  const attributes = new PathAttributes(new AttributesTransfer({ rsync, brick }), new AttributesTransfer({ rsync: byPath, brick }));
+  const files = new AttributesTransfer({ rsync, brick });
+  const attributes = new DividedAttributes(files, new DirectoryAttributes(remote.calls, options.paths, { xattrs: shared.xattrs, acls: shared.acls }));
   const writable = (engine: DataEngine): DataEngine => (directory.uid === 0 ? engine : writableEngine(engine, brick, remote.secondary));
   return {
     secondary: remote.secondary,
@@ -89,18 +91,18 @@ export async function openRemoteDirectory(options: RemoteDirectoryOptions, clean
   };
 }
 
-/** Files by their gfids, directories by their paths, which are relative to another directory. */
-class PathAttributes implements AttributeSender {
+/** Files by rsync under their gfids, directories by calls. */
+class DividedAttributes implements AttributeSender {
   readonly #files: AttributesTransfer;
-  readonly #directories: AttributesTransfer;
+  readonly #directories: AttributeSender;
 
-  constructor(files: AttributesTransfer, directories: AttributesTransfer) {
+  constructor(files: AttributesTransfer, directories: AttributeSender) {
     this.#files = files;
     this.#directories = directories;
   }
 
   async sync(gfids: readonly Gfid[], signal?: AbortSignal): ReturnType<AttributeSender['sync']> {
-    const dirs = await this.#directories.directories(gfids);
+    const dirs = await this.#files.directories(gfids);
     const files = gfids.filter((gfid) => !dirs.has(gfid));
     return new Map([...(await this.#files.sync(files, signal)), ...(await this.#directories.sync([...dirs.keys()], signal))]);
   }

@@ -2,14 +2,13 @@
 // another machine (embedded-remote.ts). The recorder keeps the primary's journals while the worker runs; data travels
 // by rsync or tar, on one machine without ssh. Used by the worker command.
 
-import { join } from 'node:path';
 import { ChangelogAgent } from '../changelog/agent.js';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
 import { directCalls } from '../embedded/direct-calls.js';
 import { EmbeddedVolume } from '../embedded/secondary-volume.js';
 import { embeddedPrimary } from '../embedded/brick.js';
-import { handlePath, openLayout, type BrickLayout } from '../embedded/layout.js';
+import { openLayout, type BrickLayout } from '../embedded/layout.js';
 import { LocalAttributes, LocalDataEngine, type LocalPaths } from '../embedded/local-engines.js';
 import { Recorder } from '../embedded/recorder.js';
 import { sayingWhyUnlinked } from '../embedded/unlinked-files.js';
@@ -114,7 +113,7 @@ class EmbeddedSite implements Site {
     const far =
       'here' in this.#far
         ? await this.#openHere(this.#far.here, recorder, cleanup, signal)
-        : await openRemoteDirectory({ config, session: this.session, workingDir, debug, directory: this.#far.there, primary: this.#primary, brick: primary.brick, log: brickLog }, cleanup);
+        : await openRemoteDirectory({ config, session: this.session, workingDir, debug, directory: this.#far.there, primary: this.#primary, brick: primary.brick, paths: primaryPaths(recorder), log: brickLog }, cleanup);
     const explained = (engine: DataEngine): DataEngine => sayingWhyUnlinked(engine, (gfid) => recorder.whyUnlinked(gfid));
     const failed = recording.then(
       () => new Promise<never>(() => undefined),
@@ -147,14 +146,8 @@ class EmbeddedSite implements Site {
     const { config } = this.#options;
     const log = this.#options.log.child({ module: 'resource', ctx: 'LOCAL' });
     const paths: LocalPaths = {
-      primary: (gfid) => {
-        const node = recorder.index.nodes.get(gfid);
-        const path = node?.children === null ? null : recorder.index.pathOf(gfid);
-        if (node === undefined) return null;
-        return path === null ? handlePath(this.#primary, gfid) : join(this.#primary.root, path);
-      },
-      primaryIno: (gfid) => recorder.index.nodes.get(gfid)?.look?.ino ?? null,
-      secondary: (gfid) => volume.pathOf(gfid),
+      ...primaryPaths(recorder),
+      secondary: (gfid, use) => volume.onInode(gfid, use),
     };
     const attributes = new LocalAttributes(paths, { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls') });
     const shared = {
@@ -183,6 +176,13 @@ class EmbeddedSite implements Site {
       attributes: () => attributes,
     };
   }
+}
+
+function primaryPaths(recorder: Recorder): Pick<LocalPaths, 'primary' | 'primaryIno'> {
+  return {
+    primary: (gfid, use) => recorder.onInode(gfid, use),
+    primaryIno: (gfid) => recorder.index.nodes.get(gfid)?.look?.ino ?? null,
+  };
 }
 
 /** An ordinary user's rsync cannot give files away: without this it would call that a failure, each time. */

@@ -12,7 +12,7 @@ import type { Log } from '../log.js';
 import type { Session } from '../primary/deps.js';
 import { spawnDaemonChild, spawnPipe, type PipeChild } from '../process/spawn.js';
 import { lastLines } from '../process/tail.js';
-import { RepceClient } from '../rpc/client.js';
+import { RepceClient, type PeerCalls } from '../rpc/client.js';
 import { RemoteCallError } from '../rpc/errors.js';
 import type { PeerFeatures } from '../rpc/features.js';
 import { handshake, type Handshake } from '../rpc/handshake.js';
@@ -34,6 +34,8 @@ const VOLUME_INFO_TIMEOUT_S = 15;
 
 export interface Remote {
   readonly secondary: Secondary;
+  /** For methods that only some peers have. */
+  readonly calls: PeerCalls;
   readonly target: DataTarget;
   /** What the peer can do beyond a stock one. */
   readonly features: PeerFeatures;
@@ -92,6 +94,7 @@ export async function connectRemote(
   const peer = new RemoteSecondary(calls, { callTimeoutMs: CALL_TIMEOUT_MS });
   return {
     secondary: secondary !== undefined || features.answers === 'sure' ? peer : await believable(peer, { config, session, controlOptions, log }),
+    calls,
     features,
     // The secondary keeps its mount reachable, so this link's text is the mount point itself.
     target: { address: session.resourceRemote, directory: `/proc/${pid}/cwd` },

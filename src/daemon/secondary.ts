@@ -11,6 +11,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
 import { errorLine, GsyncdError } from '../errors.js';
+import { attributeMethods } from '../embedded/attributes-call.js';
 import { openLayout } from '../embedded/layout.js';
 import { EmbeddedVolume } from '../embedded/secondary-volume.js';
 import { mountByBroker } from '../gluster/broker-mount.js';
@@ -21,7 +22,7 @@ import type { Log, RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
 import { refuseSymlinks } from '../native/nosymfollow.js';
 import { runChild, spawnDaemonChild } from '../process/spawn.js';
-import { serveRepce } from '../rpc/server.js';
+import { serveRepce, type RpcMethod } from '../rpc/server.js';
 import { secondaryMethods } from '../secondary/methods.js';
 import { MountVolume } from '../secondary/mount-volume.js';
 import type { SecondaryVolume } from '../secondary/volume.js';
@@ -44,6 +45,8 @@ interface Mounted {
   readonly dir: string;
   readonly volume: SecondaryVolume;
   readonly markSpace: 'trusted' | 'system';
+  /** What it offers beside the methods of every secondary. */
+  readonly more?: ReadonlyMap<string, RpcMethod>;
   /** Rejects when the mount is of no use any more. */
   readonly broken: Promise<never>;
 }
@@ -86,7 +89,7 @@ async function serve(options: SecondaryOptions, mount: Mounted, over: AbortContr
   const served = serveRepce({
     input,
     output,
-    methods,
+    methods: new Map([...methods, ...(mount.more ?? [])]),
     onCall: () => (calls += 1),
     onRaised: (method, line) => rpcLog.error('call failed', { method, error: line }),
   }).then(() => rpcLog.info('terminating on reaching EOF.'));
@@ -114,9 +117,11 @@ async function openServed(options: SecondaryOptions, cleanup: Cleanup, log: Log,
   if ('volume' in served) return mountVolume(options, served.volume, cleanup, log, signal);
   const layout = await openLayout(served.directory);
   await takeDirectory(layout, cleanup, signal);
+  const volume = new EmbeddedVolume(layout, log);
   return {
     dir: layout.internal,
-    volume: new EmbeddedVolume(layout, log),
+    volume,
+    more: attributeMethods(volume),
     markSpace: layout.xattrs === 'trusted' ? 'trusted' : 'system',
     broken: new Promise<never>(() => undefined),
   };

@@ -1,5 +1,5 @@
 // Where an embedded brick keeps what is its own: everything is below `.glusterfs` in the plain directory that it
-// serves. Used by both sides.
+// serves, which is this user's alone. Used by both sides.
 //
 //   .glusterfs/.gfid/<gfid>        a hard link of each file, symlink and special file: the inode itself, under its
 //                                  gfid, for rsync and tar, and the proof of which inode has which gfid. For each
@@ -24,6 +24,8 @@ import { replaceFile } from '../native/durable-file.js';
 import { isThere, readTextIfThere } from '../native/if-there.js';
 import { lsetxattr } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
+import { Beneath } from './beneath.js';
+import { requireOwnRoot, requireOwnState } from './own-state.js';
 
 export const INTERNAL_NAME = '.glusterfs';
 
@@ -39,6 +41,8 @@ export interface BrickLayout {
   /** Absolute, without symlinks. */
   readonly root: string;
   readonly internal: string;
+  /** The way to whatever is below the root. */
+  readonly beneath: Beneath;
   readonly gfidDir: string;
   readonly changelogDir: string;
   readonly stateDir: string;
@@ -49,15 +53,19 @@ export interface BrickLayout {
 
 /**
  * Makes the directory an embedded brick, or opens the one that it is.
- * @throws GsyncdError 'preflight' when there is no such directory, it is not writable, or it is a real brick
+ * @throws GsyncdError 'preflight' when there is no such directory, it is not writable, it is a real brick, or others could
+ *  change what is this user's in it
  */
 export async function openLayout(path: string): Promise<BrickLayout> {
   const root = await requireDirectory(path);
+  requireOwnRoot(root);
   const internal = join(root, INTERNAL_NAME);
   const stateDir = join(internal, 'embedded');
   const gfidDir = join(internal, '.gfid');
+  const changelogDir = join(internal, 'changelogs');
   const identityFile = join(stateDir, 'brick.json');
   try {
+    requireOwnState([internal, stateDir, gfidDir, changelogDir]);
     let identity = await readIdentity(identityFile);
     if (identity === null) {
       if (await isThere(join(internal, '00'))) throw new GsyncdError(`directory ${path}: is a brick of a Gluster volume`, { code: 'preflight', retryable: false });
@@ -67,7 +75,7 @@ export async function openLayout(path: string): Promise<BrickLayout> {
     }
     await mkdir(fsEncode(gfidDir), { recursive: true, mode: 0o700 });
     const xattrs = markRoot(root, identity);
-    return { root, internal, gfidDir, stateDir, changelogDir: join(internal, 'changelogs'), identity, xattrs };
+    return { root, internal, beneath: new Beneath(root, internal), gfidDir, stateDir, changelogDir, identity, xattrs };
   } catch (error) {
     const code = errnoCode(error);
     if (code !== 'EACCES' && code !== 'EROFS' && code !== 'EPERM') throw error;
@@ -83,6 +91,17 @@ export function handlePath(layout: Pick<BrickLayout, 'gfidDir'>, gfid: Gfid): st
 /** Puts the gfid on an inode, where inodes carry them. */
 export function stampGfid(layout: Pick<BrickLayout, 'xattrs'>, path: string, gfid: Gfid): void {
   if (layout.xattrs === 'trusted') lsetxattr(path, GFID, gfidToBytes(gfid));
+}
+
+/** @returns false where the inode is gone, or cannot carry a gfid. @throws NativeError otherwise */
+export function tryStampGfid(layout: Pick<BrickLayout, 'xattrs'>, path: string, gfid: Gfid): boolean {
+  try {
+    stampGfid(layout, path, gfid);
+    return true;
+  } catch (error) {
+    if (!['ENOENT', 'ENOTDIR', 'ENOSPC', 'ENOTSUP'].includes(errnoCode(error) ?? '')) throw error;
+    return false;
+  }
 }
 
 function markRoot(root: string, { volumeId }: BrickIdentity): BrickLayout['xattrs'] {

@@ -5,30 +5,24 @@
 import { chmodSync, lstatSync } from 'node:fs';
 import { errnoCode, errorLine } from '../errors.js';
 import type { Gfid } from '../gluster/gfid.js';
-import { lremovexattr, lsetxattr } from '../native/libc.js';
 import { fsEncode } from '../names.js';
 import type { AttributeSender } from '../primary/deps.js';
 import type { DataEngine, EngineOutcome, SyncOptions } from '../queue/engine.js';
 import type { BoxResult, ItemResult } from '../queue/syncer.js';
-import { fileKind } from '../primary/view.js';
-import { userXattrs } from './user-xattrs.js';
+import { readUserAttributes, setUserXattrs, type CopiedAttributes, type UserAttributes } from './user-xattrs.js';
 
 const OWNER_WRITE = 0o200;
+const PERMISSIONS = 0o7777;
 
-/** Absolute paths of an inode on both sides; null where it is gone. */
+/** The ways to an inode on both sides. `use` is called with a path that leads to it and nowhere else, for calls that do not
+ *  follow symlinks, or with null where it is gone. */
 export interface LocalPaths {
-  /** A directory may have moved from there, and another one be there instead, which the recorder has not seen yet. */
-  primary(gfid: Gfid): string | null;
+  /** A directory may have moved from its place, and another one be there instead, which the recorder has not seen yet.
+   *  @throws NativeError where there is none */
+  primary<T>(gfid: Gfid, use: (path: string | null) => T): T;
   /** The primary's inode number; null where it is not known. */
   primaryIno(gfid: Gfid): bigint | null;
-  secondary(gfid: Gfid): string | null;
-}
-
-/** What is copied; the rest is left as it is on either side. */
-export interface CopiedAttributes {
-  /** All but ACLs. */
-  readonly xattrs: boolean;
-  readonly acls: boolean;
+  secondary<T>(gfid: Gfid, use: (path: string | null) => T): T;
 }
 
 /** Makes the users' xattrs and ACLs of the secondary's inodes those of the primary's. */
@@ -52,65 +46,20 @@ export class LocalAttributes implements AttributeSender {
 
   /** @returns null, or why it could not be done */
   copy(gfid: Gfid): string | null {
-    const [from, to] = [this.#paths.primary(gfid), this.#paths.secondary(gfid)];
-    if (from === null) return null;
-    if (to === null) return 'the secondary has no such inode';
     try {
-      const mode = this.#primaryMode(from, gfid);
-      if (fileKind(mode) === 'symlink') return null;
-      const wanted = userXattrs(from);
-      this.#primaryMode(from, gfid); // still the same one
-      const changes = xattrChanges(wanted, userXattrs(to)).filter(([name]) => (isAcl(name) ? this.#copied.acls : this.#copied.xattrs));
-      const apply = (): void => {
-        for (const [name, value] of changes) {
-          if (value === null) lremovexattr(to, name);
-          else lsetxattr(to, name, value);
-        }
-      };
-      if (process.geteuid?.() === 0) apply();
-      else withOwnerWrite(to, mode, changes.some(([name]) => !isAcl(name)), apply);
-      return null;
+      const found = this.#paths.primary(gfid, (path) => readUserAttributes(path, this.#paths.primaryIno(gfid)));
+      return found === null ? null : this.#paths.secondary(gfid, (path) => this.#write(path, found));
     } catch (error) {
       // ENOENT, too: a directory may have moved, which the recorder has not seen yet, and no record would bring them later.
       return errorLine(error);
     }
   }
 
-  /** @throws where something else is there */
-  #primaryMode(path: string, gfid: Gfid): number {
-    const { mode, ino } = lstatSync(fsEncode(path), { bigint: true });
-    const known = this.#paths.primaryIno(gfid);
-    if (known !== null && ino !== known) throw new Error(`${path}: another inode is there now`);
-    return Number(mode);
+  #write(path: string | null, wanted: UserAttributes): string | null {
+    if (path === null) return 'the secondary has no such inode';
+    setUserXattrs(path, wanted, this.#copied);
+    return null;
   }
-}
-
-/** null for what goes. ACLs come last: one may take the owner's right to write, which the others need. */
-function xattrChanges(wanted: ReadonlyMap<string, Buffer>, present: ReadonlyMap<string, Buffer>): (readonly [string, Buffer | null])[] {
-  const gone = [...present.keys()].filter((name) => !wanted.has(name)).map((name) => [name, null] as const);
-  const changed = [...wanted].filter(([name, value]) => present.get(name)?.equals(value) !== true);
-  return [...gone, ...changed].sort(([a], [b]) => Number(isAcl(a)) - Number(isAcl(b)));
-}
-
-function isAcl(name: string): boolean {
-  return name.startsWith('system.posix_acl_');
-}
-
-/** Runs `call`, where `opens` with the owner's right to write: not even an owner sets users' xattrs without it. What the
- *  primary's `mode` does not open is closed in the end, also what a worker that was killed left open. */
-function withOwnerWrite(path: string, mode: number, opens: boolean, call: () => void): void {
-  const stats = lstatSync(fsEncode(path));
-  const isOpen = (stats.mode & OWNER_WRITE) !== 0;
-  if (opens && !isOpen) chmodSync(fsEncode(path), permissions(stats.mode) | OWNER_WRITE);
-  try {
-    call();
-  } finally {
-    if ((mode & OWNER_WRITE) === 0 && (opens || isOpen) && !stats.isSymbolicLink()) chmodSync(fsEncode(path), permissions(mode));
-  }
-}
-
-function permissions(mode: number): number {
-  return mode & 0o7777;
 }
 
 /** An engine for files, with xattrs and ACLs copied after it. */
@@ -152,19 +101,18 @@ export class LocalDataEngine implements DataEngine {
   #openForWriting(gfids: readonly Gfid[]): Map<Gfid, number> {
     const opened = new Map<Gfid, number>();
     for (const gfid of gfids) {
-      const path = this.#paths.secondary(gfid);
-      const stats = path === null ? undefined : lstatSync(fsEncode(path), { throwIfNoEntry: false });
-      if (stats?.isFile() !== true || (stats.mode & OWNER_WRITE) !== 0) continue;
-      opened.set(gfid, permissions(stats.mode));
-      this.#chmod(gfid, permissions(stats.mode) | OWNER_WRITE);
+      this.#paths.secondary(gfid, (path) => {
+        const stats = path === null ? undefined : lstatSync(fsEncode(path), { throwIfNoEntry: false });
+        if (stats?.isFile() === true && (stats.mode & OWNER_WRITE) === 0) opened.set(gfid, stats.mode & PERMISSIONS);
+      });
     }
+    for (const [gfid, mode] of opened) this.#chmod(gfid, mode | OWNER_WRITE);
     return opened;
   }
 
   #chmod(gfid: Gfid, mode: number): void {
-    const path = this.#paths.secondary(gfid);
     try {
-      if (path !== null) chmodSync(fsEncode(path), mode);
+      this.#paths.secondary(gfid, (path) => path !== null && chmodSync(fsEncode(path), mode));
     } catch (error) {
       const code = errnoCode(error);
       if (code !== 'ENOENT' && code !== 'EPERM') throw error;

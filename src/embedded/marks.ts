@@ -9,6 +9,7 @@ import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import { packXtime, unpackXtime, type Xtime } from '../gluster/xtime.js';
 import { replaceFile } from '../native/durable-file.js';
 import { errnoNumber, lgetxattr, lsetxattr } from '../native/libc.js';
+import type { Beneath } from './beneath.js';
 import type { BrickLayout } from './layout.js';
 
 const { ENODATA, ENOENT, ENOTDIR } = constants.errno;
@@ -25,14 +26,20 @@ export interface Marks {
   set(inode: Marked, name: string, mark: Xtime): Promise<void>;
 }
 
-export function openMarks(layout: Pick<BrickLayout, 'xattrs' | 'stateDir'>): Marks {
-  return layout.xattrs === 'trusted' ? new XattrMarks() : new FileMarks(join(layout.stateDir, 'marks'));
+export function openMarks(layout: Pick<BrickLayout, 'xattrs' | 'stateDir' | 'beneath'>): Marks {
+  return layout.xattrs === 'trusted' ? new XattrMarks(layout.beneath) : new FileMarks(join(layout.stateDir, 'marks'));
 }
 
 class XattrMarks implements Marks {
+  readonly #beneath: Beneath;
+
+  constructor(beneath: Beneath) {
+    this.#beneath = beneath;
+  }
+
   get({ path }: Marked, name: string): Xtime | null {
     try {
-      return unpackXtime(lgetxattr(path, name));
+      return this.#beneath.inode(path, (inode) => unpackXtime(lgetxattr(inode, name)));
     } catch (error) {
       if (ABSENT.includes(errnoNumber(error) ?? 0)) return null;
       throw error;
@@ -41,7 +48,7 @@ class XattrMarks implements Marks {
 
   async set({ path }: Marked, name: string, mark: Xtime): Promise<void> {
     try {
-      lsetxattr(path, name, packXtime(mark));
+      this.#beneath.inode(path, (inode) => lsetxattr(inode, name, packXtime(mark)));
     } catch (error) {
       if (!ABSENT.includes(errnoNumber(error) ?? 0)) throw error;
     }

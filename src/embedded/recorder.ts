@@ -12,6 +12,7 @@ import { isGfid, type Gfid } from '../gluster/gfid.js';
 import { xtimeName } from '../gluster/xattr-names.js';
 import { packXtime, xtimeNow, type Xtime } from '../gluster/xtime.js';
 import type { Log } from '../log.js';
+import { statOf, type InodeStats } from '../native/beneath.js';
 import { lsetxattr } from '../native/libc.js';
 import { fsEncode } from '../names.js';
 import { untilWoken } from '../primary/wait.js';
@@ -20,7 +21,7 @@ import { deriveEntries } from './derive.js';
 import { DirectoryWatches } from './directory-watches.js';
 import { JournalWriter } from './journal-writer.js';
 import { handlePath, type BrickLayout } from './layout.js';
-import { CLOCK_TICK_MS, Scanner, statsOf, type Found } from './scan.js';
+import { CLOCK_TICK_MS, Scanner, type Found } from './scan.js';
 import { loadSnapshot, saveSnapshot } from './snapshot.js';
 import { isDirectory, placeOf, TreeIndex, type IndexNode, type InodeLook } from './tree-index.js';
 import { xattrDigest } from './user-xattrs.js';
@@ -129,12 +130,19 @@ export class Recorder {
     if (node === undefined) return;
     node.xtime = mark;
     if (this.#layout.xattrs === 'none') return;
-    const path = node.children === null ? handlePath(this.#layout, gfid) : this.#directoryPath(gfid);
     try {
-      if (path !== null) lsetxattr(path, xtimeName(this.#layout.identity.volumeId), packXtime(mark));
+      this.onInode(gfid, (path) => path !== null && lsetxattr(path, xtimeName(this.#layout.identity.volumeId), packXtime(mark)));
     } catch (error) {
       if (!['ENOENT', 'ENOTDIR', 'ENOSPC', 'ELOOP'].includes(errnoCode(error) ?? '')) throw error;
     }
+  }
+
+  /** Calls `use` with a path that leads to an inode and nowhere else, with null when the index does not know it.
+   *  @throws NativeError where a directory is not at its place any more */
+  onInode<T>(gfid: Gfid, use: (path: string | null) => T): T {
+    const node = this.#index.nodes.get(gfid);
+    const path = node === undefined ? null : this.#pathOf(node);
+    return path === null ? use(null) : this.#layout.beneath.inode(path, use);
   }
 
   /** Why a file that is there cannot be sent: it has no link under its gfid, and still cannot have one. null when that is
@@ -144,7 +152,7 @@ export class Recorder {
     const place = node === undefined ? undefined : placeOf(node);
     const dir = place === undefined ? null : this.#directoryPath(place.parent);
     if (node === undefined || node.look === null || node.children !== null || place === undefined || dir === null) return null;
-    if (statsOf(handlePath(this.#layout, gfid)) !== undefined) return null;
+    if (statOf(handlePath(this.#layout, gfid)) !== null) return null;
     const code = this.#scanner.relink(gfid, `${dir}/${place.name}`, node.look.ino);
     return code === null ? null : `cannot be linked: ${code}`;
   }
@@ -163,11 +171,12 @@ export class Recorder {
     this.#log.info('indexing the directory', { path: this.#layout.root });
     const found = await this.#scanner.scan('all');
     deriveEntries(this.#index, found);
-    const now = xtimeNow();
     this.#takeLooks(found, () => undefined);
     this.#scanner.settleLinks();
-    for (const gfid of this.#index.nodes.keys()) this.setXtime(gfid, now);
+    // Before the marks: history that begins after them would be none.
     await this.#writer.open('new');
+    const now = xtimeNow();
+    for (const gfid of this.#index.nodes.keys()) this.setXtime(gfid, now);
     // What setting the marks has done to the inodes' ctimes is nobody's change.
     this.#takeLooks(await this.#scanner.scan('all'), () => undefined);
     this.#fullScanMs = this.#rolloverAtMs = Date.now();
@@ -239,15 +248,29 @@ export class Recorder {
   #forgetOwnChanges(gfids: ReadonlySet<Gfid>): void {
     for (const gfid of gfids) {
       const node = this.#index.nodes.get(gfid);
-      const path = node?.children === null ? handlePath(this.#layout, gfid) : this.#directoryPath(gfid);
-      if (node === undefined || node.look === null || path === null) continue;
-      const stats = statsOf(path);
+      if (node === undefined || node.look === null) continue;
       const { look } = node;
-      const isSame =
-        stats?.ino === look.ino && stats.mtimeNs === look.mtimeNs && Number(stats.size) === look.size && Number(stats.mode) === look.mode && Number(stats.uid) === look.uid && Number(stats.gid) === look.gid && xattrDigest(path, look.mode) === look.xattrs;
+      const ctimeNs = this.#unchangedCtime(gfid, look);
       // Somebody else's change within the tick of the mark has its ctime: the next look compares everything.
-      if (isSame) node.look = this.#racy.has(gfid) ? { ...look, ctimeNs: stats.ctimeNs - 1n } : { ...look, ctimeNs: stats.ctimeNs, isUnsure: true };
+      if (ctimeNs !== null) node.look = this.#racy.has(gfid) ? { ...look, ctimeNs: ctimeNs - 1n } : { ...look, ctimeNs, isUnsure: true };
     }
+  }
+
+  /** @returns null when something else of the inode is not as in `look` */
+  #unchangedCtime(gfid: Gfid, look: InodeLook): bigint | null {
+    try {
+      return this.onInode(gfid, (path) => {
+        const stats = path === null ? null : statOf(path);
+        return path !== null && stats !== null && isSame(look, stats) && xattrDigest(path, look.mode) === look.xattrs ? stats.ctimeNs : null;
+      });
+    } catch (error) {
+      if (!['ENOENT', 'ENOTDIR'].includes(errnoCode(error) ?? '')) throw error;
+      return null;
+    }
+  }
+
+  #pathOf({ gfid, children }: IndexNode): string | null {
+    return children === null ? handlePath(this.#layout, gfid) : this.#directoryPath(gfid);
   }
 
   #directoryPath(gfid: Gfid): string | null {
@@ -301,6 +324,10 @@ export class Recorder {
     this.#turn = result.catch((error: unknown) => this.#log.debug('recording failed', { error: errorLine(error) }));
     return result;
   }
+}
+
+function isSame({ ino, mtimeNs, size, mode, uid, gid }: InodeLook, stats: InodeStats): boolean {
+  return stats.ino === ino && stats.mtimeNs === mtimeNs && stats.size === size && stats.mode === mode && stats.uid === uid && stats.gid === gid;
 }
 
 function stateOf(node: IndexNode | undefined): { look: InodeLook | null; links: number } | null {

@@ -5,16 +5,16 @@
 // been, and the next scan, which the same changes bring about, finds the rest.
 
 import { randomUUID } from 'node:crypto';
-import { linkSync, lstatSync, readdirSync, readlinkSync, unlinkSync, type BigIntStats } from 'node:fs';
-import { constants } from 'node:os';
+import { readdirSync, readlinkSync, unlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { errnoCode } from '../errors.js';
 import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import type { Log } from '../log.js';
-import { errnoNumber } from '../native/libc.js';
+import { statOf, type InodeStats } from '../native/beneath.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { fileKind } from '../primary/view.js';
-import { handlePath, INTERNAL_NAME, stampGfid, type BrickLayout } from './layout.js';
+import { ownSpot, type OpenDirectory, type Spot } from './beneath.js';
+import { handlePath, INTERNAL_NAME, tryStampGfid, type BrickLayout } from './layout.js';
 import { isDirectory, type InodeLook, type TreeIndex } from './tree-index.js';
 import { xattrDigest } from './user-xattrs.js';
 
@@ -35,13 +35,13 @@ export interface ScannerOptions {
   readonly layout: BrickLayout;
   readonly index: TreeIndex;
   readonly log: Log;
-  /** Told of each directory before it is read. */
+  /** Told of each directory before it is read. The path leads to it until this returns. */
   readonly onDirectory: (gfid: Gfid, path: string) => void;
 }
 
 interface Pass extends Found {
   readonly newInodes: Map<bigint, Gfid>;
-  readonly dev: bigint;
+  readonly dev: number;
   /** The tree moved while it was looked at. */
   torn: boolean;
 }
@@ -70,9 +70,11 @@ export class Scanner {
 
   async #pass(which: 'all' | ReadonlySet<Gfid>): Promise<Pass> {
     const { layout, index } = this.#options;
-    const root = lstatSync(fsEncode(layout.root), { bigint: true });
-    const pass: Pass = { dirs: new Map(), looks: new Map(), newInodes: new Map(), dev: root.dev, torn: false };
-    pass.looks.set(ROOT_GFID, this.#look(ROOT_GFID, layout.root, root));
+    const pass = layout.beneath.inside(layout.root, (root): Pass => {
+      const stats = root.stat();
+      const looks = new Map([[ROOT_GFID, this.#look(ROOT_GFID, root.path, stats)]]);
+      return { dirs: new Map(), looks, newInodes: new Map(), dev: stats.dev, torn: false };
+    });
     const stack: { gfid: Gfid; path: string }[] = [];
     if (which === 'all') stack.push({ gfid: ROOT_GFID, path: layout.root });
     else {
@@ -91,26 +93,44 @@ export class Scanner {
 
   /** @returns its directories */
   async #directory(pass: Pass, gfid: Gfid, path: string): Promise<{ gfid: Gfid; path: string }[]> {
-    const below: { gfid: Gfid; path: string }[] = [];
     if (pass.dirs.has(gfid)) {
       pass.torn = true;
-      return below;
+      return [];
     }
-    let names: string[];
+    const dir = this.#unlessGone(pass, path, () => this.#options.layout.beneath.open(path));
     try {
-      if (gfid !== ROOT_GFID && !this.#isStill(gfid, path, pass)) {
-        pass.torn = true;
-        return below;
-      }
-      this.#options.onDirectory(gfid, path);
-      names = readdirSync(fsEncode(path), { encoding: 'buffer' }).map(fsDecode);
+      const names = dir && this.#unlessGone(pass, path, () => this.#read(pass, gfid, dir));
+      return dir && names ? await this.#names(pass, gfid, dir, path, names) : [];
+    } finally {
+      dir?.close();
+    }
+  }
+
+  /** @returns its names, null when it is another one */
+  #read(pass: Pass, gfid: Gfid, dir: OpenDirectory): string[] | null {
+    if (gfid !== ROOT_GFID && !this.#isStill(gfid, dir, pass)) {
+      pass.torn = true;
+      return null;
+    }
+    this.#options.onDirectory(gfid, dir.path);
+    return readdirSync(dir.path, { encoding: 'buffer' }).map(fsDecode);
+  }
+
+  /** @returns null when the directory at `path` is not there any more, or cannot be read */
+  #unlessGone<T>(pass: Pass, path: string, call: () => T): T | null {
+    try {
+      return call();
     } catch (error) {
       const code = errnoCode(error);
       if (code === 'EACCES' || code === 'EPERM') this.#warn('a directory cannot be read, and is left as it was', path, code);
       else if (code === 'ENOENT' || code === 'ENOTDIR') pass.torn = true;
       else throw error;
-      return below;
+      return null;
     }
+  }
+
+  async #names(pass: Pass, gfid: Gfid, dir: OpenDirectory, path: string, names: readonly string[]): Promise<{ gfid: Gfid; path: string }[]> {
+    const below: { gfid: Gfid; path: string }[] = [];
     const children = new Map<string, Gfid>();
     pass.dirs.set(gfid, children);
     for (const name of names) {
@@ -118,7 +138,7 @@ export class Scanner {
       await this.#yieldIfHeld();
       let child: Gfid | null;
       try {
-        child = this.#entry(pass, gfid, name, `${path}/${name}`);
+        child = this.#entry(pass, gfid, name, dir, path);
       } catch (error) {
         if (errnoCode(error) !== 'EACCES') throw error;
         this.#warn('a directory cannot be searched, and is left as it was', path, 'EACCES');
@@ -132,81 +152,91 @@ export class Scanner {
     return below;
   }
 
-  /** Whether the directory `gfid` is at `path` as far as that was seen in this pass or before. */
-  #isStill(gfid: Gfid, path: string, pass: Pass): boolean {
+  /** Whether it is the directory `gfid`, as far as that was seen in this pass or before. */
+  #isStill(gfid: Gfid, dir: OpenDirectory, pass: Pass): boolean {
     const known = pass.looks.get(gfid) ?? this.#options.index.nodes.get(gfid)?.look;
-    const stats = statsOf(path);
-    if (stats === undefined || !stats.isDirectory()) return false;
+    const stats = dir.stat();
+    if (stats.dev !== pass.dev) return false;
     if (known !== undefined && known !== null && known.ino !== stats.ino) return false;
-    pass.looks.set(gfid, this.#look(gfid, path, stats));
+    pass.looks.set(gfid, this.#look(gfid, dir.path, stats));
     return true;
   }
 
-  #entry(pass: Pass, parent: Gfid, name: string, path: string): Gfid | null {
-    const stats = statsOf(path);
+  /** @param path of the directory, for the log */
+  #entry(pass: Pass, parent: Gfid, name: string, dir: OpenDirectory, path: string): Gfid | null {
+    const stats = dir.lookUp(name);
     // What is mounted below is another file system's.
-    if (stats === undefined || stats.dev !== pass.dev) return null;
+    if (stats === null || stats.dev !== pass.dev) return null;
+    const at = `${dir.path}${name}`;
     const known = this.#identify(pass, parent, name, stats);
     if (known !== undefined) {
-      if (!pass.looks.has(known)) pass.looks.set(known, this.#look(known, path, stats));
+      if (!pass.looks.has(known)) pass.looks.set(known, this.#look(known, at, stats));
       return known;
     }
     const gfid = randomUUID() as Gfid;
-    const adopted = stats.isDirectory() ? statsOf(path) : this.#link(gfid, path, stats);
-    if (adopted === undefined || adopted.ino !== stats.ino) {
+    const adopted = isDirectory(stats.mode) ? dir.lookUp(name) : this.#link(gfid, dir.spot(name), `${path}/${name}`, stats);
+    if (adopted?.ino !== stats.ino) {
       pass.torn = true;
       return null;
     }
     pass.newInodes.set(stats.ino, gfid);
-    const look = this.#look(gfid, path, this.#stamp(gfid, path, adopted));
+    const look = this.#look(gfid, at, this.#stamp(gfid, dir, name, adopted));
     const isSettled = stats.ctimeNs < BigInt(Date.now() - CLOCK_TICK_MS) * 1_000_000n;
     pass.looks.set(gfid, isSettled && look.mtimeNs === stats.mtimeNs && look.ctimeNs !== stats.ctimeNs ? { ...look, isMarked: true } : look);
     return gfid;
   }
 
-  #identify(pass: Pass, parent: Gfid, name: string, stats: BigIntStats): Gfid | undefined {
+  #identify(pass: Pass, parent: Gfid, name: string, stats: InodeStats): Gfid | undefined {
     const { index } = this.#options;
     const seen = pass.newInodes.get(stats.ino);
     if (seen !== undefined) return seen;
     const node = index.ofIno(stats.ino);
-    if (node !== undefined && node.look !== null && fileKind(node.mode) === fileKind(Number(stats.mode)) && isSameBirth(node.look.birthNs, stats.birthtimeNs)) return node.gfid;
-    const linked = stats.isDirectory() ? undefined : this.#linkedAs(stats.ino);
+    if (node !== undefined && node.look !== null && fileKind(node.mode) === fileKind(stats.mode) && isSameBirth(node.look.birthNs, stats.birthtimeNs)) return node.gfid;
+    const linked = isDirectory(stats.mode) ? undefined : this.#linkedAs(stats.ino);
     if (linked !== undefined) return linked;
     // A directory that only a journal has told of is the one at that name.
     const told = index.at(parent, name);
     const toldNode = told === undefined ? undefined : index.nodes.get(told);
-    if (toldNode?.look === null && stats.isDirectory() && isDirectory(toldNode.mode) && !pass.looks.has(toldNode.gfid)) return toldNode.gfid;
+    if (toldNode?.look === null && isDirectory(stats.mode) && isDirectory(toldNode.mode) && !pass.looks.has(toldNode.gfid)) return toldNode.gfid;
     return undefined;
   }
 
-  /** Links a new file under its gfid. @returns how it looks now, undefined when another one got the name meanwhile */
-  #link(gfid: Gfid, path: string, stats: BigIntStats): BigIntStats | undefined {
-    const linked = this.#tryLink(gfid, path, stats.ino);
+  /** Links a new file under its gfid. @param path for the log
+   *  @returns how it looks now, undefined when another one got the name meanwhile */
+  #link(gfid: Gfid, at: Spot, path: string, stats: InodeStats): InodeStats | undefined {
+    const linked = this.#tryLink(gfid, at, stats.ino);
     if (typeof linked !== 'string') return linked;
     this.#warn('a file cannot be linked under its gfid: its data cannot be sent', path, linked);
     return stats;
   }
 
-  /** Tries it again with a file that could not be linked. @returns the errno's name when it still cannot be */
+  /** Tries it again with a file that could not be linked. @param path absolute
+   *  @returns the errno's name when it still cannot be */
   relink(gfid: Gfid, path: string, ino: bigint): string | null {
-    const linked = this.#tryLink(gfid, path, ino);
-    if (typeof linked === 'string') return linked;
-    if (linked !== undefined) this.#stamp(gfid, path, linked);
-    return null;
+    const { layout } = this.#options;
+    try {
+      const linked = layout.beneath.at(path, (spot) => this.#tryLink(gfid, spot, ino));
+      if (typeof linked === 'string') return linked;
+      if (linked !== undefined) this.#stampHandle(gfid);
+      return null;
+    } catch (error) {
+      const code = errnoCode(error);
+      return code === 'ENOENT' || code === 'ENOTDIR' ? null : (code ?? '');
+    }
   }
 
   /** @returns as #link, or the errno's name. Another user's file: the kernel lets nobody but its owner link it
    *  (fs.protected_hardlinks). */
-  #tryLink(gfid: Gfid, path: string, ino: bigint): BigIntStats | string | undefined {
+  #tryLink(gfid: Gfid, at: Spot, ino: bigint): InodeStats | string | undefined {
     const handle = handlePath(this.#options.layout, gfid);
     try {
-      linkSync(fsEncode(path), fsEncode(handle));
+      at.linkTo(ownSpot(handle));
     } catch (error) {
       const code = errnoCode(error) ?? '';
       return code === 'ENOENT' || code === 'ENOTDIR' ? undefined : code;
     }
-    const linked = lstatSync(fsEncode(handle), { bigint: true });
-    if (linked.ino !== ino) {
+    const linked = statOf(handle);
+    if (linked?.ino !== ino) {
       unlinkSync(fsEncode(handle));
       return undefined;
     }
@@ -217,8 +247,7 @@ export class Scanner {
   #linkedAs(ino: bigint): Gfid | undefined {
     const gfid = this.#linked.get(ino);
     if (gfid === undefined) return undefined;
-    const stats = statsOf(handlePath(this.#options.layout, gfid));
-    return stats?.ino === ino ? gfid : undefined;
+    return statOf(handlePath(this.#options.layout, gfid))?.ino === ino ? gfid : undefined;
   }
 
   /** Forgets the links that the index has taken up, and removes those of files that were gone before it could. */
@@ -230,44 +259,39 @@ export class Scanner {
         continue;
       }
       const handle = handlePath(layout, gfid);
-      const stats = lstatSync(fsEncode(handle), { throwIfNoEntry: false });
-      if (stats !== undefined && stats.nlink > 1) continue;
+      const stats = statOf(handle);
+      if (stats !== null && stats.nlink > 1) continue;
       this.#linked.delete(ino);
-      if (stats !== undefined) unlinkSync(fsEncode(handle));
+      if (stats !== null) unlinkSync(fsEncode(handle));
     }
   }
 
-  #stamp(gfid: Gfid, path: string, stats: BigIntStats): BigIntStats {
+  #stamp(gfid: Gfid, dir: OpenDirectory, name: string, stats: InodeStats): InodeStats {
     const { layout } = this.#options;
     if (layout.xattrs === 'none') return stats;
-    try {
-      const target = stats.isDirectory() ? path : handlePath(layout, gfid);
-      stampGfid(layout, target, gfid);
-      return statsOf(target) ?? stats;
-    } catch (error) {
-      const errno = errnoNumber(error);
-      if (errno !== constants.errno.ENOENT && errno !== constants.errno.ENOTDIR && errno !== constants.errno.ENOSPC && errno !== constants.errno.ENOTSUP) throw error;
-      return stats;
-    }
+    if (!isDirectory(stats.mode)) return this.#stampHandle(gfid) ?? stats;
+    return tryStampGfid(layout, `${dir.path}${name}`, gfid) ? (dir.lookUp(name) ?? stats) : stats;
   }
 
-  #look(gfid: Gfid, path: string, stats: BigIntStats): InodeLook {
+  #stampHandle(gfid: Gfid): InodeStats | null {
+    const { layout } = this.#options;
+    const handle = handlePath(layout, gfid);
+    return tryStampGfid(layout, handle, gfid) ? statOf(handle) : null;
+  }
+
+  #look(gfid: Gfid, at: string, stats: InodeStats): InodeLook {
     const before = this.#options.index.nodes.get(gfid)?.look ?? null;
     const isUnchanged = before !== null && before.ino === stats.ino && before.ctimeNs === stats.ctimeNs && before.isUnsure !== true;
-    return {
-      ino: stats.ino,
-      birthNs: stats.birthtimeNs,
-      mode: Number(stats.mode),
-      uid: Number(stats.uid),
-      gid: Number(stats.gid),
-      size: Number(stats.size),
-      rdev: Number(stats.rdev),
-      mtimeNs: stats.mtimeNs,
-      ctimeNs: stats.ctimeNs,
-      atimeNs: stats.atimeNs,
-      xattrs: isUnchanged ? before.xattrs : xattrDigest(path, Number(stats.mode)),
-      target: stats.isSymbolicLink() ? (before?.target ?? readTarget(path)) : null,
-    };
+    const { ino, mode, uid, gid, size, rdev, birthtimeNs: birthNs, mtimeNs, ctimeNs, atimeNs } = stats;
+    const xattrs = isUnchanged ? before.xattrs : this.#xattrs(gfid, at, mode);
+    const target = fileKind(mode) === 'symlink' ? (before?.target ?? readTarget(at)) : null;
+    return { ino, birthNs, mode, uid, gid, size, rdev, mtimeNs, ctimeNs, atimeNs, xattrs, target };
+  }
+
+  /** A file's are read by its link under `.gfid`, where it has one, which is the shorter way. */
+  #xattrs(gfid: Gfid, at: string, mode: number): string {
+    const byLink = isDirectory(mode) ? null : xattrDigest(handlePath(this.#options.layout, gfid), mode);
+    return byLink ?? xattrDigest(at, mode) ?? '';
   }
 
   /** Whether something that the index has is missing here, and not certainly gone. */
@@ -289,8 +313,7 @@ export class Scanner {
     const node = index.nodes.get(gfid);
     if (node === undefined) return false;
     if (node.children !== null) return [...node.children.values()].some((child) => this.#holdsNamed(child));
-    const handle = lstatSync(fsEncode(handlePath(layout, gfid)), { throwIfNoEntry: false });
-    return handle !== undefined && handle.nlink > 1;
+    return (statOf(handlePath(layout, gfid))?.nlink ?? 0) > 1;
   }
 
   #warn(message: string, path: string, error: string): void {
@@ -308,17 +331,6 @@ export class Scanner {
 
 function isSameBirth(known: bigint, now: bigint): boolean {
   return known === now || known === 0n || now === 0n;
-}
-
-/** undefined when there is nothing at the path, or no way to it any more. */
-export function statsOf(path: string): BigIntStats | undefined {
-  try {
-    return lstatSync(fsEncode(path), { bigint: true });
-  } catch (error) {
-    const code = errnoCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined;
-    throw error;
-  }
 }
 
 function readTarget(path: string): string | null {

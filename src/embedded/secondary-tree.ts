@@ -6,16 +6,20 @@
 // somebody else puts into the directory is adopted when it is looked up.
 
 import { randomUUID } from 'node:crypto';
-import { linkSync, lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync, type BigIntStats } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { isGfid, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
-import { NativeError } from '../native/libc.js';
+import { statOf, type InodeStats } from '../native/beneath.js';
+import { errnoNumber, NativeError } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
+import { fileKind } from '../primary/view.js';
+import { isEntryName } from '../secondary/path-guard.js';
+import { ownSpot, type Spot } from './beneath.js';
 import { handlePath, stampGfid, type BrickLayout } from './layout.js';
-import { placeKey, type Place } from './tree-index.js';
+import { isDirectory, placeKey, type Place } from './tree-index.js';
 
-const { ENOENT } = constants.errno;
+const { ENOENT, ENOTDIR } = constants.errno;
 /** A directory is about to move: its link-to-be. */
 const MOVING = '.moving';
 
@@ -34,11 +38,12 @@ export class SecondaryTree {
   constructor(layout: BrickLayout) {
     this.#layout = layout;
     this.newDir = join(layout.stateDir, 'new');
-    rmSync(this.newDir, { recursive: true, force: true });
-    mkdirSync(this.newDir, { mode: 0o700 });
+    rmSync(fsEncode(this.newDir), { recursive: true, force: true });
+    mkdirSync(fsEncode(this.newDir), { mode: 0o700 });
+    this.#inos.set(layout.beneath.inside(layout.root, (dir) => dir.stat()).ino, ROOT_GFID);
     this.#load();
     const root = handlePath(layout, ROOT_GFID);
-    if (lstatSync(root, { throwIfNoEntry: false }) === undefined) symlinkSync('../..', root);
+    if (statOf(root) === null) symlinkSync('../..', fsEncode(root));
   }
 
   isDirectory(gfid: Gfid): boolean {
@@ -74,19 +79,20 @@ export class SecondaryTree {
     this.#inos.set(ino, gfid);
   }
 
-  /** Gives a file that somebody else made a gfid of its own. @param path absolute @throws as link(2) does */
-  adoptFile(path: string): Gfid {
+  /** Gives a file that somebody else made a gfid of its own. @throws as link(2) does */
+  adoptFile(file: Spot): Gfid {
     const gfid = randomUUID() as Gfid;
     const link = handlePath(this.#layout, gfid);
-    linkSync(fsEncode(path), fsEncode(link));
-    this.addFile(gfid, lstatSync(fsEncode(link), { bigint: true }).ino);
+    file.linkTo(ownSpot(link));
+    const stats = statOf(link);
+    if (stats !== null) this.addFile(gfid, stats.ino);
     stampGfid(this.#layout, link, gfid);
     return gfid;
   }
 
   /** The same for a directory. One that somebody made in place of a known one is the known one from now on, as it would
    *  be after the next start. */
-  adoptDirectory(path: string, place: Place, ino: bigint): Gfid {
+  adoptDirectory({ path }: Spot, place: Place, ino: bigint): Gfid {
     const replaced = this.#places.get(placeKey(place));
     const gfid = replaced ?? (randomUUID() as Gfid);
     const before = this.#dirs.get(gfid);
@@ -128,22 +134,22 @@ export class SecondaryTree {
   /** After a name of a file was taken away: removes its link when that was the last one. */
   dropIfNameless(gfid: Gfid, ino: bigint): void {
     const link = handlePath(this.#layout, gfid);
-    const stats = lstatSync(fsEncode(link), { throwIfNoEntry: false });
-    if (stats !== undefined && stats.nlink > 1) return;
+    const stats = statOf(link);
+    if (stats !== null && stats.nlink > 1) return;
     this.#inos.delete(ino);
-    if (stats !== undefined) unlinkSync(fsEncode(link));
+    if (stats !== null) unlinkSync(fsEncode(link));
   }
 
   #load(): void {
     const moving: { gfid: Gfid; place: Place }[] = [];
-    for (const name of readdirSync(this.#layout.gfidDir)) {
+    for (const name of readdirSync(fsEncode(this.#layout.gfidDir), { encoding: 'utf8' })) {
       const path = join(this.#layout.gfidDir, name);
       const gfid = name.replace(MOVING, '');
-      const stats = lstatSync(path, { bigint: true });
-      if (!isGfid(gfid) || gfid === ROOT_GFID) continue;
+      const stats = statOf(path);
+      if (stats === null || !isGfid(gfid) || gfid === ROOT_GFID) continue;
       const place = directoryLink(path, stats);
       if (place === null) {
-        if (stats.nlink === 1n) unlinkSync(path);
+        if (stats.nlink === 1) unlinkSync(fsEncode(path));
         else this.#inos.set(stats.ino, gfid);
       } else if (name.endsWith(MOVING)) moving.push({ gfid, place });
       else this.#dirs.set(gfid, { ...place, ino: 0n });
@@ -184,23 +190,24 @@ export class SecondaryTree {
     rmSync(fsEncode(handlePath(this.#layout, gfid)), { force: true });
   }
 
-  #directoryStats(gfid: Gfid): BigIntStats | null {
+  #directoryStats(gfid: Gfid): InodeStats | null {
     try {
-      const stats = lstatSync(fsEncode(this.directoryPath(gfid)), { bigint: true, throwIfNoEntry: false });
-      return stats?.isDirectory() === true ? stats : null;
+      const stats = this.#layout.beneath.at(this.directoryPath(gfid), (spot) => spot.stat());
+      return stats !== null && isDirectory(stats.mode) ? stats : null;
     } catch (error) {
-      if (error instanceof NativeError) return null;
-      throw error;
+      if (![ENOENT, ENOTDIR].includes(errnoNumber(error) ?? 0)) throw error;
+      return null;
     }
   }
 }
 
-/** A directory's link is told from a symlink of the tree by its single name. */
-function directoryLink(path: string, stats: BigIntStats): Place | null {
-  if (!stats.isSymbolicLink() || stats.nlink !== 1n) return null;
-  const text = fsDecode(readlinkSync(path, { encoding: 'buffer' }));
-  const parent = text.slice(0, 36);
-  return isGfid(parent) && text[36] === '/' ? { parent, name: text.slice(37) } : null;
+/** A directory's link is told from a symlink of the tree by its single name, and by its owner: a user can take away the
+ *  other name of his own symlink, which may say anything. */
+function directoryLink(path: string, stats: InodeStats): Place | null {
+  if (fileKind(stats.mode) !== 'symlink' || stats.nlink !== 1 || stats.uid !== process.geteuid?.()) return null;
+  const text = fsDecode(readlinkSync(fsEncode(path), { encoding: 'buffer' }));
+  const [parent, name] = [text.slice(0, 36), text.slice(37)];
+  return isGfid(parent) && text[36] === '/' && isEntryName(name) ? { parent, name } : null;
 }
 
 function linkText(place: Place): Buffer {

@@ -1,24 +1,46 @@
 // The extended attributes of an inode that are the users': everything but what GlusterFS and an embedded brick keep
-// for themselves. ACLs are among them. Used by scans, to notice changes, and by the local transfer of attributes.
+// for themselves. ACLs are among them. Used by scans, to notice changes, and by the transfer of attributes.
 
 import { createHash } from 'node:crypto';
+import { chmodSync, lstatSync } from 'node:fs';
 import { constants } from 'node:os';
-import { errnoNumber, lgetxattr, llistxattr } from '../native/libc.js';
+import { errnoNumber, lgetxattr, llistxattr, lremovexattr, lsetxattr } from '../native/libc.js';
+import { fsEncode } from '../names.js';
 import { fileKind } from '../primary/view.js';
 
 const { ENODATA, ENOENT, ENOTSUP, EACCES, EPERM, ENOTDIR } = constants.errno;
 const NONE: readonly number[] = [ENODATA, ENOENT, ENOTSUP, EACCES, EPERM, ENOTDIR];
 
-function isOwn(name: string): boolean {
-  return name.startsWith('trusted.') || name.startsWith('security.');
+const OWNER_WRITE = 0o200;
+
+/** What is copied; the rest is left as it is on either side. */
+export interface CopiedAttributes {
+  /** All but ACLs. */
+  readonly xattrs: boolean;
+  readonly acls: boolean;
+}
+
+/** An inode's xattrs and ACLs, and its st_mode. */
+export interface UserAttributes {
+  readonly mode: number;
+  readonly xattrs: ReadonlyMap<string, Buffer>;
+}
+
+export function isUserXattr(name: string): boolean {
+  return !name.startsWith('trusted.') && !name.startsWith('security.');
 }
 
 /** Empty where the inode has none, cannot have any, or is gone. */
 export function userXattrs(path: string): Map<string, Buffer> {
+  return readXattrs(path) ?? new Map<string, Buffer>();
+}
+
+/** null where there is no such inode. */
+function readXattrs(path: string): Map<string, Buffer> | null {
   const found = new Map<string, Buffer>();
   try {
     for (const name of llistxattr(path)) {
-      if (isOwn(name)) continue;
+      if (!isUserXattr(name)) continue;
       try {
         found.set(name, lgetxattr(path, name));
       } catch (error) {
@@ -26,17 +48,81 @@ export function userXattrs(path: string): Map<string, Buffer> {
       }
     }
   } catch (error) {
-    if (!NONE.includes(errnoNumber(error) ?? 0)) throw error;
+    const errno = errnoNumber(error) ?? 0;
+    if (!NONE.includes(errno)) throw error;
+    if (errno === ENOENT || errno === ENOTDIR) return null;
   }
   return found;
 }
 
-/** '' when there are none. */
-export function xattrDigest(path: string, mode: number): string {
+/** '' when there are none, null when there is no such inode. */
+export function xattrDigest(path: string, mode: number): string | null {
   if (fileKind(mode) === 'symlink') return '';
-  const xattrs = [...userXattrs(path)].sort(([a], [b]) => (a < b ? -1 : 1));
+  const found = readXattrs(path);
+  if (found === null) return null;
+  const xattrs = [...found].sort(([a], [b]) => (a < b ? -1 : 1));
   if (xattrs.length === 0) return '';
   const hash = createHash('sha256');
   for (const [name, value] of xattrs) hash.update(`${name}\0${value.length}\0`).update(value);
   return `${xattrs.length}:${hash.digest('base64url')}`;
+}
+
+/** What there is to copy: null where nothing is, and of a symlink. @param path leads to the inode, or names it
+ *  @param ino that the inode has to have; null when any will do @throws where it is another one */
+export function readUserAttributes(path: string | null, ino: bigint | null): UserAttributes | null {
+  if (path === null) return null;
+  const mode = requireInode(path, ino);
+  if (fileKind(mode) === 'symlink') return null;
+  const xattrs = userXattrs(path);
+  requireInode(path, ino); // still the same one
+  return { mode, xattrs };
+}
+
+/** @returns st_mode */
+function requireInode(path: string, known: bigint | null): number {
+  const { mode, ino } = lstatSync(fsEncode(path), { bigint: true });
+  if (known !== null && ino !== known) throw new Error(`${path}: another inode is there now`);
+  return Number(mode);
+}
+
+/** Makes the users' xattrs and ACLs of an inode those that are wanted. @param path leads to it, or names it, and is no symlink
+ *  @throws NativeError, Node system errors */
+export function setUserXattrs(path: string, { mode, xattrs }: UserAttributes, copied: CopiedAttributes): void {
+  const changes = xattrChanges(xattrs, userXattrs(path)).filter(([name]) => (isAcl(name) ? copied.acls : copied.xattrs));
+  const apply = (): void => {
+    for (const [name, value] of changes) {
+      if (value === null) lremovexattr(path, name);
+      else lsetxattr(path, name, value);
+    }
+  };
+  if (process.geteuid?.() === 0) apply();
+  else withOwnerWrite(path, mode, changes.some(([name]) => !isAcl(name)), apply);
+}
+
+/** null for what goes. ACLs come last: one may take the owner's right to write, which the others need. */
+function xattrChanges(wanted: ReadonlyMap<string, Buffer>, present: ReadonlyMap<string, Buffer>): (readonly [string, Buffer | null])[] {
+  const gone = [...present.keys()].filter((name) => !wanted.has(name)).map((name) => [name, null] as const);
+  const changed = [...wanted].filter(([name, value]) => present.get(name)?.equals(value) !== true);
+  return [...gone, ...changed].sort(([a], [b]) => Number(isAcl(a)) - Number(isAcl(b)));
+}
+
+function isAcl(name: string): boolean {
+  return name.startsWith('system.posix_acl_');
+}
+
+/** Runs `call`, where `opens` with the owner's right to write: not even an owner sets users' xattrs without it. What the
+ *  primary's `mode` does not open is closed in the end, also what a worker that was killed left open. */
+function withOwnerWrite(path: string, mode: number, opens: boolean, call: () => void): void {
+  const stats = lstatSync(fsEncode(path));
+  const isOpen = (stats.mode & OWNER_WRITE) !== 0;
+  if (opens && !isOpen) chmodSync(fsEncode(path), permissions(stats.mode) | OWNER_WRITE);
+  try {
+    call();
+  } finally {
+    if ((mode & OWNER_WRITE) === 0 && (opens || isOpen) && !stats.isSymbolicLink()) chmodSync(fsEncode(path), permissions(mode));
+  }
+}
+
+function permissions(mode: number): number {
+  return mode & 0o7777;
 }

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { LocalAttributes } from '../../src/embedded/local-engines.js';
+import { LocalAttributes, type LocalPaths } from '../../src/embedded/local-engines.js';
 import { userXattrs } from '../../src/embedded/user-xattrs.js';
 import type { Gfid } from '../../src/gluster/gfid.js';
 import { lsetxattr } from '../../src/native/libc.js';
@@ -23,7 +23,7 @@ describe.skipIf(lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, 'xattrs of d
     for (const name of ['one', 'two', 'there']) mkdirSync(at(name));
     lsetxattr(at('one'), 'user.of', Buffer.from('one'));
     const { ino } = statSync(at('one'), { bigint: true });
-    const paths = { primary: () => at('one'), primaryIno: () => ino, secondary: () => at('there') };
+    const paths: LocalPaths = { primary: (_, use) => use(at('one')), primaryIno: () => ino, secondary: (_, use) => use(at('there')) };
     attributes = new LocalAttributes(paths, { xattrs: true, acls: true });
   });
   afterEach(() => rmSync(top, { recursive: true, force: true }));

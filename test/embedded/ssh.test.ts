@@ -2,16 +2,20 @@
 // by whoever runs the test.
 
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { llistxattr, lsetxattr } from '../../src/native/libc.js';
 import { Workload } from '../gluster/lab/workload.js';
-import { lacks } from '../skip.js';
+import { USER } from '../ordinary-user.js';
+import { lacks, lacksRoot } from '../skip.js';
 import { applyOperation } from './apply.js';
+import { AttackedTree } from './attacks.js';
 import { Pair } from './pair.js';
+import { takesXattrs } from './takes-xattrs.js';
 
 const SSHD = '/usr/sbin/sshd';
 const PRIVSEP = '/run/sshd';
@@ -79,6 +83,29 @@ describe.skipIf(isSkipped)('a worker with a secondary behind ssh', () => {
       expect(lstatSync(join(pair.b, 'read-only')).mode & 0o777).toBe(0o400);
       await pair.end('SIGTERM');
     } finally {
+      await pair.remove();
+    }
+  }, 120_000);
+
+  test.skipIf(lacksRoot('attacks on a secondary behind ssh') || lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, 'attacks on a secondary behind ssh'))('sets attributes of nothing that a symlink in the place of a directory leads to', async () => {
+    const pair = new Pair(config('rsync'), (path) => `ssh://127.0.0.1:${port}${path}`);
+    const attacked = new AttackedTree({ root: pair.b });
+    try {
+      chmodSync(pair.dir, 0o755);
+      for (const dir of ['user', 'user/dir', 'user/dir/inner', 'other']) {
+        mkdirSync(join(pair.a, dir));
+        chownSync(join(pair.a, dir), USER, USER);
+      }
+      pair.start();
+      expect((await pair.converged(40_000)).differences, pair.stderr).toEqual([]);
+      attacked.asUser(`mv dir aside; ln -s ${attacked.victim} dir`);
+      const before = attacked.victimState;
+      for (const dir of ['user/dir/inner', 'other']) lsetxattr(join(pair.a, dir), 'user.test', Buffer.from('x'));
+      await expect.poll(() => llistxattr(join(pair.b, 'other')), { timeout: 30_000 }).toContain('user.test');
+      await pair.end('SIGTERM');
+      expect(attacked.victimState).toEqual(before);
+    } finally {
+      attacked.remove();
       await pair.remove();
     }
   }, 120_000);

@@ -1,0 +1,80 @@
+// Xattrs and ACLs of directories to an embedded secondary of another machine, by a call of this program's own: rsync would
+// reach a directory by its path, and a path leads wherever a user puts a symlink into it. Used by the embedded site and by
+// the secondary's daemon.
+
+import { constants } from 'node:os';
+import { errorLine } from '../errors.js';
+import { isGfid, type Gfid } from '../gluster/gfid.js';
+import { NativeError } from '../native/libc.js';
+import type { AttributeSender } from '../primary/deps.js';
+import type { BoxResult, ItemResult } from '../queue/syncer.js';
+import type { PeerCalls } from '../rpc/client.js';
+import { RemoteCallError } from '../rpc/errors.js';
+import { isPyDict, isPyInt, PyException, type PyValue } from '../rpc/pickle-values.js';
+import { Raised } from '../rpc/raised.js';
+import type { RpcMethod } from '../rpc/server.js';
+import type { LocalPaths } from './local-engines.js';
+import type { EmbeddedVolume } from './secondary-volume.js';
+import { isUserXattr, readUserAttributes, setUserXattrs, type CopiedAttributes, type UserAttributes } from './user-xattrs.js';
+
+const METHOD = 'gsyncd_ts_set_xattrs';
+const TIMEOUT_MS = 120_000;
+
+/** The primary's side. The files of a batch are others' business. */
+export class DirectoryAttributes implements AttributeSender {
+  readonly #calls: PeerCalls;
+  readonly #primary: Pick<LocalPaths, 'primary' | 'primaryIno'>;
+  readonly #copied: CopiedAttributes;
+
+  constructor(calls: PeerCalls, primary: Pick<LocalPaths, 'primary' | 'primaryIno'>, copied: CopiedAttributes) {
+    this.#calls = calls;
+    this.#primary = primary;
+    this.#copied = copied;
+  }
+
+  async sync(gfids: readonly Gfid[], signal?: AbortSignal): Promise<BoxResult> {
+    const results = new Map<Gfid, ItemResult>();
+    for (const gfid of gfids) results.set(gfid, await this.#send(gfid, signal));
+    return results;
+  }
+
+  async #send(gfid: Gfid, signal: AbortSignal | undefined): Promise<ItemResult> {
+    try {
+      const found = this.#primary.primary(gfid, (path) => readUserAttributes(path, this.#primary.primaryIno(gfid)));
+      const args = found === null ? null : [gfid, found.mode, Object.fromEntries(found.xattrs), { ...this.#copied }];
+      if (args !== null) await this.#calls.call(METHOD, args, { timeoutMs: TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) });
+      return { status: 'synced' };
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      // ENOENT, too: the directory may have moved, which the recorder has not seen yet, and no record would bring them later.
+      const isItems = error instanceof RemoteCallError || error instanceof NativeError;
+      return { status: 'failed', reason: errorLine(error), ...(isItems ? { scope: 'item' } : { scope: 'transfer', error }) };
+    }
+  }
+}
+
+/** The secondary's side. */
+export function attributeMethods(volume: EmbeddedVolume): ReadonlyMap<string, RpcMethod> {
+  const set: RpcMethod = ([gfid, mode, xattrs, copied]) => {
+    if (typeof gfid !== 'string' || !isGfid(gfid)) throw new Raised(new PyException('TypeError', ['not a gfid']));
+    const wanted = parseAttributes(mode, xattrs);
+    if (!isPyDict(copied)) throw new Raised(new PyException('TypeError', ['not a dict']));
+    volume.onInode(gfid, (path) => {
+      if (path === null) throw new NativeError('set xattrs', gfid, constants.errno.ENOENT);
+      setUserXattrs(path, wanted, { xattrs: copied['xattrs'] === true, acls: copied['acls'] === true });
+    });
+    return null;
+  };
+  return new Map([[METHOD, set]]);
+}
+
+/** @throws Raised for xattrs that are no user's */
+function parseAttributes(mode: PyValue | undefined, xattrs: PyValue | undefined): UserAttributes {
+  if (!isPyInt(mode) || !isPyDict(xattrs)) throw new Raised(new PyException('TypeError', ['not a mode and a dict']));
+  const parsed = new Map<string, Buffer>();
+  for (const [name, value] of Object.entries(xattrs)) {
+    if (!(value instanceof Uint8Array) || !isUserXattr(name)) throw new Raised(new PyException('ValueError', ["not a user's xattr"]));
+    parsed.set(name, Buffer.from(value));
+  }
+  return { mode, xattrs: parsed };
+}

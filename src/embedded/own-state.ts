@@ -1,0 +1,48 @@
+// Decides whether a plain directory can be replicated safely. rsync and tar reach inodes through the links in `.glusterfs`,
+// so no other user may change or replace that directory. As root this holds only if root alone can write to the tree's
+// top directory and rename the directories above it. Directories below the top may belong to any user.
+
+import { lstatSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { GsyncdError } from '../errors.js';
+import { fsEncode } from '../names.js';
+import { fileKind } from '../primary/view.js';
+
+const WRITABLE_BY_OTHERS = 0o022;
+const OPEN_TO_OTHERS = 0o077;
+const STICKY = 0o1000;
+
+/** @param root absolute, without symlinks. @throws GsyncdError 'preflight' as root, when somebody else could replace the state directory */
+export function requireOwnRoot(root: string): void {
+  if (process.geteuid?.() !== 0) return;
+  const hint = 'root replicates only directories that root alone can write to; run as their owner, or change the owner and mode';
+  const own = lstatSync(fsEncode(root));
+  if (own.uid !== 0) throw refused(`directory ${root}: belongs to user ${own.uid}: ${hint}`);
+  if ((own.mode & WRITABLE_BY_OTHERS) !== 0) throw refused(`directory ${root}: others can write to it (mode ${octal(own.mode)}): ${hint}`);
+  for (let dir = root; dir !== '/'; ) {
+    dir = dirname(dir);
+    const { uid, mode } = lstatSync(fsEncode(dir));
+    const isOpen = (mode & WRITABLE_BY_OTHERS) !== 0 && (mode & STICKY) === 0;
+    if (uid !== 0 || isOpen) throw refused(`directory ${root}: others can replace it, since ${dir} ${uid === 0 ? `has mode ${octal(mode)}` : `belongs to user ${uid}`}: ${hint}`);
+  }
+}
+
+/** Checks the directories that exist. @throws GsyncdError 'preflight' for one that another user owns or can enter */
+export function requireOwnState(dirs: readonly string[]): void {
+  for (const dir of dirs) {
+    const stats = lstatSync(fsEncode(dir), { throwIfNoEntry: false });
+    if (stats === undefined) continue;
+    const kind = fileKind(stats.mode);
+    if (kind !== 'dir') throw refused(`state directory ${dir}: is a ${kind}: remove it`);
+    if (stats.uid !== process.geteuid?.()) throw refused(`state directory ${dir}: belongs to user ${stats.uid}: remove it`);
+    if ((stats.mode & OPEN_TO_OTHERS) !== 0) throw refused(`state directory ${dir}: open to others (mode ${octal(stats.mode)}): remove it, or chmod 700 when nobody else has changed it`);
+  }
+}
+
+function octal(mode: number): string {
+  return (mode & 0o7777).toString(8).padStart(4, '0');
+}
+
+function refused(message: string): GsyncdError {
+  return new GsyncdError(message, { code: 'preflight', retryable: false });
+}

@@ -1,0 +1,155 @@
+// Directories opened without following any symlink, and names in them looked at and linked relative to them: openat2,
+// statx and linkat, which Node does not offer. An open directory stays the same one whatever is renamed above it or put in its place. For local
+// file systems.
+
+import { closeSync, constants as fsConstants, openSync } from 'node:fs';
+import { constants } from 'node:os';
+import koffi from 'koffi';
+import type { KoffiFunc } from 'koffi';
+import { fsEncode } from '../names.js';
+import { errnoNumber, NativeError } from './libc.js';
+
+const { EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR } = constants.errno;
+const SYS_OPENAT2 = 437;
+const O_PATH = 0o10000000;
+const O_CLOEXEC = 0o2000000;
+const DIRECTORY = O_PATH | O_CLOEXEC | fsConstants.O_DIRECTORY | fsConstants.O_NOFOLLOW;
+const RESOLVE_NO_SYMLINKS = 0x04n;
+const RESOLVE_BENEATH = 0x08n;
+/** The working directory, as a descriptor: for absolute paths. */
+export const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+const STATX_BASIC_STATS = 0x7ff;
+const STATX_BTIME = 0x800;
+const STATX_BYTES = 256;
+const NS = 1_000_000_000n;
+
+const lib = koffi.load('libc.so.6');
+type Openat2Call = (number: number, dir: number, path: Buffer, how: Buffer, size: number) => number;
+const openat2 = lib.func('syscall', 'long', ['long', 'int', 'const void *', 'const void *', 'size_t']) as KoffiFunc<Openat2Call>;
+type StatxCall = (dir: number, path: Buffer, flags: number, mask: number, out: Buffer) => number;
+const statx = lib.func('statx', 'int', ['int', 'const void *', 'int', 'uint', 'void *']) as KoffiFunc<StatxCall>;
+
+type LinkatCall = (fromDir: number, from: Buffer, toDir: number, to: Buffer, flags: number) => number;
+const linkat = lib.func('linkat', 'int', ['int', 'const void *', 'int', 'const void *', 'int']) as KoffiFunc<LinkatCall>;
+
+// struct open_how: flags, mode, resolve
+const HOW = Buffer.alloc(24);
+HOW.writeBigUInt64LE(BigInt(DIRECTORY), 0);
+HOW.writeBigUInt64LE(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, 16);
+const scratch = Buffer.alloc(STATX_BYTES);
+
+/** An inode's attributes; times in nanoseconds since the epoch. */
+export interface InodeStats {
+  readonly dev: number;
+  readonly ino: bigint;
+  /** st_mode: type and permission bits. */
+  readonly mode: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly rdev: number;
+  readonly atimeNs: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  /** 0 where the file system does not tell. */
+  readonly birthtimeNs: bigint;
+}
+
+/**
+ * Opens the directory at `path`, relative to the directory `root` and without `..`. The descriptor is one of O_PATH, to be
+ * closed by the caller. @throws NativeError ENOTDIR where a part of the path is a symlink or no directory, ENOENT, EACCES, …
+ */
+export function openBeneath(root: number, path: string): number {
+  if (!hasOpenat2(root)) return openStepwise(root, path);
+  const fd = openat2(SYS_OPENAT2, root, cString(path), HOW, HOW.length);
+  if (fd >= 0) return fd;
+  const errno = koffi.errno();
+  // The path as a whole may be longer than a call takes.
+  if (errno === ENAMETOOLONG) return openStepwise(root, path);
+  throw new NativeError('open', JSON.stringify(path), errno === ELOOP ? ENOTDIR : errno);
+}
+
+/** openBeneath() part by part, for paths longer than PATH_MAX and for kernels without openat2 (before 5.6, or a filter that
+ *  denies it). */
+export function openStepwise(root: number, path: string): number {
+  let fd = root;
+  for (const name of path.split('/')) {
+    const above = fd;
+    try {
+      if (name === '' || name === '..') throw new NativeError('open', JSON.stringify(path), EINVAL);
+      // `/proc/self/fd/N` is the descriptor itself: only the last part is looked up.
+      fd = openSync(fsEncode(`/proc/self/fd/${above}/${name}`), DIRECTORY);
+    } catch (error) {
+      throw new NativeError('open', JSON.stringify(path), errnoNumber(error) ?? ENOENT);
+    } finally {
+      if (above !== root) closeSync(above);
+    }
+  }
+  return fd;
+}
+
+/**
+ * Attributes of what `name` is in the directory `dir`, not following a symlink; '' is the directory itself.
+ * @returns null when there is nothing. @throws NativeError EACCES, …
+ */
+export function statAt(dir: number, name: string): InodeStats | null {
+  if (statx(dir, cString(name), AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, scratch) === 0) return parseStatx(scratch);
+  const errno = koffi.errno();
+  if (errno === ENOENT) return null;
+  throw new NativeError('lstat', JSON.stringify(name), errno);
+}
+
+/** The same of an absolute path, whose directory nobody else can change. */
+export function statOf(path: string): InodeStats | null {
+  return statAt(AT_FDCWD, path);
+}
+
+/** Makes another name of what `from` is in the directory `fromDir`, a symlink as such. @throws NativeError EEXIST, EPERM, … */
+export function linkAt(fromDir: number, from: string, toDir: number, to: string): void {
+  if (linkat(fromDir, cString(from), toDir, cString(to), 0) !== 0) throw new NativeError('link', JSON.stringify(from), koffi.errno());
+}
+
+let openat2Works: boolean | undefined;
+
+function hasOpenat2(root: number): boolean {
+  if (openat2Works !== undefined) return openat2Works;
+  const fd = openat2(SYS_OPENAT2, root, cString('.'), HOW, HOW.length);
+  if (fd >= 0) closeSync(fd);
+  return (openat2Works = fd >= 0);
+}
+
+function parseStatx(out: Buffer): InodeStats {
+  return {
+    nlink: out.readUInt32LE(16),
+    uid: out.readUInt32LE(20),
+    gid: out.readUInt32LE(24),
+    mode: out.readUInt16LE(28),
+    ino: out.readBigUInt64LE(32),
+    size: Number(out.readBigUInt64LE(40)),
+    atimeNs: timeNs(out, 64),
+    birthtimeNs: timeNs(out, 80),
+    ctimeNs: timeNs(out, 96),
+    mtimeNs: timeNs(out, 112),
+    rdev: deviceNumber(out, 128),
+    dev: deviceNumber(out, 136),
+  };
+}
+
+function timeNs(out: Buffer, at: number): bigint {
+  return out.readBigInt64LE(at) * NS + BigInt(out.readUInt32LE(at + 8));
+}
+
+/** As makedev(3) packs it. */
+function deviceNumber(out: Buffer, at: number): number {
+  const [major, minor] = [out.readUInt32LE(at), out.readUInt32LE(at + 4)];
+  return (major & 0xfff) * 0x100 + (minor & 0xff) + (minor >>> 8) * 0x10_0000 + (major >>> 12) * 2 ** 44;
+}
+
+function cString(text: string): Buffer {
+  const bytes = fsEncode(`${text}\0`);
+  if (bytes.indexOf(0) !== bytes.length - 1) throw new NativeError('path', JSON.stringify(text), EINVAL);
+  return bytes;
+}
