@@ -5,10 +5,12 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { errorLine } from '../errors.js';
 import { fsDecode } from '../names.js';
-import { decideForcedCommand, type ProcessEntry, type ProcessView } from './forced-command.js';
+import { goNowhere } from '../process/nowhere.js';
+import { decideForcedCommand, siblingGsyncd, type ProcessEntry, type ProcessView } from './forced-command.js';
 import { CommandExit } from './exit.js';
 import { DISPATCHED } from './forced-command-line.js';
 import { findGluster } from './gluster-program.js';
+import { enterSessionMount, type SessionMount } from './session-mount.js';
 
 const EXIT_NOT_STARTED = 127;
 
@@ -20,18 +22,32 @@ export async function runForcedCommand(line: string): Promise<void> {
   const exact = env['SSH_ORIGINAL_COMMAND'] ?? line;
   const decision = decideForcedCommand(exact, procView);
   if (decision.run === 'nothing') throw new CommandExit(1, `gsyncd-ts: ${decision.why}`);
+  const mount = 'session' in decision ? sessionMount(decision.session) : undefined;
   const { replaceProcess } = await import('../native/libc.js');
   const gluster = decision.run === 'gluster' ? await findGluster() : '';
   const [file, argv] = {
-    rsync: ['rsync', ['rsync', ...decision.args]] as const,
+    rsync: ['rsync', ['rsync', ...decision.args.slice(0, -1), mount?.directory ?? '']] as const,
     gluster: [gluster, ['gluster', ...decision.args]] as const,
     gsyncd: [process.execPath, [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...decision.args]] as const,
   }[decision.run];
   try {
-    if (decision.run === 'gsyncd') process.chdir('/');
-    replaceProcess(file, argv, { ...env, [DISPATCHED]: '1' });
+    if (decision.run === 'gsyncd') goNowhere();
+    replaceProcess(file, argv, { ...env, [DISPATCHED]: '1' }, mount?.keepFds);
   } catch (error) {
     throw new CommandExit(EXIT_NOT_STARTED, `gsyncd-ts: ${errorLine(error)}`);
+  }
+}
+
+/** Enters the mount of the secondary `pid`. @throws CommandExit when there is none */
+function sessionMount(pid: number): SessionMount {
+  const isSecondary = (): boolean => {
+    const found = siblingGsyncd(procView);
+    return typeof found === 'object' && found.pid === pid;
+  };
+  try {
+    return enterSessionMount(pid, isSecondary);
+  } catch (error) {
+    throw new CommandExit(1, `gsyncd-ts: disallowed transfer: ${errorLine(error)}`);
   }
 }
 

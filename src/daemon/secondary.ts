@@ -1,6 +1,7 @@
 // The secondary's life: mounts the volume (or opens a plain directory), makes the mount its working directory (primaries reach it as
 // `/proc/PID/cwd`, both its text and what it links to), serves the RPC until the primary goes or falls silent, and
-// leaves nothing mounted. Used by the secondary command.
+// leaves nothing mounted. Before and after, its working directory is one in which nothing can be made: a client may
+// start a transfer at any time.
 
 import { mkdir, realpath } from 'node:fs/promises';
 import { userInfo } from 'node:os';
@@ -19,7 +20,8 @@ import { AuxMount } from '../gluster/mount.js';
 import { VolumeHealth } from '../gluster/volume-health.js';
 import type { Log, RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
-import { refuseSymlinks } from '../native/nosymfollow.js';
+import { restrictionsOf } from '../native/mount-flags.js';
+import { goNowhere } from '../process/nowhere.js';
 import { runChild, spawnDaemonChild } from '../process/spawn.js';
 import { serveRepce } from '../rpc/server.js';
 import { secondaryMethods } from '../secondary/methods.js';
@@ -58,10 +60,11 @@ export async function runSecondary(options: SecondaryOptions, signal: AbortSigna
   const log = options.log.child({ module: 'resource', ctx: 'GLUSTER' });
   const cleanup = new Cleanup();
   const over = new AbortController();
+  goNowhere();
   try {
     const mount = await openServed(options, cleanup, log, signal);
     process.chdir(mount.dir);
-    cleanup.add('working directory', () => Promise.resolve(process.chdir('/')));
+    cleanup.add('working directory', () => Promise.resolve(goNowhere()));
     await serve(options, mount, over, log, signal);
   } catch (error) {
     if (signal.aborted) return;
@@ -127,8 +130,9 @@ async function mountVolume(options: SecondaryOptions, volume: string, cleanup: C
   const startMs = performance.now();
   const mounted = await (options.mountLabel === '' ? mountDirectly(options, volume, cleanup, log, signal) : mountBrokered(options, volume, cleanup, signal));
   const root = process.geteuid?.() === 0;
-  const symlinks = root && refuseSymlinks(mounted.dir) ? 'refused by the kernel' : 'looked for';
-  log.info('Mounted gluster volume', { volume, symlinks, duration: ((performance.now() - startMs) / 1000).toFixed(4) });
+  const restrictions = restrictionsOf(mounted.dir);
+  const symlinks = restrictions.includes('nosymfollow') ? 'refused by the kernel' : 'looked for';
+  log.info('Mounted gluster volume', { volume, symlinks, flags: restrictions.join(',') || 'none', duration: ((performance.now() - startMs) / 1000).toFixed(4) });
   const health = new VolumeHealth(mounted.dir);
   const whole = new WholeVolume(new MountVolume({ dir: mounted.dir, symlinks }), health);
   return { ...mounted, volume: whole, markSpace: root ? 'trusted' : 'system' };

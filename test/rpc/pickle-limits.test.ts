@@ -12,6 +12,7 @@ import { encodePickle } from '../../src/rpc/pickle-encode.js';
 import { DEFAULT_LIMITS } from '../../src/rpc/pickle-limits.js';
 import { PyException, PyFloat, pyTuple, type PyValue } from '../../src/rpc/pickle-values.js';
 import { serveRepce } from '../../src/rpc/server.js';
+import type { EntryOp } from '../../src/secondary/secondary.js';
 
 const DIST = resolve(import.meta.dirname, '../../dist/rpc');
 const MB = 1024 * 1024;
@@ -106,7 +107,7 @@ describe('a request that asks for a large answer', () => {
 it('a batch of 50,000 operations is not near the limits', { timeout: 60_000 }, () => {
   const stat = { uid: 65_534, gid: 65_534, mode: 0o100644, atime: 1.7e9 + 0.5, mtime: 1.7e9 + 0.25 };
   const op = (i: number) => ({ op: 'RENAME' as const, gfid: randomUUID(), entry: `.gfid/${randomUUID()}/the name that it had ${i}`, entry1: `.gfid/${randomUUID()}/its name ${i}`, mode: 0o100644, uid: 65_534, gid: 65_534, stat, link: null });
-  const request = encodePickle(pyTuple([pyTuple([1, 2, new PyFloat(3)]), 'entry_ops', Array.from({ length: 50_000 }, (_, i) => entryOpDict(op(i)))]));
+  const request = encodePickle(pyTuple([pyTuple([1, 2, new PyFloat(3)]), 'entry_ops', Array.from({ length: 50_000 }, (_, i) => entryOpDict(op(i) as unknown as EntryOp))]));
   const sixth = { maxBytes: DEFAULT_LIMITS.maxBytes / 12, maxValues: DEFAULT_LIMITS.maxValues / 6 };
   const [value] = [...new PickleDecoder(sixth).feed(request)] as readonly (readonly PyValue[])[];
   expect((value![2] as readonly PyValue[]).length).toBe(50_000);
