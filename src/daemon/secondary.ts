@@ -3,6 +3,7 @@
 // leaves nothing mounted. Before and after, its working directory is one in which nothing can be made: a client may
 // start a transfer at any time.
 
+import { closeSync } from 'node:fs';
 import { mkdir, realpath } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -21,6 +22,7 @@ import { VolumeHealth } from '../gluster/volume-health.js';
 import type { Log, RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
 import { restrictionsOf } from '../native/mount-flags.js';
+import { openLog } from '../native/open-log.js';
 import { goNowhere } from '../process/nowhere.js';
 import { runChild, spawnDaemonChild } from '../process/spawn.js';
 import { serveRepce } from '../rpc/server.js';
@@ -148,6 +150,7 @@ async function mountDirectly({ config }: SecondaryOptions, volume: string, clean
   for (const left of await AuxMount.removeLeftovers(registry)) log.info('removed the mount of a secondary that was killed', { path: left });
   const logFile = config.get('secondary-gluster-log-file');
   await mkdir(fsEncode(dirname(logFile)), { recursive: true });
+  refusePlanted(logFile);
   const mount = await AuxMount.mount({
     glusterCommandDir: config.get('secondary-gluster-command-dir'),
     params: [ERRORS_OF_WRITES, ...splitWords(config.get('secondary-gluster-params'))],
@@ -166,6 +169,15 @@ async function mountDirectly({ config }: SecondaryOptions, volume: string, clean
   const broken = mount.exited.then(() => Promise.reject<never>(new GsyncdError('secondary mount: glusterfs: exited', { code: 'mount' })));
   broken.catch(() => undefined);
   return { dir: mount.dir, broken };
+}
+
+/** glusterfs, as root, appends to whatever its log's name leads to. @throws GsyncdError 'mount' when others planted it */
+function refusePlanted(logFile: string): void {
+  try {
+    closeSync(openLog(logFile, 0o600));
+  } catch (error) {
+    throw new GsyncdError(`log of the mount: ${logFile}: ${errorLine(error)}`, { code: 'mount', cause: error });
+  }
 }
 
 async function mountBrokered({ config, mountLabel }: SecondaryOptions, volume: string, cleanup: Cleanup, signal: AbortSignal): Promise<Pick<Mounted, 'dir' | 'broken'>> {

@@ -1,6 +1,6 @@
 // A log in a directory that others can write: what they planted there is not followed. As root, with a user's directory.
 
-import { chmodSync, chownSync, closeSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, existsSync, lchownSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -50,6 +50,7 @@ describe.skipIf(lacks(process.geteuid?.() === 0, 'not root', 'logs where others 
       symlinkSync(join(dir, 'absent'), at('dangling.log'));
       linkSync(join(dir, 'victim'), at('second.log'));
       symlinkSync(join(dir, 'outside'), at('session'));
+      for (const name of ['link.log', 'dangling.log', 'session']) lchownSync(at(name), USER, USER);
       execFileSync('mkfifo', [at('pipe.log')]);
       for (const name of ['link.log', 'dangling.log', 'second.log', 'session/gsyncd.log', 'pipe.log']) expect(() => append(at(name)), name).toThrow();
       expect(() => createLogger({ destination: at('session/gsyncd.log'), level: 'INFO', label: '' })).toThrow(/^log: .*session\/gsyncd\.log: cannot be opened: ENOTDIR$/);
