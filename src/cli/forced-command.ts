@@ -25,7 +25,7 @@ export interface ProcessView {
 
 export type ForcedDecision =
   | { readonly run: 'gluster' | 'gsyncd'; readonly args: readonly string[] }
-  /** Runs in the mount of the secondary `session`, a process id; the last argument, `.`, stands for that mount. */
+  /** Runs in the mount of the secondary `session`, a process id; whose name is `.` then. */
   | { readonly run: 'rsync'; readonly args: readonly string[]; readonly session: number }
   | { readonly run: 'nothing'; readonly why: string };
 

@@ -10,7 +10,7 @@ import { decideForcedCommand, siblingGsyncd, type ProcessEntry, type ProcessView
 import { CommandExit } from './exit.js';
 import { DISPATCHED } from './forced-command-line.js';
 import { findGluster } from './gluster-program.js';
-import { enterSessionMount, type SessionMount } from './session-mount.js';
+import { enterSessionMount } from './session-mount.js';
 
 const EXIT_NOT_STARTED = 127;
 
@@ -22,30 +22,30 @@ export async function runForcedCommand(line: string): Promise<void> {
   const exact = env['SSH_ORIGINAL_COMMAND'] ?? line;
   const decision = decideForcedCommand(exact, procView);
   if (decision.run === 'nothing') throw new CommandExit(1, `gsyncd-ts: ${decision.why}`);
-  const mount = 'session' in decision ? sessionMount(decision.session) : undefined;
+  if ('session' in decision) enterMountOf(decision.session);
   const { replaceProcess } = await import('../native/libc.js');
   const gluster = decision.run === 'gluster' ? await findGluster() : '';
   const [file, argv] = {
-    rsync: ['rsync', ['rsync', ...decision.args.slice(0, -1), mount?.directory ?? '']] as const,
+    rsync: ['rsync', ['rsync', ...decision.args]] as const,
     gluster: [gluster, ['gluster', ...decision.args]] as const,
     gsyncd: [process.execPath, [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...decision.args]] as const,
   }[decision.run];
   try {
     if (decision.run === 'gsyncd') goNowhere();
-    replaceProcess(file, argv, { ...env, [DISPATCHED]: '1' }, mount?.keepFds);
+    replaceProcess(file, argv, { ...env, [DISPATCHED]: '1' });
   } catch (error) {
     throw new CommandExit(EXIT_NOT_STARTED, `gsyncd-ts: ${errorLine(error)}`);
   }
 }
 
 /** Enters the mount of the secondary `pid`. @throws CommandExit when there is none */
-function sessionMount(pid: number): SessionMount {
+function enterMountOf(pid: number): void {
   const isSecondary = (): boolean => {
     const found = siblingGsyncd(procView);
     return typeof found === 'object' && found.pid === pid;
   };
   try {
-    return enterSessionMount(pid, isSecondary);
+    enterSessionMount(pid, isSecondary);
   } catch (error) {
     throw new CommandExit(1, `gsyncd-ts: disallowed transfer: ${errorLine(error)}`);
   }
