@@ -80,10 +80,10 @@ const mountOf = async (pid: number) => parseMounts(await readFile(lab().box.outs
 async function expectNoTransfer(pid: number): Promise<void> {
   for (const target of [`/proc/${pid}/cwd`, await cwdOf(pid), '/', `/proc/${pid}/cwd/`, `/proc/${pid}/root`]) {
     const { code, said } = await rsync(target, CANARY);
+    expect(await lab().read(CANARY), target).toBe('as it was');
     expect(code, target).not.toBe(0);
     expect(said, target).toMatch(/gsyncd-ts: disallowed|\(unexpected|deleted/);
   }
-  expect(await lab().read(CANARY)).toBe('as it was');
 }
 
 test('no transfer starts before the mount is up, or after it has gone', async () => {
