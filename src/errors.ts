@@ -1,6 +1,8 @@
 // Errors that a caller catches, each with a stable code; everything else is a plain Error.
 // Messages are one line: action, colon, state. cli/main maps codes to exit codes, once.
 
+import { safeText } from './log-format.js';
+
 export type ErrorCode =
   | 'usage' // the command line or the configuration is wrong: restarting does not help
   | 'config'
@@ -46,8 +48,8 @@ export function errnoCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** One line for a log or a terminal, whatever was thrown. */
+/** One line for a log or a terminal, whatever was thrown: a message may hold names and words of a peer. */
 export function errorLine(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replaceAll(/\s*\n\s*/g, ' ').trim();
+  return safeText(text.replaceAll(/\s*\n\s*/g, ' ').trim());
 }

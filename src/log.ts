@@ -5,14 +5,15 @@
 // share a file. A write that fails (a full disk) never reaches the caller: the lines are counted, and the count is
 // logged when writing works again.
 
-import { closeSync, fstatSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, fstatSync, mkdirSync, statSync, writeSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { pino } from 'pino';
 import type { DestinationStream, Level, Logger } from 'pino';
 import { GsyncdError, errnoCode, errorLine } from './errors.js';
 import { formatMessage, formatTime, safeText } from './log-format.js';
 import { fsEncode } from './names.js';
+import { openLog } from './native/open-log.js';
 
 /** Levels as gsyncd.conf spells them. */
 export type LogLevel = 'ERROR' | 'WARNING' | 'INFO' | 'DEBUG';
@@ -148,9 +149,9 @@ class LineSink {
     if (destination === '-' || destination === '/dev/stderr') this.#fd = 2;
     else if (destination === '/dev/stdout') this.#fd = 1;
     else {
-      this.#path = destination;
+      this.#path = resolve(destination);
       try {
-        this.#open(destination);
+        this.#open(this.#path);
       } catch (error) {
         const state = errnoCode(error) ?? errorLine(error);
         throw new GsyncdError(`log: ${destination}: cannot be opened: ${state}`, { code: 'preflight', cause: error });
@@ -194,7 +195,7 @@ class LineSink {
 
   #open(path: string): void {
     makeDirectory(dirname(path));
-    const fd = openSync(fsEncode(path), 'a', 0o644);
+    const fd = openLog(path, 0o644);
     const stat = fstatSync(fd);
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = fd;

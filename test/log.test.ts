@@ -35,10 +35,10 @@ function lines(path: string): string[] {
 /** Runs a script that begins with `createLogger` and `closeSync` in scope, in a process of its own. */
 function runChild(script: string, argument = '', stderr: 'pipe' | number = 'pipe'): SpawnSyncReturns<string> {
   const out = join(dir, 'child');
-  mkdirSync(out, { recursive: true });
+  mkdirSync(join(out, 'native'), { recursive: true });
   if (!existsSync(join(out, 'node_modules'))) symlinkSync(new URL('../node_modules', import.meta.url).pathname, join(out, 'node_modules'));
   writeFileSync(join(out, 'package.json'), '{"type":"module"}');
-  for (const name of ['log', 'log-format', 'errors', 'names']) {
+  for (const name of ['log', 'log-format', 'errors', 'names', 'native/open-log']) {
     const source = readFileSync(new URL(`../src/${name}.ts`, import.meta.url), 'utf8');
     const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
     writeFileSync(join(out, `${name}.js`), ts.transpileModule(source, { compilerOptions }).outputText);

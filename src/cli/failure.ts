@@ -2,6 +2,7 @@
 // which has its own copy of the error classes.
 
 import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../errors.js';
+import { safeText } from '../log-format.js';
 import { CommandExit } from './exit.js';
 
 /** The stock monitor starts a worker again that exits with 0 or 1, and gives up on any other. */
@@ -14,11 +15,11 @@ export async function exitCodeOf(work: () => Promise<number>): Promise<number> {
     return await work();
   } catch (error) {
     if (error instanceof CommandExit) {
-      if (error.line !== undefined) process.stderr.write(`${error.line}\n`);
+      if (error.line !== undefined) process.stderr.write(`${safeText(error.line)}\n`);
       return error.exitCode;
     }
     process.stderr.write(`gsyncd-ts: ${errorLine(error)}\n`);
-    if (!(error instanceof GsyncdError) && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+    if (!(error instanceof GsyncdError) && error instanceof Error) process.stderr.write(`${(error.stack ?? '').split('\n').map(safeText).join('\n')}\n`);
     return isGsyncdError(error) ? (EXIT_CODES[error.code] ?? EXIT_FAILURE) : EXIT_FAILURE;
   }
 }

@@ -24,7 +24,9 @@ export interface ProcessView {
 }
 
 export type ForcedDecision =
-  | { readonly run: 'rsync' | 'gluster' | 'gsyncd'; readonly args: readonly string[] }
+  | { readonly run: 'gluster' | 'gsyncd'; readonly args: readonly string[] }
+  /** Runs in the mount of the secondary `session`, a process id; whose name is `.` then. */
+  | { readonly run: 'rsync'; readonly args: readonly string[]; readonly session: number }
   | { readonly run: 'nothing'; readonly why: string };
 
 /** Since OpenSSH 9.8 a session's process has a name of its own. */
@@ -89,7 +91,7 @@ function decideRsync(args: readonly string[], view: ProcessView): ForcedDecision
   if (typeof found === 'string') return disallowed(found);
   const allowed = [`/proc/${found.pid}/cwd`, view.cwd(found.pid)];
   if (target === '/' || !allowed.includes(target)) return disallowed('rsync target does not match geo-replication session');
-  return { run: 'rsync', args };
+  return { run: 'rsync', args: [...args.slice(0, -1), '.'], session: found.pid };
 }
 
 function leadsOut(option: string): boolean {
@@ -114,7 +116,7 @@ function abbreviates(option: string): boolean {
 }
 
 /** The gsyncd that came over the same ssh connection; the reason when there is none, or more than one. */
-function siblingGsyncd(view: ProcessView): { pid: number } | string {
+export function siblingGsyncd(view: ProcessView): { pid: number } | string {
   let ancestor = view.entry(view.self);
   while (ancestor !== undefined && !SSHD_NAMES.has(ancestor.name)) ancestor = view.entry(ancestor.parent);
   if (ancestor === undefined) return 'sshd ancestor not found';

@@ -5,10 +5,12 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { errorLine } from '../errors.js';
 import { fsDecode } from '../names.js';
-import { decideForcedCommand, type ProcessEntry, type ProcessView } from './forced-command.js';
+import { goNowhere } from '../process/nowhere.js';
+import { decideForcedCommand, siblingGsyncd, type ProcessEntry, type ProcessView } from './forced-command.js';
 import { CommandExit } from './exit.js';
 import { DISPATCHED } from './forced-command-line.js';
 import { findGluster } from './gluster-program.js';
+import { enterSessionMount } from './session-mount.js';
 
 const EXIT_NOT_STARTED = 127;
 
@@ -20,6 +22,7 @@ export async function runForcedCommand(line: string): Promise<void> {
   const exact = env['SSH_ORIGINAL_COMMAND'] ?? line;
   const decision = decideForcedCommand(exact, procView);
   if (decision.run === 'nothing') throw new CommandExit(1, `gsyncd-ts: ${decision.why}`);
+  if ('session' in decision) enterMountOf(decision.session);
   const { replaceProcess } = await import('../native/libc.js');
   const gluster = decision.run === 'gluster' ? await findGluster() : '';
   const [file, argv] = {
@@ -28,10 +31,23 @@ export async function runForcedCommand(line: string): Promise<void> {
     gsyncd: [process.execPath, [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...decision.args]] as const,
   }[decision.run];
   try {
-    if (decision.run === 'gsyncd') process.chdir('/');
+    if (decision.run === 'gsyncd') goNowhere();
     replaceProcess(file, argv, { ...env, [DISPATCHED]: '1' });
   } catch (error) {
     throw new CommandExit(EXIT_NOT_STARTED, `gsyncd-ts: ${errorLine(error)}`);
+  }
+}
+
+/** Enters the mount of the secondary `pid`. @throws CommandExit when there is none */
+function enterMountOf(pid: number): void {
+  const isSecondary = (): boolean => {
+    const found = siblingGsyncd(procView);
+    return typeof found === 'object' && found.pid === pid;
+  };
+  try {
+    enterSessionMount(pid, isSecondary);
+  } catch (error) {
+    throw new CommandExit(1, `gsyncd-ts: disallowed transfer: ${errorLine(error)}`);
   }
 }
 

@@ -10,6 +10,7 @@ import { DirectoryWatch } from '../changelog/directory-watch.js';
 import { errorLine } from '../errors.js';
 import { eventSender, faultyFields } from '../gluster/events.js';
 import type { VolumeInfo } from '../gluster/volinfo.js';
+import { safeText } from '../log-format.js';
 import type { Log, RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
 import { untilWoken } from '../primary/wait.js';
@@ -224,7 +225,7 @@ export class Monitor {
       ...(spec.isRemoved === true ? ['--removed-brick'] : []),
       ...(debug ? ['--debug'] : []),
     ];
-    return spawnGroupChild(argv, debug ? { onStderrLine: (line) => void process.stderr.write(`${line}\n`) } : {});
+    return spawnGroupChild(argv, debug ? { onStderrLine: (line) => void process.stderr.write(`${safeText(line)}\n`) } : {});
   }
 
   /** Writes down what the workers and the session's delete command read from its config, where it is not there yet. */

@@ -1,7 +1,9 @@
 // The secondary's life: mounts the volume (or opens a plain directory), makes the mount its working directory (primaries reach it as
 // `/proc/PID/cwd`, both its text and what it links to), serves the RPC until the primary goes or falls silent, and
-// leaves nothing mounted. Used by the secondary command.
+// leaves nothing mounted. Before and after, its working directory is one in which nothing can be made: a client may
+// start a transfer at any time.
 
+import { closeSync } from 'node:fs';
 import { mkdir, realpath } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -20,7 +22,9 @@ import { AuxMount } from '../gluster/mount.js';
 import { VolumeHealth } from '../gluster/volume-health.js';
 import type { Log, RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
-import { refuseSymlinks } from '../native/nosymfollow.js';
+import { restrictionsOf } from '../native/mount-flags.js';
+import { openLog } from '../native/open-log.js';
+import { goNowhere } from '../process/nowhere.js';
 import { runChild, spawnDaemonChild } from '../process/spawn.js';
 import { serveRepce, type RpcMethod } from '../rpc/server.js';
 import { secondaryMethods } from '../secondary/methods.js';
@@ -61,10 +65,11 @@ export async function runSecondary(options: SecondaryOptions, signal: AbortSigna
   const log = options.log.child({ module: 'resource', ctx: 'GLUSTER' });
   const cleanup = new Cleanup();
   const over = new AbortController();
+  goNowhere();
   try {
     const mount = await openServed(options, cleanup, log, signal);
     process.chdir(mount.dir);
-    cleanup.add('working directory', () => Promise.resolve(process.chdir('/')));
+    cleanup.add('working directory', () => Promise.resolve(goNowhere()));
     await serve(options, mount, over, log, signal);
   } catch (error) {
     if (signal.aborted) return;
@@ -132,8 +137,9 @@ async function mountVolume(options: SecondaryOptions, volume: string, cleanup: C
   const startMs = performance.now();
   const mounted = await (options.mountLabel === '' ? mountDirectly(options, volume, cleanup, log, signal) : mountBrokered(options, volume, cleanup, signal));
   const root = process.geteuid?.() === 0;
-  const symlinks = root && refuseSymlinks(mounted.dir) ? 'refused by the kernel' : 'looked for';
-  log.info('Mounted gluster volume', { volume, symlinks, duration: ((performance.now() - startMs) / 1000).toFixed(4) });
+  const restrictions = restrictionsOf(mounted.dir);
+  const symlinks = restrictions.includes('nosymfollow') ? 'refused by the kernel' : 'looked for';
+  log.info('Mounted gluster volume', { volume, symlinks, flags: restrictions.join(',') || 'none', duration: ((performance.now() - startMs) / 1000).toFixed(4) });
   const health = new VolumeHealth(mounted.dir);
   const whole = new WholeVolume(new MountVolume({ dir: mounted.dir, symlinks }), health);
   return { ...mounted, volume: whole, markSpace: root ? 'trusted' : 'system' };
@@ -149,6 +155,7 @@ async function mountDirectly({ config }: SecondaryOptions, volume: string, clean
   for (const left of await AuxMount.removeLeftovers(registry)) log.info('removed the mount of a secondary that was killed', { path: left });
   const logFile = config.get('secondary-gluster-log-file');
   await mkdir(fsEncode(dirname(logFile)), { recursive: true });
+  refusePlanted(logFile);
   const mount = await AuxMount.mount({
     glusterCommandDir: config.get('secondary-gluster-command-dir'),
     params: [ERRORS_OF_WRITES, ...splitWords(config.get('secondary-gluster-params'))],
@@ -167,6 +174,15 @@ async function mountDirectly({ config }: SecondaryOptions, volume: string, clean
   const broken = mount.exited.then(() => Promise.reject<never>(new GsyncdError('secondary mount: glusterfs: exited', { code: 'mount' })));
   broken.catch(() => undefined);
   return { dir: mount.dir, broken };
+}
+
+/** glusterfs, as root, appends to whatever its log's name leads to. @throws GsyncdError 'mount' when others planted it */
+function refusePlanted(logFile: string): void {
+  try {
+    closeSync(openLog(logFile, 0o600));
+  } catch (error) {
+    throw new GsyncdError(`log of the mount: ${logFile}: ${errorLine(error)}`, { code: 'mount', cause: error });
+  }
 }
 
 async function mountBrokered({ config, mountLabel }: SecondaryOptions, volume: string, cleanup: Cleanup, signal: AbortSignal): Promise<Pick<Mounted, 'dir' | 'broken'>> {

@@ -10,6 +10,7 @@ import { lstat, mkdtemp, readlink } from 'node:fs/promises';
 import { GsyncdError } from '../errors.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { detachMount, errnoNumber, lgetxattrAsync, lsetxattrAsync, unmount } from '../native/libc.js';
+import { restrictMount } from '../native/mount-flags.js';
 import { toFileStat } from './file-stat.js';
 import type { FileStat } from './file-stat.js';
 import { gfidPath, isGfid } from './gfid.js';
@@ -97,7 +98,7 @@ export class AuxMount {
     this.#watch = new SubvolumeWatch(() => health.isWhole());
   }
 
-  /** Mounts the volume and waits until it is ready.
+  /** Mounts the volume and waits until it is ready, with the kernel's restrictions (native/mount-flags.ts).
    *  @throws GsyncdError 'mount' with the last errors of glusterfs's log; 'stopped'; nothing is left mounted then */
   static async mount(options: MountOptions): Promise<AuxMount> {
     const { volume, registry, signal } = options;
@@ -120,7 +121,9 @@ export class AuxMount {
     try {
       await recordMount(registry, { mountPoint: dir, worker, glusterfs: await markProcess(child.pid) });
       const waiting = { dir, exited: child.exited, timeoutMs: options.timeoutMs, ...(signal === undefined ? {} : { signal }) };
-      return new AuxMount(dir, child, options, await awaitReady(waiting));
+      const subvolumes = await awaitReady(waiting);
+      restrictMount(dir);
+      return new AuxMount(dir, child, options, subvolumes);
     } catch (error) {
       child.kill('SIGKILL');
       await new AuxMount(dir, child, options, 'partly up').close();

@@ -76,19 +76,33 @@ function unitWord(path: string): string {
   return /^[\w./%$+:@-]+$/.test(path) ? escaped : `"${escaped}"`;
 }
 
-/** Rotation of the logs of sessions. A running worker opens its file anew at SIGHUP. The directory of secondaries may
- *  be writable for the mountbroker's group, which logrotate takes only with \`su\`. */
+const LOGS = '/var/log/glusterfs';
+
+/** Rotation of the logs of sessions. A running worker opens its file anew at SIGHUP. logrotate runs as root, and follows a
+ *  symlink in the place of a directory: where the mount broker's group can write, it must do nothing. */
 export function logrotateText(): string {
   return `# Logs of geo-replication sessions (gsyncd-ts).
-/var/log/glusterfs/geo-replication/*/*.log
-/var/log/glusterfs/geo-replication-secondaries/*.log
-/var/log/glusterfs/geo-replication-secondaries/*/*.log
+${LOGS}/geo-replication/*/*.log
 {
-	su root root
-	weekly
+${ROTATION}}
+
+# Only while all of this is root's alone. The mount broker's group may write here: for its users' logs, use a snippet with
+# "su USER GROUP" that names one of them, never root.
+${LOGS}/geo-replication-secondaries/*.log
+${LOGS}/geo-replication-secondaries/*/*.log
+{
+	firstaction
+		test -z "$(find ${LOGS}/geo-replication-secondaries -maxdepth 1 \\( -perm /022 -o ! -uid 0 \\) -print -quit)"
+	endscript
+${ROTATION}}
+`;
+}
+
+const ROTATION = `	weekly
 	rotate 12
 	missingok
 	notifempty
+	nocreate
 	compress
 	delaycompress
 	sharedscripts
@@ -96,6 +110,4 @@ export function logrotateText(): string {
 		pkill -HUP -f '^[^ ]*node [^ ]*/gsyncd-ts(\\.js)? (worker|monitor) ' || true
 		pkill -HUP -f '^[^ ]*glusterfs .*--aux-gfid-mount ' || true
 	endscript
-}
 `;
-}

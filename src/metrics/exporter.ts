@@ -3,11 +3,17 @@
 // Invariant: a scrape that fails answers 500 and harms nothing else; the file is whole at every moment.
 
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import { rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import { errnoCode, errorLine, GsyncdError } from '../errors.js';
-import { fsEncode } from '../names.js';
+import { replaceFile } from '../native/durable-file.js';
+import { SharedAsk } from '../process/shared-ask.js';
 import type { BrickSamples } from './samples.js';
+
+/** A scraper or two, and some who look by hand. */
+const MAX_CONNECTIONS = 32;
+/** From the request's end until the client has read the answer, a few hundred KB. */
+const ANSWER_MS = 10_000;
+/** A connection without a whole request ends after these, looked for every second. */
+const LIMITS = { headersTimeout: 5_000, requestTimeout: 5_000, keepAliveTimeout: 5_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 };
 
 export interface Listen {
   readonly host: string;
@@ -41,7 +47,8 @@ export function parseListen(text: string): Listen {
 /** @throws GsyncdError 'preflight' when the address is in use or is not this machine's, or the file cannot be written */
 export async function startExporter(options: ExporterOptions): Promise<Exporter> {
   const { expose } = await import('./registry.js');
-  const exposition = async () => expose(await options.samples());
+  const shared = new SharedAsk(async () => expose(await options.samples()));
+  const exposition = () => shared.ask();
   const server = options.listen === undefined ? null : await serve(options.listen, exposition, options.onError);
   const file = options.textfile === undefined ? null : new TextFile(options.textfile, async () => (await exposition()).text, options);
   try {
@@ -74,8 +81,14 @@ async function serve({ host, port }: Listen, exposition: () => Promise<{ content
       end(response, 500, 'text/plain', 'metrics: not available\n');
     }
   };
-  const server = createServer({ requestTimeout: 10_000 }, (request, response) => void answer(request.method ?? '', request.url ?? '', response));
-  server.maxConnections = 32;
+  const server = createServer(LIMITS, (request, response) => {
+    // Whatever the client does: one that reads a byte now and then never lets a socket's own timeout pass.
+    const timer = setTimeout(() => response.destroy(), ANSWER_MS);
+    response.once('close', () => clearTimeout(timer));
+    void answer(request.method ?? '', request.url ?? '', response);
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.maxRequestsPerSocket = 100;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
       const state = errnoCode(cause) === 'EADDRINUSE' ? 'the port is in use' : errorLine(cause);
@@ -136,15 +149,8 @@ class TextFile {
     }
   }
 
-  /** The collector reads `*.prom`: the temporary file must not look like one. */
+  /** The collector's directory may be its user's: the temporary file's name cannot be guessed, and is no `*.prom`. */
   async #write(): Promise<void> {
-    const temp = fsEncode(join(dirname(this.#path), `.${basename(this.#path)}.${process.pid}`));
-    try {
-      await writeFile(temp, await this.#text(), { mode: 0o644 });
-      await rename(temp, fsEncode(this.#path));
-    } catch (error) {
-      await rm(temp, { force: true });
-      throw error;
-    }
+    await replaceFile(this.#path, await this.#text(), 0o644);
   }
 }

@@ -10,6 +10,7 @@ import { Readable, type Writable } from 'node:stream';
 import { GsyncdError, errnoCode } from '../errors.js';
 import { deadline } from './deadline.js';
 import { MARK_VARIABLE, markedProcesses, newMark } from './descendants.js';
+import { childDirectory } from './nowhere.js';
 import { deathSignalPrefix, findProgram } from './program.js';
 import { LineSplitter, Tail } from './tail.js';
 
@@ -194,8 +195,9 @@ export async function within<T>(promise: Promise<T>, waitMs: number): Promise<T 
 }
 
 function launch(file: string, args: readonly string[], mark: string, options: StartOptions) {
+  const cwd = options.cwd ?? childDirectory();
   return execa(file, args, {
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(cwd === undefined ? {} : { cwd }),
     // A child has this process's terminal, where there is one: ssh must fail, not ask for a password there.
     env: { SSH_ASKPASS_REQUIRE: 'force', SSH_ASKPASS: 'false', ...options.env, [MARK_VARIABLE]: mark },
     stdio: [options.stdin, options.stdout, 'pipe', ...(options.feedback === undefined ? [] : [options.feedback])],

@@ -3,21 +3,14 @@
 // Invariant: nothing of a peer's pickle is run (see pickle-globals.ts), and memory is bounded by the limits.
 
 import { isGsyncdError, type GsyncdError } from '../errors.js';
+import { DEFAULT_LIMITS, type PickleLimits } from './pickle-limits.js';
 import { PickleMachine } from './pickle-machine.js';
 import { COUNTED, LAYOUT, LINES, UNKNOWN } from './pickle-opcodes.js';
 import { pickleError } from './pickle-text.js';
 import type { PyValue } from './pickle-values.js';
 
-export interface PickleLimits {
-  /** Size of one pickle. Default 256 MiB. */
-  readonly maxBytes?: number;
-  /** Nesting of containers. Default 100. */
-  readonly maxDepth?: number;
-  /** Entries of the memo, and of the stack. Default 10 million. */
-  readonly maxItems?: number;
-}
-
 const NEWLINE = 0x0a;
+const MAX_PARTS = 4096;
 const EMPTY = Buffer.alloc(0);
 
 export class PickleDecoder {
@@ -34,9 +27,10 @@ export class PickleDecoder {
   #consumed = 0;
   #failure: GsyncdError | undefined;
 
-  constructor(limits: PickleLimits = {}) {
-    this.#maxBytes = limits.maxBytes ?? 256 * 1024 * 1024;
-    this.#machine = new PickleMachine({ maxDepth: limits.maxDepth ?? 100, maxItems: limits.maxItems ?? 10_000_000 });
+  constructor(limits: Partial<PickleLimits> = {}) {
+    const all = { ...DEFAULT_LIMITS, ...limits };
+    this.#maxBytes = all.maxBytes;
+    this.#machine = new PickleMachine(all);
   }
 
   /** Whether the stream may end here: no pickle is half read. */
@@ -83,6 +77,8 @@ export class PickleDecoder {
     if (part.length === 0) return;
     this.#parts.push(part);
     this.#partsBytes += part.length;
+    // A chunk of one byte takes a hundred.
+    if (this.#parts.length > MAX_PARTS) this.#parts = [Buffer.concat(this.#parts, this.#partsBytes)];
   }
 
   /** Executes opcodes up to the end of a pickle (true) or of the buffered bytes (false). */

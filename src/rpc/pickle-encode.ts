@@ -17,10 +17,11 @@ const ENCODE_GLOBAL = Buffer.from('c_codecs\nencode\n', 'latin1');
  * Pickles `value`. Integral numbers become ints (PyFloat and -0 floats), bigints ints, other numbers floats,
  * strings str with lone surrogates kept, byte arrays what Python 3 loads as bytes, arrays lists, PyTuples
  * tuples, Maps and plain objects dicts; PyExceptions built-in exceptions, PyStats os.stat_results.
- * @throws TypeError for anything else (undefined, functions) and for cycles
+ * @param maxBytes of the pickle, roughly: text counts as three bytes a character
+ * @throws TypeError for anything else (undefined, functions), for cycles, and for what is larger than `maxBytes`
  */
-export function encodePickle(value: PyValue): Buffer {
-  const writer = new PickleWriter();
+export function encodePickle(value: PyValue, maxBytes = Infinity): Buffer {
+  const writer = new PickleWriter(maxBytes);
   writer.value(value, 0);
   return writer.finish();
 }
@@ -29,8 +30,10 @@ class PickleWriter {
   #buf = Buffer.allocUnsafe(4096);
   #pos = 2;
   readonly #keys = new Map<string, number>();
+  readonly #maxBytes: number;
 
-  constructor() {
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
     this.#buf[0] = OP.PROTO;
     this.#buf[1] = 2;
   }
@@ -208,6 +211,7 @@ class PickleWriter {
   #reserve(bytes: number): void {
     const needed = this.#pos + bytes;
     if (needed <= this.#buf.length) return;
+    if (needed > this.#maxBytes) throw new TypeError(`encode pickle: value: larger than ${this.#maxBytes} bytes`);
     const grown = Buffer.allocUnsafe(Math.max(needed, this.#buf.length * 2));
     this.#buf.copy(grown, 0, 0, this.#pos);
     this.#buf = grown;

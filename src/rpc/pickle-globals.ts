@@ -26,6 +26,7 @@ const BUILTIN_EXCEPTIONS: ReadonlySet<string> = new Set([
 const OTHER_EXCEPTIONS: ReadonlySet<string> = new Set(['struct.error', 'socket.error', 'socket.timeout', 'select.error', 'subprocess.TimeoutExpired']);
 /** The type itself, as Python 3 and as Python 2 spell its constructor. */
 const STAT_RESULTS: ReadonlySet<string> = new Set(['os.stat_result', 'posix.stat_result', 'os._make_stat_result']);
+const BEYOND_LATIN1 = /[^\u0000-\u00ff]/;
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_.]{0,200}$/;
 
 /** The allowed meaning of `module.name`. @throws GsyncdError 'peer' naming it when it has none */
@@ -36,9 +37,15 @@ export function resolveGlobal(module: string, name: string): PickleGlobal {
   if (BUILTINS.has(module) && name === 'bytes') return new PickleGlobal(full, emptyBytes);
   if (IDENTIFIER.test(module) && IDENTIFIER.test(name) && isException(module, name)) {
     const className = name.slice(name.lastIndexOf('.') + 1);
-    return new PickleGlobal(full, (args) => new PyException(className, [...args]));
+    return new PickleGlobal(full, (args) => new PyException(className, args.slice()));
   }
   throw pickleError(`global ${printable(full)}: not allowed`);
+}
+
+/** The allowed meaning of GLOBAL's two lines. @throws GsyncdError 'peer' as resolveGlobal() does */
+export function globalFrom(lines: string): PickleGlobal {
+  const newline = lines.indexOf('\n');
+  return resolveGlobal(lines.slice(0, newline), lines.slice(newline + 1));
 }
 
 function isException(module: string, name: string): boolean {
@@ -56,9 +63,7 @@ function encodeLatin1(args: readonly PyValue[]): Buffer {
   const [text, encoding] = args;
   const isLatin1 = encoding === 'latin1' || encoding === 'latin-1' || encoding === 'iso-8859-1';
   if (args.length !== 2 || typeof text !== 'string' || !isLatin1) throw pickleError('global _codecs.encode: unexpected arguments');
-  for (let i = 0; i < text.length; i += 1) {
-    if (text.charCodeAt(i) > 0xff) throw pickleError('global _codecs.encode: not Latin-1');
-  }
+  if (BEYOND_LATIN1.test(text)) throw pickleError('global _codecs.encode: not Latin-1');
   return Buffer.from(text, 'latin1');
 }
 

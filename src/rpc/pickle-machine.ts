@@ -2,24 +2,25 @@
 // PickleDecoder, which frames the opcodes. Invariant: it builds plain data only; a global stays a name from
 // the allow-list until REDUCE turns it into data, and can stand nowhere inside a value.
 
-import { PickleGlobal, resolveGlobal } from './pickle-globals.js';
-import { floatFrom, indexFrom, intFrom, longFrom } from './pickle-numbers.js';
+import { PickleGlobal, globalFrom, resolveGlobal } from './pickle-globals.js';
+import { CONTAINER_VALUES, PickleBudget, checkExpanded, isContainer, type PickleLimits } from './pickle-limits.js';
+import { boolFrom, floatFrom, indexFrom, intFrom, longFrom } from './pickle-numbers.js';
 import { OP } from './pickle-opcodes.js';
 import { settle } from './pickle-settle.js';
 import { decodeQuoted, decodeRawUnicode, decodeSurrogatePass, pickleError } from './pickle-text.js';
-import { PyException, PyTuple, isPyDict, pyTuple, type PyDict, type PyValue } from './pickle-values.js';
+import { PyException, PyTuple, asTuple, isPyDict, newDict, type PyDict, type PyValue } from './pickle-values.js';
 import { fsDecode } from '../names.js';
-
-export interface MachineLimits {
-  readonly maxDepth: number;
-  /** Memo entries, and stack entries. */
-  readonly maxItems: number;
-}
 
 type Item = PyValue | PickleGlobal;
 
+/** One for all: a byte makes one. */
+const EMPTY_TUPLE = Object.freeze(new PyTuple());
+
 export class PickleMachine {
-  readonly #limits: MachineLimits;
+  readonly #limits: PickleLimits;
+  #budget: PickleBudget;
+  /** Whether a container may be in the value more than once. */
+  #shares = false;
   #stack: Item[] = [];
   /** Stack heights at which a mark stands. */
   #marks: number[] = [];
@@ -30,8 +31,9 @@ export class PickleMachine {
   #turned = new Map<PyValue, Map<PyValue, PyValue>>();
   #result: PyValue | undefined;
 
-  constructor(limits: MachineLimits) {
+  constructor(limits: PickleLimits) {
     this.#limits = limits;
+    this.#budget = new PickleBudget(limits);
   }
 
   /** The value of the pickle that just stopped; resets the machine for the next one. */
@@ -42,6 +44,8 @@ export class PickleMachine {
     this.#memo = [];
     this.#sparse = new Map();
     this.#turned = new Map();
+    this.#budget = new PickleBudget(this.#limits);
+    this.#shares = false;
     this.#result = undefined;
     return result;
   }
@@ -94,33 +98,33 @@ export class PickleMachine {
         break;
       case OP.MARK:
         this.#marks.push(this.#stack.length);
-        this.#bound(this.#marks.length);
+        this.#budget.values(1);
         break;
       case OP.EMPTY_TUPLE:
-        this.#push(new PyTuple());
+        this.#pushContainer(EMPTY_TUPLE);
         break;
       case OP.EMPTY_LIST:
-        this.#push([]);
+        this.#pushContainer([]);
         break;
       case OP.EMPTY_DICT:
-        this.#push(newDict());
+        this.#pushContainer(newDict());
         break;
       case OP.TUPLE1:
       case OP.TUPLE2:
       case OP.TUPLE3:
-        this.#push(pyTuple(this.#popMany(op - OP.TUPLE1 + 1)));
+        this.#pushContainer(asTuple(this.#popMany(op - OP.TUPLE1 + 1)));
         break;
       case OP.TUPLE:
-        this.#push(pyTuple(this.#popMarked()));
+        this.#pushContainer(asTuple(this.#popMarked()));
         break;
       case OP.LIST:
-        this.#push(this.#popMarked());
+        this.#pushContainer(this.#popMarked());
         break;
       case OP.DICT:
         {
           const dict = newDict();
           this.#setItems(dict, this.#popMarked());
-          this.#push(dict);
+          this.#pushContainer(dict);
         }
         break;
       case OP.APPEND:
@@ -138,6 +142,7 @@ export class PickleMachine {
       case OP.STOP:
         this.#result = settle(this.#pop(), { maxDepth: this.#limits.maxDepth, turned: this.#turned });
         if (this.#stack.length > 0 || this.#marks.length > 0) throw pickleError('stop: values left over');
+        if (this.#shares) checkExpanded(this.#result, this.#limits);
         return true;
       default:
         this.#rare(op, buf, start, end);
@@ -194,15 +199,15 @@ export class PickleMachine {
         this.#popMarked();
         break;
       case OP.DUP:
-        this.#push(this.#top());
+        this.#pushAgain(this.#top());
         break;
       case OP.GLOBAL:
-        this.#push(globalFrom(buf.toString('utf8', start, end)));
+        this.#pushGlobal(globalFrom(buf.toString('utf8', start, end)));
         break;
       case OP.STACK_GLOBAL: {
         const [module, name] = this.#popMany(2);
         if (typeof module !== 'string' || typeof name !== 'string') throw pickleError('global: name is no str');
-        this.#push(resolveGlobal(module, name));
+        this.#pushGlobal(resolveGlobal(module, name));
         break;
       }
       case OP.REDUCE:
@@ -236,16 +241,33 @@ export class PickleMachine {
 
   #call(callee: Item, args: readonly PyValue[]): void {
     if (!(callee instanceof PickleGlobal)) throw pickleError('call: not a global');
-    this.#push(callee.call(args));
-  }
-
-  #bound(count: number): void {
-    if (count > this.#limits.maxItems) throw pickleError(`value: more than ${this.#limits.maxItems} items`);
+    // What is called may copy its arguments.
+    this.#budget.values(args.length);
+    for (let i = 0; i < args.length; i += 1) this.#budget.again(args[i] as PyValue);
+    this.#pushContainer(callee.call(args));
   }
 
   #push(item: Item): void {
+    this.#budget.values(1);
     this.#stack.push(item);
-    this.#bound(this.#stack.length);
+  }
+
+  #pushGlobal(item: PickleGlobal): void {
+    this.#budget.values(3 * CONTAINER_VALUES);
+    this.#push(item);
+  }
+
+  #pushContainer(item: PyValue): void {
+    this.#budget.values(CONTAINER_VALUES);
+    this.#push(item);
+  }
+
+  #pushAgain(item: Item): void {
+    if (!(item instanceof PickleGlobal)) {
+      this.#budget.again(item);
+      this.#shares ||= isContainer(item);
+    }
+    this.#push(item);
   }
 
   #top(): Item {
@@ -277,19 +299,20 @@ export class PickleMachine {
   }
 
   #memoize(index: number): void {
+    this.#budget.values(1);
     if (index <= this.#memo.length) {
       this.#memo[index] = this.#top();
       if (this.#sparse.size > 0) this.#sparse.delete(index);
     } else {
+      this.#budget.values(CONTAINER_VALUES);
       this.#sparse.set(index, this.#top());
     }
-    this.#bound(this.#memo.length + this.#sparse.size);
   }
 
   #recall(index: number): void {
     const item = index < this.#memo.length ? this.#memo[index] : this.#sparse.get(index);
     if (item === undefined) throw pickleError(`memo ${index}: missing`);
-    this.#push(item);
+    this.#pushAgain(item);
   }
 
   #appendTo(items: readonly PyValue[]): void {
@@ -322,21 +345,4 @@ export class PickleMachine {
 function asValue(item: Item): PyValue {
   if (item instanceof PickleGlobal) throw pickleError(`global ${item.name}: not called`);
   return item;
-}
-
-/** Without a prototype, and yet, unlike what Object.create(null) makes, of a shape that it shares with its like: a
- *  batch has tens of thousands. */
-function newDict(): PyDict {
-  return Object.setPrototypeOf({}, null) as PyDict;
-}
-
-/** How protocols 0 and 1 spell booleans: ints with a leading zero. */
-function boolFrom(buf: Buffer, start: number, end: number): boolean | undefined {
-  if (end - start !== 2 || buf[start] !== 0x30) return undefined;
-  return buf[start + 1] === 0x31;
-}
-
-function globalFrom(lines: string): PickleGlobal {
-  const newline = lines.indexOf('\n');
-  return resolveGlobal(lines.slice(0, newline), lines.slice(newline + 1));
 }

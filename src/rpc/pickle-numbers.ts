@@ -3,8 +3,8 @@
 
 import { pickleError } from './pickle-text.js';
 
-/** No integer of the protocol is longer than this; converting longer ones takes quadratic time. */
-const MAX_INT_CHARS = 4300;
+/** Digits or bytes. No integer of the protocol is longer; converting long ones takes quadratic time. */
+const MAX_INT_CHARS = 1000;
 const DECIMAL = /^[+-]?[0-9]+$/;
 const FLOAT = /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
 
@@ -41,4 +41,10 @@ export function floatFrom(line: string): number {
   if (line === 'inf' || line === '-inf') return line === 'inf' ? Infinity : -Infinity;
   if (line.length > MAX_INT_CHARS || !FLOAT.test(line)) throw pickleError('float: not a number');
   return Number(line);
+}
+
+/** A boolean as protocols 0 and 1 spell it, an int with a leading zero; undefined for other ints. */
+export function boolFrom(buf: Buffer, start: number, end: number): boolean | undefined {
+  if (end - start !== 2 || buf[start] !== 0x30) return undefined;
+  return buf[start + 1] === 0x31;
 }

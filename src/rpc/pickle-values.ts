@@ -35,9 +35,12 @@ export class PyTuple extends Array<PyValue> {
 
 /** The tuple of `items`. */
 export function pyTuple(items: readonly PyValue[]): PyTuple {
-  const tuple = new PyTuple();
-  for (const item of items) tuple.push(item);
-  return tuple;
+  return asTuple([...items]);
+}
+
+/** `items` itself, as a tuple. It takes less memory than one that is built item by item. */
+export function asTuple(items: PyValue[]): PyTuple {
+  return Object.setPrototypeOf(items, PyTuple.prototype) as PyTuple;
 }
 
 /** A number that is sent as a float even when it is integral. Decoded floats are plain numbers. */
@@ -94,4 +97,10 @@ export function isPyDict(value: PyValue | undefined): value is PyDict {
 /** Whether `value` is an integral number: a Python int, or a float without a fraction. */
 export function isPyInt(value: PyValue | undefined): value is number {
   return typeof value === 'number' && Number.isInteger(value);
+}
+
+/** An empty dict without a prototype and yet, unlike what Object.create(null) makes, of a shape that it shares with its
+ *  like: a batch has tens of thousands. */
+export function newDict(): PyDict {
+  return Object.setPrototypeOf({}, null) as PyDict;
 }

@@ -7,8 +7,9 @@ import type { Readable, Writable } from 'node:stream';
 import { GsyncdError, errorLine } from '../errors.js';
 import { errnoNumber, errnoText } from '../native/libc.js';
 import { oneLine } from './errors.js';
-import { PickleDecoder, type PickleLimits } from './pickle-decode.js';
+import { PickleDecoder } from './pickle-decode.js';
 import { encodePickle } from './pickle-encode.js';
+import { DEFAULT_LIMITS, type PickleLimits } from './pickle-limits.js';
 import { PyException, PyFloat, PyTuple, pyTuple, type PyValue } from './pickle-values.js';
 import { Raised } from './raised.js';
 
@@ -20,7 +21,7 @@ export interface RepceServerOptions {
   /** Own keys only. `__repce_version__` is the server's. */
   readonly methods: ReadonlyMap<string, RpcMethod>;
   /** Of one request. */
-  readonly limits?: PickleLimits;
+  readonly limits?: Partial<PickleLimits>;
   /** Requests under way above which no more are read. Default 64. */
   readonly maxCalls?: number;
   /** Called for every request, before it is served. */
@@ -30,6 +31,9 @@ export interface RepceServerOptions {
 }
 
 const PROTOCOL_VERSION = 1.0;
+const MAX_METHOD_CHARS = 100;
+/** Of what a method raised, in the log: it may hold a path of the peer's. */
+const MAX_LINE_CHARS = 2000;
 
 /**
  * Serves until the input ends; resolves then, with requests still under way.
@@ -87,7 +91,8 @@ class RepceServer {
   #request(request: PyValue): void {
     if (!(request instanceof PyTuple)) throw new GsyncdError('not a tuple', { code: 'peer' });
     const [rid, method, ...args] = request;
-    if (rid === undefined || typeof method !== 'string') throw new GsyncdError('no method', { code: 'peer' });
+    if (!isRequestId(rid)) throw new GsyncdError('no request id', { code: 'peer' });
+    if (typeof method !== 'string' || method.length > MAX_METHOD_CHARS) throw new GsyncdError('no method', { code: 'peer' });
     this.#options.onCall?.(method);
     this.#calls += 1;
     if (this.#calls >= this.#maxCalls) this.#options.input.pause();
@@ -97,7 +102,7 @@ class RepceServer {
     });
   }
 
-  async #serve(rid: PyValue, method: string, args: readonly PyValue[]): Promise<void> {
+  async #serve(rid: RequestId, method: string, args: readonly PyValue[]): Promise<void> {
     let raised = false;
     let result: PyValue;
     try {
@@ -105,12 +110,13 @@ class RepceServer {
     } catch (error) {
       raised = true;
       result = raisedException(error);
-      this.#options.onRaised?.(oneLine(method), errorLine(error));
+      this.#options.onRaised?.(oneLine(method), errorLine(error).slice(0, MAX_LINE_CHARS));
     }
     if (this.#ended) return;
-    const answeredRid = floatsOf(rid);
+    // A time without a fraction goes back as the float that it was.
+    const answeredRid = pyTuple([rid[0], rid[1], typeof rid[2] === 'number' ? new PyFloat(rid[2]) : rid[2]]);
     try {
-      this.#options.output.write(encodePickle(pyTuple([answeredRid, raised, result])));
+      this.#options.output.write(encodePickle(pyTuple([answeredRid, raised, result]), DEFAULT_LIMITS.maxBytes));
     } catch (error) {
       const odd = new PyException('RuntimeError', [`answer to ${oneLine(method)}: ${errorLine(error)}`]);
       this.#options.output.write(encodePickle(pyTuple([answeredRid, true, odd])));
@@ -119,7 +125,7 @@ class RepceServer {
 
   #method(name: string): RpcMethod {
     const method = this.#options.methods.get(name);
-    if (method === undefined) throw new Raised(new PyException('AttributeError', [`no method ${oneLine(name).slice(0, 100)}`]));
+    if (method === undefined) throw new Raised(new PyException('AttributeError', [`no method ${oneLine(name)}`]));
     return method;
   }
 }
@@ -132,11 +138,12 @@ export function raisedException(error: unknown): PyException {
   return new PyException(error instanceof RangeError || error instanceof TypeError ? 'ValueError' : 'RuntimeError', [errorLine(error)]);
 }
 
-/** A caller's id is `(pid, thread, time)`: a time without a fraction goes back as the float that it was. */
-function floatsOf(rid: PyValue): PyValue {
-  if (!(rid instanceof PyTuple) || rid.length !== 3) return rid;
-  const [pid, thread, time] = rid;
-  return pyTuple([pid ?? null, thread ?? null, typeof time === 'number' ? new PyFloat(time) : (time ?? null)]);
+type Scalar = number | bigint;
+type RequestId = PyTuple & readonly [Scalar, Scalar, Scalar];
+
+/** A caller's id is `(pid, thread, time)`. It goes back as it came, so it must be small. */
+function isRequestId(rid: PyValue | undefined): rid is RequestId {
+  return rid instanceof PyTuple && rid.length === 3 && rid.every((part) => typeof part === 'number' || typeof part === 'bigint');
 }
 
 function requestError(state: string, cause?: unknown): GsyncdError {

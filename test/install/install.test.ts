@@ -229,4 +229,33 @@ describe('for systemd and logrotate', () => {
     expect(done.stderr).not.toMatch(/error/i);
     expect(done.stderr).toContain('geo-replication');
   });
+
+  it.skipIf(lacksProgram('logrotate', 'rotation of logs') || lacks(process.geteuid?.() === 0, 'not root', 'rotation of logs'))("rotates root's logs, and nothing where others can write or that a symlink leads to", () => {
+    const logs = mkdtempSync(join('/var/tmp', 'gsyncd-logs-'));
+    const [own, secondaries, elsewhere] = ['geo-replication/session', 'geo-replication-secondaries/node', 'elsewhere'].map((name) => join(logs, name)) as [string, string, string];
+    const rotated = (): string[] => {
+      for (const dir of [own, secondaries, elsewhere]) {
+        rmSync(dir, { recursive: true, force: true });
+        mkdirSync(dir, { recursive: true, mode: 0o755 });
+        writeFileSync(join(dir, 'gsyncd.log'), 'line\n');
+      }
+      const snippet = join(logs, 'snippet');
+      writeFileSync(snippet, logrotateText().replaceAll('/var/log/glusterfs', logs).replaceAll('pkill', 'true'), { mode: 0o644 });
+      spawnSync('logrotate', ['-f', '-s', join(logs, 'state'), snippet]);
+      return [own, secondaries, elsewhere].filter((dir) => existsSync(join(dir, 'gsyncd.log.1')));
+    };
+    const parent = join(logs, 'geo-replication-secondaries');
+    try {
+      expect(rotated()).toEqual([own, secondaries]);
+      symlinkSync(elsewhere, join(parent, 'planted'));
+      expect(rotated()).toEqual([own]);
+      rmSync(join(parent, 'planted'));
+      chmodSync(parent, 0o775);
+      expect(rotated()).toEqual([own]);
+      symlinkSync(elsewhere, join(parent, 'planted'));
+      expect(rotated()).toEqual([own]);
+    } finally {
+      rmSync(logs, { recursive: true });
+    }
+  });
 });

@@ -1,7 +1,7 @@
 // The metrics of made-up bricks: names, types, values, and that what the dashboard and the rules name is there.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -14,7 +14,7 @@ import { brickSamples } from '../../src/metrics/samples.js';
 import { BucketCounter, JOB_SECONDS } from '../../src/progress/buckets.js';
 import { brickReport } from '../../src/progress/report.js';
 import { facts, NOW_S, progress } from '../progress/facts.js';
-import { lacksProgram } from '../skip.js';
+import { lacks, lacksProgram } from '../skip.js';
 
 const buckets = new BucketCounter(JOB_SECONDS);
 for (const seconds of [0.05, 0.2, 4, 100_000]) buckets.observe(seconds);
@@ -172,6 +172,60 @@ describe('the exporter', () => {
     expect(errors).toEqual(['metrics: scrape: no such luck']);
     broken = false;
     expect((await fetch(url('/metrics'))).status).toBe(200);
+  });
+
+  describe('with clients that take their time', () => {
+    /** Resolves with the milliseconds after which the server ended the connection. */
+    const ended = async (send: string, read: 'reads' | 'does not read'): Promise<number> => {
+      const { host, port } = exporter!.address!;
+      const began = performance.now();
+      const socket = connect(port, host);
+      socket.on('error', () => undefined);
+      socket.write(send);
+      if (read === 'reads') socket.resume();
+      // A reset is seen without reading.
+      else setInterval(() => socket.write('\n'), 500).unref();
+      await new Promise((resolve) => socket.once('close', resolve));
+      return performance.now() - began;
+    };
+
+    test('drops those that send no whole request, and those that do not read the answer', { timeout: 40_000 }, async () => {
+      const bricks = Array.from({ length: 2_000 }, () => samplesOf(everything));
+      await start({ listen: parseListen('0'), samples: () => Promise.resolve(bricks) });
+      const waits = await Promise.all([ended('', 'reads'), ended('GET /metr', 'reads'), ended('GET /metrics HTTP/1.1\r\nHost: x\r\nX: ', 'reads'), ended('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n', 'does not read')]);
+      for (const ms of waits) expect(ms).toBeLessThan(20_000);
+    });
+
+    test('holds a few dozen connections, and reads the bricks once for all who ask at once', async () => {
+      let reads = 0;
+      const samples = async () => {
+        reads += 1;
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        return [samplesOf(everything)];
+      };
+      await start({ listen: parseListen('0'), samples });
+      const { host, port } = exporter!.address!;
+      let closed = 0;
+      const sockets = Array.from({ length: 60 }, () => connect(port, host).on('close', () => (closed += 1)).on('error', () => undefined));
+      await expect.poll(() => closed, { timeout: 4_000 }).toBe(28);
+      for (const socket of sockets) socket.destroy();
+      await expect.poll(() => fetch(url('/')).then((response) => response.status, () => 0), { timeout: 4_000 }).toBe(200);
+      const answers = await Promise.all(Array.from({ length: 20 }, async () => (await fetch(url('/metrics'))).status));
+      expect(answers).toEqual(answers.map(() => 200));
+      expect(reads).toBeLessThan(4);
+    });
+  });
+
+  test.skipIf(lacks(process.geteuid?.() === 0, 'not root', 'names that others planted'))('no symlink that somebody planted in the directory of the file is followed', async () => {
+    const victim = join(dir, 'victim');
+    const theirs = join(dir, 'theirs');
+    mkdirSync(theirs);
+    chownSync(theirs, 65_534, 65_534);
+    writeFileSync(victim, 'as it was');
+    for (const name of ['gsyncd.prom', `.gsyncd.prom.${process.pid}`, '.gsyncd.prom']) symlinkSync(victim, join(theirs, name));
+    await start({ textfile: join(theirs, 'gsyncd.prom') });
+    expect(readFileSync(victim, 'utf8')).toBe('as it was');
+    expect(readFileSync(join(theirs, 'gsyncd.prom'), 'utf8')).toContain('gsyncd_lag_seconds');
   });
 
   test('a port in use is one clear line', async () => {

@@ -152,7 +152,7 @@ describe('garbled lines', () => {
 it('a writer killed at any moment leaves a list that is whole', async () => {
   const dir = workingDir();
   const dist = join(top, 'dist');
-  for (const file of ['status/failures', 'native/durable-file', 'gluster/gfid', 'names', 'errors']) {
+  for (const file of ['status/failures', 'native/durable-file', 'gluster/gfid', 'names', 'log-format', 'errors']) {
     const source = readFileSync(join(process.cwd(), 'src', `${file}.ts`), 'utf8');
     const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
     mkdirSync(dirname(join(dist, file)), { recursive: true });

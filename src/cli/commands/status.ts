@@ -5,6 +5,7 @@
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoCode, errorLine, GsyncdError } from '../../errors.js';
+import { safeText } from '../../log-format.js';
 import { fsDecode, fsEncode } from '../../names.js';
 import { statusFileName } from '../../status/file-name.js';
 import { isMonitorRunning } from '../../status/monitor-lock.js';
@@ -45,7 +46,7 @@ async function runStatus([primary = '', secondary = '']: readonly string[], flag
   const report = statusReport({ file: parse(brickText), monitor: { said, running }, checkpoint });
   const fields = [...report].map(([name, value]) => [name, pythonText(value)] as const);
   if (!flags.has(STOCK_FIELDS)) fields.push(...(await (await import('../../progress/first-sync-fields.js')).firstSyncFields(brickFile)));
-  printLines(flags.has('json') ? [pythonJson(Object.fromEntries(fields))] : fields.map(([name, value]) => `${name}: ${value}`));
+  printLines(flags.has('json') ? [pythonJson(Object.fromEntries(fields))] : fields.map(([name, value]) => `${name}: ${safeText(value)}`));
 }
 
 /** The file's text; a missing one is created empty, since glusterd looks for it. */

@@ -1,0 +1,41 @@
+// The kernel's table of mounts, /proc/PID/mountinfo.
+
+import { readFileSync } from 'node:fs';
+import { fsDecode } from '../names.js';
+
+export interface MountLine {
+  /** As in the `mnt_id` of /proc/PID/fdinfo/FD. */
+  readonly id: number;
+  /** Directory of the file system that is the mount's root; `/` unless a part of it is mounted. */
+  readonly root: string;
+  /** In the form of names.ts. */
+  readonly mountPoint: string;
+  /** `rw`, `nosuid`, … of this mount, not of its file system. */
+  readonly options: readonly string[];
+  /** `fuse.glusterfs`, … */
+  readonly type: string;
+  /** What is mounted: `HOST:VOLUME` for GlusterFS. */
+  readonly source: string;
+}
+
+/** Mounts in the order in which they were made. A mount point may have several; the last one is seen. */
+export function readMounts(path = '/proc/self/mountinfo'): MountLine[] {
+  return parseMounts(readFileSync(path));
+}
+
+/** Lines that are none are left out. */
+export function parseMounts(table: Buffer): MountLine[] {
+  return table.toString('latin1').split('\n').flatMap((line) => {
+    const [own = '', ofFileSystem = ''] = line.split(' - ', 2);
+    const [id, , , root, mountPoint, options] = own.split(' ');
+    const [type, source] = ofFileSystem.split(' ');
+    if (id === undefined || root === undefined || mountPoint === undefined || options === undefined || type === undefined || source === undefined) return [];
+    return [{ id: Number(id), root: unescaped(root), mountPoint: unescaped(mountPoint), options: options.split(','), type, source: unescaped(source) }];
+  });
+}
+
+/** Blanks and backslashes are a backslash and three octal digits. */
+function unescaped(word: string): string {
+  const bytes = word.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+  return fsDecode(Buffer.from(bytes, 'latin1'));
+}

@@ -1,0 +1,62 @@
+// Opens a file that this program appends to, in a directory that others may be able to write: the secondaries' log
+// directory is the mount broker's group's, and root's secondaries log there, too. There, a name may have been planted.
+
+import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { errnoCode } from '../errors.js';
+import { fsEncode } from '../names.js';
+
+const { O_APPEND, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
+const O_PATH = 0o10000000;
+const APPEND = O_WRONLY | O_APPEND | O_CREAT;
+
+/**
+ * @param path absolute. Where nobody but root and this user can change any directory on it, symlinks are followed
+ * @returns a descriptor
+ * @throws system errors; Error where others could have planted it: a symlink in the place of the file or of its directory,
+ * another name of some file, or no file
+ */
+export function openLog(path: string, mode: number): number {
+  if (isOurs(path)) return openSync(fsEncode(path), APPEND, mode);
+  const dir = openSync(fsEncode(dirname(path)), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    const fd = openSync(fsEncode(`/proc/self/fd/${dir}/${basename(path)}`), APPEND | O_NOFOLLOW | O_NONBLOCK, mode);
+    const stat = fstatSync(fd);
+    if (stat.isFile() && stat.nlink === 1) return fd;
+    closeSync(fd);
+    throw new Error('not a file of one name, in a directory that others can write');
+  } finally {
+    closeSync(dir);
+  }
+}
+
+/** Whether the file, if it is there, and all directories above it belong to root or this user, and nobody else can change
+ *  what these directories hold of them. */
+function isOurs(path: string): boolean {
+  const file = lstatSync(fsEncode(path), { throwIfNoEntry: false });
+  if (file !== undefined && !isOwn(file)) return false;
+  for (let dir = dirname(path); ; dir = dirname(dir)) {
+    const stat = lookAt(dir);
+    if (stat === undefined || !isOwn(stat) || (!stat.isSymbolicLink() && isWritableByOthers(stat, dir === dirname(path)))) return false;
+    if (dir === '/') return true;
+  }
+}
+
+function lookAt(dir: string): Stats | undefined {
+  try {
+    return lstatSync(fsEncode(dir));
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT' || errnoCode(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function isOwn({ uid }: Stats): boolean {
+  return uid === 0 || uid === process.geteuid?.();
+}
+
+/** In a directory with the sticky bit, such as /tmp, others cannot replace what is there, but make what is not. */
+function isWritableByOthers({ mode, gid }: Stats, isParent: boolean): boolean {
+  if (!isParent && (mode & 0o1000) !== 0) return false;
+  return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
+}

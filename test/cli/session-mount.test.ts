@@ -1,0 +1,28 @@
+// The directory that a transfer enters, where it must enter none. On a volume: test/gluster/session-mount.test.ts.
+
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { afterEach, expect, it } from 'vitest';
+import { enterSessionMount } from '../../src/cli/session-mount.js';
+
+const here = process.cwd();
+afterEach(() => expect(process.cwd()).toBe(here));
+
+it('enters no directory that is no volume', () => {
+  expect(() => enterSessionMount(process.pid, () => true)).toThrow("the session's mount: not the root of a volume");
+});
+
+it('enters nothing of a process that is not, or no longer, the secondary', () => {
+  expect(() => enterSessionMount(process.pid, () => false)).toThrow("the session's mount: the secondary has gone");
+  expect(() => enterSessionMount(2 ** 22 + 1, () => true)).toThrow(/^the session's mount: ENOENT/);
+});
+
+it('enters nothing when the process ends after it was opened, whatever has its process id then', () => {
+  const { pid } = spawn('sleep', ['100']);
+  const end = (): boolean => {
+    process.kill(pid!, 'SIGKILL');
+    while (!/^State:\s*Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1')));
+    return true;
+  };
+  expect(() => enterSessionMount(pid!, end)).toThrow(/^the session's mount: ENOENT/);
+});
