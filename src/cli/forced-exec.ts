@@ -1,37 +1,53 @@
-// The program as an ssh forced command: becomes what the decision allows. rsync, gluster and the secondary replace this process, so that nothing of it stands in the data's
-// way; the secondary's command line then shows what runs, which is how an rsync of the same connection finds it.
-// Called by main.ts.
+// The program as an ssh forced command: becomes what the decision allows. rsync, tar, gluster and the secondary replace this
+// process, so that nothing of it stands in the data's way; the secondary's command line then shows what runs, which is how an
+// rsync of the same connection finds it.
 
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { errorLine } from '../errors.js';
+import { closeSync, constants, openSync, readFileSync, readdirSync, readlinkSync, statfsSync } from 'node:fs';
+import { errorLine, GsyncdError } from '../errors.js';
 import { fsDecode } from '../names.js';
-import { decideForcedCommand, type ProcessEntry, type ProcessView } from './forced-command.js';
+import { decideForcedCommand, type ForcedDecision, type ProcessEntry, type ProcessView } from './forced-command.js';
 import { CommandExit } from './exit.js';
-import { DISPATCHED } from './forced-command-line.js';
+import { DISPATCHED, type ForcedLine } from './forced-command-line.js';
 import { findGluster } from './gluster-program.js';
 
 const EXIT_NOT_STARTED = 127;
+/** statfs's f_type of FUSE, from linux/magic.h. */
+const FUSE_MAGIC = 0x65735546;
 
 /** Becomes what `line` asks for, if that is allowed.
  *  @throws CommandExit with one line when it is not (1), or when the program cannot be started (127) */
-export async function runForcedCommand(line: string): Promise<void> {
+export async function runForcedCommand({ line, limits }: ForcedLine): Promise<void> {
   const env = rawEnvironment();
   // Node decodes its environment as UTF-8; a brick's path need not be.
   const exact = env['SSH_ORIGINAL_COMMAND'] ?? line;
-  const decision = decideForcedCommand(exact, procView);
+  const decision = decideForcedCommand(exact, procView, limits);
   if (decision.run === 'nothing') throw new CommandExit(1, `gsyncd-ts: ${decision.why}`);
   const { replaceProcess } = await import('../native/libc.js');
-  const gluster = decision.run === 'gluster' ? await findGluster() : '';
-  const [file, argv] = {
-    rsync: ['rsync', ['rsync', ...decision.args]] as const,
-    gluster: [gluster, ['gluster', ...decision.args]] as const,
-    gsyncd: [process.execPath, [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...decision.args]] as const,
-  }[decision.run];
+  const [file, argv] = await programOf(decision);
   try {
     if (decision.run === 'gsyncd') process.chdir('/');
-    replaceProcess(file, argv, { ...env, [DISPATCHED]: '1' });
+    if (decision.run === 'tar') enterWorkingDirectory(decision.pid);
+    replaceProcess(file, argv, { ...env, [DISPATCHED]: '1', TAR_OPTIONS: undefined });
   } catch (error) {
     throw new CommandExit(EXIT_NOT_STARTED, `gsyncd-ts: ${errorLine(error)}`);
+  }
+}
+
+async function programOf({ run, args }: Exclude<ForcedDecision, { run: 'nothing' }>): Promise<readonly [string, readonly string[]]> {
+  if (run === 'gsyncd') return [process.execPath, [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...args]];
+  return [run === 'gluster' ? await findGluster() : run, [run, ...args]];
+}
+
+/** Enters the mount in which the process `pid` works. @throws GsyncdError 'preflight' when that is no FUSE mount */
+function enterWorkingDirectory(pid: number): void {
+  const fd = openSync(`/proc/${pid}/cwd`, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    // The link names the open directory itself: a process that ends meanwhile, or moves, changes nothing.
+    const dir = `/proc/self/fd/${fd}`;
+    if (statfsSync(dir).type !== FUSE_MAGIC) throw new GsyncdError(`process ${pid}: its working directory is no mount of a volume`, { code: 'preflight', retryable: false });
+    process.chdir(dir);
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -52,7 +68,8 @@ const procView: ProcessView = {
     const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'latin1'));
     if (status === undefined) return undefined;
     const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
-    return { pid, parent: Number(field('PPid')), name: field('Name') };
+    // Uid: real, effective, saved, of the file system.
+    return { pid, parent: Number(field('PPid')), name: field('Name'), uid: Number(field('Uid').split(/\s+/)[1]) };
   },
   childrenOf(parent) {
     const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);

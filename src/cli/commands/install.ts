@@ -8,7 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { GsyncdError } from '../../errors.js';
-import { closedToOthers } from '../../install/access.js';
+import { changeableBelow, changeableByOthers, closedToOthers } from '../../install/access.js';
 import { applyCommandName, applyOwnFile, applyToPlaces, type ApplyOptions } from '../../install/apply.js';
 import { exists, readIfThere } from '../../install/files.js';
 import { launcherText } from '../../install/launcher.js';
@@ -47,6 +47,7 @@ async function install(program: Command, flags: InstallFlags): Promise<void> {
   }
   const node = await realpath(process.execPath);
   const script = await realpath(process.argv[1] ?? '');
+  if (flags.uninstall !== true) await refuseChangeable(node, script);
   const options: ApplyOptions = {
     action: flags.uninstall === true ? 'uninstall' : 'install',
     mode: flags.dryRun === true ? 'dry-run' : 'do',
@@ -64,6 +65,19 @@ async function install(program: Command, flags: InstallFlags): Promise<void> {
   await filesForAdmins(program, root, script, options);
   if (flags.systemd === true || flags.uninstall === true) await systemdFiles(root, node, script, options);
   if (options.action === 'install') await warnIfClosed(node, script, options);
+}
+
+/** What another user could change would run as root at glusterd's next call. @throws GsyncdError 'preflight' */
+async function refuseChangeable(node: string, script: string): Promise<void> {
+  const owners = [0, process.geteuid?.() ?? 0];
+  const home = dirname(dirname(script));
+  const libraries = dirname(dirname(createRequire(import.meta.url).resolve('commander')));
+  let changeable: string | undefined;
+  for (const path of [node, script, libraries]) changeable ??= await changeableByOthers(path, owners);
+  const below = new Set([...['bin', 'dist', 'package.json', 'node_modules'].map((name) => join(home, name)), libraries]);
+  for (const path of below) changeable ??= await changeableBelow(path, owners);
+  if (changeable === undefined) return;
+  throw new GsyncdError(`install: ${changeable}: other users can change it: give it to root, and take write permission from group and others`, { code: 'preflight', retryable: false });
 }
 
 async function filesForAdmins(program: Command, root: string, script: string, options: ApplyOptions): Promise<void> {

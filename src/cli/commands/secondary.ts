@@ -11,6 +11,8 @@ import { fileUrlPath } from '../../daemon/file-url.js';
 import { parseSecondary } from '../../daemon/session.js';
 import { errorLine } from '../../errors.js';
 import { createLogger } from '../../log.js';
+import { changeableByOthers } from '../../install/access.js';
+import { DISPATCHED } from '../forced-command-line.js';
 import { stateHome } from '../state-home.js';
 
 interface SecondaryFlags {
@@ -82,6 +84,8 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   const { user, host, volume } = directory === null ? parseSecondary(secondary) : { user: '', host: 'localhost', volume: directory };
   const primaryNode = flags.primaryNode ?? flags.masterNode ?? '';
   const primaryBrick = flags.primaryBrick ?? flags.masterBrick ?? '';
+  const named = flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir;
+  const ignored = named !== undefined && process.env[DISPATCHED] !== undefined ? await whyNotRun(named) : undefined;
   const config = loadConfig({
     ...(flags.configFile === undefined ? {} : { sessionFile: flags.configFile }),
     templateArgs: {
@@ -92,7 +96,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
       local_node: flags.localNode,
       local_node_id: flags.localNodeId,
     },
-    overrides: overridesOf(flags),
+    overrides: { ...overridesOf(flags), ...(named === undefined || ignored !== undefined ? {} : { 'secondary-gluster-command-dir': named }) },
   });
   const debug = flags.debug === true;
   const log = createLogger({
@@ -102,6 +106,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   });
   const own = log.child({ module: 'gsyncd', fn: 'secondary' });
   for (const line of config.warnings) own.warn(line);
+  if (ignored !== undefined) own.warn('ignoring --secondary-gluster-command-dir', { dir: named, reason: ignored });
 
   const stop = new AbortController();
   const onTerm = (): void => {
@@ -124,6 +129,20 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   }
 }
 
+/** The programs that a primary's key may make this node run are root's: it can put its own into the volume.
+ *  @returns why those in `dir` may not run */
+async function whyNotRun(dir: string): Promise<string | undefined> {
+  for (const program of ['glusterfs', 'gluster']) {
+    try {
+      const changeable = await changeableByOthers(join(dir, program), [0]);
+      if (changeable !== undefined) return `other users than root can change ${changeable}`;
+    } catch (error) {
+      return errorLine(error);
+    }
+  }
+  return undefined;
+}
+
 /** What a worker elsewhere has to know of the directory before it connects. */
 async function printId(directory: string): Promise<void> {
   const { openLayout } = await import('../../embedded/layout.js');
@@ -144,7 +163,6 @@ function overridesOf(flags: SecondaryFlags): NonNullable<LoadConfigOptions['over
     'secondary-timeout': flags.secondaryTimeout ?? flags.slaveTimeout,
     'secondary-log-level': flags.secondaryLogLevel ?? flags.slaveLogLevel,
     'secondary-gluster-log-level': flags.secondaryGlusterLogLevel ?? flags.slaveGlusterLogLevel,
-    'secondary-gluster-command-dir': flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir,
     'primary-distribution-count': flags.primaryDistCount ?? flags.masterDistCount,
   };
   return Object.fromEntries(Object.entries(given).filter(([, text]) => text !== undefined));
