@@ -10,8 +10,9 @@ import { escapePath, sessionTemplateArgs } from '../../config/template.js';
 import { fileUrlPath } from '../../daemon/file-url.js';
 import { parseSecondary } from '../../daemon/session.js';
 import { errorLine } from '../../errors.js';
-import { createLogger } from '../../log.js';
+import { createLogger, type Log } from '../../log.js';
 import { changeableByOthers } from '../../install/access.js';
+import { openTarKeys } from '../../install/key-files.js';
 import { DISPATCHED } from '../forced-command-line.js';
 import { stateHome } from '../state-home.js';
 
@@ -106,6 +107,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   });
   const own = log.child({ module: 'gsyncd', fn: 'secondary' });
   for (const line of config.warnings) own.warn(line);
+  if (process.env[DISPATCHED] !== undefined) await warnOfOpenKeys(own);
   if (ignored !== undefined) own.warn('ignoring --secondary-gluster-command-dir', { dir: named, reason: ignored });
 
   const stop = new AbortController();
@@ -141,6 +143,15 @@ async function whyNotRun(dir: string): Promise<string | undefined> {
     }
   }
   return undefined;
+}
+
+/** glusterd adds a tar key for each new session, in its own form. */
+async function warnOfOpenKeys(log: Log): Promise<void> {
+  try {
+    for (const path of await openTarKeys(process.geteuid?.() ?? 0)) log.warn('tar keys let their holders run any program: run "gsyncd-ts install --tar-keys"', { path });
+  } catch (error) {
+    log.debug('authorized_keys cannot be read', { error: errorLine(error) });
+  }
 }
 
 /** What a worker elsewhere has to know of the directory before it connects. */
