@@ -45,7 +45,8 @@ export async function changeableByOthers(path: string, owners: readonly number[]
 }
 
 /** The first thing at or below `path` that other users than `owners` can change, symbolic links not followed; undefined when
- *  there is none or no such path. Synchronous: a node_modules of 8,000 files takes 0.1 s so, and 0.7 s by promises. */
+ *  there is none or no such path. Synchronous, which is several times quicker
+ *  for the thousands of files of a node_modules. */
 export function changeableBelow(path: string, owners: readonly number[]): string | undefined {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return undefined;
