@@ -3,7 +3,7 @@
 // rsync of the same connection finds it.
 
 import { closeSync, constants, openSync, readFileSync, readdirSync, readlinkSync, statfsSync } from 'node:fs';
-import { errorLine, GsyncdError } from '../errors.js';
+import { errorLine } from '../errors.js';
 import { fsDecode } from '../names.js';
 import { decideForcedCommand, type ForcedDecision, type ProcessEntry, type ProcessView } from './forced-command.js';
 import { CommandExit } from './exit.js';
@@ -24,9 +24,9 @@ export async function runForcedCommand({ line, limits }: ForcedLine): Promise<vo
   if (decision.run === 'nothing') throw new CommandExit(1, `gsyncd-ts: ${decision.why}`);
   const { replaceProcess } = await import('../native/libc.js');
   const [file, argv] = await programOf(decision);
+  if (decision.run === 'tar') enterWorkingDirectory(decision.pid);
   try {
     if (decision.run === 'gsyncd') process.chdir('/');
-    if (decision.run === 'tar') enterWorkingDirectory(decision.pid);
     replaceProcess(file, argv, { ...env, [DISPATCHED]: '1', TAR_OPTIONS: undefined });
   } catch (error) {
     throw new CommandExit(EXIT_NOT_STARTED, `gsyncd-ts: ${errorLine(error)}`);
@@ -38,16 +38,17 @@ async function programOf({ run, args }: Exclude<ForcedDecision, { run: 'nothing'
   return [run === 'gluster' ? await findGluster() : run, [run, ...args]];
 }
 
-/** Enters the mount in which the process `pid` works. @throws GsyncdError 'preflight' when that is no FUSE mount */
+/** Enters the mount in which the process `pid` works. @throws CommandExit (1) when that is no FUSE mount */
 function enterWorkingDirectory(pid: number): void {
-  const fd = openSync(`/proc/${pid}/cwd`, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
+    const fd = openSync(`/proc/${pid}/cwd`, constants.O_RDONLY | constants.O_DIRECTORY);
     // The link names the open directory itself: a process that ends meanwhile, or moves, changes nothing.
     const dir = `/proc/self/fd/${fd}`;
-    if (statfsSync(dir).type !== FUSE_MAGIC) throw new GsyncdError(`process ${pid}: its working directory is no mount of a volume`, { code: 'preflight', retryable: false });
+    if (statfsSync(dir).type !== FUSE_MAGIC) throw new Error('no mount of a volume');
     process.chdir(dir);
-  } finally {
     closeSync(fd);
+  } catch (error) {
+    throw new CommandExit(1, `gsyncd-ts: disallowed tar invocation: working directory of process ${pid}: ${errorLine(error)}`);
   }
 }
 

@@ -11,9 +11,9 @@ import { fileUrlPath } from '../../daemon/file-url.js';
 import { parseSecondary } from '../../daemon/session.js';
 import { errorLine } from '../../errors.js';
 import { createLogger, type Log } from '../../log.js';
-import { changeableByOthers } from '../../install/access.js';
 import { openTarKeys } from '../../install/key-files.js';
 import { DISPATCHED } from '../forced-command-line.js';
+import { isProgramDirectory } from '../gluster-program.js';
 import { stateHome } from '../state-home.js';
 
 interface SecondaryFlags {
@@ -86,7 +86,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   const primaryNode = flags.primaryNode ?? flags.masterNode ?? '';
   const primaryBrick = flags.primaryBrick ?? flags.masterBrick ?? '';
   const named = flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir;
-  const ignored = named !== undefined && process.env[DISPATCHED] !== undefined ? await whyNotRun(named) : undefined;
+  const isIgnored = named !== undefined && process.env[DISPATCHED] !== undefined && !(await isProgramDirectory(named));
   const config = loadConfig({
     ...(flags.configFile === undefined ? {} : { sessionFile: flags.configFile }),
     templateArgs: {
@@ -97,7 +97,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
       local_node: flags.localNode,
       local_node_id: flags.localNodeId,
     },
-    overrides: { ...overridesOf(flags), ...(named === undefined || ignored !== undefined ? {} : { 'secondary-gluster-command-dir': named }) },
+    overrides: { ...overridesOf(flags), ...(named === undefined || isIgnored ? {} : { 'secondary-gluster-command-dir': named }) },
   });
   const debug = flags.debug === true;
   const log = createLogger({
@@ -108,7 +108,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   const own = log.child({ module: 'gsyncd', fn: 'secondary' });
   for (const line of config.warnings) own.warn(line);
   if (process.env[DISPATCHED] !== undefined) await warnOfOpenKeys(own);
-  if (ignored !== undefined) own.warn('ignoring --secondary-gluster-command-dir', { dir: named, reason: ignored });
+  if (isIgnored) own.warn('ignoring --secondary-gluster-command-dir: not where the Gluster programs of this node are', { named, used: config.get('secondary-gluster-command-dir') });
 
   const stop = new AbortController();
   const onTerm = (): void => {
@@ -129,20 +129,6 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   } finally {
     log.close();
   }
-}
-
-/** The programs that a primary's key may make this node run are root's: it can put its own into the volume.
- *  @returns why those in `dir` may not run */
-async function whyNotRun(dir: string): Promise<string | undefined> {
-  for (const program of ['glusterfs', 'gluster']) {
-    try {
-      const changeable = await changeableByOthers(join(dir, program), [0]);
-      if (changeable !== undefined) return `other users than root can change ${changeable}`;
-    } catch (error) {
-      return errorLine(error);
-    }
-  }
-  return undefined;
 }
 
 /** glusterd adds a tar key for each new session, in its own form. */
