@@ -52,7 +52,7 @@ function ssh(key: 'secret' | 'tar_ssh', ...more: string[]): string[] {
 
 /** Opens the session as a worker does, and shares the connection through `socket`. */
 async function openSession(user: string, socket: string): Promise<{ pid: number; close: () => Promise<void> }> {
-  const [file, args] = box.command([...ssh('secret', '-oControlMaster=auto', '-S', socket), `${user}@${HOST}`, '/nonexistent/gsyncd', 'secondary', '/srv/session']);
+  const [file, args] = box.command([...ssh('secret', '-oControlMaster=auto', '-S', socket), `${user}@${HOST}`, '/nonexistent/gsyncd', 'secondary', 'gv0', 'h::sv0', '--primary-brick', '/srv/session']);
   const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const pid = await new Promise<number>((resolve, reject) => {
