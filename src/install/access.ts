@@ -9,6 +9,7 @@ const OTHERS_READ = 0o004;
 const OTHERS_ENTER = 0o001;
 const OTHERS_WRITE = 0o002;
 const GROUP_WRITES = 0o020;
+const STICKY = 0o1000;
 /** As many as the kernel follows. */
 const MOST_LINKS = 40;
 /** Debian lets the group staff write here, which is root's equal there. */
@@ -34,7 +35,9 @@ export async function changeableByOthers(path: string, owners: readonly number[]
     const next = waiting.pop() ?? '/';
     for (const part of withParents(next)) {
       const found = await lstat(part);
-      if (isChangeable(part, found, owners)) return part;
+      // In a sticky directory nobody replaces another user's entry; whose the entry is, the next step sees.
+      const isSticky = part !== next && (found.mode & STICKY) !== 0 && owners.includes(found.uid);
+      if (!isSticky && isChangeable(part, found, owners)) return part;
       if (!found.isSymbolicLink()) continue;
       if (++links > MOST_LINKS) throw Object.assign(new Error(`${path}: too many symbolic links`), { code: 'ELOOP' });
       waiting.push(resolve(dirname(part), await readlink(part), next.slice(part.length + 1)));
@@ -71,5 +74,6 @@ function isChangeable(path: string, found: Stats, owners: readonly number[]): bo
   if (!owners.includes(uid)) return true;
   // A link has no mode of its own.
   if (found.isSymbolicLink()) return false;
-  return (mode & OTHERS_WRITE) !== 0 || ((mode & GROUP_WRITES) !== 0 && gid !== 0 && !(found.isDirectory() && USR_LOCAL.test(path)));
+  const isOwnGroup = gid === 0 || gid === process.getegid?.() || (found.isDirectory() && USR_LOCAL.test(path));
+  return (mode & OTHERS_WRITE) !== 0 || ((mode & GROUP_WRITES) !== 0 && !isOwnGroup);
 }

@@ -210,7 +210,7 @@ describe('install, with what others can change', () => {
       expect(changeableBelow(home, [0])).toBeUndefined();
       for (const [path, change, back] of [
         ['/a/b/file', () => chmodSync(file, 0o666), () => chmodSync(file, 0o644)],
-        ['/a/b', () => chmodSync(dirname(file), 0o1777), () => chmodSync(dirname(file), 0o755)],
+        ['/a/b', () => chmodSync(dirname(file), 0o777), () => chmodSync(dirname(file), 0o755)],
         ['/a', () => chownSync(join(home, 'a'), 4321, 0), () => chownSync(join(home, 'a'), 0, 0)],
         ['/a/b', () => (chownSync(dirname(file), 0, 4321), chmodSync(dirname(file), 0o775)), () => chmodSync(dirname(file), 0o755)],
       ] as const) {
@@ -220,6 +220,11 @@ describe('install, with what others can change', () => {
         expect(changeableBelow(home, [0])?.slice(home.length)).toBe(path);
         back();
       }
+      chmodSync(dirname(file), 0o1777);
+      expect(await found()).toBeUndefined();
+      expect(changeableBelow(home, [0])).toBe(dirname(file));
+      chownSync(file, 4321, 0);
+      expect(await found()).toBe('/a/b/file');
       lchownSync(join(home, 'a/link'), 4321, 0);
       expect(await found(join(home, 'a/link'))).toBe('/a/link');
       symlinkSync('loop', join(home, 'loop'));
