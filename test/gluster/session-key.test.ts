@@ -118,7 +118,7 @@ test('a tar key runs tar in the session, and nothing else', { timeout: 120_000 }
   const install = async (...args: string[]): Promise<string> => (await lab().exec([process.execPath, '/mnt/gsyncd-ts/bin/gsyncd-ts.js', 'install', ...args])).stdout;
   expect(await install('--tar-keys')).toContain('/root/.ssh/authorized_keys: tar keys go through gsyncd');
   // As glusterd does when the session is created again: the first line of a key counts.
-  await lab().exec(['bash', '-c', `grep -h SSH_ORIGINAL_COMMAND ${KEYS}/*common_secret.pem.pub >>/root/.ssh/authorized_keys`]);
+  await lab().exec(['bash', '-c', `grep -hm1 SSH_ORIGINAL_COMMAND ${KEYS}/common_secret.pem.pub >>/root/.ssh/authorized_keys`]);
   const session = await openSession();
   const target = `/proc/${session.pid}/cwd`;
   try {
