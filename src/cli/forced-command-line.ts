@@ -33,8 +33,10 @@ export interface ForcedLine {
 export function forcedCommandLine(args: readonly string[], env: Readonly<Record<string, string | undefined>>): ForcedLine | undefined {
   if (env[GLUSTERD_CALLED] === '1' || env[DISPATCHED] !== undefined) return undefined;
   const line = env['SSH_ORIGINAL_COMMAND'];
-  if (args[0] === TAR_KEY || args[0] === ONLY_VOLUME) return { line: line ?? '', limits: keyLimits(args) };
   const isShell = args[0] === '-c' && args.length === 2 && basename(env['SHELL'] ?? '') === 'gsyncd';
+  // sshd hands authorized_keys' command to the user's shell.
+  const own = isShell ? (args[1] ?? '').split(' ').slice(1) : args;
+  if (own[0] === TAR_KEY || own[0] === ONLY_VOLUME) return { line: line ?? '', limits: keyLimits(own) };
   if (args.length > 0 && !isShell) return undefined;
   const asked = line ?? (isShell ? args[1] : undefined);
   return asked === undefined ? undefined : { line: asked, limits: {} };

@@ -46,8 +46,20 @@ export function isVolumeName(name: string): boolean {
  *  @param onlyVolume the one secondary volume that may be asked for */
 export function refusalOfSecondaryLine(words: readonly string[], onlyVolume?: string): string | undefined {
   if (!SUBCOMMANDS.has(words[0] ?? '')) return 'only the secondary may be started';
+  const names = namesIn(words.slice(1));
+  return typeof names === 'string' ? names : refusalOfNames(names, onlyVolume);
+}
+
+/** The secondary volume that a running gsyncd serves, from the words after its program; undefined for what no primary starts. */
+export function volumeServed(words: readonly string[]): string | undefined {
+  const names = namesIn(words.slice(1));
+  return typeof names === 'string' ? undefined : volumeOf(names[1] ?? '');
+}
+
+/** The words that are neither options nor values of options; what is wrong with an option. */
+function namesIn(words: readonly string[]): readonly string[] | string {
   const names: string[] = [];
-  for (let at = 1; at < words.length; at++) {
+  for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
     if (!word.startsWith('-')) {
       names.push(word);
@@ -62,7 +74,7 @@ export function refusalOfSecondaryLine(words: readonly string[], onlyVolume?: st
     }
     if (!check(equals < 0 ? (words[++at] ?? '') : word.slice(equals + 1))) return `option ${printable(option)}: not a value of a geo-replication session`;
   }
-  return refusalOfNames(names, onlyVolume);
+  return names;
 }
 
 function refusalOfNames([primary = '', secondary = '', ...more]: readonly string[], onlyVolume: string | undefined): string | undefined {
@@ -78,12 +90,6 @@ function refusalOfNames([primary = '', secondary = '', ...more]: readonly string
 function volumeOf(secondary: string): string | undefined {
   const [, address = '', volume = ''] = /^(.+?)::([^:]+)(?::[\w-]*)?$/.exec(secondary) ?? [];
   return isAddress(address) && VOLUME.test(volume) ? volume : undefined;
-}
-
-/** The secondary volume that a running gsyncd serves, from the words after its program; undefined for another command. */
-export function volumeServed(words: readonly string[]): string | undefined {
-  if (!SUBCOMMANDS.has(words[0] ?? '')) return undefined;
-  return words.slice(1).map(volumeOf).find((volume) => volume !== undefined);
 }
 
 /** `[USER@]HOST` */

@@ -251,6 +251,12 @@ describe('forcedCommandLine()', () => {
     const forced = forcedCommandLine(args, { SSH_ORIGINAL_COMMAND: 'gluster volume info' })!;
     expect(decideForcedCommand(forced.line, { self: 1, entry: () => undefined, childrenOf: () => [], commandLine: () => [], cwd: () => undefined }, forced.limits)).toMatchObject({ run: 'nothing', why: expect.stringContaining('authorized_keys') as string });
   });
+  it('takes them from a login shell that is gsyncd, too', () => {
+    const args = ['-c', '/usr/libexec/glusterfs/gsyncd --only-volume sv0'];
+    const env = { SHELL: '/usr/libexec/glusterfs/gsyncd' };
+    expect(forcedCommandLine(args, { ...env, SSH_ORIGINAL_COMMAND: 'x' })).toEqual({ line: 'x', limits: { onlyVolume: 'sv0' } });
+    expect(forcedCommandLine(args, env)).toEqual({ line: '', limits: { onlyVolume: 'sv0' } });
+  });
   it('is the command of a login shell that is gsyncd', () => {
     expect(forcedCommandLine(['-c', 'gsyncd secondary'], { SHELL: '/usr/libexec/glusterfs/gsyncd' })).toEqual({ line: 'gsyncd secondary', limits: {} });
     expect(forcedCommandLine(['-c', 'gsyncd secondary'], { SHELL: '/bin/sh' })).toBeUndefined();

@@ -117,7 +117,7 @@ describe('a tar key', () => {
     self: 30,
     entry: (pid) => (pid === 1 ? undefined : { pid, parent: 1, name: 'sh', uid: pid === 32 ? 1000 : 0 }),
     childrenOf: () => [],
-    commandLine: (pid) => ({ 31: ['node', '/opt/bin/gsyncd-ts.js', 'secondary', 'gv0', 'root@h::sv0', '--primary-node', 'p'], 32: ['node', '/opt/bin/gsyncd-ts.js', 'secondary', 'gv0', 'h::sv0'], 33: ['python3', '/x/gsyncd.py', 'slave', 'gv0', 'h::sv1'] })[pid] ?? ['sleep'],
+    commandLine: (pid) => ({ 31: ['node', '/opt/bin/gsyncd-ts.js', 'secondary', 'gv0', 'root@h::sv0', '--primary-node', 'p'], 32: ['node', '/opt/bin/gsyncd-ts.js', 'secondary', 'gv0', 'h::sv0'], 33: ['python3', '/x/gsyncd.py', 'slave', '--master-node', 'a::sv0', 'gv0', 'h::sv1', ''] })[pid] ?? ['sleep'],
     cwd: () => '/mnt/x',
   };
   const decide = (line: string, onlyVolume?: string): unknown => decideForcedCommand(line, view, { isTarKey: true, ...(onlyVolume === undefined ? {} : { onlyVolume }) });
