@@ -8,11 +8,47 @@ export const DISPATCHED = '_GSYNCD_DISPATCHED_';
 /** glusterd's own calls are not restricted; the mark is not for the programs that they start. */
 const GLUSTERD_CALLED = '_GLUSTERD_CALLED_';
 
-/** The line that an ssh client sent, when this program is its forced command or its user's shell. A forced command
- *  has no arguments: with some, this is an ordinary call within somebody's session. */
-export function forcedCommandLine(args: readonly string[], env: Readonly<Record<string, string | undefined>>): string | undefined {
+/** Arguments that a forced command may have in authorized_keys: they limit the key. */
+const TAR_KEY = '--tar-key';
+const ONLY_VOLUME = '--only-volume';
+
+/** What authorized_keys says of a key. */
+export interface KeyLimits {
+  /** Runs tar in a session's mount, and nothing else. */
+  readonly isTarKey?: true;
+  /** The one secondary volume that the key is for. */
+  readonly onlyVolume?: string;
+  /** The arguments cannot be understood: nothing may run. */
+  readonly problem?: string;
+}
+
+export interface ForcedLine {
+  /** '' when the client asked for a shell. */
+  readonly line: string;
+  readonly limits: KeyLimits;
+}
+
+/** The line that an ssh client sent, when this program is its forced command or its user's shell. A forced command has no
+ *  arguments but those that limit the key: with others, this is an ordinary call within somebody's session. */
+export function forcedCommandLine(args: readonly string[], env: Readonly<Record<string, string | undefined>>): ForcedLine | undefined {
   if (env[GLUSTERD_CALLED] === '1' || env[DISPATCHED] !== undefined) return undefined;
+  const line = env['SSH_ORIGINAL_COMMAND'];
   const isShell = args[0] === '-c' && args.length === 2 && basename(env['SHELL'] ?? '') === 'gsyncd';
+  // sshd hands authorized_keys' command to the user's shell.
+  const own = isShell ? (args[1] ?? '').split(' ').slice(1) : args;
+  if (own[0] === TAR_KEY || own[0] === ONLY_VOLUME) return { line: line ?? '', limits: keyLimits(own) };
   if (args.length > 0 && !isShell) return undefined;
-  return env['SSH_ORIGINAL_COMMAND'] ?? (isShell ? args[1] : undefined);
+  const asked = line ?? (isShell ? args[1] : undefined);
+  return asked === undefined ? undefined : { line: asked, limits: {} };
+}
+
+function keyLimits(args: readonly string[]): KeyLimits {
+  const [first, ...others] = args;
+  if (first === undefined) return {};
+  if (first === TAR_KEY) return { ...keyLimits(others), isTarKey: true };
+  const [onlyVolume, ...rest] = others;
+  if (first !== ONLY_VOLUME || onlyVolume === undefined || onlyVolume.startsWith('-')) {
+    return { problem: `authorized_keys: the arguments of gsyncd must be ${TAR_KEY} and ${ONLY_VOLUME} NAME` };
+  }
+  return { ...keyLimits(rest), onlyVolume };
 }

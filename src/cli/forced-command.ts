@@ -1,16 +1,23 @@
-// What an ssh key of a geo-replication session may run on a secondary's node, decided without doing anything: rsync's
-// server on the mount of the session, the session's gsyncd, and `gluster volume info`. The caller (forced-exec.ts)
-// hands in the line that the client sent and a view of /proc. No shell ever sees the line: it is cut at spaces, and
-// nothing in it means anything else. Beyond the stock wrapper's rules, options are refused that lead rsync or gluster
-// out of the session (a log file of one's choice, arguments hidden in the data stream, …); no gsyncd sends them.
+// What an ssh key of a geo-replication session may run on a secondary's node, decided without doing anything: the session's
+// gsyncd, rsync's server in the session's mount, and `gluster volume info`; a tar key runs tar in a session's mount. The
+// caller (forced-exec.ts) hands in the line that the client sent and a view of /proc. No shell ever sees the line: it is cut
+// at spaces, and nothing in it means anything else. Each program's options are checked against a list of what primaries
+// send, because a root shell is one option of rsync, tar or gsyncd away.
 
 import { basename } from 'node:path';
+import type { KeyLimits } from './forced-command-line.js';
+import { printable } from './refusal.js';
+import { isSessionOption } from './rsync-server-options.js';
+import { isVolumeName, refusalOfSecondaryLine, volumeServed } from './secondary-line.js';
+import { parseTarLine } from './tar-line.js';
 
 /** A process as /proc shows it. */
 export interface ProcessEntry {
   readonly pid: number;
   readonly parent: number;
   readonly name: string;
+  /** Effective user. */
+  readonly uid: number;
 }
 
 /** What the decision needs to know of running processes. */
@@ -25,8 +32,8 @@ export interface ProcessView {
 
 export type ForcedDecision =
   | { readonly run: 'gluster' | 'gsyncd'; readonly args: readonly string[] }
-  /** Runs in the mount of the secondary `session`, a process id; whose name is `.` then. */
-  | { readonly run: 'rsync'; readonly args: readonly string[]; readonly session: number }
+  /** In the mount of the secondary `session`, a process id; the mount's name is `.` then. */
+  | { readonly run: 'rsync' | 'tar'; readonly args: readonly string[]; readonly session: number }
   | { readonly run: 'nothing'; readonly why: string };
 
 /** Since OpenSSH 9.8 a session's process has a name of its own. */
@@ -34,48 +41,48 @@ const SSHD_NAMES = new Set(['sshd', 'sshd-session']);
 const STOCK_SCRIPT = 'gsyncd.py';
 const OWN_SCRIPTS = new Set(['gsyncd-ts.js', 'gsyncd-ts']);
 const SECONDARY_COMMANDS = new Set(['secondary', 'slave']);
-/** A plain directory instead of a volume, and options that name files of one's choice: no primary's worker sends them. */
-const SECONDARY_ESCAPES = /^(file:|-c|--config-file(=|$)|--log-file(=|$)|--print-id$)/i;
-const GLUSTER_OPTIONS = /^--(xml|wignore|nolog|inet6|mode=script|timeout=\d+|log-level=\w+|remote-host=[\w.:[\]-]+)?$/;
+const GLUSTER_OPTION = /^--(xml|wignore|nolog|inet6|mode=script|timeout=\d{1,6}|log-level=[A-Z]{1,10}|remote-host=localhost)?$/;
 
-/** Options of rsync's server that read or write what they name, run programs, or hide arguments. */
-const RSYNC_ESCAPES =
-  /^--(daemon|config|log-file(?!-format)|dparam|password-file|rsh|rsync-path|protect-args|secluded-args|remote-option|early-input|exclude-from|include-from|filter|include|exclude|read-batch|write-batch|only-write-batch)(=|$)/;
-/** Options that name a directory, which has to be below the target. */
-const RSYNC_DIRECTORIES = /^--(temp-dir|partial-dir|backup-dir|compare-dest|copy-dest|link-dest)=(.*)$/;
-const RSYNC_FILES_FROM = /^--files-from=(?!-$)/;
-
-/** Decides on the line that an ssh client sent. */
-export function decideForcedCommand(line: string, view: ProcessView): ForcedDecision {
+/** Decides on the line that an ssh client sent. `limits` are what authorized_keys says of the key. */
+export function decideForcedCommand(line: string, view: ProcessView, limits: KeyLimits = {}): ForcedDecision {
   const [program = '', ...args] = line.split(' ').filter((word) => word !== '');
   if (line.includes('\0')) return refuse('the command holds a NUL');
-  switch (basename(program)) {
+  const name = basename(program);
+  if (limits.problem !== undefined) return refuse(limits.problem);
+  if (limits.isTarKey === true && name === 'tar') return decideTar(args, view, limits);
+  switch (limits.isTarKey === true ? '' : name) {
     case 'rsync':
       return decideRsync(args, view);
     case 'gluster':
-      return decideGluster(args);
+      return decideGluster(args, limits);
     case 'gsyncd':
-      return decideGsyncd(args);
+      return decideGsyncd(args, limits);
     default:
-      return refuse(`invoking ${printable(basename(program)) || 'nothing'} in restricted SSH session is not allowed`);
+      return refuse(`invoking ${printable(name) || 'nothing'} in restricted SSH session is not allowed`);
   }
 }
 
-function decideGsyncd(args: readonly string[]): ForcedDecision {
-  if (!SECONDARY_COMMANDS.has(args[0] ?? '')) return refuse('disallowed gsyncd invocation: only the secondary may be started');
-  const escape = args.find((arg) => SECONDARY_ESCAPES.test(arg));
-  if (escape !== undefined) return refuse(`disallowed gsyncd invocation: ${printable(escape)} is not of a geo-replication session`);
-  return { run: 'gsyncd', args };
+function decideGsyncd(args: readonly string[], { onlyVolume }: KeyLimits): ForcedDecision {
+  const why = refusalOfSecondaryLine(args, onlyVolume);
+  return why === undefined ? { run: 'gsyncd', args } : refuse(`disallowed gsyncd invocation: ${why}`);
 }
 
-function decideGluster(args: readonly string[]): ForcedDecision {
-  const end = args.indexOf('--');
-  const options = args.filter((arg, at) => arg.startsWith('--') && (end === -1 || at <= end));
-  const [object, verb, ...volume] = args.filter((arg, at) => !arg.startsWith('--') || (end !== -1 && at > end));
-  if (object !== 'volume' || verb !== 'info' || volume.length > 1 || !options.every((option) => GLUSTER_OPTIONS.test(option))) {
-    return refuse('disallowed gluster invocation: only volume info may be asked for');
-  }
+function decideGluster(args: readonly string[], { onlyVolume }: KeyLimits): ForcedDecision {
+  const options = args.filter((arg) => arg.startsWith('-'));
+  const [object, verb, volume, ...more] = args.filter((arg) => !arg.startsWith('-'));
+  const isInfo = object === 'volume' && verb === 'info' && more.length === 0 && (volume === undefined || isVolumeName(volume));
+  if (!isInfo || !options.every((option) => GLUSTER_OPTION.test(option))) return refuse('disallowed gluster invocation: only volume info may be asked for');
+  if (onlyVolume !== undefined && volume !== onlyVolume) return refuse(`disallowed gluster invocation: this key is for volume ${printable(onlyVolume)}`);
   return { run: 'gluster', args };
+}
+
+function decideTar(args: readonly string[], view: ProcessView, { onlyVolume }: KeyLimits): ForcedDecision {
+  const line = parseTarLine(args);
+  if (line === undefined) return refuse('disallowed tar invocation: not the command line of a geo-replication session');
+  const served = servedBy(view, line.pid);
+  if (served === undefined) return refuse("disallowed tar invocation: tar target is no geo-replication session's");
+  if (onlyVolume !== undefined && served.volume !== onlyVolume) return refuse(`disallowed tar invocation: this key is for volume ${printable(onlyVolume)}`);
+  return { run: 'tar', args: line.options, session: line.pid };
 }
 
 function decideRsync(args: readonly string[], view: ProcessView): ForcedDecision {
@@ -85,8 +92,8 @@ function decideRsync(args: readonly string[], view: ProcessView): ForcedDecision
   if (args[0] !== '--server' || dot !== '.' || !target.startsWith('/') || !options.every((option) => option.startsWith('-'))) {
     return disallowed('need an rsync invocation without protected args');
   }
-  const escape = options.find(leadsOut);
-  if (escape !== undefined) return disallowed(`option ${printable(escape)} is not of a geo-replication session`);
+  const foreign = options.find((option) => !isSessionOption(option));
+  if (foreign !== undefined) return disallowed(`option ${printable(foreign)} is not of a geo-replication session`);
   const found = siblingGsyncd(view);
   if (typeof found === 'string') return disallowed(found);
   const allowed = [`/proc/${found.pid}/cwd`, view.cwd(found.pid)];
@@ -94,29 +101,8 @@ function decideRsync(args: readonly string[], view: ProcessView): ForcedDecision
   return { run: 'rsync', args: [...args.slice(0, -1), '.'], session: found.pid };
 }
 
-function leadsOut(option: string): boolean {
-  if (!option.startsWith('--')) return shortOptionsLeadOut(option);
-  const directory = RSYNC_DIRECTORIES.exec(option)?.[2];
-  if (directory !== undefined) return directory.startsWith('/') || directory.split('/').includes('..');
-  return RSYNC_ESCAPES.test(option) || RSYNC_FILES_FROM.test(option) || abbreviates(option);
-}
-
-/** The server's letters end in `e`, with a dot and the client's abilities; any other value would be a shell to run.
- *  `s` takes arguments from the data stream; T, M and f take a value. */
-function shortOptionsLeadOut(option: string): boolean {
-  const [letters = ''] = option.slice(1).split('e', 1);
-  const value = option.slice(1 + letters.length + 1);
-  if (/[sTMf]/.test(letters)) return true;
-  return letters.length + 1 < option.length && !/^\d*\.[\w.]*$/.test(value);
-}
-
-/** An option whose value is the word after it (`--temp-dir /etc` or `--log-file`): no server is called so. */
-function abbreviates(option: string): boolean {
-  return /^--(temp-dir|partial-dir|backup-dir|compare-dest|copy-dest|link-dest|files-from|log-file)$/.test(option);
-}
-
 /** The gsyncd that came over the same ssh connection; the reason when there is none, or more than one. */
-export function siblingGsyncd(view: ProcessView): { pid: number } | string {
+function siblingGsyncd(view: ProcessView): { pid: number } | string {
   let ancestor = view.entry(view.self);
   while (ancestor !== undefined && !SSHD_NAMES.has(ancestor.name)) ancestor = view.entry(ancestor.parent);
   if (ancestor === undefined) return 'sshd ancestor not found';
@@ -126,19 +112,29 @@ export function siblingGsyncd(view: ProcessView): { pid: number } | string {
   return found.length === 1 ? { pid } : 'gsyncd sibling is not unique';
 }
 
-function isGsyncd([program = '', ...args]: readonly string[]): boolean {
+/** What the gsyncd of this user serves that runs as `pid`, whichever connection it came over: a tar key has its own. */
+function servedBy(view: ProcessView, pid: number): { volume: string | undefined } | undefined {
+  const uid = view.entry(view.self)?.uid;
+  if (uid === undefined || view.entry(pid)?.uid !== uid) return undefined;
+  const words = gsyncdWords(view.commandLine(pid));
+  return words === undefined ? undefined : { volume: volumeServed(words) };
+}
+
+function isGsyncd(commandLine: readonly string[]): boolean {
+  return gsyncdWords(commandLine) !== undefined;
+}
+
+/** The words after gsyncd's name, when the command line is a secondary gsyncd's: this project's or Python's. */
+function gsyncdWords([program = '', ...args]: readonly string[]): readonly string[] | undefined {
   const name = basename(program);
-  if (/^python[\d.]*$/.test(name)) return basename(args[0] ?? '') === STOCK_SCRIPT;
-  if (name !== 'node' && name !== 'nodejs') return false;
+  if (/^python[\d.]*$/.test(name)) return basename(args[0] ?? '') === STOCK_SCRIPT ? args.slice(1) : undefined;
+  if (name !== 'node' && name !== 'nodejs') return undefined;
   const script = args.findIndex((arg) => !arg.startsWith('-'));
-  return script !== -1 && OWN_SCRIPTS.has(basename(args[script] ?? '')) && SECONDARY_COMMANDS.has(args[script + 1] ?? '');
+  if (script === -1 || !OWN_SCRIPTS.has(basename(args[script] ?? ''))) return undefined;
+  const words = args.slice(script + 1);
+  return SECONDARY_COMMANDS.has(words[0] ?? '') ? words : undefined;
 }
 
 function refuse(why: string): ForcedDecision {
   return { run: 'nothing', why };
-}
-
-/** What a client sent, fit for one line of a terminal or a log. */
-function printable(text: string): string {
-  return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 80);
 }

@@ -1,14 +1,14 @@
-// The program as an ssh forced command: becomes what the decision allows. rsync, gluster and the secondary replace this process, so that nothing of it stands in the data's
-// way; the secondary's command line then shows what runs, which is how an rsync of the same connection finds it.
-// Called by main.ts.
+// The program as an ssh forced command: becomes what the decision allows. rsync, tar, gluster and the secondary replace this
+// process, so that nothing of it stands in the data's way; the secondary's command line then shows what runs, which is how an
+// rsync of the same connection finds it.
 
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { errorLine } from '../errors.js';
 import { fsDecode } from '../names.js';
 import { goNowhere } from '../process/nowhere.js';
-import { decideForcedCommand, siblingGsyncd, type ProcessEntry, type ProcessView } from './forced-command.js';
+import { decideForcedCommand, type ForcedDecision, type ProcessEntry, type ProcessView } from './forced-command.js';
 import { CommandExit } from './exit.js';
-import { DISPATCHED } from './forced-command-line.js';
+import { DISPATCHED, type ForcedLine } from './forced-command-line.js';
 import { findGluster } from './gluster-program.js';
 import { enterSessionMount } from './session-mount.js';
 
@@ -16,36 +16,40 @@ const EXIT_NOT_STARTED = 127;
 
 /** Becomes what `line` asks for, if that is allowed.
  *  @throws CommandExit with one line when it is not (1), or when the program cannot be started (127) */
-export async function runForcedCommand(line: string): Promise<void> {
+export async function runForcedCommand({ line, limits }: ForcedLine): Promise<void> {
   const env = rawEnvironment();
   // Node decodes its environment as UTF-8; a brick's path need not be.
   const exact = env['SSH_ORIGINAL_COMMAND'] ?? line;
-  const decision = decideForcedCommand(exact, procView);
+  const decide = (): ForcedDecision => decideForcedCommand(exact, procView, limits);
+  const decision = decide();
   if (decision.run === 'nothing') throw new CommandExit(1, `gsyncd-ts: ${decision.why}`);
-  if ('session' in decision) enterMountOf(decision.session);
+  if ('session' in decision) {
+    const { session } = decision;
+    enterMountOf(session, () => {
+      const again = decide();
+      return 'session' in again && again.session === session;
+    });
+  }
   const { replaceProcess } = await import('../native/libc.js');
-  const gluster = decision.run === 'gluster' ? await findGluster() : '';
-  const [file, argv] = {
-    rsync: ['rsync', ['rsync', ...decision.args]] as const,
-    gluster: [gluster, ['gluster', ...decision.args]] as const,
-    gsyncd: [process.execPath, [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...decision.args]] as const,
-  }[decision.run];
+  const [file, argv] = await programOf(decision);
   try {
     if (decision.run === 'gsyncd') goNowhere();
-    replaceProcess(file, argv, { ...env, [DISPATCHED]: '1' });
+    replaceProcess(file, argv, { ...env, [DISPATCHED]: '1', TAR_OPTIONS: undefined });
   } catch (error) {
     throw new CommandExit(EXIT_NOT_STARTED, `gsyncd-ts: ${errorLine(error)}`);
   }
 }
 
-/** Enters the mount of the secondary `pid`. @throws CommandExit when there is none */
-function enterMountOf(pid: number): void {
-  const isSecondary = (): boolean => {
-    const found = siblingGsyncd(procView);
-    return typeof found === 'object' && found.pid === pid;
-  };
+async function programOf({ run, args }: Exclude<ForcedDecision, { run: 'nothing' }>): Promise<readonly [string, readonly string[]]> {
+  if (run === 'gsyncd') return [process.execPath, [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...args]];
+  return [run === 'gluster' ? await findGluster() : run, [run, ...args]];
+}
+
+/** Enters the mount of the secondary `pid`. @param isSession asked again when the process is held
+ *  @throws CommandExit when there is none */
+function enterMountOf(pid: number, isSession: () => boolean): void {
   try {
-    enterSessionMount(pid, isSecondary);
+    enterSessionMount(pid, isSession);
   } catch (error) {
     throw new CommandExit(1, `gsyncd-ts: disallowed transfer: ${errorLine(error)}`);
   }
@@ -68,7 +72,8 @@ const procView: ProcessView = {
     const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'latin1'));
     if (status === undefined) return undefined;
     const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
-    return { pid, parent: Number(field('PPid')), name: field('Name') };
+    // Uid: real, effective, saved, of the file system.
+    return { pid, parent: Number(field('PPid')), name: field('Name'), uid: Number(field('Uid').split(/\s+/)[1]) };
   },
   childrenOf(parent) {
     const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);

@@ -2,7 +2,7 @@
 // compiled in; this program stands in the stock one's place, and GlusterFS's programs are below the same prefix. Neither
 // PATH nor anything else of the environment or of the client's line is asked: both are of the one who connects.
 
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { findPlaces } from '../install/places.js';
 
@@ -13,11 +13,22 @@ const GROUP_WRITES = 0o020;
 
 /** The first `gluster` that is root's alone to change; where there is none, the one that ought to be there. */
 export async function findGluster(root = '/'): Promise<string> {
-  const prefixes = (await findPlaces(root)).flatMap((place) => /^(.*?)\/lib(?:exec|64)?\//.exec(place)?.[1] ?? []);
-  const directories = [...prefixes.map((prefix) => `${prefix}/sbin`), ...USUAL_DIRECTORIES.map((dir) => join(root, dir))];
-  const programs = directories.map((dir) => join(dir, 'gluster'));
-  for (const program of programs) if (await isRoots(program)) return program;
+  for (const dir of await programDirectories(root)) if (await isRoots(join(dir, 'gluster'))) return join(dir, 'gluster');
   return join(root, USUAL_DIRECTORIES[0] ?? '', 'gluster');
+}
+
+/** Whether a peer may name `dir` as where this node's Gluster programs are. That a directory is root's says nothing: so is
+ *  what the peer has put into a brick or a mount of the volume. */
+export async function isProgramDirectory(dir: string, root = '/'): Promise<boolean> {
+  const real = async (path: string): Promise<string | undefined> => realpath(path).catch(() => undefined);
+  const known = await Promise.all((await programDirectories(root)).map(real));
+  const named = await real(dir);
+  return named !== undefined && known.includes(named) && (await isRoots(join(named, 'gluster'))) && (await isRoots(join(named, 'glusterfs')));
+}
+
+async function programDirectories(root: string): Promise<string[]> {
+  const prefixes = (await findPlaces(root)).flatMap((place) => /^(.*?)\/lib(?:exec|64)?\//.exec(place)?.[1] ?? []);
+  return [...prefixes.map((prefix) => `${prefix}/sbin`), ...USUAL_DIRECTORIES.map((dir) => join(root, dir))];
 }
 
 async function isRoots(program: string): Promise<boolean> {

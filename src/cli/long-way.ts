@@ -5,10 +5,11 @@
 import { loadDescribed } from './commands.js';
 import { exitCodeOf } from './failure.js';
 import { runForcedCommand } from './forced-exec.js';
+import type { ForcedLine } from './forced-command-line.js';
 import { parseShort } from './short-command.js';
 
 /** Becomes what an ssh client asked for; the exit code when that was refused. */
-export async function forcedCommand(line: string): Promise<number> {
+export async function forcedCommand(line: ForcedLine): Promise<number> {
   return exitCodeOf(async () => {
     await runForcedCommand(line);
     return 0;

@@ -4,7 +4,7 @@
 // caller imports: a script from the code cache cannot.
 
 import { exitCodeOf } from './failure.js';
-import { forcedCommandLine } from './forced-command-line.js';
+import { DISPATCHED, forcedCommandLine } from './forced-command-line.js';
 import type * as longWays from './long-way.js';
 import { printLines } from './print.js';
 import { runLegacy } from './run-legacy.js';
@@ -26,7 +26,8 @@ export async function main(argv: readonly string[], longWay: LongWay): Promise<v
 async function run(given: readonly string[], longWay: LongWay): Promise<number> {
   const forced = forcedCommandLine(given, process.env);
   if (forced !== undefined) return (await longWay()).forcedCommand(forced);
-  const args = await runLegacy(given);
+  // A peer's words have one meaning: the old style is glusterd's alone.
+  const args = process.env[DISPATCHED] === undefined ? await runLegacy(given) : given;
   if (args === undefined) return 0;
   if (args.includes('--version')) {
     printLines([STOCK_VERSION]);

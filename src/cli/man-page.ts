@@ -18,7 +18,7 @@ export function manPage(program: ProgramInfo, version: string): string {
     '.SH COMMANDS',
     ...program.commands.flatMap(command),
     '.SH ENVIRONMENT',
-    ...item('SSH_ORIGINAL_COMMAND', 'Set by sshd for a forced command. Without arguments, the program then runs what the client asked for if it is the rsync server of the session, the secondary or "gluster volume info", and refuses anything else.'),
+    ...item('SSH_ORIGINAL_COMMAND', 'Set by sshd for a forced command. Without arguments, the program then runs what the client asked for if it is the rsync server of the session, the secondary or "gluster volume info", and refuses anything else. Two arguments in authorized_keys limit a key further: --only-volume NAME to one secondary volume, --tar-key to tar in the mount of a session.'),
     ...item('_GLUSTERD_CALLED_', '1 when glusterd is the caller, which is not restricted.'),
     '.SH EXIT STATUS',
     ...item('0', 'Success.'),

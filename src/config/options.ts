@@ -74,7 +74,7 @@ export const OPTIONS = {
   // Gluster itself
   'gluster-command': { type: 'string', validation: 'execpath', value: 'gluster', help: 'Accepted only: gluster is started from gluster-command-dir' },
   'gluster-command-dir': { type: 'string', value: '/usr/sbin', help: 'Where the Gluster programs are on the primary' },
-  'secondary-gluster-command-dir': { type: 'string', value: '/usr/sbin', help: 'Where the Gluster programs are on the secondary' },
+  'secondary-gluster-command-dir': { type: 'string', value: '/usr/sbin', help: "Where the Gluster programs are on the secondary; for a session's key the secondary takes a usual directory only, else its own gsyncd.conf's" },
   'gluster-cli-options': { type: 'string', value: '', help: 'Further arguments for the gluster program that asks the mount broker; read on the secondary' },
   'gluster-params': { type: 'string', value: 'aux-gfid-mount acl', help: 'Options of the mount of the primary volume' },
   'secondary-gluster-params': { type: 'string', value: 'aux-gfid-mount acl', help: 'Options of the mount of the secondary volume' },

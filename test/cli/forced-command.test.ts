@@ -24,7 +24,10 @@ const LINES: readonly (readonly [string, Verdict, Verdict?])[] = [
   ['rsync --server -vlHogDtpAXrze.iLsfxCIvu --existing --inplace --numeric-ids --log-format=%i . /proc/PID/cwd', 'rsync'],
   ['rsync --server -e.LsfxCIvu --stats . MOUNT', 'rsync'],
   ['  /usr/bin/rsync   --server  .  MOUNT  ', 'rsync'],
-  ['rsync --server -logDtpre.iLsfxCIvu --bwlimit=100 --partial-dir=.part . /proc/PID/cwd', 'rsync'],
+  ['rsync --server -logDtpAXRSe.LsfxCIvu --log-format=%i%I --super --stats -@-1 --numeric-ids --existing --info=SKIP --inplace --no-W --no-implied-dirs . /proc/PID/cwd', 'rsync'],
+  ['rsync --server -logDtpre.iLsfxCIvu --bwlimit=100 --timeout=5 . /proc/PID/cwd', 'rsync'],
+  ['rsync --server --sender -logDtpre.Lsf . /proc/PID/cwd', 'refused', 'rsync'],
+  ['rsync --server -KlogDtpre.Lsf . /proc/PID/cwd', 'refused', 'rsync'],
   ['rsync --server --log-file=DIR/escaped . /proc/PID/cwd', 'refused', 'rsync'],
   ['rsync --server --daemon . /proc/PID/cwd', 'refused', 'rsync'],
   ['rsync --server --config=DIR/rsyncd.conf . /proc/PID/cwd', 'refused', 'rsync'],
@@ -76,8 +79,10 @@ const LINES: readonly (readonly [string, Verdict, Verdict?])[] = [
   ['-c touch DIR/escaped', 'refused'],
   ['../../bin/sh', 'refused'],
   ['"gsyncd" secondary', 'refused'],
+  ['/nonexistent/gsyncd secondary gv0 h::sv0 --delete --path-list=--path=DIR/mount', 'refused', 'gsyncd'],
+  ['/nonexistent/gsyncd secondary ../../../DIR/up h::sv0', 'refused', 'gsyncd'],
   ['/nonexistent/gsyncd secondary gv0 h::sv0 --primary-brick /b;touch${IFS}DIR/escaped', 'gsyncd'],
-  ['/nonexistent/gsyncd slave gv0 h::sv0 --local-node $(id)', 'gsyncd'],
+  ['/nonexistent/gsyncd slave gv0 h::sv0 --primary-brick /$(id)', 'gsyncd'],
   [`/nonexistent/gsyncd secondary gv0 h::sv0 --primary-brick ${remoteWord("/srv/it's&brück", 'forced command')}`, 'gsyncd'],
   ['gsyncd config-set gv0 h::sv0 --name=ssh-command --value=DIR/evil', 'refused', 'gsyncd'],
   ['gsyncd secondary gv0 file:///etc', 'refused', 'gsyncd'],
@@ -88,6 +93,9 @@ const LINES: readonly (readonly [string, Verdict, Verdict?])[] = [
   ['gsyncd', 'refused', 'gsyncd'],
   ['gluster --xml volume info', 'gluster'],
   ['gluster --xml --remote-host=localhost volume info gv0', 'gluster'],
+  ['gluster --xml --remote-host=attacker volume info gv0', 'refused', 'gluster'],
+  ['gluster -x volume info', 'refused'],
+  ['gluster volume info ../x', 'refused', 'gluster'],
   ['gluster volume info gv0 gv1', 'refused'],
   ['gluster volume stop gv0', 'refused'],
   ['gluster volume', 'refused', 'gluster'],
@@ -169,7 +177,7 @@ describe('the forced command', () => {
     }
     expect(existsSync(join(dir, 'escaped'))).toBe(false);
     // Words reach the program as they are, cut at spaces alone.
-    expect(results[lines.findIndex((line) => line.includes('$(id)'))]!.text).toBe('RAN gsyncd\n[slave]\n[gv0]\n[h::sv0]\n[--local-node]\n[$(id)]\n');
+    expect(results[lines.findIndex((line) => line.includes('/$(id)'))]!.text).toBe('RAN gsyncd\n[slave]\n[gv0]\n[h::sv0]\n[--primary-brick]\n[/$(id)]\n');
     const brick = results[lines.findIndex((line) => line.includes('brück'))]!;
     expect(Buffer.from(brick.text, 'latin1').toString()).toContain("\n[--primary-brick]\n[/srv/it's&brück]\n");
     expect(results[2]!.text).toBe(NO_VOLUME);
@@ -194,9 +202,9 @@ describe('the forced command', () => {
 describe('decideForcedCommand()', () => {
   const view: ProcessView = {
     self: 30,
-    entry: (pid) => ({ pid, parent: { 30: 20, 31: 10, 20: 10, 10: 1 }[pid] ?? 0, name: pid === 10 ? 'sshd-session' : 'sh' }),
+    entry: (pid) => ({ pid, parent: { 30: 20, 31: 10, 20: 10, 10: 1 }[pid] ?? 0, name: pid === 10 ? 'sshd-session' : 'sh', uid: pid === 32 ? 1000 : 0 }),
     childrenOf: (pid) => (pid === 10 ? [20, 31] : []),
-    commandLine: (pid) => (pid === 31 ? ['node', '--enable-source-maps', '/opt/bin/gsyncd-ts', 'secondary', ''] : ['sh']),
+    commandLine: (pid) => (pid >= 31 ? ['node', '--enable-source-maps', '/opt/bin/gsyncd-ts', 'secondary', 'gv0', 'root@h::sv0', ''] : ['sh']),
     cwd: () => '/mnt/x',
   };
 
@@ -219,6 +227,7 @@ describe('decideForcedCommand()', () => {
         const decision = decideForcedCommand(list.join(' '), view);
         if (decision.run === 'nothing') return !decision.why.includes('\n');
         if (decision.run === 'rsync') return decision.args[0] === '--server' && decision.args.at(-1) === '.' && decision.session === 31;
+        if (decision.run === 'tar') return false;
         if (decision.run === 'gsyncd') return decision.args[0] === 'secondary' || decision.args[0] === 'slave';
         return decision.args.filter((arg) => !arg.startsWith('--')).slice(0, 2).join(' ') === 'volume info';
       }),
@@ -228,7 +237,7 @@ describe('decideForcedCommand()', () => {
 
 describe('forcedCommandLine()', () => {
   it('is what the client sent, for a start without arguments', () => {
-    expect(forcedCommandLine([], { SSH_ORIGINAL_COMMAND: 'x y' })).toBe('x y');
+    expect(forcedCommandLine([], { SSH_ORIGINAL_COMMAND: 'x y' })).toEqual({ line: 'x y', limits: {} });
     expect(forcedCommandLine([], {})).toBeUndefined();
   });
   it("is nothing for glusterd's calls, calls with arguments, and what a forced command started", () => {
@@ -236,8 +245,24 @@ describe('forcedCommandLine()', () => {
     expect(forcedCommandLine(['status'], { SSH_ORIGINAL_COMMAND: 'x' })).toBeUndefined();
     expect(forcedCommandLine([], { SSH_ORIGINAL_COMMAND: 'x', _GSYNCD_DISPATCHED_: '1' })).toBeUndefined();
   });
+  it('takes limits of the key from authorized_keys, also where the client asks for a shell', () => {
+    const env = { SSH_ORIGINAL_COMMAND: 'x' };
+    expect(forcedCommandLine(['--tar-key'], env)).toEqual({ line: 'x', limits: { isTarKey: true } });
+    expect(forcedCommandLine(['--only-volume', 'sv0'], {})).toEqual({ line: '', limits: { onlyVolume: 'sv0' } });
+    for (const args of [['--only-volume', 'sv0', '--tar-key'], ['--tar-key', '--only-volume', 'sv0']]) expect(forcedCommandLine(args, env)).toEqual({ line: 'x', limits: { onlyVolume: 'sv0', isTarKey: true } });
+  });
+  it.each([[['--only-volume']], [['--only-volume', '--tar-key']], [['--tar-key', 'x']], [['--tar-key', '--only-volume', 'sv0', 'more']]])('%j lets nothing run', (args) => {
+    const forced = forcedCommandLine(args, { SSH_ORIGINAL_COMMAND: 'gluster volume info' })!;
+    expect(decideForcedCommand(forced.line, { self: 1, entry: () => undefined, childrenOf: () => [], commandLine: () => [], cwd: () => undefined }, forced.limits)).toMatchObject({ run: 'nothing', why: expect.stringContaining('authorized_keys') as string });
+  });
+  it('takes them from a login shell that is gsyncd, too', () => {
+    const args = ['-c', '/usr/libexec/glusterfs/gsyncd --only-volume sv0'];
+    const env = { SHELL: '/usr/libexec/glusterfs/gsyncd' };
+    expect(forcedCommandLine(args, { ...env, SSH_ORIGINAL_COMMAND: 'x' })).toEqual({ line: 'x', limits: { onlyVolume: 'sv0' } });
+    expect(forcedCommandLine(args, env)).toEqual({ line: '', limits: { onlyVolume: 'sv0' } });
+  });
   it('is the command of a login shell that is gsyncd', () => {
-    expect(forcedCommandLine(['-c', 'gsyncd secondary'], { SHELL: '/usr/libexec/glusterfs/gsyncd' })).toBe('gsyncd secondary');
+    expect(forcedCommandLine(['-c', 'gsyncd secondary'], { SHELL: '/usr/libexec/glusterfs/gsyncd' })).toEqual({ line: 'gsyncd secondary', limits: {} });
     expect(forcedCommandLine(['-c', 'gsyncd secondary'], { SHELL: '/bin/sh' })).toBeUndefined();
   });
 });

@@ -2,7 +2,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { findGluster } from '../../src/cli/gluster-program.js';
+import { findGluster, isProgramDirectory } from '../../src/cli/gluster-program.js';
 import { lacksRoot } from '../skip.js';
 
 const base = mkdtempSync(join(tmpdir(), 'gluster-program-'));
@@ -56,5 +56,25 @@ describe.skipIf(lacksRoot('the gluster program of a forced command'))('findGlust
     put('usr/local/libexec/glusterfs/gsyncd', PACKAGED, OWN_BUILD);
     spoil(join(root, OWN_BUILD));
     expect(await found()).toBe(PACKAGED);
+  });
+});
+
+describe.skipIf(lacksRoot('the directory of programs that a peer names'))('isProgramDirectory()', () => {
+  const both = (dir: string): void => put(`${dir}/gluster`, `${dir}/glusterfs`);
+  const may = (dir: string): Promise<boolean> => isProgramDirectory(join(root, dir), root);
+
+  it('takes where packages and own builds put them, however it is spelled', async () => {
+    both('usr/sbin');
+    both('usr/local/sbin');
+    symlinkSync('usr/sbin', join(root, 'sbin'));
+    for (const dir of ['usr/sbin', 'usr/sbin/', 'sbin', 'usr/local/sbin']) expect(await may(dir)).toBe(true);
+  });
+
+  it("refuses a brick's and every other directory, though it is root's, and programs of somebody else", async () => {
+    both('bricks/b1/up');
+    both('usr/sbin');
+    chownSync(join(root, 'usr/sbin/glusterfs'), 1000, 0);
+    put('usr/local/sbin/gluster');
+    for (const dir of ['bricks/b1/up', 'usr/sbin', 'usr/local/sbin', 'nowhere']) expect(await may(dir)).toBe(false);
   });
 });

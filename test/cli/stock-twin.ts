@@ -3,7 +3,7 @@
 // needs root. Used by the tests of the commands.
 
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
@@ -84,7 +84,8 @@ function filesBelow(root: string): Record<string, string> {
     if (name === 'log') continue;
     for (const entry of readdirSync(join(root, name), { recursive: true, encoding: 'utf8' }).sort()) {
       const path = join(root, name, entry);
-      if (statSync(path).isDirectory()) files[`${place}/${entry}/`] = '';
+      if (lstatSync(path).isSymbolicLink()) files[`${place}/${entry}`] = `-> ${readlinkSync(path)}`;
+      else if (statSync(path).isDirectory()) files[`${place}/${entry}/`] = '';
       else files[`${place}/${entry}`] = readFileSync(path, 'latin1');
     }
   }

@@ -33,7 +33,11 @@ beforeAll(async () => {
     echo 'geo:x:4321:4321::/srv/geo:/bin/bash' >>/etc/passwd
     echo 'geo:*:19000:0:99999:7:::' >>/etc/shadow
     echo 'geo:x:4321:' >>/etc/group
-    mkdir -p /srv/geo /srv/session && chown 4321:4321 /srv/geo && chmod 777 /srv/session
+    mkdir -p /srv/geo /srv/session && chown 4321:4321 /srv/geo
+    glusterd && until gluster --mode=script pool list; do sleep 0.1; done >/dev/null 2>&1
+    gluster --mode=script volume create sv0 ${HOST}:/srv/brick force && gluster --mode=script volume start sv0
+    glusterfs -s ${HOST} --volfile-id sv0 /srv/session && until stat -f -c %T /srv/session | grep -q fuse; do sleep 0.1; done
+    chmod 777 /srv/session
     GLUSTERD_WORKDIR=/var/lib/glusterd ${stockDir}/peer_gsec_create >${KEYS}/common_secret.pem.pub
     for user in root geo; do GLUSTERD_WORKDIR=/var/lib/glusterd ${stockDir}/peer_add_secret_pub $user geo-replication/common_secret.pem.pub; done
     chmod 600 /root/.ssh/authorized_keys`);
@@ -52,7 +56,7 @@ function ssh(key: 'secret' | 'tar_ssh', ...more: string[]): string[] {
 
 /** Opens the session as a worker does, and shares the connection through `socket`. */
 async function openSession(user: string, socket: string): Promise<{ pid: number; close: () => Promise<void> }> {
-  const [file, args] = box.command([...ssh('secret', '-oControlMaster=auto', '-S', socket), `${user}@${HOST}`, '/nonexistent/gsyncd', 'secondary', '/srv/session']);
+  const [file, args] = box.command([...ssh('secret', '-oControlMaster=auto', '-S', socket), `${user}@${HOST}`, '/nonexistent/gsyncd', 'secondary', 'gv0', 'h::sv0', '--primary-brick', '/srv/session']);
   const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const pid = await new Promise<number>((resolve, reject) => {
@@ -89,7 +93,7 @@ describe.each(['root', 'geo'])('for %s', (user) => {
       await sh('rm -rf /srv/session/* /srv/from; mkdir -p /srv/from; echo data >"/srv/from/$(printf "a b\\377")"; head -c 3000000 /dev/urandom >/srv/from/big');
       const rsync = ['rsync', '-aR0', '--inplace', '--numeric-ids', '--no-implied-dirs', '--stats', '--info=skip1', '--files-from=-', '-e', rsh, '.'];
       await box.exec(['sh', '-c', 'cd /srv/from; ls -A | tr "\\n" "\\0" | "$@"', 'sh', ...rsync, `${host}:/proc/${session.pid}/cwd`]);
-      expect(await sh('cd /srv/session; ls -A; diff -r /srv/from /srv/session')).toContain('big');
+      expect(await sh('cd /srv/session; ls -A; diff -r -x .trashcan /srv/from /srv/session')).toContain('big');
 
       // A transfer that takes its time shows the server as sshd's own child.
       const slow = box.start(['rsync', '-aIW', '--inplace', '--bwlimit=500', '-e', rsh, '/srv/from/big', `${host}:/srv/session`]);
@@ -107,7 +111,7 @@ describe.each(['root', 'geo'])('for %s', (user) => {
       await sh('rm -rf /srv/session/*');
       const tar = unpackArgv({ command: 'tar', sshArgv: ssh('tar_ssh'), acls: true, target: { address: host, directory: `/proc/${session.pid}/cwd` } });
       await box.exec(['bash', '-c', 'set -o pipefail; cd /srv/from; tar -cf - * | "$@"', 'sh', ...tar]);
-      expect(await sh('diff -r /srv/from /srv/session && echo same')).toBe('same\n');
+      expect(await sh('diff -r -x .trashcan /srv/from /srv/session && echo same')).toBe('same\n');
     } finally {
       await session.close();
     }
@@ -126,7 +130,7 @@ describe.each(['root', 'geo'])('for %s', (user) => {
         expect({ line, code: done.code, stdout: done.stdout }).toEqual({ line, code: 1, stdout: '' });
         expect(done.stderr.trim().split('\n')).toEqual([expect.stringMatching(/^gsyncd-ts: .*allowed/)]);
       }
-      expect(await readdir(box.outside('/srv/session'))).not.toContain('escaped');
+      expect(await readdir(box.outside('/srv/brick'))).not.toContain('escaped');
     } finally {
       await session.close();
     }

@@ -7,8 +7,17 @@ import { useCluster } from './lab/use-lab.js';
 const cluster = useCluster({ primaries: 1, secondaries: 1, gsyncd: ['ours', 'ours'], secondaryUser: 'geo' });
 const processesOf = async (user: string): Promise<string> => (await cluster().secondaries[0]!.exec(['ps', '-U', user, '-o', 'args='], { onFailure: 'return' })).stdout;
 
+/** Tar then runs for the user through this program, as it does for root. */
+async function restrictTarKeys(): Promise<void> {
+  const node = cluster().secondaries[0]!;
+  const { stdout } = await node.exec([process.execPath, '/mnt/gsyncd-ts/bin/gsyncd-ts.js', 'install', '--tar-keys']);
+  expect(stdout).toContain('/srv/geo/.ssh/authorized_keys: tar keys go through gsyncd');
+  expect((await node.exec(['stat', '-c', '%U %a', '/srv/geo/.ssh/authorized_keys'])).stdout).toBe('geo 600\n');
+}
+
 test.each(['rsync', 'tarssh'])('with %s, a first sync and live changes arrive', async (engine) => {
   await cluster().session(['config', 'sync-method', engine]);
+  if (engine === 'tarssh') await restrictTarKeys();
   await cluster().sh(`mkdir ${engine}; cd ${engine}\n(${EVERY_TYPE})\n(${SPECIAL_FILES})`);
   await cluster().sh(everyOperation(`${engine}/ops`).prepare);
   await cluster().session(['start']);

@@ -1,10 +1,12 @@
 // `gsyncd-ts delete`: removes what a session left on this node, and with --reset-sync-time the marks on its bricks, so
 // that a session that is created anew syncs everything again.
 
-import { readdir, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { lstat, readdir, realpath, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { errnoCode, errorLine, GsyncdError } from '../../errors.js';
 import { fsDecode, fsEncode } from '../../names.js';
+import { DEFAULTS_FILE } from '../../config/places.js';
+import { Settings } from '../../config/settings.js';
 import { openSession } from '../open-session.js';
 import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
 
@@ -22,15 +24,53 @@ export const deleteCommand: ShortCommand = {
   run: runDelete,
 };
 
+/** Where releases before GlusterFS 4 kept working directories. */
+const OLD_MISC_DIR = '/var/lib/misc/glusterfsd';
+const MARK_PREFIX = /^trusted\.glusterfs\.[\w.-]+$/;
+
 async function runDelete([primary = '', secondary = '']: readonly string[], flags: Flags): Promise<void> {
   const { settings, log } = await openSession({ command: 'delete', primary, secondary, flags });
   log.info('geo-replication delete');
-  const prefix = settings.get('stime-xattr-prefix') ?? '';
-  for (const name of ['georep-session-working-dir', 'working-dir']) await removeTree(settings.text(name));
-  await removeWithSiblings(settings.text('pid-file'));
+  // A file that the caller names does not say where sessions are; the one that glusterd keeps may move its working directory.
+  const places = new Settings(DEFAULTS_FILE, undefined, {});
+  const own = join(places.text('glusterd-workdir'), 'geo-replication');
+  const isGlusterds = resolve(settings.sessionFile ?? '/').startsWith(`${own}/`);
+  const sessions = [own, places.text('gsyncd-miscdir'), OLD_MISC_DIR, ...(isGlusterds ? [settings.text('gsyncd-miscdir')] : [])];
+  const trees = ['georep-session-working-dir', 'working-dir'].map((name) => resolve(settings.text(name)));
+  const pidFile = resolve(settings.text('pid-file'));
+  const prefix = String(settings.get('stime-xattr-prefix') ?? '');
+  for (const tree of trees) await refuseOutside(tree, sessions);
+  if (basename(pidFile).startsWith('gsyncd-')) await refuseOutside(pidFile, [places.text('gluster-rundir'), ...sessions]);
+  else await refuseOutside(pidFile, sessions);
+  if (prefix !== '' && !MARK_PREFIX.test(prefix)) throw refused(`stime-xattr-prefix ${prefix}`);
+  for (const tree of trees) await removeTree(tree);
+  await removeWithSiblings(pidFile);
   if (flags.has('reset-sync-time') && prefix !== '') {
-    for (const brick of flags.all('path').filter((path) => path !== '')) await resetMarks(brick, String(prefix));
+    for (const brick of flags.all('path').filter((path) => path !== '')) await resetMarks(brick, prefix);
   }
+}
+
+/** @throws GsyncdError when `path` is not below one of `homes`, or is a symbolic link, or one leads out of them */
+async function refuseOutside(path: string, homes: readonly string[]): Promise<void> {
+  const parent = await realPathIfThere(dirname(path));
+  if (parent === undefined) return;
+  const real = (await Promise.all(homes.map(realPathIfThere))).filter((home) => home !== undefined);
+  if (!real.some((home) => parent === home || parent.startsWith(`${home}/`))) throw refused(path);
+  const found = await lstat(fsEncode(path)).catch(() => undefined);
+  if (found?.isSymbolicLink() === true) throw refused(path);
+}
+
+async function realPathIfThere(path: string): Promise<string | undefined> {
+  try {
+    return fsDecode(await realpath(fsEncode(path), { encoding: 'buffer' }));
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return undefined;
+    throw failed(path, error);
+  }
+}
+
+function refused(what: string): GsyncdError {
+  return new GsyncdError(`delete: ${what}: not one of geo-replication's own: nothing was removed`, { code: 'fault', retryable: false });
 }
 
 async function removeTree(dir: string): Promise<void> {

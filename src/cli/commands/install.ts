@@ -4,12 +4,13 @@
 
 import { realpath, readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { GsyncdError } from '../../errors.js';
-import { closedToOthers } from '../../install/access.js';
+import { changeableBelow, changeableByOthers, closedToOthers } from '../../install/access.js';
 import { applyCommandName, applyOwnFile, applyToPlaces, type ApplyOptions } from '../../install/apply.js';
+import { applyTarKeys } from '../../install/apply-tar-keys.js';
 import { exists, readIfThere } from '../../install/files.js';
 import { launcherText } from '../../install/launcher.js';
 import { COMMAND_NAME_PATH, COMPLETION_PATHS, findPlaces, MAN_PAGE_PATH } from '../../install/places.js';
@@ -23,6 +24,7 @@ interface InstallFlags {
   readonly dryRun?: true;
   readonly uninstall?: true;
   readonly systemd?: true;
+  readonly tarKeys?: true;
   readonly path?: string;
   readonly root: string;
 }
@@ -34,6 +36,7 @@ export function addInstallCommand(program: Command): void {
     .option('--dry-run', 'say what would be done, and do nothing')
     .option('--uninstall', 'put the stock gsyncd back, and remove everything else that was written')
     .option('--systemd', 'write a unit template for workers without glusterd, and a logrotate snippet')
+    .option('--tar-keys', "make the tar keys of sessions in authorized_keys go through this program, which lets them run nothing else")
     .option('--path <file>', "the stock gsyncd's path (default: every known one that is there)")
     .option('--root <dir>', 'the directory to take for /', '/')
     .addHelpText('after', '\nExample:\n  gsyncd-ts install --dry-run')
@@ -47,6 +50,7 @@ async function install(program: Command, flags: InstallFlags): Promise<void> {
   }
   const node = await realpath(process.execPath);
   const script = await realpath(process.argv[1] ?? '');
+  if (flags.uninstall !== true) await refuseChangeable(node, script);
   const options: ApplyOptions = {
     action: flags.uninstall === true ? 'uninstall' : 'install',
     mode: flags.dryRun === true ? 'dry-run' : 'do',
@@ -63,7 +67,27 @@ async function install(program: Command, flags: InstallFlags): Promise<void> {
   await applyToPlaces(places, options);
   await filesForAdmins(program, root, script, options);
   if (flags.systemd === true || flags.uninstall === true) await systemdFiles(root, node, script, options);
+  await applyTarKeys(root, { ...options, gsyncd: flags.tarKeys === true ? gsyncdOf(places, root) : undefined });
   if (options.action === 'install') await warnIfClosed(node, script, options);
+}
+
+/** The path that authorized_keys names, as GlusterFS's own lines do. */
+function gsyncdOf([place]: readonly string[], root: string): string {
+  if (place === undefined) throw new GsyncdError('install: --tar-keys: no gsyncd that they could go through', { code: 'preflight', retryable: false });
+  return `/${relative(root, place)}`;
+}
+
+/** What another user could change would run as root at glusterd's next call. @throws GsyncdError 'preflight' */
+async function refuseChangeable(node: string, script: string): Promise<void> {
+  const owners = [0, process.geteuid?.() ?? 0];
+  const home = dirname(dirname(script));
+  const libraries = dirname(dirname(createRequire(import.meta.url).resolve('commander')));
+  let changeable: string | undefined;
+  for (const path of [node, script, libraries]) changeable ??= await changeableByOthers(path, owners);
+  const below = new Set([...['bin', 'dist', 'package.json', 'node_modules'].map((name) => join(home, name)), libraries]);
+  for (const path of below) changeable ??= changeableBelow(path, owners);
+  if (changeable === undefined) return;
+  throw new GsyncdError(`install: ${changeable}: other users can change it: give it to root, and take write permission from group and others`, { code: 'preflight', retryable: false });
 }
 
 async function filesForAdmins(program: Command, root: string, script: string, options: ApplyOptions): Promise<void> {

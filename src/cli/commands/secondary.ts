@@ -10,7 +10,10 @@ import { escapePath, sessionTemplateArgs } from '../../config/template.js';
 import { fileUrlPath } from '../../daemon/file-url.js';
 import { parseSecondary } from '../../daemon/session.js';
 import { errorLine } from '../../errors.js';
-import { createLogger } from '../../log.js';
+import { createLogger, type Log } from '../../log.js';
+import { openTarKeys } from '../../install/key-files.js';
+import { DISPATCHED } from '../forced-command-line.js';
+import { isProgramDirectory } from '../gluster-program.js';
 import { stateHome } from '../state-home.js';
 
 interface SecondaryFlags {
@@ -82,6 +85,8 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   const { user, host, volume } = directory === null ? parseSecondary(secondary) : { user: '', host: 'localhost', volume: directory };
   const primaryNode = flags.primaryNode ?? flags.masterNode ?? '';
   const primaryBrick = flags.primaryBrick ?? flags.masterBrick ?? '';
+  const named = flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir;
+  const isIgnored = named !== undefined && process.env[DISPATCHED] !== undefined && !(await isProgramDirectory(named));
   const config = loadConfig({
     ...(flags.configFile === undefined ? {} : { sessionFile: flags.configFile }),
     templateArgs: {
@@ -92,7 +97,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
       local_node: flags.localNode,
       local_node_id: flags.localNodeId,
     },
-    overrides: overridesOf(flags),
+    overrides: { ...overridesOf(flags), ...(named === undefined || isIgnored ? {} : { 'secondary-gluster-command-dir': named }) },
   });
   const debug = flags.debug === true;
   const log = createLogger({
@@ -102,6 +107,8 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   });
   const own = log.child({ module: 'gsyncd', fn: 'secondary' });
   for (const line of config.warnings) own.warn(line);
+  if (process.env[DISPATCHED] !== undefined) await warnOfOpenKeys(own);
+  if (isIgnored) own.warn('ignoring --secondary-gluster-command-dir: not where the Gluster programs of this node are', { named, used: config.get('secondary-gluster-command-dir') });
 
   const stop = new AbortController();
   const onTerm = (): void => {
@@ -121,6 +128,15 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
     throw error;
   } finally {
     log.close();
+  }
+}
+
+/** glusterd adds a tar key for each new session, in its own form. */
+async function warnOfOpenKeys(log: Log): Promise<void> {
+  try {
+    for (const path of await openTarKeys(process.geteuid?.() ?? 0)) log.warn('tar keys let their holders run any program: run "gsyncd-ts install --tar-keys"', { path });
+  } catch (error) {
+    log.debug('authorized_keys cannot be read', { error: errorLine(error) });
   }
 }
 
@@ -144,7 +160,6 @@ function overridesOf(flags: SecondaryFlags): NonNullable<LoadConfigOptions['over
     'secondary-timeout': flags.secondaryTimeout ?? flags.slaveTimeout,
     'secondary-log-level': flags.secondaryLogLevel ?? flags.slaveLogLevel,
     'secondary-gluster-log-level': flags.secondaryGlusterLogLevel ?? flags.slaveGlusterLogLevel,
-    'secondary-gluster-command-dir': flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir,
     'primary-distribution-count': flags.primaryDistCount ?? flags.masterDistCount,
   };
   return Object.fromEntries(Object.entries(given).filter(([, text]) => text !== undefined));

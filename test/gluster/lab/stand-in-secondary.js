@@ -2,7 +2,7 @@
 // secondary is a process that goes to a directory, tells its id and waits. Copied as gsyncd-ts.js before it is used.
 const args = process.argv.slice(2);
 if (args[0] === 'secondary') {
-  process.chdir(args[1]);
+  process.chdir(args[args.indexOf('--primary-brick') + 1]);
   process.stdout.write(`${process.pid}\n`);
   process.stdin.on('end', () => process.exit(0)).resume();
 } else {

@@ -1,0 +1,82 @@
+// Rewrites the tar keys of sessions in authorized_keys, or puts them back, or says how many are not restricted.
+
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, fchmodSync, fchownSync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, type Stats } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { errnoCode, errorLine, GsyncdError } from '../errors.js';
+import type { ApplyOptions } from './apply.js';
+import { findKeyFiles, type KeyFile } from './key-files.js';
+import { countTarKeys, releaseTarKeys, restrictTarKeys } from './tar-keys.js';
+
+export interface TarKeyOptions extends Omit<ApplyOptions, 'launcher'> {
+  /** What the keys' lines are to name: an absolute path; undefined to leave them as they are and to say how many are open. */
+  readonly gsyncd?: string | undefined;
+}
+
+/** @throws GsyncdError 'preflight' for a file that is not its user's own; system errors */
+export async function applyTarKeys(root: string, options: TarKeyOptions): Promise<void> {
+  for (const file of await findKeyFiles(root)) asUser(file, () => applyToFile(file, options));
+}
+
+function applyToFile({ path, uid }: KeyFile, { action, mode, gsyncd, report }: TarKeyOptions): void {
+  const fd = openIfThere(path, report);
+  if (fd === undefined) return;
+  try {
+    const stats = fstatSync(fd);
+    // latin1 keeps every byte as it is.
+    const text = readFileSync(fd, 'latin1');
+    const changed = action === 'uninstall' ? releaseTarKeys(text) : gsyncd === undefined ? text : restrictTarKeys(text, gsyncd);
+    if (changed !== text) {
+      if (!stats.isFile() || stats.nlink !== 1 || (stats.uid !== uid && process.geteuid?.() === 0)) {
+        throw new GsyncdError(`${action}: ${path}: not a file of its user's alone`, { code: 'preflight', retryable: false });
+      }
+      if (mode === 'do') replaceFile(path, changed, stats);
+      report(`${path}: ${mode === 'do' ? '' : 'would: '}${action === 'uninstall' ? 'tar keys are put back' : 'tar keys go through gsyncd'}`);
+    }
+    const open = action === 'uninstall' ? 0 : countTarKeys(changed);
+    if (open > 0) report(`${path}: note: ${open} tar ${open === 1 ? 'key lets its holder' : 'keys let their holders'} run any program: install --tar-keys restricts those that GlusterFS wrote`);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openIfThere(path: string, report: TarKeyOptions['report']): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const code = errnoCode(error) ?? errorLine(error);
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') report(`${path}: note: its tar keys were left as they are: ${code}`);
+    return undefined;
+  }
+}
+
+function replaceFile(path: string, text: string, { mode, uid, gid }: Stats): void {
+  const temp = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+  const fd = openSync(temp, 'wx', 0o600);
+  try {
+    writeFileSync(fd, text, 'latin1');
+    fchownSync(fd, uid, gid);
+    fchmodSync(fd, mode & 0o7777);
+    fsyncSync(fd);
+    renameSync(temp, path);
+  } finally {
+    closeSync(fd);
+    rmSync(temp, { force: true });
+  }
+}
+
+/** Does it as the file's user where this process is root: a directory of the user's leads root nowhere then. */
+function asUser({ uid, gid }: KeyFile, action: () => void): void {
+  if (process.geteuid?.() !== 0 || uid === 0) return action();
+  const groups = process.getgroups?.() ?? [];
+  process.setgroups?.([gid]);
+  process.setegid?.(gid);
+  process.seteuid?.(uid);
+  try {
+    action();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+    process.setgroups?.(groups);
+  }
+}

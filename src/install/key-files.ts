@@ -1,0 +1,43 @@
+// Where the ssh keys of sessions are: authorized_keys of root, and of the users whom glusterd's mount broker knows, found as
+// GlusterFS's own script (peer_add_secret_pub) finds them.
+
+import { join } from 'node:path';
+import { readIfThere } from './files.js';
+import { countTarKeys } from './tar-keys.js';
+
+export interface KeyFile {
+  readonly path: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const BROKER_USER = /^\s*option\s+mountbroker-geo-replication\.(\S+)\s/gm;
+
+/** The files of a machine whose root directory is `root`; not each of them has to exist. */
+export async function findKeyFiles(root: string): Promise<KeyFile[]> {
+  const read = async (path: string): Promise<string> => (await readIfThere(join(root, path)))?.toString('latin1') ?? '';
+  const broker = await read('/etc/glusterfs/glusterd.vol');
+  const users = new Set(['root', ...[...broker.matchAll(BROKER_USER)].map(([, user = '']) => user)]);
+  const pattern = keyFilePattern(await read('/etc/ssh/sshd_config'));
+  const accounts = (await read('/etc/passwd')).split('\n').map((line) => line.split(':'));
+  return accounts.flatMap(([name = '', , uid = '', gid = '', , home = '']) => {
+    if (!users.has(name) || !home.startsWith('/')) return [];
+    const path = pattern.replaceAll('%u', () => name).replaceAll('%h', () => home);
+    return [{ path: join(root, path), uid: Number(uid), gid: Number(gid) }];
+  });
+}
+
+/** The first file of sshd's last AuthorizedKeysFile; `%h` and `%u` stand for the user. */
+function keyFilePattern(config: string): string {
+  const file = [...config.matchAll(/^AuthorizedKeysFile\s+(\S+)/gm)].at(-1)?.[1] ?? '.ssh/authorized_keys';
+  return file.startsWith('/') || file.startsWith('%h') ? file : `%h/${file}`;
+}
+
+/** The files of the user `uid` that hold tar keys whose holders can run any program. */
+export async function openTarKeys(uid: number): Promise<string[]> {
+  const open: string[] = [];
+  for (const file of await findKeyFiles('/')) {
+    if (file.uid === uid && countTarKeys((await readIfThere(file.path))?.toString('latin1') ?? '') > 0) open.push(file.path);
+  }
+  return open;
+}
