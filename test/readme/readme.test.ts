@@ -27,6 +27,12 @@ it('names files, directories and pictures that are there', () => {
   expect(named.filter((path) => !existsSync(`${root}${path}`))).toEqual([]);
 });
 
+it('names tests in SECURITY.md that are there', () => {
+  const named = [...readFileSync(`${root}.github/SECURITY.md`, 'utf8').matchAll(/`(test\/[\w./-]*\w)`/g)].map(([, path]) => path!);
+  expect(named.length).toBeGreaterThan(10);
+  expect(named.filter((path) => !existsSync(`${root}${path}`))).toEqual([]);
+});
+
 it('links to headings that are there', () => {
   const anchors = [...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(/[^\w -]/g, '').replaceAll(' ', '-'));
   const wanted = [...text.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor]) => anchor!);
