@@ -351,6 +351,14 @@ describe('for systemd and logrotate', () => {
     expect(done.status).toBe(0);
   });
 
+  it.skipIf(lacksProgram('systemd-analyze', 'checks of the unit'))('the unit is exposed no more than SECURITY.md says', { timeout: 60_000 }, () => {
+    const unit = join(root, 'gsyncd-ts-worker.service');
+    writeFileSync(unit, unitText(process.execPath, BIN));
+    const done = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=40', '--no-pager', unit], { encoding: 'utf8' });
+    expect(`${done.stdout}${done.stderr}`).toMatch(/Overall exposure level .*: [0-4]\.\d OK/);
+    expect(done.status).toBe(0);
+  });
+
   it('a path with signs that systemd reads is quoted', () => {
     expect(unitText('/usr/bin/node', '/opt/my app/100%/$x.js')).toContain('ExecStart=/usr/bin/node "/opt/my app/100%%/$$x.js" worker');
   });
