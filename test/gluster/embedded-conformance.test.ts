@@ -194,5 +194,5 @@ describe('trees', () => {
 /** What a worker needs to be told of a secondary that is this project's. */
 async function ownPeer(at: Lab): Promise<string[]> {
   const id = /volume-id=(.*)/.exec(await at.read('/var/lib/glusterd/vols/sv0/info'))?.[1] ?? '';
-  return ['--secondary-id', id, '--resource-remote', '10.77.0.1', '--resource-remote-id', 'x'];
+  return ['--secondary-id', id, '--resource-remote', '10.77.0.1', '--resource-remote-id', 'unknown'];
 }
