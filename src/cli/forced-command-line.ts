@@ -12,6 +12,8 @@ const GLUSTERD_CALLED = '_GLUSTERD_CALLED_';
 const TAR_KEY = '--tar-key';
 const ONLY_VOLUME = '--only-volume';
 
+const PROBLEM = `authorized_keys: the arguments of gsyncd must be ${TAR_KEY} and ${ONLY_VOLUME} NAME`;
+
 /** What authorized_keys says of a key. */
 export interface KeyLimits {
   /** Runs tar in a session's mount, and nothing else. */
@@ -35,9 +37,11 @@ export function forcedCommandLine(args: readonly string[], env: Readonly<Record<
   const line = env['SSH_ORIGINAL_COMMAND'];
   const isShell = args[0] === '-c' && args.length === 2 && basename(env['SHELL'] ?? '') === 'gsyncd';
   // sshd hands authorized_keys' command to the user's shell.
-  const own = isShell ? (args[1] ?? '').split(' ').slice(1) : args;
+  const own = isShell ? (args[1] ?? '').split(/\s+/).filter((word) => word !== '').slice(1) : args;
   if (own[0] === TAR_KEY || own[0] === ONLY_VOLUME) return { line: line ?? '', limits: keyLimits(own) };
   if (args.length > 0 && !isShell) return undefined;
+  // What is not understood may have been meant to limit the key.
+  if (isShell && line !== undefined && own.length > 0) return { line, limits: { problem: PROBLEM } };
   const asked = line ?? (isShell ? args[1] : undefined);
   return asked === undefined ? undefined : { line: asked, limits: {} };
 }
@@ -48,7 +52,7 @@ function keyLimits(args: readonly string[]): KeyLimits {
   if (first === TAR_KEY) return { ...keyLimits(others), isTarKey: true };
   const [onlyVolume, ...rest] = others;
   if (first !== ONLY_VOLUME || onlyVolume === undefined || onlyVolume.startsWith('-')) {
-    return { problem: `authorized_keys: the arguments of gsyncd must be ${TAR_KEY} and ${ONLY_VOLUME} NAME` };
+    return { problem: PROBLEM };
   }
   return { ...keyLimits(rest), onlyVolume };
 }

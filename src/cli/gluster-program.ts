@@ -17,13 +17,15 @@ export async function findGluster(root = '/'): Promise<string> {
   return join(root, USUAL_DIRECTORIES[0] ?? '', 'gluster');
 }
 
-/** Whether a peer may name `dir` as where this node's Gluster programs are. That a directory is root's says nothing: so is
- *  what the peer has put into a brick or a mount of the volume. */
-export async function isProgramDirectory(dir: string, root = '/'): Promise<boolean> {
+/** The directory of this node's Gluster programs that a peer means by `dir`, without symlinks: `dir` may be one that the peer
+ *  changes later. That a directory is root's says nothing: so is what the peer has put into a brick or a mount of the volume.
+ *  @returns undefined when it is none */
+export async function programDirectory(dir: string, root = '/'): Promise<string | undefined> {
   const real = async (path: string): Promise<string | undefined> => realpath(path).catch(() => undefined);
-  const known = await Promise.all((await programDirectories(root)).map(real));
   const named = await real(dir);
-  return named !== undefined && known.includes(named) && (await isRoots(join(named, 'gluster'))) && (await isRoots(join(named, 'glusterfs')));
+  const known = (await Promise.all((await programDirectories(root)).map(real))).find((each) => each !== undefined && each === named);
+  if (known === undefined) return undefined;
+  return (await isRoots(join(known, 'gluster'))) && (await isRoots(join(known, 'glusterfs'))) ? known : undefined;
 }
 
 async function programDirectories(root: string): Promise<string[]> {

@@ -13,9 +13,19 @@ export interface TarKeyOptions extends Omit<ApplyOptions, 'launcher'> {
   readonly gsyncd?: string | undefined;
 }
 
-/** @throws GsyncdError 'preflight' for a file that is not its user's own; system errors */
+/** One file's trouble does not keep the others as they are.
+ *  @throws GsyncdError 'preflight' for files that are not their user's own; system errors; when all have been looked at */
 export async function applyTarKeys(root: string, options: TarKeyOptions): Promise<void> {
-  for (const file of await findKeyFiles(root)) asUser(file, () => applyToFile(file, options));
+  let first: unknown;
+  for (const file of await findKeyFiles(root)) {
+    try {
+      asUser(file, () => applyToFile(file, options));
+    } catch (error) {
+      if (first !== undefined) options.report(errorLine(error));
+      first ??= error;
+    }
+  }
+  if (first !== undefined) throw first as Error;
 }
 
 function applyToFile({ path, uid }: KeyFile, { action, mode, gsyncd, report }: TarKeyOptions): void {

@@ -4,8 +4,10 @@
 
 const STOCK = 'command="tar ${SSH_ORIGINAL_COMMAND#* }"';
 /** In any spelling: a tar that takes the client's words. */
-const UNRESTRICTED = /command="[^"]*\btar\b[^"]*SSH_ORIGINAL_COMMAND/;
+const UNRESTRICTED = /command="[^"]*\btar\b[^"]*SSH_ORIGINAL_COMMAND/i;
 const OWN = /restrict,command="[^"\s]+\/gsyncd --tar-key(?: --only-volume [\w-]+)?"/;
+/** Holds from everywhere and at any time: sshd looks at no later line of the key. */
+const ALWAYS_OWN = new RegExp(`^\\s*${OWN.source}\\s+$`);
 const KEY = /\b(?:ssh|ecdsa|sk)-[\w@.-]+ ([A-Za-z0-9+/=]+)/;
 
 /** The text of an authorized_keys file with each tar key going through `gsyncd`, an absolute path without spaces. */
@@ -24,9 +26,10 @@ export function countTarKeys(text: string): number {
   const restricted = new Set<string>();
   let count = 0;
   eachLine(text, (line) => {
-    const key = KEY.exec(line)?.[1] ?? line;
-    if (OWN.test(line)) restricted.add(key);
-    else if (UNRESTRICTED.test(line) && !restricted.has(key)) count += 1;
+    const key = KEY.exec(line);
+    const [name, options] = key === null ? [line, line] : [key[1] ?? '', line.slice(0, key.index)];
+    if (ALWAYS_OWN.test(options)) restricted.add(name);
+    else if (UNRESTRICTED.test(options) && !restricted.has(name)) count += 1;
     return line;
   });
   return count;

@@ -13,10 +13,10 @@ export type Restriction = (typeof RESTRICTIONS)[number];
 
 const SYS_MOUNT_SETATTR = 442;
 const AT_FDCWD = -100;
-/** MOUNT_ATTR_NOSUID, _NODEV, _NOEXEC, _NOSYMFOLLOW: Linux 5.14 knows all, 5.12 the first three. */
-const ATTRIBUTES = [0x0020_000en, 0x0000_000en];
-/** MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND: for older kernels. */
-const REMOUNT_FLAGS = 2 | 4 | 8 | 32 | 4096;
+/** MOUNT_ATTR_NOSUID, _NODEV, _NOEXEC, _NOSYMFOLLOW: since Linux 5.14. */
+const ATTRIBUTES = 0x0020_000en;
+/** MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOSYMFOLLOW (Linux 5.10), MS_REMOUNT, MS_BIND: for older kernels. */
+const REMOUNT_FLAGS = 2 | 4 | 8 | 256 | 32 | 4096;
 
 const lib = koffi.load('libc.so.6');
 const setattr = lib.func('syscall', 'long', ['long', 'int', 'const void *', 'uint', 'void *', 'size_t']) as KoffiFunc<
@@ -30,13 +30,10 @@ const mount = lib.func('mount', 'int', ['void *', 'const void *', 'void *', 'ulo
  *  restrictionsOf() says what came of it. */
 export function restrictMount(dir: string): void {
   const path = Buffer.concat([fsEncode(dir), Buffer.of(0)]);
-  for (const set of ATTRIBUTES) {
-    // struct mount_attr: attr_set, attr_clr, propagation, userns_fd
-    const attributes = Buffer.alloc(32);
-    attributes.writeBigUInt64LE(set, 0);
-    if (setattr(SYS_MOUNT_SETATTR, AT_FDCWD, path, 0, attributes, attributes.length) === 0) return;
-  }
-  mount(null, path, null, REMOUNT_FLAGS, null);
+  // struct mount_attr: attr_set, attr_clr, propagation, userns_fd
+  const attributes = Buffer.alloc(32);
+  attributes.writeBigUInt64LE(ATTRIBUTES, 0);
+  if (setattr(SYS_MOUNT_SETATTR, AT_FDCWD, path, 0, attributes, attributes.length) !== 0) mount(null, path, null, REMOUNT_FLAGS, null);
 }
 
 /** The restrictions that hold for the mount at `dir`, an absolute path without symlinks. */

@@ -33,6 +33,9 @@ const { EEXIST, ENOENT, ENOTDIR, EOPNOTSUPP, ESTALE } = constants.errno;
 /** Of the parent that is no directory there, or of a name that went meanwhile. */
 const SAYS_ABSENT: ReadonlySet<number> = new Set([EEXIST, ENOENT, ENOTDIR, ESTALE]);
 
+/** A path has no more directories; what a peer says need not end. */
+const MAX_LEVELS = 4096;
+
 /** Under a directory that no volume has: should the gfid asked for be gone, nothing is created. */
 const NOWHERE = entryPath('b3f9a4c2-5d0e-4f7b-9c68-2f8d1e6a7c35' as Gfid, 'nowhere');
 
@@ -109,9 +112,11 @@ export class SecondaryTruth {
   /** Names in a directory there. A peer lists real paths only, so the path is put together from the root. */
   async children(gfid: Gfid): Promise<string[] | null> {
     const parts: string[] = [];
+    const seen = new Set<Gfid>();
     for (let at = gfid; at !== ROOT_GFID; ) {
-      const entry = await this.locate(at);
-      if (entry === null) return null;
+      const entry = seen.has(at) ? null : await this.locate(at);
+      if (entry === null || seen.size > MAX_LEVELS) return null;
+      seen.add(at);
       const { parent, name } = splitEntryPath(entry);
       parts.unshift(name);
       at = parent;

@@ -32,12 +32,15 @@ export interface RepceServerOptions {
 
 const PROTOCOL_VERSION = 1.0;
 const MAX_METHOD_CHARS = 100;
+/** Of answers that the peer has not read: two of the largest. */
+const MAX_UNREAD_BYTES = 2 * DEFAULT_LIMITS.maxBytes;
 /** Of what a method raised, in the log: it may hold a path of the peer's. */
 const MAX_LINE_CHARS = 2000;
 
 /**
  * Serves until the input ends; resolves then, with requests still under way.
- * @throws GsyncdError 'peer' when the input is no stream of requests, ends inside one, or an answer cannot be written
+ * @throws GsyncdError 'peer' when the input is no stream of requests, ends inside one, an answer cannot be written, or
+ *  the peer does not read its answers
  */
 export function serveRepce(options: RepceServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -115,12 +118,21 @@ class RepceServer {
     if (this.#ended) return;
     // A time without a fraction goes back as the float that it was.
     const answeredRid = pyTuple([rid[0], rid[1], typeof rid[2] === 'number' ? new PyFloat(rid[2]) : rid[2]]);
+    let answer: Buffer;
     try {
-      this.#options.output.write(encodePickle(pyTuple([answeredRid, raised, result]), DEFAULT_LIMITS.maxBytes));
+      answer = encodePickle(pyTuple([answeredRid, raised, result]), DEFAULT_LIMITS.maxBytes);
     } catch (error) {
       const odd = new PyException('RuntimeError', [`answer to ${oneLine(method)}: ${errorLine(error)}`]);
-      this.#options.output.write(encodePickle(pyTuple([answeredRid, true, odd])));
+      answer = encodePickle(pyTuple([answeredRid, true, odd]));
     }
+    await this.#write(answer);
+  }
+
+  /** Resolves when the bytes have left this process: the call is under way until then. */
+  async #write(answer: Buffer): Promise<void> {
+    const { output } = this.#options;
+    if (output.writableLength + answer.length > MAX_UNREAD_BYTES) this.#end(requestError('their answers are not read'));
+    else await new Promise<void>((resolve) => output.write(answer, () => resolve()));
   }
 
   #method(name: string): RpcMethod {

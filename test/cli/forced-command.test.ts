@@ -247,6 +247,11 @@ describe('forcedCommandLine()', () => {
   });
   it('takes limits of the key from authorized_keys, also where the client asks for a shell', () => {
     const env = { SSH_ORIGINAL_COMMAND: 'x' };
+    // sshd hands the line to the user's shell as it stands in authorized_keys.
+    const shell = { ...env, SHELL: '/usr/libexec/glusterfs/gsyncd' };
+    for (const own of ['/u/gsyncd  --tar-key', '/u/gsyncd\t--tar-key']) expect(forcedCommandLine(['-c', own], shell)).toEqual({ line: 'x', limits: { isTarKey: true } });
+    for (const own of ['/u/my gsyncd --only-volume a', '/u/gsyncd --debug']) expect(forcedCommandLine(['-c', own], shell)?.limits.problem).toMatch(/^authorized_keys: /);
+    expect(forcedCommandLine(['-c', '/u/gsyncd'], shell)).toEqual({ line: 'x', limits: {} });
     expect(forcedCommandLine(['--tar-key'], env)).toEqual({ line: 'x', limits: { isTarKey: true } });
     expect(forcedCommandLine(['--only-volume', 'sv0'], {})).toEqual({ line: '', limits: { onlyVolume: 'sv0' } });
     for (const args of [['--only-volume', 'sv0', '--tar-key'], ['--tar-key', '--only-volume', 'sv0']]) expect(forcedCommandLine(args, env)).toEqual({ line: 'x', limits: { onlyVolume: 'sv0', isTarKey: true } });

@@ -2,7 +2,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { findGluster, isProgramDirectory } from '../../src/cli/gluster-program.js';
+import { findGluster, programDirectory } from '../../src/cli/gluster-program.js';
 import { lacksRoot } from '../skip.js';
 
 const base = mkdtempSync(join(tmpdir(), 'gluster-program-'));
@@ -59,15 +59,23 @@ describe.skipIf(lacksRoot('the gluster program of a forced command'))('findGlust
   });
 });
 
-describe.skipIf(lacksRoot('the directory of programs that a peer names'))('isProgramDirectory()', () => {
+describe.skipIf(lacksRoot('the directory of programs that a peer names'))('programDirectory()', () => {
   const both = (dir: string): void => put(`${dir}/gluster`, `${dir}/glusterfs`);
-  const may = (dir: string): Promise<boolean> => isProgramDirectory(join(root, dir), root);
+  const meant = async (dir: string): Promise<string | undefined> => (await programDirectory(join(root, dir), root))?.slice(root.length);
 
   it('takes where packages and own builds put them, however it is spelled', async () => {
     both('usr/sbin');
     both('usr/local/sbin');
     symlinkSync('usr/sbin', join(root, 'sbin'));
-    for (const dir of ['usr/sbin', 'usr/sbin/', 'sbin', 'usr/local/sbin']) expect(await may(dir)).toBe(true);
+    for (const dir of ['usr/sbin', 'usr/sbin/', 'sbin']) expect(await meant(dir)).toBe('/usr/sbin');
+    expect(await meant('usr/local/sbin')).toBe('/usr/local/sbin');
+  });
+
+  it("is the directory itself, not the peer's symlink to it, which may lead elsewhere later", async () => {
+    both('usr/sbin');
+    mkdirSync(join(root, 'bricks'));
+    symlinkSync('../usr/sbin', join(root, 'bricks/link'));
+    expect(await meant('bricks/link')).toBe('/usr/sbin');
   });
 
   it("refuses a brick's and every other directory, though it is root's, and programs of somebody else", async () => {
@@ -75,6 +83,6 @@ describe.skipIf(lacksRoot('the directory of programs that a peer names'))('isPro
     both('usr/sbin');
     chownSync(join(root, 'usr/sbin/glusterfs'), 1000, 0);
     put('usr/local/sbin/gluster');
-    for (const dir of ['bricks/b1/up', 'usr/sbin', 'usr/local/sbin', 'nowhere']) expect(await may(dir)).toBe(false);
+    for (const dir of ['bricks/b1/up', 'usr/sbin', 'usr/local/sbin', 'nowhere']) expect(await meant(dir)).toBeUndefined();
   });
 });

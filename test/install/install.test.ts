@@ -289,6 +289,15 @@ describe('install --tar-keys', () => {
     expect(install().out).toContain('note: 1 tar key lets');
   });
 
+  it.each([
+    ['a restricted line that holds from some hosts only', `from="10.0.0.1",restrict,command="/usr/libexec/glusterfs/gsyncd --tar-key" ssh-rsa AAAAone x\n${TAR} ssh-rsa AAAAone x\n`],
+    ['an option name in capitals', `${TAR.replace('command', 'Command')} ssh-rsa AAAAone x\n`],
+    ['a comment that looks like a restricted line', `${TAR} ssh-rsa AAAAone restrict,command="/usr/libexec/glusterfs/gsyncd --tar-key" \n`],
+  ])('counts a key that lets its holder run anything: %s', (_what, text) => {
+    keys('root', text);
+    expect(install().out).toContain('note: 1 tar key lets');
+  });
+
   it.skipIf(lacksRoot('keys of the mount broker\'s users'))("takes the mount broker's users as themselves, where sshd looks for their keys, and follows no link of theirs", () => {
     for (const home of ['root', 'srv/geo', 'srv/other']) keys(home);
     const geo = join(root, 'srv/geo');

@@ -41,6 +41,20 @@ describe.skipIf(lacks(isRoot, 'not root', "mounts' restrictions"))('restrictMoun
     ]);
   });
 
+  it('sets the same where the kernel has no mount_setattr', () => {
+    const out = onMount(`
+      import koffi from '${import.meta.resolve('koffi')}';
+      const load = koffi.load;
+      koffi.load = (name) => {
+        const lib = load(name);
+        return { func: (name, ...types) => (name === 'syscall' ? () => -1 : lib.func(name, ...types)) };
+      };
+      const { restrictMount, restrictionsOf } = await import('${DIST}mount-flags.js');
+      restrictMount('/mnt');
+      console.log(JSON.stringify(restrictionsOf('/mnt')));`);
+    expect(JSON.parse(out)).toEqual(['nosuid', 'nodev', 'noexec', 'nosymfollow']);
+  });
+
   it('sets nothing on what is no mount, and throws nothing', () => {
     const out = onMount(`
       import { restrictMount, restrictionsOf } from '${DIST}mount-flags.js';

@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { entryOpDict } from '../../src/rpc/op-dicts.js';
 import { PickleDecoder } from '../../src/rpc/pickle-decode.js';
@@ -92,6 +92,14 @@ describe('a request that asks for a large answer', () => {
     expect(state).toMatch(/^GsyncdError: requests of the primary: [^\n]+$/);
     expect(answered).toBe(0);
     expect(growth).toBeLessThan(MAX_GROWTH);
+  });
+
+  it('answers no more than two of the largest to who does not read them, and holds few calls', async () => {
+    const [input, output] = [new PassThrough(), new Writable({ write: () => undefined })];
+    const served = serveRepce({ input, output, methods: new Map([['list', () => ['x'.repeat(60 * MB)]]]) });
+    for (let i = 0; i < 64; i++) input.write(encodePickle(pyTuple([pyTuple([1, i, new PyFloat(3)]), 'list'])));
+    await expect(served).rejects.toThrow('requests of the primary: their answers are not read');
+    expect(output.writableLength).toBeLessThan(2 * DEFAULT_LIMITS.maxBytes);
   });
 
   it('is told that the answer is too large', async () => {

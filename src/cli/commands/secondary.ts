@@ -13,7 +13,7 @@ import { errorLine } from '../../errors.js';
 import { createLogger, type Log } from '../../log.js';
 import { openTarKeys } from '../../install/key-files.js';
 import { DISPATCHED } from '../forced-command-line.js';
-import { isProgramDirectory } from '../gluster-program.js';
+import { programDirectory } from '../gluster-program.js';
 import { stateHome } from '../state-home.js';
 
 interface SecondaryFlags {
@@ -86,7 +86,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   const primaryNode = flags.primaryNode ?? flags.masterNode ?? '';
   const primaryBrick = flags.primaryBrick ?? flags.masterBrick ?? '';
   const named = flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir;
-  const isIgnored = named !== undefined && process.env[DISPATCHED] !== undefined && !(await isProgramDirectory(named));
+  const programs = named === undefined || process.env[DISPATCHED] === undefined ? named : await programDirectory(named);
   const config = loadConfig({
     ...(flags.configFile === undefined ? {} : { sessionFile: flags.configFile }),
     templateArgs: {
@@ -97,7 +97,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
       local_node: flags.localNode,
       local_node_id: flags.localNodeId,
     },
-    overrides: { ...overridesOf(flags), ...(named === undefined || isIgnored ? {} : { 'secondary-gluster-command-dir': named }) },
+    overrides: { ...overridesOf(flags), ...(programs === undefined ? {} : { 'secondary-gluster-command-dir': programs }) },
   });
   const debug = flags.debug === true;
   const log = createLogger({
@@ -108,7 +108,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   const own = log.child({ module: 'gsyncd', fn: 'secondary' });
   for (const line of config.warnings) own.warn(line);
   if (process.env[DISPATCHED] !== undefined) await warnOfOpenKeys(own);
-  if (isIgnored) own.warn('ignoring --secondary-gluster-command-dir: not where the Gluster programs of this node are', { named, used: config.get('secondary-gluster-command-dir') });
+  if (named !== undefined && programs === undefined) own.warn('ignoring --secondary-gluster-command-dir: not where the Gluster programs of this node are', { named, used: config.get('secondary-gluster-command-dir') });
 
   const stop = new AbortController();
   const onTerm = (): void => {
