@@ -5,11 +5,10 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { findPlaces } from '../install/places.js';
+import { isChangeable, ROOT_ALONE } from '../native/changeable.js';
 
 const USUAL_DIRECTORIES = ['/usr/sbin', '/usr/local/sbin'];
 const EXECUTABLE = 0o111;
-const OTHERS_WRITE = 0o002;
-const GROUP_WRITES = 0o020;
 
 /** The first `gluster` that is root's alone to change; where there is none, the one that ought to be there. */
 export async function findGluster(root = '/'): Promise<string> {
@@ -37,8 +36,8 @@ async function isRoots(program: string): Promise<boolean> {
   try {
     const [file, dir] = await Promise.all([stat(program), stat(dirname(program))]);
     const isProgram = file.isFile() && (file.mode & EXECUTABLE) !== 0;
-    // The group of /usr/local may write there by Debian's rules; it is root's equal.
-    return isProgram && file.uid === 0 && dir.uid === 0 && (file.mode & (OTHERS_WRITE | GROUP_WRITES)) === 0 && (dir.mode & OTHERS_WRITE) === 0;
+    // Debian lets a group write in /usr/local, which is root's equal there.
+    return isProgram && !isChangeable(file, ROOT_ALONE) && !isChangeable(dir, { ...ROOT_ALONE, gids: [dir.gid] });
   } catch {
     return false;
   }

@@ -9,6 +9,7 @@ import type { Config } from '../config/config.js';
 import { brickTemplateArgs } from '../config/template.js';
 import { splitWords } from '../config/words.js';
 import { errorLine, GsyncdError } from '../errors.js';
+import { BrickContent } from '../gluster/brick-content.js';
 import { Brick } from '../gluster/brick.js';
 import type { EventSubject } from '../gluster/events.js';
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
@@ -119,6 +120,7 @@ class GlusterSite implements Site {
     const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
     const journals = { changelogDir: changelogDirOf(session.localPath), workingDir, changeIntervalMs: config.get('change-interval') * 1000 };
     const isRemoved = this.#brick instanceof RemovedBrick;
+    const content = new BrickContent({ glusterdWorkdir: config.get('glusterd-workdir'), volume: session.primary, brickPath: session.localPath });
     const openFreshView = this.#freshViews(workingDir, registry, cleanup);
     return {
       // No other worker reads a removed brick's changelogs.
@@ -131,6 +133,7 @@ class GlusterSite implements Site {
       openFreshView,
       engines: this.#engines(freshness, remote, openFreshView, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
       freshness,
+      contentFile: (gfid) => (content.isPlain() ? this.#brick.contentFile(gfid) : Promise.resolve(null)),
       peerNames: remote.features.peerNames,
       entryLanes: remote.features.lanes,
       broken: [

@@ -3,6 +3,7 @@
 
 import type { ChangelogSource } from '../changelog/source.js';
 import type { EventSubject } from '../gluster/events.js';
+import type { Gfid } from '../gluster/gfid.js';
 import type { PrimaryDeps, Session } from '../primary/deps.js';
 import type { Freshness } from '../primary/freshness.js';
 import type { Pace } from '../queue/pace.js';
@@ -23,6 +24,8 @@ export interface Site {
 export interface OpenSite extends Pick<PrimaryDeps, 'volume' | 'names' | 'brick' | 'secondary' | 'engines' | 'peerNames' | 'entryLanes' | 'openFreshView'> {
   readonly agent: ChangelogSource;
   readonly freshness: Freshness;
+  /** Absolute path of a local file that holds what clients read of the file `gfid`; null when there is none. Absent: never. */
+  readonly contentFile?: (gfid: Gfid) => Promise<string | null>;
   /** Absent where the secondary is no GlusterFS volume. */
   readonly pace?: Pace;
   /** Each rejects with a GsyncdError when something that the worker stands on has ended, and never resolves. */

@@ -17,7 +17,7 @@ import { meteredSecondary } from '../progress/metered-secondary.js';
 import { Doubts } from '../primary/doubts.js';
 import { FailureList } from '../status/failures.js';
 import { WorkerStatus } from '../status/status-file.js';
-import { gfidPath } from '../gluster/gfid.js';
+import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { readToEnd } from '../native/read-to-end.js';
 import { lockBrick } from './brick-lock.js';
 import { startTally } from './brick-tally.js';
@@ -25,7 +25,7 @@ import { catchUp, type Crawlers } from './catch-up.js';
 import { Cleanup } from './cleanup.js';
 import { keepAlive } from './keepalive.js';
 import { metaVolumeElection } from './meta-volume.js';
-import type { FindSite } from './site.js';
+import type { FindSite, OpenSite } from './site.js';
 import { oweWalk } from './owed-walk.js';
 import { readRemoved } from './removed-brick.js';
 import { WorkerQueue } from './shared-queue.js';
@@ -135,7 +135,7 @@ export class Worker {
       doubts: new Doubts(),
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
       workingDir,
-      readToEnd: (gfid, stop) => readToEnd(join(opened.freshness.mountDir(), gfidPath(gfid)), stop),
+      readToEnd: (gfid, stop) => readContent(opened, gfid, stop),
       oweWalk: (from) => oweWalk(workingDir, this.#registerTime, from),
       electByMetaVolume: this.#options.brick === 'removed' ? () => Promise.resolve(true) : metaVolumeElection(config, session, this.#log),
     };
@@ -219,6 +219,15 @@ export class Worker {
       this.#log.warn('the status file cannot be written', { error: errorLine(statusError) });
     }
   }
+}
+
+/** Reads the brick's own file where that tells. Where it cannot be read, another brick may have a copy: the mount decides.
+ *  @throws Node system errors */
+async function readContent({ contentFile, freshness }: Pick<OpenSite, 'contentFile' | 'freshness'>, gfid: Gfid, signal: AbortSignal): Promise<void> {
+  const own = (await contentFile?.(gfid)) ?? null;
+  if (own !== null && (await readToEnd(own, signal).then(() => true, () => false))) return;
+  signal.throwIfAborted();
+  await readToEnd(join(freshness.mountDir(), gfidPath(gfid)), signal);
 }
 
 /** The first that has read the volume's mark: the live crawl comes last. */

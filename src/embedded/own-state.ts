@@ -5,12 +5,11 @@
 import { lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { GsyncdError } from '../errors.js';
+import { canReplaceIn, isChangeable, ROOT_ALONE } from '../native/changeable.js';
 import { fsEncode } from '../names.js';
 import { fileKind } from '../primary/view.js';
 
-const WRITABLE_BY_OTHERS = 0o022;
 const OPEN_TO_OTHERS = 0o077;
-const STICKY = 0o1000;
 
 /** @param root absolute, without symlinks. @throws GsyncdError 'preflight' as root, when somebody else could replace the state directory */
 export function requireOwnRoot(root: string): void {
@@ -18,12 +17,12 @@ export function requireOwnRoot(root: string): void {
   const hint = 'root replicates only directories that root alone can write to; run as their owner, or change the owner and mode';
   const own = lstatSync(fsEncode(root));
   if (own.uid !== 0) throw refused(`directory ${root}: belongs to user ${own.uid}: ${hint}`);
-  if ((own.mode & WRITABLE_BY_OTHERS) !== 0) throw refused(`directory ${root}: others can write to it (mode ${octal(own.mode)}): ${hint}`);
+  if (isChangeable(own, ROOT_ALONE)) throw refused(`directory ${root}: others can write to it (mode ${octal(own.mode)}): ${hint}`);
   for (let dir = root; dir !== '/'; ) {
     dir = dirname(dir);
-    const { uid, mode } = lstatSync(fsEncode(dir));
-    const isOpen = (mode & WRITABLE_BY_OTHERS) !== 0 && (mode & STICKY) === 0;
-    if (uid !== 0 || isOpen) throw refused(`directory ${root}: others can replace it, since ${dir} ${uid === 0 ? `has mode ${octal(mode)}` : `belongs to user ${uid}`}: ${hint}`);
+    const stats = lstatSync(fsEncode(dir));
+    const { uid, mode } = stats;
+    if (canReplaceIn(stats, ROOT_ALONE)) throw refused(`directory ${root}: others can replace it, since ${dir} ${uid === 0 ? `has mode ${octal(mode)}` : `belongs to user ${uid}`}: ${hint}`);
   }
 }
 

@@ -15,7 +15,7 @@ import type { FileStat } from './file-stat.js';
 import { gfidFromBytes, isGfid, ROOT_GFID } from './gfid.js';
 import type { Gfid } from './gfid.js';
 import { retryErrnos } from './retry.js';
-import { DHT_LINKTO, entryStimeName, GFID, GFID2PATH_PREFIX, SHARD_PREFIX, stimeName, VOLUME_ID, xtimeName } from './xattr-names.js';
+import { BAD_FILE, DHT_LINKTO, entryStimeName, GFID, GFID2PATH_PREFIX, SHARD_PREFIX, stimeName, VOLUME_ID, xtimeName } from './xattr-names.js';
 import { packXtime, unpackXtime } from './xtime.js';
 import type { Xtime } from './xtime.js';
 
@@ -192,6 +192,14 @@ export class Brick {
       const stat = lstatSync(fsEncode(this.#handle(gfid)));
       return stat.isFile() ? toFileStat(stat) : null;
     });
+  }
+
+  /** Absolute path of the file `gfid`; null when this brick holds no such file, or a pointer to it, or GlusterFS's scrubber
+   *  has found it damaged: then the brick refuses reads that the disk allows. */
+  async contentFile(gfid: Gfid): Promise<string | null> {
+    const handle = this.#handle(gfid);
+    const names = (await this.fileOf(gfid)) === null ? null : await this.#local(() => llistxattr(handle));
+    return names === null || names.includes(DHT_LINKTO) || names.includes(BAD_FILE) ? null : handle;
   }
 
   /** Whether this brick has had changes that another brick of its set still lacks: GlusterFS keeps an index of them. */

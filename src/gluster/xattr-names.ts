@@ -16,6 +16,8 @@ export const GFID_NEWFILE = 'glusterfs.gfid.newfile';
 export const VOLUME_ID = `${TRUSTED}.volume-id`;
 /** Not empty on a placeholder that the distribute layer left where a file's name hashes to. */
 export const DHT_LINKTO = `${TRUSTED}.dht.linkto`;
+/** Set by GlusterFS's scrubber: the brick answers reads of the file with EIO. */
+export const BAD_FILE = 'trusted.bit-rot.bad-file';
 /** `<prefix><hash>` = "<parent gfid>/<name>", one per hard link of a file, on a brick. */
 export const GFID2PATH_PREFIX = 'trusted.gfid2path.';
 /** `block-size` (8 bytes) and `file-size` (32 bytes) of a sharded file, on its base. GlusterFS shows them to

@@ -4,12 +4,10 @@
 import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { lstat, readlink, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { canReplaceIn, isChangeable, type Trusted } from '../native/changeable.js';
 
 const OTHERS_READ = 0o004;
 const OTHERS_ENTER = 0o001;
-const OTHERS_WRITE = 0o002;
-const GROUP_WRITES = 0o020;
-const STICKY = 0o1000;
 /** As many as the kernel follows. */
 const MOST_LINKS = 40;
 /** Debian lets the group staff write here, which is root's equal there. */
@@ -35,9 +33,8 @@ export async function changeableByOthers(path: string, owners: readonly number[]
     const next = waiting.pop() ?? '/';
     for (const part of withParents(next)) {
       const found = await lstat(part);
-      // In a sticky directory nobody replaces another user's entry; whose the entry is, the next step sees.
-      const isSticky = part !== next && (found.mode & STICKY) !== 0 && owners.includes(found.uid);
-      if (!isSticky && isChangeable(part, found, owners)) return part;
+      const trusted = trustedAt(part, found, owners);
+      if (part === next ? isChangeable(found, trusted) : canReplaceIn(found, trusted)) return part;
       if (!found.isSymbolicLink()) continue;
       if (++links > MOST_LINKS) throw Object.assign(new Error(`${path}: too many symbolic links`), { code: 'ELOOP' });
       waiting.push(resolve(dirname(part), await readlink(part), next.slice(part.length + 1)));
@@ -48,12 +45,11 @@ export async function changeableByOthers(path: string, owners: readonly number[]
 }
 
 /** The first thing at or below `path` that other users than `owners` can change, symbolic links not followed; undefined when
- *  there is none or no such path. Synchronous, which is several times quicker
- *  for the thousands of files of a node_modules. */
+ *  there is none or no such path. Synchronous: that is several times quicker for the thousands of files of a node_modules. */
 export function changeableBelow(path: string, owners: readonly number[]): string | undefined {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return undefined;
-  if (isChangeable(path, found, owners)) return path;
+  if (isChangeable(found, trustedAt(path, found, owners))) return path;
   if (!found.isDirectory()) return undefined;
   for (const name of readdirSync(path)) {
     const changeable = changeableBelow(`${path}/${name}`, owners);
@@ -69,11 +65,7 @@ function withParents(path: string): string[] {
   return parents;
 }
 
-function isChangeable(path: string, found: Stats, owners: readonly number[]): boolean {
-  const { uid, gid, mode } = found;
-  if (!owners.includes(uid)) return true;
-  // A link has no mode of its own.
-  if (found.isSymbolicLink()) return false;
-  const isOwnGroup = gid === 0 || gid === process.getegid?.() || (found.isDirectory() && USR_LOCAL.test(path));
-  return (mode & OTHERS_WRITE) !== 0 || ((mode & GROUP_WRITES) !== 0 && !isOwnGroup);
+function trustedAt(path: string, found: Stats, uids: readonly number[]): Trusted {
+  const ofUsrLocal = found.isDirectory() && USR_LOCAL.test(path) ? [found.gid] : [];
+  return { uids, gids: [0, process.getegid?.() ?? 0, ...ofUsrLocal] };
 }

@@ -5,6 +5,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from
 import { basename, dirname } from 'node:path';
 import { errnoCode } from '../errors.js';
 import { fsEncode } from '../names.js';
+import { canReplaceIn, isChangeable, type Trusted } from './changeable.js';
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
 const O_PATH = 0o10000000;
@@ -33,13 +34,18 @@ export function openLog(path: string, mode: number): number {
 /** Whether the file, if it is there, and all directories above it belong to root or this user, and nobody else can change
  *  what these directories hold of them. */
 function isOurs(path: string): boolean {
+  const trusted: Trusted = { uids: [0, process.geteuid?.() ?? 0], gids: [0] };
   const file = lstatSync(fsEncode(path), { throwIfNoEntry: false });
-  if (file !== undefined && !isOwn(file)) return false;
-  for (let dir = dirname(path); ; dir = dirname(dir)) {
+  if (file !== undefined && !trusted.uids.includes(file.uid)) return false;
+  const parent = lookAt(dirname(path));
+  // In a directory with the sticky bit, such as /tmp, others can make what is not there.
+  if (parent === undefined || isChangeable(parent, trusted)) return false;
+  for (let dir = dirname(path); dir !== '/'; ) {
+    dir = dirname(dir);
     const stat = lookAt(dir);
-    if (stat === undefined || !isOwn(stat) || (!stat.isSymbolicLink() && isWritableByOthers(stat, dir === dirname(path)))) return false;
-    if (dir === '/') return true;
+    if (stat === undefined || canReplaceIn(stat, trusted)) return false;
   }
+  return true;
 }
 
 function lookAt(dir: string): Stats | undefined {
@@ -49,14 +55,4 @@ function lookAt(dir: string): Stats | undefined {
     if (errnoCode(error) === 'ENOENT' || errnoCode(error) === 'ENOTDIR') return undefined;
     throw error;
   }
-}
-
-function isOwn({ uid }: Stats): boolean {
-  return uid === 0 || uid === process.geteuid?.();
-}
-
-/** In a directory with the sticky bit, such as /tmp, others cannot replace what is there, but make what is not. */
-function isWritableByOthers({ mode, gid }: Stats, isParent: boolean): boolean {
-  if (!isParent && (mode & 0o1000) !== 0) return false;
-  return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0);
 }

@@ -159,6 +159,20 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     expect(await brick.isLinkto('gone')).toBe(false);
   });
 
+  it('contentFile() is the file itself, and nothing for a pointer, a damaged file, a directory and what is gone', async () => {
+    const id = gfid(60);
+    writeFileSync(handle(id), 'x');
+    expect(await brick.contentFile(id)).toBe(handle(id));
+    for (const name of ['trusted.bit-rot.bad-file', 'trusted.glusterfs.dht.linkto']) {
+      rmSync(handle(id));
+      writeFileSync(handle(id), 'x');
+      lsetxattr(handle(id), name, Buffer.from('1\0'));
+      expect(await brick.contentFile(id), name).toBeNull();
+    }
+    for (const none of [gfid(1), gfid(61)]) expect(await brick.contentFile(none)).toBeNull();
+    rmSync(handle(id));
+  });
+
   it('paths out of the brick are refused', async () => {
     await expect(brick.lstat('../x')).rejects.toThrow(RangeError);
     await expect(brick.gfid('/etc')).rejects.toThrow(RangeError);

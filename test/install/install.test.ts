@@ -2,44 +2,16 @@
 // launcher works in the environments of glusterd and sshd. The real command runs.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, cpSync, existsSync, lchownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { changeableBelow, changeableByOthers } from '../../src/install/access.js';
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
 import { gsyncdKind, launcherText } from '../../src/install/launcher.js';
 import { logrotateText, unitText } from '../../src/install/systemd.js';
 import { canBeUser } from '../ordinary-user.js';
 import { lacks, lacksProgram, lacksRoot } from '../skip.js';
+import { BIN, DEBIAN, get, install, put, REPO, root, STOCK, UPSTREAM } from './root.js';
 
-const REPO = resolve(import.meta.dirname, '../..');
-const BIN = join(REPO, 'bin/gsyncd-ts.js');
 const OTHER_USER = 'installing as another user';
-const STOCK = '\x7fELF … /python/syncdaemon/gsyncd.py …';
-const base = mkdtempSync(join(tmpdir(), 'install-'));
-afterAll(() => rmSync(base, { recursive: true, force: true }));
-
-let root = '';
-beforeEach(() => {
-  root = mkdtempSync(join(base, 'root-'));
-});
-
-const DEBIAN = 'usr/lib/x86_64-linux-gnu/glusterfs/gsyncd';
-const UPSTREAM = 'usr/libexec/glusterfs/gsyncd';
-
-function put(path: string, text: string): void {
-  mkdirSync(dirname(join(root, path)), { recursive: true });
-  writeFileSync(join(root, path), text, { encoding: 'latin1', mode: 0o755 });
-}
-
-function get(path: string): string {
-  return readFileSync(join(root, path), 'latin1');
-}
-
-function install(...args: string[]): { code: number | null; out: string; err: string } {
-  const done = spawnSync(process.execPath, [BIN, 'install', '--root', root, ...args], { encoding: 'utf8' });
-  return { code: done.status, out: done.stdout.replaceAll(root, ''), err: done.stderr.replaceAll(root, '') };
-}
 
 describe('install', () => {
   it('replaces the gsyncd of Debian and of upstream, keeps both, and puts both back', () => {
@@ -180,149 +152,6 @@ describe('install', () => {
     put('etc/logrotate.d/glusterfs-georep', '/var/log/glusterfs/geo-replication/*/*.log { weekly }');
     expect(install('--systemd').out).toContain('/etc/logrotate.d/glusterfs-georep rotates these logs already');
     expect(existsSync(join(root, 'etc/logrotate.d/gsyncd-ts'))).toBe(false);
-  });
-});
-
-describe('install, with what others can change', () => {
-  it('refuses a copy of the program in one line, and does nothing', () => {
-    const copy = join(root, 'copy');
-    for (const name of ['bin', 'dist', 'package.json']) cpSync(join(REPO, name), join(copy, name), { recursive: true });
-    symlinkSync(join(REPO, 'node_modules'), join(copy, 'node_modules'));
-    chmodSync(join(copy, 'dist/cli/main.cjs'), 0o666);
-    put(DEBIAN, STOCK);
-    for (const mode of [[], ['--dry-run']]) {
-      const done = spawnSync(process.execPath, [join(copy, 'bin/gsyncd-ts.js'), 'install', '--root', root, ...mode], { encoding: 'utf8' });
-      expect(done).toMatchObject({ status: 1, stdout: '', stderr: expect.stringMatching(/^gsyncd-ts: install: \/[^\n]*: other users can change it[^\n]*\n$/) as string });
-    }
-    expect(readdirSync(dirname(join(root, DEBIAN)))).toEqual(['gsyncd']);
-  });
-
-  it.skipIf(lacksRoot('who can change a file'))('knows owner, group, others, links and every directory on the way', async () => {
-    const home = mkdtempSync(join(homedir(), '.changeable-'));
-    try {
-      const file = join(home, 'a/b/file');
-      mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(file, '');
-      symlinkSync('b/file', join(home, 'a/link'));
-      const found = async (path = file): Promise<string | undefined> => (await changeableByOthers(path, [0]))?.slice(home.length);
-      expect(await found()).toBeUndefined();
-      expect(await found(join(home, 'a/link'))).toBeUndefined();
-      expect(changeableBelow(home, [0])).toBeUndefined();
-      for (const [path, change, back] of [
-        ['/a/b/file', () => chmodSync(file, 0o666), () => chmodSync(file, 0o644)],
-        ['/a/b', () => chmodSync(dirname(file), 0o777), () => chmodSync(dirname(file), 0o755)],
-        ['/a', () => chownSync(join(home, 'a'), 4321, 0), () => chownSync(join(home, 'a'), 0, 0)],
-        ['/a/b', () => (chownSync(dirname(file), 0, 4321), chmodSync(dirname(file), 0o775)), () => chmodSync(dirname(file), 0o755)],
-      ] as const) {
-        change();
-        expect(await found()).toBe(path);
-        expect(await found(join(home, 'a/link'))).toBe(path);
-        expect(changeableBelow(home, [0])?.slice(home.length)).toBe(path);
-        back();
-      }
-      chmodSync(dirname(file), 0o1777);
-      expect(await found()).toBeUndefined();
-      expect(changeableBelow(home, [0])).toBe(dirname(file));
-      chownSync(file, 4321, 0);
-      expect(await found()).toBe('/a/b/file');
-      lchownSync(join(home, 'a/link'), 4321, 0);
-      expect(await found(join(home, 'a/link'))).toBe('/a/link');
-      symlinkSync('loop', join(home, 'loop'));
-      await expect(changeableByOthers(join(home, 'loop'), [0])).rejects.toMatchObject({ code: 'ELOOP' });
-    } finally {
-      rmSync(home, { recursive: true });
-    }
-  });
-});
-
-describe('install --tar-keys', () => {
-  const TAR = 'command="tar ${SSH_ORIGINAL_COMMAND#* }"';
-  const KEYS = [
-    'ssh-ed25519 AAAAadmin admin@x',
-    `command="/${DEBIAN}" ssh-rsa AAAAsecret root@p1`,
-    `${TAR} ssh-rsa AAAAtar root@p1`,
-    '',
-    `#${TAR} ssh-rsa AAAAcomment root@p1`,
-    `from="10.0.0.1",${TAR},no-pty ssh-rsa AAAAfrom r\xfcdiger@p2\t `,
-    'command="tar -x $SSH_ORIGINAL_COMMAND" ssh-rsa AAAAown x',
-  ].join('\n');
-  const keys = (home: string, text = KEYS): void => {
-    put(`${home}/.ssh/authorized_keys`, text);
-    chmodSync(join(root, home, '.ssh/authorized_keys'), 0o600);
-  };
-  beforeEach(() => {
-    put(DEBIAN, STOCK);
-    put('etc/passwd', 'root:x:0:0:root:/root:/bin/bash\ngeo:x:4321:4321::/srv/geo:/bin/sh\nother:x:4322:4322::/srv/other:/bin/sh\n');
-    put('etc/glusterfs/glusterd.vol', 'volume management\n    option mountbroker-root /var/mountbroker-root\n    option mountbroker-geo-replication.geo sv0\nend-volume\n');
-  });
-
-  it('makes them go through the launcher, and uninstalling puts every byte back', () => {
-    keys('root');
-    expect(install('--dry-run', '--tar-keys').out).toContain('/root/.ssh/authorized_keys: would: tar keys go through gsyncd');
-    expect(get('root/.ssh/authorized_keys')).toBe(KEYS);
-    const done = install('--tar-keys');
-    expect(done).toMatchObject({ code: 0, err: '' });
-    expect(done.out).toContain('/root/.ssh/authorized_keys: tar keys go through gsyncd');
-    // What somebody else wrote is told, not changed.
-    expect(done.out).toContain('/root/.ssh/authorized_keys: note: 1 tar key lets its holder run any program');
-    const own = `restrict,command="/${DEBIAN} --tar-key"`;
-    expect(get('root/.ssh/authorized_keys')).toBe(KEYS.replace(`\n${TAR}`, `\n${own}`).replace(`,${TAR},`, `,${own},`));
-    expect(statSync(join(root, 'root/.ssh/authorized_keys')).mode & 0o7777).toBe(0o600);
-    expect(install('--tar-keys').out).not.toContain('keys go through');
-    expect(install('--uninstall').out).toContain('/root/.ssh/authorized_keys: tar keys are put back');
-    expect(get('root/.ssh/authorized_keys')).toBe(KEYS);
-    expect(readdirSync(join(root, 'root/.ssh'))).toEqual(['authorized_keys']);
-  });
-
-  it('says without the option how many let their holders run anything, and changes nothing', () => {
-    keys('root');
-    expect(install().out).toContain('/root/.ssh/authorized_keys: note: 3 tar keys let their holders run any program: install --tar-keys restricts');
-    expect(get('root/.ssh/authorized_keys')).toBe(KEYS);
-  });
-
-  it("does not count GlusterFS's line below the restricted one of the same key, and counts a new session's", () => {
-    keys('root', `${TAR} ssh-rsa AAAAone x\n`);
-    install('--tar-keys');
-    keys('root', `${get('root/.ssh/authorized_keys')}${TAR} ssh-rsa AAAAone x\n`);
-    expect(install().out).not.toContain('any program');
-    keys('root', `${get('root/.ssh/authorized_keys')}${TAR} ssh-rsa AAAAtwo x\n`);
-    expect(install().out).toContain('note: 1 tar key lets');
-  });
-
-  it.each([
-    ['a restricted line that holds from some hosts only', `from="10.0.0.1",restrict,command="/usr/libexec/glusterfs/gsyncd --tar-key" ssh-rsa AAAAone x\n${TAR} ssh-rsa AAAAone x\n`],
-    ['an option name in capitals', `${TAR.replace('command', 'Command')} ssh-rsa AAAAone x\n`],
-    ['a comment that looks like a restricted line', `${TAR} ssh-rsa AAAAone restrict,command="/usr/libexec/glusterfs/gsyncd --tar-key" \n`],
-  ])('counts a key that lets its holder run anything: %s', (_what, text) => {
-    keys('root', text);
-    expect(install().out).toContain('note: 1 tar key lets');
-  });
-
-  it.skipIf(lacksRoot('keys of the mount broker\'s users'))("takes the mount broker's users as themselves, where sshd looks for their keys, and follows no link of theirs", () => {
-    for (const home of ['root', 'srv/geo', 'srv/other']) keys(home);
-    const geo = join(root, 'srv/geo');
-    // The way there is open, as a home's is.
-    for (const dir of [base, root]) chmodSync(dir, 0o755);
-    for (const path of [geo, join(geo, '.ssh'), join(geo, '.ssh/authorized_keys')]) chownSync(path, 4321, 4321);
-    expect(install('--tar-keys').out).toContain('/srv/geo/.ssh/authorized_keys: tar keys go through gsyncd');
-    expect(statSync(join(geo, '.ssh/authorized_keys'))).toMatchObject({ uid: 4321, gid: 4321 });
-    expect(get('srv/other/.ssh/authorized_keys')).toBe(KEYS);
-    install('--uninstall');
-    expect(get('srv/geo/.ssh/authorized_keys')).toBe(KEYS);
-
-    rmSync(join(geo, '.ssh/authorized_keys'));
-    symlinkSync(join(root, 'root/.ssh/authorized_keys'), join(geo, '.ssh/authorized_keys'));
-    const linked = install('--tar-keys');
-    expect(linked.out).toContain('/srv/geo/.ssh/authorized_keys: note: its tar keys were left as they are: ELOOP');
-    rmSync(join(geo, '.ssh'), { recursive: true });
-    symlinkSync(join(root, 'root/.ssh'), join(geo, '.ssh'));
-    keys('root');
-    chmodSync(join(root, 'root/.ssh'), 0o700);
-    expect(install('--tar-keys').out).toContain('/srv/geo/.ssh/authorized_keys: note: its tar keys were left as they are: EACCES');
-
-    put('etc/ssh/sshd_config', 'Port 22\nAuthorizedKeysFile /etc/keys/%u .ssh/authorized_keys\n');
-    put('etc/keys/root', KEYS);
-    expect(install('--tar-keys').out).toContain('/etc/keys/root: tar keys go through gsyncd');
   });
 });
 

@@ -1,0 +1,53 @@
+// Which volfiles let the worker read a brick's files in the place of the volume's.
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { BrickContent, passesReads } from '../../src/gluster/brick-content.js';
+
+const volfile = (...types: string[]): string => types.map((type, i) => `volume v${i}\n    type ${type}\nend-volume\n`).join('\n');
+const BRICK = ['storage/posix', 'features/trash', 'features/changelog', 'features/bitrot-stub', 'features/marker', 'performance/io-threads', 'debug/io-stats', 'protocol/server'];
+const CLIENT = ['protocol/client', 'protocol/client', 'cluster/replicate', 'cluster/distribute', 'features/utime', 'performance/quick-read', 'debug/io-stats'];
+
+describe('passesReads()', () => {
+  it('holds for plain, distributed and replicated volumes', () => {
+    expect(passesReads(volfile(...BRICK))).toBe(true);
+    expect(passesReads(volfile(...CLIENT))).toBe(true);
+  });
+
+  it.each(['features/arbiter', 'debug/error-gen', 'cluster/disperse', 'features/shard', 'features/cloudsync', 'features/unheard-of'])('does not hold with %s', (type) => {
+    expect(passesReads(volfile(...CLIENT, type))).toBe(false);
+  });
+
+  it('does not hold for what is no volfile', () => {
+    expect(passesReads('')).toBe(false);
+  });
+});
+
+describe('BrickContent', () => {
+  const base = mkdtempSync(join(tmpdir(), 'brick-content-'));
+  const dir = join(base, 'vols/gv0');
+  afterAll(() => rmSync(base, { recursive: true }));
+  const put = (name: string, text: string): void => {
+    writeFileSync(join(dir, `${name}.tmp`), text);
+    renameSync(join(dir, `${name}.tmp`), join(dir, name));
+  };
+  const brick = (path: string, ...more: string[]): string => `${volfile(...BRICK, ...more)}    option directory ${path}\n`;
+  const content = (brickPath: string): BrickContent => new BrickContent({ glusterdWorkdir: base, volume: 'gv0', brickPath });
+
+  it("follows glusterd's volfiles, those of this brick and of the client", () => {
+    expect(content('/b/1').isPlain()).toBe(false);
+    mkdirSync(dir, { recursive: true });
+    put('gv0.host.b-1.vol', brick('/b/1'));
+    put('gv0.host.b-10.vol', brick('/b/10', 'features/arbiter'));
+    const [one, ten, other] = [content('/b/1'), content('/b/10'), content('/b')];
+    expect(one.isPlain()).toBe(false);
+    put('trusted-gv0.tcp-fuse.vol', volfile(...CLIENT));
+    expect([one, ten, other].map((each) => each.isPlain())).toEqual([true, false, false]);
+    put('gv0.host.b-1.vol', brick('/b/1', 'debug/error-gen'));
+    expect(one.isPlain()).toBe(false);
+    put('gv0.host.b-1.vol', brick('/b/1'));
+    put('trusted-gv0.tcp-fuse.vol', volfile(...CLIENT, 'features/shard'));
+    expect(one.isPlain()).toBe(false);
+  });
+});
