@@ -48,7 +48,7 @@ export function errnoCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** One line for a log or a terminal, whatever was thrown: a message may hold names and words of a peer. */
+/** Makes one line for a log or a terminal of anything that was thrown. A message may hold a peer's text. */
 export function errorLine(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return safeText(text.replaceAll(/\s*\n\s*/g, ' ').trim());

@@ -1,6 +1,6 @@
-// Where a transfer goes: into the mount of the secondary that serves the same ssh connection. The secondary's working
-// directory is that mount, but only while the mount is up, and its process id may become another process's; so the
-// process and its directory are opened once, what was opened is checked, and that is entered. No path is used twice.
+// Enters the mount of the secondary that serves the same ssh connection, for a transfer. The secondary works in that mount
+// only while the mount is up, and the kernel may give its process id to another process. Therefore this code opens the
+// process's directory in /proc and its working directory once, checks the descriptors, and enters the second one.
 
 import { constants, closeSync, fstatSync, openSync, readFileSync, statfsSync } from 'node:fs';
 import { errorLine, GsyncdError } from '../errors.js';

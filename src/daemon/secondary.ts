@@ -176,7 +176,8 @@ async function mountDirectly({ config }: SecondaryOptions, volume: string, clean
   return { dir: mount.dir, broken };
 }
 
-/** glusterfs, as root, appends to whatever its log's name leads to. @throws GsyncdError 'mount' when others planted it */
+/** glusterfs runs as root and follows symlinks when it opens its log.
+ *  @throws GsyncdError 'mount' when another user could have put the file or a symlink there */
 function refusePlanted(logFile: string): void {
   try {
     closeSync(openLog(logFile, 0o600));

@@ -36,7 +36,7 @@ export class Spot {
   }
 }
 
-/** A path in a directory that nobody else can change. */
+/** A path in a directory that other users cannot change. */
 export function ownSpot(path: string): Spot {
   return new Spot(AT_FDCWD, path, path);
 }

@@ -41,7 +41,7 @@ export interface BrickLayout {
   /** Absolute, without symlinks. */
   readonly root: string;
   readonly internal: string;
-  /** The way to whatever is below the root. */
+  /** Opens paths below the root. */
   readonly beneath: Beneath;
   readonly gfidDir: string;
   readonly changelogDir: string;

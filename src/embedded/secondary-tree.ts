@@ -79,7 +79,7 @@ export class SecondaryTree {
     this.#inos.set(ino, gfid);
   }
 
-  /** Gives a file that somebody else made a gfid of its own. @throws as link(2) does */
+  /** Gives a gfid to a file that was not replicated. @throws as link(2) does */
   adoptFile(file: Spot): Gfid {
     const gfid = randomUUID() as Gfid;
     const link = handlePath(this.#layout, gfid);

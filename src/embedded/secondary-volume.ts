@@ -254,7 +254,7 @@ export class EmbeddedVolume implements SecondaryVolume {
     else this.#tree.dropIfNameless(gfid, stats.ino);
   }
 
-  /** As root, the top directory stays one that root alone can write to (own-state.ts), whatever the primary's is. */
+  /** As root, the top directory keeps its owner, and never gets write permission for others (see own-state.ts). */
   #isRootsOwn(path: string): boolean {
     return process.geteuid?.() === 0 && this.#paths.resolve(path) === this.#layout.root;
   }

@@ -80,8 +80,8 @@ function unitWord(path: string): string {
 
 const LOGS = '/var/log/glusterfs';
 
-/** Rotation of the logs of sessions. A running worker opens its file anew at SIGHUP. logrotate runs as root, and follows a
- *  symlink in the place of a directory: where the mount broker's group can write, it must do nothing. */
+/** The logrotate snippet for the logs of sessions. Workers reopen their log at SIGHUP. logrotate runs as root and follows
+ *  symlinks to directories, so it skips directories that the mount broker's group can write to. */
 export function logrotateText(): string {
   return `# Logs of geo-replication sessions (gsyncd-ts).
 ${LOGS}/geo-replication/*/*.log

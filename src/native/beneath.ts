@@ -1,6 +1,5 @@
-// Directories opened without following any symlink, and names in them looked at and linked relative to them: openat2,
-// statx and linkat, which Node does not offer. An open directory stays the same one whatever is renamed above it or put in its place. For local
-// file systems.
+// Opens directories without following symlinks, and stats and links names relative to them: openat2, statx and linkat,
+// which Node does not offer. A rename cannot redirect a descriptor. For local file systems.
 
 import { closeSync, constants as fsConstants, openSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -102,7 +101,7 @@ export function statAt(dir: number, name: string): InodeStats | null {
   throw new NativeError('lstat', JSON.stringify(name), errno);
 }
 
-/** The same of an absolute path, whose directory nobody else can change. */
+/** statAt() of an absolute path. Other users must not be able to change its directory. */
 export function statOf(path: string): InodeStats | null {
   return statAt(AT_FDCWD, path);
 }

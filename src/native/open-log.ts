@@ -1,5 +1,5 @@
-// Opens a file that this program appends to, in a directory that others may be able to write: the secondaries' log
-// directory is the mount broker's group's, and root's secondaries log there, too. There, a name may have been planted.
+// Opens a log file for appending. The mount broker's group can write to the log directory of secondaries, where secondaries
+// of root log as well: a member of the group could put a symlink there.
 
 import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from 'node:fs';
 import { basename, dirname } from 'node:path';
@@ -12,7 +12,7 @@ const O_PATH = 0o10000000;
 const APPEND = O_WRONLY | O_APPEND | O_CREAT;
 
 /**
- * @param path absolute. Where nobody but root and this user can change any directory on it, symlinks are followed
+ * @param path absolute. Symlinks are followed only if root and this user alone can change each directory of the path
  * @returns a descriptor
  * @throws system errors; Error where others could have planted it: a symlink in the place of the file or of its directory,
  * another name of some file, or no file
@@ -31,8 +31,7 @@ export function openLog(path: string, mode: number): number {
   }
 }
 
-/** Whether the file, if it is there, and all directories above it belong to root or this user, and nobody else can change
- *  what these directories hold of them. */
+/** Whether root and this user own the file and can alone replace it and the directories above it. */
 function isOurs(path: string): boolean {
   const trusted: Trusted = { uids: [0, process.geteuid?.() ?? 0], gids: [0] };
   const file = lstatSync(fsEncode(path), { throwIfNoEntry: false });

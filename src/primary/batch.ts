@@ -10,19 +10,17 @@ import { parseText } from '../changelog/text.js';
 import type { ChangeRecord } from '../changelog/record.js';
 import { INTERNAL_ROOT_NAMES } from '../gluster/brick.js';
 import { entryPath, gfidPath, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
-import { mapBounded } from '../process/map-bounded.js';
 import type { DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
 import { batchLines } from './batch-stats.js';
 import { syncDatas, syncXattrs } from './data-phase.js';
 import type { PrimaryDeps } from './deps.js';
-import { EntryPhase, type EntryPhaseResult } from './entry-phase.js';
-import { answerNeeds, LOOKUPS_AT_ONCE } from './lookups.js';
+import { addFixed, DueItems } from './due-items.js';
+import { EntryPhase } from './entry-phase.js';
+import { answerNeeds } from './lookups.js';
 import { applyMetas } from './meta-phase.js';
 import { emptyPlan, finishPlan, planNeeds, planRecords, takesAway, type Plan, type PlanOptions } from './plan.js';
-import { contentsOf } from './primary-truth.js';
 import { orTrouble, Trouble } from './trouble.js';
-import { fileKind } from './view.js';
 
 /** Names of a walk's batches that are under way together: they are in memory. */
 const MAX_WALK_NAMES = 1 << 13;
@@ -61,6 +59,7 @@ export class BatchPipeline {
   readonly #deps: PrimaryDeps;
   readonly #slots: BatchSlots;
   readonly #entries: EntryPhase;
+  readonly #due: DueItems;
   #before: Promise<void> = Promise.resolve();
   /** Batches that are not committed, oldest first. */
   readonly #underWay: { readonly names: number; readonly committed: Promise<void> }[] = [];
@@ -70,6 +69,7 @@ export class BatchPipeline {
     this.#deps = deps;
     this.#slots = slots;
     this.#entries = new EntryPhase(deps, slots.deletes);
+    this.#due = new DueItems(deps, this.#entries);
   }
 
   /**
@@ -180,34 +180,12 @@ export class BatchPipeline {
     await this.#before;
     if (this.#deps.failures.due(Date.now()).length === 0) return false;
     const plan = emptyPlan();
-    await this.#addDue(plan);
-    const before = await this.#looks(plan);
+    await this.#due.addTo(plan);
+    const before = await this.#due.looks(plan);
     await this.#send(plan, [], signal);
-    await this.#keepChanged(before);
+    await this.#due.keepChanged(before);
     this.#deps.status.setFailures(this.#deps.failures.size);
     return true;
-  }
-
-  /** What the primary has of a plan's files. */
-  async #looks({ datas, metas }: Plan): Promise<Map<Gfid, string>> {
-    const looks = new Map<Gfid, string>();
-    await mapBounded([...new Set([...datas.keys(), ...metas.keys()])], LOOKUPS_AT_ONCE, async (gfid) => {
-      const stat = await orTrouble(this.#deps.volume.lstat(gfidPath(gfid)));
-      if (stat !== null && !(stat instanceof Trouble)) looks.set(gfid, [stat.size, stat.mtime, stat.mode, stat.uid, stat.gid].join(' '));
-    });
-    return looks;
-  }
-
-  /** A passive worker's retry may end after the active one has sent what changed meanwhile, and put back what was before:
-   *  it is sent again. */
-  async #keepChanged(before: ReadonlyMap<Gfid, string>): Promise<void> {
-    const gone = emptyPlan();
-    for (const gfid of before.keys()) gone.metas.set(gfid, null);
-    const now = await this.#looks(gone);
-    const { failures } = this.#deps;
-    const changed = [...now].filter(([gfid, look]) => before.get(gfid) !== look);
-    for (const [gfid] of changed) for (const kind of ['meta', 'data'] as const) failures.owe({ kind, gfid, reason: 'changed while it was sent' });
-    if (changed.length > 0) await failures.persist();
   }
 
   /** Attributes and data of a plan. What did not arrive is on the durable list, on the disk, when it resolves. */
@@ -266,7 +244,7 @@ export class BatchPipeline {
     if (this.#retriesDue) return this.#sendAndCommit(batch, plan, progress, signal);
     this.#retriesDue = true;
     try {
-      await this.#addDue(plan);
+      await this.#due.addTo(plan);
       await this.#sendAndCommit(batch, plan, progress, signal);
     } finally {
       this.#retriesDue = false;
@@ -315,64 +293,6 @@ export class BatchPipeline {
     });
   }
 
-  /** What earlier batches had to leave is tried again with this one, when its time has come. */
-  async #addDue(plan: Plan): Promise<void> {
-    const { failures, volume } = this.#deps;
-    const due = failures.due(Date.now());
-    const names: string[] = [];
-    const passedOver: string[] = [];
-    const gfids = new Set<Gfid>();
-    const datas: Gfid[] = [];
-    for (const { kind, gfid, entry } of due) {
-      if (kind === 'entry' && entry !== undefined) {
-        if (gfid === ROOT_GFID) passedOver.push(entry);
-        else {
-          names.push(entry);
-          gfids.add(gfid);
-        }
-      } else if (kind === 'meta' && !plan.datas.has(gfid)) plan.metas.set(gfid, null);
-      else if (kind === 'xattrs') plan.xattrs.add(gfid);
-      else if (kind === 'data') datas.push(gfid);
-    }
-    await mapBounded(datas, LOOKUPS_AT_ONCE, async (gfid) => {
-      const stat = await orTrouble(volume.lstat(gfidPath(gfid)));
-      if (stat instanceof Trouble) failures.add({ kind: 'data', gfid, reason: stat.reason });
-      else if (stat === null || fileKind(stat.mode) === 'file') plan.datas.set(gfid, 'written');
-      else {
-        // Nothing else has content: an earlier version listed its xattrs so, or nobody could say what it is.
-        failures.resolve('data', gfid);
-        failures.owe({ kind: 'xattrs', gfid, reason: 'xattrs not complete yet' });
-        plan.xattrs.add(gfid);
-      }
-    });
-    names.push(...(await this.#addPassedOver(plan, passedOver)));
-    addFixed(plan, await this.#entries.retry(names, gfids));
-  }
-
-  /** What a walk passed over may differ in everything, also where its name is as it should be. @returns names to compare */
-  async #addPassedOver(plan: Plan, entries: readonly string[]): Promise<Set<string>> {
-    const { brick, failures, volume } = this.#deps;
-    const { names, datas, metas, troubles } = await contentsOf(volume, brick, entries);
-    for (const [entry, reason] of troubles) failures.add({ kind: 'entry', gfid: ROOT_GFID, entry, reason });
-    addFixed(plan, { datas, metas });
-    // Noted before the comparison takes the names from the list.
-    const reason = 'passed over by a walk, and not complete yet';
-    for (const gfid of datas) {
-      plan.xattrs.add(gfid);
-      for (const kind of ['data', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
-    }
-    for (const gfid of metas) for (const kind of ['meta', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
-    return names;
-  }
-}
-
-/** What conflict resolution made has its content and its attributes to come. */
-function addFixed(plan: Plan, { datas, metas }: EntryPhaseResult): void {
-  for (const gfid of datas) if (!plan.datas.has(gfid)) plan.datas.set(gfid, 'linked');
-  for (const gfid of metas) {
-    if (!plan.metas.has(gfid)) plan.metas.set(gfid, null);
-    plan.xattrs.add(gfid);
-  }
 }
 
 /** Time in a journal's name, seconds; NaN when there is none. */

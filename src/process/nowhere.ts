@@ -1,11 +1,11 @@
-// A working directory in which nothing can be made: one that has been removed.
+// A removed directory as the working directory: no file can be created in it.
 
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Leaves the working directory for one in which nobody can make or find anything, whoever reaches it through
- *  /proc/PID/cwd. Where no directory can be made it is `/`. */
+/** Makes a removed directory the working directory, so that a transfer to /proc/PID/cwd cannot write. If no directory can
+ *  be created, `/` becomes the working directory. */
 export function goNowhere(): void {
   process.chdir('/');
   let dir: string;
