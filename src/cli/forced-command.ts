@@ -103,13 +103,25 @@ function decideRsync(args: readonly string[], view: ProcessView): ForcedDecision
 
 /** The gsyncd that came over the same ssh connection; the reason when there is none, or more than one. */
 function siblingGsyncd(view: ProcessView): { pid: number } | string {
-  let ancestor = view.entry(view.self);
-  while (ancestor !== undefined && !SSHD_NAMES.has(ancestor.name)) ancestor = view.entry(ancestor.parent);
-  if (ancestor === undefined) return 'sshd ancestor not found';
-  const found = view.childrenOf(ancestor.pid).filter((pid) => pid !== view.self && isGsyncd(view.commandLine(pid)));
+  const sshd = sshdAncestor(view);
+  if (sshd === undefined) return 'sshd ancestor not found';
+  const found = view.childrenOf(sshd).filter((pid) => pid !== view.self && isGsyncd(view.commandLine(pid)));
   const [pid] = found;
   if (pid === undefined) return 'gsyncd sibling not found';
   return found.length === 1 ? { pid } : 'gsyncd sibling is not unique';
+}
+
+function sshdAncestor(view: ProcessView): number | undefined {
+  let ancestor = view.entry(view.self);
+  while (ancestor !== undefined && !SSHD_NAMES.has(ancestor.name)) ancestor = view.entry(ancestor.parent);
+  return ancestor?.pid;
+}
+
+/** Whether the process that a decision named is still the one that it is about: the kernel may have given its id away. */
+export function isStillSession({ run, session }: Extract<ForcedDecision, { session: number }>, view: ProcessView, { onlyVolume }: KeyLimits): boolean {
+  if (run === 'rsync') return view.entry(session)?.parent === sshdAncestor(view) && isGsyncd(view.commandLine(session));
+  const served = servedBy(view, session);
+  return served !== undefined && (onlyVolume === undefined || served.volume === onlyVolume);
 }
 
 /** What the gsyncd of this user serves that runs as `pid`, whichever connection it came over: a tar key has its own. */

@@ -6,7 +6,7 @@ import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { errorLine } from '../errors.js';
 import { fsDecode } from '../names.js';
 import { goNowhere } from '../process/nowhere.js';
-import { decideForcedCommand, type ForcedDecision, type ProcessEntry, type ProcessView } from './forced-command.js';
+import { decideForcedCommand, isStillSession, type ForcedDecision, type ProcessEntry, type ProcessView } from './forced-command.js';
 import { CommandExit } from './exit.js';
 import { DISPATCHED, type ForcedLine } from './forced-command-line.js';
 import { findGluster } from './gluster-program.js';
@@ -20,16 +20,9 @@ export async function runForcedCommand({ line, limits }: ForcedLine): Promise<vo
   const env = rawEnvironment();
   // Node decodes its environment as UTF-8; a brick's path need not be.
   const exact = env['SSH_ORIGINAL_COMMAND'] ?? line;
-  const decide = (): ForcedDecision => decideForcedCommand(exact, procView, limits);
-  const decision = decide();
+  const decision = decideForcedCommand(exact, procView, limits);
   if (decision.run === 'nothing') throw new CommandExit(1, `gsyncd-ts: ${decision.why}`);
-  if ('session' in decision) {
-    const { session } = decision;
-    enterMountOf(session, () => {
-      const again = decide();
-      return 'session' in again && again.session === session;
-    });
-  }
+  if ('session' in decision) enterMountOf(decision.session, () => isStillSession(decision, procView, limits));
   const { replaceProcess } = await import('../native/libc.js');
   const [file, argv] = await programOf(decision);
   try {

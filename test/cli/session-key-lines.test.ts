@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { decideForcedCommand, type ProcessView } from '../../src/cli/forced-command.js';
+import { decideForcedCommand, isStillSession, type ProcessView } from '../../src/cli/forced-command.js';
 import { rsyncArgv } from '../../src/primary/rsync-argv.js';
 import { isAtLeast, parseRsyncVersion } from '../../src/primary/rsync-report.js';
 import { unpackArgv } from '../../src/primary/tarssh-transfer.js';
@@ -109,6 +109,28 @@ describe("rsync's server", () => {
     for (const line of [`rsync --server ${option} . /proc/31/cwd`, `rsync --server -logDtpre.Lsf --super ${option} --stats . /proc/31/cwd`]) {
       expect(decideForcedCommand(line, SESSION_VIEW)).toMatchObject({ run: 'nothing', why: expect.stringContaining('is not of a geo-replication session') as string });
     }
+  });
+});
+
+describe('isStillSession()', () => {
+  const process = (parent: number, ...commandLine: string[]): ProcessView => ({
+    self: 9,
+    entry: (pid) => ({ 1: { pid, parent: 0, name: 'sshd', uid: 0 }, 9: { pid, parent: 1, name: 'node', uid: 0 }, 31: { pid, parent, name: 'node', uid: 0 } })[pid],
+    childrenOf: () => [],
+    commandLine: () => commandLine,
+    cwd: () => undefined,
+  });
+  const gsyncd = ['node', '/x/gsyncd-ts.js', 'secondary', 'gv0', 'h::sv0'];
+
+  it("tells the session's gsyncd from another process that has its id now", () => {
+    const rsync = { run: 'rsync', args: [], session: 31 } as const;
+    expect(isStillSession(rsync, process(1, ...gsyncd), {})).toBe(true);
+    expect(isStillSession(rsync, process(2, ...gsyncd), {})).toBe(false);
+    expect(isStillSession(rsync, process(1, 'sleep', '1'), {})).toBe(false);
+    const tar = { ...rsync, run: 'tar' } as const;
+    expect(isStillSession(tar, process(2, ...gsyncd), { onlyVolume: 'sv0' })).toBe(true);
+    expect(isStillSession(tar, process(2, ...gsyncd), { onlyVolume: 'other' })).toBe(false);
+    expect(isStillSession(tar, process(2, 'sleep', '1'), {})).toBe(false);
   });
 });
 
