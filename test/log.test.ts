@@ -4,11 +4,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import type { SpawnSyncReturns } from 'node:child_process';
 import { closeSync, constants, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync } from 'node:fs';
-import { rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buildSync } from 'esbuild';
 import fc from 'fast-check';
-import ts from 'typescript';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { formatMessage, formatTime, safeText } from '../src/log-format.js';
 import { createLogger } from '../src/log.js';
@@ -16,6 +16,7 @@ import type { LogLevel, RootLog } from '../src/log.js';
 import { syncdaemon } from './config/python.js';
 import { lacks, lacksPython, NO_GLUSTER } from './skip.js';
 
+const LOG = new URL('../src/log.ts', import.meta.url).pathname;
 const dir = mkdtempSync(join(tmpdir(), 'gsyncd-log-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 let files = 0;
@@ -35,19 +36,13 @@ function lines(path: string): string[] {
 /** Runs a script that begins with `createLogger` and `closeSync` in scope, in a process of its own. */
 function runChild(script: string, argument = '', stderr: 'pipe' | number = 'pipe'): SpawnSyncReturns<string> {
   const out = join(dir, 'child');
-  mkdirSync(join(out, 'native'), { recursive: true });
+  mkdirSync(out, { recursive: true });
   if (!existsSync(join(out, 'node_modules'))) symlinkSync(new URL('../node_modules', import.meta.url).pathname, join(out, 'node_modules'));
-  writeFileSync(join(out, 'package.json'), '{"type":"module"}');
-  for (const name of ['log', 'log-format', 'errors', 'names', 'native/open-log']) {
-    const source = readFileSync(new URL(`../src/${name}.ts`, import.meta.url), 'utf8');
-    const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
-    writeFileSync(join(out, `${name}.js`), ts.transpileModule(source, { compilerOptions }).outputText);
-  }
-  const imports = "import { createLogger } from './log.js';\nimport { closeSync } from 'node:fs';\n";
-  writeFileSync(join(out, 'main.js'), imports + script);
+  const imports = `import { createLogger } from ${JSON.stringify(LOG)};\nimport { closeSync } from 'node:fs';\n`;
+  buildSync({ stdin: { contents: imports + script, resolveDir: out }, bundle: true, platform: 'node', format: 'esm', packages: 'external', outfile: join(out, 'main.mjs') });
   // Node hands its children blocking descriptors; what started the daemon may not.
   const nonBlocking = 'import os, sys; os.set_blocking(2, False); os.execv(sys.argv[1], sys.argv[1:])';
-  const argv = ['-c', nonBlocking, process.execPath, join(out, 'main.js'), argument];
+  const argv = ['-c', nonBlocking, process.execPath, join(out, 'main.mjs'), argument];
   return spawnSync('python3', argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', stderr], timeout: 20_000 });
 }
 
