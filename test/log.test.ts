@@ -3,20 +3,19 @@
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import type { SpawnSyncReturns } from 'node:child_process';
-import { closeSync, constants, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildSync } from 'esbuild';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { formatMessage, formatTime, safeText } from '../src/log-format.js';
 import { createLogger } from '../src/log.js';
 import type { LogLevel, RootLog } from '../src/log.js';
+import { childScript } from './child-script.js';
 import { syncdaemon } from './config/python.js';
 import { lacks, lacksPython, NO_GLUSTER } from './skip.js';
 
-const LOG = new URL('../src/log.ts', import.meta.url).pathname;
 const dir = mkdtempSync(join(tmpdir(), 'gsyncd-log-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 let files = 0;
@@ -35,14 +34,11 @@ function lines(path: string): string[] {
 
 /** Runs a script that begins with `createLogger` and `closeSync` in scope, in a process of its own. */
 function runChild(script: string, argument = '', stderr: 'pipe' | number = 'pipe'): SpawnSyncReturns<string> {
-  const out = join(dir, 'child');
-  mkdirSync(out, { recursive: true });
-  if (!existsSync(join(out, 'node_modules'))) symlinkSync(new URL('../node_modules', import.meta.url).pathname, join(out, 'node_modules'));
-  const imports = `import { createLogger } from ${JSON.stringify(LOG)};\nimport { closeSync } from 'node:fs';\n`;
-  buildSync({ stdin: { contents: imports + script, resolveDir: out }, bundle: true, platform: 'node', format: 'esm', packages: 'external', outfile: join(out, 'main.mjs') });
+  const imports = "import { createLogger } from '/src/log.ts';\nimport { closeSync } from 'node:fs';\n";
+  const file = childScript(join(dir, 'child'), imports + script);
   // Node hands its children blocking descriptors; what started the daemon may not.
   const nonBlocking = 'import os, sys; os.set_blocking(2, False); os.execv(sys.argv[1], sys.argv[1:])';
-  const argv = ['-c', nonBlocking, process.execPath, join(out, 'main.mjs'), argument];
+  const argv = ['-c', nonBlocking, process.execPath, file, argument];
   return spawnSync('python3', argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', stderr], timeout: 20_000 });
 }
 

@@ -1,15 +1,15 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import ts from 'typescript';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
   errnoName, errnoNumber, lgetxattr, lgetxattrAsync, llistxattr, llistxattrAsync, lremovexattr, lremovexattrAsync, lsetxattr,
   lsetxattrAsync, NativeError,
 } from '../../src/native/libc.js';
 import { fsDecode } from '../../src/names.js';
+import { childScript } from '../child-script.js';
 import { lacksRoot } from '../skip.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'libc-'));
@@ -97,18 +97,8 @@ describe('errno numbers', () => {
 });
 
 describe('replaceProcess()', () => {
-  for (const file of ['native/libc', 'names']) {
-    const source = readFileSync(join(process.cwd(), 'src', `${file}.ts`), 'utf8');
-    const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
-    mkdirSync(dirname(join(dir, 'dist', file)), { recursive: true });
-    writeFileSync(join(dir, 'dist', `${file}.js`), ts.transpileModule(source, { compilerOptions }).outputText);
-  }
-  symlinkSync(join(process.cwd(), 'node_modules'), join(dir, 'node_modules'));
-  writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
-
   function run(body: string): { stdout: Buffer; status: number | null; stderr: string } {
-    const script = join(dir, 'run.mjs');
-    writeFileSync(script, `import { replaceProcess, execFlag } from './dist/native/libc.js';\nimport fs from 'node:fs';\n${body}`);
+    const script = childScript(dir, `import { replaceProcess, execFlag } from '/src/native/libc.ts';\nimport fs from 'node:fs';\n${body}`);
     const result = spawnSync(process.execPath, [script], { input: 'from stdin' });
     return { stdout: result.stdout, status: result.status, stderr: result.stderr.toString() + (result.error?.message ?? '') };
   }

@@ -1,17 +1,15 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import fc from 'fast-check';
-import ts from 'typescript';
-import { mkdirSync, symlinkSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Gfid } from '../../src/gluster/gfid.js';
 import { entryPath } from '../../src/gluster/gfid.js';
 import { fsDecode } from '../../src/names.js';
 import { FailureList, retryDelayMs } from '../../src/status/failures.js';
+import { childScript } from '../child-script.js';
 
 const top = mkdtempSync(join(tmpdir(), 'failures-'));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
@@ -151,19 +149,9 @@ describe('garbled lines', () => {
 
 it('a writer killed at any moment leaves a list that is whole', async () => {
   const dir = workingDir();
-  const dist = join(top, 'dist');
-  for (const file of ['status/failures', 'native/durable-file', 'gluster/gfid', 'names', 'log-format', 'errors']) {
-    const source = readFileSync(join(process.cwd(), 'src', `${file}.ts`), 'utf8');
-    const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
-    mkdirSync(dirname(join(dist, file)), { recursive: true });
-    writeFileSync(join(dist, `${file}.js`), ts.transpileModule(source, { compilerOptions }).outputText);
-  }
-  writeFileSync(join(top, 'package.json'), '{"type":"module"}');
-  symlinkSync(join(process.cwd(), 'node_modules'), join(top, 'node_modules'));
-  const script = join(top, 'writer.mjs');
-  writeFileSync(
-    script,
-    `import { FailureList } from './dist/status/failures.js';
+  const script = childScript(
+    top,
+    `import { FailureList } from '/src/status/failures.ts';
      const list = await FailureList.load(${JSON.stringify(dir)});
      for (let i = list.size; ; i++) {
        list.add({ kind: 'data', gfid: '00000000-0000-4000-8000-' + i.toString(16).padStart(12, '0'), reason: 'x'.repeat(200) });

@@ -1,0 +1,16 @@
+// A script of a test that runs in a process of its own, on the sources as they are now.
+
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildSync } from 'esbuild';
+
+/** Bundles `script`, whose imports from `src/` begin with `/src/`, into `dir`, and gives the path of the file to run. */
+export function childScript(dir: string, script: string): string {
+  const root = new URL('..', import.meta.url).pathname;
+  const outfile = join(dir, 'script.mjs');
+  mkdirSync(dir, { recursive: true });
+  if (!existsSync(join(dir, 'node_modules'))) symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'));
+  const contents = script.replaceAll("from '/src/", `from '${root}src/`);
+  buildSync({ stdin: { contents, resolveDir: root }, bundle: true, platform: 'node', format: 'esm', packages: 'external', outfile });
+  return outfile;
+}
