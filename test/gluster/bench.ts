@@ -9,6 +9,8 @@
 //   catch-up                   8 intervals of 1,000 appends, 200 creates, 100 renames, 50 unlinks and 100 chmods made while
 //                              stopped, from the start of the worker to equal trees
 //   backlog                    the same with 40 intervals, 58,000 changes; not without being asked for, it takes ten minutes
+//   distributed, triples, arbiter, disperse
+//                              secondaries of several bricks, see bench-layouts.ts
 //   pending                    a first sync of 100,000 empty files in 100 directories, this worker alone: its peak memory while
 //                              they are pending
 //   status                     what glusterd runs for `status`, 30 times each by turns (see bench-status.ts)
@@ -21,25 +23,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'vitest';
 import { PLANNED_RECORDS, planningSteps } from '../primary/planning-steps.js';
 import { statusCalls } from './bench-status.js';
+import { measure, report, results, start, timeOf, type Who } from './bench-common.js';
+import { benchLayouts, LAYOUT_PHASES } from './bench-layouts.js';
 import { bothSecondaries } from './lab/both-secondaries.js';
 import { Lab } from './lab/lab.js';
 import { REPO } from './lab/machine.js';
-import { usageOf } from './lab/meter.js';
 import type { WorkerHandle } from './lab/worker.js';
-
-type Who = 'stock' | 'gsyncd-ts';
-interface Result {
-  readonly phase: string;
-  readonly who: Who;
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-  readonly peakMiB: number;
-}
 
 const PHASES = (process.env['BENCH_PHASES'] ?? 'planning,status,first-rsync,live,catch-up,first-tarssh,pending,secondary').split(',');
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 1);
-const results: Result[] = [];
-
 const TREE = `python3 - <<'END'
 import os
 for i in range(5000):
@@ -80,32 +72,6 @@ for d in range(100):
     for i in range(1000): open('tree/d%03d/f%03d' % (d, i), 'w').close()
 END`;
 
-/** Time of the first log line with `text`, in seconds. */
-function timeOf(log: string, text: string): number {
-  const line = log.split('\n').find((l) => l.includes(text)) ?? '';
-  const [, date, clock, fraction] = /^\[(\S+) (\S+?)\.(\d+)\]/.exec(line) ?? [];
-  if (date === undefined) throw new Error(`bench: no line with ${text}`);
-  return Date.parse(`${date}T${clock}Z`) / 1000 + Number(fraction) / 1e6;
-}
-
-function start(lab: Lab, who: Who): WorkerHandle {
-  return who === 'stock' ? lab.startStockWorker() : lab.startWorker();
-}
-
-async function end(worker: WorkerHandle): Promise<void> {
-  await worker.stop().catch(() => undefined);
-}
-
-/** Runs `work` and records its seconds and what `worker` used for it. */
-async function measure(phase: string, who: Who, worker: WorkerHandle, work: () => Promise<number>): Promise<void> {
-  const pid = await worker.pid();
-  const before = await usageOf(pid);
-  const seconds = await work();
-  const after = await usageOf(pid);
-  results.push({ phase, who, seconds, cpuSeconds: after.cpuSeconds - before.cpuSeconds, peakMiB: after.peakMiB });
-  console.log(`${phase} ${who}: ${seconds.toFixed(2)} s`);
-}
-
 /** What other clients of the secondary leave behind: its brick keeps a thread for each call of theirs that waited, for two
  *  minutes after the last. */
 const OTHER_CLIENTS = `for i in {1..60}; do (for j in {1..5}; do ls -la . >/dev/null; getfattr -d . >/dev/null; stat absent-$i-$j; done) >/dev/null 2>&1 & done; wait`;
@@ -116,6 +82,10 @@ async function quiet(lab: Lab): Promise<void> {
   await lab.until('one thread in the brick', async () => Number(await lab.sh(threads, '/')) <= 1, 240_000);
 }
 
+async function end(worker: WorkerHandle): Promise<void> {
+  await worker.stop().catch(() => undefined);
+}
+
 async function firstSync(lab: Lab, who: Who, phase: string, tree = TREE): Promise<WorkerHandle> {
   await lab.sh(tree);
   if (phase.startsWith('busy')) await lab.sh(OTHER_CLIENTS, lab.secondary);
@@ -123,7 +93,7 @@ async function firstSync(lab: Lab, who: Who, phase: string, tree = TREE): Promis
   // What was made just now, and what the last phase left, is written out: nothing but the worker uses the disk.
   await lab.exec(['sync']);
   const worker = start(lab, who);
-  await measure(phase, who, worker, async () => {
+  await measure(phase, who, [worker], async () => {
     await worker.waitForLog(/finished hybrid crawl/, 900_000);
     const log = await worker.log();
     return timeOf(log, 'finished hybrid crawl') - timeOf(log, 'starting hybrid crawl');
@@ -139,7 +109,7 @@ async function live(lab: Lab, who: Who, worker: WorkerHandle): Promise<void> {
   const fromWrite: Record<'new' | 'changed', number[]> = { new: [], changed: [] };
   const fromRollover: Record<'new' | 'changed', number[]> = { new: [], changed: [] };
   await lab.sh('mkdir live');
-  await measure('live, whole time', who, worker, async () => {
+  await measure('live, whole time', who, [worker], async () => {
     const began = Date.now();
     for (let i = 0; i < 16; i++) {
       const [kind, path, size] = i % 2 === 0 ? (['new', `live/f${i}`, 4096] as const) : (['changed', `tree/d00/f${String(50 * i).padStart(4, '0')}`, 8192] as const);
@@ -173,28 +143,13 @@ async function catchUp(lab: Lab, who: Who, phase: string, intervals: number): Pr
   await lab.sh(changes(intervals));
   const worker = start(lab, who);
   const began = Date.now();
-  await measure(phase, who, worker, async () => {
+  await measure(phase, who, [worker], async () => {
     // Comparing takes processor time from both: only what a worker holds for done is compared.
     await worker.waitForLog(/finished history crawl/, 1_200_000);
     await lab.waitConverged(1_200_000);
     return (Date.now() - began) / 1000;
   });
   await end(worker);
-}
-
-function report(): void {
-  const phases = [...new Set(results.map((r) => r.phase))];
-  const median = (list: number[]): number => list.sort((a, b) => a - b)[list.length >> 1] ?? NaN;
-  const of = (phase: string, who: Who, field: 'seconds' | 'cpuSeconds' | 'peakMiB'): number =>
-    median(results.filter((r) => r.phase === phase && r.who === who).map((r) => r[field]));
-  console.log(`\nmedian of ${ROUNDS}: stock, gsyncd-ts, ratio`);
-  for (const phase of phases) {
-    const cells = (['seconds', 'cpuSeconds', 'peakMiB'] as const).map((field) => {
-      const [a, b] = [of(phase, 'stock', field), of(phase, 'gsyncd-ts', field)];
-      return `${field} ${a.toFixed(2)} ${b.toFixed(2)} ${(b / a).toFixed(2)}`;
-    });
-    console.log(`${phase.padEnd(28)} ${cells.map((c) => c.padEnd(34)).join(' ')}`);
-  }
 }
 
 /** Files that are pending cost memory: this worker's own, without stock's beside it, which would take very long. */
@@ -267,8 +222,9 @@ test('benchmark', async () => {
         }
       }
     }
+    for (const layout of LAYOUT_PHASES) if (PHASES.includes(layout)) for (const who of (process.env['BENCH_WHO'] ?? 'stock,gsyncd-ts').split(',') as Who[]) await benchLayouts[layout](who);
     if (PHASES.includes('pending')) await pending();
     if (PHASES.includes('secondary')) await secondaries();
   }
-  report();
+  report(ROUNDS);
 });

@@ -17,9 +17,10 @@ const STOCK_INSTEAD = process.env['LAB_WORKER'] === 'stock';
 export interface LabOptions {
   /** Bricks of each volume. Default 1. */
   readonly bricks?: number;
-  /** 'distribute' (default), 'pairs' or 'arbiter' with sets of two or three bricks, or what all of the bricks are one set of;
-   *  'disperse' needs three. */
-  readonly layout?: 'distribute' | 'replica' | 'pairs' | 'arbiter' | 'disperse';
+  /** What the secondary volume has instead. */
+  readonly secondary?: { readonly bricks: number; readonly layout: Layout };
+  /** Default 'distribute'. */
+  readonly layout?: Layout;
   /** Options of the volumes, set before they are started. */
   readonly volumeOptions?: Readonly<Partial<Record<'gv0' | 'sv0', Readonly<Record<string, string>>>>>;
   /** Seconds after which the primary's journal is closed. Default 3. */
@@ -40,6 +41,10 @@ export interface LabOptions {
 
 export type Gsyncd = 'ours' | 'stock';
 
+/** 'pairs', 'triples' and 'arbiter' have sets of two or three bricks; all bricks are one set of 'replica' or 'disperse', which
+ *  needs three. */
+export type Layout = 'distribute' | 'replica' | 'pairs' | 'triples' | 'arbiter' | 'disperse';
+
 export class Lab extends Pair {
   /** Paths of the primary's bricks. */
   readonly bricks: readonly string[];
@@ -53,12 +58,12 @@ export class Lab extends Pair {
   #nodeId = '';
   #secondaryId = '';
 
-  private constructor(box: Box, bricks: readonly string[], { layout, volumeOptions }: LabOptions) {
+  private constructor(box: Box, bricks: readonly string[], { layout, secondary, volumeOptions }: LabOptions) {
     super(box);
     this.admin = box;
     this.bricks = bricks;
     this.writerKeepsTimes = volumeOptions?.gv0?.['features.shard'] === 'on';
-    this.keepsCopies = layout !== undefined && layout !== 'distribute';
+    this.keepsCopies = (secondary?.layout ?? layout ?? 'distribute') !== 'distribute';
     this.places = bricks.map((path) => ({ machine: box, host: HOST, path }));
   }
 
@@ -83,17 +88,17 @@ export class Lab extends Pair {
     if (options.secondaryDisk === 'resizable') {
       for (let i = 1; i <= count; i++) await this.exec(['bash', '-c', `mkdir -p /srv/sv0_${i} && mount -t tmpfs -o size=100T disk /srv/sv0_${i}`]);
     }
-    const layout = layoutArguments(options.layout ?? 'distribute', count);
-    for (const volume of ['gv0', 'sv0'] as const) {
-      if (options.brickDisks === 'xfs') for (let i = 1; i <= count; i++) await this.#makeXfs(`/srv/${volume}_${i}`);
-      const bricks = Array.from({ length: count }, (_, i) => `${HOST}:/srv/${volume}_${i + 1}`);
-      await this.gluster(['volume', 'create', volume, ...layout, ...bricks, 'force']);
+    const primary = { bricks: count, layout: options.layout ?? 'distribute' } as const;
+    for (const [volume, { bricks, layout }] of [['gv0', primary], ['sv0', options.secondary ?? primary]] as const) {
+      const paths = Array.from({ length: bricks }, (_, i) => `/srv/${volume}_${i + 1}`);
+      if (options.brickDisks === 'xfs') for (const path of paths) await this.#makeXfs(path);
+      await this.gluster(['volume', 'create', volume, ...layoutArguments(layout, bricks), ...paths.map((path) => `${HOST}:${path}`), 'force']);
       for (const [name, value] of Object.entries(options.volumeOptions?.[volume] ?? {})) await this.gluster(['volume', 'set', volume, name, value]);
       await this.gluster(['volume', 'start', volume]);
     }
     await this.mount('gv0', PATHS.primary, ['--acl']);
     await this.mount('sv0', PATHS.secondary, ['--acl']);
-    if (options.session !== 'none') await this.#createSession();
+    if (options.session !== 'none') await this.#createSession(options);
     await this.gluster(['volume', 'set', 'gv0', 'changelog.rollover-time', String(options.rolloverSeconds ?? 3)]);
     if (options.metaVolume === 'shared') {
       await this.gluster(['volume', 'create', 'meta', `${HOST}:/srv/meta_1`, 'force']);
@@ -113,9 +118,10 @@ export class Lab extends Pair {
   }
 
   /** The keys arrive on the secondary some time after the command that sends them. */
-  async #createSession(): Promise<void> {
+  async #createSession({ secondary }: LabOptions): Promise<void> {
     await this.gluster(['system::', 'execute', 'gsec_create']);
-    await this.session(['create', 'push-pem']);
+    // A secondary with more copies has less room on this disk, as GlusterFS counts it.
+    await this.session(['create', 'push-pem', ...(secondary === undefined ? [] : ['force'])]);
     await this.until('keys of the session', async () => {
       return (await this.read('/root/.ssh/authorized_keys')).includes('gsyncd');
     });
@@ -158,7 +164,7 @@ export class Lab extends Pair {
     const find = 'exec 9>/dev/null; exec unshare -m --propagation private python3 /usr/lib*/*/glusterfs/python/syncdaemon/gsyncd.py worker "$@"';
     const argv = [
       'bash', '-c', find, 'sh', 'gv0', `${HOST}::sv0`, '--feedback-fd', '9', '--local-path', brick, '--local-node', HOST,
-      '--local-node-id', this.#nodeId, '--secondary-id', this.#secondaryId, '--subvol-num', '1',
+      '--local-node-id', this.#nodeId, '--secondary-id', this.#secondaryId, '--subvol-num', String((options.brick ?? 0) + 1),
       '--resource-remote', HOST, '--resource-remote-id', this.#nodeId, ...(options.args ?? []),
     ];
     const worker = new WorkerHandle(this.box.start(argv, options.env), this.box.outside(this.sessionLog), 'stock');
@@ -183,7 +189,7 @@ export class Lab extends Pair {
 }
 
 /** What `volume create` calls a layout of `count` bricks. */
-export function layoutArguments(layout: NonNullable<LabOptions['layout']>, count: number): string[] {
+export function layoutArguments(layout: Layout, count: number): string[] {
   switch (layout) {
     case 'distribute':
       return [];
@@ -191,6 +197,8 @@ export function layoutArguments(layout: NonNullable<LabOptions['layout']>, count
       return ['replica', String(count)];
     case 'pairs':
       return ['replica', '2'];
+    case 'triples':
+      return ['replica', '3'];
     case 'arbiter':
       return ['replica', '3', 'arbiter', '1'];
     case 'disperse':

@@ -1,0 +1,56 @@
+// What the phases of the benchmark share: how a worker is started and measured, and the table in the end.
+import type { Lab } from './lab/lab.js';
+import { usageOf } from './lab/meter.js';
+import type { WorkerHandle } from './lab/worker.js';
+
+export type Who = 'stock' | 'gsyncd-ts';
+
+interface Result {
+  readonly phase: string;
+  readonly who: Who;
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  readonly peakMiB: number;
+}
+
+export const results: Result[] = [];
+
+export function start(lab: Lab, who: Who, brick = 0): WorkerHandle {
+  return who === 'stock' ? lab.startStockWorker({ brick }) : lab.startWorker({ brick });
+}
+
+/** Time of the first log line with `text`, in seconds. */
+export function timeOf(log: string, text: string): number {
+  const line = log.split('\n').find((l) => l.includes(text)) ?? '';
+  const [, date, clock, fraction] = /^\[(\S+) (\S+?)\.(\d+)\]/.exec(line) ?? [];
+  if (date === undefined) throw new Error(`bench: no line with ${text}`);
+  return Date.parse(`${date}T${clock}Z`) / 1000 + Number(fraction) / 1e6;
+}
+
+/** Runs `work` and records the seconds that it gives and what the workers used for it. */
+export async function measure(phase: string, who: Who, workers: readonly WorkerHandle[], work: () => Promise<number>): Promise<void> {
+  const usage = async (): Promise<{ cpuSeconds: number; peakMiB: number }> => {
+    const all = await Promise.all(workers.map(async (worker) => usageOf(await worker.pid())));
+    return { cpuSeconds: all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0), peakMiB: Math.max(...all.map(({ peakMiB }) => peakMiB)) };
+  };
+  const before = await usage();
+  const seconds = await work();
+  const after = await usage();
+  results.push({ phase, who, seconds, cpuSeconds: after.cpuSeconds - before.cpuSeconds, peakMiB: after.peakMiB });
+  console.log(`${phase} ${who}: ${seconds.toFixed(2)} s`);
+}
+
+export function report(rounds: number): void {
+  const phases = [...new Set(results.map((r) => r.phase))];
+  const median = (list: number[]): number => list.sort((a, b) => a - b)[list.length >> 1] ?? NaN;
+  const of = (phase: string, who: Who, field: 'seconds' | 'cpuSeconds' | 'peakMiB'): number =>
+    median(results.filter((r) => r.phase === phase && r.who === who).map((r) => r[field]));
+  console.log(`\nmedian of ${rounds}: stock, gsyncd-ts, ratio`);
+  for (const phase of phases) {
+    const cells = (['seconds', 'cpuSeconds', 'peakMiB'] as const).map((field) => {
+      const [a, b] = [of(phase, 'stock', field), of(phase, 'gsyncd-ts', field)];
+      return `${field} ${a.toFixed(2)} ${b.toFixed(2)} ${(b / a).toFixed(2)}`;
+    });
+    console.log(`${phase.padEnd(28)} ${cells.map((c) => c.padEnd(34)).join(' ')}`);
+  }
+}
