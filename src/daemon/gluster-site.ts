@@ -136,6 +136,7 @@ class GlusterSite implements Site {
       contentFile: (gfid) => (content.isPlain() ? this.#brick.contentFile(gfid) : Promise.resolve(null)),
       peerNames: remote.features.peerNames,
       entryLanes: remote.features.lanes,
+      makesRenamed: (this.#found.distributionCount ?? config.get('primary-distribution-count')) > 1 && remote.features.peerNames === 'bytes',
       broken: [
         ownBrick.broken,
         remote.ended.then((how) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' }))),

@@ -141,7 +141,7 @@ async function mountVolume(options: SecondaryOptions, volume: string, cleanup: C
   const symlinks = restrictions.includes('nosymfollow') ? 'refused by the kernel' : 'looked for';
   log.info('Mounted gluster volume', { volume, symlinks, flags: restrictions.join(',') || 'none', duration: ((performance.now() - startMs) / 1000).toFixed(4) });
   const health = new VolumeHealth(mounted.dir);
-  const whole = new WholeVolume(new MountVolume({ dir: mounted.dir, symlinks }), health);
+  const whole = new WholeVolume(new MountVolume({ dir: mounted.dir, symlinks }), health, await health.bricksOfFile());
   return { ...mounted, volume: whole, markSpace: root ? 'trusted' : 'system' };
 }
 

@@ -21,7 +21,7 @@ export interface Site {
   open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite>;
 }
 
-export interface OpenSite extends Pick<PrimaryDeps, 'volume' | 'names' | 'brick' | 'secondary' | 'engines' | 'peerNames' | 'entryLanes' | 'openFreshView'> {
+export interface OpenSite extends Pick<PrimaryDeps, 'volume' | 'names' | 'brick' | 'secondary' | 'engines' | 'peerNames' | 'entryLanes' | 'makesRenamed' | 'openFreshView'> {
   readonly agent: ChangelogSource;
   readonly freshness: Freshness;
   /** Absolute path of a local file that holds what clients read of the file `gfid`; null when there is none. Absent: never. */

@@ -46,6 +46,11 @@ export class SubvolumeWatch {
     throw new BrickDown(path);
   }
 
+  /** When the last look began that found all up, by performance.now(); -Infinity before the first. */
+  get upMs(): number {
+    return this.#upMs;
+  }
+
   /** By a look that begins after this call. */
   isUp(): Promise<boolean> {
     return this.#looks.ask();

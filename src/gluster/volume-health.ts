@@ -13,11 +13,17 @@ import { retryErrnos } from './retry.js';
 
 const { ENOENT, ESTALE } = constants.errno;
 const REPLICATE = /-replicate-\d+$/;
+const COPIES = /-(?:replicate|disperse)-\d+$/;
+
+interface Graph {
+  readonly dir: string;
+  /** Of its translators. */
+  readonly names: readonly string[];
+}
 
 export class VolumeHealth {
   readonly #dir: string;
-  /** Of the graph that was active when they were looked for. */
-  #sets: { readonly graph: string; readonly states: readonly string[] } | null = null;
+  #graph: Graph | null = null;
 
   /** @param dir absolute path of the mount's root */
   constructor(dir: string) {
@@ -34,13 +40,13 @@ export class VolumeHealth {
     return (await statusIsUp(this.#dir)) && (await this.#haveQuorum(1)) === 'yes';
   }
 
-  /** Whether it is several sets of replicas. @throws nothing; what GlusterFS does not tell counts as no */
-  async hasSeveralSets(): Promise<boolean> {
+  /** On how many bricks each file is. @throws nothing; what GlusterFS does not tell counts as one */
+  async bricksOfFile(): Promise<'one' | 'several'> {
     try {
-      return (await this.#states()).length > 1;
+      return (await this.#translators()).names.some((name) => COPIES.test(name)) ? 'several' : 'one';
     } catch (error) {
       if (errnoNumber(error) === undefined) throw error;
-      return false;
+      return 'one';
     }
   }
 
@@ -57,15 +63,18 @@ export class VolumeHealth {
     }
   }
 
-  /** Files that describe the sets. The graph is another one after each change of the volume. */
+  /** Files that describe the sets. */
   async #states(): Promise<readonly string[]> {
+    const { dir, names } = await this.#translators();
+    return names.filter((name) => REPLICATE.test(name)).map((name) => `${dir}/${name}/private`);
+  }
+
+  /** Of the active graph, which is another one after each change of the volume. */
+  async #translators(): Promise<Graph> {
     const graphs = `${this.#dir}/.meta/graphs`;
-    const graph = await retryErrnos(() => readlink(fsEncode(`${graphs}/active`), 'latin1'), [ESTALE]);
-    if (this.#sets?.graph !== graph) {
-      const dir = `${graphs}/${graph}`;
-      const names = (await retryErrnos(() => readdir(fsEncode(dir)), [ESTALE, ENOENT])).filter((name) => REPLICATE.test(name));
-      this.#sets = { graph, states: names.map((name) => `${dir}/${name}/private`) };
-    }
-    return this.#sets.states;
+    const active = await retryErrnos(() => readlink(fsEncode(`${graphs}/active`), 'latin1'), [ESTALE]);
+    const dir = `${graphs}/${active}`;
+    if (this.#graph?.dir !== dir) this.#graph = { dir, names: await retryErrnos(() => readdir(fsEncode(dir)), [ESTALE, ENOENT]) };
+    return this.#graph;
   }
 }

@@ -19,7 +19,7 @@ import { addFixed, DueItems } from './due-items.js';
 import { EntryPhase } from './entry-phase.js';
 import { answerNeeds } from './lookups.js';
 import { applyMetas } from './meta-phase.js';
-import { emptyPlan, finishPlan, planNeeds, planRecords, takesAway, type Plan, type PlanOptions } from './plan.js';
+import { createUnderNewNames, emptyPlan, finishPlan, planNeeds, planRecords, takesAway, type Plan, type PlanOptions } from './plan.js';
 import { orTrouble, Trouble } from './trouble.js';
 
 /** Names of a walk's batches that are under way together: they are in memory. */
@@ -172,7 +172,8 @@ export class BatchPipeline {
   async #compareTakenAway({ entries }: Plan, signal: AbortSignal): Promise<void> {
     const taken = this.#slots.deletes === 'ignore' ? [] : entries.filter(({ op }) => op === 'RMDIR' || op === 'RENAME');
     if (taken.length === 0) return;
-    await this.#compare(new Set(taken.map(({ entry }) => entry)), taken.map(({ gfid }) => gfid), signal);
+    const left = await this.#entries.leftBehind(new Set(taken.map(({ entry }) => entry)));
+    if (left.length > 0) await this.#compare(left, taken.map(({ gfid }) => gfid), signal);
   }
 
   /** Tries what is on the durable list and due, when no batch does. @returns whether there was anything */
@@ -221,6 +222,7 @@ export class BatchPipeline {
       planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs, data });
     }
     finishPlan(plan, (gfid) => facts.stats.get(gfid) === null);
+    if (this.#deps.makesRenamed === true) createUnderNewNames(plan);
     for (const [gfid, stat] of facts.stats) if (stat === null) failures.resolveGone(gfid);
     for (const [gfid, reason] of plan.unknown) for (const kind of ['meta', 'data', 'xattrs'] as const) failures.add({ kind, gfid, reason });
     if (batch.crawl === 'xsync') {

@@ -142,6 +142,9 @@ export interface PrimaryDeps {
   readonly peerNames: 'utf8' | 'bytes';
   /** Entry calls that the peer works on at once; null when it does not say. */
   readonly entryLanes?: number | null;
+  /** Whether files that a batch creates and renames are made under their new names at once: where a rename to a name that
+   *  another file has fails in any case, since it may be another worker's. Default false. */
+  readonly makesRenamed?: boolean;
   /** Reads a file to its end as a transfer will. @throws Node system errors */
   readToEnd(gfid: Gfid, signal: AbortSignal): Promise<void>;
   /** Absent where paths are no mounts' affair. */

@@ -115,6 +115,11 @@ export class EntryPhase {
     return this.retry(await goneFrom(this.#deps.volume, names), gfids);
   }
 
+  /** Those of the names that the secondary has, or does not tell of. */
+  leftBehind(names: Iterable<string>): Promise<string[]> {
+    return this.#reconciler.present([...names]);
+  }
+
   /** Puts away what a killed worker left parked on the secondary. */
   async clearParked(): Promise<EntryPhaseResult> {
     return this.retry(this.#deps.failures.items().flatMap(({ entry }) => (entry?.startsWith(PARKED) === true ? [entry] : [])));

@@ -237,6 +237,20 @@ export function finishPlan(plan: Plan, isUnlinked: (gfid: Gfid) => boolean): voi
   for (const gfid of plan.xattrsWithData) if (!plan.datas.has(gfid)) plan.xattrs.add(gfid);
 }
 
+/** Drops the creation of files that are renamed next: a rename whose source is missing makes the file under its new name, in
+ *  one step instead of two. */
+export function createUnderNewNames({ entries }: Plan): void {
+  const created = new Map<Gfid, EntryOp>();
+  const dropped = new Set<EntryOp>();
+  for (const op of entries) {
+    const first = created.get(op.gfid);
+    if (first !== undefined && op.op === 'RENAME' && op.entry === first.entry && fileKind(op.stat?.mode ?? 0) === 'file') dropped.add(first);
+    created.delete(op.gfid);
+    if (op.op === 'MKNOD' && fileKind(op.mode ?? 0) === 'file') created.set(op.gfid, op);
+  }
+  if (dropped.size > 0) entries.splice(0, entries.length, ...entries.filter((op) => !dropped.has(op)));
+}
+
 /** Closes a set of names over shared gfids and names: whatever was done to a doubtful name's gfids, or to the
  *  names these had, is doubtful too. Also adds names that more than one gfid held within the batch, when a
  *  rename or a link was among the operations: a replay may have left them to the wrong one. */

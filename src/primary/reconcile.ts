@@ -90,6 +90,12 @@ export class Reconciler {
     return { ...result, fixed };
   }
 
+  /** Those of `names` that the secondary has, or does not tell of. */
+  async present(names: readonly string[]): Promise<string[]> {
+    const { found } = await this.#truth.lookup(names);
+    return names.filter((name) => found.get(name) !== null);
+  }
+
   /** One comparison of all pending names and the operations that follow from it. @returns names that agree */
   async #round(run: Run): Promise<number> {
     run.going.clear();

@@ -21,7 +21,7 @@ const { EINVAL, ECONNABORTED, ENOSPC, ENOTCONN, EROFS } = constants.errno;
 const VOLUME_WIDE: ReadonlySet<number> = new Set([ENOTCONN, ECONNABORTED, ENOSPC, EROFS]);
 const MAKES: ReadonlySet<EntryOpName> = new Set<EntryOpName>(['CREATE', 'MKNOD', 'MKDIR', 'LINK']);
 /** Operations of one call under way at once. */
-export const LANES = 8;
+export const DEFAULT_LANES = 8;
 /** Waves are planned for so many operations at a time: memory, and other calls' answers, do not wait for more. */
 const SLICE = 5_000;
 
@@ -45,7 +45,7 @@ export async function applyEntries(options: BatchOptions, list: PyValue | undefi
       if (entry === null) failures.push(failure(dict, start + i, EINVAL));
       else entries.push(entry);
     }
-    for (const { lanes } of planWaves(entries, LANES)) {
+    for (const { lanes } of planWaves(entries, options.volume.lanes ?? DEFAULT_LANES)) {
       // Each lane ends before an error does: no operation may still be under way when the call is answered.
       const ends = await Promise.allSettled(lanes.map((lane) => runLane(options, lane as readonly Entry[], failures)));
       for (const end of ends) if (end.status === 'rejected') throw end.reason;

@@ -8,7 +8,7 @@ import { constants } from 'node:os';
 import type { Log } from '../log.js';
 import { errnoText } from '../native/libc.js';
 import { failure, type Entry, type Failure, type Found } from './entry.js';
-import { attempt, attemptSurely, gfidOrNull, gfidSurely, statOrNull, statSurely } from './lookup.js';
+import { attempt, gfidOrNull, statOrNull } from './lookup.js';
 import { removeDirectory } from './remove.js';
 import type { SecondaryVolume, VolumeStat } from './volume.js';
 
@@ -70,15 +70,15 @@ class EntryWork {
   async #remove(): Promise<void> {
     const { op, entry, gfid, inode } = this.#e;
     const volume = this.#volume;
-    const holder = await gfidSurely(volume, entry);
+    const holder = await gfidOrNull(volume, entry);
     if (holder === null) return;
     if (holder !== gfid) return (await statOrNull(volume, inode)) === null ? undefined : this.#fail(EEXIST);
     if (op === 'UNLINK') {
       // A directory is left alone: only a primary that clears a conflict asks for that.
-      await attemptSurely(volume, entry, () => volume.unlink(entry), [ENOENT, ESTALE, EISDIR], [EBUSY]);
+      await attempt(() => volume.unlink(entry), [ENOENT, ESTALE, EISDIR], [EBUSY]);
       return;
     }
-    const errno = await attemptSurely(volume, entry, () => volume.rmdir(entry), [ENOENT, ESTALE, ENOTEMPTY], [EBUSY]);
+    const errno = await attempt(() => volume.rmdir(entry), [ENOENT, ESTALE, ENOTEMPTY], [EBUSY]);
     if (errno !== ENOTEMPTY) return;
     const known = [ENOTEMPTY, ESTALE, ENODATA];
     const left = await this.#orErrno(() => removeDirectory(volume, gfid, entry), known);
@@ -162,8 +162,8 @@ class EntryWork {
   async #dropSource(): Promise<void> {
     const { entry, entry1 } = this.#e;
     const volume = this.#volume;
-    if ((await attemptSurely(volume, entry, () => volume.unlink(entry), [ENOENT, ESTALE, EISDIR], [EBUSY])) !== EISDIR) return;
-    if ((await attemptSurely(volume, entry, () => volume.rmdir(entry), [ENOENT, ESTALE, ENOTEMPTY], [EBUSY])) !== ENOTEMPTY) return;
+    if ((await attempt(() => volume.unlink(entry), [ENOENT, ESTALE, EISDIR], [EBUSY])) !== EISDIR) return;
+    if ((await attempt(() => volume.rmdir(entry), [ENOENT, ESTALE, ENOTEMPTY], [EBUSY])) !== ENOTEMPTY) return;
     this.#context.log.error('Directory Rename failed. Both Old and New directories exists', { old: entry, new: entry1 ?? '' });
   }
 
@@ -176,7 +176,7 @@ class EntryWork {
 
   /** A second inode of one gfid must not come about: its absence has to be sure. */
   async #linkOrMake(at: NonNullable<Entry['to']>): Promise<void> {
-    if ((await statSurely(this.#volume, this.#e.inode)) === null) return this.#newOf(at);
+    if ((await statOrNull(this.#volume, this.#e.inode)) === null) return this.#newOf(at);
     return this.#linkTo(at.path);
   }
 
@@ -215,7 +215,7 @@ class EntryWork {
   }
 
   async #holds(path: string): Promise<boolean> {
-    return (await gfidSurely(this.#volume, path)) === this.#e.gfid;
+    return (await gfidOrNull(this.#volume, path)) === this.#e.gfid;
   }
 
   async #report(errno: number | null): Promise<void> {
@@ -233,7 +233,7 @@ class EntryWork {
     if (errno !== EEXIST && errno !== ESTALE) return this.#push(errno, { dst });
     const { entry, entry1, gfid } = this.#e;
     const at = dst ? (entry1 ?? entry) : entry;
-    const holder = await gfidSurely(this.#volume, at);
+    const holder = await gfidOrNull(this.#volume, at);
     if (holder === null || holder === gfid) return;
     const st = await statOrNull(this.#volume, at);
     const isDirectory = st !== null && (st.mode & S_IFMT) === S_IFDIR;

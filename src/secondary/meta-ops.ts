@@ -8,8 +8,8 @@ import { errnoNumber } from '../native/libc.js';
 import { PyException, isPyDict, pyTuple, type PyDict, type PyValue } from '../rpc/pickle-values.js';
 import { Raised } from '../rpc/raised.js';
 import { parseStat } from './entry.js';
-import { LANES } from './entry-batch.js';
-import { attempt, attemptSurely, statOrNull } from './lookup.js';
+import { DEFAULT_LANES } from './entry-batch.js';
+import { attempt, statOrNull } from './lookup.js';
 import { parseInode } from './path-guard.js';
 import type { OpStat } from './secondary.js';
 import { throwIfStopping } from './stopping.js';
@@ -35,13 +35,14 @@ type Failed = readonly [index: number, dict: PyDict, errno: number, call: string
 export async function applyMeta(volume: SecondaryVolume, signal: AbortSignal, list: PyValue | undefined): Promise<PyValue> {
   if (!Array.isArray(list)) throw new Raised(new PyException('TypeError', ['entries: not a list']));
   const failures: Failed[] = [];
-  const lanes: Work[][] = Array.from({ length: LANES }, () => []);
+  const { lanes: count = DEFAULT_LANES } = volume;
+  const lanes: Work[][] = Array.from({ length: count }, () => []);
   for (const [index, dict] of (list as readonly PyValue[]).entries()) {
     if (!isPyDict(dict)) throw new Raised(new PyException('TypeError', ['entries: not a list of dicts']));
     const gfid = parseInode(dict['go']);
     const stat = parseStat(dict['stat']);
     if (gfid === null || stat === null || stat === undefined) failures.push([index, dict, EINVAL, 'arguments']);
-    else lanes[Number.parseInt(gfid.slice(-6), 16) % LANES]?.push({ dict, index, path: gfidPath(gfid), stat });
+    else lanes[Number.parseInt(gfid.slice(-6), 16) % count]?.push({ dict, index, path: gfidPath(gfid), stat });
   }
   const run = async (lane: readonly Work[]): Promise<void> => {
     for (const work of lane) {
@@ -62,7 +63,7 @@ async function applyOne(volume: SecondaryVolume, { dict, index, path, stat }: Wo
     return attempt(run, known, TRANSIENT);
   };
   try {
-    if ((await attemptSurely(volume, path, () => volume.chown(path, uid, gid), [ENOENT], TRANSIENT)) !== null) return;
+    if ((await attempt(() => volume.chown(path, uid, gid), [ENOENT], TRANSIENT)) !== null) return;
     const st = await statOrNull(volume, path);
     const refusals = [ENOENT, EACCES, EPERM];
     if (st !== null && (st.mode & S_IFMT) !== S_IFLNK) {

@@ -9,8 +9,8 @@ import { OBJECT_VERSION, FEATURES_METHOD, featuresDict } from '../rpc/features.j
 import { PyException, PyFloat, PyStat, isPyDict, isPyInt, type PyValue } from '../rpc/pickle-values.js';
 import { Raised } from '../rpc/raised.js';
 import type { RpcMethod } from '../rpc/server.js';
-import { applyEntries, LANES } from './entry-batch.js';
-import { attempt, gfidSurely, statSurely } from './lookup.js';
+import { applyEntries, DEFAULT_LANES } from './entry-batch.js';
+import { attempt, gfidOrNull, statOrNull } from './lookup.js';
 import { Marks } from './marks.js';
 import { applyMeta } from './meta-ops.js';
 import { guardPath, isEntryName } from './path-guard.js';
@@ -37,10 +37,10 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
   const marks = new Marks(volume, options.markSpace);
   let keepAlives = 0;
 
-  const gfid: RpcMethod = async ([path]) => (await gfidSurely(volume, guardPath(path))) ?? ENOENT;
+  const gfid: RpcMethod = async ([path]) => (await gfidOrNull(volume, guardPath(path))) ?? ENOENT;
   const methods: Readonly<Record<string, RpcMethod>> = {
     version: () => new PyFloat(OBJECT_VERSION),
-    [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes: LANES, answers: 'sure' }),
+    [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes: volume.lanes ?? DEFAULT_LANES, answers: 'sure' }),
     pid: () => process.pid,
     keep_alive: async ([info = null]) => {
       if (info !== null && !(isPyDict(info) && Object.keys(info).length === 0)) await marks.announce(info);
@@ -54,7 +54,7 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
       return volume.readdir(dir);
     },
     lstat: async ([path]) => {
-      const st = await statSurely(volume, guardPath(path));
+      const st = await statOrNull(volume, guardPath(path));
       return st === null ? ENOENT : new PyStat(st);
     },
     linkto_check: async ([path]) => {
@@ -92,7 +92,14 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
     native_volume_info: () => marks.native(),
     foreign_volume_infos: () => marks.foreign(),
   };
-  return new Map(Object.entries(methods));
+  const confirmed = (method: RpcMethod): RpcMethod => async (args) => {
+    try {
+      return await method(args);
+    } finally {
+      await volume.confirm?.();
+    }
+  };
+  return new Map(Object.entries(methods).map(([name, method]) => [name, confirmed(method)]));
 }
 
 /** Makes something where something else may be: that goes. */

@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import { entryPath, GFID_PREFIX, isGfid, type Gfid } from '../gluster/gfid.js';
 import { retryErrnos } from '../gluster/retry.js';
 import { errnoNumber } from '../native/libc.js';
-import { attempt, attemptSurely, gfidOrNull } from './lookup.js';
+import { attempt, gfidOrNull } from './lookup.js';
 import type { SecondaryVolume } from './volume.js';
 
 const { EBUSY, EISDIR, ELOOP, ENODATA, ENOENT, ENOTDIR, ENOTEMPTY, EOPNOTSUPP, EPERM, ESTALE } = constants.errno;
@@ -40,7 +40,7 @@ export function removeDirectory(volume: SecondaryVolume, gfid: Gfid, entry: stri
 export async function purge(volume: SecondaryVolume, path: string, names?: readonly string[]): Promise<void> {
   let children = names;
   if (children === undefined || children.length === 0) {
-    const errno = await attemptSurely(volume, path, () => unlinkFile(volume, path), [EISDIR, ENOTDIR, ENOENT, ELOOP]);
+    const errno = await attempt(() => unlinkFile(volume, path), [EISDIR, ENOTDIR, ENOENT, ELOOP]);
     if (errno !== EISDIR) return;
     children = (await namesIn(volume, path)) ?? [];
   }

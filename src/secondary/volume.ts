@@ -32,11 +32,13 @@ export interface NewInode {
 }
 
 export interface SecondaryVolume {
+  /** How many calls are quicker side by side than one after the other; DEFAULT_LANES where left out. */
+  readonly lanes?: number;
   /** @throws ENOENT, … */
   lstat(path: string): Promise<VolumeStat>;
-  /** Whether what was said not to be there is not; left out where an ENOENT alone is to be believed. False when it is there
-   *  after all. @throws EIO when it is hidden; the volume's errors */
-  isAbsent?(path: string): Promise<boolean>;
+  /** To be called before a primary is answered; left out where an ENOENT is always to be believed. @throws ENOTCONN when what
+   *  was said not to be there may be there, since a part of the volume is down */
+  confirm?(): Promise<void>;
   /** gfid of what the path names. @throws ENOENT, … */
   gfidOf(path: string): Promise<Gfid>;
   /** Where a directory is, as an entryPath (`.gfid/<parent>/<name>`); null when it is not there, is no directory, or

@@ -1,18 +1,21 @@
-// A volume whose "not there" can be believed. While a subvolume is down, GlusterFS's client says ENOENT of what lives
-// there: what the primary removed would stay for ever, and what was moved would be made a second time. So such an answer
-// counts only as gluster/subvolume-watch.ts has it; else it is ENOTCONN, which ends the call, and the primary does it
-// all again when the volume is whole. And an ENOTCONN of a volume that is up is one name's, on which its copies disagree: it
-// becomes GlusterFS's usual errno for that, EIO. Used by the daemon's secondary around its mount.
+// A volume whose "not there" can be believed. While a subvolume is down, GlusterFS's client says ENOENT of what lives there:
+// what the primary removed would stay for ever, and what was moved would be made a second time. So a call of the primary
+// whose answers rest on an ENOENT ends with a look at the volume (confirm()), and when a part is down it fails with ENOTCONN:
+// the primary does it all again when the volume is whole. Within a call an ENOENT is taken while the last look that found
+// the volume whole is fresh; else gluster/subvolume-watch.ts looks before and after. And an ENOTCONN of a volume that is up is one
+// name's, on which its copies disagree: it becomes GlusterFS's usual errno for that, EIO. Used by the daemon's secondary
+// around its mount.
 
 import { constants } from 'node:os';
 import { entryPath, type Gfid } from '../gluster/gfid.js';
 import { BrickDown, SubvolumeWatch } from '../gluster/subvolume-watch.js';
 import { errnoNumber, NativeError } from '../native/libc.js';
 import { SharedAsk } from '../process/shared-ask.js';
-import { HiddenNames } from './hidden-names.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 
 const { EIO, ENOENT, ENOTCONN, ESTALE } = constants.errno;
+/** What a brick that goes down meanwhile is wrongly believed is found by confirm(): a lost brick stays away for 3 s. */
+const LOOK_COUNTS_MS = 200;
 
 /** What is asked about the volume as a whole: gluster/volume-health.ts. */
 export interface VolumeState {
@@ -20,20 +23,22 @@ export interface VolumeState {
   isWhole(): Promise<boolean>;
   /** Whether an ENOTCONN is not the volume's. */
   isReachable(): Promise<boolean>;
-  /** Whether it is several sets of replicas. */
-  hasSeveralSets(): Promise<boolean>;
 }
 
+/** Bricks lock each other out: of several clients or calls in one directory, each waits for the others and tries again. */
+const LANES_OF_COPIES = 1;
+
 export class WholeVolume implements SecondaryVolume {
+  readonly lanes?: number;
   readonly #volume: SecondaryVolume;
   readonly #watch: SubvolumeWatch;
   readonly #reachable: SharedAsk<boolean>;
-  readonly #state: VolumeState;
-  readonly #hidden = new HiddenNames(this);
+  /** When the last ENOENT was taken, by performance.now(). */
+  #absentMs = -Infinity;
 
-  constructor(volume: SecondaryVolume, state: VolumeState) {
+  constructor(volume: SecondaryVolume, state: VolumeState, bricksOfFile: 'one' | 'several') {
+    if (bricksOfFile === 'several') this.lanes = LANES_OF_COPIES;
     this.#volume = volume;
-    this.#state = state;
     this.#watch = new SubvolumeWatch(() => state.isWhole());
     this.#reachable = new SharedAsk(() => state.isReachable());
   }
@@ -42,8 +47,8 @@ export class WholeVolume implements SecondaryVolume {
     return this.#sure(path, () => this.#volume.lstat(path));
   }
 
-  async isAbsent(path: string): Promise<boolean> {
-    return !(await this.#state.hasSeveralSets()) || this.#hidden.isAbsent(path);
+  async confirm(): Promise<void> {
+    if (this.#watch.upMs < this.#absentMs && !(await this.#watch.isUp())) throw notWhole('.');
   }
 
   gfidOf(path: string): Promise<Gfid> {
@@ -55,31 +60,31 @@ export class WholeVolume implements SecondaryVolume {
   }
 
   createNode(parent: Gfid, name: string, inode: NewInode & { readonly rdev: number }): Promise<void> {
-    return this.#makes(entryPath(parent, name), () => this.#volume.createNode(parent, name, inode));
+    return this.#sure(entryPath(parent, name), () => this.#volume.createNode(parent, name, inode));
   }
 
   createDirectory(parent: Gfid, name: string, inode: NewInode): Promise<void> {
-    return this.#makes(entryPath(parent, name), () => this.#volume.createDirectory(parent, name, inode));
+    return this.#sure(entryPath(parent, name), () => this.#volume.createDirectory(parent, name, inode));
   }
 
   createSymlink(parent: Gfid, name: string, inode: NewInode & { readonly target: string }): Promise<void> {
-    return this.#makes(entryPath(parent, name), () => this.#volume.createSymlink(parent, name, inode));
+    return this.#sure(entryPath(parent, name), () => this.#volume.createSymlink(parent, name, inode));
   }
 
   mkdir(path: string): Promise<void> {
-    return this.#makes(path, () => this.#volume.mkdir(path));
+    return this.#sure(path, () => this.#volume.mkdir(path));
   }
 
   symlink(target: string, path: string): Promise<void> {
-    return this.#makes(path, () => this.#volume.symlink(target, path));
+    return this.#sure(path, () => this.#volume.symlink(target, path));
   }
 
   link(existing: string, path: string): Promise<void> {
-    return this.#makes(path, () => this.#volume.link(existing, path));
+    return this.#sure(path, () => this.#volume.link(existing, path));
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.#makes(to, () => this.#volume.rename(from, to));
+    return this.#sure(to, () => this.#volume.rename(from, to));
   }
 
   unlink(path: string): Promise<void> {
@@ -129,14 +134,6 @@ export class WholeVolume implements SecondaryVolume {
     return this.#sure(path, () => this.#volume.listXattrs(path));
   }
 
-  async #makes(path: string, call: () => Promise<void>): Promise<void> {
-    try {
-      await this.#sure(path, call);
-    } finally {
-      this.#hidden.made(path);
-    }
-  }
-
   /** What `call` gives or throws, an ENOENT only when it is sure. */
   async #sure<T>(path: string, call: () => Promise<T>): Promise<T> {
     let absent: unknown;
@@ -158,7 +155,10 @@ export class WholeVolume implements SecondaryVolume {
    *  too slow to tell */
   async #find<T>(path: string, ask: () => Promise<T | null>): Promise<T | null> {
     try {
-      return await this.#watch.find(path, ask);
+      const isFresh = performance.now() - this.#watch.upMs < LOOK_COUNTS_MS;
+      const found = isFresh ? await ask() : await this.#watch.find(path, ask);
+      if (found === null) this.#absentMs = performance.now();
+      return found;
     } catch (error) {
       if (error instanceof BrickDown && !(await this.#watch.isUp())) throw notWhole(path);
       if (errnoNumber(error) === ENOTCONN && (await this.#reachable.ask())) throw new NativeError('its copies disagree', path, EIO);

@@ -57,12 +57,21 @@ test.each([
 
 test('a volume that grows has other sets', async () => {
   const health = new VolumeHealth(dir);
-  expect(await health.hasSeveralSets()).toBe(false);
   await graph('g0', [true]);
-  expect(await health.hasSeveralSets()).toBe(false);
+  expect(await health.isWhole()).toBe(true);
   await graph('g1', [true, true]);
-  expect(await health.hasSeveralSets()).toBe(true);
   expect(await health.isWhole()).toBe(true);
   await graph('g2', [true, true, false]);
   expect(await health.isWhole()).toBe(false);
+});
+
+test.each([
+  [['v-dht', 'v-client-0'], 'one'],
+  [['v-dht', 'v-replicate-0', 'v-replicate-1'], 'several'],
+  [['v-disperse-0'], 'several'],
+] as const)('of the translators %j, each file is on %s', async (names, bricks) => {
+  expect(await new VolumeHealth(dir).bricksOfFile()).toBe('one');
+  for (const name of names) await mkdir(join(dir, '.meta', 'graphs', 'g1', name), { recursive: true });
+  await symlink('g1', join(dir, '.meta', 'graphs', 'active'));
+  expect(await new VolumeHealth(dir).bricksOfFile()).toBe(bricks);
 });

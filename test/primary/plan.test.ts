@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { entryPath, ROOT_GFID, type Gfid } from '../../src/gluster/gfid.js';
-import { doubtfulNames, emptyPlan, finishPlan, namesGiven, planNeeds, planRecords, type Plan, type PlanOptions } from '../../src/primary/plan.js';
+import { createUnderNewNames, doubtfulNames, emptyPlan, finishPlan, namesGiven, planNeeds, planRecords, type Plan, type PlanOptions } from '../../src/primary/plan.js';
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, type ViewStat } from '../../src/primary/view.js';
 
 const A = '0000000a-0000-4000-8000-00000000000a' as Gfid;
@@ -182,6 +182,41 @@ describe('planRecords()', () => {
     const made = plan([entry('CREATE', A, 'a', { mode: S_IFREG }), { type: 'data', gfid: A }], {}, { entries: 'hot-tier' });
     expect(made.entries).toEqual([]);
     expect([...made.datas.keys()]).toEqual([A]);
+  });
+});
+
+describe('createUnderNewNames()', () => {
+  const create = entry('CREATE', A, 'a.tmp', { mode: S_IFREG | 0o600 });
+  const rename = entry('RENAME', A, 'a.tmp', { newName: 'a' });
+  const merged = (records: readonly ChangeRecord[], now: Record<Gfid, ViewStat | null> = { [A]: FILE }): string[] => {
+    const made = plan(records, now);
+    createUnderNewNames(made);
+    return ops(made);
+  };
+
+  test('leaves the making of a renamed file to its rename, and its data and attributes in the plan', () => {
+    expect(merged([create, rename])).toEqual([`RENAME ${at('a.tmp')} ${at('a')}`]);
+    const made = plan([create, rename], { [A]: FILE });
+    createUnderNewNames(made);
+    expect([...made.datas.keys(), ...made.fresh]).toEqual([A, A]);
+    expect(made.counts.get('CREATE')).toBe(1);
+  });
+
+  test('keeps what a rename cannot make: directories, symlinks, what is gone', () => {
+    const mkdir = entry('MKDIR', A, 'a.tmp', { mode: S_IFDIR });
+    expect(merged([mkdir, rename], { [A]: DIR })).toHaveLength(2);
+    expect(merged([create, rename], { [A]: null })).toHaveLength(2);
+  });
+
+  test('keeps what has something else done to it before the rename, or is renamed from another name', () => {
+    expect(merged([create, entry('LINK', A, 'b'), rename])).toHaveLength(3);
+    expect(merged([create, entry('RENAME', A, 'other', { newName: 'a' })])).toHaveLength(2);
+    expect(merged([rename, create])).toHaveLength(2);
+  });
+
+  test('a name that is used again and again is made once for each file', () => {
+    const second = [entry('CREATE', B, 'a.tmp', { mode: S_IFREG }), entry('RENAME', B, 'a.tmp', { newName: 'a' })];
+    expect(merged([create, rename, ...second], { [A]: null, [B]: FILE })).toEqual([`MKNOD ${at('a.tmp')}`, `RENAME ${at('a.tmp')} ${at('a')}`, `RENAME ${at('a.tmp')} ${at('a')}`]);
   });
 });
 

@@ -7,7 +7,7 @@ import { WholeVolume } from '../../src/secondary/whole-volume.js';
 
 const { EACCES, EAGAIN, EIO, ENOENT, ENOTCONN, ENOTEMPTY } = constants.errno;
 
-function setUp(up: boolean[], answer: () => unknown, reachable = false, sets = 1) {
+function setUp(up: boolean[], answer: () => unknown, reachable = false) {
   const calls: string[] = [];
   const volume = new Proxy({} as SecondaryVolume, {
     get: (_, method) => async (...args: readonly unknown[]) => {
@@ -17,7 +17,7 @@ function setUp(up: boolean[], answer: () => unknown, reachable = false, sets = 1
     },
   });
   let looks = 0;
-  return { calls, whole: new WholeVolume(volume, { isWhole: () => Promise.resolve(up[Math.min(looks++, up.length - 1)]!), isReachable: () => Promise.resolve(reachable), hasSeveralSets: () => Promise.resolve(sets > 1) }) };
+  return { calls, looks: () => looks, whole: new WholeVolume(volume, { isWhole: () => Promise.resolve(up[Math.min(looks++, up.length - 1)]!), isReachable: () => Promise.resolve(reachable) }, 'one') };
 }
 
 function fail(errno: number): () => never {
@@ -69,11 +69,25 @@ test.each(['lstat', 'gfidOf', 'unlink', 'rmdir', 'readdir', 'readlink', 'listXat
   expect(await errnoOf(setUp([true], fail(ENOTCONN), true).whole[method]('a'))).toBe(EIO);
 });
 
-test('of several sets, what is not there is looked for by its directory, and of others it is not', async () => {
-  const one = setUp([true], fail(ENOENT), true, 1);
-  expect(await one.whole.isAbsent('.gfid/5a6f3c1e-0000-4000-8000-000000000001')).toBe(true);
-  expect(one.calls).toEqual([]);
-  const several = setUp([true], fail(ENOTCONN), true, 2);
-  expect(await errnoOf(several.whole.isAbsent('.gfid/5a6f3c1e-0000-4000-8000-000000000001'))).toBe(EIO);
-  expect(several.calls).toEqual(['lstat .gfid/5a6f3c1e-0000-4000-8000-000000000001']);
+test('many names that are not there take two looks before they are believed, and one when the primary is answered', async () => {
+  const { whole, looks } = setUp([true], fail(ENOENT));
+  for (let i = 0; i < 100; i++) expect(await errnoOf(whole.lstat(`a${i}`))).toBe(ENOENT);
+  expect(looks()).toBe(2);
+  await whole.confirm();
+  await whole.confirm();
+  expect(looks()).toBe(3);
+});
+
+test('a brick that went down after an ENOENT was taken is noticed before the primary is answered', async () => {
+  const { whole } = setUp([true, true, false], fail(ENOENT));
+  expect(await errnoOf(whole.lstat('a'))).toBe(ENOENT);
+  expect(await errnoOf(whole.unlink('b'))).toBe(ENOENT);
+  expect(await errnoOf(whole.confirm())).toBe(ENOTCONN);
+});
+
+test('what is there needs no look when the primary is answered', async () => {
+  const { whole, looks } = setUp([false], () => 'target');
+  await whole.readlink('a');
+  await whole.confirm();
+  expect(looks()).toBe(0);
 });

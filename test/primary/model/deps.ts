@@ -9,7 +9,7 @@ import { Doubts } from '../../../src/primary/doubts.js';
 import { NODE_UUID } from './primary-side.js';
 import type { ModelTransfer } from './data.js';
 
-export interface ModelParts extends Pick<PrimaryDeps, 'volume' | 'brick' | 'secondary' | 'agent' | 'failures' | 'workingDir'> {
+export interface ModelParts extends Pick<PrimaryDeps, 'volume' | 'brick' | 'secondary' | 'agent' | 'failures' | 'workingDir' | 'makesRenamed'> {
   readonly transfer: ModelTransfer;
   readonly onLog?: (line: string) => void;
   readonly config?: Partial<Record<OptionName, string>>;
