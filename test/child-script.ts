@@ -1,4 +1,4 @@
-// A script of a test that runs in a process of its own, on the sources as they are now.
+// Bundles a test's script from the current sources, to run it in a process of its own.
 
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';

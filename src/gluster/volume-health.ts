@@ -40,7 +40,7 @@ export class VolumeHealth {
     return (await statusIsUp(this.#dir)) && (await this.#haveQuorum(1)) === 'yes';
   }
 
-  /** On how many bricks each file is. @throws nothing; what GlusterFS does not tell counts as one */
+  /** Whether each file is on one brick or on several. @throws nothing; 'one' where GlusterFS does not tell */
   async bricksOfFile(): Promise<'one' | 'several'> {
     try {
       return (await this.#translators()).names.some((name) => COPIES.test(name)) ? 'several' : 'one';

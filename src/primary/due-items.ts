@@ -43,7 +43,7 @@ export class DueItems {
       if (stat instanceof Trouble) failures.add({ kind: 'data', gfid, reason: stat.reason });
       else if (stat === null || fileKind(stat.mode) === 'file') plan.datas.set(gfid, 'written');
       else {
-        // Nothing else has content: an earlier version listed its xattrs so, or nobody could say what it is.
+        // Only files have content. Earlier versions listed the xattrs of other types as data.
         failures.resolve('data', gfid);
         failures.owe({ kind: 'xattrs', gfid, reason: 'xattrs not complete yet' });
         plan.xattrs.add(gfid);

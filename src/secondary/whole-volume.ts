@@ -1,10 +1,9 @@
-// A volume whose "not there" can be believed. While a subvolume is down, GlusterFS's client says ENOENT of what lives there:
-// what the primary removed would stay for ever, and what was moved would be made a second time. So a call of the primary
-// whose answers rest on an ENOENT ends with a look at the volume (confirm()), and when a part is down it fails with ENOTCONN:
-// the primary does it all again when the volume is whole. Within a call an ENOENT is taken while the last look that found
-// the volume whole is fresh; else gluster/subvolume-watch.ts looks before and after. And an ENOTCONN of a volume that is up is one
-// name's, on which its copies disagree: it becomes GlusterFS's usual errno for that, EIO. Used by the daemon's secondary
-// around its mount.
+// A volume whose ENOENT can be believed. While a subvolume is down, GlusterFS's client says ENOENT for what lives there. If the
+// secondary believed it, removed files would stay for ever, and moved files would be made a second time. So a call that met
+// an ENOENT ends with a look at the volume (confirm()). If a part of it is down, the call fails with ENOTCONN, and the primary
+// repeats it when the volume is whole. Within a call, an ENOENT is believed while the last look is fresh; otherwise
+// gluster/subvolume-watch.ts looks before and after. An ENOTCONN while the volume is up means that the copies of one name
+// disagree: it becomes EIO, GlusterFS's usual errno for that. The daemon's secondary wraps its mount in this.
 
 import { constants } from 'node:os';
 import { entryPath, type Gfid } from '../gluster/gfid.js';
@@ -14,7 +13,7 @@ import { SharedAsk } from '../process/shared-ask.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 
 const { EIO, ENOENT, ENOTCONN, ESTALE } = constants.errno;
-/** What a brick that goes down meanwhile is wrongly believed is found by confirm(): a lost brick stays away for 3 s. */
+/** Should a brick go down in that time, confirm() notices: a lost brick stays away for at least 3 s. */
 const LOOK_COUNTS_MS = 200;
 
 /** What is asked about the volume as a whole: gluster/volume-health.ts. */
@@ -25,7 +24,7 @@ export interface VolumeState {
   isReachable(): Promise<boolean>;
 }
 
-/** Bricks lock each other out: of several clients or calls in one directory, each waits for the others and tries again. */
+/** Changes of copies take locks on several bricks. Calls side by side get in each other's way, and are slower than in turn. */
 const LANES_OF_COPIES = 1;
 
 export class WholeVolume implements SecondaryVolume {

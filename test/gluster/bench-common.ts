@@ -15,6 +15,32 @@ interface Result {
 
 export const results: Result[] = [];
 
+/**
+ * A script that changes the `of` first files of the tree, and new ones, in intervals of 3.2 s. Each interval has `per` appends,
+ * a fifth as many new files, a tenth as many renames and chmods, and a twentieth as many unlinks.
+ */
+export function changes(intervals: number, { of, per }: { of: number; per: number }): string {
+  return `python3 - <<'END'
+import os, random, time
+rng = random.Random(1)
+files = ['tree/d%02d/f%04d' % (i % 50, i) for i in range(${of})]
+for r in range(${intervals}):
+    start = time.time()
+    for f in rng.sample(files, ${per}):
+        with open(f, 'ab') as fh: fh.write(b'x' * 100)
+    for i in range(${per / 5}):
+        f = 'tree/d%02d/n%d-%d' % (i % 50, r, i)
+        with open(f, 'wb') as fh: fh.write(b'new')
+        files.append(f)
+    for i in range(${per / 10}):
+        k = rng.randrange(len(files)); to = files[k] + '.r%d' % r
+        os.rename(files[k], to); files[k] = to
+    for i in range(${per / 20}): os.unlink(files.pop(rng.randrange(len(files))))
+    for f in rng.sample(files, ${per / 10}): os.chmod(f, rng.choice([0o600, 0o640, 0o755]))
+    time.sleep(max(0, 3.2 - (time.time() - start)))
+END`;
+}
+
 export function start(lab: Lab, who: Who, brick = 0): WorkerHandle {
   return who === 'stock' ? lab.startStockWorker({ brick }) : lab.startWorker({ brick });
 }

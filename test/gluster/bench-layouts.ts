@@ -6,7 +6,7 @@
 //                     made while stopped, from the workers' start to equal trees
 //   triples, arbiter, disperse  the first sync alone, with rsync, on a secondary 2 x 3, 2 x (2+1), 2+1
 import { setTimeout as sleep } from 'node:timers/promises';
-import { measure, start, timeOf, type Who } from './bench-common.js';
+import { changes, measure, start, timeOf, type Who } from './bench-common.js';
 import { Lab } from './lab/lab.js';
 import type { LabOptions } from './lab/lab.js';
 import type { WorkerHandle } from './lab/worker.js';
@@ -39,27 +39,7 @@ for i in range(250):
     os.rename(name + '.tmp', name)
 END`;
 
-const CHANGES = `python3 - <<'END'
-import os, random, time
-rng = random.Random(1)
-files = ['tree/d%02d/f%04d' % (i % 50, i) for i in range(1000)]
-for r in range(4):
-    start = time.time()
-    for f in rng.sample(files, 300):
-        with open(f, 'ab') as fh: fh.write(b'x' * 100)
-    for i in range(60):
-        f = 'tree/d%02d/n%d-%d' % (i % 50, r, i)
-        with open(f, 'wb') as fh: fh.write(b'new')
-        files.append(f)
-    for i in range(30):
-        k = rng.randrange(len(files)); to = files[k] + '.r%d' % r
-        os.rename(files[k], to); files[k] = to
-    for i in range(15): os.unlink(files.pop(rng.randrange(len(files))))
-    for f in rng.sample(files, 30): os.chmod(f, rng.choice([0o600, 0o640, 0o755]))
-    time.sleep(max(0, 3.2 - (time.time() - start)))
-END`;
-
-/** What does not converge in that time counts as that. */
+/** A run whose trees are not equal by then counts as that many seconds. */
 const LIMIT_S = 60;
 const PRIMARY_BRICKS = [0, 1];
 
@@ -109,7 +89,7 @@ async function renames(lab: Lab, who: Who, workers: readonly WorkerHandle[]): Pr
 }
 
 async function backlog(lab: Lab, who: Who): Promise<void> {
-  await lab.sh(CHANGES);
+  await lab.sh(changes(4, { of: 1000, per: 300 }));
   const beganMs = Date.now();
   const workers = PRIMARY_BRICKS.map((brick) => start(lab, who, brick));
   await measure('2 x 2: backlog', who, workers, () => untilEqual(lab, beganMs, 5 * LIMIT_S));

@@ -23,7 +23,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'vitest';
 import { PLANNED_RECORDS, planningSteps } from '../primary/planning-steps.js';
 import { statusCalls } from './bench-status.js';
-import { measure, report, results, start, timeOf, type Who } from './bench-common.js';
+import { changes, measure, report, results, start, timeOf, type Who } from './bench-common.js';
 import { benchLayouts, LAYOUT_PHASES } from './bench-layouts.js';
 import { bothSecondaries } from './lab/both-secondaries.js';
 import { Lab } from './lab/lab.js';
@@ -44,26 +44,6 @@ END`;
 const LOST_MS = 60_000;
 const CATCH_UP_INTERVALS = 8;
 const BACKLOG_INTERVALS = 40;
-
-const changes = (intervals: number): string => `python3 - <<'END'
-import os, random, time
-rng = random.Random(1)
-files = ['tree/d%02d/f%04d' % (i % 50, i) for i in range(2000)]
-for r in range(${intervals}):
-    start = time.time()
-    for f in rng.sample(files, 1000):
-        with open(f, 'ab') as fh: fh.write(b'x' * 100)
-    for i in range(200):
-        f = 'tree/d%02d/n%d-%d' % (i % 50, r, i)
-        with open(f, 'wb') as fh: fh.write(b'new')
-        files.append(f)
-    for i in range(100):
-        k = rng.randrange(len(files)); to = files[k] + '.r%d' % r
-        os.rename(files[k], to); files[k] = to
-    for i in range(50): os.unlink(files.pop(rng.randrange(len(files))))
-    for f in rng.sample(files, 100): os.chmod(f, rng.choice([0o600, 0o640, 0o755]))
-    time.sleep(max(0, 3.2 - (time.time() - start)))
-END`;
 
 const PENDING = `python3 - <<'END'
 import os
@@ -140,7 +120,7 @@ async function live(lab: Lab, who: Who, worker: WorkerHandle): Promise<void> {
 }
 
 async function catchUp(lab: Lab, who: Who, phase: string, intervals: number): Promise<void> {
-  await lab.sh(changes(intervals));
+  await lab.sh(changes(intervals, { of: 2000, per: 1000 }));
   const worker = start(lab, who);
   const began = Date.now();
   await measure(phase, who, [worker], async () => {

@@ -1,4 +1,4 @@
-// A directory that stands for /, in which install is run as a program of its own.
+// A directory used as /, for running `gsyncd-ts install` as a separate program.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
