@@ -18,6 +18,7 @@ export async function startTally({ session, statusFile, workingDir, jobs, estima
       secondary: `${session.secondaryHost}::${session.secondaryVolume}`,
       brick: session.localPath,
       workingDir,
+      set: `${session.hotTier ? 'hot ' : ''}${session.subvolNum}`,
       changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
     },
     jobs,

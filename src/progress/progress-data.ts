@@ -44,6 +44,8 @@ export interface ProgressData {
   readonly brick: string;
   readonly workingDir: string;
   readonly changelogDir: string;
+  /** Of bricks with the same word each holds a copy, or a part, of the same files. */
+  readonly set?: string;
   /** Seconds, 0: never. See Meter.caughtUp. */
   readonly caughtUp: number;
   readonly walk: WalkProgress | null;
@@ -96,6 +98,7 @@ const SHAPE = shape({
   version: oneOf(PROGRESS_VERSION),
   ...Object.fromEntries(['pid', 'startTicks', 'startedMs', 'updatedMs', 'restarts', 'caughtUp'].map((key) => [key, number])),
   ...Object.fromEntries(['primary', 'secondary', 'brick', 'workingDir', 'changelogDir'].map((key) => [key, string])),
+  set: (value) => value === undefined || string(value),
   ended: oneOf('stopped', 'faulty', null),
   walk: orNull(
     shape({

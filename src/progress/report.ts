@@ -35,6 +35,8 @@ export interface BrickFacts {
 /** Times are seconds since the epoch, null for never or unknown; spans are seconds. */
 export interface BrickReport {
   readonly brick: string;
+  /** The same for bricks that hold the same files; null when unknown. */
+  readonly set: string | null;
   readonly state: BrickState;
   readonly crawl: string;
   readonly secondaryNode: string | null;
@@ -98,6 +100,7 @@ export function brickReport(found: BrickFacts): BrickReport {
   const backlog = { journals: facts.journals?.journals ?? null, ...(alive || progress === null ? inHand : { entries: 0, meta: 0, data: 0 }), bytes };
   return {
     brick: facts.brick,
+    set: progress?.set ?? null,
     state,
     crawl: state === 'Active' ? status.crawl_status : 'N/A',
     secondaryNode: status.secondary_node === 'N/A' || (state !== 'Active' && state !== 'Passive') ? null : status.secondary_node,

@@ -18,7 +18,7 @@ const DEFAULT_INTERVAL_MS = 1_000;
 export interface TallyOptions {
   /** The brick's status file; the progress file is beside it. */
   readonly statusFile: string;
-  readonly identity: Pick<ProgressData, 'primary' | 'secondary' | 'brick' | 'workingDir' | 'changelogDir'>;
+  readonly identity: Pick<ProgressData, 'primary' | 'secondary' | 'brick' | 'workingDir' | 'changelogDir' | 'set'>;
   /** sync-jobs */
   readonly jobs: number;
   /** How many entries a first walk will find; null: cannot be told. */

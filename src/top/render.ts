@@ -48,6 +48,7 @@ class Page {
       if (lines.length > 0) lines.push('');
       lines.push(this.#title(session));
       if (session.bricks.length === 0) lines.push(this.#line(['  no worker has run here yet']));
+      for (const bricks of sentTwice(session.bricks)) lines.push(this.#line([['yellow', `  ${bricks.join(' and ')} hold the same files, and each sends them all: use-meta-volume lets one do it`]]));
       if (shape === 'rows') lines.push(...this.#table(session.bricks));
       else for (const brick of session.bricks) lines.push(...this.#block(brick));
     }
@@ -170,6 +171,13 @@ class Page {
   get #arrow(): string {
     return this.#options.charset === 'ascii' ? '->' : '→';
   }
+}
+
+/** Bricks of one set of which more than one is active: workers of one node cannot tell by its uuid whose turn it is. */
+function sentTwice(bricks: readonly BrickReport[]): string[][] {
+  const active = bricks.filter(({ state, set }) => state === 'Active' && set !== null);
+  const sets = new Set(active.map(({ set }) => set));
+  return [...sets].map((wanted) => active.filter(({ set }) => set === wanted).map(({ brick }) => brick)).filter((same) => same.length > 1);
 }
 
 function counted(n: number, one: string, many = `${one}s`): string {

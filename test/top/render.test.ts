@@ -40,6 +40,13 @@ test('a checkpoint that is reached, but not completed, says what it waits for', 
   expect(renderTop([session(held)], NOW_MS, PLAIN).join('\n')).toMatch(/checkpoint +.*reached, but failures hold it up/);
 });
 
+test('bricks of one set that are both active are said to send everything twice', () => {
+  const of = (brick: string, set?: string, worker_status = 'Active'): BrickFacts => ({ ...facts({ status: { worker_status }, progress: progress(set === undefined ? {} : { set }) }), brick });
+  const shown = (...bricks: BrickFacts[]): string => renderTop([session(...bricks)], NOW_MS, { ...PLAIN, columns: 120 }).join('\n');
+  expect(shown(of('/b/1', '1'), of('/b/2', '1'), of('/b/3', '2'))).toContain('/b/1 and /b/2 hold the same files, and each sends them all: use-meta-volume');
+  for (const fine of [[of('/b/1', '1'), of('/b/2', '2')], [of('/b/1', '1'), of('/b/2', '1', 'Passive')], [of('/b/1'), of('/b/2')]]) expect(shown(...fine)).not.toContain('same files');
+});
+
 test('a first sync shows how far it is and when it ends', () => {
   const text = renderTop([session(facts({ status: { last_synced: 0, crawl_status: 'Hybrid Crawl' }, progress: progress({ walk }) }))], NOW_MS, PLAIN).join('\n');
   expect(text).toContain('5,000 of ≈20,000 entries');
