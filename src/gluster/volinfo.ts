@@ -117,25 +117,34 @@ export function parseVolumeInfo(xml: string, name: string): VolumeInfo {
   const bricks = [child(listed, 'hotBricks'), child(listed, 'coldBricks'), listed].flatMap((node) => list(node, 'brick')).map(brickOf);
   if (text(volume, 'id') === '' || bricks.length === 0 || bricks.some((b) => !b.path.startsWith('/'))) return fail('incomplete output of gluster');
   const options = list(child(volume, 'options'), 'option').map((option) => [text(option, 'name'), text(option, 'value')] as const);
+  const sizes = { replicaCount: count(volume, 'replicaCount'), disperseCount: count(volume, 'disperseCount') };
+  const tier = tierOf(listed);
   return {
     name: text(volume, 'name'),
     id: text(volume, 'id'),
     type: text(volume, 'typeStr'),
     status: text(volume, 'statusStr'),
     bricks,
-    replicaCount: count(volume, 'replicaCount'),
-    disperseCount: count(volume, 'disperseCount'),
+    ...sizes,
     arbiterCount: count(volume, 'arbiterCount'),
-    distributionCount: count(volume, 'distCount'),
-    ...tierOf(listed),
+    distributionCount: tier.tier === undefined ? Math.floor(bricks.length / subvolumeSize(sizes)) : count(volume, 'distCount'),
+    ...tier,
     options: Object.fromEntries(options),
   };
 }
 
+type SubvolumeSizes = Pick<VolumeInfo, 'disperseCount' | 'replicaCount'>;
+
+/** How many bricks form a subvolume. `distCount` is not asked: the gluster command divides the number of bricks by what
+ *  glusterd says up to GlusterFS 10, and prints it as it is from 11 on, where glusterd has divided. While an upgrade has
+ *  replaced only one of the two, and in all releases before 8, it prints the bricks of a subvolume. */
+function subvolumeSize({ disperseCount, replicaCount }: SubvolumeSizes): number {
+  return disperseCount > 0 ? disperseCount : Math.max(replicaCount, 1);
+}
+
 /** Number, from 1, of the subvolume that the brick at `brickIndex` (from 0) of the volume's list belongs to. */
-export function subvolNumber(brickIndex: number, info: Pick<VolumeInfo, 'disperseCount' | 'replicaCount'>): number {
-  const size = info.disperseCount > 0 ? info.disperseCount : Math.max(info.replicaCount, 1);
-  return Math.floor(brickIndex / size) + 1;
+export function subvolNumber(brickIndex: number, info: SubvolumeSizes): number {
+  return Math.floor(brickIndex / subvolumeSize(info)) + 1;
 }
 
 /** What a command that gluster was run with printed. */

@@ -28,8 +28,8 @@ export class Trouble {
 
 const HINTS: ReadonlyMap<number, string> = new Map([
   [errno.EIO, 'the disk, or, of a replicated volume, copies that disagree (gluster volume heal VOLUME info split-brain)'],
-  // A GlusterFS quota does not hold for geo-replication's client.
-  [errno.EDQUOT, "a quota of a brick's file system is used up"],
+  // features.quota does not hold for geo-replication's client.
+  [errno.EDQUOT, "a quota of a brick's file system is used up, or GlusterFS 11's simple-quota"],
 ]);
 
 /** What an errno of the secondary's means for one entry, in one line. */

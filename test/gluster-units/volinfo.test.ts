@@ -26,6 +26,40 @@ describe('parseVolumeInfo()', () => {
     expect(info.bricks.map((_, i) => String(subvolNumber(i, info)))).toEqual(subvolumes);
   });
 
+  // Samples of what the gluster command of 11.1 prints, derived from its cli-xml-output.c.
+  it.each([
+    ['v11-distribute', 'Distribute', { replicaCount: 1, disperseCount: 0, arbiterCount: 0, distributionCount: 3 }, [1, 2, 3]],
+    ['v11-replica', 'Replicate', { replicaCount: 3, disperseCount: 0, arbiterCount: 0, distributionCount: 1 }, [1, 1, 1]],
+    ['v11-distributed-replicate', 'Distributed-Replicate', { replicaCount: 3, disperseCount: 0, arbiterCount: 0, distributionCount: 2 }, [1, 1, 1, 2, 2, 2]],
+    ['v11-distributed-arbiter', 'Distributed-Replicate', { replicaCount: 3, disperseCount: 0, arbiterCount: 1, distributionCount: 2 }, [1, 1, 1, 2, 2, 2]],
+    ['v11-distributed-disperse', 'Distributed-Disperse', { replicaCount: 1, disperseCount: 3, arbiterCount: 0, distributionCount: 2 }, [1, 1, 1, 2, 2, 2]],
+  ])('GlusterFS 11, %s: counts, and the subvolume of each brick', (name, type, counts, subvolumes) => {
+    const info = parseVolumeInfo(fixture(name), name);
+    expect(info).toMatchObject({ type, status: 'Started', ...counts });
+    expect(info.bricks.map((_, i) => subvolNumber(i, info))).toEqual(subvolumes);
+  });
+
+  it('GlusterFS 11: identity, hosts, arbiters and options', () => {
+    const info = parseVolumeInfo(fixture('v11-distributed-replicate'), 'gvdrep');
+    expect(info).toMatchObject({ name: 'gvdrep', id: '5b0f9a60-7d5c-4c1b-9a35-0c1f6d7b8e03' });
+    expect(info.bricks[1]).toEqual({ host: '10.77.0.2', path: '/d/r2', hostUuid: '1c9e3bb2-6d43-4b35-8d33-0c6f30f4a001', isArbiter: false });
+    expect(info.options).toMatchObject({ 'changelog.changelog': 'on', 'geo-replication.indexing': 'on', 'cluster.granular-entry-heal': 'on' });
+    expect(parseVolumeInfo(fixture('v11-distributed-arbiter'), 'gvarb').bricks.map((b) => b.isArbiter)).toEqual([false, false, true, false, false, true]);
+  });
+
+  // Until both are restarted, the command may be of 11 and glusterd of 10: distCount is the bricks of a subvolume then, as
+  // it is with either of them before GlusterFS 8.
+  it.each([
+    ['v11-distribute', 3, 1],
+    ['v11-replica', 1, 3],
+    ['v11-distributed-replicate', 2, 3],
+    ['v11-distributed-disperse', 2, 3],
+  ])('the command of GlusterFS 11 beside a glusterd of 10, %s: still %i subvolumes, though distCount is %i', (name, subvolumes, leaf) => {
+    const xml = fixture(name).replace(`<distCount>${subvolumes}</distCount>`, `<distCount>${leaf}</distCount>`);
+    expect(xml).not.toBe(fixture(name));
+    expect(parseVolumeInfo(xml, name).distributionCount).toBe(subvolumes);
+  });
+
   it('tells arbiters', () => {
     const { bricks } = parseVolumeInfo(fixture('distributed-arbiter'), 'gvarb');
     expect(bricks.map((b) => b.isArbiter)).toEqual([false, false, true, false, false, true]);
