@@ -96,6 +96,10 @@ export class ChangelogAgent implements ChangelogSource {
     });
   }
 
+  reached(): number {
+    return this.#liveWalk?.time ?? 0;
+  }
+
   getchanges(): Promise<string[]> {
     return this.#live.list();
   }

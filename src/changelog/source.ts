@@ -38,6 +38,8 @@ export interface ChangelogSource {
    *  @throws GsyncdError('partial-history'), again at each call, when they do not simply go on from register(): journaling
    *  was off, the clock was set back, or a journal cannot be read. Then register() and history() are due. */
   scan(): Promise<number>;
+  /** When the last journal closed that scan() has read, seconds; journals without changes count, too. 0 before the first. */
+  reached(): number;
   /** What is ready and not done. */
   getchanges(): Promise<string[]>;
   done(path: string): Promise<void>;

@@ -74,6 +74,7 @@ export function agentOfRemoved(options: ChangelogAgentOptions): ChangelogSource 
   return {
     register: () => agent.register(),
     scan: () => agent.scan(),
+    reached: () => agent.reached(),
     getchanges: () => agent.getchanges(),
     done: (path) => agent.done(path),
     history: (startTime) => agent.history(startTime),

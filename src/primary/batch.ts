@@ -213,13 +213,14 @@ export class BatchPipeline {
     const needs = planNeeds(journals.flatMap(({ records }) => records));
     const xattrs = config.get('sync-xattrs') || config.get('sync-acls') ? 'sync' : 'ignore';
     const facts = await answerNeeds(volume, xattrs === 'sync' ? brick : null, needs);
+    const replay = batch.crawl === 'live_changelog' && !this.#deps.doubts.replays ? 'impossible' : 'possible';
     const data = batch.crawl === 'xsync' ? 'walked' : 'written';
     const plan = emptyPlan();
     const skipped: number[] = [];
     for (const { time, records } of journals) {
       const entries = batch.entriesOf(time);
       if (entries === 'applied-before') skipped.push(time);
-      planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs, data });
+      planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs, replay, data });
     }
     finishPlan(plan, (gfid) => facts.stats.get(gfid) === null);
     if (this.#deps.makesRenamed === true) createUnderNewNames(plan);

@@ -59,13 +59,14 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
     }
 
     async crawl(signal: AbortSignal): Promise<void> {
-      const { agent, status, workingDir } = this.deps;
+      const { agent, doubts, status, workingDir } = this.deps;
       await status.setCrawlStatus('Changelog Crawl');
       const processed = join(workingDir, '.processed');
       const done = (path: string): Promise<void> => agent.done(path);
       await agent.scan();
       const changes = await agent.getchanges();
       if (changes.length === 0) {
+        doubts.passed(agent.reached());
         await this.retryFailures(signal);
         await this.judgeCheckpoint();
         return;

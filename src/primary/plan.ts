@@ -20,6 +20,8 @@ export interface PlanOptions {
   readonly deletes: 'apply' | 'ignore';
   /** Whether changed xattrs and ACLs are synced. */
   readonly xattrs: 'sync' | 'ignore';
+  /** Whether the secondary may have had these changes before, from a worker that did not get to their end. */
+  readonly replay: 'possible' | 'impossible';
   /** What a data record means: in a journal the content was written; in the file of a walk the file is newer
    *  than the last sync, and may be there already. */
   readonly data: DataCause;
@@ -112,7 +114,7 @@ export function emptyPlan(): Plan {
 export function planRecords(plan: Plan, records: Iterable<ChangeRecord>, facts: PlanFacts, options: PlanOptions): void {
   for (const record of records) {
     if (record.type === 'data') addData(plan, record.gfid, options.data);
-    else if (record.type === 'meta') planMeta(plan, record, options);
+    else if (record.type === 'meta') planMeta(plan, record, facts, options);
     else planEntry(plan, record, facts, options);
   }
 }
@@ -126,14 +128,19 @@ function addData(plan: Plan, gfid: Gfid, cause: DataCause): void {
   if (cause === 'written' || !plan.datas.has(gfid)) plan.datas.set(gfid, cause);
 }
 
-function planMeta(plan: Plan, record: ChangeRecord & { type: 'meta' }, options: PlanOptions): void {
+function planMeta(plan: Plan, record: ChangeRecord & { type: 'meta' }, facts: PlanFacts, options: PlanOptions): void {
   // The reference counts FSETXATTR as SETXATTR and looks at XATTROP, but never at the removal of an xattr.
   count(plan, record.fop === 'FSETXATTR' ? 'SETXATTR' : record.fop);
   if (record.fop === 'SETATTR' || record.fop === 'FSETATTR') {
     // The reference tests for five fields where the record of an xsync crawl has seven, and so never used them.
     if (record.stat !== undefined || !plan.metas.has(record.gfid)) plan.metas.set(record.gfid, record.stat ?? null);
   } else if (SHARD_SIZE_FOPS.has(record.fop)) plan.xattrsWithData.add(record.gfid);
-  else if (XATTR_FOPS.has(record.fop) && options.xattrs === 'sync') plan.xattrs.add(record.gfid);
+  else if (XATTR_FOPS.has(record.fop) && options.xattrs === 'sync' && !isOwnXattr(plan, record, facts, options)) plan.xattrs.add(record.gfid);
+}
+
+/** On a distributed volume each new directory gets an xattr of GlusterFS's own. */
+function isOwnXattr({ fresh }: Plan, { gfid, fop }: ChangeRecord & { type: 'meta' }, { withXattrs }: PlanFacts, { replay }: PlanOptions): boolean {
+  return replay === 'impossible' && fresh.has(gfid) && !fop.includes('REMOVE') && !withXattrs.has(gfid);
 }
 
 function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: PlanFacts, options: PlanOptions): void {

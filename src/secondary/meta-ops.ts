@@ -1,5 +1,6 @@
 // A call of `meta_ops`: owner, permissions and times of inodes. Used by methods.ts. Inodes go side by side, the
-// operations on one in their order; what is gone is passed over, as by stock. Symlinks have no permissions of their
+// operations on one in their order; what is gone is passed over, as by stock; what is right is left alone, since each change
+// locks all copies. Symlinks have no permissions of their
 // own; their times are set here, which stock cannot.
 
 import { constants } from 'node:os';
@@ -58,20 +59,20 @@ export async function applyMeta(volume: SecondaryVolume, signal: AbortSignal, li
 async function applyOne(volume: SecondaryVolume, { dict, index, path, stat }: Work, failures: Failed[]): Promise<void> {
   const { uid, gid, mode, atime, mtime } = stat;
   let call = 'chown';
-  const step = async (name: string, known: readonly number[], run: () => Promise<void>): Promise<number | null> => {
+  const step = async (name: string, run: () => Promise<void>): Promise<void> => {
     call = name;
-    return attempt(run, known, TRANSIENT);
+    const errno = await attempt(run, [ENOENT, EACCES, EPERM], TRANSIENT);
+    if (errno !== null) failures.push([index, dict, errno, name]);
   };
   try {
-    if ((await attempt(() => volume.chown(path, uid, gid), [ENOENT], TRANSIENT)) !== null) return;
     const st = await statOrNull(volume, path);
-    const refusals = [ENOENT, EACCES, EPERM];
-    if (st !== null && (st.mode & S_IFMT) !== S_IFLNK) {
-      const errno = await step('chmod', refusals, () => volume.chmod(path, mode & PERMISSIONS));
-      if (errno !== null) failures.push([index, dict, errno, 'chmod']);
-    }
-    const errno = await step('utime', refusals, () => volume.utimes(path, atime, mtime));
-    if (errno !== null) failures.push([index, dict, errno, 'utime']);
+    if (st === null) return;
+    const isGivenAway = st.uid !== uid || st.gid !== gid;
+    if (isGivenAway && (await attempt(() => volume.chown(path, uid, gid), [ENOENT], TRANSIENT)) !== null) return;
+    // A new owner takes the set-id bits.
+    const isChanged = isGivenAway || (st.mode & PERMISSIONS) !== (mode & PERMISSIONS);
+    if (isChanged && (st.mode & S_IFMT) !== S_IFLNK) await step('chmod', () => volume.chmod(path, mode & PERMISSIONS));
+    await step('utime', () => volume.utimes(path, atime, mtime));
   } catch (error) {
     const errno = errnoNumber(error);
     if (errno === undefined || VOLUME_WIDE.includes(errno)) throw error;

@@ -12,7 +12,7 @@ const B = '0000000b-0000-4000-8000-00000000000b' as Gfid;
 const FILE: ViewStat = { uid: 1, gid: 2, mode: S_IFREG | 0o644, atime: 3, mtime: 4, size: 5, nlink: 1 };
 const DIR: ViewStat = { ...FILE, mode: S_IFDIR | 0o755 };
 const SYMLINK: ViewStat = { ...FILE, mode: S_IFLNK | 0o777 };
-const OPTIONS: PlanOptions = { entries: 'apply', deletes: 'apply', xattrs: 'sync', data: 'written' };
+const OPTIONS: PlanOptions = { entries: 'apply', deletes: 'apply', xattrs: 'sync', replay: 'impossible', data: 'written' };
 
 function entry(fop: string, gfid: Gfid, name: string, more: { mode?: number; newName?: string } = {}): ChangeRecord {
   const { mode, newName } = more;
@@ -143,6 +143,15 @@ describe('planRecords()', () => {
     const stat = { uid: 1, gid: 1, mode: S_IFDIR | 0o700, atime: 1, mtime: 1 };
     const made = plan([entry('MKDIR', A, 'a', { mode: S_IFDIR }), { type: 'meta', gfid: A, fop: 'SETATTR', stat }]);
     expect([...made.metas]).toEqual([[A, stat]]);
+  });
+
+  test("leaves out GlusterFS's own xattrs of what was created, unless an earlier try may have brought others", () => {
+    const xattrs = (gfid: Gfid, fop: string, options: Partial<PlanOptions> = {}): Gfid[] => [...plan([entry('MKDIR', gfid, 'd', { mode: 0o040755 }), { type: 'meta', gfid, fop }], {}, options).xattrs];
+    expect(xattrs(A, 'SETXATTR')).toEqual([]);
+    expect(xattrs(A, 'SETXATTR', { replay: 'possible' })).toEqual([A]);
+    expect(xattrs(A, 'REMOVEXATTR')).toEqual([A]);
+    // It has some: see plan().
+    expect(xattrs(B, 'SETXATTR')).toEqual([B]);
   });
 
   test.each(['SETXATTR', 'FSETXATTR', 'REMOVEXATTR'])('syncs xattrs after %s, unless they are not to be synced', (fop) => {

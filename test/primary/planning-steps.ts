@@ -36,13 +36,13 @@ export function planningSteps(): Record<string, () => void> {
   const { records, facts } = journalRecords();
   const text = formatRecords(records);
   const planned = emptyPlan();
-  planRecords(planned, records, facts, { entries: 'apply', deletes: 'apply', xattrs: 'sync', data: 'written' });
+  planRecords(planned, records, facts, { entries: 'apply', deletes: 'apply', xattrs: 'sync', replay: 'impossible', data: 'written' });
   return {
     parseText: () => void parseText(text),
     'planNeeds to doubtfulNames': () => {
       planNeeds(records);
       const plan = emptyPlan();
-      planRecords(plan, records, facts, { entries: 'apply', deletes: 'apply', xattrs: 'sync', data: 'written' });
+      planRecords(plan, records, facts, { entries: 'apply', deletes: 'apply', xattrs: 'sync', replay: 'impossible', data: 'written' });
       finishPlan(plan, (id) => facts.stats.get(id) === null);
       doubtfulNames(plan.entries, plan.doubtful);
     },

@@ -46,6 +46,10 @@ export class ModelAgent implements ChangelogSource {
     return Promise.resolve([...this.#stages.live]);
   }
 
+  reached(): number {
+    return this.#journal.journals[this.#liveCursor - 1]?.timeS ?? 0;
+  }
+
   done(path: string): Promise<void> {
     return this.#done('live', path);
   }
