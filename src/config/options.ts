@@ -16,6 +16,8 @@ interface OptionBase {
   readonly template?: true;
   /** Absent means that an admin may set it with `config`; a file may hold it in any case. */
   readonly configurable?: false;
+  /** Stock has no such option, nor does its file. */
+  readonly own?: true;
   /** `live` options are read anew while the worker runs; absent means that a change takes a restart. */
   readonly reload?: 'live';
 }
@@ -50,6 +52,7 @@ export const OPTIONS = {
   'sync-jobs': { type: 'int', min: 1, max: 100, value: '3', help: 'Data transfers at a time' },
   'sync-xattrs': { type: 'bool', value: 'true', help: 'Sync extended attributes' },
   'sync-acls': { type: 'bool', value: 'true', help: 'Sync POSIX ACLs' },
+  'small-file-size': { type: 'int', min: 0, max: 1048576, value: '65536', own: true, help: 'Bytes of the largest file that goes to a secondary of gsyncd-ts over the RPC, without rsync or tar, unless rsync-options are set; 0 for none' },
   'max-rsync-retries': { type: 'int', min: 1, value: '10', help: 'Tries before a file is put on the list of failures' },
   'rsync-command': { type: 'string', validation: 'execpath', value: 'rsync', help: 'The rsync program' },
   'rsync-options': { type: 'string', value: '', help: 'Further arguments for rsync' },

@@ -2,7 +2,8 @@
 // the session's `[vars]` over them, values cast by the section's `type`. The config commands and status stand on it,
 // since glusterd and its users read their output. Daemons use config.ts, which is typed and checks every value.
 //
-// The installed file decides which options there are; where it is missing, the option table stands in for it.
+// The installed file decides which options there are, beside this program's own; where it is missing, the option table stands
+// in for it.
 
 import { IniFile } from './ini.js';
 import { configError, readIni } from './layers.js';
@@ -35,8 +36,9 @@ export class Settings {
 
   /** @throws GsyncdError `config`, one line, when a file cannot be read or parsed, or a value is not of its type. */
   constructor(defaultsFile: string, sessionFile: string | undefined, args: TemplateArgs) {
-    const files = [readIni(defaultsFile) ?? fromTable(), sessionFile === undefined ? undefined : readIni(sessionFile)];
-    this.sessionFile = files[1] === undefined ? undefined : sessionFile;
+    const session = sessionFile === undefined ? undefined : readIni(sessionFile);
+    const files = [readIni(defaultsFile) ?? fromTable('all'), session];
+    this.sessionFile = session === undefined ? undefined : sessionFile;
     const sections = merge(files.filter((file) => file !== undefined));
     for (const [name, entries] of sections) {
       if (name === '__meta__' || name === 'vars') continue;
@@ -44,6 +46,8 @@ export class Settings {
       const value = entries.get('value');
       if (value !== undefined) this.#values.set(name, stripSpace(value));
     }
+    // Lists are as stock's until a session sets one of them.
+    for (const [name, entries] of merge([fromTable('own')])) this.#metadata.set(name, entries);
     for (const [key, value] of sections.get('vars') ?? []) {
       this.#sessionKeys.push(key);
       this.#defaults.set(key, this.#values.get(key) ?? '');
@@ -54,7 +58,7 @@ export class Settings {
   }
 
   get(name: string): SettingValue | undefined {
-    return this.#values.get(name);
+    return this.#values.get(name) ?? this.#ownDefault(name);
   }
 
   /** A value that is a text in every installed file, such as a path. @throws GsyncdError `config` when it is missing */
@@ -73,6 +77,12 @@ export class Settings {
   list(which: 'session' | 'all'): Map<string, Setting> {
     const names = which === 'all' ? [...this.#values.keys()] : this.#sessionKeys.filter((name) => this.#isForAdmins(name));
     return new Map(names.map((name) => [name, this.#setting(name)]));
+  }
+
+  #ownDefault(name: string): SettingValue | undefined {
+    const metadata = this.#metadata.get(name);
+    const value = metadata?.get('value');
+    return value === undefined ? undefined : (cast(name, value, metadata?.get('type')) ?? value);
   }
 
   #setting(name: string): Setting {
@@ -128,8 +138,9 @@ function merge(files: readonly IniFile[]): Map<string, Map<string, string>> {
   return sections;
 }
 
-function fromTable(): IniFile {
-  const lines = OPTION_NAMES.flatMap((name) => [`[${name}]`, ...describe(optionSpec(name)).map(([key, value]) => `${key} = ${value}`)]);
+function fromTable(which: 'all' | 'own'): IniFile {
+  const names = OPTION_NAMES.filter((name) => which === 'all' || optionSpec(name).own === true);
+  const lines = names.flatMap((name) => [`[${name}]`, ...describe(optionSpec(name)).map(([key, value]) => `${key} = ${value}`)]);
   return IniFile.parse(`${lines.join('\n')}\n`, 'option table');
 }
 

@@ -12,6 +12,7 @@ import { errorLine, GsyncdError } from '../errors.js';
 import { BrickContent } from '../gluster/brick-content.js';
 import { Brick } from '../gluster/brick.js';
 import type { EventSubject } from '../gluster/events.js';
+import { findFile } from '../gluster/file-source.js';
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { mountHome } from '../gluster/mount-home.js';
 import { AuxMount } from '../gluster/mount.js';
@@ -24,10 +25,12 @@ import type { OpenFreshView, PrimaryDeps, PrimaryVolume, Session } from '../prim
 import { AttributesTransfer } from '../primary/attributes-transfer.js';
 import { Freshness } from '../primary/freshness.js';
 import { RsyncTransfer, type RsyncTransferOptions } from '../primary/rsync-transfer.js';
+import { withSmallFiles, type FoundFile } from '../primary/small-files.js';
 import { TarsshTransfer } from '../primary/tarssh-transfer.js';
 import { estimateEntries } from '../progress/estimate.js';
 import { findProgram } from '../process/program.js';
 import { spawnDaemonChild } from '../process/spawn.js';
+import type { DataEngine } from '../queue/engine.js';
 import { Pace } from '../queue/pace.js';
 import { Cleanup } from './cleanup.js';
 import { removeControlDirLeft } from './control-dir.js';
@@ -121,6 +124,7 @@ class GlusterSite implements Site {
     const journals = { changelogDir: changelogDirOf(session.localPath), workingDir, changeIntervalMs: config.get('change-interval') * 1000 };
     const isRemoved = this.#brick instanceof RemovedBrick;
     const content = new BrickContent({ glusterdWorkdir: config.get('glusterd-workdir'), volume: session.primary, brickPath: session.localPath });
+    const contentFile: OpenSite['contentFile'] = (gfid) => (content.facts().isPlain ? this.#brick.contentFile(gfid) : Promise.resolve(null));
     const openFreshView = this.#freshViews(workingDir, registry, cleanup);
     return {
       // No other worker reads a removed brick's changelogs.
@@ -131,9 +135,9 @@ class GlusterSite implements Site {
       pace: new Pace(log.child({ module: 'primary', ctx: 'Syncer' })),
       agent: isRemoved ? agentOfRemoved(journals) : new ChangelogAgent(journals),
       openFreshView,
-      engines: this.#engines(freshness, remote, openFreshView, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
+      engines: this.#engines(freshness, content, remote, openFreshView, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
       freshness,
-      contentFile: (gfid) => (content.isPlain() ? this.#brick.contentFile(gfid) : Promise.resolve(null)),
+      contentFile,
       peerNames: remote.features.peerNames,
       entryLanes: remote.features.lanes,
       makesRenamed: (this.#found.distributionCount ?? config.get('primary-distribution-count')) > 1 && remote.features.peerNames === 'bytes',
@@ -271,21 +275,19 @@ class GlusterSite implements Site {
     });
   }
 
-  #engines(freshness: Freshness, remote: Remote, openFreshView: OpenFreshView, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
+  #engines(freshness: Freshness, content: BrickContent, remote: Remote, openFreshView: OpenFreshView, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
     const { config } = this.#options;
     const mountDir = (): string => freshness.mountDir();
     const rsync = this.#rsync(remote, mountDir);
+    const shared = this.#shared(remote, mountDir);
+    const maxFileBytes = remote.features.takesFiles && config.get('rsync-options') === '' ? config.get('small-file-size') : 0;
+    const find = (gfid: Gfid): Promise<FoundFile | null> => findFile(gfid, { brick: this.#brick, content, mountDir });
+    const orSmall = (engine: DataEngine): DataEngine => (maxFileBytes === 0 ? engine : withSmallFiles(engine, { calls: remote.calls, maxFileBytes, find }));
     const isThere = async (gfid: Gfid): Promise<boolean> => (await remote.secondary.lstat(gfidPath(gfid))) !== null;
     const attributes = new AttributesTransfer({ rsync, brick: this.#brick, fresh: { open: openFreshView, isThere } });
     return {
-      rsync: () => rsync,
-      tarssh: () =>
-        new TarsshTransfer({
-          ...this.#shared(remote, mountDir),
-          command: config.get('tar-command'),
-          sshArgv: sshOfTar,
-          attributes: rsync,
-        }),
+      rsync: () => orSmall(rsync),
+      tarssh: () => orSmall(new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: sshOfTar, attributes: rsync })),
       attributes: () => attributes,
     };
   }

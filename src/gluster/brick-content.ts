@@ -15,6 +15,18 @@ const PASSES_READS = new RegExp(
   ].join('|')})$`,
 );
 
+/** How the files of a brick are to be read. */
+export interface ContentFacts {
+  /** Each file is what clients read. */
+  readonly isPlain: boolean;
+  /** Other bricks have copies, which may be newer. */
+  readonly hasCopies: boolean;
+  /** GlusterFS keeps the times that clients see (features.ctime) in an xattr of each file. */
+  readonly keepsTimes: boolean;
+}
+
+const UNKNOWN: ContentFacts = { isPlain: false, hasCopies: true, keepsTimes: true };
+
 /** Whether reads pass through all translators of a volfile unchanged. */
 export function passesReads(volfile: string): boolean {
   const types = [...volfile.matchAll(/^\s*type\s+(\S+)/gm)].map(([, type = '']) => type);
@@ -33,7 +45,7 @@ export class BrickContent {
   readonly #client: string;
   readonly #brickLine: RegExp;
   /** The answer, and the time of the directory's last change when it was found. glusterd replaces a volfile to change it. */
-  #known: { readonly mtimeMs: number; readonly isPlain: boolean } | undefined;
+  #known: { readonly mtimeMs: number; readonly facts: ContentFacts } | undefined;
 
   constructor({ glusterdWorkdir, volume, brickPath }: BrickContentOptions) {
     this.#dir = join(glusterdWorkdir, 'vols', volume);
@@ -41,23 +53,24 @@ export class BrickContent {
     this.#brickLine = new RegExp(`^\\s*option directory ${brickPath.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)}$`, 'm');
   }
 
-  /** Whether each file of the brick is what clients read; false also where the volfiles cannot be found.
-   *  Synchronous: the files are local. */
-  isPlain(): boolean {
+  /** Nothing is plain where the volfiles cannot be found. Synchronous: the files are local. */
+  facts(): ContentFacts {
     try {
       const { mtimeMs } = statSync(fsEncode(this.#dir));
-      if (this.#known?.mtimeMs !== mtimeMs) this.#known = { mtimeMs, isPlain: this.#look() };
-      return this.#known.isPlain;
+      if (this.#known?.mtimeMs !== mtimeMs) this.#known = { mtimeMs, facts: this.#look() };
+      return this.#known.facts;
     } catch (error) {
       if (errnoCode(error) === undefined) throw error;
-      return false;
+      return UNKNOWN;
     }
   }
 
-  #look(): boolean {
+  #look(): ContentFacts {
     const read = (name: string): string => fsDecode(readFileSync(fsEncode(join(this.#dir, name))));
     const bricks = readdirSync(fsEncode(this.#dir), { encoding: 'buffer' }).map(fsDecode).filter((name) => name.endsWith('.vol'));
     const own = bricks.map(read).find((text) => this.#brickLine.test(text));
-    return own !== undefined && passesReads(own) && passesReads(read(this.#client));
+    const client = read(this.#client);
+    const has = (type: string): boolean => new RegExp(`^\\s*type\\s+${type}$`, 'm').test(client);
+    return { isPlain: own !== undefined && passesReads(own) && passesReads(client), hasCopies: has('cluster/replicate'), keepsTimes: has('features/utime') };
   }
 }

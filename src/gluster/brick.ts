@@ -15,7 +15,7 @@ import type { FileStat } from './file-stat.js';
 import { gfidFromBytes, isGfid, ROOT_GFID } from './gfid.js';
 import type { Gfid } from './gfid.js';
 import { retryErrnos } from './retry.js';
-import { BAD_FILE, DHT_LINKTO, entryStimeName, GFID, GFID2PATH_PREFIX, SHARD_PREFIX, stimeName, VOLUME_ID, xtimeName } from './xattr-names.js';
+import { BAD_FILE, DHT_LINKTO, entryStimeName, GFID, GFID2PATH_PREFIX, MDATA, SHARD_PREFIX, stimeName, VOLUME_ID, xtimeName } from './xattr-names.js';
 import { packXtime, unpackXtime } from './xtime.js';
 import type { Xtime } from './xtime.js';
 
@@ -45,11 +45,38 @@ export interface EntryLocation {
 }
 
 /** Prefixes of the xattrs that GlusterFS keeps for itself on a brick. Everything else is the users'. */
-const OWN_XATTRS: readonly string[] = ['trusted.gfid', 'trusted.glusterfs.', 'trusted.afr.', 'trusted.ec.', 'trusted.pgfid.', 'trusted.bit-rot.', 'trusted.SGI_ACL_', 'trusted.tier'];
+const OWN_XATTRS: readonly string[] = ['trusted.gfid', 'trusted.glusterfs.', 'trusted.afr.', 'trusted.ec.', 'trusted.gfs.', 'trusted.pgfid.', 'trusted.bit-rot.', 'trusted.SGI_ACL_', 'trusted.tier'];
 
 /** Whether one of these xattrs has to reach the secondary: the users', and those that hold a sharded file's size. */
 function travels(names: readonly string[]): boolean {
   return names.some((name) => name.startsWith(SHARD_PREFIX) || !OWN_XATTRS.some((prefix) => name.startsWith(prefix)));
+}
+
+/** A regular file as clients of the volume see it. Times are nanoseconds since the epoch. */
+export interface ClientsFile {
+  /** Absolute, where the brick has it. */
+  readonly path: string;
+  readonly size: number;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  /** Whether it has xattrs that travel. */
+  readonly hasXattrs: boolean;
+}
+
+/** While a rebalance moves a file, its brick has it with these bits, and hides them. */
+const MIGRATING = 0o3000;
+const PERMISSIONS = 0o7777;
+const MDATA_BYTES = 57;
+
+/** @returns ctime and mtime; null when it is none. See MDATA. */
+function parseMdata(value: Buffer): { ctimeNs: bigint; mtimeNs: bigint } | null {
+  if (value.length !== MDATA_BYTES) return null;
+  const time = (at: number): bigint => value.readBigInt64BE(at) * 1_000_000_000n + value.readBigInt64BE(at + 8);
+  return { ctimeNs: time(9), mtimeNs: time(25) };
 }
 
 export class Brick {
@@ -200,6 +227,23 @@ export class Brick {
     const handle = this.#handle(gfid);
     const names = (await this.fileOf(gfid)) === null ? null : await this.#local(() => llistxattr(handle));
     return names === null || names.includes(DHT_LINKTO) || names.includes(BAD_FILE) ? null : handle;
+  }
+
+  /** The file `gfid`; null when this brick holds no such file, or contentFile() would not give it, or a rebalance moves it.
+   *  @param times who keeps the times that clients see: GlusterFS in an xattr, or the file system */
+  async clientsFile(gfid: Gfid, times: 'in an xattr' | 'in the inode'): Promise<ClientsFile | null> {
+    const path = this.#handle(gfid);
+    return this.#local(() => {
+      const st = lstatSync(path, { bigint: true });
+      const names = st.isFile() ? llistxattr(path) : [];
+      const mode = Number(st.mode) & PERMISSIONS;
+      if (!st.isFile() || names.includes(DHT_LINKTO) || names.includes(BAD_FILE) || (mode & MIGRATING) === MIGRATING) return null;
+      // A file from before the feature was switched on has none.
+      const kept = times === 'in an xattr' && names.includes(MDATA) ? parseMdata(lgetxattr(path, MDATA)) : st;
+      if (kept === null) return null;
+      const { ctimeNs, mtimeNs } = kept;
+      return { path, size: Number(st.size), mode, uid: Number(st.uid), gid: Number(st.gid), mtimeNs, ctimeNs, hasXattrs: travels(names) };
+    });
   }
 
   /** Whether this brick has had changes that another brick of its set still lacks: GlusterFS keeps an index of them. */

@@ -16,6 +16,9 @@ export const GFID_NEWFILE = 'glusterfs.gfid.newfile';
 export const VOLUME_ID = `${TRUSTED}.volume-id`;
 /** Not empty on a placeholder that the distribute layer left where a file's name hashes to. */
 export const DHT_LINKTO = `${TRUSTED}.dht.linkto`;
+/** Times of an inode as clients see them (xlators/storage/posix/src/posix-metadata-disk.h): a version byte, 8 bytes of flags,
+ *  then ctime, mtime and atime of 8 bytes of seconds and 8 of nanoseconds each, big-endian. */
+export const MDATA = `${TRUSTED}.mdata`;
 /** Set by GlusterFS's scrubber: the brick answers reads of the file with EIO. */
 export const BAD_FILE = 'trusted.bit-rot.bad-file';
 /** `<prefix><hash>` = "<parent gfid>/<name>", one per hard link of a file, on a brick. */

@@ -189,6 +189,19 @@ export async function lremovexattrAsync(path: PathBytes, name: string): Promise<
   await inPool('lremovexattr', () => `${show(path)} ${name}`, (done) => removexattr.async(file, name, done));
 }
 
+const futimensCall = lib.func('futimens', 'int', ['int', 'void *']) as KoffiFunc<(fd: number, times: Buffer) => number>;
+/** In the place of nanoseconds: the time stays as it is. */
+const UTIME_OMIT = 0x3fff_fffen;
+
+/** Sets the modification time of an open file, which Node would round, in the thread pool. */
+export async function futimensAsync(fd: number, { seconds, nanoseconds }: { readonly seconds: number; readonly nanoseconds: number }): Promise<void> {
+  const times = Buffer.alloc(32);
+  times.writeBigInt64LE(UTIME_OMIT, 8);
+  times.writeBigInt64LE(BigInt(seconds), 16);
+  times.writeBigInt64LE(BigInt(nanoseconds), 24);
+  await inPool('futimens', () => `fd ${fd}`, (done) => futimensCall.async(fd, times, done));
+}
+
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 

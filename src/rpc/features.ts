@@ -6,6 +6,7 @@ import { isPyDict, isPyInt, type PyDict, type PyValue } from './pickle-values.js
 
 export const OBJECT_VERSION = 1.1;
 export const FEATURES_METHOD = 'gsyncd_ts_features';
+export const PUT_FILES_METHOD = 'gsyncd_ts_put_files';
 
 export interface PeerFeatures {
   /** 'bytes': names and symlink targets that are not UTF-8 work. */
@@ -14,23 +15,26 @@ export interface PeerFeatures {
   readonly lanes: number | null;
   /** 'sure': what the peer says is not there is not on a brick that is down either. */
   readonly answers: 'sure' | 'as the mount has them';
+  /** Whether whole files can be sent in calls. */
+  readonly takesFiles: boolean;
 }
 
 /** What can be had from any peer. */
-export const STOCK_FEATURES: PeerFeatures = { peerNames: 'utf8', lanes: null, answers: 'as the mount has them' };
+export const STOCK_FEATURES: PeerFeatures = { peerNames: 'utf8', lanes: null, answers: 'as the mount has them', takesFiles: false };
 const MAX_LANES = 64;
 
-export function featuresDict({ peerNames, lanes, answers }: PeerFeatures): PyDict {
-  return { names: peerNames, lanes, sure: answers === 'sure' };
+export function featuresDict({ peerNames, lanes, answers, takesFiles }: PeerFeatures): PyDict {
+  return { names: peerNames, lanes, sure: answers === 'sure', files: takesFiles };
 }
 
 /** What a peer's answer says; whatever is missing in it is not offered. */
 export function featuresFrom(answer: PyValue): PeerFeatures {
   if (!isPyDict(answer)) return STOCK_FEATURES;
-  const { names, lanes, sure } = answer;
+  const { names, lanes, sure, files } = answer;
   return {
     peerNames: names === 'bytes' ? 'bytes' : 'utf8',
     lanes: isPyInt(lanes) && lanes >= 1 ? Math.min(lanes, MAX_LANES) : null,
     answers: sure === true ? 'sure' : 'as the mount has them',
+    takesFiles: files === true,
   };
 }

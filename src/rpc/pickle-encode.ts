@@ -1,4 +1,5 @@
-// JavaScript values to Python pickles of protocol 2, which both Python 2 and 3 load. Used by both ends of the RPC.
+// JavaScript values to Python pickles of protocol 2, which both Python 2 and 3 load; byte arrays, which only sides of this
+// program send each other, take an opcode of protocol 3. Used by both ends of the RPC.
 // Containers and their values are never shared inside one pickle: a stock secondary changes the dicts that it
 // was given, and two operations that shared a stat would change each other's. Only dict keys are written once.
 
@@ -11,7 +12,6 @@ const MAX_KEYS = 256;
 /** Up to this many characters a loop beats the call into Node's encoder. */
 const SHORT_TEXT = 128;
 const CLASS_NAME = /^[A-Za-z][A-Za-z0-9_]{0,100}$/;
-const ENCODE_GLOBAL = Buffer.from('c_codecs\nencode\n', 'latin1');
 
 /**
  * Pickles `value`. Integral numbers become ints (PyFloat and -0 floats), bigints ints, other numbers floats,
@@ -162,13 +162,12 @@ class PickleWriter {
     this.#pos += bytes.copy(this.#buf, this.#pos);
   }
 
-  /** The call that Python 3 writes for bytes in protocol 2: `_codecs.encode(latin-1 text, 'latin1')`. */
   #bytes(value: Uint8Array): void {
-    this.#reserve(ENCODE_GLOBAL.length);
-    this.#pos += ENCODE_GLOBAL.copy(this.#buf, this.#pos);
-    this.#text(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1'));
-    this.#text('latin1');
-    this.#two(OP.TUPLE2, OP.REDUCE);
+    this.#reserve(5 + value.length);
+    this.#buf[this.#pos] = OP.BINBYTES;
+    this.#buf.writeUInt32LE(value.length, this.#pos + 1);
+    this.#buf.set(value, this.#pos + 5);
+    this.#pos += 5 + value.length;
   }
 
   /** Python 2's module of built-in exceptions: in protocol 2, both Pythons take it for their own. */

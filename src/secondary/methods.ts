@@ -5,7 +5,7 @@
 import { constants } from 'node:os';
 import type { Log } from '../log.js';
 import { errnoNumber, NativeError } from '../native/libc.js';
-import { OBJECT_VERSION, FEATURES_METHOD, featuresDict } from '../rpc/features.js';
+import { OBJECT_VERSION, FEATURES_METHOD, PUT_FILES_METHOD, featuresDict } from '../rpc/features.js';
 import { PyException, PyFloat, PyStat, isPyDict, isPyInt, type PyValue } from '../rpc/pickle-values.js';
 import { Raised } from '../rpc/raised.js';
 import type { RpcMethod } from '../rpc/server.js';
@@ -14,6 +14,7 @@ import { attempt, gfidOrNull, statOrNull } from './lookup.js';
 import { Marks } from './marks.js';
 import { applyMeta } from './meta-ops.js';
 import { guardPath, isEntryName } from './path-guard.js';
+import { putFiles } from './put-files.js';
 import { purge } from './remove.js';
 import type { SecondaryVolume } from './volume.js';
 
@@ -40,7 +41,8 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
   const gfid: RpcMethod = async ([path]) => (await gfidOrNull(volume, guardPath(path))) ?? ENOENT;
   const methods: Readonly<Record<string, RpcMethod>> = {
     version: () => new PyFloat(OBJECT_VERSION),
-    [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes: volume.lanes ?? DEFAULT_LANES, answers: 'sure' }),
+    [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes: volume.lanes ?? DEFAULT_LANES, answers: 'sure', takesFiles: volume.putFile !== undefined }),
+    [PUT_FILES_METHOD]: ([files]) => putFiles(volume, signal, files),
     pid: () => process.pid,
     keep_alive: async ([info = null]) => {
       if (info !== null && !(isPyDict(info) && Object.keys(info).length === 0)) await marks.announce(info);

@@ -8,6 +8,7 @@ import { GFID_PREFIX, gfidPath, entryPath, isGfid, ROOT_GFID, type Gfid } from '
 import { GFID2PATH, GFID_NEWFILE, GFID_STRING } from '../gluster/xattr-names.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { errnoNumber, lgetxattrAsync, llistxattrAsync, lremovexattrAsync, lsetxattrAsync, NativeError } from '../native/libc.js';
+import { putFile, type FileToPut } from '../native/put-file.js';
 import { newDirectoryBlob, newNodeBlob, newSymlinkBlob } from './newfile.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 
@@ -128,6 +129,10 @@ export class MountVolume implements SecondaryVolume {
 
   async utimes(path: string, atime: number, mtime: number): Promise<void> {
     await lutimes(await this.#at(path), atime, mtime);
+  }
+
+  async putFile(path: string, file: FileToPut): Promise<void> {
+    await putFile(await this.#at(path), file);
   }
 
   async getXattr(path: string, name: string): Promise<Buffer> {

@@ -7,6 +7,7 @@
 // trouble (ESTALE and the like) is thrown too, the handlers repeat the call.
 
 import type { Gfid } from '../gluster/gfid.js';
+import type { FileToPut } from '../native/put-file.js';
 
 export interface VolumeStat {
   /** Type and permission bits. */
@@ -74,6 +75,9 @@ export interface SecondaryVolume {
   chmod(path: string, mode: number): Promise<void>;
   /** Seconds, with a fraction; of the inode itself, also of a symlink. */
   utimes(path: string, atime: number, mtime: number): Promise<void>;
+  /** Gives a regular file that is there its content and attributes; left out where rsync and tar do. @throws EINVAL for what
+   *  is no regular file */
+  putFile?(path: string, file: FileToPut): Promise<void>;
 
   /** @throws ENODATA, ENOENT, … */
   getXattr(path: string, name: string): Promise<Buffer>;

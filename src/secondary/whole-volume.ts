@@ -9,6 +9,7 @@ import { constants } from 'node:os';
 import { entryPath, type Gfid } from '../gluster/gfid.js';
 import { BrickDown, SubvolumeWatch } from '../gluster/subvolume-watch.js';
 import { errnoNumber, NativeError } from '../native/libc.js';
+import type { FileToPut } from '../native/put-file.js';
 import { SharedAsk } from '../process/shared-ask.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 
@@ -29,6 +30,7 @@ const LANES_OF_COPIES = 1;
 
 export class WholeVolume implements SecondaryVolume {
   readonly lanes?: number;
+  readonly putFile?: (path: string, file: FileToPut) => Promise<void>;
   readonly #volume: SecondaryVolume;
   readonly #watch: SubvolumeWatch;
   readonly #reachable: SharedAsk<boolean>;
@@ -38,6 +40,7 @@ export class WholeVolume implements SecondaryVolume {
   constructor(volume: SecondaryVolume, state: VolumeState, bricksOfFile: 'one' | 'several') {
     if (bricksOfFile === 'several') this.lanes = LANES_OF_COPIES;
     this.#volume = volume;
+    if (volume.putFile !== undefined) this.putFile = (path, file) => this.#sure(path, async () => volume.putFile?.(path, file));
     this.#watch = new SubvolumeWatch(() => state.isWhole());
     this.#reachable = new SharedAsk(() => state.isReachable());
   }

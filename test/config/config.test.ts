@@ -10,9 +10,11 @@ import { isGsyncdError } from '../../src/errors.js';
 import type { Config } from '../../src/config/config.js';
 import { loadConfig } from '../../src/config/config.js';
 import { DEFAULTS_FILE } from '../../src/config/places.js';
+import { checkSetting } from '../../src/config/check-setting.js';
 import { IniFile } from '../../src/config/ini.js';
 import { OPTION_NAMES, findOption, optionSpec } from '../../src/config/options.js';
 import type { OptionName } from '../../src/config/options.js';
+import { Settings } from '../../src/config/settings.js';
 import { brickTemplateArgs, escapePath, sessionConfigPath, sessionTemplateArgs } from '../../src/config/template.js';
 import { splitWords } from '../../src/config/words.js';
 import { pythonGconf, syncdaemon } from './python.js';
@@ -264,6 +266,8 @@ it('takes in the brick when it is known', () => {
 
 const installed = syncdaemon !== undefined && existsSync(DEFAULTS_FILE);
 
+const STOCKS = OPTION_NAMES.filter((name) => optionSpec(name).own !== true);
+
 describe.skipIf(lacks(installed, NO_GLUSTER, "configuration beside stock's"))('beside the installed GlusterFS', () => {
   const args = { primary: 'gv0', secondary: 'root@dr.example::sv0', local_path: '/d/b1', debug: false, feedback_fd: null, subvol_num: 1 };
   const extra = { primary_secondary_host: 'dr.example', secondaryuser: 'root', secondaryvol: 'sv0', local_id: 'd-b1' };
@@ -283,11 +287,20 @@ describe.skipIf(lacks(installed, NO_GLUSTER, "configuration beside stock's"))('b
     for (const [i, stock] of pythonGconf(cases).entries()) {
       const sessionFile = cases[i]!.session;
       const config = loadConfig({ defaultsFile: DEFAULTS_FILE, sessionFile, templateArgs: { ...args, ...extra } });
-      for (const name of OPTION_NAMES) {
+      for (const name of STOCKS) {
         const key = name === 'state-socket-unencoded' ? 'state_socket_unencoded' : name;
         expect(config.get(name), `${name} with ${sessions[i]}`).toEqual(stock[key] ?? '');
       }
     }
+  });
+
+  it('takes its own options beside the installed ones, and lists them once a session sets them', () => {
+    const settings = (text: string): Settings => new Settings(DEFAULTS_FILE, fileWith(text), {});
+    const unset = settings('[vars]\n');
+    expect(unset.get('small-file-size')).toBe(65_536);
+    expect(unset.list('all').has('small-file-size')).toBe(false);
+    expect(['0', '1048576', '1048577', '-1', 'x'].map((value) => checkSetting(unset, 'small-file-size', value))).toEqual(['good', 'good', 'invalid', 'invalid', 'invalid']);
+    expect(settings('[vars]\nsmall-file-size = 0\n').list('session').get('small-file-size')).toMatchObject({ value: 0, configurable: true });
   });
 
   it('covers every option of the installed file, with its type, range, choices and default', () => {
@@ -307,7 +320,7 @@ describe.skipIf(lacks(installed, NO_GLUSTER, "configuration beside stock's"))('b
       if (spec.type === 'choice' && found('allowed_values') !== undefined) expect(spec.allowed.join(',')).toBe(found('allowed_values'));
       if (found('min') !== undefined) expect([String('min' in spec && spec.min), String('max' in spec && spec.max)]).toEqual([found('min'), found('max')]);
     }
-    expect([...seen].sort()).toEqual([...OPTION_NAMES].sort());
+    expect([...seen].sort()).toEqual([...STOCKS].sort());
   });
 
   it('has escapePath() as syncdutils has it', () => {

@@ -36,18 +36,22 @@ describe('BrickContent', () => {
   const content = (brickPath: string): BrickContent => new BrickContent({ glusterdWorkdir: base, volume: 'gv0', brickPath });
 
   it("follows glusterd's volfiles, those of this brick and of the client", () => {
-    expect(content('/b/1').isPlain()).toBe(false);
+    expect(content('/b/1').facts().isPlain).toBe(false);
     mkdirSync(dir, { recursive: true });
     put('gv0.host.b-1.vol', brick('/b/1'));
     put('gv0.host.b-10.vol', brick('/b/10', 'features/arbiter'));
     const [one, ten, other] = [content('/b/1'), content('/b/10'), content('/b')];
-    expect(one.isPlain()).toBe(false);
+    expect(one.facts().isPlain).toBe(false);
     put('trusted-gv0.tcp-fuse.vol', volfile(...CLIENT));
-    expect([one, ten, other].map((each) => each.isPlain())).toEqual([true, false, false]);
+    expect([one, ten, other].map((each) => each.facts().isPlain)).toEqual([true, false, false]);
+    expect(one.facts()).toEqual({ isPlain: true, hasCopies: true, keepsTimes: true });
+    put('trusted-gv0.tcp-fuse.vol', volfile('protocol/client', 'cluster/distribute'));
+    expect(one.facts()).toEqual({ isPlain: true, hasCopies: false, keepsTimes: false });
+    put('trusted-gv0.tcp-fuse.vol', volfile(...CLIENT));
     put('gv0.host.b-1.vol', brick('/b/1', 'debug/error-gen'));
-    expect(one.isPlain()).toBe(false);
+    expect(one.facts().isPlain).toBe(false);
     put('gv0.host.b-1.vol', brick('/b/1'));
     put('trusted-gv0.tcp-fuse.vol', volfile(...CLIENT, 'features/shard'));
-    expect(one.isPlain()).toBe(false);
+    expect(one.facts().isPlain).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -171,6 +171,46 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     }
     for (const none of [gfid(1), gfid(61)]) expect(await brick.contentFile(none)).toBeNull();
     rmSync(handle(id));
+  });
+
+  it('clientsFile() has the times that clients see, and says whether xattrs travel', async () => {
+    const id = gfid(62);
+    const again = async (): Promise<unknown> => brick.clientsFile(id, 'in an xattr');
+    writeFileSync(handle(id), 'four', { mode: 0o640 });
+    utimesSync(handle(id), 1_000_000_000, 1_000_000_000);
+    const { ctimeNs } = lstatSync(handle(id), { bigint: true });
+    const file = { path: handle(id), size: 4, mode: 0o640, uid: 0, gid: 0, mtimeNs: 1_000_000_000_000_000_000n, ctimeNs, hasXattrs: false };
+    expect(await again()).toEqual(file);
+    const mdata = Buffer.alloc(57);
+    mdata[0] = 1;
+    mdata.writeBigInt64BE(1_796_037_454n, 9);
+    mdata.writeBigInt64BE(80_131_075n, 17);
+    mdata.writeBigInt64BE(981_173_106n, 25);
+    mdata.writeBigInt64BE(123_456_789n, 33);
+    lsetxattr(handle(id), 'trusted.glusterfs.mdata', mdata);
+    expect(await again()).toMatchObject({ mtimeNs: 981_173_106_123_456_789n, ctimeNs: 1_796_037_454_080_131_075n, hasXattrs: false });
+    expect(await brick.clientsFile(id, 'in the inode')).toMatchObject({ mtimeNs: file.mtimeNs });
+    lsetxattr(handle(id), 'user.k', Buffer.from('v'));
+    expect(await again()).toMatchObject({ hasXattrs: true });
+    lsetxattr(handle(id), 'trusted.glusterfs.mdata', Buffer.from('odd'));
+    expect(await again()).toBeNull();
+    rmSync(handle(id));
+  });
+
+  it('clientsFile() has nothing of pointers, damaged files, files that a rebalance moves, directories and what is gone', async () => {
+    const id = gfid(63);
+    for (const spoil of [
+      () => lsetxattr(handle(id), 'trusted.bit-rot.bad-file', Buffer.from('1\0')),
+      () => lsetxattr(handle(id), 'trusted.glusterfs.dht.linkto', Buffer.from('1\0')),
+      () => chmodSync(handle(id), 0o3644),
+    ]) {
+      writeFileSync(handle(id), 'x');
+      expect(await brick.clientsFile(id, 'in an xattr')).not.toBeNull();
+      spoil();
+      expect(await brick.clientsFile(id, 'in an xattr')).toBeNull();
+      rmSync(handle(id));
+    }
+    for (const none of [gfid(1), id]) expect(await brick.clientsFile(none, 'in an xattr')).toBeNull();
   });
 
   it('paths out of the brick are refused', async () => {

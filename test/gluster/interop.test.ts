@@ -65,6 +65,8 @@ afterEach(async () => {
 test.each(PAIRS.map((pair, turn) => ({ turn, pair, title: pair.join(' to ') })))('$turn: $title', async ({ turn, pair }) => {
   const first = turn === 0;
   await cluster().install(...pair);
+  // What rsync sends is counted.
+  if (pair[0] === 'ours') await cluster().session(['config', 'small-file-size', '0']);
   if (first) {
     await cluster().sh(EVERY_TYPE);
     await cluster().sh(`mkdir bulk; ${bigFile('bulk/big', 20)}; printf shared >shared`);

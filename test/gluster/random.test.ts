@@ -56,5 +56,5 @@ test('a random workload with names that are not UTF-8 converges but for those, w
 });
 
 test('behind a secondary of this project, names that are not UTF-8 and device nodes converge like any other', async () => {
-  await converges({ seed, names: 'bytes', attributes: 'all', devices: 'all', top: 'work' }, { 'sync-method': 'rsync' }, { gsyncd: 'ours' });
+  await converges({ seed, names: 'bytes', attributes: 'all', devices: 'all', top: 'work' }, { 'sync-method': 'rsync', 'small-file-size': ['0', '500', '65536'][seed % 3]! }, { gsyncd: 'ours' });
 });

@@ -6,7 +6,7 @@ import { useLab } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
 
 const WORKING_DIR = '/var/lib/misc/gluster/gsyncd';
-const lab = useLab({ gsyncd: 'ours', secondaryDisk: 'resizable', config: { 'max-rsync-retries': '2' } });
+const lab = useLab({ gsyncd: 'ours', secondaryDisk: 'resizable', config: { 'max-rsync-retries': '2', 'small-file-size': '0' } });
 
 /** A worker that has replicated what there is, with this engine. */
 async function startedWith(engine: string): Promise<WorkerHandle> {
@@ -67,6 +67,7 @@ test('an xattr or ACL whose removal could not be sent at once is removed later, 
 });
 
 test.each(['rsync', 'tarssh'])('a secondary whose disk is full is named in the log, and once it has room everything arrives, with %s', async (engine) => {
+  await lab().setConfig({ 'small-file-size': '65536' });
   const first = await startedWith(engine);
   await lab().sh('mount -o remount,size=$(($(df --output=used -m /srv/sv0_1 | tail -1) + 40))m /srv/sv0_1', '/srv');
   const full = `full-${engine}`;

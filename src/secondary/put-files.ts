@@ -1,0 +1,50 @@
+// A call of `put_files`, from a primary of this program: whole small files for inodes that are there. Used by methods.ts.
+// A file's trouble is its own: the primary sends that file with rsync or tar, which reports what is wrong.
+
+import { constants } from 'node:os';
+import { gfidPath, isGfid, type Gfid } from '../gluster/gfid.js';
+import { errnoNumber } from '../native/libc.js';
+import type { FileToPut } from '../native/put-file.js';
+import { mapBounded } from '../process/map-bounded.js';
+import { PyException, PyTuple, isPyDict, isPyInt, type PyValue } from '../rpc/pickle-values.js';
+import { Raised } from '../rpc/raised.js';
+import { throwIfStopping } from './stopping.js';
+import type { SecondaryVolume } from './volume.js';
+
+const { EINVAL, EIO } = constants.errno;
+/** Files of one call that are written at once. */
+const WRITES_AT_ONCE = 2;
+const MAX_ID = 0xffff_ffff;
+const MAX_NANOSECONDS = 999_999_999;
+const PERMISSIONS = 0o7777;
+
+/** @returns an errno number for each file, in their order; 0 for one that is there now. @throws Raised when it is no list */
+export async function putFiles(volume: SecondaryVolume, signal: AbortSignal, list: PyValue | undefined): Promise<PyValue> {
+  if (!Array.isArray(list)) throw new Raised(new PyException('TypeError', ['files: not a list']));
+  return mapBounded(list as readonly PyValue[], WRITES_AT_ONCE, async (value) => {
+    throwIfStopping(signal);
+    const file = parseFile(value);
+    if (file === null || volume.putFile === undefined) return EINVAL;
+    try {
+      await volume.putFile(gfidPath(file.gfid), file);
+      return 0;
+    } catch (error) {
+      return errnoNumber(error) ?? EIO;
+    }
+  });
+}
+
+function parseFile(value: PyValue): (FileToPut & { gfid: Gfid }) | null {
+  if (!isPyDict(value)) return null;
+  const { gfid, content, mode, uid, gid, mtime, compare } = value;
+  if (typeof gfid !== 'string' || !isGfid(gfid) || !(content instanceof Uint8Array)) return null;
+  if (!isUpTo(mode, PERMISSIONS) || !isUpTo(uid, MAX_ID) || !isUpTo(gid, MAX_ID)) return null;
+  if (!(mtime instanceof PyTuple) || (compare !== 'content' && compare !== 'times')) return null;
+  const [seconds, nanoseconds] = mtime;
+  if (!isPyInt(seconds) || !isUpTo(nanoseconds, MAX_NANOSECONDS)) return null;
+  return { gfid, content, mode, uid, gid, mtime: { seconds, nanoseconds }, compare };
+}
+
+function isUpTo(value: PyValue | undefined, max: number): value is number {
+  return isPyInt(value) && value >= 0 && value <= max;
+}
