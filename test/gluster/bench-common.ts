@@ -1,9 +1,12 @@
 // What the phases of the benchmark share: how a worker is started and measured, and the table in the end.
-import type { Lab } from './lab/lab.js';
+import type { Gsyncd, Lab } from './lab/lab.js';
 import { usageOf } from './lab/meter.js';
 import type { WorkerHandle } from './lab/worker.js';
 
 export type Who = 'stock' | 'gsyncd-ts';
+
+/** What runs on the secondary: an administrator has the same daemon on both sides. */
+export const DAEMONS: Readonly<Record<Who, Gsyncd>> = { stock: 'stock', 'gsyncd-ts': 'ours' };
 
 interface Result {
   readonly phase: string;

@@ -1,8 +1,8 @@
 #!/bin/bash
 # npm run bench: the stock worker and this project's, after each other on fresh volumes of the same kind; see bench.ts
 # for the phases. BENCH_ROUNDS=n repeats all of it (default 1), BENCH_PHASES picks from planning, status, first-rsync, live,
-# catch-up, first-tarssh, pending, secondary, and the layouts of bench-layouts.ts: distributed, triples, arbiter, disperse, of which
-# BENCH_WHO=gsyncd-ts leaves the stock worker out. Installs what is missing, as npm test does.
+# catch-up, first-tarssh, pending, secondary, the layouts of bench-layouts.ts: distributed, triples, arbiter, disperse,
+# and wan. BENCH_WHO=gsyncd-ts leaves the stock worker out. Installs what is missing, as npm test does.
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . test/gluster/lab/packages.sh

@@ -1,5 +1,5 @@
 // The benchmark behind `npm run bench`. Each phase is measured for the stock worker and for this project's, on volumes
-// of their own made the same way, after each other:
+// of their own made the same way, after each other, each behind a secondary of its own daemon:
 //   first-rsync, first-tarssh  5,000 files of 4 KiB in 50 directories, from "starting hybrid crawl" to "finished hybrid crawl",
 //                              to a secondary that nobody else uses
 //   busy-tarssh                the same with tarssh on a secondary that other clients looked into just before, so that its brick
@@ -11,6 +11,7 @@
 //   backlog                    the same with 40 intervals, 58,000 changes; not without being asked for, it takes ten minutes
 //   distributed, triples, arbiter, disperse
 //                              secondaries of several bricks, see bench-layouts.ts
+//   wan                        over a slow network, see bench-wan.ts
 //   pending                    a first sync of 100,000 empty files in 100 directories, this worker alone: its peak memory while
 //                              they are pending
 //   status                     what glusterd runs for `status`, 30 times each by turns (see bench-status.ts)
@@ -23,14 +24,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'vitest';
 import { PLANNED_RECORDS, planningSteps } from '../primary/planning-steps.js';
 import { statusCalls } from './bench-status.js';
-import { changes, measure, report, results, start, timeOf, type Who } from './bench-common.js';
+import { changes, DAEMONS, measure, report, results, start, timeOf, type Who } from './bench-common.js';
 import { benchLayouts, LAYOUT_PHASES } from './bench-layouts.js';
+import { benchWan } from './bench-wan.js';
 import { bothSecondaries } from './lab/both-secondaries.js';
 import { Lab } from './lab/lab.js';
 import { REPO } from './lab/machine.js';
 import type { WorkerHandle } from './lab/worker.js';
 
 const PHASES = (process.env['BENCH_PHASES'] ?? 'planning,status,first-rsync,live,catch-up,first-tarssh,pending,secondary').split(',');
+const WHO = (process.env['BENCH_WHO'] ?? 'stock,gsyncd-ts').split(',') as Who[];
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 1);
 const TREE = `python3 - <<'END'
 import os
@@ -179,9 +182,9 @@ test('benchmark', async () => {
   if (PHASES.includes('planning')) planning();
   if (PHASES.includes('status')) for (const line of await statusCalls()) console.log(line);
   for (let round = 0; round < ROUNDS; round++) {
-    for (const who of ['stock', 'gsyncd-ts'] as const) {
+    for (const who of WHO) {
       if (['first-rsync', 'live', 'catch-up', 'backlog'].some((phase) => PHASES.includes(phase))) {
-        const lab = await Lab.start({ config: { 'secondary-access-mount': 'true' } });
+        const lab = await Lab.start({ gsyncd: DAEMONS[who], config: { 'secondary-access-mount': 'true' } });
         try {
           const worker = await firstSync(lab, who, 'first sync, rsync');
           if (PHASES.includes('live')) await live(lab, who, worker);
@@ -194,7 +197,7 @@ test('benchmark', async () => {
       }
       for (const [phase, title] of [['first-tarssh', 'first sync, tarssh'], ['busy-tarssh', 'busy secondary, tarssh']] as const) {
         if (!PHASES.includes(phase)) continue;
-        const lab = await Lab.start({ config: { 'secondary-access-mount': 'true', 'sync-method': 'tarssh' } });
+        const lab = await Lab.start({ gsyncd: DAEMONS[who], config: { 'secondary-access-mount': 'true', 'sync-method': 'tarssh' } });
         try {
           await end(await firstSync(lab, who, title));
         } finally {
@@ -202,7 +205,8 @@ test('benchmark', async () => {
         }
       }
     }
-    for (const layout of LAYOUT_PHASES) if (PHASES.includes(layout)) for (const who of (process.env['BENCH_WHO'] ?? 'stock,gsyncd-ts').split(',') as Who[]) await benchLayouts[layout](who);
+    for (const layout of LAYOUT_PHASES) if (PHASES.includes(layout)) for (const who of WHO) await benchLayouts[layout](who);
+    if (PHASES.includes('wan')) for (const who of WHO) await benchWan(who);
     if (PHASES.includes('pending')) await pending();
     if (PHASES.includes('secondary')) await secondaries();
   }
