@@ -12,7 +12,9 @@ import { errorLine } from '../errors.js';
 import { RemoteCallError } from '../rpc/errors.js';
 import { entryPath, gfidPath, gfidToIno, ROOT_GFID, splitEntryPath, type Gfid } from '../gluster/gfid.js';
 import type { EntryOp } from '../secondary/secondary.js';
+import { mapBounded } from '../process/map-bounded.js';
 import type { EntryOutcome } from './entry-sync.js';
+import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { PARKED, parkPath } from './parking.js';
 import { entriesAt, type PrimaryEntry } from './primary-truth.js';
 import type { Owed, ReconcileDeps, ReconcileResult, Unresolved } from './reconcile-types.js';
@@ -139,7 +141,8 @@ export class Reconciler {
     await this.#owe(run);
     this.#note(run, await this.#deps.sync.apply(clear));
     const ops: EntryOp[] = [];
-    for (const { name, entry } of place) ops.push(...(await this.#tried(run, name, () => this.#place(run, name, entry))));
+    const isThere = await this.#existing(place);
+    for (const { name, entry } of place) ops.push(...(await this.#tried(run, name, () => this.#place(run, name, entry, isThere))));
     await this.#owe(run);
     const outcome = await this.#deps.sync.apply(ops);
     this.#note(run, outcome);
@@ -229,15 +232,28 @@ export class Reconciler {
     return name === park ? [] : [{ op: 'RENAME', gfid, entry: name, entry1: park, stat: toOpStat(alive), link: null }];
   }
 
+  /** Which inodes are there: those to be placed and their parents are asked for together, since each answer takes a round trip. */
+  async #existing(place: readonly { name: string; entry: PrimaryEntry }[]): Promise<(gfid: Gfid) => Promise<boolean>> {
+    const answers = new Map<Gfid, Promise<boolean>>();
+    const gfids = new Set(place.flatMap(({ name, entry }) => [splitEntryPath(name).parent, entry.gfid]));
+    await mapBounded([...gfids], LOOKUPS_AT_ONCE, (gfid) => {
+      const answer = this.#truth.exists(gfid);
+      answers.set(gfid, answer);
+      // Whoever needs the answer meets its failure.
+      return answer.then(() => undefined, () => undefined);
+    });
+    return (gfid) => answers.get(gfid) ?? this.#truth.exists(gfid);
+  }
+
   /** Operations that put `entry` at `name`, which is free or will be. */
-  async #place(run: Run, name: string, entry: PrimaryEntry): Promise<EntryOp[]> {
+  async #place(run: Run, name: string, entry: PrimaryEntry, isThere: (gfid: Gfid) => Promise<boolean>): Promise<EntryOp[]> {
     const { parent } = splitEntryPath(name);
-    if (!(await this.#truth.exists(parent))) {
+    if (!(await isThere(parent))) {
       const home = await this.#deps.brick.dirLocation(parent);
       if (home !== null) run.next.add(entryPath(home.parent, home.name));
       return [];
     }
-    const present = await this.#truth.exists(entry.gfid);
+    const present = await isThere(entry.gfid);
     if (entry.kind === 'dir') return present ? this.#moveDir(run, name, entry) : this.#makeDir(run, name, entry);
     return this.#placeFile(run, name, entry, present);
   }

@@ -33,6 +33,8 @@ export interface FoundFile {
 }
 
 const FILES_PER_CALL = 64;
+/** Of files that a lane holds at a time. */
+const MAX_HELD_BYTES = 4 << 20;
 /** What is asked meanwhile waits until so much has been sent. */
 const MAX_CALL_BYTES = 512 << 10;
 const CALLS_AT_ONCE = 1;
@@ -72,10 +74,11 @@ class Transfer {
 
   /** None of its calls is under way when it settles. */
   async #send(gfids: readonly Gfid[]): Promise<void> {
+    const held = Math.max(1, Math.min(FILES_PER_CALL, Math.floor(MAX_HELD_BYTES / this.#files.maxFileBytes)));
     let next = 0;
     const lane = async (): Promise<void> => {
       while (next < gfids.length && !this.#isRefused) {
-        const part = gfids.slice(next, (next += FILES_PER_CALL));
+        const part = gfids.slice(next, (next += held));
         const files = await mapBounded(part, READS_AT_ONCE, (gfid) => this.#read(gfid).catch(() => null));
         for (const group of groups(files.filter((file) => file !== null))) await this.#put(group);
       }
