@@ -73,12 +73,12 @@ export function rsyncArgv(
 }
 
 /** The size of a sharded file is in `trusted.glusterfs.shard.*` and nowhere else. The other xattrs of GlusterFS, such as
- *  the times that it keeps for itself, belong to each volume. XFS shows its ACLs as `trusted.SGI_*`, too, which GlusterFS 11 would
- *  set by that name. Once there is a rule about xattrs, rsync no longer leaves out
+ *  the times that it keeps for itself, belong to each volume. XFS shows its ACLs as `trusted.SGI_*`, too: what the sender leaves out
+ *  the receiver removes, and with these the ACL. Once there is a rule about xattrs, rsync no longer leaves out
  *  `system.*`, the ACLs. */
 function xattrOptions(all: boolean, modern: boolean): string[] {
   if (!modern) return all ? ['--xattrs'] : [];
-  const others = all ? ['--filter=-x trusted.glusterfs.*', '--filter=-x trusted.SGI_*', '--filter=-x system.*'] : ['--filter=-x *'];
+  const others = all ? ['--filter=-x trusted.glusterfs.*', '--filter=-x system.*'] : ['--filter=-x *'];
   return ['--xattrs', `--filter=+x ${SHARD_PREFIX}*`, ...others];
 }
 

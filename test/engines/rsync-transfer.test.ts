@@ -200,7 +200,7 @@ test("rsyncArgv() has stock's flags in front, the user's after them, and ends as
   };
   expect(rsyncArgv(options, { major: 3, minor: 2 }, { compare: 'content', maxFileBytes: 4096 })).toEqual([
     '/usr/bin/rsync', '-aR0', '--inplace', '--files-from=-', '--super', '--stats', '--numeric-ids', '--no-implied-dirs',
-    '--existing', '--xattrs', '--filter=+x trusted.glusterfs.shard.*', '--filter=-x trusted.glusterfs.*', '--filter=-x trusted.SGI_*', '--filter=-x system.*', '--acls', '--bwlimit=100', '--ignore-missing-args', '--ignore-times', '--whole-file', '-ii', '--out-format=@%i %n', '--info=skip1',
+    '--existing', '--xattrs', '--filter=+x trusted.glusterfs.shard.*', '--filter=-x trusted.glusterfs.*', '--filter=-x system.*', '--acls', '--bwlimit=100', '--ignore-missing-args', '--ignore-times', '--whole-file', '-ii', '--out-format=@%i %n', '--info=skip1',
     '.', '-e', 'ssh -i /key -p 22', 'root@host:/proc/123/cwd',
   ]);
   const bare = rsyncArgv({ ...options, existing: false, ignoreMissingArgs: false, userOptions: [] }, { major: 3, minor: 2 }, { compare: 'times', isBare: true });
