@@ -29,7 +29,7 @@ const fio = (round: number, more: string): string =>
 /** Leaves behind what a killed program leaves. */
 const killedAfter = (seconds: number, command: string): string => `setsid ${command} >/dev/null 2>&1 & sleep ${seconds}; pkill -9 -s $! || true; wait || true`;
 
-const SQLITE = (round: number): string => `python3 - <<'END'
+const SQLITE = (round: number): string => `python3 - <<'END' || true
 import os, random, sqlite3
 db = sqlite3.connect('wal.db', timeout=60)
 db.execute('pragma journal_mode=wal'); db.execute('create table if not exists t (k integer primary key, round int, v blob)')
@@ -40,8 +40,7 @@ for i in range(300):
         with db: db.execute('update t set v = ? where k % 97 = ?', (os.urandom(500), i))
     if i % 100 == 99: db.execute('pragma wal_checkpoint(passive)').fetchall()
 os.kill(os.getpid(), 9)  # so that the log stays
-END
-true`;
+END`;
 
 const WORKLOADS: Readonly<Record<string, Workload>> = {
   git: {
@@ -57,7 +56,7 @@ revisions=($(git rev-list --all --reverse)); git checkout -q -f "\${revisions[$(
   'stress-ng': { run: (round) => killedAfter(25, `stress-ng --class filesystem --sequential 1 --timeout 1 --temp-path . --seed ${round}`) },
   dbench: { run: () => killedAfter(12, 'dbench -D . -t 60 4') },
   sqlite: {
-    run: (round) => `(${SQLITE(round)})`,
+    run: SQLITE,
     check: () => `python3 -c "import sqlite3; db = sqlite3.connect('wal.db'); print(db.execute('pragma integrity_check').fetchall(), db.execute('select count(*), sum(length(v)), sum(round) from t').fetchall())"`,
   },
 };
