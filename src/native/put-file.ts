@@ -48,7 +48,7 @@ export async function putFile(path: Buffer, wanted: FileToPut): Promise<void> {
     if (isGivenAway || (found.mode & PERMISSIONS) !== BigInt(mode)) await chmoded(fd, mode);
     if (!hasContent) await futimensAsync(fd, mtime);
   } finally {
-    // It tells of writes that failed.
+    // Closing reports writes that failed.
     await closed(fd);
   }
 }

@@ -2,6 +2,7 @@
 // third of the calls to serve that rsync makes. What is large, has holes, xattrs or ACLs, or did not arrive goes the way of
 // the engine behind this one.
 
+import type { ClientsFile } from '../gluster/brick.js';
 import type { Gfid } from '../gluster/gfid.js';
 import { readWhole } from '../native/read-whole.js';
 import type { FileToPut } from '../native/put-file.js';
@@ -20,24 +21,14 @@ export interface SmallFilesOptions {
   readonly find: (gfid: Gfid) => Promise<FoundFile | null>;
 }
 
-/** Times are nanoseconds since the epoch. */
-export interface FoundFile {
-  /** Where it can be read. */
-  readonly path: string;
-  readonly size: number;
-  /** Permission bits. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly mtimeNs: bigint;
-}
+/** What is sent of a file, and where its content is read. */
+export type FoundFile = Omit<ClientsFile, 'ctimeNs' | 'hasXattrs'>;
 
 const FILES_PER_CALL = 64;
-/** Of files that a lane holds at a time. */
+/** Of files that are in memory for a job. */
 const MAX_HELD_BYTES = 4 << 20;
-/** What is asked meanwhile waits until so much has been sent. */
+/** Other requests wait until a call of this size has been sent. */
 const MAX_CALL_BYTES = 512 << 10;
-const CALLS_AT_ONCE = 1;
 const READS_AT_ONCE = 4;
 const CALL_TIMEOUT_MS = 300_000;
 const NS = 1_000_000_000n;
@@ -72,19 +63,12 @@ class Transfer {
     return { ...outcome, synced: new Set([...this.#arrived, ...outcome.synced]), bytes: this.#bytes + (outcome.bytes ?? 0) };
   }
 
-  /** None of its calls is under way when it settles. */
   async #send(gfids: readonly Gfid[]): Promise<void> {
     const held = Math.max(1, Math.min(FILES_PER_CALL, Math.floor(MAX_HELD_BYTES / this.#files.maxFileBytes)));
-    let next = 0;
-    const lane = async (): Promise<void> => {
-      while (next < gfids.length && !this.#isRefused) {
-        const part = gfids.slice(next, (next += held));
-        const files = await mapBounded(part, READS_AT_ONCE, (gfid) => this.#read(gfid).catch(() => null));
-        for (const group of groups(files.filter((file) => file !== null))) await this.#put(group);
-      }
-    };
-    const ends = await Promise.allSettled(Array.from({ length: CALLS_AT_ONCE }, lane));
-    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    for (let next = 0; next < gfids.length && !this.#isRefused; next += held) {
+      const files = await mapBounded(gfids.slice(next, next + held), READS_AT_ONCE, (gfid) => this.#read(gfid).catch(() => null));
+      for (const group of groups(files.filter((file) => file !== null))) await this.#put(group);
+    }
   }
 
   /** @returns null when it does not go this way, or changes just now. @throws system errors */
