@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { EVERY_TYPE, everyOperation } from './lab/fixtures.js';
 import { HOST } from './lab/lab.js';
+import { nightly } from './lab/nightly.js';
 import { useLab } from './lab/use-lab.js';
 import { Workload } from './lab/workload.js';
 import type { WorkerHandle } from './lab/worker.js';
@@ -33,7 +34,7 @@ test('changes of every kind that were made on both bricks while stopped arrive',
   await lab().assertNoMountsLeft();
 });
 
-test.each(['sv0', 'gv0'])('a brick of %s that dies in the middle of it and comes back later costs nothing', async (volume) => {
+nightly.each(['sv0', 'gv0'])('a brick of %s that dies in the middle of it and comes back later costs nothing', async (volume) => {
   const workers = start();
   await lab().waitConverged(90_000);
   const under = `dead-${volume}`;

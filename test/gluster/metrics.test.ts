@@ -40,7 +40,7 @@ async function caughtUp(): Promise<void> {
 }
 
 test('a first sync shows how far it is, and when it will be done', async () => {
-  await lab().sh(smallFiles('first', 4000));
+  await lab().sh(smallFiles('first', 2000));
   worker = lab().startWorker({ args: METRICS });
   let text = '';
   await lab().until('first sync under way', async () => {
@@ -51,8 +51,8 @@ test('a first sync shows how far it is, and when it will be done', async () => {
   expect(value(text, 'gsyncd_worker_state', 'state="active"')).toBe(1);
   expect(value(text, 'gsyncd_crawl_state', 'crawl="hybrid"')).toBe(1);
   const expected = value(text, 'gsyncd_first_sync_entries_expected')!;
-  // 4,000 files, 30 directories and the one above them; GlusterFS has a few of its own.
-  expect(Math.abs(expected - 4_031)).toBeLessThan(450);
+  // 2,000 files, 30 directories and the one above them; GlusterFS has a few of its own.
+  expect(Math.abs(expected - 2_031)).toBeLessThan(450);
   expect(value(text, 'gsyncd_lag_seconds')).toBeNull();
   await lab().waitConverged(180_000);
 });

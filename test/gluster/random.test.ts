@@ -6,6 +6,7 @@
 import { expect, test } from 'vitest';
 import { Lab } from './lab/lab.js';
 import type { LabOptions } from './lab/lab.js';
+import { nightly } from './lab/nightly.js';
 import { runPhases } from './lab/phases.js';
 import type { Phases } from './lab/phases.js';
 import { saveRegression, shrink } from './lab/shrink.js';
@@ -51,7 +52,7 @@ test('a random workload converges through first sync, stop, live changes and a k
   await converges({ seed, names: 'utf8', attributes: 'all', top: 'work' }, { 'sync-method': 'rsync' }, { brickDisks: 'xfs' });
 });
 
-test('a random workload with names that are not UTF-8 converges but for those, with tarssh', async () => {
+nightly('a random workload with names that are not UTF-8 converges but for those, with tarssh', async () => {
   await converges({ seed, names: 'bytes', attributes: 'plain', top: 'work' }, { 'sync-method': 'tarssh' });
 });
 

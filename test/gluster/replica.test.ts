@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { everyOperation } from './lab/fixtures.js';
 import { REPO } from './lab/machine.js';
+import { nightly } from './lab/nightly.js';
 import { useLab } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
 
@@ -61,7 +62,7 @@ test('a worker that comes back is passive, and takes over again after SIGTERM of
   await lab().assertNoMountsLeft();
 });
 
-test('replica-failover-interval is how long a passive worker does not look whether it is wanted', async () => {
+nightly('replica-failover-interval is how long a passive worker does not look whether it is wanted', async () => {
   const active = lab().startWorker({ brick: 0 });
   await lab().until('first worker active', isIn(0, 'Active'));
   await lab().setConfig({ 'replica-failover-interval': '3600' });
@@ -114,7 +115,7 @@ test('a checkpoint does not complete over what the worker of another brick owes,
   await lab().resetConfig('rsync-command');
 });
 
-test("beside a stock worker of another brick, who holds the set's lock, it is passive, and it takes over when that one ends", async () => {
+nightly("beside a stock worker of another brick, who holds the set's lock, it is passive, and it takes over when that one ends", async () => {
   await lab().setConfig({ 'secondary-access-mount': 'true', 'replica-failover-interval': '1' });
   const stock = lab().startStockWorker({ brick: 0 });
   await stock.waitForLog(/starting history crawl/);

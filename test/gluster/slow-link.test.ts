@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { parseProgress } from '../../src/progress/progress-data.js';
 import { everyOperation, smallFiles } from './lab/fixtures.js';
 import { SLOW_PORT, slowLink, type SlowLink } from './lab/slow-link.js';
+import { nightly } from './lab/nightly.js';
 import { useLab } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
 
@@ -33,7 +34,7 @@ test('a first sync and changes of every kind arrive, and no call goes for each f
   expect(worker.running).toBe(true);
 });
 
-test('a network that stands still for a while costs that while and no more', async () => {
+nightly('a network that stands still for a while costs that while and no more', async () => {
   await lab().sh(smallFiles('standstill', FILES));
   await lab().until('first files', async () => (await lab().sh('find . -path "./standstill/*" | wc -l', lab().secondary)).trim() !== '0');
   link.set('down');

@@ -41,8 +41,8 @@ mkdir -p dirattrs/x dirattrs/a; setfattr -n user.dir -v yes dirattrs/x; setfacl 
 cd dirattrs; for d in '#recycle' ' lead' ';semi' -dash $'new\\nline' 'trail '; do mkdir -p -- "./$d/ in/#in"; find "./$d" -type d -exec setfattr -n user.dir -v odd {} +; done
 `;
 
-/** 3,000 small files in 30 directories under \`name\`. */
-export function smallFiles(name: string, count = 3000): string {
+/** Small files in 30 directories under \`name\`. */
+export function smallFiles(name: string, count: number): string {
   return `python3 - <<'END'
 import os
 for i in range(${count}):

@@ -1,6 +1,7 @@
 // Sharded volumes, as stores of virtual machines use them: a file's content lies in pieces under /.shard, its size in
 // xattrs of its base. With shards of another size on the secondary.
 import { expect, test } from 'vitest';
+import { nightly } from './nightly.js';
 import { useLab } from './use-lab.js';
 import type { Lab, LabOptions } from './lab.js';
 import type { WorkerHandle } from './worker.js';
@@ -62,7 +63,7 @@ export function shardScenarios(engine: 'rsync' | 'tarssh', secondary: 'own' | 's
     expect(await pieces('gv0')).not.toContain('remove_me');
   });
 
-  test('without sync-xattrs, sizes still arrive', async () => {
+  nightly('without sync-xattrs, sizes still arrive', async () => {
     await stop();
     await lab().setConfig({ 'sync-xattrs': 'false' });
     start();

@@ -1,8 +1,8 @@
 // A brick that leaves the volume while the session is stopped takes journals with it that nobody has read: what they tell
 // is applied all the same.
 import { expect, test } from 'vitest';
-import { HOST } from './lab/lab.js';
-import { useLab } from './lab/use-lab.js';
+import { HOST } from '../gluster/lab/lab.js';
+import { useLab } from '../gluster/lab/use-lab.js';
 
 const lab = useLab({ bricks: 3, gsyncd: 'ours' });
 const REMOVED = '/srv/gv0_2';

@@ -1,9 +1,9 @@
 // What goes wrong outside: a file of which the other end's rsync or tar dies without a word, a full disk on either side.
 // The one is that file's affair, the others everybody's; none loses anything.
 import { expect, test } from 'vitest';
-import { REPO } from './lab/machine.js';
-import { useLab } from './lab/use-lab.js';
-import type { WorkerHandle } from './lab/worker.js';
+import { REPO } from '../gluster/lab/machine.js';
+import { useLab } from '../gluster/lab/use-lab.js';
+import type { WorkerHandle } from '../gluster/lab/worker.js';
 
 const WORKING_DIR = '/var/lib/misc/gluster/gsyncd';
 const lab = useLab({ gsyncd: 'ours', secondaryDisk: 'resizable', config: { 'max-rsync-retries': '2', 'small-file-size': '0' } });

@@ -2,9 +2,9 @@
 // and answer ENOENT for what lives there as often as not.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { Lab } from './lab/lab.js';
-import { useLab } from './lab/use-lab.js';
-import type { WorkerHandle } from './lab/worker.js';
+import type { Lab } from '../gluster/lab/lab.js';
+import { useLab } from '../gluster/lab/use-lab.js';
+import type { WorkerHandle } from '../gluster/lab/worker.js';
 
 const FILES = 'for i in {1..60}; do echo $i >f$i; done';
 const start = (lab: () => Lab, bricks: readonly number[]): WorkerHandle[] => bricks.map((brick) => lab().startWorker({ brick }));
