@@ -37,7 +37,7 @@ test("the users' xattrs and access ACLs arrive; other namespaces do not, and are
   expect((await lab().status())['failures']).toBe(0);
 });
 
-// README's table of xattrs: what is not kept here travels with no daemon.
+// COMPATIBILITY.md's table of xattrs: what is not kept here travels with no daemon.
 test("GlusterFS keeps of what geo-replication's client sets the users' xattrs and those of shards, and answers success to the rest", async () => {
   const refused = [
     'trusted.mine', 'security.mine', 'security.selinux', 'trusted.glusterfs.selinux', 'trusted.glusterfs.quota.limit-set',

@@ -1,55 +1,61 @@
-// The README tells the truth about what can be told from the program: its tables, its links, its commands.
+// The documents are true where the program can tell: their tables, links, commands and npm scripts.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readProgram } from '../../src/cli/command-tree.js';
 import { addCommands } from '../../src/cli/commands.js';
-import { withTables } from './tables.js';
+import { TABLES, withTable } from './tables.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const file = `${root}README.md`;
-const text = readFileSync(file, 'utf8');
 const { scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { scripts: Record<string, string> };
+const DOCUMENTS = ['README.md', ...['test', '.github', 'src'].flatMap((directory) => {
+  return readdirSync(`${root}${directory}`, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md')).map((name) => `${directory}/${name}`);
+})];
+const MOST_LINES = 200;
 
-it('has the tables of options and metrics as they are (npm run readme writes them)', async () => {
-  await expect(withTables(text)).toMatchFileSnapshot(file);
+const read = (document: string): string => readFileSync(`${root}${document}`, 'utf8');
+const anchors = (text: string): string[] => [...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(/[^\w -]/g, '').replaceAll(' ', '-'));
+
+it.each(Object.keys(TABLES))('%s has its table as the program has it (npm run readme writes it)', async (document) => {
+  await expect(withTable(read(document), document)).toMatchFileSnapshot(`${root}${document}`);
 });
 
-it('names files, directories and pictures that are there', () => {
-  const named = [
-    ...[...text.matchAll(/\]\((?!https?:|#)([^)\s]+)\)/g)].map(([, path]) => path!),
-    ...[...text.matchAll(/<img [^>]*src="([^"]+)"/g)].map(([, path]) => path!),
-    ...[...text.matchAll(/`((?:src|test|bin)\/[\w./-]*\w)`/g)].map(([, path]) => path!),
-  ];
-  expect(named.length).toBeGreaterThan(5);
-  expect(named.filter((path) => !existsSync(`${root}${path}`))).toEqual([]);
+it('is short enough to be read', () => {
+  expect(read('README.md').split('\n').length).toBeLessThanOrEqual(MOST_LINES);
 });
 
-it('names tests in SECURITY.md that are there', () => {
-  const named = [...readFileSync(`${root}.github/SECURITY.md`, 'utf8').matchAll(/`(test\/[\w./-]*\w)`/g)].map(([, path]) => path!);
-  expect(named.length).toBeGreaterThan(10);
-  expect(named.filter((path) => !existsSync(`${root}${path}`))).toEqual([]);
+describe.each(DOCUMENTS)('%s', (document) => {
+  const text = read(document);
+  const here = path.dirname(`${root}${document}`);
+
+  it('names files, directories, pictures and headings that are there', () => {
+    const links = [...text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, link]) => link!);
+    for (const link of links) {
+      const [file = '', anchor] = link.split('#');
+      const target = file === '' ? `${root}${document}` : path.join(here, file);
+      expect(existsSync(target), link).toBe(true);
+      if (anchor !== undefined) expect(anchors(readFileSync(target, 'utf8')), link).toContain(anchor);
+    }
+    const named = [...text.matchAll(/`((?:src|test|bin)\/[\w./-]*\w)`/g)].map(([, file]) => file!);
+    expect(named.filter((file) => !existsSync(`${root}${file}`))).toEqual([]);
+  });
+
+  it('uses commands, options and npm scripts that there are', async () => {
+    const program = new Command('gsyncd-ts').version('gsyncd-ts 1', '-V');
+    await addCommands(program, []);
+    const commands = new Map(readProgram(program).commands.map((command) => [command.name, command.options.map((option) => option.long)]));
+    for (const [, name, rest] of text.matchAll(/gsyncd-ts(?:\.js)? ([a-z][\w-]*)((?: [^\n`|>]*)?)/g)) {
+      if (!commands.has(name!)) continue;
+      for (const [option] of rest!.matchAll(/(?<=\s)--[a-z][\w-]*/g)) expect(commands.get(name!), `${name} ${option}`).toContain(option);
+    }
+    for (const [, script, short] of text.matchAll(/npm (?:run ([\w:]+)|(start|test)\b)/g)) expect(Object.keys(scripts)).toContain(script ?? short);
+  });
 });
 
-it('links to headings that are there', () => {
-  const anchors = [...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(/[^\w -]/g, '').replaceAll(' ', '-'));
-  const wanted = [...text.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor]) => anchor!);
-  expect(wanted.filter((anchor) => !anchors.includes(anchor))).toEqual([]);
-});
-
-it('uses commands, options and npm scripts that there are', async () => {
-  const program = new Command('gsyncd-ts').version('gsyncd-ts 1', '-V');
-  await addCommands(program, []);
-  const commands = new Map(readProgram(program).commands.map((command) => [command.name, command.options.map((option) => option.long)]));
-  const uses = [...text.matchAll(/gsyncd-ts(?:\.js)? ([a-z][\w-]*)((?: [^\n`|>]*)?)/g)].map(([, name, rest]) => ({ name: name!, rest: rest! }));
-  const commandUses = uses.filter(({ name }) => commands.has(name));
-  expect(commandUses.length).toBeGreaterThan(8);
-  for (const { name, rest } of commandUses) {
-    for (const [option] of rest.matchAll(/(?<=\s)--[a-z][\w-]*/g)) expect(commands.get(name), `${name} ${option}`).toContain(option);
-  }
-  const used = [...text.matchAll(/npm (?:run ([\w:]+)|(start|test)\b)/g)].map(([, script, short]) => (script ?? short)!);
-  expect(used.length).toBeGreaterThan(4);
-  for (const name of used) expect(Object.keys(scripts), `npm run ${name}`).toContain(name);
+it('has commands and scripts in the README, and tests in SECURITY.md', () => {
+  expect([...read('README.md').matchAll(/gsyncd-ts(?:\.js)? (?:worker|monitor|install|top|metrics)/g)].length).toBeGreaterThan(8);
+  expect([...read('.github/SECURITY.md').matchAll(/`test\/[\w./-]*\w`/g)].length).toBeGreaterThan(10);
 });

@@ -1,24 +1,26 @@
-// The tables of the README that are made from tables of the program, and where they stand in it. Used by readme.test.ts,
-// which checks them, and writes them when it is run as `npm run readme`.
+// The tables that are made from tables of the program, and the documents that hold them. readme.test.ts checks them, and
+// writes them when it is run as `npm run readme`.
 
 import { METRICS } from '../../src/metrics/names.js';
 import { OPTION_NAMES, optionSpec, type OptionSpec } from '../../src/config/options.js';
 
-const TABLES: Readonly<Record<string, () => string>> = { options: optionTable, metrics: metricTable };
+export const TABLES: Readonly<Record<string, readonly [name: string, table: () => string]>> = {
+  'src/config/README.md': ['options', optionTable],
+  'src/metrics/README.md': ['metrics', metricTable],
+};
 
-/** `text` with every generated table as it must be. @throws Error when one has no place between two markers */
-export function withTables(text: string): string {
-  return Object.entries(TABLES).reduce((soFar, [name, table]) => {
-    const [before, , after] = between(soFar, name);
-    return `${before}\n${table()}\n${after}`;
-  }, text);
+/** The text of a document with its table as it must be. @throws Error when there is no place between two markers */
+export function withTable(text: string, document: string): string {
+  const [name, table] = TABLES[document]!;
+  const [before, , after] = between(text, name);
+  return `${before}\n${table()}\n${after}`;
 }
 
 /** What is before, in, and after a table, markers outside. */
 function between(text: string, name: string): [string, string, string] {
   const [start, end] = [`<!-- ${name}: made by npm run readme -->`, `<!-- end of ${name} -->`];
   const [from, to] = [text.indexOf(start) + start.length, text.indexOf(end)];
-  if (from < start.length || to < from) throw new Error(`README: no markers of the table ${name}`);
+  if (from < start.length || to < from) throw new Error(`no markers of the table ${name}`);
   return [text.slice(0, from), text.slice(from, to), text.slice(to)];
 }
 
