@@ -23,7 +23,6 @@ import type { Secondary } from '../secondary/secondary.js';
 import type { Cleanup } from './cleanup.js';
 import { makeControlDir } from './control-dir.js';
 import { overSsh, sshArgv } from './session.js';
-import { withSplitNames } from './split-names.js';
 import { wholeSecondary } from './whole-secondary.js';
 
 const CALL_TIMEOUT_MS = 120_000;
@@ -151,15 +150,13 @@ async function believable(peer: RemoteSecondary, { config, session, controlOptio
   const subvolumesUp = async (): Promise<number> => (await peer.nodeUuids()).length;
   try {
     const { distributionCount: subvolumes } = await volumeInfo(run, volume, config.get('secondary-gluster-command-dir'));
-    const told = withSplitNames(peer, { subvolumes, volume });
-    if (subvolumes < 2) return told;
     await subvolumesUp();
-    return wholeSecondary(told, { subvolumesUp, subvolumes, volume });
+    return wholeSecondary(peer, { subvolumesUp, subvolumes, volume });
   } catch (error) {
     if (isGsyncdError(error, 'peer')) throw error;
     // All of it is down now, and will be up by halves perhaps.
     if (error instanceof RemoteCallError && error.errno === constants.errno.ENOTCONN) throw new GsyncdError(`secondary volume ${volume}: ${errorLine(error)}`, { code: 'peer', cause: error });
-    log.warn('whether all of the secondary volume is up cannot be told', { error: errorLine(error) });
+    log.warn('cannot determine the state of the secondary volume', { error: errorLine(error) });
     return peer;
   }
 }

@@ -1,43 +1,58 @@
-// A stock secondary whose answers can be believed. While a subvolume of its volume is down, its mount says ENOENT of what
-// lives there, and stock takes that for success: what the primary removed would stay for ever. A stock peer does not tell
-// the state of its volume, but the nodes of the bricks that answer, one for each subvolume that is up: so after each
-// answer that may rest on an ENOENT it is asked for those, and when one is missing the connection is as good as lost, and
-// what was sent is sent again later. A brick that the mount lost is away for 3 s at least, until it connects again: within a
-// call that lasts longer one could go and come back unseen. This program's own secondary sees to it itself
-// (secondary/whole-volume.ts). Used by remote.ts.
+// Checks a stock secondary's answers against the state of its volume. While a subvolume is down, the secondary's mount answers
+// ENOENT for what lives there, and a stock secondary counts that as success: a removed file would stay. It does not report the
+// state of its volume, but node_uuid returns one node for each subvolume that is up. So node_uuid follows each answer that may
+// rest on an ENOENT; when a subvolume is missing the connection counts as lost, and the changes are sent again later. A brick
+// that the mount has lost reconnects after 3 s at the earliest: only a call that takes longer may miss that it was away.
+// This program's own secondary does this itself (secondary/whole-volume.ts).
 
+import { constants } from 'node:os';
 import { errorLine, GsyncdError } from '../errors.js';
 import { SharedAsk } from '../process/shared-ask.js';
-import { delegate } from '../secondary/delegate.js';
+import { RemoteCallError } from '../rpc/errors.js';
 import type { Secondary } from '../secondary/secondary.js';
+
+const { EIO, ENOTCONN } = constants.errno;
 
 export interface WholeOptions {
   /** Asks the peer how many of the volume's subvolumes are up. */
   readonly subvolumesUp: () => Promise<number>;
-  /** How many it has. */
+  /** Subvolumes of the volume. */
   readonly subvolumes: number;
   /** For messages. */
   readonly volume: string;
 }
 
-/** Calls reject with GsyncdError 'peer' when the volume was not whole after them. */
+/** Calls reject with GsyncdError 'peer' when a subvolume is down, and with RemoteCallError EIO where GlusterFS answers ENOTCONN
+ *  for one name while all subvolumes are up: split-brain, or a replica set without quorum. */
 export function wholeSecondary(secondary: Secondary, { subvolumesUp, subvolumes, volume }: WholeOptions): Secondary {
   const looks = new SharedAsk(subvolumesUp);
-  const sure = async <T>(answer: Promise<T>): Promise<T> => {
-    const value = await answer;
-    const up = await looks.ask().catch((error: unknown) => {
-      // Of the volume, not of an operation.
-      throw new GsyncdError(`secondary volume ${volume}: ${errorLine(error)}`, { code: 'peer', cause: error });
+  const requireUp = async (): Promise<void> => {
+    const up = await looks.ask().catch((cause: unknown) => {
+      throw new GsyncdError(`secondary volume ${volume}: ${errorLine(cause)}`, { code: 'peer', cause });
     });
-    if (up >= subvolumes) return value;
-    throw new GsyncdError(`secondary volume ${volume}: ${up} of ${subvolumes} subvolumes are up: what lives on the others cannot be told`, { code: 'peer' });
+    if (up < subvolumes) throw new GsyncdError(`secondary volume ${volume}: ${up} of ${subvolumes} subvolumes are up: what lives on the others cannot be told`, { code: 'peer' });
+  };
+  const told = async <T>(answer: Promise<T>): Promise<T> => {
+    try {
+      return await answer;
+    } catch (error) {
+      if (!(error instanceof RemoteCallError) || error.errno !== ENOTCONN) throw error;
+      await requireUp();
+      throw new RemoteCallError(error.method, 'OSError', [EIO, 'ENOTCONN while the volume is up: split-brain or no quorum']);
+    }
+  };
+  const sure = async <T>(answer: Promise<T>): Promise<T> => {
+    const value = await told(answer);
+    if (subvolumes > 1) await requireUp();
+    return value;
   };
   return {
-    ...delegate(secondary),
     entryOps: (ops) => sure(secondary.entryOps(ops)),
     metaOps: (ops) => sure(secondary.metaOps(ops)),
-    lstat: async (path) => (await secondary.lstat(path)) ?? sure(Promise.resolve(null)),
+    lstat: async (path) => (await told(secondary.lstat(path))) ?? sure(Promise.resolve(null)),
     entries: (path) => sure(secondary.entries(path)),
     purge: (path, names) => sure(secondary.purge(path, names)),
+    setattr: (path, attrs) => told(secondary.setattr(path, attrs)),
+    keepAlive: (info) => secondary.keepAlive(info),
   };
 }

@@ -163,7 +163,7 @@ export class WholeVolume implements SecondaryVolume {
       return found;
     } catch (error) {
       if (error instanceof BrickDown && !(await this.#watch.isUp())) throw notWhole(path);
-      if (errnoNumber(error) === ENOTCONN && (await this.#reachable.ask())) throw new NativeError('its copies disagree', path, EIO);
+      if (errnoNumber(error) === ENOTCONN && (await this.#reachable.ask())) throw new NativeError('split-brain', path, EIO);
       throw error;
     }
   }
