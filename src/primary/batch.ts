@@ -12,6 +12,7 @@ import { INTERNAL_ROOT_NAMES } from '../gluster/brick.js';
 import { entryPath, gfidPath, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import type { DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
+import type { EntryOp } from '../secondary/secondary.js';
 import { batchLines } from './batch-stats.js';
 import { syncDatas, syncXattrs } from './data-phase.js';
 import type { PrimaryDeps } from './deps.js';
@@ -21,6 +22,7 @@ import { answerNeeds } from './lookups.js';
 import { applyMetas } from './meta-phase.js';
 import { createUnderNewNames, emptyPlan, finishPlan, planNeeds, planRecords, takesAway, type Plan, type PlanOptions } from './plan.js';
 import { orTrouble, Trouble } from './trouble.js';
+import { fileKind } from './view.js';
 
 /** Names of a walk's batches that are under way together: they are in memory. */
 const MAX_WALK_NAMES = 1 << 13;
@@ -165,12 +167,12 @@ export class BatchPipeline {
   }
 
   /**
-   * On a distributed secondary the workers of several bricks meet at the same names. A directory that one removes comes
-   * back when another one looks at it meanwhile, since the look heals it; and of two renames that meet, one may leave
-   * its old name behind. Neither says so.
+   * All subvolumes hold all directories, so the workers of several bricks remove and rename the same ones. A directory that one
+   * worker removes comes back when another one's lookup heals it; and of two renames at the same time, one may leave its
+   * old name behind. GlusterFS reports neither.
    */
   async #compareTakenAway({ entries }: Plan, signal: AbortSignal): Promise<void> {
-    const taken = this.#slots.deletes === 'ignore' ? [] : entries.filter(({ op }) => op === 'RMDIR' || op === 'RENAME');
+    const taken = this.#slots.deletes === 'ignore' ? [] : entries.filter(takesDirectoryAway);
     if (taken.length === 0) return;
     const left = await this.#entries.leftBehind(new Set(taken.map(({ entry }) => entry)));
     if (left.length > 0) await this.#compare(left, taken.map(({ gfid }) => gfid), signal);
@@ -322,3 +324,8 @@ export function groupBySize(changes: readonly string[], sizes: readonly number[]
   return groups;
 }
 
+
+/** Whether an operation removes or renames a directory, or what may have been one. */
+function takesDirectoryAway({ op, stat }: EntryOp): boolean {
+  return op === 'RMDIR' || (op === 'RENAME' && (stat === null || stat === undefined || fileKind(stat.mode) === 'dir'));
+}
