@@ -19,21 +19,17 @@ export type ErrorCode =
 
 export interface GsyncdErrorOptions {
   readonly code: ErrorCode;
-  /** Whether the same attempt may succeed later without an admin's help. Default true. */
-  readonly retryable?: boolean;
   readonly cause?: unknown;
 }
 
 /** A failure with a one-line message that an admin can act on. */
 export class GsyncdError extends Error {
   readonly code: ErrorCode;
-  readonly retryable: boolean;
 
   constructor(message: string, options: GsyncdErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'GsyncdError';
     this.code = options.code;
-    this.retryable = options.retryable ?? true;
   }
 }
 

@@ -37,15 +37,12 @@ export interface HtimeGap {
 export interface HtimeFile {
   readonly path: string;
   readonly created: number;
-  /** The translator's own count (xattr `trusted.glusterfs.htime`), written after the entry; null when unreadable. */
-  readonly mark: { readonly last: number; readonly count: number } | null;
 }
 
 const FILE = /^HTIME\.(\d+)$/;
 const ENTRY = /(?:^|\/)(CHANGELOG|changelog)\.(\d+)$/;
 const CHUNK_BYTES = 64 * 1024;
 const TAIL_BYTES = 16 * 1024;
-const MARK_XATTR = 'trusted.glusterfs.htime';
 /** On the directory: the name of the file that is appended to. */
 const CURRENT_XATTR = 'trusted.glusterfs.current_htime';
 
@@ -76,7 +73,7 @@ export async function readHtime(dir: string): Promise<{ files: HtimeFile[]; entr
   const gaps: HtimeGap[] = [];
   let time: number | undefined;
   for (const file of await listHtime(dir)) {
-    files.push({ ...file, mark: readMark(file.path) });
+    files.push(file);
     const gap = time === undefined ? undefined : gapBetween(time, file.created);
     if (gap !== undefined) gaps.push(gap);
     time = file.created;
@@ -172,13 +169,4 @@ function parseEntry(bytes: Buffer): HtimeEntry | null {
 
 function indexError(path: string, offset: number, state: string): GsyncdError {
   return new GsyncdError(`read journal index: ${path}: byte ${offset}: ${state}`, { code: 'changelog' });
-}
-
-function readMark(path: string): HtimeFile['mark'] {
-  try {
-    const match = /^(\d+):(\d+)/.exec(lgetxattr(path, MARK_XATTR).toString('latin1'));
-    return match === null ? null : { last: Number(match[1]), count: Number(match[2]) };
-  } catch {
-    return null;
-  }
 }

@@ -33,7 +33,7 @@ export async function openSession(request: SessionRequest): Promise<OpenSession>
   const { primary, secondary, flags, command } = request;
   const [address, volume, ...rest] = secondary.split('::');
   if (address === undefined || volume === undefined || rest.length > 0) {
-    throw new GsyncdError(`secondary: ${secondary}: must be [USER@]HOST::VOLUME`, { code: 'fault', retryable: false });
+    throw new GsyncdError(`secondary: ${secondary}: must be [USER@]HOST::VOLUME`, { code: 'fault' });
   }
   const words = address.split('@');
   const host = words.at(-1) ?? '';

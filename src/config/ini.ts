@@ -139,7 +139,6 @@ export class IniFile {
     const refused = (cause?: unknown): GsyncdError =>
       new GsyncdError(`config: ${this.file}: [${section}] ${key} cannot be written as ${JSON.stringify(value ?? '')}`, {
         code: 'config',
-        retryable: false,
         cause,
       });
     let sections: Map<string, Section>;
@@ -190,7 +189,7 @@ function parse(text: string, file: string): Map<string, Section> {
   let entry: StoredEntry | undefined;
   let indent = 0;
   const fail = (index: number, state: string): never => {
-    throw new GsyncdError(`config: ${file}:${index + 1}: ${state}`, { code: 'config', retryable: false });
+    throw new GsyncdError(`config: ${file}:${index + 1}: ${state}`, { code: 'config' });
   };
   for (const [index, line] of splitLines(text).entries()) {
     const stripped = stripSpace(line);

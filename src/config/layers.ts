@@ -31,7 +31,7 @@ export interface ParsedFile {
 
 /** An error of the configuration: one line, and trying again does not help. */
 export function configError(message: string, cause?: unknown): GsyncdError {
-  return new GsyncdError(`config: ${message}`, { code: 'config', retryable: false, cause });
+  return new GsyncdError(`config: ${message}`, { code: 'config', cause });
 }
 
 /** The file parsed, undefined when there is none. @throws GsyncdError `config` */

@@ -13,7 +13,7 @@ const FILE_URL = 'file://';
 export function fileUrlPath(text: string): string | null {
   if (!text.startsWith(FILE_URL)) return null;
   const path = text.slice(FILE_URL.length);
-  if (!path.startsWith('/')) throw new GsyncdError(`${text}: must be file:///ABSOLUTE/PATH`, { code: 'usage', retryable: false });
+  if (!path.startsWith('/')) throw new GsyncdError(`${text}: must be file:///ABSOLUTE/PATH`, { code: 'usage' });
   try {
     return fsDecode(realpathSync(fsEncode(path), { encoding: 'buffer' }));
   } catch {

@@ -22,7 +22,7 @@ export function volumesFromGluster(config: Config, primary: string, { user, host
 /** Both volumes as the session's config describes them. */
 export function volumesFromConfig(config: Config, primary: string, secondary: SecondaryName): VolumeSource {
   const info = (name: string, id: string, bricks: string): VolumeInfo => {
-    if (id === '') throw new GsyncdError(`config: volume ${name}: no id, no bricks: --use-gconf-volinfo needs them`, { code: 'config', retryable: false });
+    if (id === '') throw new GsyncdError(`config: volume ${name}: no id, no bricks: --use-gconf-volinfo needs them`, { code: 'config' });
     return {
       name,
       id,

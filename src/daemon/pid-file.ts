@@ -24,7 +24,7 @@ export async function takePidFile(path: string, what: string): Promise<HeldLock>
     const lock = await tryLock(path);
     if (lock === null) {
       const pid = (await readFile(fsEncode(path), 'latin1').catch(() => '')).trim();
-      throw new GsyncdError(`${what}: pidfile is taken: process ${pid || 'unknown'} holds ${path}`, { code: 'usage', retryable: false });
+      throw new GsyncdError(`${what}: pidfile is taken: process ${pid || 'unknown'} holds ${path}`, { code: 'usage' });
     }
     // glusterd unlinks the file after a stop; a lock on one that has no name is nobody's.
     const [mine, current] = await Promise.all([statFd(lock.fd), stat(fsEncode(path)).catch(() => null)]);

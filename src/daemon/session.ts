@@ -36,7 +36,7 @@ export interface SecondaryName {
 /** Parts of `[USER@]HOST::VOLUME`. @throws GsyncdError 'usage' */
 export function parseSecondary(text: string): SecondaryName {
   const match = /^(?:ssh:\/\/)?(?:([^@:/]+)@)?([^@/]+?)::([^:/]+)(?::[^:]*)?$/.exec(text);
-  if (match === null) throw new GsyncdError(`secondary: ${text}: must be [USER@]HOST::VOLUME`, { code: 'usage', retryable: false });
+  if (match === null) throw new GsyncdError(`secondary: ${text}: must be [USER@]HOST::VOLUME`, { code: 'usage' });
   return { user: match[1] ?? 'root', host: match[2] ?? '', volume: match[3] ?? '' };
 }
 
@@ -131,7 +131,7 @@ function findBrick(info: VolumeInfo, path: string | undefined, nodeId: string): 
   if (wanted !== undefined) throw new GsyncdError(`brick ${wanted}: no brick of volume ${info.name} on this node`, { code: 'preflight' });
   if (only === undefined) throw new GsyncdError(`volume ${info.name}: no brick on this node`, { code: 'preflight' });
   const paths = own.map((i) => info.bricks[i]?.path).join(', ');
-  throw new GsyncdError(`--local-path: missing: volume ${info.name} has several bricks on this node: ${paths}`, { code: 'usage', retryable: false });
+  throw new GsyncdError(`--local-path: missing: volume ${info.name} has several bricks on this node: ${paths}`, { code: 'usage' });
 }
 
 /** This node's id in its cluster. @throws GsyncdError 'preflight' */

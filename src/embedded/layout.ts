@@ -68,7 +68,7 @@ export async function openLayout(path: string): Promise<BrickLayout> {
     requireOwnState([internal, stateDir, gfidDir, changelogDir]);
     let identity = await readIdentity(identityFile);
     if (identity === null) {
-      if (await isThere(join(internal, '00'))) throw new GsyncdError(`directory ${path}: is a brick of a Gluster volume`, { code: 'preflight', retryable: false });
+      if (await isThere(join(internal, '00'))) throw new GsyncdError(`directory ${path}: is a brick of a Gluster volume`, { code: 'preflight' });
       await mkdir(fsEncode(stateDir), { recursive: true, mode: 0o700 });
       identity = { volumeId: randomUUID(), nodeId: randomUUID(), created: Math.floor(Date.now() / 1000) };
       await replaceFile(identityFile, `${JSON.stringify(identity)}\n`);
@@ -120,7 +120,7 @@ async function requireDirectory(path: string): Promise<string> {
   } catch (error) {
     throw new GsyncdError(`directory ${path}: ${errnoCode(error) === 'ENOENT' ? 'does not exist' : 'cannot be read'}`, { code: 'preflight', cause: error });
   }
-  throw new GsyncdError(`directory ${path}: is no directory`, { code: 'preflight', retryable: false });
+  throw new GsyncdError(`directory ${path}: is no directory`, { code: 'preflight' });
 }
 
 async function readIdentity(file: string): Promise<BrickIdentity | null> {

@@ -43,5 +43,5 @@ function octal(mode: number): string {
 }
 
 function refused(message: string): GsyncdError {
-  return new GsyncdError(message, { code: 'preflight', retryable: false });
+  return new GsyncdError(message, { code: 'preflight' });
 }

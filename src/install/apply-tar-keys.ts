@@ -38,7 +38,7 @@ function applyToFile({ path, uid }: KeyFile, { action, mode, gsyncd, report }: T
     const changed = action === 'uninstall' ? releaseTarKeys(text) : gsyncd === undefined ? text : restrictTarKeys(text, gsyncd);
     if (changed !== text) {
       if (!stats.isFile() || stats.nlink !== 1 || (stats.uid !== uid && process.geteuid?.() === 0)) {
-        throw new GsyncdError(`${action}: ${path}: not a file of its user's alone`, { code: 'preflight', retryable: false });
+        throw new GsyncdError(`${action}: ${path}: not a file of its user's alone`, { code: 'preflight' });
       }
       if (mode === 'do') replaceFile(path, changed, stats);
       report(`${path}: ${mode === 'do' ? '' : 'would: '}${action === 'uninstall' ? 'tar keys are put back' : 'tar keys go through gsyncd'}`);

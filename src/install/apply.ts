@@ -22,7 +22,7 @@ export async function applyToPlaces(places: readonly string[], options: ApplyOpt
   const plans: { place: string; plan: PlacePlan }[] = [];
   for (const place of places) plans.push({ place, plan: plan(await placeState(place, options.launcher)) });
   const refused = plans.find((each) => each.plan.refusal !== undefined);
-  if (refused !== undefined) throw new GsyncdError(`${options.action}: ${refused.place}: ${refused.plan.refusal}`, { code: 'preflight', retryable: false });
+  if (refused !== undefined) throw new GsyncdError(`${options.action}: ${refused.place}: ${refused.plan.refusal}`, { code: 'preflight' });
   for (const { place, plan: chosen } of plans) {
     for (const note of chosen.notes) options.report(`${place}: note: ${note}`);
     if (chosen.steps.length === 0) options.report(`${place}: nothing to do: ${options.action === 'install' ? 'the launcher is' : 'the stock gsyncd is'} there`);

@@ -40,7 +40,7 @@ export interface Exporter {
 export function parseListen(text: string): Listen {
   const match = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):)?(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
-  if (match === null || port > 65_535) throw new GsyncdError(`metrics: listen on ${text}: must be [ADDRESS:]PORT`, { code: 'usage', retryable: false });
+  if (match === null || port > 65_535) throw new GsyncdError(`metrics: listen on ${text}: must be [ADDRESS:]PORT`, { code: 'usage' });
   return { host: match[1] ?? match[2] ?? '127.0.0.1', port };
 }
 

@@ -43,7 +43,7 @@ export function gmasterBuilder(slots: Slots): PrimaryClass {
 export function slotsFromConfig(config: PrimaryDeps['config'], excrawl?: keyof typeof CRAWLS): Slots {
   const mode = config.get('special-sync-mode') || 'normal';
   if (!Object.hasOwn(MODES, mode)) {
-    throw new GsyncdError(`special-sync-mode: ${mode}: must be one of ${Object.keys(MODES).join(', ')}`, { code: 'config', retryable: false });
+    throw new GsyncdError(`special-sync-mode: ${mode}: must be one of ${Object.keys(MODES).join(', ')}`, { code: 'config' });
   }
   const detector = config.get('change-detector');
   return {

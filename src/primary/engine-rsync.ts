@@ -7,7 +7,6 @@ import type { PrimaryBase } from './base.js';
 import type { AbstractCtor } from './mixin.js';
 
 export interface Engine {
-  readonly engineName: 'rsync' | 'tarssh';
   /** Sends files' data; the result says what became of each. @throws GsyncdError 'stopped' */
   syncData(items: readonly DataItem[]): Promise<BoxResult>;
   /** Sends extended attributes and ACLs of files and directories whose content agrees. @throws GsyncdError 'stopped' */
@@ -18,10 +17,6 @@ export type EngineMixin = <B extends AbstractCtor<PrimaryBase>>(Base: B) => Abst
 
 export const withRsyncEngine: EngineMixin = (Base) => {
   abstract class RsyncEngine extends Base implements Engine {
-    get engineName(): 'rsync' {
-      return 'rsync';
-    }
-
     syncData(items: readonly DataItem[]): Promise<BoxResult> {
       return this.deps.queue.sync(items, () => this.deps.engines.rsync());
     }

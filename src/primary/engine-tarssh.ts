@@ -8,10 +8,6 @@ import type { Engine, EngineMixin } from './engine-rsync.js';
 
 export const withTarsshEngine: EngineMixin = (Base) => {
   abstract class TarsshEngine extends Base implements Engine {
-    get engineName(): 'tarssh' {
-      return 'tarssh';
-    }
-
     syncData(items: readonly DataItem[]): Promise<BoxResult> {
       return this.deps.queue.sync(items, () => this.deps.engines.tarssh());
     }

@@ -41,7 +41,7 @@ export interface BrickReading {
 export async function findSessions(name: string | undefined, roots: readonly string[]): Promise<string[]> {
   if (name !== undefined && (name.includes('/') || name === '.')) {
     const dir = resolve(name);
-    if (!(await isSession(dir))) throw new GsyncdError(`session ${dir}: no status files of bricks there`, { code: 'usage', retryable: false });
+    if (!(await isSession(dir))) throw new GsyncdError(`session ${dir}: no status files of bricks there`, { code: 'usage' });
     return [dir];
   }
   const wanted = name?.replace(/(::|\s+)/g, '_').replace(/_[^_@]*@/, '_');
@@ -51,7 +51,7 @@ export async function findSessions(name: string | undefined, roots: readonly str
   // A volume's name may be the beginning of another's.
   const whole = sessions.filter(({ entry }) => entry === wanted || entry.startsWith(`${wanted}_`));
   const found = (whole.length > 0 ? whole : sessions).map(({ dir }) => dir);
-  if (found.length === 0 && name !== undefined) throw new GsyncdError(`session ${name}: not found in ${roots.join(' or ')}`, { code: 'usage', retryable: false });
+  if (found.length === 0 && name !== undefined) throw new GsyncdError(`session ${name}: not found in ${roots.join(' or ')}`, { code: 'usage' });
   return found;
 }
 
@@ -60,7 +60,7 @@ export async function sessionsOfBrick(path: string, root: string): Promise<strin
   const file = statusFileName(path);
   const dirs = (await namesIn(root)).sort().map((name) => join(root, name));
   const found = await Promise.all(dirs.map(async (dir) => ((await namesIn(dir)).includes(file) ? [dir] : [])));
-  if (found.flat().length === 0) throw new GsyncdError(`session of ${path}: not found in ${root}`, { code: 'usage', retryable: false });
+  if (found.flat().length === 0) throw new GsyncdError(`session of ${path}: not found in ${root}`, { code: 'usage' });
   return found.flat();
 }
 

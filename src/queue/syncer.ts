@@ -51,7 +51,6 @@ export class Syncer {
   readonly #box = new PostBox<ItemResult | null>();
   readonly #idle: number[] = [];
   readonly #running = new Set<Promise<void>>();
-  readonly #waiters = new Set<{ limit: number; resolve: () => void; reject: (error: Error) => void }>();
   readonly #hardStop = new AbortController();
   #state: 'new' | 'running' | 'stopped' = 'new';
   #dispatchDue = false;
@@ -105,21 +104,6 @@ export class Syncer {
     return promise;
   }
 
-  /** Resolves once fewer than `limit` items are without a result: the producers' brake.
-   *  @throws GsyncdError('stopped') */
-  whenBelow(limit: number): Promise<void> {
-    if (this.#state === 'stopped') return Promise.reject(stopped());
-    if (this.#box.size < limit) return Promise.resolve();
-    const { promise, resolve, reject } = withResolvers<void>();
-    this.#waiters.add({ limit, resolve, reject });
-    return promise;
-  }
-
-  /** Resolves once every item has its result. @throws GsyncdError('stopped') */
-  drained(): Promise<void> {
-    return this.whenBelow(1);
-  }
-
   /**
    * Runs the jobs until `signal` aborts, then settles when the transfers under way have settled: they may
    * finish within `stopGraceMs`, after which the engine's signal aborts. Items not taken are rejected at once.
@@ -134,8 +118,6 @@ export class Syncer {
     });
     this.#state = 'stopped';
     this.#box.settleUntaken(null);
-    for (const waiter of this.#waiters) waiter.reject(stopped());
-    this.#waiters.clear();
     const timer = setTimeout(() => this.#hardStop.abort(), this.#options.stopGraceMs ?? 5_000);
     await Promise.all(this.#running);
     clearTimeout(timer);
@@ -203,11 +185,6 @@ export class Syncer {
     meter?.jobEnded(job, { engine: engine.name, seconds, files: arrived, failed: gfids.length - arrived, bytes: sent });
     for (const gfid of gfids) this.#box.settle(gfid, resultOf(gfid));
     if (this.#state === 'stopped') this.#box.settleUntaken(null);
-    for (const waiter of this.#waiters) {
-      if (this.#box.size >= waiter.limit) continue;
-      this.#waiters.delete(waiter);
-      waiter.resolve();
-    }
   }
 }
 

@@ -20,7 +20,7 @@ export interface Handshake {
  * Compares versions by their integer part, as the stock daemon does, then asks for the peer's pid, and for its
  * features when the version's fraction says that it has some (features.ts).
  * @param options deadline of each of the calls, and the caller's signal
- * @throws GsyncdError 'peer' when versions differ (not retryable) or the peer does not answer
+ * @throws GsyncdError 'peer' when versions differ or the peer does not answer
  */
 export async function handshake(client: RepceClient, options: CallOptions = {}): Promise<Handshake> {
   const protocol = await client.call('__repce_version__', [], options);
@@ -29,7 +29,7 @@ export async function handshake(client: RepceClient, options: CallOptions = {}):
     throw new GsyncdError(
       `handshake with the secondary: RePCe versions differ: here protocol ${shown(PROTOCOL_VERSION)}, object ${shown(OBJECT_VERSION)}, ` +
         `there protocol ${shown(protocol)}, object ${shown(object)}`,
-      { code: 'peer', retryable: false },
+      { code: 'peer' },
     );
   }
   const pid = await client.call('pid', [], options);

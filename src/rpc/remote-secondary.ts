@@ -92,12 +92,6 @@ export class RemoteSecondary implements Secondary {
     return (uuids as readonly PyValue[]).filter((uuid) => typeof uuid === 'string' && uuid !== '') as string[];
   }
 
-  async pid(): Promise<number> {
-    const pid = await this.#call('pid', []);
-    if (!isPyInt(pid)) throw unexpected('pid', 'not a process id');
-    return pid;
-  }
-
   #call(method: string, args: readonly PyValue[], extraMs = 0): Promise<PyValue> {
     const timeoutMs = this.#callTimeoutMs + extraMs;
     return this.#client.call(method, args, this.#signal === undefined ? { timeoutMs } : { timeoutMs, signal: this.#signal });

@@ -159,5 +159,5 @@ function isRequestId(rid: PyValue | undefined): rid is RequestId {
 }
 
 function requestError(state: string, cause?: unknown): GsyncdError {
-  return new GsyncdError(`requests of the primary: ${oneLine(state)}`, { code: 'peer', retryable: false, cause });
+  return new GsyncdError(`requests of the primary: ${oneLine(state)}`, { code: 'peer', cause });
 }

@@ -11,6 +11,5 @@ export function delegate(secondary: Secondary): Secondary {
     purge: (path, names) => secondary.purge(path, names),
     setattr: (path, attrs) => secondary.setattr(path, attrs),
     keepAlive: (info) => secondary.keepAlive(info),
-    pid: () => secondary.pid(),
   };
 }

@@ -103,6 +103,4 @@ export interface Secondary {
   setattr(path: string, attrs: { own?: readonly [number, number]; mode?: number; times?: readonly [number, number] }): Promise<void>;
   /** @returns the number of keepalives that the peer has seen */
   keepAlive(info: VolumeInfo | null): Promise<number>;
-  /** Process id of the peer: its working directory is its mount. */
-  pid(): Promise<number>;
 }

@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { PrimaryBase } from '../../src/primary/base.js';
 import { CRAWLS, gmasterBuilder, MODES, slotsFromConfig, type Slots } from '../../src/primary/build.js';
 import { withChangelogCrawl } from '../../src/primary/crawl-changelog.js';
@@ -62,12 +62,18 @@ function membersOf(Mixed: { readonly prototype: object }, Base: { readonly proto
 }
 
 describe('gmasterBuilder()', () => {
-  test('composes all combinations of slots', () => {
+  test('composes all combinations of slots', async () => {
     expect(COMBINATIONS).toHaveLength(72);
     for (const slots of COMBINATIONS) {
-      const primary = new (gmasterBuilder(slots))(deps);
+      const engines = { rsync: vi.fn(), tarssh: vi.fn(), attributes: vi.fn() };
+      const sync: PrimaryDeps['queue']['sync'] = (_items, makeEngine) => {
+        makeEngine();
+        return Promise.resolve(new Map());
+      };
+      const primary = new (gmasterBuilder(slots))({ ...deps, engines, queue: { sync, logErrors: () => undefined } });
+      await primary.syncData([]);
       expect({
-        engine: primary.engineName,
+        engine: engines.rsync.mock.calls.length === 1 ? 'rsync' : engines.tarssh.mock.calls.length === 1 ? 'tarssh' : 'none',
         deletes: primary.deletes,
         crawl: primary.crawlName,
         makesMarks: primary.makesMarks(),

@@ -248,7 +248,6 @@ describe('engine', () => {
     };
     const engine = new (class extends mixin(Bare) {})({ ...deps, engines, queue: { sync, logErrors: () => undefined } });
     await engine.syncData([{ gfid: FILE }]);
-    expect(engine.engineName).toBe(name);
     expect(engines[name]).toHaveBeenCalledOnce();
     expect(engines[name === 'rsync' ? 'tarssh' : 'rsync']).not.toHaveBeenCalled();
   });

@@ -172,11 +172,9 @@ describe('Syncer', () => {
     const { engine, syncer, stop } = setUp({ jobs: 1, maxFilesPerBox: 1 });
     const taken = syncer.add([gfid(0)]);
     const queued = syncer.add([gfid(1)]);
-    const waits = syncer.drained();
     await tick();
     const stopping = stop();
     await expect(queued).rejects.toMatchObject({ code: 'stopped' });
-    await expect(waits).rejects.toMatchObject({ code: 'stopped' });
     engine.calls[0]!.finish();
     expect((await taken).get(gfid(0))).toEqual({ status: 'synced' });
     await stopping;
@@ -189,24 +187,6 @@ describe('Syncer', () => {
     const taken = syncer.add([gfid(0)]);
     await tick();
     await Promise.all([stop(), expect(taken).rejects.toMatchObject({ code: 'stopped' })]);
-  });
-
-  test('whenBelow() holds a producer until the queue is short enough', async () => {
-    const { engine, syncer, stop } = setUp({ jobs: 2 });
-    const done = syncer.add(gfids(10));
-    let free = false;
-    const below = syncer.whenBelow(6).then(() => {
-      free = true;
-    });
-    await tick();
-    expect([syncer.size, free]).toEqual([10, false]);
-    engine.calls[0]!.finish();
-    await below;
-    expect(syncer.size).toBe(5);
-    engine.calls[1]!.finish();
-    await syncer.drained();
-    await done;
-    await stop();
   });
 
   test('logs each box as the reference does', async () => {

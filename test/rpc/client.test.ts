@@ -32,7 +32,6 @@ describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', (
     expect((await handshake(stock('1.7').client)).pid).toBeGreaterThan(1);
     await expect(handshake(stock('2.5').client)).rejects.toMatchObject({
       code: 'peer',
-      retryable: false,
       message: 'handshake with the secondary: RePCe versions differ: here protocol 1.0, object 1.1, there protocol 1.0, object 2.5',
     });
   });

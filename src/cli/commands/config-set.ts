@@ -26,7 +26,7 @@ async function runConfigSet([primary = '', secondary = '']: readonly string[], f
   const value = flags.value('value');
   const { settings } = await openSession({ command: 'config-set', primary, secondary, flags, oldForm: 'upgrade' });
   if (given === undefined || value === undefined) {
-    throw new GsyncdError(`config-set: ${given === undefined ? '--name' : '--value'}: missing`, { code: 'fault', retryable: false });
+    throw new GsyncdError(`config-set: ${given === undefined ? '--name' : '--value'}: missing`, { code: 'fault' });
   }
   const name = optionName(given);
   const file = settings.sessionFile;

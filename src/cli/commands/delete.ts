@@ -70,7 +70,7 @@ async function realPathIfThere(path: string): Promise<string | undefined> {
 }
 
 function refused(what: string): GsyncdError {
-  return new GsyncdError(`delete: ${what}: not one of geo-replication's own: nothing was removed`, { code: 'fault', retryable: false });
+  return new GsyncdError(`delete: ${what}: not one of geo-replication's own: nothing was removed`, { code: 'fault' });
 }
 
 async function removeTree(dir: string): Promise<void> {

@@ -18,7 +18,7 @@ const ROLLOVER_S = 15;
 /** @throws GsyncdError 'usage' when the secondary is no such URL */
 export async function embeddedPlan(primaryPath: string, secondary: string, flags: WorkerFlags): Promise<WorkerPlan> {
   const [here, there] = [fileUrlPath(secondary), sshUrl(secondary)];
-  if (here === null && there === null) throw new GsyncdError(`secondary: ${secondary}: must be file:///PATH or ssh://[USER@]HOST/PATH, since the primary is a directory`, { code: 'usage', retryable: false });
+  if (here === null && there === null) throw new GsyncdError(`secondary: ${secondary}: must be file:///PATH or ssh://[USER@]HOST/PATH, since the primary is a directory`, { code: 'usage' });
   const secondaryPath = here ?? secondary;
   const stateDir = flags.stateDir ?? join(directorySessions(), `${escapePath(primaryPath)}_${escapePath(secondaryPath)}`);
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });

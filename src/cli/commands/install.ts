@@ -46,7 +46,7 @@ export function addInstallCommand(program: Command): void {
 async function install(program: Command, flags: InstallFlags): Promise<void> {
   const root = resolve(flags.root);
   if (process.geteuid?.() !== 0 && root === '/' && flags.dryRun !== true) {
-    throw new GsyncdError('install: not root: the directories of GlusterFS are not writable', { code: 'preflight', retryable: false });
+    throw new GsyncdError('install: not root: the directories of GlusterFS are not writable', { code: 'preflight' });
   }
   const node = await realpath(process.execPath);
   const script = await realpath(process.argv[1] ?? '');
@@ -61,7 +61,6 @@ async function install(program: Command, flags: InstallFlags): Promise<void> {
   if (places.length === 0 && flags.systemd !== true) {
     throw new GsyncdError(`${options.action}: no gsyncd below ${join(root, 'usr')}: GlusterFS with geo-replication is not installed`, {
       code: 'preflight',
-      retryable: false,
     });
   }
   await applyToPlaces(places, options);
@@ -73,7 +72,7 @@ async function install(program: Command, flags: InstallFlags): Promise<void> {
 
 /** The path that authorized_keys names, as GlusterFS's own lines do. */
 function gsyncdOf([place]: readonly string[], root: string): string {
-  if (place === undefined) throw new GsyncdError('install: --tar-keys: no gsyncd that they could go through', { code: 'preflight', retryable: false });
+  if (place === undefined) throw new GsyncdError('install: --tar-keys: no gsyncd that they could go through', { code: 'preflight' });
   return `/${relative(root, place)}`;
 }
 
@@ -87,7 +86,7 @@ async function refuseChangeable(node: string, script: string): Promise<void> {
   const below = new Set([...['bin', 'dist', 'package.json', 'node_modules'].map((name) => join(home, name)), libraries]);
   for (const path of below) changeable ??= changeableBelow(path, owners);
   if (changeable === undefined) return;
-  throw new GsyncdError(`install: ${changeable}: other users can change it: give it to root, and take write permission from group and others`, { code: 'preflight', retryable: false });
+  throw new GsyncdError(`install: ${changeable}: other users can change it: give it to root, and take write permission from group and others`, { code: 'preflight' });
 }
 
 async function filesForAdmins(program: Command, root: string, script: string, options: ApplyOptions): Promise<void> {

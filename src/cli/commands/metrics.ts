@@ -40,7 +40,7 @@ async function serve(name: string | undefined, flags: MetricsFlags): Promise<voi
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
   });
   const exporter = await openMetrics(flags, await samplesOf(name), (line) => process.stderr.write(`gsyncd-ts: ${line}\n`));
-  if (exporter === null) throw new GsyncdError('metrics: nothing to do: give --metrics-listen or --metrics-textfile', { code: 'usage', retryable: false });
+  if (exporter === null) throw new GsyncdError('metrics: nothing to do: give --metrics-listen or --metrics-textfile', { code: 'usage' });
   const { address } = exporter;
   if (address !== null) process.stderr.write(`gsyncd-ts: metrics: http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}/metrics\n`);
   // Neither the server nor the timer holds the process.

@@ -64,7 +64,7 @@ async function startDaemon(): Promise<void> {
   if (said === READY) return;
   const separator = said.indexOf(' ');
   const [code, message] = separator > 0 ? [said.slice(0, separator), said.slice(separator + 1)] : ['fault', 'start the monitor: it ended without a word'];
-  throw new GsyncdError(message, { code: code as ErrorCode, retryable: false });
+  throw new GsyncdError(message, { code: code as ErrorCode });
 }
 
 async function asDaemon(primary: string, secondary: string, flags: MonitorFlags): Promise<void> {

@@ -85,10 +85,6 @@ export class StockSecondary implements Secondary {
     this.keepAlives.push(info);
     return Promise.resolve(this.keepAlives.length);
   }
-
-  pid(): Promise<number> {
-    return Promise.resolve(4711);
-  }
 }
 
 function raising<T>(method: string, run: () => T): T {
