@@ -1,7 +1,7 @@
-// Moves journals that are done into `archive_<date>.tar` beside them, as the reference does; archives can be
-// appended to by the stock daemon and by this one in turn. The invariant: a journal is deleted only when its
-// archive is on the disk, so that being killed at any instruction loses none; a member may be there twice. What
-// is no whole member at the end of an archive (the writer was killed) is kept in a file beside it. Used by crawls.
+// Moves journals that are done into `archive_<date>.tar` beside them, as the reference does; archives can be appended to by
+// the stock daemon and by this one in turn. The invariant: a journal is deleted only when its archive is on the disk, so that
+// being killed at any instruction loses none; a member may be there twice. What is no whole member at the end of an archive
+// (the writer was killed) is kept in a file beside it.
 
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

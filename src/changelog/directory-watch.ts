@@ -1,6 +1,5 @@
-// Wakes whoever waits when something happens in a directory, or when an interval is over. An event is a hint, not
-// the news: the waiter reads the directory itself, and the interval makes up for lost events and for a system that
-// has no watches left. Used by the agent on the journal index.
+// Wakes whoever waits when something happens in a directory, or when an interval is over. An event is a hint, not the news:
+// the waiter reads the directory itself, and the interval makes up for lost events and for a system that has no watches left.
 
 import { watch, type FSWatcher } from 'node:fs';
 import { fsEncode } from '../names.js';

@@ -1,8 +1,7 @@
-// Reader of a brick's journal index: `<changelogs>/htime/HTIME.<seconds>`, one file for each time that journaling
-// was switched on, holding NUL-terminated journal paths that are appended at rollover. A path in lower case
-// (`changelog.<seconds>`) stands for an interval without changes and has no file. An entry whose NUL is not there
-// yet is still being written: it is not read, and reading goes on from its first byte. The index is not complete:
-// see journal-files.ts. Used by the agent.
+// Reader of a brick's journal index: `<changelogs>/htime/HTIME.<seconds>`, one file for each time that journaling was switched
+// on, holding NUL-terminated journal paths that are appended at rollover. A path in lower case (`changelog.<seconds>`) stands
+// for an interval without changes and has no file. An entry whose NUL is not there yet is still being written: it is not read,
+// and reading goes on from its first byte. The index is not complete: see journal-files.ts.
 
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,7 +1,6 @@
-// The journal files of a brick: where a listed journal is, and which journals exist that the index does not list.
-// The latter happens at every restart of a brick (measured with GlusterFS 10.3): the interval that was open when
-// the brick went down is closed under `CHANGELOG.<seconds>` before the index is opened, and never listed. The
-// stock consumer loses its changes. Used by timeline.ts.
+// The journal files of a brick: where a listed journal is, and which journals exist that the index does not list. The latter
+// happens at every restart of a brick (measured with GlusterFS 10.3): the interval that was open when the brick went down is
+// closed under `CHANGELOG.<seconds>` before the index is opened, and never listed. The stock consumer loses its changes.
 
 import { access, lstat, readdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';

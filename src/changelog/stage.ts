@@ -1,7 +1,6 @@
-// A consumer's working directories, as libgfchangelog lays them out: `.current` where a text file is written,
-// `.processing` where it appears whole, `.processed` when the consumer is done with it. What an earlier run left
-// in the first two is dropped at the start: its journals are still on the brick, and the marks say that they have
-// not been consumed. Used by the agent, once for live journals and once for history.
+// A consumer's working directories, as libgfchangelog lays them out: `.current` where a text file is written, `.processing`
+// where it appears whole, `.processed` when the consumer is done with it. What an earlier run left in the first two is dropped
+// at the start: its journals are still on the brick, and the marks say that they have not been consumed.
 
 import { copyFile, mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';

@@ -1,5 +1,4 @@
-// How a failure ends the program: one line on stderr and an exit code. Used by both ways through the program, each of
-// which has its own copy of the error classes.
+// How a failure ends the program: one line on stderr and an exit code.
 
 import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../errors.js';
 import { safeText } from '../log-format.js';

@@ -1,5 +1,4 @@
-// Values as the stock daemon prints them, which is how Python's str() and json.dumps() do. Used by the commands whose
-// output glusterd and scripts read.
+// Values as the stock daemon prints them, which is how Python's str() and json.dumps() do.
 
 /** Python's str() of a value that came from JSON or a configuration file. */
 export function pythonText(value: unknown): string {

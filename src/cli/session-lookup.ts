@@ -1,5 +1,5 @@
 // Which sessions a command's argument means: of volumes, which are in glusterd's directory, and of plain directories, which
-// are in this user's. Used by the commands that show what sessions do.
+// are in this user's.
 
 import { join } from 'node:path';
 import { fileUrlPath } from '../daemon/file-url.js';

@@ -1,4 +1,4 @@
-// Where a user's programs keep what they have to remember. Used by the commands that work on plain directories.
+// Where a user's programs keep what they have to remember.
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';

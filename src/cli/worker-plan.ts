@@ -1,5 +1,5 @@
 // What the worker command was asked, and what it makes of that: the same for bricks of Gluster volumes and for plain
-// directories. Used by commands/worker.ts and commands/embedded-worker.ts.
+// directories.
 
 import type { Config } from '../config/config.js';
 import type { FindSite } from '../daemon/site.js';

@@ -1,6 +1,5 @@
-// Whether an option may be set to a value: GlusterFS's rules, which stand in the installed gsyncd.conf, and over them
-// the option table's, so that no value gets into a session's file with which its worker would not start. Used by
-// config-set and config-check.
+// Whether an option may be set to a value: GlusterFS's rules, which stand in the installed gsyncd.conf, and over them the
+// option table's, so that no value gets into a session's file with which its worker would not start.
 
 import { OPTION_NAMES, optionSpec } from './options.js';
 import type { Settings } from './settings.js';

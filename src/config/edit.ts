@@ -1,7 +1,7 @@
-// Changes a session's gsyncd.conf: one writer of this project at a time, the file replaced whole, every byte that is
-// not of the entry in question kept. A writer that was killed holds its lock until it is stale; one that was stopped
-// for so long that another took its lock starts over. Also turns the `[peers …]` form of releases before 4.0 into `[vars]`, with the
-// old file kept beside it. Used by the config commands and the monitor.
+// Changes a session's gsyncd.conf: one writer of this project at a time, the file replaced whole, every byte that is not of
+// the entry in question kept. A writer that was killed holds its lock until it is stale; one that was stopped for so long that
+// another took its lock starts over. Also turns the `[peers …]` form of releases before 4.0 into `[vars]`, with the old file
+// kept beside it.
 
 import { copyFile, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

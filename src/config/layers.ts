@@ -1,6 +1,6 @@
-// From files to the text of every option: reads gsyncd.conf in both of its forms, finds options under all their
-// spellings, puts the layers over each other and replaces variables. Used by config.ts only; values are not
-// checked here. Each text remembers the file and line it came from.
+// From files to the text of every option: reads gsyncd.conf in both of its forms, finds options under all their spellings,
+// puts the layers over each other and replaces variables. Values are not checked here. Each text remembers the file and line
+// it came from.
 
 import { readFileSync } from 'node:fs';
 import { GsyncdError, errnoCode, errorLine } from '../errors.js';

@@ -1,6 +1,5 @@
-// Every option of a geo-replication session: the names, defaults and meanings of GlusterFS's own gsyncd.conf.
-// The Config type is inferred from this table, so an option that is not here cannot be asked for. Used by
-// config.ts and by the commands that show or change options. How a text becomes a value is in values.ts.
+// Every option of a geo-replication session: the names, defaults and meanings of GlusterFS's own gsyncd.conf. The Config type
+// is inferred from this table, so an option that is not here cannot be asked for. How a text becomes a value is in values.ts.
 
 const LEVELS = ['ERROR', 'INFO', 'WARNING', 'DEBUG'] as const;
 const SESSION = '${primary}_${primary_secondary_host}_${secondaryvol}';

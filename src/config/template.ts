@@ -1,5 +1,5 @@
-// `${variable}` in option values, as Python's string.Template.safe_substitute replaces it, and the variables that
-// a session has beside its own options. Used by config.ts; commands build the arguments once, from their own.
+// `${variable}` in option values, as Python's string.Template.safe_substitute replaces it, and the variables that a session
+// has beside its own options. Commands build the arguments once, from their own.
 
 import { presentVocabulary } from './options.js';
 

@@ -1,6 +1,5 @@
-// White space as Python's str methods see it, which is what GlusterFS's own tools apply to gsyncd.conf. It is
-// not JavaScript's: U+001C to U+001F and U+0085 count, U+FEFF does not. Used by the reader and by every option
-// that holds a list of words.
+// White space as Python's str methods see it, which is what GlusterFS's own tools apply to gsyncd.conf. It is not
+// JavaScript's: U+001C to U+001F and U+0085 count, U+FEFF does not.
 
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const LEADING = new RegExp(`^[${SPACE}]+`);

@@ -1,7 +1,6 @@
-// Brings a brick up to the moment from which its journals are followed live: history where the journals reach, a
-// walk of the brick (xsync crawl) where they do not. Used by worker.ts.
-// Invariant: a walk that was begun is finished, by this worker or a later one, before its note is removed; and
-// what changed while it ran, or since an earlier attempt, is read from the journals afterwards.
+// Brings a brick up to the moment from which its journals are followed live: history where the journals reach, a walk of the
+// brick (xsync crawl) where they do not. Invariant: a walk that was begun is finished, by this worker or a later one, before
+// its note is removed; and what changed while it ran, or since an earlier attempt, is read from the journals afterwards.
 
 import { loadClockNote } from '../changelog/clock-note.js';
 import { isGsyncdError } from '../errors.js';

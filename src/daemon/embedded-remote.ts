@@ -1,5 +1,5 @@
-// A secondary that is a plain directory of another machine: `gsyncd-ts secondary` serves it behind ssh, data goes by rsync
-// or tar through ssh into its `.gfid` view, attributes of files by rsync, of directories by calls. Used by the embedded site.
+// A secondary that is a plain directory of another machine: `gsyncd-ts secondary` serves it behind ssh, data goes by rsync or
+// tar through ssh into its `.gfid` view, attributes of files by rsync, of directories by calls.
 
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';

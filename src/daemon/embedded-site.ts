@@ -1,6 +1,6 @@
 // The site of a worker whose primary and secondary are plain directories: `file:///a` to `file:///b`, or to a directory of
-// another machine (embedded-remote.ts). The recorder keeps the primary's journals while the worker runs; data travels
-// by rsync or tar, on one machine without ssh. Used by the worker command.
+// another machine (embedded-remote.ts). The recorder keeps the primary's journals while the worker runs; data travels by rsync
+// or tar, on one machine without ssh.
 
 import { ChangelogAgent } from '../changelog/agent.js';
 import type { Config } from '../config/config.js';

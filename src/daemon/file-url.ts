@@ -1,5 +1,4 @@
-// `file:///path` and `ssh://[USER@]HOST[:PORT]/path` arguments, which name embedded primaries and secondaries. Used by the
-// commands and the embedded site.
+// `file:///path` and `ssh://[USER@]HOST[:PORT]/path` arguments, which name embedded primaries and secondaries.
 
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';

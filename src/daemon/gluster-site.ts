@@ -1,6 +1,5 @@
-// The site of a worker on a real brick: a mount of the primary volume here, the secondary's gsyncd behind ssh, journals
-// on the brick. Used by the worker command. Invariant: each thing that is started or mounted has its clean-up
-// before the next one starts.
+// The site of a worker on a real brick: a mount of the primary volume here, the secondary's gsyncd behind ssh, journals on the
+// brick. Invariant: each thing that is started or mounted has its clean-up before the next one starts.
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

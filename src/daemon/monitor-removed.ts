@@ -1,7 +1,6 @@
-// Bricks of this node that the session knew and that have left the volume. Rebalance moves their files to other bricks
-// without a record there, so what their journals tell of the time after the brick's mark is told nowhere else. glusterd
-// leaves their status files, by which they are found here; once nothing is left to do for a brick, its file goes.
-// Used by monitor.ts before it starts workers.
+// Bricks of this node that the session knew and that have left the volume. Rebalance moves their files to other bricks without
+// a record there, so what their journals tell of the time after the brick's mark is told nowhere else. glusterd leaves their
+// status files, by which they are found here; once nothing is left to do for a brick, its file goes.
 
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

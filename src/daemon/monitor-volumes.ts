@@ -1,5 +1,5 @@
-// What the monitor knows of both volumes: asked from gluster, here and over ssh, or taken from the session's config
-// when glusterd has written it there (`--use-gconf-volinfo`). Used by monitor.ts.
+// What the monitor knows of both volumes: asked from gluster, here and over ssh, or taken from the session's config when
+// glusterd has written it there (`--use-gconf-volinfo`).
 
 import type { Config } from '../config/config.js';
 import { GsyncdError } from '../errors.js';

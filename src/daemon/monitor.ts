@@ -1,7 +1,6 @@
-// The monitor of a session on one node: finds out which bricks of the primary volume are here, runs a worker for
-// each, and keeps that true while bricks come and go and the secondary changes. Port of stock's monitor. Used by the
-// monitor command, which has taken the session's pid file before.
-// Invariant: when run() has settled, no worker of this monitor is left.
+// The monitor of a session on one node: finds out which bricks of the primary volume are here, runs a worker for each, and
+// keeps that true while bricks come and go and the secondary changes. Port of stock's monitor. Invariant: when run() has
+// settled, no worker of this monitor is left.
 
 import { stat } from 'node:fs/promises';
 import type { Config } from '../config/config.js';

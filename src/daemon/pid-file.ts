@@ -1,5 +1,5 @@
-// A daemon's pid file: its number and a newline, under a lock that glusterd and stock's status command look for to
-// know whether the daemon runs. Used by the monitor; one daemon per file.
+// A daemon's pid file: its number and a newline, under a lock that glusterd and stock's status command look for to know
+// whether the daemon runs. One daemon per file.
 
 import { fstat } from 'node:fs';
 import { mkdir, readFile, stat } from 'node:fs/promises';

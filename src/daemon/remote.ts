@@ -1,5 +1,5 @@
-// The connection to the secondary's gsyncd: ssh, with a control socket that rsync's ssh shares, the RPC on its
-// pipes, the handshake, and the place where engines send data to. Used by worker.ts.
+// The connection to the secondary's gsyncd: ssh, with a control socket that rsync's ssh shares, the RPC on its pipes, the
+// handshake, and the place where engines send data to.
 
 import { createHash } from 'node:crypto';
 import { constants } from 'node:os';

@@ -1,5 +1,5 @@
-// Completes a worker's arguments: what the monitor passes on is taken as it is, what is missing is found from the
-// volumes' own information, here and over ssh. Used by the worker command.
+// Completes a worker's arguments: what the monitor passes on is taken as it is, what is missing is found from the volumes' own
+// information, here and over ssh.
 
 import { readFile } from 'node:fs/promises';
 import type { Config } from '../config/config.js';

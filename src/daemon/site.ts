@@ -1,5 +1,5 @@
 // What a worker stands on: a primary, a secondary, and the ways between them. gluster-site.ts has the real ones,
-// embedded-site.ts those that are plain directories. Used by worker.ts, which knows of neither.
+// embedded-site.ts those that are plain directories.
 
 import type { ChangelogSource } from '../changelog/source.js';
 import type { EventSubject } from '../gluster/events.js';

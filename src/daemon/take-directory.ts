@@ -1,5 +1,4 @@
-// Who may work on a plain directory: one process at a time records it, or writes to it. Used by the embedded site and by
-// the secondary of a directory.
+// Who may work on a plain directory: one process at a time records it, or writes to it.
 
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';

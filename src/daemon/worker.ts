@@ -1,7 +1,7 @@
 // One worker: opens its site (secondary, primary, the ways between them), and runs the crawls, history first, an xsync crawl
-// where the history does not reach, and then the live journals, until it is told to stop or something it stands
-// on breaks. Port of the reference's service loop. Used by the worker command.
-// Invariant: whatever the end, everything this module started or mounted is undone before run() settles.
+// where the history does not reach, and then the live journals, until it is told to stop or something it stands on breaks.
+// Port of the reference's service loop. Invariant: whatever the end, everything this module started or mounted is undone
+// before run() settles.
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,6 +1,5 @@
-// Compares two directory trees in full: names, types, modes, owners, sizes, times of files, hard links, targets,
-// xattrs and ACLs, contents. Used by the demo and by the tests of embedded bricks. What is not compared: times of
-// directories and symlinks, which replication leaves to the secondary.
+// Compares two directory trees in full: names, types, modes, owners, sizes, times of files, hard links, targets, xattrs and
+// ACLs, contents. What is not compared: times of directories and symlinks, which replication leaves to the secondary.
 
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync, type BigIntStats } from 'node:fs';

@@ -1,6 +1,5 @@
 // Xattrs and ACLs of directories to an embedded secondary of another machine, by a call of this program's own: rsync would
-// reach a directory by its path, and a path leads wherever a user puts a symlink into it. Used by the embedded site and by
-// the secondary's daemon.
+// reach a directory by its path, and a path leads wherever a user puts a symlink into it.
 
 import { constants } from 'node:os';
 import { errorLine } from '../errors.js';

@@ -1,6 +1,6 @@
-// Calls of a secondary's methods in the worker's own process: what RepceClient and serveRepce are together, without
-// streams and pickles between them. Used by the worker's embedded site, under the same RemoteSecondary that speaks to a
-// peer. Invariant: values arrive as they would from the peer, floats as plain numbers, and so does what is raised.
+// Calls of a secondary's methods in the worker's own process: what RepceClient and serveRepce are together, without streams
+// and pickles between them. Invariant: values arrive as they would from the peer, floats as plain numbers, and so does what is
+// raised.
 
 import { errorLine } from '../errors.js';
 import { remoteCallError } from '../rpc/errors.js';

@@ -1,6 +1,6 @@
-// Watches every directory of an embedded primary. An event is a hint where to look, never the news itself: events
-// get lost without a word. Where the system has no watches left, the caller has to look everywhere from time to
-// time, more often than otherwise. Used by the recorder.
+// Watches every directory of an embedded primary. An event is a hint where to look, never the news itself: events get lost
+// without a word. Where the system has no watches left, the caller has to look everywhere from time to time, more often than
+// otherwise.
 
 import { watch, type FSWatcher } from 'node:fs';
 import type { Gfid } from '../gluster/gfid.js';

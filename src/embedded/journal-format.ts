@@ -1,5 +1,4 @@
-// Encoder of journals in the changelog translator's ascii format, version 1.2: the counterpart of
-// changelog/journal.ts. Used by the recorder of embedded bricks.
+// Encoder of journals in the changelog translator's ascii format, version 1.2: the counterpart of changelog/journal.ts.
 
 import type { ChangeRecord } from '../changelog/record.js';
 import { fsEncode } from '../names.js';

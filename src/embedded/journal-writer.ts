@@ -1,7 +1,7 @@
-// Writes an embedded brick's journals and their index, as the changelog translator does: the open journal is
-// `CHANGELOG`, a rollover moves it to `YYYY/MM/DD/CHANGELOG.<seconds>` and lists it in HTIME. Used by the recorder.
-// Invariant: a record is on the disk when append() resolves; being killed at any instruction loses none, since at
-// the start a record that was cut is taken off, and a journal that was moved but not listed is listed.
+// Writes an embedded brick's journals and their index, as the changelog translator does: the open journal is `CHANGELOG`, a
+// rollover moves it to `YYYY/MM/DD/CHANGELOG.<seconds>` and lists it in HTIME. Invariant: a record is on the disk when
+// append() resolves; being killed at any instruction loses none, since at the start a record that was cut is taken off, and a
+// journal that was moved but not listed is listed.
 
 import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

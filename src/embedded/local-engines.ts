@@ -1,6 +1,6 @@
-// What the engines need where both trees are directories of this machine: xattrs and ACLs are copied directly, so that
-// neither rsync nor tar has to carry them, and what an ordinary user has as read-only is opened for whatever writes to
-// it, a transfer or the copying of xattrs. Used by the worker's embedded site.
+// What the engines need where both trees are directories of this machine: xattrs and ACLs are copied directly, so that neither
+// rsync nor tar has to carry them, and what an ordinary user has as read-only is opened for whatever writes to it, a transfer
+// or the copying of xattrs.
 
 import { chmodSync, lstatSync } from 'node:fs';
 import { errnoCode, errorLine } from '../errors.js';

@@ -1,5 +1,5 @@
-// Synced-up-to marks of an embedded brick (stime, entry_stime): trusted.* xattrs of the directories where inodes carry
-// such, with the names and values of a real brick; a file elsewhere. Used by the brick.
+// Synced-up-to marks of an embedded brick (stime, entry_stime): trusted.* xattrs of the directories where inodes carry such,
+// with the names and values of a real brick; a file elsewhere.
 
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';

@@ -1,6 +1,5 @@
-// The recorder of an embedded primary: finds out what happened to its directory and writes it into the brick's
-// journals, as the changelog translator of a real brick does. Events are hints that something happened; what it
-// was, a scan finds. Used by the worker's embedded site.
+// The recorder of an embedded primary: finds out what happened to its directory and writes it into the brick's journals, as
+// the changelog translator of a real brick does. Events are hints that something happened; what it was, a scan finds.
 // Invariant: the index holds what the journals have told. It is changed together with them, and after a crash at any
 // instruction it is brought up to them again, so that the next scan tells what is missing, no more and no less.
 

@@ -1,8 +1,7 @@
-// Looks at the directory of an embedded primary: which names there are now, which inode each is, and how it looks.
-// New inodes get their gfid here, and files their hard link under `.gfid`, before any journal tells of them; the
-// link keeps a deleted file's inode number from being used again until its deletion is recorded. Used by the
-// recorder. Any program may change the tree while it is looked at: what is seen is a state that may never have
-// been, and the next scan, which the same changes bring about, finds the rest.
+// Looks at the directory of an embedded primary: which names there are now, which inode each is, and how it looks. New inodes
+// get their gfid here, and files their hard link under `.gfid`, before any journal tells of them; the link keeps a deleted
+// file's inode number from being used again until its deletion is recorded. Any program may change the tree while it is looked
+// at: what is seen is a state that may never have been, and the next scan, which the same changes bring about, finds the rest.
 
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readlinkSync, unlinkSync } from 'node:fs';

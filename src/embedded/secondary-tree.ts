@@ -1,9 +1,8 @@
-// The inodes of an embedded secondary by gfid, and back. Files, symlinks and special files have a hard link
-// `.gfid/<gfid>`; a directory has a symlink `.gfid/<gfid>` to `<parent gfid>/<name>`, so that `.gfid/<gfid>` leads to
-// it from link to link. What is in memory is read from these links at the start. Used by secondary-volume.ts.
-// Invariant: a link is made before its inode gets its first name and removed after its last one is gone, so that being
-// killed at any instruction leaves nothing with a name and no gfid; what is left over is removed at the next start. What
-// somebody else puts into the directory is adopted when it is looked up.
+// The inodes of an embedded secondary by gfid, and back. Files, symlinks and special files have a hard link `.gfid/<gfid>`; a
+// directory has a symlink `.gfid/<gfid>` to `<parent gfid>/<name>`, so that `.gfid/<gfid>` leads to it from link to link. What
+// is in memory is read from these links at the start. Invariant: a link is made before its inode gets its first name and
+// removed after its last one is gone, so that being killed at any instruction leaves nothing with a name and no gfid; what is
+// left over is removed at the next start. What somebody else puts into the directory is adopted when it is looked up.
 
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';

@@ -1,6 +1,5 @@
-// A secondary that is a plain directory: the volume interface of the shared handlers over its tree. Used by the worker's
-// embedded site. Calls are synchronous underneath, since a local inode answers in microseconds, so no call sees half of
-// another.
+// A secondary that is a plain directory: the volume interface of the shared handlers over its tree. Calls are synchronous
+// underneath, since a local inode answers in microseconds, so no call sees half of another.
 
 import { chmodSync, closeSync, lchownSync, lutimesSync, mkdirSync, openSync, readdirSync, readlinkSync, renameSync, rmdirSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';

@@ -1,6 +1,6 @@
-// Keeps the tree index on disk, so that a start need not follow all journals since the brick was made. One line of
-// JSON each: first what it is and the time of the last closed journal it contains, then an inode. Journals closed
-// later, and the open one, are applied over it. Used by the recorder.
+// Keeps the tree index on disk, so that a start need not follow all journals since the brick was made. One line of JSON each:
+// first what it is and the time of the last closed journal it contains, then an inode. Journals closed later, and the open
+// one, are applied over it.
 
 import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 import { replaceFile } from '../native/durable-file.js';

@@ -1,5 +1,4 @@
 // A transfer reads files by their links under `.gfid`, and calls a file missing that has none. This says why it has none.
-// Used by the worker's embedded site.
 
 import type { Gfid } from '../gluster/gfid.js';
 import { MISSING_ON_PRIMARY, type DataEngine } from '../queue/engine.js';

@@ -1,5 +1,5 @@
-// The extended attributes of an inode that are the users': everything but what GlusterFS and an embedded brick keep
-// for themselves. ACLs are among them. Used by scans, to notice changes, and by the transfer of attributes.
+// The extended attributes of an inode that are the users': everything but what GlusterFS and an embedded brick keep for
+// themselves. ACLs are among them.
 
 import { createHash } from 'node:crypto';
 import { chmodSync, lstatSync } from 'node:fs';

@@ -1,7 +1,7 @@
-// A brick of the primary volume, read and marked directly on its local file system: change marks, entries,
-// gfids and where they are. Used by the crawls and the election. Paths are relative to the brick ('.' is its
-// root) in the form of names.ts. Calls are synchronous underneath, since a local inode answers in microseconds;
-// every method is asynchronous all the same and gives the event loop a turn when such calls have held it.
+// A brick of the primary volume, read and marked directly on its local file system: change marks, entries, gfids and where
+// they are. Paths are relative to the brick ('.' is its root) in the form of names.ts. Calls are synchronous underneath, since
+// a local inode answers in microseconds; every method is asynchronous all the same and gives the event loop a turn when such
+// calls have held it.
 
 import { lstatSync, readlinkSync } from 'node:fs';
 import { lstat, opendir, readdir } from 'node:fs/promises';

@@ -1,6 +1,5 @@
-// The gfid-access mount of a volume for a user who is not root: glusterd's mount broker mounts it and unmounts it, at
-// the request of `gluster system::`. Used by the secondary's daemon. glusterfs is no child of this process, so only
-// its own unmounting ends it.
+// The gfid-access mount of a volume for a user who is not root: glusterd's mount broker mounts it and unmounts it, at the
+// request of `gluster system::`. glusterfs is no child of this process: only an unmount ends it.
 
 import { userInfo } from 'node:os';
 import { GsyncdError } from '../errors.js';

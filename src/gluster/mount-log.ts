@@ -1,4 +1,4 @@
-// Finds the reason for a failed mount in glusterfs's own log, since it says nothing on stderr. Used by mount.ts.
+// Finds the reason for a failed mount in glusterfs's own log, since it says nothing on stderr.
 
 import { open, stat } from 'node:fs/promises';
 import { errnoCode } from '../errors.js';

@@ -1,7 +1,7 @@
-// Waits until a started glusterfs has its mount in place and its subvolumes are up. The kernel wakes the wait
-// when a mount appears (/proc/self/mountinfo has exceptional news); only the subvolumes' state, for which there
-// is no event, is looked for, every 50 ms. A volume of which a part stays down is ready after a while, as for
-// stock: the other parts shall not wait for it. Used by mount.ts.
+// Waits until a started glusterfs has its mount in place and its subvolumes are up. The kernel wakes the wait when a mount
+// appears (/proc/self/mountinfo has exceptional news); only the subvolumes' state, for which there is no event, is looked for,
+// every 50 ms. A volume of which a part stays down is ready after a while, as for stock: the other parts shall not wait for
+// it.
 
 import { lstat, open, readFile } from 'node:fs/promises';
 import { constants } from 'node:os';

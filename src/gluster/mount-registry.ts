@@ -1,7 +1,7 @@
-// Which mounts a worker has made, in a small file of its working directory, so that what a killed worker left
-// behind can be found and removed by the next one: dead mount points, their directories, and glusterfs processes
-// that outlived it. Used by mount.ts only. An entry is written before its mount exists and removed after it is
-// gone; a process is recognised by its start time and its command line, since process ids are used again.
+// Which mounts a worker has made, in a small file of its working directory, so that what a killed worker left behind can be
+// found and removed by the next one: dead mount points, their directories, and glusterfs processes that outlived it. An entry
+// is written before its mount exists and removed after it is gone; a process is recognised by its start time and its command
+// line, since process ids are used again.
 
 import { constants } from 'node:os';
 import { readFile, rmdir } from 'node:fs/promises';

@@ -1,5 +1,5 @@
-// Repeats a call that GlusterFS or a brick may refuse for a moment (a stale handle after a rename, a graph
-// switch): the reference's errno_wrap. Used by brick and mount.
+// Repeats a call that GlusterFS or a brick may refuse for a moment (a stale handle after a rename, a graph switch): the
+// reference's errno_wrap.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoNumber } from '../native/libc.js';

@@ -1,7 +1,7 @@
-// Whether a mount's ENOENT can be believed. While a part of a volume is down, GlusterFS's client answers ENOENT for what
-// lives there: a worker that took it for gone would leave its data behind, or remove it from the secondary. So an answer
-// counts that came between two looks that found all of the volume up, and so close together that no brick was away in
-// between: a client takes seconds to connect again. Used by mount.ts and secondary/whole-volume.ts.
+// Whether a mount's ENOENT can be believed. While a part of a volume is down, GlusterFS's client answers ENOENT for what lives
+// there: a worker that took it for gone would leave its data behind, or remove it from the secondary. So an answer counts that
+// came between two looks that found all of the volume up, and so close together that no brick was away in between: a client
+// takes seconds to connect again.
 
 import { constants } from 'node:os';
 import { SharedAsk } from '../process/shared-ask.js';

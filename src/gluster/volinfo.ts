@@ -1,5 +1,4 @@
 // What `gluster volume info --xml` says about a volume: identity, bricks in order, how they form subvolumes.
-// Used by the monitor and the worker, for the primary's volume and over ssh for the secondary's.
 
 import { XMLParser } from 'fast-xml-parser';
 import { errorLine, GsyncdError } from '../errors.js';

@@ -1,8 +1,8 @@
-// Whether a mount sees all of its volume: every subvolume is up, and every set of replicas has its quorum. GlusterFS tells
-// the former in one attribute. A set that lost its quorum counts as up there, refuses to answer (ENOTCONN), and beside
-// others the mount makes an ENOENT of that as often as not; only the mount's own description of itself, `.meta`, has it.
-// Both are answered by the client alone, without the bricks. An ENOTCONN is not always the volume's: of a name on which the
-// copies disagree (split-brain) a set says the same while all of it is up. Used by mount.ts and the daemon's secondary.
+// Whether a mount sees all of its volume: every subvolume is up, and every set of replicas has its quorum. GlusterFS tells the
+// former in one attribute. A set that lost its quorum counts as up there, refuses to answer (ENOTCONN), and beside others the
+// mount makes an ENOENT of that as often as not; only the mount's own description of itself, `.meta`, has it. Both are
+// answered by the client alone, without the bricks. An ENOTCONN is not always the volume's: of a name on which the copies
+// disagree (split-brain) a set says the same while all of it is up.
 
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import { constants } from 'node:os';

@@ -1,6 +1,6 @@
-// Volume-wide facts that a mount of the volume shows as virtual xattrs of its root: the volume marks (its own
-// and those that foreign primaries announced), the nodes whose bricks answer, the sync time of the cluster.
-// Used by the crawl loop and the election. All calls run in the thread pool: the mount may be slow to answer.
+// Volume-wide facts that a mount of the volume shows as virtual xattrs of its root: the volume marks (its own and those that
+// foreign primaries announced), the nodes whose bricks answer, the sync time of the cluster. All calls run in the thread pool:
+// the mount may be slow to answer.
 
 import type { VolumeInfo } from '../secondary/secondary.js';
 import { errnoCode } from '../errors.js';

@@ -1,6 +1,5 @@
-// Where metrics go: an HTTP endpoint that Prometheus scrapes, and a file for node_exporter's textfile collector.
-// Used by the worker command, by the metrics command for a whole node, and by whatever else has readings of bricks.
-// Invariant: a scrape that fails answers 500 and harms nothing else; the file is whole at every moment.
+// Where metrics go: an HTTP endpoint that Prometheus scrapes, and a file for node_exporter's textfile collector. Invariant: a
+// scrape that fails answers 500 and harms nothing else; the file is whole at every moment.
 
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoCode, errorLine, GsyncdError } from '../errors.js';

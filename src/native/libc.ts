@@ -1,8 +1,7 @@
-// Calls of libc that Node does not offer: extended attributes that do not follow symlinks, record and
-// whole-file locks, descriptor flags, unmounting, execve. Used by brick, mount, locks, status and the CLI.
-// Paths are bytes (or strings in the form of names.ts) and reach the kernel unchanged. The synchronous calls
-// are for local file systems only; whatever may touch a FUSE mount has an `Async` twin, which runs in the
-// thread pool, at most MAX_ASYNC_CALLS at once. Every failure is a NativeError with its errno.
+// Calls of libc that Node does not offer: extended attributes that do not follow symlinks, record and whole-file locks,
+// descriptor flags, unmounting, execve. Paths are bytes (or strings in the form of names.ts) and reach the kernel unchanged.
+// The synchronous calls are for local file systems only; whatever may touch a FUSE mount has an `Async` twin, which runs in
+// the thread pool, at most MAX_ASYNC_CALLS at once. Every failure is a NativeError with its errno.
 
 import { constants } from 'node:os';
 import koffi from 'koffi';

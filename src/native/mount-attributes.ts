@@ -1,8 +1,7 @@
-// Xattrs of a mount's root, asked for in the thread pool: a mount may be slow to answer. Used by volume-mark.ts for the
-// virtual xattrs in which GlusterFS shows a volume's facts. fs-xattr does the work where npm could compile it, libc
-// through koffi (libc.ts) where it could not: a machine without a compiler shall be good enough. Both throw errors with
-// the errno's name in `code`. fs-xattr follows symlinks and takes paths as text only, which is right for a mount point
-// of this program's own making and wrong for the names of a volume: those go through libc.ts alone.
+// Xattrs of a mount's root, asked for in the thread pool: a mount may be slow to answer. Both throw errors with the errno's
+// name in `code`. fs-xattr follows symlinks and takes paths as text only, which is right for a mount point of this program's
+// own making and wrong for the names of a volume: those go through libc.ts alone. fs-xattr does
+// the work where npm could compile it; elsewhere libc is called through koffi.
 
 import { lgetxattrAsync, lremovexattrAsync } from './libc.js';
 

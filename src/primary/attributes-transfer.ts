@@ -1,6 +1,6 @@
-// Sends extended attributes and ACLs of inodes whose content agrees, with rsync. Files go by gfid like data;
-// directories cannot: rsync >= 3.4 opens a directory's parent to set its attributes, and `.gfid` itself cannot be
-// opened, so their attributes would be dropped without a word. Their real paths can. Used by both engine slots.
+// Sends extended attributes and ACLs of inodes whose content agrees, with rsync. Files go by gfid like data; directories
+// cannot: rsync >= 3.4 opens a directory's parent to set its attributes, and `.gfid` itself cannot be opened, so their
+// attributes would be dropped without a word. Their real paths can.
 
 import { errorLine, isGsyncdError } from '../errors.js';
 import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';

@@ -1,5 +1,5 @@
-// What one batch did, for the three lines that the reference logs at its end. Used by batch.ts.
-// Its format for the age of a crawl, which calls a function that Python 3 has no more (string.zfill), nobody uses.
+// What one batch did, for the three lines that the reference logs at its end. Its format for the age of a crawl, which calls a
+// function that Python 3 has no more (string.zfill), nobody uses.
 
 import type { Plan } from './plan.js';
 

@@ -1,5 +1,5 @@
-// Sends a batch's data and tries again what did not arrive: result by result, not box by box. After
-// max-rsync-retries the rest is on the durable list, before anything marks the batch as synced. Used by batch.ts.
+// Sends a batch's data and tries again what did not arrive: result by result, not box by box. After max-rsync-retries the rest
+// is on the durable list, before anything marks the batch as synced.
 
 import { constants } from 'node:os';
 import { gfidPath, entryPath, type Gfid } from '../gluster/gfid.js';

@@ -1,5 +1,5 @@
-// Applies a batch's namespace: entry operations, then the comparison of every name that failed or is in doubt.
-// What cannot be made equal goes to the durable list, never to an exception. Used by batch.ts.
+// Applies a batch's namespace: entry operations, then the comparison of every name that failed or is in doubt. What cannot be
+// made equal goes to the durable list, never to an exception.
 
 import { errorLine, isGsyncdError } from '../errors.js';
 import { entryPath, gfidPath, splitEntryPath, type Gfid } from '../gluster/gfid.js';

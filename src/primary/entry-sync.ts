@@ -1,6 +1,5 @@
-// Sends entry operations to the secondary: waves of lanes, each lane in calls of bounded size, so that a peer
-// that serves several calls at a time works on independent directories side by side, and one entry's trouble
-// stays that entry's. Used by entry-phase.ts and reconcile.ts.
+// Sends entry operations to the secondary: waves of lanes, each lane in calls of bounded size, so that a peer that serves
+// several calls at a time works on independent directories side by side, and one entry's trouble stays that entry's.
 // Invariant: every operation was applied, is among the failures, or is among the culprits.
 
 import type { EntryFailure, EntryOp, Secondary } from '../secondary/secondary.js';

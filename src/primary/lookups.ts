@@ -1,4 +1,4 @@
-// Answers a plan's lookups from the primary's mount, many at a time. Used by batch.ts.
+// Answers a plan's lookups from the primary's mount, many at a time.
 
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';

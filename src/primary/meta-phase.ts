@@ -1,5 +1,4 @@
 // Applies a batch's attribute changes. A file that vanished meanwhile is no failure; one that cannot be looked up is.
-// Used by batch.ts.
 
 import { gfidPath, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';

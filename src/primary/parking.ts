@@ -1,5 +1,5 @@
 // Names in the root of the secondary for what is between two places. Should a worker end meanwhile, the next one finds them
-// there. Used by conflict resolution and by whatever else makes something there for a moment.
+// there.
 
 import { entryPath, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 

@@ -1,4 +1,4 @@
-// What the primary has at names. Used by reconcile.ts, and by batch.ts for names that a walk had to pass over.
+// What the primary has at names.
 
 import { entryPath, gfidPath, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';

@@ -1,4 +1,4 @@
-// What a comparison of names is given, and what it finds out. Used by reconcile.ts and whoever runs it.
+// What a comparison of names is given, and what it finds out.
 
 import type { Gfid } from '../gluster/gfid.js';
 import type { Secondary } from '../secondary/secondary.js';

@@ -1,7 +1,7 @@
-// What the secondary has at a name, asked with the calls that a stock peer offers: an UNLINK of the root's gfid
-// at some name changes nothing, and comes back as a failure that tells which gfid the name holds; a MKDIR of an
-// existing gfid at a name that does not exist comes back with the directory's real place. Used by reconcile.ts.
-// A stock peer cannot look up names that are not UTF-8 so; for them lstat's inode number is compared instead.
+// What the secondary has at a name, asked with the calls that a stock peer offers: an UNLINK of the root's gfid at some name
+// changes nothing, and comes back as a failure that tells which gfid the name holds; a MKDIR of an existing gfid at a name
+// that does not exist comes back with the directory's real place. A stock peer cannot look up names that are not UTF-8 so; for
+// them lstat's inode number is compared instead.
 
 import { constants } from 'node:os';
 import { errorLine } from '../errors.js';

@@ -1,7 +1,6 @@
-// Walks a brick by its change marks and yields what has to be synced, in chunks: the records of an
-// XSYNC-CHANGELOG file, the directories whose marks may move once these records are synced, and what the brick does
-// not tell of, which has to be on the durable list by then. Port of Xcrawl.
-// Used by crawl-xsync.ts. Invariant: a directory's mark comes with or after the chunk that completes its
+// Walks a brick by its change marks and yields what has to be synced, in chunks: the records of an XSYNC-CHANGELOG file, the
+// directories whose marks may move once these records are synced, and what the brick does not tell of, which has to be on the
+// durable list by then. Port of Xcrawl. Invariant: a directory's mark comes with or after the chunk that completes its
 // subtree, and a directory's record comes before those of its children.
 
 import type { ChangeRecord } from '../changelog/record.js';

@@ -1,5 +1,5 @@
-// Starts a program as a daemon: leader of a session of its own, its standard streams on /dev/null, with one pipe on
-// which it says how its start went. The caller ends afterwards; the daemon stays. Used by the monitor command.
+// Starts a program as a daemon: leader of a session of its own, its standard streams on /dev/null, with one pipe on which it
+// says how its start went. The caller ends afterwards; the daemon stays.
 
 import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';

@@ -1,6 +1,5 @@
-// Bounded views of what a child writes: its last bytes for an error message, and its lines for a parser.
-// Both take any amount of output in constant memory. Used by child.ts; what it keeps, by whoever
-// says why a child failed.
+// Bounded views of what a child writes: its last bytes for an error message, and its lines for a parser. Both take any amount
+// of output in constant memory.
 
 import { fsDecode } from '../names.js';
 

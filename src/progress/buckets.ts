@@ -1,5 +1,5 @@
-// A histogram as plain numbers, so that it can lie in a file and be read by another process. Used by Tally, read by
-// the metrics. Invariant: `counts` has one place more than `bounds`, for what is above the last.
+// A histogram as plain numbers, so that it can lie in a file and be read by another process. Invariant: `counts` has one place
+// more than `bounds`, for what is above the last.
 
 export interface Buckets {
   /** Upper bounds, ascending, inclusive. */

@@ -1,7 +1,7 @@
-// What a brick has recorded and no worker has synced, read from the brick's journals by whoever wants to know: the
-// closed journals behind the synced-up-to mark, and whether the open one holds anything. It needs no worker, so a
-// stopped session's backlog shows, and costs none of them anything. Used by the session reader.
-// Invariant: each look reads only what the index has grown by, and a first look only its end, as far as it is needed.
+// What a brick has recorded and no worker has synced, read from the brick's journals by whoever wants to know: the closed
+// journals behind the synced-up-to mark, and whether the open one holds anything. It needs no worker, so a stopped session's
+// backlog shows, and costs none of them anything. Invariant: each look reads only what the index has grown by, and a first
+// look only its end, as far as it is needed.
 
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';

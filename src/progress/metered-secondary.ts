@@ -1,5 +1,4 @@
-// A secondary whose calls with operations are measured. Used by daemon/worker.ts, so that nothing on the primary's
-// side knows that it is watched.
+// A secondary whose calls with operations are measured.
 
 import { delegate } from '../secondary/delegate.js';
 import type { Secondary } from '../secondary/secondary.js';

@@ -1,7 +1,6 @@
-// Counters over time: a bounded list of samples of counters that only grow, from which a reader takes rates of any
-// window and of any resolution. Used by Tally, which samples, and by the report, which reads.
-// Invariant: times ascend, and where nothing was counted for a while both ends of the pause are samples, so that a
-// burst after it is not smeared over the pause.
+// Counters over time: a bounded list of samples of counters that only grow, from which a reader takes rates of any window and
+// of any resolution. Invariant: times ascend, and where nothing was counted for a while both ends of the pause are samples, so
+// that a burst after it is not smeared over the pause.
 
 /** Time in milliseconds since the epoch, then one value for each counter. */
 export type Sample = readonly number[];

@@ -1,6 +1,5 @@
-// Finds geo-replication sessions on this node and reads their bricks' reports. A session is a directory with
-// brick_*.status files: glusterd's, or any other that a worker was given. Used by the live view, the metrics
-// command, and the worker's own metrics. Nothing here writes, locks, or waits for a worker.
+// Finds geo-replication sessions on this node and reads their bricks' reports. A session is a directory with brick_*.status
+// files: glusterd's, or any other that a worker was given. Nothing here writes, locks, or waits for a worker.
 
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';

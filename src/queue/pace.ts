@@ -1,9 +1,9 @@
 // How much is under way to the secondary at a time. A brick of GlusterFS serves geo-replication's calls with one thread
-// (performance.least-prio-threads), and as long as more of them wait, each other thread that the brick happens to have
-// turns round in a loop for them (io-threads, 10.3): with other clients on the secondary, calls side by side take two and
-// three times as long as the same calls one after the other, and without any they are quicker. So both is measured: what
-// each kind of work costs alone, and whether the same work side by side is done in less than the sum. Used by paced.ts.
-// Invariant: whatever is given is run, at the latest when all that was given before has ended.
+// (performance.least-prio-threads), and as long as more of them wait, each other thread that the brick happens to have turns
+// round in a loop for them (io-threads, 10.3): with other clients on the secondary, calls side by side take two and three
+// times as long as the same calls one after the other, and without any they are quicker. So both is measured: what each kind
+// of work costs alone, and whether the same work side by side is done in less than the sum. Invariant: whatever is given is
+// run, at the latest when all that was given before has ended.
 
 import { GsyncdError } from '../errors.js';
 import type { Log } from '../log.js';

@@ -1,5 +1,4 @@
-// A secondary and an engine whose work on the secondary's volume goes at a pace that suits it. Used by daemon/worker.ts, so
-// that nobody else knows of it.
+// A secondary and an engine whose work on the secondary's volume goes at a pace that suits it.
 
 import { ROOT_GFID } from '../gluster/gfid.js';
 import { delegate } from '../secondary/delegate.js';

@@ -1,7 +1,7 @@
-// The box in which producers leave data items, and from which jobs take shares. Used by the Syncer only.
-// Invariant: an item is in exactly one of three places: queued, handed out, or parked. An item posted while
-// the same gfid is handed out is parked until that transfer ends, since the transfer may have read the file
-// before the change that the new post is about, and two transfers of one file at a time could mix versions.
+// The box in which producers leave data items, and from which jobs take shares. Invariant: an item is in exactly one of three
+// places: queued, handed out, or parked. An item posted while the same gfid is handed out is parked until that transfer ends,
+// since the transfer may have read the file before the change that the new post is about, and two transfers of one file at a
+// time could mix versions.
 
 import type { Gfid } from '../gluster/gfid.js';
 import type { DataItem, Holes } from './engine.js';

@@ -1,6 +1,6 @@
-// How two sides of this program recognise each other. The secondary's object version is 1.1: a stock primary compares
-// integer parts and goes on as ever. A primary of this program that sees a fraction asks for the features; it never
-// asks a stock secondary, which says 1.0, so that neither stock side sees anything unusual. Used by both sides.
+// How two sides of this program recognise each other. The secondary's object version is 1.1: a stock primary compares integer
+// parts and goes on as ever. A primary of this program that sees a fraction asks for the features; it never asks a stock
+// secondary, which says 1.0, so that neither stock side sees anything unusual.
 
 import { isPyDict, isPyInt, type PyDict, type PyValue } from './pickle-values.js';
 

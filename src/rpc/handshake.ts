@@ -1,5 +1,5 @@
-// First words with a peer: whether both sides speak the same RPC and offer the same methods. Used by the worker
-// right after it has started ssh; until it has passed, nothing else is sent.
+// First words with a peer: whether both sides speak the same RPC and offer the same methods. Nothing else is
+// sent before the handshake has passed.
 
 import { GsyncdError } from '../errors.js';
 import type { CallOptions, RepceClient } from './client.js';

@@ -1,6 +1,6 @@
-// Incremental pickle decoder: bytes of a stream in, complete values out. Pickles follow each other without a
-// length, so the only way to find the end of one is to decode it. Used by the RPC client.
-// Invariant: nothing of a peer's pickle is run (see pickle-globals.ts), and memory is bounded by the limits.
+// Incremental pickle decoder: bytes of a stream in, complete values out. Pickles follow each other without a length, so the
+// only way to find the end of one is to decode it. Invariant: nothing of a peer's pickle is run (see pickle-globals.ts), and
+// memory is bounded by the limits.
 
 import { isGsyncdError, type GsyncdError } from '../errors.js';
 import { DEFAULT_LIMITS, type PickleLimits } from './pickle-limits.js';

@@ -1,7 +1,7 @@
 // JavaScript values to Python pickles of protocol 2, which both Python 2 and 3 load; byte arrays, which only sides of this
-// program send each other, take an opcode of protocol 3. Used by both ends of the RPC.
-// Containers and their values are never shared inside one pickle: a stock secondary changes the dicts that it
-// was given, and two operations that shared a stat would change each other's. Only dict keys are written once.
+// program send each other, take an opcode of protocol 3. Containers and their values are never shared inside one pickle: a
+// stock secondary changes the dicts that it was given, and two operations that shared a stat would change each other's. Only
+// dict keys are written once.
 
 import { encodeSurrogatePass } from './pickle-text.js';
 import { OP } from './pickle-opcodes.js';

@@ -1,6 +1,5 @@
-// The only names that a peer's pickle may refer to. A pickle can name any callable of Python; here a name is
-// looked up in this list, stands for a few lines that build plain data, and everything else is an error.
-// Used by the decoder's machine only.
+// The only names that a peer's pickle may refer to. A pickle can name any callable of Python; here a name is looked up in this
+// list, stands for a few lines that build plain data, and everything else is an error.
 
 import { pickleError } from './pickle-text.js';
 import { PyException, PyStat, PyTuple, isPyDict, isPyInt, type PyStatFields, type PyValue } from './pickle-values.js';

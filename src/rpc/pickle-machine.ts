@@ -1,6 +1,5 @@
-// The stack machine that a pickle is a program for: one opcode with its complete operand at a time. Used by
-// PickleDecoder, which frames the opcodes. Invariant: it builds plain data only; a global stays a name from
-// the allow-list until REDUCE turns it into data, and can stand nowhere inside a value.
+// The stack machine that a pickle is a program for: one opcode with its complete operand at a time. Invariant: it builds plain
+// data only; a global stays a name from the allow-list until REDUCE turns it into data, and can stand nowhere inside a value.
 
 import { PickleGlobal, globalFrom, resolveGlobal } from './pickle-globals.js';
 import { CONTAINER_VALUES, PickleBudget, checkExpanded, isContainer, type PickleLimits } from './pickle-limits.js';

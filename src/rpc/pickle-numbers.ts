@@ -1,5 +1,5 @@
-// Numbers in pickles: text lines of protocol 0, and the binary form of long integers. Used by the decoder's
-// machine only. Invariant: lengths are bounded before anything quadratic runs on them.
+// Numbers in pickles: text lines of protocol 0, and the binary form of long integers. Invariant: lengths are bounded before
+// anything quadratic runs on them.
 
 import { pickleError } from './pickle-text.js';
 

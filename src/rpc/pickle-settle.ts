@@ -1,6 +1,6 @@
-// The last step of decoding: dicts with keys that are no strings become Maps, and the value is checked to be finite.
-// Pickles can share and nest values at will; a cycle, or nesting deeper than the limit, would hang or overflow whoever
-// walks the value. Used by the decoder's machine only.
+// The last step of decoding: dicts with keys that are no strings become Maps, and the value is checked to be finite. Pickles
+// can share and nest values at will; a cycle, or nesting deeper than the limit, would hang or overflow whoever walks the
+// value.
 
 import { pickleError } from './pickle-text.js';
 import { PyException, isPyDict, type PyDict, type PyValue } from './pickle-values.js';

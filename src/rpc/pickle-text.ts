@@ -1,6 +1,6 @@
-// Text in pickles. Python writes str as UTF-8 with lone surrogates kept ("surrogatepass"), which Node's own
-// UTF-8 codec replaces; protocol 0 writes escapes. Used by the encoder and the decoder's machine only.
-// Invariant: bytes that are no valid text raise GsyncdError('peer'), they are never replaced.
+// Text in pickles. Python writes str as UTF-8 with lone surrogates kept ("surrogatepass"), which Node's own UTF-8 codec
+// replaces; protocol 0 writes escapes. Invariant: bytes that are no valid text raise GsyncdError('peer'), they are never
+// replaced.
 
 import { GsyncdError } from '../errors.js';
 

@@ -1,5 +1,5 @@
-// The Python values that cross the wire, as JavaScript sees them. Used by the codec and by whoever calls the
-// peer or reads its answers. Decoded values are plain data: nothing in them runs, and dicts have no prototype.
+// The Python values that cross the wire, as JavaScript sees them. Decoded values are plain data: nothing in them runs, and
+// dicts have no prototype.
 
 /** A dict whose keys are all strings. Decoded ones have no prototype. */
 export interface PyDict {

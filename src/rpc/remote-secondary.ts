@@ -1,6 +1,6 @@
-// The Secondary contract over RePCe: a stock gsyncd, or our own, behind ssh or in this process. Used by the worker. It only
-// translates; ordering, retries and what a failure means are the caller's. Every call has a deadline, so that
-// a peer that stopped answering surfaces as GsyncdError('peer').
+// The Secondary contract over RePCe: a stock gsyncd, or our own, behind ssh or in this process. It only translates; ordering,
+// retries and what a failure means are the caller's. Every call has a deadline, so that a peer that stopped answering surfaces
+// as GsyncdError('peer').
 
 import { setMaxListeners } from 'node:events';
 import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, VolumeInfo } from '../secondary/secondary.js';

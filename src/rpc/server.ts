@@ -1,7 +1,6 @@
-// The server half of RePCe, on the secondary's stdin and stdout: requests `(rid, method, *args)` are served side by
-// side, and each is answered `(rid, is_exception, result)` as soon as it is done. Used by the secondary's daemon.
-// Invariant: nothing of a request is run but the method of that name; what is no request ends the service with an
-// error, and from then on nothing more is served.
+// The server half of RePCe, on the secondary's stdin and stdout: requests `(rid, method, *args)` are served side by side, and
+// each is answered `(rid, is_exception, result)` as soon as it is done. Invariant: nothing of a request is run but the method
+// of that name; what is no request ends the service with an error, and from then on nothing more is served.
 
 import type { Readable, Writable } from 'node:stream';
 import { GsyncdError, errorLine } from '../errors.js';

@@ -1,6 +1,6 @@
-// A call of `entry_ops`: its operations side by side where they are independent, in their order where they are not,
-// their failures in the caller's order. Used by methods.ts. Invariant: one operation's trouble is its own failure;
-// only what would hit every operation (a dead mount, a full or read-only volume) ends the call.
+// A call of `entry_ops`: its operations side by side where they are independent, in their order where they are not, their
+// failures in the caller's order. Invariant: one operation's trouble is its own failure; only what would hit every operation
+// (a dead mount, a full or read-only volume) ends the call.
 
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';

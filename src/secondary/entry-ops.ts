@@ -1,8 +1,7 @@
-// Does one namespace operation on the volume, as the stock secondary does: what is already as it should be is
-// success, what is in the way is a failure that says what it is, so that the primary can resolve the conflict.
-// Used by entry-batch.ts. Invariant: an operation never touches an entry whose gfid is not the operation's own.
-// What is better than stock: nodes get their device numbers, hard links of other types than files and symlinks are
-// made, and no errno of one entry ends a call.
+// Does one namespace operation on the volume, as the stock secondary does: what is already as it should be is success, what is
+// in the way is a failure that says what it is, so that the primary can resolve the conflict. Invariant: an operation never
+// touches an entry whose gfid is not the operation's own. What is better than stock: nodes get their device numbers, hard
+// links of other types than files and symlinks are made, and no errno of one entry ends a call.
 
 import { constants } from 'node:os';
 import type { Log } from '../log.js';

@@ -1,5 +1,5 @@
-// Questions to the volume in which "not there" is an answer, and calls whose known failures are values. Used by all
-// handlers. A moment's trouble is repeated, as the stock daemon does.
+// Questions to the volume in which "not there" is an answer, and calls whose known failures are values. A moment's trouble is
+// repeated, as the stock daemon does.
 
 import { constants } from 'node:os';
 import type { Gfid } from '../gluster/gfid.js';

@@ -1,6 +1,6 @@
-// Marks that live in xattrs of the secondary volume: xtime, stime, entry_stime, volume marks, node uuids, for the
-// primaries that ask for them over the RPC. Used by methods.ts. A missing path or mark is its errno as a plain answer,
-// as stock has it. An unprivileged daemon (mountbroker) reaches them in the `system` name space.
+// Marks that live in xattrs of the secondary volume: xtime, stime, entry_stime, volume marks, node uuids, for the primaries
+// that ask for them over the RPC. A missing path or mark is its errno as a plain answer, as stock has it. An unprivileged
+// daemon (mountbroker) reaches them in the `system` name space.
 
 import { constants } from 'node:os';
 import { unpackVolumeMark } from '../gluster/volume-mark.js';

@@ -1,7 +1,6 @@
-// A call of `meta_ops`: owner, permissions and times of inodes. Used by methods.ts. Inodes go side by side, the
-// operations on one in their order; what is gone is passed over, as by stock; what is right is left alone, since each change
-// locks all copies. Symlinks have no permissions of their
-// own; their times are set here, which stock cannot.
+// A call of `meta_ops`: owner, permissions and times of inodes. Inodes go side by side, the operations on one in their order;
+// what is gone is passed over, as by stock; what is right is left alone, since each change locks all copies. Symlinks have no
+// permissions of their own; their times are set here, which stock cannot.
 
 import { constants } from 'node:os';
 import { gfidPath } from '../gluster/gfid.js';

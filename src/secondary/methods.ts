@@ -1,6 +1,6 @@
 // The methods that primaries may call, by name: what the stock secondary offers, with its arguments and answers, and
-// `gsyncd_ts_features`, by which two sides of this program recognise each other. Used by the secondary's daemon and by
-// an embedded secondary. Every path is guarded before the volume sees it.
+// `gsyncd_ts_features`, by which two sides of this program recognise each other. Every path is guarded before the volume sees
+// it.
 
 import { constants } from 'node:os';
 import type { Log } from '../log.js';

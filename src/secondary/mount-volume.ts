@@ -1,6 +1,6 @@
-// The secondary's volume through its gfid-access mount. Used by the daemon's secondary; the calls run in the thread
-// pool, since the mount may be slow to answer. Where the kernel was told not to follow symlinks in this mount
-// (native/mount-flags.ts), that is the guard; elsewhere every directory on the way is looked at first.
+// The secondary's volume through its gfid-access mount. The calls run in the thread pool, since the mount may be slow to
+// answer. Where the kernel was told not to follow symlinks in this mount (native/mount-flags.ts), that is the guard; elsewhere
+// every directory on the way is looked at first.
 
 import { chmod, lchown, link, lstat, lutimes, mkdir, readdir, readlink, rename, rmdir, symlink, unlink } from 'node:fs/promises';
 import { constants } from 'node:os';

@@ -1,5 +1,5 @@
-// A call of `put_files`, from a primary of this program: whole small files for inodes that are there. Used by methods.ts.
-// A file's trouble is its own: the primary sends that file with rsync or tar, which reports what is wrong.
+// A call of `put_files`, from a primary of this program: whole small files for inodes that are there. A file's trouble is its
+// own: the primary sends that file with rsync or tar, which reports what is wrong.
 
 import { constants } from 'node:os';
 import { gfidPath, isGfid, type Gfid } from '../gluster/gfid.js';

@@ -1,5 +1,5 @@
-// Removes whole trees: what the primary removed while the secondary still held something in it, and what a crawl found
-// to be gone. Used by the handlers. No symlink is followed: the volume sees to it.
+// Removes whole trees: what the primary removed while the secondary still held something in it, and what a crawl found to be
+// gone. No symlink is followed: the volume sees to it.
 
 import { constants } from 'node:os';
 import { entryPath, GFID_PREFIX, isGfid, type Gfid } from '../gluster/gfid.js';

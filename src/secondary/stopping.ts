@@ -1,5 +1,5 @@
 // What a secondary that ends raises for the operations it has not done: an errno that is no operation's, so that a primary
-// takes it for the peer's end and does them again, and not for a fault of each. Used by meta-ops.ts and entry-batch.ts.
+// takes it for the peer's end and does them again, and not for a fault of each.
 
 import { PyException } from '../rpc/pickle-values.js';
 import { Raised } from '../rpc/raised.js';

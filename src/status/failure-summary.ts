@@ -1,5 +1,5 @@
-// The durable failure list as somebody else than its worker sees it: read, never touched, and summed up by reason.
-// Used by the session reader. Invariant: memory is bounded, whatever the list's size.
+// The durable failure list as somebody else than its worker sees it: read, never touched, and summed up by reason. Invariant:
+// memory is bounded, whatever the list's size.
 
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';

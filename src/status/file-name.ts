@@ -1,4 +1,4 @@
-// How the status file of a brick is called, beside monitor.status. Used by all that read or write it.
+// How the status file of a brick is called, beside monitor.status.
 
 import { fsDecode, fsEncode } from '../names.js';
 

@@ -1,6 +1,6 @@
-// Whether a session's monitor runs, which is whether somebody holds the record lock of its pid file. Used by status.
-// The kernel's list of locks answers in most cases; loading the native calls takes longer than everything else that
-// status does, so they are asked only when that list shows no such lock.
+// Whether a session's monitor runs, which is whether somebody holds the record lock of its pid file. The kernel's list of
+// locks answers in most cases; loading the native calls takes longer than everything else that status does, so they are asked
+// only when that list shows no such lock.
 
 import { readFileSync, statSync } from 'node:fs';
 import { fsEncode } from '../names.js';

@@ -1,6 +1,5 @@
-// The live view's hold on a terminal: the alternate screen, a frame at each interval and at each change of size, keys,
-// and the way back. Used by the top command. Invariant: however it ends, the terminal is as it was before: the
-// normal screen, a visible cursor, cooked input.
+// The live view's hold on a terminal: the alternate screen, a frame at each interval and at each change of size, keys, and the
+// way back. Invariant: however it ends, the terminal is as it was before: the normal screen, a visible cursor, cooked input.
 
 import type { ReadStream, WriteStream } from 'node:tty';
 

@@ -1,6 +1,5 @@
-// Text for a terminal: nothing that comes from names, reasons or errors may steer it, and what is cut is cut by the
-// columns that it takes. Two character sets: `unicode`, and `ascii` for terminals and pipes that know no other.
-// Used by the live view. Pure.
+// Text for a terminal: nothing that comes from names, reasons or errors may steer it, and what is cut is cut by the columns
+// that it takes. Two character sets: `unicode`, and `ascii` for terminals and pipes that know no other. Pure.
 
 import { safeText } from '../log-format.js';
 
