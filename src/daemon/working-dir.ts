@@ -1,7 +1,7 @@
 // The working directory of a brick. Its name is the stock daemon's, the brick's path with `-` for `/`, which is one name for
 // /d/x-1 and /d/x/1: a file in it says whose it is, and the second of such bricks gets another directory.
 
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { escapePath } from '../config/template.js';
@@ -23,7 +23,7 @@ export async function brickWorkingDir(parent: string, brickPath: string): Promis
 /** The brick that owns the directory. A directory without an owner becomes that of `brickPath`. */
 async function ownerOf(dir: string, brickPath: string): Promise<string> {
   const file = fsEncode(join(dir, OWNER));
-  const claim = fsEncode(join(dir, `${OWNER}.${process.pid}`));
+  const claim = fsEncode(join(dir, `${OWNER}.${randomUUID()}`));
   try {
     return fsDecode(await readFile(file));
   } catch (error) {

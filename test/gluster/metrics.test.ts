@@ -59,7 +59,7 @@ test('a first sync shows how far it is, and when it will be done', async () => {
 
 test('live: nothing pending is no lag, and changes are counted', async () => {
   await caughtUp();
-  await lab().until('counters of the first sync', async () => (value(await scrape(), 'gsyncd_synced_files_total') ?? 0) >= 4_000, 20_000);
+  await lab().until('counters of the first sync', async () => (value(await scrape(), 'gsyncd_synced_files_total') ?? 0) >= 2_000, 20_000);
   const before = await scrape();
   expect(value(before, 'gsyncd_first_sync_in_progress')).toBe(0);
   expect(value(before, 'gsyncd_first_sync_entries_done')).toBeNull();
@@ -69,13 +69,13 @@ test('live: nothing pending is no lag, and changes are counted', async () => {
   await lab().waitConverged();
   await caughtUp();
   let text = '';
-  await lab().until('the counters', async () => (value((text = await scrape()), 'gsyncd_synced_files_total') ?? 0) >= 4_050, 20_000);
+  await lab().until('the counters', async () => (value((text = await scrape()), 'gsyncd_synced_files_total') ?? 0) >= 2_050, 20_000);
   expect(value(text, 'gsyncd_synced_bytes_total')! - value(before, 'gsyncd_synced_bytes_total')!).toBeGreaterThanOrEqual(500_000);
   expect(value(text, 'gsyncd_operations_total', 'type="create"')! - (value(before, 'gsyncd_operations_total', 'type="create"') ?? 0)).toBe(50);
   expect(value(text, 'gsyncd_journals_total')).toBeGreaterThan(0);
   expect(value(text, 'gsyncd_lag_seconds')).toBe(0);
   expect(value(text, 'gsyncd_worker_restarts_total')).toBe(0);
-  await lab().until('the file for the collector', async () => (value(await lab().read(TEXTFILE), 'gsyncd_synced_files_total') ?? 0) >= 4_050, 20_000);
+  await lab().until('the file for the collector', async () => (value(await lab().read(TEXTFILE), 'gsyncd_synced_files_total') ?? 0) >= 2_050, 20_000);
   expect(await gsyncd('metrics', 'print', 'gv0')).toContain('gsyncd_worker_up{primary="gv0"');
 });
 
