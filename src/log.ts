@@ -39,7 +39,7 @@ export interface LogOrigin {
 export interface RootLog {
   child(origin: LogOrigin): Log;
   setLevel(level: LogLevel): void;
-  /** Opens the file anew, after a rotation. When that fails, the old one stays in use. */
+  /** Reopens the file after a rotation. When that fails, the old one stays in use. */
   reopen(): void;
   /** Call before the process ends: reports lines that could not be written, if there are any. */
   flush(): void;

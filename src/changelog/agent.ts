@@ -71,7 +71,7 @@ export class ChangelogAgent implements ChangelogSource {
       this.#watch?.close();
       this.#watch = null;
       const cursor = await this.#findEnd();
-      // History goes up to this time: a journal before the cursor that is named later would be nobody's.
+      // History goes up to this time: neither history nor live would read a changelog before the cursor that is named later.
       const time = Math.max(Math.floor(Date.now() / 1000), cursor.time);
       await this.#requireOpenJournal();
       await this.#live.prepare();

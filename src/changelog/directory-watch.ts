@@ -1,4 +1,4 @@
-// Wakes whoever waits when something happens in a directory, or when an interval is over. An event is a hint, not the news:
+// Wakes its waiters when something happens in a directory, or when an interval is over. An event is only a hint:
 // the waiter reads the directory itself, and the interval makes up for lost events and for a system that has no watches left.
 
 import { watch, type FSWatcher } from 'node:fs';

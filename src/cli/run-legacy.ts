@@ -49,7 +49,7 @@ async function addressOf(host: string): Promise<string> {
   }
 }
 
-/** A file that cannot be created is missed by whoever needs it, with a better message. */
+/** A file that cannot be created is reported by the code that needs it, with a better message. */
 function touch({ path, directory }: TouchFile): void {
   // Names of sessions are parts of paths: none may lead elsewhere.
   if (path.split('/').includes('..')) return;

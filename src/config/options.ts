@@ -17,7 +17,7 @@ interface OptionBase {
   readonly configurable?: false;
   /** Stock has no such option, nor does its file. */
   readonly own?: true;
-  /** `live` options are read anew while the worker runs; absent means that a change takes a restart. */
+  /** `live` options are read again while the worker runs; absent means that a change takes a restart. */
   readonly reload?: 'live';
 }
 

@@ -1,6 +1,6 @@
 // The directory of the socket through which a worker's ssh connections are shared. It is remembered in the brick's working
 // directory before it is made, so that one that a killed worker left is removed by the next worker of the brick. Whoever calls
-// holds the brick's lock, so that what is remembered belongs to nobody.
+// holds the brick's lock, so no other worker owns a remembered directory.
 
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readFile, rm } from 'node:fs/promises';

@@ -109,7 +109,7 @@ class DividedAttributes implements AttributeSender {
 }
 
 /** An ordinary user cannot open his own read-only files for writing: they are opened for the transfer, which sets their
- *  modes anew when it arrives. */
+ *  modes again when it arrives. */
 function writableEngine(engine: DataEngine, brick: PrimaryBrick, secondary: Secondary): DataEngine {
   return {
     name: engine.name,

@@ -16,7 +16,7 @@ export function fileUrlPath(text: string): string | null {
   try {
     return fsDecode(realpathSync(fsEncode(path), { encoding: 'buffer' }));
   } catch {
-    return resolve(path); // whoever uses it says what is wrong with it
+    return resolve(path); // the caller reports what is wrong with it
   }
 }
 

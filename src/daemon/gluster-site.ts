@@ -211,7 +211,7 @@ class GlusterSite implements Site {
     };
   }
 
-  /** A brick may refuse a mount for ever that came right after another one, taking it for a client of before: a second one
+  /** A brick may never accept a mount that came right after another one, taking it for a client of before: a second one
    *  shows whether bricks are down. */
   async #mount(registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
     const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });

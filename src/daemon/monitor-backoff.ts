@@ -1,5 +1,5 @@
 // How long a worker that ended waits for its next start. Pure; used by monitor-supervisor.ts. The delay doubles with
-// each end that follows soon after a start, up to a bound, and a worker that ran well starts it anew.
+// each end that follows soon after a start, up to a bound, and a worker that ran well resets it.
 
 export interface BackoffLimits {
   readonly firstMs: number;

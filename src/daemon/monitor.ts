@@ -58,7 +58,7 @@ export class Monitor {
   readonly #supervisors = new Map<string, Supervisor>();
   readonly #running = new Set<Promise<void>>();
   readonly #pauses: PauseWatch;
-  /** Of the secondary's nodes. */
+  /** Nodes of the secondary that no worker connects to. */
   readonly #isolated: readonly string[];
   readonly #removed: RemovedBricks;
   #nodes: readonly SecondaryNode[] = [];

@@ -26,7 +26,7 @@ export async function takePidFile(path: string, what: string): Promise<HeldLock>
       const pid = (await readFile(fsEncode(path), 'latin1').catch(() => '')).trim();
       throw new GsyncdError(`${what}: pidfile is taken: process ${pid || 'unknown'} holds ${path}`, { code: 'usage' });
     }
-    // glusterd unlinks the file after a stop; a lock on one that has no name is nobody's.
+    // glusterd unlinks the file after a stop: a lock on a file without a name excludes no other daemon.
     const [mine, current] = await Promise.all([statFd(lock.fd), stat(fsEncode(path)).catch(() => null)]);
     if (current !== null && mine.ino === current.ino && mine.dev === current.dev) {
       await writePid(lock.fd);

@@ -26,7 +26,7 @@ import { overSsh, sshArgv } from './session.js';
 import { wholeSecondary } from './whole-secondary.js';
 
 const CALL_TIMEOUT_MS = 120_000;
-/** Of ssh's stderr, kept to say why it ended. */
+/** Lines of ssh's stderr that are kept to say why it ended. */
 const SAID_LINES = 20;
 /** A worker whose start takes longer than connection-timeout is killed by its monitor. */
 const VOLUME_INFO_TIMEOUT_S = 15;
@@ -40,7 +40,7 @@ export interface Remote {
   readonly features: PeerFeatures;
   /** Options that make another ssh share this connection. */
   readonly controlOptions: readonly string[];
-  /** Of this worker's control sockets. */
+  /** Directory of this worker's control sockets. */
   readonly controlDir: string;
   /** Settles when the connection has ended, with one line that says how. */
   readonly ended: Promise<string>;
@@ -50,7 +50,7 @@ export interface RemoteOptions {
   readonly config: Config;
   readonly session: Session;
   readonly resourceRemoteId: string;
-  /** Of the primary; what a monitor has recorded where it is not known. */
+  /** Subvolumes of the primary. Default: what a monitor has recorded. */
   readonly distributionCount?: number | undefined;
   /** What is to be served there, where it is not the session's volume: a word of its shell. */
   readonly secondary?: string;
@@ -184,14 +184,14 @@ export function tarSsh(config: Config): string[] {
 }
 
 /**
- * The same, over one connection that is opened here: each box would pay for one of its own otherwise. While it is not
- * there, each box's ssh connects by itself.
+ * The ssh command line of tar over one shared connection, which is opened here: otherwise each box would pay for its own.
+ * While the shared one is not up, each box's ssh connects by itself.
  */
 export async function sharedTarSsh(config: Config, { target, controlDir }: Pick<Remote, 'target' | 'controlDir'>, cleanup: Cleanup): Promise<string[]> {
   if (target.address === null) return tarSsh(config);
   const socket = ['-S', join(controlDir, 'tar.sock')];
   const master = await spawnDaemonChild([...tarSsh(config), '-oControlMaster=yes', ...socket, '-N', target.address], 'stops');
-  // It holds nothing of its own: nobody has to wait for it.
+  // It holds no resources: the clean-up need not wait for its end.
   cleanup.add('ssh of tar', () => Promise.resolve(master.kill('SIGTERM')));
   return [...tarSsh(config), '-oControlMaster=no', ...socket];
 }

@@ -48,9 +48,9 @@ export function sshArgv(config: Config): string[] {
 /** A session and what else was found on the way. */
 export interface FoundSession {
   readonly session: Session;
-  /** Of the secondary's node, which only the peer's log names need. */
+  /** Uuid of the secondary's node; only the names of the peer's logs need it. */
   readonly resourceRemoteId: string;
-  /** Of the primary volume; undefined where everything was given, as by a monitor, which records it. */
+  /** Subvolumes of the primary; undefined when all arguments were given, as by a monitor, which records it in the config. */
   readonly distributionCount: number | undefined;
 }
 

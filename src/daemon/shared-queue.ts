@@ -1,5 +1,5 @@
-// The queue that all crawls of a worker share. Its jobs start with the first data, with the engine of whoever
-// comes first; all crawls of a worker have the same.
+// The queue that all crawls of a worker share. Its jobs start with the first data and that crawl's engine; all crawls of a
+// worker have the same engine.
 
 import type { SharedQueue } from '../primary/deps.js';
 import { dividing } from '../queue/dividing-engine.js';
@@ -54,7 +54,7 @@ export class WorkerQueue implements SharedQueue {
     if (this.#syncer !== null) this.#syncer.logErrors = on;
   }
 
-  /** Ends the jobs and the transfers under way: whoever closes it has waited for them. */
+  /** Ends the jobs and the transfers under way. The caller has waited for them. */
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#running;

@@ -39,9 +39,9 @@ export interface WorkerOptions {
   readonly findSite: FindSite;
   readonly config: Config;
   readonly log: RootLog;
-  /** Of one that was removed only the journals are read that it left. Default: in the volume. */
+  /** For a removed brick only the changelogs that it left are read. Default: in the volume. */
   readonly brick?: 'in the volume' | 'removed';
-  /** Whether a monitor started it, who then tells of its faults. */
+  /** Whether a monitor started it, which then reports its faults. */
   readonly monitored: 'yes' | 'no';
   /** Called when the worker is connected and mounted, and about to crawl. */
   readonly onReady: () => void;
@@ -116,7 +116,7 @@ export class Worker {
     status.setFailures(failures.size);
 
     const { broken, pace, ...opened } = await site.open(workingDir, this.#cleanup, signal);
-    // Whoever waits for them hears of it: until then it is no unhandled failure.
+    // Those that wait for them get the error; until then it is no unhandled rejection.
     for (const end of broken) end.catch(() => undefined);
     const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), { meter: tally, pace });
     tally.queue = () => queue.backlog();

@@ -42,7 +42,7 @@ export function changeRecords(gfid: Gfid, change: LookChange): ChangeRecord[] {
   return records;
 }
 
-/** Of what is no file: whether its times were set, and not by what happened in a directory. */
+/** Whether the times of an entry that is no file were set, rather than changed by an operation in a directory. */
 function isOddTime({ before, now }: LookChange): boolean {
   return before?.mtimeNs !== now.mtimeNs && now.mtimeNs !== now.ctimeNs;
 }

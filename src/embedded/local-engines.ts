@@ -97,7 +97,7 @@ export class LocalDataEngine implements DataEngine {
     }
   }
 
-  /** @returns the modes that the files had. A transfer that arrives sets them anew. */
+  /** @returns the modes that the files had. A transfer that arrives sets them again. */
   #openForWriting(gfids: readonly Gfid[]): Map<Gfid, number> {
     const opened = new Map<Gfid, number>();
     for (const gfid of gfids) {

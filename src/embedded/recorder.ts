@@ -72,7 +72,7 @@ export class Recorder {
   }
 
   /** Opens the journals, and records what happened while nothing ran.
-   *  @returns `indexed` when the brick was indexed anew: its journals tell nothing of what was there before */
+   *  @returns `indexed` when the whole brick was indexed: its changelogs do not cover what was there before */
   async open(): Promise<'indexed' | 'continued'> {
     const snapshot = await loadSnapshot(this.#snapshotFile);
     if (snapshot === null) {
@@ -176,7 +176,7 @@ export class Recorder {
     await this.#writer.open('new');
     const now = xtimeNow();
     for (const gfid of this.#index.nodes.keys()) this.setXtime(gfid, now);
-    // What setting the marks has done to the inodes' ctimes is nobody's change.
+    // Setting the marks changed the inodes' ctimes: this is no change of a user's.
     this.#takeLooks(await this.#scanner.scan('all'), () => undefined);
     this.#fullScanMs = this.#rolloverAtMs = Date.now();
     await this.#saveSnapshot();

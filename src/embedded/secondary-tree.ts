@@ -89,8 +89,8 @@ export class SecondaryTree {
     return gfid;
   }
 
-  /** The same for a directory. One that somebody made in place of a known one is the known one from now on, as it would
-   *  be after the next start. */
+  /** As adoptFile() for a directory. A directory that a user made in place of a known one counts as the known one from now on, as it
+   *  would after the next start. */
   adoptDirectory({ path }: Spot, place: Place, ino: bigint): Gfid {
     const replaced = this.#places.get(placeKey(place));
     const gfid = replaced ?? (randomUUID() as Gfid);

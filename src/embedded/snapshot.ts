@@ -18,7 +18,7 @@ export interface Snapshot {
   readonly journalsUpTo: number;
 }
 
-/** @returns null when there is none, or none that can be read: then the brick is indexed anew */
+/** @returns null when there is none, or none that can be read: then the whole brick is indexed */
 export async function loadSnapshot(file: string): Promise<Snapshot | null> {
   const text = await readTextIfThere(file);
   if (text === null) return null;

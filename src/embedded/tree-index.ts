@@ -23,7 +23,7 @@ export interface InodeLook {
   readonly uid: number;
   readonly gid: number;
   readonly size: number;
-  /** Of a device: its number. */
+  /** The number of a device node. */
   readonly rdev: number;
   readonly mtimeNs: bigint;
   /** See isOutdated(). */

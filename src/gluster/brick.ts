@@ -205,7 +205,7 @@ export class Brick {
     return travels((await this.#local(() => llistxattr(this.#resolve(path)))) ?? []);
   }
 
-  /** The same, of an inode. */
+  /** As hasXattrs(), for an inode. */
   async gfidHasXattrs(gfid: Gfid): Promise<boolean> {
     const handle = this.#handle(gfid);
     const ofDirectory = await this.#local(() => llistxattr(`${handle}/.`), [ELOOP]);

@@ -1,6 +1,6 @@
 // Notifications to Gluster's events daemon, which passes them on to webhooks: a datagram per event to a local port.
 // Sent by the worker (active, passive, checkpoint) and by the monitor (faulty), with the numbers and keys of the
-// stock daemon. Nothing here ever fails or waits for anybody: where no events daemon runs, nobody notices.
+// stock daemon. Nothing here fails or blocks: where no events daemon runs, events are dropped.
 
 import { createSocket } from 'node:dgram';
 import { readFile } from 'node:fs/promises';

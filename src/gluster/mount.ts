@@ -180,7 +180,7 @@ export class AuxMount {
 
   async #close(): Promise<void> {
     await this.#unmount();
-    // Before glusterfs ends, which may take longer than whoever stops this process is going to wait.
+    // Before glusterfs ends, which may take longer than the caller of a stop waits.
     await removeMountPoint(this.dir);
     mountPoints.delete(this.dir);
     await forgetMount(this.#registry, this.dir);

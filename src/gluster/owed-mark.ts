@@ -21,7 +21,7 @@ export class OwedMark {
   constructor(mount: Pick<AuxMount, 'setXtime'>, of: { readonly secondaryId: string; readonly subvolNum: number; readonly localNodeId: string; readonly localPath: string }) {
     this.#mount = mount;
     this.#brickRoot = fsEncode(of.localPath);
-    // Of what geo-replication's client sets, a mount passes on names that end like change marks, and few others.
+    // From geo-replication's client a mount passes on xattrs whose names end like change marks, and few others.
     this.#setKey = `${of.secondaryId}.owed.${of.subvolNum}.`;
     // The path may hold any bytes, and may be long.
     const path = createHash('sha256').update(this.#brickRoot).digest('hex').slice(0, 16);

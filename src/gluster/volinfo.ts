@@ -30,7 +30,7 @@ export interface VolumeInfo {
   readonly arbiterCount: number;
   /** Number of subvolumes that files are distributed over. */
   readonly distributionCount: number;
-  /** Of a tiered volume, which GlusterFS had before 6; its hot bricks come first in `bricks`. */
+  /** Set for a tiered volume, which GlusterFS had before 6; its hot bricks come first in `bricks`. */
   readonly tier?: { readonly hot: TierInfo; readonly cold: TierInfo };
   /** Options that were set, as text. */
   readonly options: Readonly<Record<string, string>>;

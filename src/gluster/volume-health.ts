@@ -17,7 +17,7 @@ const COPIES = /-(?:replicate|disperse)-\d+$/;
 
 interface Graph {
   readonly dir: string;
-  /** Of its translators. */
+  /** Names of its translators. */
   readonly names: readonly string[];
 }
 
@@ -50,7 +50,7 @@ export class VolumeHealth {
     }
   }
 
-  /** @param fromSets fewer sets are not looked at: one that is alone says ENOTCONN itself to whoever asks for anything */
+  /** @param fromSets fewer sets are not looked at: one that is alone answers ENOTCONN to every call */
   async #haveQuorum(fromSets: number): Promise<'yes' | 'no' | 'unknown'> {
     try {
       const states = await this.#states();
@@ -69,7 +69,7 @@ export class VolumeHealth {
     return names.filter((name) => REPLICATE.test(name)).map((name) => `${dir}/${name}/private`);
   }
 
-  /** Of the active graph, which is another one after each change of the volume. */
+  /** Translators of the active graph. Each change of the volume makes a new graph. */
   async #translators(): Promise<Graph> {
     const graphs = `${this.#dir}/.meta/graphs`;
     const active = await retryErrnos(() => readlink(fsEncode(`${graphs}/active`), 'latin1'), [ESTALE]);

@@ -1,4 +1,4 @@
-// File operations of the installer: whole files appear by rename, so that whoever starts the program meanwhile finds
+// File operations of the installer: whole files appear by rename, so that a program started meanwhile finds
 // the old or the new one. Paths are ASCII ones of packages.
 
 import { randomBytes } from 'node:crypto';

@@ -7,7 +7,7 @@ import type { MetricKey } from './names.js';
 
 export interface MetricSample {
   readonly key: MetricKey;
-  /** Of the metric's own label. */
+  /** Value of the metric's further label. */
   readonly label?: string;
   readonly value: number | Buckets;
 }

@@ -89,7 +89,7 @@ export async function isLocked(path: string): Promise<boolean> {
 const lastInProcess = new Map<string, Promise<unknown>>();
 
 /** Runs `fn` while this process holds the flock of the file that `path` names at that time: a file that was
- *  replaced while waiting is opened anew. The file is created when missing. Callers in this process take turns
+ *  replaced while waiting is opened again. The file is created when missing. Callers in this process take turns
  *  before the lock, so that waiting never fills the thread pool. `fn` may replace the file by rename. */
 export async function withFlock<T>(path: string, fn: (fd: number) => Promise<T>): Promise<T> {
   const before = lastInProcess.get(path);

@@ -38,7 +38,7 @@ export class AttributesTransfer {
     return (await this.#look(gfids)).dirs;
   }
 
-  /** The same, and of which the brick does not tell, and why. */
+  /** The directories, and for which gfids the brick does not answer, with the reason. */
   async #look(gfids: Iterable<Gfid>): Promise<{ dirs: Map<Gfid, string>; troubles: Map<Gfid, string> }> {
     const dirs = new Map<Gfid, string>();
     const troubles = new Map<Gfid, string>();

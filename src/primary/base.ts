@@ -17,7 +17,7 @@ export const ROOT_PATH = '.';
 const PASSIVE_INTERVAL_MS = 5_000;
 /** After the end of a heal, until all journals that tell of it are closed and read. */
 const HEAL_SETTLES_S = 60;
-/** A brick that stays away, which is no active worker's, would be waited for for ever. */
+/** A brick that stays down, and has no active worker, would be waited for without end. */
 const STAND_IN_AT_MOST_S = 6 * 3_600;
 
 export interface SystemVolinfo {
@@ -224,7 +224,7 @@ export abstract class PrimaryBase {
     const brickStime = await this.secondaryXtime(ROOT_PATH);
     log.debug('Crawl info', { cluster_stime: clusterStime, brick_stime: brickStime });
     if (clusterStime === null || (brickStime !== null && compareXtime(brickStime, clusterStime) >= 0)) return;
-    // Of a clock that was ahead: taken over, it would pass for what happens until then.
+    // The stime of a clock that was ahead would also cover the changes until then.
     if (clusterStime[0] > Date.now() / 1000 + CLOCK_SKEW_S) return;
     await brick.setStime(ROOT_PATH, this.uuid, clusterStime);
     await this.updStime(clusterStime);

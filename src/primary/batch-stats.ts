@@ -1,5 +1,5 @@
 // What one batch did, for the three lines that the reference logs at its end. Its format for the age of a crawl, which calls a
-// function that Python 3 has no more (string.zfill), nobody uses.
+// function that Python 3 has no more (string.zfill), is used nowhere.
 
 import type { Plan } from './plan.js';
 

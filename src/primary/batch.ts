@@ -51,7 +51,7 @@ export interface BatchSlots {
   readonly syncAttributes: (gfids: readonly Gfid[], signal: AbortSignal) => Promise<BoxResult>;
 }
 
-/** Of a batch whose namespace is applied. */
+/** State of a batch whose namespace is applied. */
 interface BatchProgress {
   readonly counts: { readonly data: number; readonly meta: number };
   readonly timing: { readonly startMs: number; readonly entryS: number; readonly last: number; readonly before: Promise<void> };
@@ -244,7 +244,7 @@ export class BatchPipeline {
     return plan;
   }
 
-  /** Of batches that are under way together, one tries what earlier ones had to leave. */
+  /** When several batches are under way, only one of them retries what earlier ones failed to sync. */
   async #finish(batch: Batch, plan: Plan, progress: BatchProgress, signal: AbortSignal): Promise<void> {
     if (this.#retriesDue) return this.#sendAndCommit(batch, plan, progress, signal);
     this.#retriesDue = true;

@@ -67,7 +67,7 @@ export interface PrimaryBrick extends BrickView {
   isLinkto(path: string): Promise<boolean>;
   /** Whether a user xattr or an ACL is set. */
   hasXattrs(path: string): Promise<boolean>;
-  /** The same, of an inode. */
+  /** As hasXattrs(), for an inode. */
   gfidHasXattrs(gfid: Gfid): Promise<boolean>;
   /** Whether it has had changes that another brick of its set still lacks. */
   isAhead(): Promise<boolean>;
@@ -135,7 +135,7 @@ export interface PrimaryDeps {
   readonly doubts: Doubts;
   readonly freshness: Pick<Freshness, 'changed'>;
   readonly log: Log;
-  /** Absent: nobody watches. */
+  /** Absent: no progress is recorded. */
   readonly meter?: Meter;
   /** Directory of this brick's journals in hand, archives and lists. */
   readonly workingDir: string;

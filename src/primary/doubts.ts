@@ -32,8 +32,8 @@ export class Doubts {
     for (const gfid of gfids) this.#known.gfids.set(gfid, seconds);
   }
 
-  /** The same of what operations are about, and of whatever was where they rename something to: their records do not say
-   *  what they took away. */
+  /** As know() for all gfids of operations, and for whatever was at the new name of a rename: its record does not say what it
+   *  replaced. */
   knowAll(ops: readonly EntryOp[], nowMs: number = Date.now()): void {
     const seconds = Math.ceil(nowMs / 1000);
     for (const { gfid, entry1 } of ops) {

@@ -38,7 +38,7 @@ export interface PlanNeeds {
 export interface PlanFacts {
   readonly stats: ReadonlyMap<Gfid, ViewStat | null>;
   readonly links: ReadonlyMap<Gfid, string | null>;
-  /** Of which the primary refuses to say whether and what they are, and why; they have no stat. */
+  /** Gfids whose lookup fails on the primary, with the reason; they have no stat. */
   readonly troubles: ReadonlyMap<Gfid, string>;
   /** Those of the created that have user xattrs or an ACL. */
   readonly withXattrs: ReadonlySet<Gfid>;
@@ -62,7 +62,7 @@ export interface Plan {
   readonly datas: Map<Gfid, DataCause>;
   /** Whose xattrs and ACLs have to follow the data. */
   readonly xattrs: Set<Gfid>;
-  /** The same, where a transfer of the file's data brings them: none was removed. */
+  /** Gfids whose xattrs and ACLs come with their data, since none was removed. */
   readonly xattrsWithData: Set<Gfid>;
   /** Whose content the secondary cannot have: they were created in this batch, or this is a first sync. */
   readonly fresh: Set<Gfid>;

@@ -16,7 +16,7 @@ export interface ReconcileDeps {
   readonly removable: 'all' | Known;
   /** Whether the peer takes only UTF-8 names in most positions (a stock one). */
   readonly peerNames: 'utf8' | 'bytes';
-  /** Notes durably what has to follow something that is about to be made anew: should the worker be killed before
+  /** Notes durably what has to follow something that is about to be made again: should the worker be killed before
    *  it does, nothing else tells of it. */
   readonly owe: (what: Owed) => Promise<void>;
 }

@@ -41,7 +41,7 @@ interface Run {
   readonly linked: Set<string>;
   /** How many names of a file this round takes away. */
   readonly going: Map<Gfid, number>;
-  /** What this round makes anew. */
+  /** What this round makes again. */
   owed: Owed;
   readonly result: ReconcileResult;
 }
@@ -188,7 +188,7 @@ export class Reconciler {
     } catch (error) {
       if (!(error instanceof RemoteCallError) && troubleOf(error) === null) throw error;
       run.reasons.set(name, { gfid: run.reasons.get(name)?.gfid ?? null, reason: errorLine(error) });
-      // Of what the volume itself cannot tell, other mounts cannot either.
+      // EIO is the volume's answer: another mount gets it, too.
       if (error instanceof RemoteCallError && error.errno !== EIO) run.result.denied.add(name);
       return [];
     }
@@ -239,7 +239,7 @@ export class Reconciler {
     await mapBounded([...gfids], LOOKUPS_AT_ONCE, (gfid) => {
       const answer = this.#truth.exists(gfid);
       answers.set(gfid, answer);
-      // Whoever needs the answer meets its failure.
+      // The code that awaits the answer gets its failure.
       return answer.then(() => undefined, () => undefined);
     });
     return (gfid) => answers.get(gfid) ?? this.#truth.exists(gfid);
@@ -280,7 +280,7 @@ export class Reconciler {
     if (!isPlainPath(from) && this.#deps.peerNames === 'utf8') {
       const { parent, name: base } = splitEntryPath(from);
       await this.#deps.secondary.purge(gfidPath(parent), [base]);
-      return []; // the next round makes it anew
+      return []; // the next round makes it again
     }
     run.next.add(from);
     return [{ op: 'RENAME', gfid, entry: from, entry1: name, stat: toOpStat(stat), link: null }];

@@ -30,7 +30,7 @@ export function holds(entry: SecondaryEntry, gfid: Gfid): boolean {
 }
 
 const { EEXIST, ENOENT, ENOTDIR, EOPNOTSUPP, ESTALE } = constants.errno;
-/** Of the parent that is no directory there, or of a name that went meanwhile. */
+/** The parent is no directory there, or the name was removed meanwhile. */
 const SAYS_ABSENT: ReadonlySet<number> = new Set([EEXIST, ENOENT, ENOTDIR, ESTALE]);
 
 /** A path has no more directories; what a peer says need not end. */
@@ -68,7 +68,7 @@ export class SecondaryTruth {
     for (const { op, errno, info } of failures) {
       if (info.secondaryGfid !== null) found.set(op.entry, { gfid: info.secondaryGfid, ino: null, isDir: info.secondaryIsDir });
       else if (!SAYS_ABSENT.has(errno)) untold(op.entry, peerReason(errno));
-      // Of a directory that GlusterFS came to know by its gfid alone, in trouble, it opens nothing any more.
+      // A mount that knows a directory by its gfid alone, because of an error, opens nothing in it any more.
       if (errno === EOPNOTSUPP) denied.push(op.entry);
     }
     for (const { item: op, reason, errno } of culprits) {

@@ -25,7 +25,7 @@ export interface SmallFilesOptions {
 export type FoundFile = Omit<ClientsFile, 'ctimeNs' | 'hasXattrs'>;
 
 const FILES_PER_CALL = 64;
-/** Of files that are in memory for a job. */
+/** Most bytes of files in memory for one job. */
 const MAX_HELD_BYTES = 4 << 20;
 /** Other requests wait until a call of this size has been sent. */
 const MAX_CALL_BYTES = 512 << 10;

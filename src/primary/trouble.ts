@@ -1,6 +1,6 @@
 // What the primary refuses to say of one inode: a third answer beside what it is and that it is gone. A damaged or
-// stale inode must not stop the worker, since its journal would come back for ever, and must not pass for one that is
-// gone, since that would take it away on the secondary. Whoever meets trouble puts the item on the durable list.
+// stale inode must not stop the worker, since its changelog would come back without end, and must not pass for one that is
+// gone, since that would take it away on the secondary. The caller puts such an item in the failure list.
 
 import { constants } from 'node:os';
 import { errorLine } from '../errors.js';
@@ -38,7 +38,7 @@ export function peerReason(number: number): string {
   return hint === undefined ? errnoName(number) : `${errnoName(number)} on the secondary: ${hint}`;
 }
 
-/** Of an xattr: an inode may have no room for another one where the disk has. */
+/** Errnos of setxattr: an inode may have no room for another xattr while the disk has. */
 export const NO_ROOM: ReadonlySet<number> = new Set([errno.ENOSPC, errno.EDQUOT]);
 
 /** What an error tells of the one inode that was asked for; null when it is not that inode's.

@@ -181,7 +181,7 @@ export class XsyncWalk {
   }
 
   async #stimeOf(path: string): Promise<Xtime> {
-    // After delete with reset-sync-time the root's mark is 0.0: everything is synced anew, whatever the
+    // After delete with reset-sync-time the root's mark is 0.0: everything is synced again, whatever the
     // directories' own marks say.
     if (compareXtime(this.#rootStime, ZERO_XTIME) === 0) return MINUS_INFINITY;
     const own = path === '.' ? this.#rootStime : await this.#mode.secondaryXtime(path);

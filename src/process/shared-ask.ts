@@ -1,5 +1,5 @@
-// One question that many ask at the same time. Whoever asks gets an answer to a question that was put after he asked,
-// and shares it with all who asked meanwhile: at most one is under way, and one waits.
+// Single flight: callers that ask at the same time share one answer. Each answer belongs to a question that was put after its
+// callers asked: at most one question is under way, and one waits.
 
 export class SharedAsk<T> {
   readonly #put: () => Promise<T>;

@@ -34,7 +34,7 @@ export interface ProgressData {
   /** Milliseconds since the epoch. */
   readonly startedMs: number;
   readonly updatedMs: number;
-  /** Starts after an end that nobody had asked for. */
+  /** Starts after an unrequested end. */
   readonly restarts: number;
   /** How the process ended; null: it has not said. */
   readonly ended: 'stopped' | 'faulty' | null;
@@ -44,7 +44,7 @@ export interface ProgressData {
   readonly brick: string;
   readonly workingDir: string;
   readonly changelogDir: string;
-  /** Of bricks with the same word each holds a copy, or a part, of the same files. */
+  /** Bricks with the same word hold copies, or parts, of the same files. */
   readonly set?: string;
   /** Seconds, 0: never. See Meter.caughtUp. */
   readonly caughtUp: number;

@@ -35,7 +35,7 @@ export interface BrickFacts {
 /** Times are seconds since the epoch, null for never or unknown; spans are seconds. */
 export interface BrickReport {
   readonly brick: string;
-  /** The same for bricks that hold the same files; null when unknown. */
+  /** Equal for bricks that hold the same files; null when unknown. */
   readonly set: string | null;
   readonly state: BrickState;
   readonly crawl: string;

@@ -23,7 +23,7 @@ const WORTH = 0.8;
 const COSTS_COUNT_S = 30;
 /** How long one thing at a time goes on before the other way is tried again, seconds of work: doubled each time. */
 const [ALONE_S, MAX_ALONE_S] = [60, 600];
-/** Of a new measurement. */
+/** Weight of a new measurement. */
 const WEIGHT = 0.3;
 
 interface Waiting {

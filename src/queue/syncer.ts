@@ -34,7 +34,7 @@ export interface SyncerOptions {
   readonly maxBytesPerBox?: number;
   /** Fewer queued files than this are not divided among jobs: a transfer has a fixed price. Default 100. */
   readonly minFilesPerBox?: number;
-  /** The same in bytes, default 16 MiB: large files are divided though they are few. */
+  /** From this many queued bytes on, files are divided among jobs even if they are few. Default 16 MiB. */
   readonly minBytesPerBox?: number;
   /** How long a transfer under way may go on after the stop, before its children are ended. Default 5 s. */
   readonly stopGraceMs?: number;

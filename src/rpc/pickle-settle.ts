@@ -1,5 +1,5 @@
 // The last step of decoding: dicts with keys that are no strings become Maps, and the value is checked to be finite. Pickles
-// can share and nest values at will; a cycle, or nesting deeper than the limit, would hang or overflow whoever walks the
+// can share and nest values at will; a cycle, or nesting deeper than the limit, would hang or overflow the code that walks the
 // value.
 
 import { pickleError } from './pickle-text.js';

@@ -19,7 +19,7 @@ export interface RepceServerOptions {
   readonly output: Writable;
   /** Own keys only. `__repce_version__` is the server's. */
   readonly methods: ReadonlyMap<string, RpcMethod>;
-  /** Of one request. */
+  /** Limits of one request. */
   readonly limits?: Partial<PickleLimits>;
   /** Requests under way above which no more are read. Default 64. */
   readonly maxCalls?: number;
@@ -31,9 +31,9 @@ export interface RepceServerOptions {
 
 const PROTOCOL_VERSION = 1.0;
 const MAX_METHOD_CHARS = 100;
-/** Of answers that the peer has not read: two of the largest. */
+/** Most bytes of answers that the peer has not read: two of the largest. */
 const MAX_UNREAD_BYTES = 2 * DEFAULT_LIMITS.maxBytes;
-/** Of what a method raised, in the log: it may hold a path of the peer's. */
+/** Most characters of a method's error in the log: it may hold a path of the peer's. */
 const MAX_LINE_CHARS = 2000;
 
 /**

@@ -152,7 +152,7 @@ class EntryWork {
       return this.#fail(EEXIST);
     }
     const errno = await attempt(() => this.#volume.rename(entry, to), [ENOENT, EEXIST], [ESTALE, EBUSY]);
-    // Of a rename on a distributed volume that meets another one of the same names, the first half may be done: a link.
+    // When two renames of the same names meet on a distributed volume, only the first half of one may be done: a link.
     if (errno === EEXIST && (await gfidOrNull(this.#volume, to)) === gfid) return this.#dropSource();
     return this.#report(errno);
   }

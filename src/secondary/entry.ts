@@ -15,7 +15,7 @@ export interface Entry extends EntryOp {
   readonly name: string;
   /** `.gfid/<gfid>` */
   readonly inode: string;
-  /** Of `entry1`. */
+  /** Parts of `entry1`. */
   readonly to: { readonly path: string; readonly parent: Gfid; readonly name: string } | null;
   readonly mode: number;
   readonly uid: number;

@@ -14,7 +14,7 @@ export function newNodeBlob(name: string, inode: NewInode & { readonly rdev: num
   return Buffer.concat([head(name, inode), u32(inode.mode & PERMISSIONS, inode.rdev, NO_UMASK)]);
 }
 
-/** The same without rdev. */
+/** As newNodeBlob(), without rdev. */
 export function newDirectoryBlob(name: string, inode: NewInode): Buffer {
   return Buffer.concat([head(name, inode), u32(inode.mode & PERMISSIONS, NO_UMASK)]);
 }

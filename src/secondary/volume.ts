@@ -69,7 +69,7 @@ export interface SecondaryVolume {
   /** Target of a symlink. @throws EINVAL when it is none */
   readlink(path: string): Promise<string>;
 
-  /** Of the inode itself, also of a symlink. */
+  /** Changes the inode itself, also a symlink. */
   chown(path: string, uid: number, gid: number): Promise<void>;
   /** @param mode permission bits. @throws ELOOP or EOPNOTSUPP for a symlink */
   chmod(path: string, mode: number): Promise<void>;

@@ -1,5 +1,5 @@
 // A volume whose ENOENT can be believed. While a subvolume is down, GlusterFS's client says ENOENT for what lives there. If the
-// secondary believed it, removed files would stay for ever, and moved files would be made a second time. So a call that met
+// secondary believed it, removed files would stay, and moved files would be made a second time. So a call that met
 // an ENOENT ends with a look at the volume (confirm()). If a part of it is down, the call fails with ENOTCONN, and the primary
 // repeats it when the volume is whole. Within a call, an ENOENT is believed while the last look is fresh; otherwise
 // gluster/subvolume-watch.ts looks before and after. An ENOTCONN while the volume is up means that the copies of one name

@@ -1,5 +1,5 @@
 // `gsyncd-ts delete`: removes what a session left on this node, and with --reset-sync-time the marks on its bricks, so
-// that a session that is created anew syncs everything again.
+// that a session that is created again syncs everything again.
 
 import { lstat, readdir, realpath, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';

@@ -57,7 +57,7 @@ async function runMonitor(primary: string, secondary: string, flags: MonitorFlag
   }
 }
 
-/** Runs this command line anew in the background and waits until that one has started, or says why it could not. */
+/** Runs this command line again in the background and waits until that one has started, or says why it could not. */
 async function startDaemon(): Promise<void> {
   const { startInBackground } = await import('../../process/background.js');
   const said = await startInBackground([process.execPath, ...process.execArgv, ...process.argv.slice(1)], { ...process.env, [DAEMON_MARK]: '1' });

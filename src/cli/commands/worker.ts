@@ -149,7 +149,7 @@ function closeFeedback(fd: number | undefined): void {
   if (fd !== undefined) closeSync(fd);
 }
 
-/** Runs this program anew in a mount namespace of its own, so that nothing else sees or holds its mount. Where
+/** Runs this program again in a mount namespace of its own, so that nothing else sees or holds its mount. Where
  *  that is not possible, or access-mount asks for the contrary, the mount is in the common namespace. */
 function enterPrivateMounts(config: Config, flags: WorkerFlags): void {
   if (process.env[PRIVATE_MARK] !== undefined || process.geteuid?.() !== 0 || config.get('access-mount')) return;
