@@ -1,7 +1,7 @@
 // How a log line looks: GlusterFS's format with the fields of the stock daemon's lf(), since people's tools and
 // habits read it. Pure; used by log.ts. One call gives one line, whatever bytes the values hold.
 
-// What could break a line or steer a terminal: C0 and C1 controls, and surrogates without their other half.
+// Characters that could break a line or control a terminal: C0 and C1 controls, and surrogates without their other half.
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f]|\p{Cs}/u;
 const UNSAFE_ALL = new RegExp(UNSAFE.source, 'gu');
 const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };

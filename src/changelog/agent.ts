@@ -33,7 +33,7 @@ export interface ChangelogAgentOptions {
 interface Walk {
   readonly steps: AsyncGenerator<TimelineStep>;
   readonly stage: Stage;
-  /** What was read from the index and is not ready yet. */
+  /** Entries of the index that are not ready yet. */
   pending: HtimeEntry[];
   /** What follows the last step. */
   tail: readonly HtimeEntry[];

@@ -40,7 +40,7 @@ export interface ChangelogSource {
   scan(): Promise<number>;
   /** When the last journal closed that scan() has read, seconds; journals without changes count, too. 0 before the first. */
   reached(): number;
-  /** What is ready and not done. */
+  /** Changelogs that are ready and not done. */
   getchanges(): Promise<string[]>;
   done(path: string): Promise<void>;
 

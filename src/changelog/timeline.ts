@@ -30,7 +30,7 @@ export type TimelineStep =
 /** Marks that another node's clock made may be ahead by this much. */
 export const CLOCK_SKEW_S = 120;
 
-/** What a range of history needs to know before its first journal is read. */
+/** Facts about a range of history that are known before its first changelog is read. */
 export interface RangeSurvey {
   /** Start of the walk: right before the first listed entry at or after the start time; null when there is none. */
   readonly from: Cursor | null;

@@ -9,7 +9,7 @@ export interface OptionInfo {
   readonly short: string | undefined;
   readonly long: string | undefined;
   readonly description: string;
-  /** What the value is called, undefined for an option without one. */
+  /** Name of the value, undefined for an option without one. */
   readonly value: string | undefined;
   readonly choices: readonly string[];
 }
@@ -21,7 +21,7 @@ export interface CommandInfo {
   readonly usage: string;
   readonly arguments: readonly { readonly name: string; readonly description: string; readonly choices: readonly string[] }[];
   readonly options: readonly OptionInfo[];
-  /** What the command's help says after the list of options. */
+  /** Text of the command's help after the list of options. */
   readonly notes: string;
 }
 

@@ -14,7 +14,7 @@ const ONLY_VOLUME = '--only-volume';
 
 const PROBLEM = `authorized_keys: the arguments of gsyncd must be ${TAR_KEY} and ${ONLY_VOLUME} NAME`;
 
-/** What authorized_keys says of a key. */
+/** The options of a key in authorized_keys. */
 export interface KeyLimits {
   /** Runs tar in a session's mount, and nothing else. */
   readonly isTarKey?: true;
@@ -40,7 +40,7 @@ export function forcedCommandLine(args: readonly string[], env: Readonly<Record<
   const own = isShell ? (args[1] ?? '').split(/\s+/).filter((word) => word !== '').slice(1) : args;
   if (own[0] === TAR_KEY || own[0] === ONLY_VOLUME) return { line: line ?? '', limits: keyLimits(own) };
   if (args.length > 0 && !isShell) return undefined;
-  // What is not understood may have been meant to limit the key.
+  // An unknown option may have been meant to limit the key.
   if (isShell && line !== undefined && own.length > 0) return { line, limits: { problem: PROBLEM } };
   const asked = line ?? (isShell ? args[1] : undefined);
   return asked === undefined ? undefined : { line: asked, limits: {} };

@@ -20,7 +20,7 @@ export interface ProcessEntry {
   readonly uid: number;
 }
 
-/** What the decision needs to know of running processes. */
+/** Facts about running processes that the decision needs. */
 export interface ProcessView {
   readonly self: number;
   entry(pid: number): ProcessEntry | undefined;

@@ -29,7 +29,7 @@ export interface RemoteVolume {
   readonly volume: string;
 }
 
-/** What glusterd adds for a session that is paused. */
+/** Argument that glusterd adds for a paused session. */
 const PAUSED = '--pause-on-start';
 
 /** Option of `status`: no fields but those of the stock daemon, which are what glusterd expects. */
@@ -115,7 +115,7 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
   },
 ];
 
-/** What a rule has at hand. */
+/** Input of a rule. */
 class Request {
   readonly parsed: ParsedArguments;
   readonly #args: readonly string[];

@@ -11,7 +11,7 @@ import { runLegacy } from './run-legacy.js';
 import { commandName, parseShort } from './short-command.js';
 import { SHORT_COMMANDS } from './short-commands.js';
 
-/** What GlusterFS 10's gsyncd answers to --version: glusterd asks before each of its commands. */
+/** Answer of GlusterFS 10's gsyncd to --version, which glusterd asks for before each of its commands. */
 const STOCK_VERSION = 'gsyncd.py 4.0.0';
 
 type LongWay = () => Promise<typeof longWays>;

@@ -25,7 +25,7 @@ export interface WorkerFlags extends MetricsFlags {
   readonly rolloverTime?: number;
 }
 
-/** What is to be run, and with what. */
+/** The worker to run, and its arguments. */
 export interface WorkerPlan {
   readonly config: Config;
   /** For the lines of the log: `worker …` */

@@ -24,7 +24,7 @@ export interface ParsedFile {
   readonly file: string;
   /** `[option]` sections, which hold what the option is by default. */
   readonly sections: readonly (readonly [OptionName, readonly IniEntry[]])[];
-  /** What a session sets. */
+  /** Options that the session sets. */
   readonly vars: readonly (readonly [OptionName, OptionOrigin])[];
   readonly warnings: readonly string[];
 }

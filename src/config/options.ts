@@ -131,7 +131,7 @@ type ValueOf<S> = S extends { readonly type: 'int' }
       ? C
       : string;
 
-/** What `config.get(name)` returns. */
+/** The type that `config.get(name)` returns. */
 export type OptionValue<N extends OptionName> = ValueOf<Table[N]>;
 
 /** Options that a running worker follows, which are those for whose change glusterd restarts nothing. */

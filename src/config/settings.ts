@@ -17,7 +17,7 @@ export type SettingValue = string | number | boolean;
 /** One option as `config-get` shows it. */
 export interface Setting {
   readonly value: SettingValue;
-  /** What the value would be by default, as far as stock's commands know it; empty when the session does not set it. */
+  /** The default value, as far as stock's commands know it; empty when the session does not set the option. */
   readonly default: SettingValue;
   readonly configurable: boolean;
   readonly modified: boolean;
@@ -73,7 +73,7 @@ export class Settings {
     return this.#metadata.get(name);
   }
 
-  /** What the session sets (without options that are not for admins), or every option. */
+  /** The options that the session sets (without those that are not for admins), or every option. */
   list(which: 'session' | 'all'): Map<string, Setting> {
     const names = which === 'all' ? [...this.#values.keys()] : this.#sessionKeys.filter((name) => this.#isForAdmins(name));
     return new Map(names.map((name) => [name, this.#setting(name)]));

@@ -1,4 +1,4 @@
-// What has to be undone at the end, whatever the end is: mounts, mount points, children, directories.
+// Clean-up actions for every kind of end: mounts, mount points, children, directories.
 
 /** Runs its steps last-in first-out, once, all of them even if one throws. */
 export class Cleanup {

@@ -34,7 +34,7 @@ export interface SshPlace {
 export function sshUrl(text: string): SshPlace | null {
   const match = /^ssh:\/\/((?:[^@:/]+@)?([^@:/]+))(?::(\d+))?(\/.*)$/.exec(text);
   const [, address, host, port, path] = match ?? [];
-  // What begins with a dash would be an option of ssh.
+  // ssh would take a host that begins with a dash for an option.
   if (address === undefined || host === undefined || path === undefined || address.startsWith('-')) return null;
   return { address, host, port: port === undefined ? null : Number(port), path };
 }

@@ -59,7 +59,7 @@ const CACHED = cachingFor(1);
 /** In the brick's working directory: what a connection of its own keeps there. */
 const FRESH_VIEW_DIR = '.fresh-view';
 
-/** What both engines are told. */
+/** Options of both engines. */
 type SharedOptions = Pick<RsyncTransferOptions, 'xattrs' | 'acls' | 'target' | 'mountDir' | 'log'> & { readonly hasAttributes: (gfid: Gfid) => Promise<boolean> };
 
 export interface GlusterSiteOptions {

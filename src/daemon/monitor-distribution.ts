@@ -29,7 +29,7 @@ export interface Distribution {
   /** Nodes with bricks of the secondary that may be used, in the order of its bricks. */
   readonly nodes: readonly SecondaryNode[];
   readonly secondaryId: string;
-  /** What the name of the mark on a brick begins with; `delete reset-sync-time` finds it in the session's config. */
+  /** Prefix of the mark's name on a brick; `delete reset-sync-time` finds it in the session's config. */
   readonly stimeXattrPrefix: string;
   readonly distributionCount: number;
 }

@@ -11,7 +11,7 @@ import type { GroupChild } from '../process/spawn.js';
 import { Backoff, type BackoffLimits } from './monitor-backoff.js';
 import type { SecondaryNode, WorkerSpec } from './monitor-distribution.js';
 
-/** What the monitor says of a worker; WorkerStatus is one. */
+/** Where the monitor reports a worker's state; WorkerStatus is one. */
 export interface SupervisedStatus {
   setWorkerStatus(status: 'Initializing...'): Promise<void>;
   setFaulty(): Promise<void>;

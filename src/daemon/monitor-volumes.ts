@@ -1,4 +1,4 @@
-// What the monitor knows of both volumes: asked from gluster, here and over ssh, or taken from the session's config when
+// Information about both volumes for the monitor: asked from gluster, here and over ssh, or taken from the session's config when
 // glusterd has written it there (`--use-gconf-volinfo`).
 
 import type { Config } from '../config/config.js';

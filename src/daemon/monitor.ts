@@ -273,7 +273,7 @@ export class Monitor {
   }
 }
 
-/** What a running worker was started with: where any of it differs, it has to be another one. */
+/** Arguments of a running worker: when any of them changes, the worker is restarted. */
 function workerKey(spec: WorkerSpec, { secondaryId, distributionCount }: Distribution): string {
   return JSON.stringify([spec.brickPath, spec.host, spec.hostId, spec.subvolNum, spec.hotTier, spec.isRemoved, secondaryId, distributionCount]);
 }

@@ -36,7 +36,7 @@ export interface Remote {
   /** For methods that only some peers have. */
   readonly calls: PeerCalls;
   readonly target: DataTarget;
-  /** What the peer can do beyond a stock one. */
+  /** Abilities of the peer beyond a stock one's. */
   readonly features: PeerFeatures;
   /** Options that make another ssh share this connection. */
   readonly controlOptions: readonly string[];
@@ -52,7 +52,7 @@ export interface RemoteOptions {
   readonly resourceRemoteId: string;
   /** Subvolumes of the primary. Default: what a monitor has recorded. */
   readonly distributionCount?: number | undefined;
-  /** What is to be served there, where it is not the session's volume: a word of its shell. */
+  /** The tree to serve there, when it is not the session's volume: a word of its shell. */
   readonly secondary?: string;
   /** The brick's: remembers what a killed worker leaves. */
   readonly workingDir: string;
@@ -88,7 +88,7 @@ export async function connectRemote(
   });
   const { pid, features } = await shake(client, child, ended, config.get('connection-timeout') * 1000);
   log.info('SSH connection between primary and secondary established.', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
-  // What takes no several entry calls at once is a stock peer, or as good as one. Keepalives go twice per secondary-timeout.
+  // A peer without lanes takes one call at a time, as a stock one. Keepalives go twice per secondary-timeout.
   const calls = features.lanes === null ? new OneCallAtATime(client, config.get('secondary-timeout') * 250) : client;
   const peer = new RemoteSecondary(calls, { callTimeoutMs: CALL_TIMEOUT_MS });
   return {

@@ -25,7 +25,7 @@ export function changelogDirOf(brickPath: string): string {
   return join(brickPath, '.glusterfs', 'changelogs');
 }
 
-/** What is left on it of files says nothing: only directories are where they were. */
+/** Files that are left on it prove nothing: only directories are where they were. */
 export class RemovedBrick extends Brick {
   override fileOf(): Promise<FileStat | null> {
     return Promise.resolve(null);
@@ -38,7 +38,7 @@ export class RemovedBrick extends Brick {
     const { mount } = this;
     const found: EntryLocation[] = [];
     for (const text of ((await mount?.pathsOf(gfid)) ?? '').split(/:(?=\/)/)) {
-      // What does not belong to it begins with a colon; so may a part of a name.
+      // Text that is not part of the name begins with a colon; a name may contain one, too.
       for (let path = text; path !== '' && mount !== null; path = path.slice(0, Math.max(0, path.lastIndexOf(':')))) {
         if ((await mount.gfidOf(path.slice(1))) !== gfid) continue;
         const parent = await mount.gfidOf(dirname(path).slice(1) || '.');

@@ -49,7 +49,7 @@ interface Mounted {
   readonly dir: string;
   readonly volume: SecondaryVolume;
   readonly markSpace: 'trusted' | 'system';
-  /** What it offers beside the methods of every secondary. */
+  /** Methods beside those of every secondary. */
   readonly more?: ReadonlyMap<string, RpcMethod>;
   /** Rejects when the mount is of no use any more. */
   readonly broken: Promise<never>;
@@ -203,7 +203,7 @@ async function mountBrokered({ config, mountLabel }: SecondaryOptions, volume: s
   });
   cleanup.add('mount', () => mount.close());
   signal.throwIfAborted();
-  // What the broker names is a symlink to the mount; symlinks are not followed below.
+  // The broker returns a symlink to the mount; symlinks are not followed below.
   return { dir: await realpath(mount.dir), broken: new Promise<never>(() => undefined) };
 }
 

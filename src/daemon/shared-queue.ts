@@ -45,7 +45,7 @@ export class WorkerQueue implements SharedQueue {
     return this.#syncer.add(items);
   }
 
-  /** What has no result yet. */
+  /** Items without a result. */
   backlog(): { files: number; bytes: number } {
     return { files: this.#syncer?.size ?? 0, bytes: this.#syncer?.bytes ?? 0 };
   }

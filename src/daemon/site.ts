@@ -32,7 +32,7 @@ export interface OpenSite extends Pick<PrimaryDeps, 'volume' | 'names' | 'brick'
   readonly broken: readonly Promise<never>[];
 }
 
-/** What the secondary's side adds to a site. */
+/** Members of a site that belong to the secondary. */
 export type FarParts = Pick<OpenSite, 'secondary' | 'engines' | 'peerNames' | 'entryLanes' | 'broken'>;
 
 /** Finds the session's parts. @throws GsyncdError 'preflight', 'usage' */

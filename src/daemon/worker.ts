@@ -31,7 +31,7 @@ import { readRemoved } from './removed-brick.js';
 import { WorkerQueue } from './shared-queue.js';
 import { brickWorkingDir } from './working-dir.js';
 
-/** What is in hand at a stop has this long to finish before it is put back. Ending transfers that do not want to, and
+/** The batch in hand at a stop has this long to finish before it is put back. Ending transfers that do not want to, and
  *  unmounting, have to fit into the ten seconds that a stop may take. */
 const STOP_GRACE_MS = 6_000;
 

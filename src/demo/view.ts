@@ -10,7 +10,7 @@ export interface DemoViewOptions {
   readonly print: (line: string) => void;
 }
 
-/** What suits a process's output. */
+/** The view that suits a process's output. */
 export function viewOf(stdout: NodeJS.WriteStream): DemoViewOptions {
   const isLive = stdout.isTTY && process.env['TERM'] !== 'dumb';
   return { columns: stdout.columns || 80, output: isLive ? 'terminal' : 'text', print: (line) => void stdout.write(`${line}\n`) };

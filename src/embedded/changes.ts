@@ -26,7 +26,7 @@ export function changeRecords(gfid: Gfid, change: LookChange): ChangeRecord[] {
   const meta = (fop: string): ChangeRecord => ({ type: 'meta', gfid, fop });
   const xattrs = meta(now.xattrs === '' ? 'REMOVEXATTR' : 'SETXATTR');
   if (entry === 'created') return [...(isFile && now.size > 0 ? [data] : []), ...(now.xattrs === '' ? [] : [xattrs])];
-  // What a journal told that was written before a crash may differ from both.
+  // A changelog that was written before a crash may differ from both.
   if (before === null || isOutdated(before)) return [...(isFile ? [data] : []), meta('SETATTR'), xattrs];
   if (before.ctimeNs === now.ctimeNs && (before.isUnsure !== true || isSame(before, now))) return [];
   const isOwned = before.mode !== now.mode || before.uid !== now.uid || before.gid !== now.gid;

@@ -29,7 +29,7 @@ import { requireOwnRoot, requireOwnState } from './own-state.js';
 
 export const INTERNAL_NAME = '.glusterfs';
 
-/** What identifies an embedded brick; it is a volume of one brick on a node of its own. */
+/** Identity of a plain directory's brick: a volume of one brick on one node. */
 export interface BrickIdentity {
   readonly volumeId: string;
   readonly nodeId: string;

@@ -217,7 +217,7 @@ export class Recorder {
       const node = this.#index.nodes.get(gfid);
       if (node === undefined) continue;
       onEach(node, look);
-      // What changes once more within the tick looks the same: it counts as changed at the next scan.
+      // A second change within the clock's tick looks the same: take the entry as changed at the next scan.
       const isRacy = look.ctimeNs > racyNs && look.ctimeNs !== node.look?.ctimeNs;
       if (isRacy && isMarked !== true) this.#racy.add(gfid);
       this.#index.setLook(node, !isRacy ? look : isMarked === true ? { ...look, isUnsure: true } : { ...look, ctimeNs: look.ctimeNs - 1n });

@@ -22,7 +22,7 @@ export const CLOCK_TICK_MS = 12;
 const MAX_HOLD_MS = 20;
 const MAX_PASSES = 3;
 
-/** What a scan saw. */
+/** Result of a scan. */
 export interface Found {
   /** Names of each directory that was looked into. */
   readonly dirs: Map<Gfid, Map<string, Gfid>>;
@@ -164,7 +164,7 @@ export class Scanner {
   /** @param path of the directory, for the log */
   #entry(pass: Pass, parent: Gfid, name: string, dir: OpenDirectory, path: string): Gfid | null {
     const stats = dir.lookUp(name);
-    // What is mounted below is another file system's.
+    // A mount below belongs to another file system.
     if (stats === null || stats.dev !== pass.dev) return null;
     const at = `${dir.path}${name}`;
     const known = this.#identify(pass, parent, name, stats);

@@ -85,7 +85,7 @@ export class TreeIndex {
     return node;
   }
 
-  /** What a name holds. */
+  /** The inode at a name. */
   at(parent: Gfid, name: string): Gfid | undefined {
     return this.nodes.get(parent)?.children?.get(name);
   }

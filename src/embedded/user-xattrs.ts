@@ -13,7 +13,7 @@ const NONE: readonly number[] = [ENODATA, ENOENT, ENOTSUP, EACCES, EPERM, ENOTDI
 
 const OWNER_WRITE = 0o200;
 
-/** What is copied; the rest is left as it is on either side. */
+/** Xattrs that are copied; others stay as they are on both sides. */
 export interface CopiedAttributes {
   /** All but ACLs. */
   readonly xattrs: boolean;

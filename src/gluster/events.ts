@@ -17,7 +17,7 @@ export type EventFields = Readonly<Record<string, string | number>>;
 /** Says that something happened. Must not throw. */
 export type EventSink = (event: EventName, fields: EventFields) => void;
 
-/** What every event of a brick's worker tells; `secondaryHost` as the session spells it, user included. */
+/** Fields of every event of a brick's worker; `secondaryHost` as the session spells it, user included. */
 export interface EventSubject {
   readonly primary: string;
   readonly node: string;

@@ -3,7 +3,7 @@
 import type { Stats } from 'node:fs';
 import type { OpStat } from '../secondary/secondary.js';
 
-/** What st_blocks counts in, on every file system. */
+/** The unit of st_blocks on every file system, bytes. */
 const STAT_BLOCK_BYTES = 512;
 
 export interface FileStat extends OpStat {

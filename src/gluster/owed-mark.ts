@@ -14,7 +14,7 @@ import { compareXtime, unpackXtime, xtimeNow, ZERO_XTIME, type Xtime } from './x
 export class OwedMark {
   readonly #mount: Pick<AuxMount, 'setXtime'>;
   readonly #brickRoot: Buffer;
-  /** What the names of the set's marks begin with. */
+  /** Prefix of the names of the set's marks. */
   readonly #setKey: string;
   readonly #key: string;
 

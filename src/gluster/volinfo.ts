@@ -1,4 +1,4 @@
-// What `gluster volume info --xml` says about a volume: identity, bricks in order, how they form subvolumes.
+// Parses `gluster volume info --xml`: a volume's identity, its bricks in order, and how they form subvolumes.
 
 import { XMLParser } from 'fast-xml-parser';
 import { errorLine, GsyncdError } from '../errors.js';
@@ -146,7 +146,7 @@ export function subvolNumber(brickIndex: number, info: SubvolumeSizes): number {
   return Math.floor(brickIndex / subvolumeSize(info)) + 1;
 }
 
-/** What a command that gluster was run with printed. */
+/** Output of a run of gluster. */
 export interface CommandOutput {
   readonly stdout: string;
   readonly stderrTail: string;

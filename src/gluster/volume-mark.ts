@@ -67,7 +67,7 @@ export async function keepsCopies(mountRoot: string): Promise<boolean> {
   return where === null || !/^\(*(?:<DISTRIBUTE:[^>]*> )?<POSIX\(/.test(where.toString('latin1'));
 }
 
-/** What the whole volume has synced: the minimum over its subvolumes of the maximum over replicas; null when some
+/** The stime of the whole volume: the minimum over its subvolumes of the maximum over replicas; null when some
  *  brick has none yet. */
 export async function clusterStime(mountRoot: string, volumeUuid: string, secondaryUuid: string): Promise<Xtime | null> {
   const bytes = await attributeOrNull(mountRoot, stimeName(volumeUuid, secondaryUuid));

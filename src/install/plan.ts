@@ -4,7 +4,7 @@
 
 import type { GsyncdKind } from './launcher.js';
 
-/** What stands in the stock path and beside it. */
+/** Files in the stock path and beside it. */
 export interface PlaceState {
   readonly current: GsyncdKind | 'missing';
   /** Whether the launcher there is the very one that would be written. */
@@ -22,7 +22,7 @@ export type Step =
 
 export interface PlacePlan {
   readonly steps: readonly Step[];
-  /** What an admin should know, one line each. */
+  /** Notes for the admin, one line each. */
   readonly notes: readonly string[];
   /** Why nothing may be done here. */
   readonly refusal?: string;

@@ -41,7 +41,7 @@ class CountedHistogram extends Histogram {
     return Promise.resolve({ name: this.#name, help: this.#help, type: 'histogram', values, aggregator: 'sum' } as unknown as Awaited<ReturnType<Histogram['get']>>);
   }
 
-  /** What the registry prefers to get(). */
+  /** Preferred to get() by the registry. */
   getForPromString(): ReturnType<Histogram['get']> {
     return this.get();
   }

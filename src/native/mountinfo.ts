@@ -14,7 +14,7 @@ export interface MountLine {
   readonly options: readonly string[];
   /** `fuse.glusterfs`, … */
   readonly type: string;
-  /** What is mounted: `HOST:VOLUME` for GlusterFS. */
+  /** Source of the mount: `HOST:VOLUME` for GlusterFS. */
   readonly source: string;
 }
 

@@ -99,7 +99,7 @@ export class AttributesTransfer {
     }
   }
 
-  /** What the peer cannot tell counts as not there. */
+  /** A path that the peer cannot look up counts as absent. */
   async #isThere(gfid: Gfid): Promise<boolean> {
     try {
       return (await this.#fresh?.isThere(gfid)) === true;

@@ -30,7 +30,7 @@ export interface Crawl {
 export type CrawlBase = PrimaryBase & Mode & Sendmark & Purge & Engine;
 export type CrawlMixin = <B extends AbstractCtor<CrawlBase>>(Base: B) => AbstractCtor<Crawl> & B;
 
-/** What history and xsync crawls build on. */
+/** Base of history and xsync crawls. */
 export interface ChangelogCrawl extends Crawl {
   readonly pipeline: BatchPipeline;
   /** Processes journals in batches of changelog-batch-size bytes; returns when all are submitted. */

@@ -42,7 +42,7 @@ export class Doubts {
     }
   }
 
-  /** What journals named lately. */
+  /** Gfids and names of recent changelogs. */
   get known(): Known {
     return this.#known;
   }

@@ -88,7 +88,7 @@ export class EntryPhase {
     const outcome = await this.#sync.apply(ops, async (soFar) => {
       const names = troubledNames(soFar);
       for (const name of names) seeds.add(name);
-      // What it leaves open, parked files among it, is compared again in the end, which decides.
+      // Names that it leaves open, and files under temporary names, are compared again at the end, which decides.
       const { unresolved } = await this.#reconcile(names, result, 'interim');
       for (const name of unresolved.keys()) seeds.add(name);
     });

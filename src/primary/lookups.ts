@@ -27,7 +27,7 @@ export async function answerNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, '
     }
   });
   const withXattrs = new Set<Gfid>();
-  // What cannot be told is sent: whether it arrives decides.
+  // When the brick cannot tell, the file is sent: its transfer reports the error.
   if (brick !== null) for (const gfid of needs.created) if ((await orTrouble(brick.gfidHasXattrs(gfid))) !== false) withXattrs.add(gfid);
   return { stats, links, troubles, withXattrs };
 }

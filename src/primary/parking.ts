@@ -4,7 +4,7 @@
 import { entryPath, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
 
 export const PARK_PREFIX = '.gsyncd-ts-parked-';
-/** What every parking name begins with, as an entry path. */
+/** Prefix of every parking name, as an entry path. */
 export const PARKED = entryPath(ROOT_GFID, PARK_PREFIX);
 
 export function parkPath(gfid: Gfid): string {

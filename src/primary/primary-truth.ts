@@ -1,4 +1,4 @@
-// What the primary has at names.
+// Looks up names on the primary.
 
 import { entryPath, gfidPath, type Gfid } from '../gluster/gfid.js';
 import { mapBounded } from '../process/map-bounded.js';
@@ -24,7 +24,7 @@ export async function entriesAt(view: PrimaryView, names: Iterable<string>): Pro
   return { found, troubles };
 }
 
-/** What is to be compared and sent of some names and of all that is below them. */
+/** Names to compare and gfids to send for some names and everything below them. */
 export interface Contents {
   readonly names: Set<string>;
   /** Files. */

@@ -1,4 +1,4 @@
-// What a comparison of names is given, and what it finds out.
+// Input and result of a comparison of names.
 
 import type { Gfid } from '../gluster/gfid.js';
 import type { Secondary } from '../secondary/secondary.js';
@@ -26,7 +26,7 @@ export interface Owed {
   readonly names: Set<string>;
   /** Files that lack their content. */
   readonly datas: Set<Gfid>;
-  /** What lacks its attributes. */
+  /** Gfids that lack their attributes. */
   readonly metas: Set<Gfid>;
   /** Directories and special files that lack their xattrs. */
   readonly xattrs: Set<Gfid>;

@@ -8,7 +8,7 @@ import { ITEM_FORMAT, isAtLeast, type RsyncVersion } from './rsync-report.js';
 /** Boxes of files up to this size are sent whole: comparing costs each file an open and a read there. */
 const WHOLE_FILE_BYTES = 64 << 10;
 
-/** What is the same in each run. */
+/** Options that are the same in each run. */
 export interface RsyncCommand {
   /** rsync-command */
   readonly command: string;
@@ -27,7 +27,7 @@ export interface RsyncCommand {
   readonly target: DataTarget;
 }
 
-/** What differs from one run to the next. */
+/** Options that differ between runs. */
 export interface RsyncRun {
   readonly compare: 'content' | 'times';
   /** No file has xattrs or ACLs. */

@@ -42,7 +42,7 @@ const VERBOSE_CHARS = 64 << 10;
 /** Why syncDirectories() passed a directory over: one of the mounts does not resolve its path. */
 export const NO_SUCH_DIRECTORY = 'no such directory at this path';
 
-/** What one run of rsync sends. */
+/** Files of one run of rsync. */
 interface TransferSet {
   readonly gfids: readonly Gfid[];
   readonly compare: 'content' | 'times';

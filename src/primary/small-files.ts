@@ -21,7 +21,7 @@ export interface SmallFilesOptions {
   readonly find: (gfid: Gfid) => Promise<FoundFile | null>;
 }
 
-/** What is sent of a file, and where its content is read. */
+/** Attributes to send, and the path where the content is read. */
 export type FoundFile = Omit<ClientsFile, 'ctimeNs' | 'hasXattrs'>;
 
 const FILES_PER_CALL = 64;

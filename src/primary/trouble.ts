@@ -32,7 +32,7 @@ const HINTS: ReadonlyMap<number, string> = new Map([
   [errno.EDQUOT, "a quota of a brick's file system is used up, or GlusterFS 11's simple-quota"],
 ]);
 
-/** What an errno of the secondary's means for one entry, in one line. */
+/** One line that explains an errno of the secondary for one entry. */
 export function peerReason(number: number): string {
   const hint = HINTS.get(number);
   return hint === undefined ? errnoName(number) : `${errnoName(number)} on the secondary: ${hint}`;

@@ -100,7 +100,7 @@ export class Child {
       process.once('exit', () => {
         live.delete(this);
         this.#leader = 'has ended';
-        // What the child started has no business once it is gone; a pipe held from outside is cut.
+        // Descendants must not outlive the child; a pipe that another process holds is cut.
         setTimeout(() => {
           if (this.#over) return;
           signalAll([this], 'SIGKILL');
@@ -120,7 +120,7 @@ export class Child {
     return !this.#over && signalAll([this], signal);
   }
 
-  /** What a signal goes to, minus a pid for a whole group, and what the descendants have that are to be found. */
+  /** Target of a signal (minus the pid for a whole group), and the mark by which descendants are found. */
   get reached(): { readonly target: number | null; readonly mark: string | null } {
     if (this.#reach === 'group') return { target: -this.pid, mark: null };
     return { target: this.#leader === 'runs' ? this.pid : null, mark: this.#reach === 'tree' ? this.#mark : null };

@@ -2,7 +2,7 @@
 // meanwhile have given up, which is no fault of anybody's.
 
 const TICK_MS = 1_000;
-/** What a pause has broken shows within this time. */
+/** A connection that a pause has broken fails within this time. */
 const AFTERMATH_MS = 10_000;
 
 export class PauseWatch {

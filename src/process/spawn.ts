@@ -9,7 +9,7 @@ import { DEFAULT_LADDER, programName, startChild, type Child, type ExitInfo, typ
 import { deadline } from './deadline.js';
 import { LineSplitter } from './tail.js';
 
-/** What a child is fed: bytes, or pieces as it asks for them. */
+/** A child's input: bytes, or pieces as it asks for them. */
 export type ChildInput = Uint8Array | string | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /** In a pipeline, how long A may outlive B: usually EPIPE ends it at once. */

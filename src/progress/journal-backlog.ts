@@ -66,7 +66,7 @@ export class JournalProbe {
     }
   }
 
-  /** What the index has got since the last look. */
+  /** New entries of the index since the last call. */
   async #readOn(synced: number): Promise<void> {
     const files = await listHtime(join(this.#dir, 'htime'));
     for (const { path, created } of files.slice(Math.max(0, files.findIndex((file) => file.path === this.#at?.path)))) {

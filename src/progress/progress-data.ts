@@ -22,7 +22,7 @@ export interface WalkProgress {
   readonly endedMs: number;
   readonly seen: number;
   readonly synced: number;
-  /** What there is to be found, estimated when a first walk began; null: unknown. */
+  /** Entries to be found, estimated at the start of a first walk; null: unknown. */
   readonly expected: number | null;
 }
 
@@ -49,7 +49,7 @@ export interface ProgressData {
   /** Seconds, 0: never. See Meter.caughtUp. */
   readonly caughtUp: number;
   readonly walk: WalkProgress | null;
-  /** What waits for a transfer or is in one. */
+  /** Files that wait for a transfer or are in one. */
   readonly queue: { readonly files: number; readonly bytes: number };
   /** Start times of the transfers under way, milliseconds since the epoch. */
   readonly jobs: { readonly total: number; readonly busySinceMs: readonly number[] };

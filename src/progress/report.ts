@@ -16,7 +16,7 @@ import { rateAt, ratesOver } from './series.js';
 export type BrickState = 'Initializing...' | 'Active' | 'Passive' | 'Faulty' | 'Paused' | 'Stopped' | 'Created' | 'N/A';
 export const BRICK_STATES: readonly BrickState[] = ['Initializing...', 'Active', 'Passive', 'Faulty', 'Paused', 'Stopped', 'Created', 'N/A'];
 
-/** What a report is made from. */
+/** Input of a report. */
 export interface BrickFacts {
   readonly brick: string;
   readonly status: StatusData;

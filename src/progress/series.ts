@@ -54,7 +54,7 @@ export function valueAt(samples: readonly Sample[], index: number, timeMs: numbe
   return before?.[index + 1] ?? 0;
 }
 
-/** What was counted per second in the `windowMs` before `nowMs`, or since the first sample when that is later. */
+/** The rate per second in the `windowMs` before `nowMs`, or since the first sample when that is later. */
 export function rateAt(samples: readonly Sample[], index: number, nowMs: number, windowMs: number): number {
   const first = samples[0]?.[0];
   if (first === undefined) return 0;

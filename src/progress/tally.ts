@@ -28,7 +28,7 @@ export interface TallyOptions {
 
 export class Tally implements Meter {
   readonly path: string;
-  /** What waits for a transfer or is in one. */
+  /** Files that wait for a transfer or are in one. */
   queue: () => { files: number; bytes: number } = () => ({ files: 0, bytes: 0 });
   readonly #options: TallyOptions;
   readonly #startedMs = Date.now();

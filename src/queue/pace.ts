@@ -43,7 +43,7 @@ export class Pace {
   readonly #waiting: Waiting[] = [];
   #running = 0;
   #runsAlone = false;
-  /** What bypasses all this. */
+  /** Calls that bypass the limiter. */
   #beside = 0;
   /** When calls that are under way side by side began. */
   readonly #begun = new Set<{ readonly atS: number }>();
@@ -130,7 +130,7 @@ export class Pace {
     this.#next();
   }
 
-  /** What failed, or had something large beside it, makes no measurement. */
+  /** Work that failed, or ran beside a large file, is not measured. */
   #count(cost: number | undefined, units: number, besideBefore: number): void {
     if (cost === undefined || besideBefore > 0 || this.#beside > 0) {
       this.#window = null;

@@ -22,7 +22,7 @@ export interface BoxLimits {
   readonly maxBytes: number;
 }
 
-/** What a job takes: see SyncOptions for `compareTimes` and `holes`. */
+/** The files that a job takes: see SyncOptions for `compareTimes` and `holes`. */
 export interface Share {
   readonly gfids: Gfid[];
   readonly compareTimes: Set<Gfid>;

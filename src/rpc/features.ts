@@ -19,7 +19,7 @@ export interface PeerFeatures {
   readonly takesFiles: boolean;
 }
 
-/** What can be had from any peer. */
+/** Features of every peer. */
 export const STOCK_FEATURES: PeerFeatures = { peerNames: 'utf8', lanes: null, answers: 'as the mount has them', takesFiles: false };
 const MAX_LANES = 64;
 
@@ -27,7 +27,7 @@ export function featuresDict({ peerNames, lanes, answers, takesFiles }: PeerFeat
   return { names: peerNames, lanes, sure: answers === 'sure', files: takesFiles };
 }
 
-/** What a peer's answer says; whatever is missing in it is not offered. */
+/** Features in a peer's answer; a missing one is not offered. */
 export function featuresFrom(answer: PyValue): PeerFeatures {
   if (!isPyDict(answer)) return STOCK_FEATURES;
   const { names, lanes, sure, files } = answer;

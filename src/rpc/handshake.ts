@@ -12,7 +12,7 @@ const PROTOCOL_VERSION = 1.0;
 export interface Handshake {
   /** Process id of the peer: its working directory is its mount. */
   readonly pid: number;
-  /** What more than a stock peer it can do. */
+  /** Abilities beyond a stock peer's. */
   readonly features: PeerFeatures;
 }
 

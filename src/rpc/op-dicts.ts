@@ -30,7 +30,7 @@ export function metaOpDict(op: MetaOp): PyDict {
   return { op: 'META', skip_entry: false, go: op.go, stat: statDict(op.stat) };
 }
 
-/** What a keepalive announces. The peer packs these as integers and concatenates the tuples. */
+/** Payload of a keepalive. The peer packs these as integers and concatenates the tuples. */
 export function volumeInfoDict(info: VolumeInfo): PyDict {
   const dict: Record<string, PyValue> = {
     version: pyTuple(info.version),

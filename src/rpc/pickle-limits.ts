@@ -22,7 +22,7 @@ export const DEFAULT_LIMITS: PickleLimits = { maxBytes: 256 * 1024 * 1024, maxDe
 /** An empty container takes as much memory as so many small values. */
 export const CONTAINER_VALUES = 8;
 
-/** What is left of the limits while a pickle is decoded. */
+/** The unused part of the limits while a pickle is decoded. */
 export class PickleBudget {
   readonly #limits: PickleLimits;
   #values: number;

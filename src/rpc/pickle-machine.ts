@@ -240,7 +240,7 @@ export class PickleMachine {
 
   #call(callee: Item, args: readonly PyValue[]): void {
     if (!(callee instanceof PickleGlobal)) throw pickleError('call: not a global');
-    // What is called may copy its arguments.
+    // A called function may copy its arguments.
     this.#budget.values(args.length);
     for (let i = 0; i < args.length; i += 1) this.#budget.again(args[i] as PyValue);
     this.#pushContainer(callee.call(args));

@@ -60,7 +60,7 @@ export const OP = {
   FRAME: 0x95,
 } as const;
 
-/** What follows an opcode: 0 to 8 bytes; a length field of 1, 4 or 8 bytes and that many; 1 or 2 text lines. */
+/** Operand of an opcode: 0 to 8 bytes; a length field of 1, 4 or 8 bytes and that many; 1 or 2 text lines. */
 export const COUNTED = 0x10;
 export const LINES = 0x20;
 export const UNKNOWN = 0xff;

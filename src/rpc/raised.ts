@@ -1,4 +1,4 @@
-// What a handler raises towards the peer: an exception in the peer's own words. Thrown by the handlers, turned into
+// A Python exception that a handler raises towards the peer. Thrown by the handlers, turned into
 // an answer by the RPC server; everything else that is thrown becomes an OSError or a RuntimeError there.
 
 import type { PyException } from './pickle-values.js';

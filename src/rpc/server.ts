@@ -141,7 +141,7 @@ class RepceServer {
   }
 }
 
-/** What the peer will raise: an OSError with errno and text wherever there is an errno. */
+/** The exception for the peer: an OSError with errno and text when there is an errno. */
 export function raisedException(error: unknown): PyException {
   if (error instanceof Raised) return error.exception;
   const errno = errnoNumber(error);

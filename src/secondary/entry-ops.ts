@@ -24,7 +24,7 @@ export interface EntryContext {
 }
 
 /**
- * What went wrong, usually nothing. @throws errors of the volume that no operation is to blame for, too
+ * @returns failures, usually none. @throws errors of the volume that no operation is to blame for, too
  * @param known what is to be found under the operation's gfid, when somebody has looked
  */
 export async function applyEntry(context: EntryContext, entry: Entry, known?: Promise<VolumeStat | null>): Promise<Failure[]> {
@@ -208,7 +208,7 @@ class EntryWork {
     await this.#report(await attempt(() => this.#volume.chown(inode, stat.uid, stat.gid), [ENOENT], [ESTALE, EINVAL]));
   }
 
-  /** What is under the operation's gfid before it does anything. */
+  /** The inode of the operation's gfid, before the operation. */
   #inode(): Promise<VolumeStat | null> {
     return this.#known ?? statOrNull(this.#volume, this.#e.inode);
   }

@@ -84,7 +84,7 @@ function time(value: PyValue | undefined): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
-/** What was found where the operation could not be done. */
+/** The inode that was found where the operation could not be done. */
 export interface Found {
   readonly gfidMismatch?: true;
   readonly nameMismatch?: true;

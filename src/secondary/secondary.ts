@@ -36,7 +36,7 @@ export interface EntryOp {
   readonly link?: string | null;
 }
 
-/** What the secondary found where an operation could not be done. */
+/** The state of the secondary where an operation could not be done. */
 export interface FailureInfo {
   readonly gfidMismatch: boolean;
   readonly nameMismatch: boolean;

@@ -24,7 +24,7 @@ export interface VolumeStat {
   readonly ctime: number;
 }
 
-/** What a new inode is made of; `mode` has type and permission bits. */
+/** A new inode; `mode` has type and permission bits. */
 export interface NewInode {
   readonly gfid: Gfid;
   readonly uid: number;

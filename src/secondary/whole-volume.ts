@@ -17,7 +17,7 @@ const { EIO, ENOENT, ENOTCONN, ESTALE } = constants.errno;
 /** Should a brick go down in that time, confirm() notices: a lost brick stays away for at least 3 s. */
 const LOOK_COUNTS_MS = 200;
 
-/** What is asked about the volume as a whole: gluster/volume-health.ts. */
+/** State of the whole volume: gluster/volume-health.ts. */
 export interface VolumeState {
   /** Whether an ENOENT can be believed. */
   isWhole(): Promise<boolean>;
@@ -136,7 +136,7 @@ export class WholeVolume implements SecondaryVolume {
     return this.#sure(path, () => this.#volume.listXattrs(path));
   }
 
-  /** What `call` gives or throws, an ENOENT only when it is sure. */
+  /** The result or the error of `call`; an ENOENT only when it is certain. */
   async #sure<T>(path: string, call: () => Promise<T>): Promise<T> {
     let absent: unknown;
     const found = await this.#find(path, async () => {

@@ -1,4 +1,4 @@
-// What could not be synced and is not forgotten: the durable list `failures` in a brick's working directory.
+// The failure list, `failures` in a brick's working directory: entries that could not be synced and are retried.
 // The batch phases add and resolve in memory, persist() puts the list on the disk before stime moves past what
 // is on it, later batches try again what is due. One line an item, fields separated by tabs:
 //   time of the last try (ISO), kind, gfid, `<parent gfid>/<name>` or nothing, number of tries, reason
@@ -61,7 +61,7 @@ export class FailureList {
   #savedVersion = 0;
   #saving: Promise<void> = Promise.resolve();
   #announce: (holdsAny: boolean) => Promise<void> = () => Promise.resolve();
-  /** What was announced last, and when. */
+  /** The last announcement whether the list holds entries, and its time. */
   #announced: { readonly holdsAny: boolean; readonly ms: number } | null = null;
 
   private constructor(path: string, items: Map<string, Failure>, garbled: readonly string[]) {
@@ -126,7 +126,7 @@ export class FailureList {
     if (!this.#items.has(keyOf(item.kind, item.gfid, item.entry))) this.add(item, nowMs);
   }
 
-  /** What the inode owed of this kind has arrived. */
+  /** Removes the inode's entry of this kind, which has arrived. */
   resolve(kind: Exclude<FailureKind, 'entry'>, gfid: Gfid): void {
     this.#resolve(keyOf(kind, gfid, undefined));
   }

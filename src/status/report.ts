@@ -11,7 +11,7 @@ export type MonitorState = { readonly said: string; readonly running: boolean };
 export interface ReportInput {
   /** Content of the brick's status file, parsed; anything but an object says nothing. */
   readonly file: unknown;
-  /** What monitor.status says, and whether a monitor holds its pid file. */
+  /** The state in monitor.status, and whether a monitor holds its pid file. */
   readonly monitor: MonitorState;
   /** Seconds since the epoch, 0 for none. */
   readonly checkpoint: number;

@@ -57,7 +57,7 @@ function defaults(): StatusData {
   };
 }
 
-/** What the file says, completed with the defaults; a missing, empty or broken file says nothing. */
+/** The fields of the file, completed with the defaults; a missing, empty or broken file has no fields. */
 export async function readStatus(path: string): Promise<StatusData> {
   let text: string;
   try {

@@ -140,7 +140,7 @@ async function warnOfOpenKeys(log: Log): Promise<void> {
   }
 }
 
-/** What a worker elsewhere has to know of the directory before it connects. */
+/** Facts about the directory that a worker elsewhere needs before it connects. */
 async function printId(directory: string): Promise<void> {
   const { openLayout } = await import('../../embedded/layout.js');
   const { identity } = await openLayout(directory);

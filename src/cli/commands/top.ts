@@ -70,7 +70,7 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
     await print(`${renderTop(await look(), Date.now(), { columns: stdout.columns || 80, ...options }).join('\n')}\n`);
     return;
   }
-  // What cannot be shown at all is said in one line on the normal screen.
+  // An error at the start is printed in one line on the normal screen.
   await look();
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort());
