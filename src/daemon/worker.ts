@@ -5,6 +5,7 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.js';
 import { errorLine, isGsyncdError } from '../errors.js';
 import { eventFields, eventSender, faultyFields } from '../gluster/events.js';
@@ -34,6 +35,8 @@ import { brickWorkingDir } from './working-dir.js';
 /** The batch in hand at a stop has this long to finish before it is put back. Ending transfers that do not want to, and
  *  unmounting, have to fit into the ten seconds that a stop may take. */
 const STOP_GRACE_MS = 6_000;
+/** systemd and the monitor signal all processes of a worker: ssh may end before this process gets its own signal. */
+const OWN_SIGNAL_MS = 500;
 
 export interface WorkerOptions {
   readonly findSite: FindSite;
@@ -74,6 +77,7 @@ export class Worker {
     try {
       await this.#work(signal);
     } catch (error) {
+      if (isGsyncdError(error, 'peer')) await delay(OWN_SIGNAL_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       this.#outcome = 'faulty';
       // The monitor starts it again at once then, see there.
