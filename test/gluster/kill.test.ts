@@ -60,6 +60,17 @@ test('a worker killed while it follows live changes is followed by one that fini
   await lab().assertNoMountsLeft();
 });
 
+test('a stop that ends ssh first is no fault', async () => {
+  const worker = lab().startWorker();
+  await worker.waitForLog(/starting (history|hybrid) crawl/);
+  // As systemd and the monitor do, which signal all processes of the worker.
+  await lab().exec(['pkill', '-TERM', '-f', '^ssh .* secondary gv0 ']);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await worker.stop();
+  expect(await worker.log()).not.toMatch(/faulty|broken/i);
+  await lab().assertNoMountsLeft();
+});
+
 test('a worker killed again and again ends with equal trees', async () => {
   for (let round = 0; round < 4; round++) {
     const changes = lab().sh(`for i in {1..40}; do mkdir -p r${round}; printf $i >r${round}/f$i; mv r${round}/f$i r${round}/g$i; printf more >>r${round}/g$i; done`);
