@@ -64,7 +64,7 @@ test('a stop that ends ssh first is no fault', async () => {
   const worker = lab().startWorker();
   await worker.waitForLog(/starting (history|hybrid) crawl/);
   // As systemd and the monitor do, which signal all processes of the worker.
-  await lab().exec(['pkill', '-TERM', '-f', '^ssh .* secondary gv0 ']);
+  await lab().exec(['pkill', '-TERM', '-f', '[s]sh .* secondary gv0 ']);
   await new Promise((resolve) => setTimeout(resolve, 100));
   await worker.stop();
   expect(await worker.log()).not.toMatch(/faulty|broken/i);
