@@ -150,7 +150,7 @@ async function believable(peer: RemoteSecondary, { config, session, controlOptio
   const subvolumesUp = async (): Promise<number> => (await peer.nodeUuids()).length;
   try {
     const { distributionCount: subvolumes } = await volumeInfo(run, volume, config.get('secondary-gluster-command-dir'));
-    await subvolumesUp();
+    if (subvolumes > 1) await subvolumesUp();
     return wholeSecondary(peer, { subvolumesUp, subvolumes, volume });
   } catch (error) {
     if (isGsyncdError(error, 'peer')) throw error;
