@@ -18,7 +18,7 @@ export default tseslint.config(
     },
   },
   // A mixin's base needs a constructor type with any[] (TS2545); mixin.ts is the one place that spells it.
-  { files: ['src/primary/mixin.ts'], rules: { '@typescript-eslint/no-explicit-any': 'off' } },
+  { files: ['src/primary/mixins/mixin.ts'], rules: { '@typescript-eslint/no-explicit-any': 'off' } },
   {
     files: ['test/**/*.ts'],
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },

@@ -15,7 +15,7 @@ if (process.argv.some((arg) => DAEMONS.includes(arg))) {
 }
 
 function start({ main }) {
-  main(process.argv, () => import('../dist/cli/long-way.js'));
+  main(process.argv, () => import('../dist/cli/full-cli.js'));
 }
 
 /** The bundle's exports, run from the code cache; undefined where there is none, or it is another bundle's, or another

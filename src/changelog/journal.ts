@@ -6,7 +6,7 @@
 // records cannot be told from a whole one.
 
 import { GsyncdError } from '../errors.js';
-import { gfidFromBytes, isGfid, type Gfid } from '../gluster/gfid.js';
+import { gfidFromBytes, isGfid, type Gfid } from '../protocol/gfid.js';
 import { fsDecode } from '../names.js';
 import type { ChangeRecord } from './record.js';
 

@@ -1,8 +1,8 @@
 // What a changelog says, whichever way it was read: from a brick's journal (journal.ts) or from the
 // consumer's text form (text.ts). The planner takes these and nothing else.
 
-import type { Gfid } from '../gluster/gfid.js';
-import type { OpStat } from '../secondary/secondary.js';
+import type { Gfid } from '../protocol/gfid.js';
+import type { OpStat } from '../protocol/secondary.js';
 
 /** One change. Names are in the string form of names.ts. `fop` is the upper-case name of the operation.
  *  `stat` stands only in records that an xsync crawl wrote. In an entry record `parent` and `name` are where

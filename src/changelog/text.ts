@@ -4,7 +4,7 @@
 // or contain any other white space, which the reference's text-mode reading breaks on.
 
 import { GsyncdError } from '../errors.js';
-import { isGfid, type Gfid } from '../gluster/gfid.js';
+import { isGfid, type Gfid } from '../protocol/gfid.js';
 import { fsDecode, fsEncode } from '../names.js';
 import type { ChangeRecord } from './record.js';
 

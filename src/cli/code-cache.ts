@@ -35,4 +35,4 @@ process.on('exit', () => {
 const config = join(session, 'gsyncd.conf');
 writeFileSync(config, `[vars]\nstate-file = ${session}/monitor.status\npid-file = ${session}/pid\nlog-file = -\n`);
 const status = ['status', '-c', config, 'gv0', 'backup::sv0', '--local-path', '/bricks/b1'];
-await module.exports.main?.(['node', 'gsyncd-ts', ...(existsSync(DEFAULTS_FILE) ? status : ['--version'])], () => import('./long-way.js'));
+await module.exports.main?.(['node', 'gsyncd-ts', ...(existsSync(DEFAULTS_FILE) ? status : ['--version'])], () => import('./full-cli.js'));

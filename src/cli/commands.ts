@@ -1,9 +1,9 @@
-// The table of commands: a new one is one line here (or in short-commands.ts) and a file in commands/. Only the module
+// The table of commands: a new one is one line here (or in fast-commands.ts) and a file in commands/. Only the module
 // of the command that runs is loaded; the help of the whole program loads them all.
 
 import type { Command } from 'commander';
-import { addShortCommand, type ShortCommand } from './short-command.js';
-import { SHORT_COMMANDS } from './short-commands.js';
+import { addShortCommand, type ShortCommand } from './fast-command.js';
+import { SHORT_COMMANDS } from './fast-commands.js';
 
 /** Adds one command to the program. */
 type AddCommand = (program: Command) => void;

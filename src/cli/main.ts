@@ -1,15 +1,15 @@
 // argv -> subcommand; the one owner of exit codes. A failure is one line on stderr. Bundled with the short commands
 // into one file (see package.json), because glusterd starts several processes for each thing that an admin asks for,
-// and loading modules one by one takes longer than what they do. Everything else is loaded by long-way.ts, which the
+// and loading modules one by one takes longer than what they do. Everything else is loaded by full-cli.ts, which the
 // caller imports: a script from the code cache cannot.
 
 import { exitCodeOf } from './failure.js';
-import { DISPATCHED, forcedCommandLine } from './forced-command-line.js';
-import type * as longWays from './long-way.js';
+import { DISPATCHED, forcedCommandLine } from './forced/forced-command-line.js';
+import type * as longWays from './full-cli.js';
 import { printLines } from './print.js';
-import { runLegacy } from './run-legacy.js';
-import { commandName, parseShort } from './short-command.js';
-import { SHORT_COMMANDS } from './short-commands.js';
+import { runLegacy } from './legacy/run-legacy.js';
+import { commandName, parseShort } from './fast-command.js';
+import { SHORT_COMMANDS } from './fast-commands.js';
 
 /** Answer of GlusterFS 10's gsyncd to --version, which glusterd asks for before each of its commands. */
 const STOCK_VERSION = 'gsyncd.py 4.0.0';

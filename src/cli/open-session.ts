@@ -9,7 +9,7 @@ import { sessionConfigPath, sessionTemplateArgs } from '../config/template.js';
 import { GsyncdError } from '../errors.js';
 import { fsEncode } from '../names.js';
 import { CommandLog } from './command-log.js';
-import type { Flags } from './short-command.js';
+import type { Flags } from './fast-command.js';
 
 export interface OpenSession {
   readonly settings: Settings;

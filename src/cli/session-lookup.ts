@@ -2,7 +2,7 @@
 // are in this user's.
 
 import { join } from 'node:path';
-import { fileUrlPath } from '../daemon/file-url.js';
+import { fileUrlPath } from '../worker/directory/file-url.js';
 import { findSessions, GEOREP_DIR, sessionsOfBrick } from '../progress/sessions.js';
 import { stateHome } from './state-home.js';
 

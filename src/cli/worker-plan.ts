@@ -2,7 +2,7 @@
 // directories.
 
 import type { Config } from '../config/config.js';
-import type { FindSite } from '../daemon/site.js';
+import type { FindSite } from '../worker/endpoints.js';
 import type { RootLog } from '../log.js';
 import type { MetricsFlags } from './metrics-options.js';
 

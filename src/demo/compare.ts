@@ -6,7 +6,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync, type BigIntStats } 
 import { errnoCode } from '../errors.js';
 import { userXattrs } from '../embedded/user-xattrs.js';
 import { fsDecode, fsEncode } from '../names.js';
-import { fileKind } from '../primary/view.js';
+import { fileKind } from '../protocol/view.js';
 
 export interface TreeCounts {
   files: number;

@@ -3,7 +3,7 @@
 
 import { constants } from 'node:os';
 import { errorLine } from '../errors.js';
-import { isGfid, type Gfid } from '../gluster/gfid.js';
+import { isGfid, type Gfid } from '../protocol/gfid.js';
 import { NativeError } from '../native/libc.js';
 import type { AttributeSender } from '../primary/deps.js';
 import type { BoxResult, ItemResult } from '../queue/syncer.js';

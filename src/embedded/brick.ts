@@ -3,15 +3,15 @@
 // Marks are read and set on the disk.
 
 import { lstat } from 'node:fs/promises';
-import { gfidPath, GFID_PREFIX, isGfid, type Gfid } from '../gluster/gfid.js';
+import { gfidPath, GFID_PREFIX, isGfid, type Gfid } from '../protocol/gfid.js';
 import { toFileStat, type FileStat } from '../gluster/file-stat.js';
 import { entryStimeName, stimeName, xtimeName } from '../gluster/xattr-names.js';
 import { compareXtime, ZERO_XTIME, type Xtime } from '../gluster/xtime.js';
 import { fsEncode } from '../names.js';
 import { absentAsNull } from '../native/if-there.js';
 import type { PrimaryBrick, PrimaryVolume } from '../primary/deps.js';
-import type { Location } from '../primary/view.js';
-import { fileKind } from '../primary/view.js';
+import type { Location } from '../protocol/view.js';
+import { fileKind } from '../protocol/view.js';
 import { handlePath, type BrickLayout } from './layout.js';
 import { openMarks, type Marked } from './marks.js';
 import type { Recorder } from './recorder.js';

@@ -7,8 +7,8 @@
 // the times alone looks like a write and then a change of times, and is recorded as both.
 
 import type { ChangeRecord } from '../changelog/record.js';
-import type { Gfid } from '../gluster/gfid.js';
-import { fileKind } from '../primary/view.js';
+import type { Gfid } from '../protocol/gfid.js';
+import { fileKind } from '../protocol/view.js';
 import { isOutdated, type InodeLook } from './tree-index.js';
 
 export interface LookChange {

@@ -7,9 +7,9 @@
 // that the changelog translator writes for it.
 
 import type { ChangeRecord } from '../changelog/record.js';
-import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
-import { PARK_PREFIX } from '../primary/parking.js';
-import { fileKind } from '../primary/view.js';
+import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
+import { PARK_PREFIX } from '../protocol/temp-names.js';
+import { fileKind } from '../protocol/view.js';
 import type { Found } from './scan.js';
 import { isDirectory, placeOf, type IndexNode, type Place, type TreeIndex } from './tree-index.js';
 

@@ -3,7 +3,7 @@
 // otherwise.
 
 import { watch, type FSWatcher } from 'node:fs';
-import type { Gfid } from '../gluster/gfid.js';
+import type { Gfid } from '../protocol/gfid.js';
 import { fsEncode } from '../names.js';
 
 export class DirectoryWatches {

@@ -4,7 +4,7 @@
 
 import { chmodSync, lstatSync } from 'node:fs';
 import { errnoCode, errorLine } from '../errors.js';
-import type { Gfid } from '../gluster/gfid.js';
+import type { Gfid } from '../protocol/gfid.js';
 import { fsEncode } from '../names.js';
 import type { AttributeSender } from '../primary/deps.js';
 import type { DataEngine, EngineOutcome, SyncOptions } from '../queue/engine.js';

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { errnoCode } from '../errors.js';
-import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
 import { packXtime, unpackXtime, type Xtime } from '../gluster/xtime.js';
 import { replaceFile } from '../native/durable-file.js';
 import { errnoNumber, lgetxattr, lsetxattr } from '../native/libc.js';

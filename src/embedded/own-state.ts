@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { GsyncdError } from '../errors.js';
 import { canReplaceIn, isChangeable, ROOT_ALONE } from '../native/changeable.js';
 import { fsEncode } from '../names.js';
-import { fileKind } from '../primary/view.js';
+import { fileKind } from '../protocol/view.js';
 
 const OPEN_TO_OTHERS = 0o077;
 

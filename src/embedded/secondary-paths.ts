@@ -4,7 +4,7 @@
 import { chmodSync, closeSync, constants as fsConstants, fstatSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, dirname } from 'node:path';
-import { GFID_PREFIX, isGfid, type Gfid } from '../gluster/gfid.js';
+import { GFID_PREFIX, isGfid, type Gfid } from '../protocol/gfid.js';
 import type { InodeStats } from '../native/beneath.js';
 import { errnoNumber, NativeError } from '../native/libc.js';
 import { fsEncode } from '../names.js';

@@ -5,7 +5,7 @@ import { chmodSync, closeSync, lchownSync, lutimesSync, mkdirSync, openSync, rea
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { entryPath, gfidPath, gfidToIno, type Gfid } from '../gluster/gfid.js';
+import { entryPath, gfidPath, gfidToIno, type Gfid } from '../protocol/gfid.js';
 import type { InodeStats } from '../native/beneath.js';
 import { errnoNumber, lgetxattr, llistxattr, lremovexattr, lsetxattr, NativeError } from '../native/libc.js';
 import { mknod } from '../native/mknod.js';

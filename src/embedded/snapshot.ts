@@ -2,7 +2,7 @@
 // first what it is and the time of the last closed journal it contains, then an inode. Journals closed later, and the open
 // one, are applied over it.
 
-import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
 import { replaceFile } from '../native/durable-file.js';
 import { readTextIfThere } from '../native/if-there.js';
 import { TreeIndex, type InodeLook } from './tree-index.js';

@@ -5,9 +5,9 @@
 // journals. Names are in the form of names.ts.
 
 import type { ChangeRecord } from '../changelog/record.js';
-import { ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
 import { ZERO_XTIME, type Xtime } from '../gluster/xtime.js';
-import { fileKind, S_IFDIR, S_IFLNK } from '../primary/view.js';
+import { fileKind, S_IFDIR, S_IFLNK } from '../protocol/view.js';
 
 export interface Place {
   readonly parent: Gfid;

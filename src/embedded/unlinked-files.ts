@@ -1,6 +1,6 @@
 // A transfer reads files by their links under `.gfid`, and calls a file missing that has none. This says why it has none.
 
-import type { Gfid } from '../gluster/gfid.js';
+import type { Gfid } from '../protocol/gfid.js';
 import { MISSING_ON_PRIMARY, type DataEngine } from '../queue/engine.js';
 
 /** @param why the reason for a file that is there; null for one that is not */

@@ -6,7 +6,7 @@ import { chmodSync, lstatSync } from 'node:fs';
 import { constants } from 'node:os';
 import { errnoNumber, lgetxattr, llistxattr, lremovexattr, lsetxattr } from '../native/libc.js';
 import { fsEncode } from '../names.js';
-import { fileKind } from '../primary/view.js';
+import { fileKind } from '../protocol/view.js';
 
 const { ENODATA, ENOENT, ENOTSUP, EACCES, EPERM, ENOTDIR } = constants.errno;
 const NONE: readonly number[] = [ENODATA, ENOENT, ENOTSUP, EACCES, EPERM, ENOTDIR];

@@ -12,8 +12,8 @@ import { errnoNumber, lgetxattr, llistxattr, lsetxattr, NativeError } from '../n
 import { fsDecode, fsEncode } from '../names.js';
 import { toFileStat } from './file-stat.js';
 import type { FileStat } from './file-stat.js';
-import { gfidFromBytes, isGfid, ROOT_GFID } from './gfid.js';
-import type { Gfid } from './gfid.js';
+import { gfidFromBytes, isGfid, ROOT_GFID } from '../protocol/gfid.js';
+import type { Gfid } from '../protocol/gfid.js';
 import { retryErrnos } from './retry.js';
 import { BAD_FILE, DHT_LINKTO, entryStimeName, GFID, GFID2PATH_PREFIX, MDATA, SHARD_PREFIX, stimeName, VOLUME_ID, xtimeName } from './xattr-names.js';
 import { packXtime, unpackXtime } from './xtime.js';

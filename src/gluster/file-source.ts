@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fsEncode } from '../names.js';
 import type { Brick, ClientsFile } from './brick.js';
 import type { BrickContent } from './brick-content.js';
-import { gfidPath, type Gfid } from './gfid.js';
+import { gfidPath, type Gfid } from '../protocol/gfid.js';
 
 const PERMISSIONS = 0o7777;
 

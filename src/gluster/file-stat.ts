@@ -1,7 +1,7 @@
 // Attributes of a file as the primary side uses them, from a brick or from a mount.
 
 import type { Stats } from 'node:fs';
-import type { OpStat } from '../secondary/secondary.js';
+import type { OpStat } from '../protocol/secondary.js';
 
 /** The unit of st_blocks on every file system, bytes. */
 const STAT_BLOCK_BYTES = 512;

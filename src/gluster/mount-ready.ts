@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GsyncdError } from '../errors.js';
 import { fsEncode } from '../names.js';
 import { errnoNumber, lgetxattrAsync, pollPriority } from '../native/libc.js';
-import { deadline } from '../process/deadline.js';
+import { deadline } from '../async/deadline.js';
 import { SUBVOL_STATUS } from './xattr-names.js';
 
 const { ENOTCONN } = constants.errno;

@@ -13,8 +13,8 @@ import { detachMount, errnoNumber, lgetxattrAsync, lsetxattrAsync, unmount } fro
 import { restrictMount } from '../native/mount-flags.js';
 import { toFileStat } from './file-stat.js';
 import type { FileStat } from './file-stat.js';
-import { gfidPath, isGfid } from './gfid.js';
-import type { Gfid } from './gfid.js';
+import { gfidPath, isGfid } from '../protocol/gfid.js';
+import type { Gfid } from '../protocol/gfid.js';
 import { logErrorsSince, logSize } from './mount-log.js';
 import { answers, awaitReady } from './mount-ready.js';
 import type { SubvolumeState } from './mount-ready.js';

@@ -4,7 +4,7 @@
 // takes seconds to connect again.
 
 import { constants } from 'node:os';
-import { SharedAsk } from '../process/shared-ask.js';
+import { SharedAsk } from '../async/single-flight.js';
 
 const { EAGAIN } = constants.errno;
 /** Less than the time that GlusterFS's client leaves between losing a brick and connecting to it again, 3 s. */

@@ -2,12 +2,12 @@
 // foreign primaries announced), the nodes whose bricks answer, the sync time of the cluster. All calls run in the thread pool:
 // the mount may be slow to answer.
 
-import type { VolumeInfo } from '../secondary/secondary.js';
+import type { VolumeInfo } from '../protocol/secondary.js';
 import { errnoCode } from '../errors.js';
 import { fsEncode } from '../names.js';
 import { llistxattrAsync } from '../native/libc.js';
 import { mountAttributes } from '../native/mount-attributes.js';
-import { gfidFromBytes } from './gfid.js';
+import { gfidFromBytes } from '../protocol/gfid.js';
 import { foreignMarkName, NODE_UUID, PATHINFO, stimeName, VOLUME_MARK } from './xattr-names.js';
 import { unpackXtime } from './xtime.js';
 import type { Xtime } from './xtime.js';

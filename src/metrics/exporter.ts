@@ -4,7 +4,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoCode, errorLine, GsyncdError } from '../errors.js';
 import { replaceFile } from '../native/durable-file.js';
-import { SharedAsk } from '../process/shared-ask.js';
+import { SharedAsk } from '../async/single-flight.js';
 import type { BrickSamples } from './samples.js';
 
 /** A scraper or two, and some who look by hand. */

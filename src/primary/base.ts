@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { CLOCK_SKEW_S } from '../changelog/timeline.js';
 import { GsyncdError, errnoCode } from '../errors.js';
 import { compareXtime, MINUS_INFINITY, type Xtime } from '../gluster/xtime.js';
-import type { VolumeInfo } from '../secondary/secondary.js';
+import type { VolumeInfo } from '../protocol/secondary.js';
 import type { PrimaryDeps } from './deps.js';
-import { untilWoken } from './wait.js';
+import { untilWoken } from '../async/wait.js';
 
 /** The root of a brick, as mark paths go. */
 export const ROOT_PATH = '.';

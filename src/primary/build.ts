@@ -3,15 +3,15 @@
 
 import { GsyncdError } from '../errors.js';
 import { PrimaryBase } from './base.js';
-import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './crawl-changelog.js';
-import { withHistoryCrawl } from './crawl-history.js';
-import { withXsyncCrawl } from './crawl-xsync.js';
+import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './mixins/crawl-changelog.js';
+import { withHistoryCrawl } from './mixins/crawl-history.js';
+import { withXsyncCrawl } from './mixins/crawl-xsync.js';
 import type { PrimaryDeps } from './deps.js';
-import { withRsyncEngine } from './engine-rsync.js';
-import { withTarsshEngine } from './engine-tarssh.js';
-import { withNormalMode, withPartialMode, withRecoverMode } from './mode.js';
-import { withPurgeNoop, withPurgeNormal } from './purge.js';
-import { withSendmarkNormal, withSendmarkRsync } from './sendmark.js';
+import { withRsyncEngine } from './mixins/engine-rsync.js';
+import { withTarsshEngine } from './mixins/engine-tarssh.js';
+import { withNormalMode, withPartialMode, withRecoverMode } from './mixins/mode.js';
+import { withPurgeNoop, withPurgeNormal } from './mixins/purge.js';
+import { withSendmarkNormal, withSendmarkRsync } from './mixins/sendmark.js';
 
 export type Primary = CrawlBase & ChangelogCrawl;
 export type PrimaryClass = new (deps: PrimaryDeps) => Primary;

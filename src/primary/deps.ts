@@ -1,20 +1,20 @@
-// What the primary's classes are handed, once, in the base's constructor. daemon/worker.ts builds it from the
+// What the primary's classes are handed, once, in the base's constructor. worker/worker.ts builds it from the
 // real things; tests build it from others. Everything here is an interface or a value: no lifecycles.
 
 import type { ChangelogSource } from '../changelog/source.js';
 import type { Config } from '../config/config.js';
-import type { Gfid } from '../gluster/gfid.js';
+import type { Gfid } from '../protocol/gfid.js';
 import type { Xtime } from '../gluster/xtime.js';
 import type { Log } from '../log.js';
-import type { Meter } from '../progress/meter.js';
+import type { Meter } from '../progress/sink.js';
 import type { DataEngine, DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
-import type { Secondary, VolumeInfo } from '../secondary/secondary.js';
+import type { Secondary, VolumeInfo } from '../protocol/secondary.js';
 import type { FailureList } from '../status/failures.js';
-import type { Doubts } from './doubts.js';
-import type { Freshness } from './freshness.js';
-import type { RsyncTransfer } from './rsync-transfer.js';
-import type { BrickView, PrimaryView, ViewStat } from './view.js';
+import type { Doubts } from './reconcile/replay-tracker.js';
+import type { Freshness } from './mount-selector.js';
+import type { RsyncTransfer } from './transfer/rsync-transfer.js';
+import type { BrickView, PrimaryView, ViewStat } from '../protocol/view.js';
 
 /** Who this worker is: its arguments, completed. */
 export interface Session {

@@ -8,9 +8,9 @@ import { execa } from 'execa';
 import { constants } from 'node:os';
 import { Readable, type Writable } from 'node:stream';
 import { GsyncdError, errnoCode } from '../errors.js';
-import { deadline } from './deadline.js';
+import { deadline } from '../async/deadline.js';
 import { MARK_VARIABLE, markedProcesses, newMark } from './descendants.js';
-import { childDirectory } from './nowhere.js';
+import { childDirectory } from './removed-directory.js';
 import { deathSignalPrefix, findProgram } from './program.js';
 import { LineSplitter, Tail } from './tail.js';
 

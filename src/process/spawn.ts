@@ -6,7 +6,7 @@ import { Readable, type Writable } from 'node:stream';
 import { pipeline as pipeStreams } from 'node:stream/promises';
 import { GsyncdError } from '../errors.js';
 import { DEFAULT_LADDER, programName, startChild, type Child, type ExitInfo, type Ladder, type StartOptions } from './child.js';
-import { deadline } from './deadline.js';
+import { deadline } from '../async/deadline.js';
 import { LineSplitter } from './tail.js';
 
 /** A child's input: bytes, or pieces as it asks for them. */

@@ -3,7 +3,7 @@
 // alone, replaced often and never synced. Written by Tally, read by the report.
 
 import type { Buckets } from './buckets.js';
-import type { WalkKind } from './meter.js';
+import type { WalkKind } from './sink.js';
 import type { Sample } from './series.js';
 
 export const PROGRESS_VERSION = 1;

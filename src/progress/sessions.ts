@@ -11,7 +11,7 @@ import { readStatus } from '../status/status-file.js';
 import { JournalProbe } from './journal-backlog.js';
 import { parseProgress, progressFileOf, type ProgressData } from './progress-data.js';
 import { brickReport, type BrickReport } from './report.js';
-import { startTicks } from './tally.js';
+import { startTicks } from './recorder.js';
 
 export const GEOREP_DIR = '/var/lib/glusterd/geo-replication';
 

@@ -4,7 +4,7 @@
 // Invariant: a gfid is in `synced` only when the engine has evidence that it arrived; every other gfid of
 // the call is in `failed`, with a reason.
 
-import type { Gfid } from '../gluster/gfid.js';
+import type { Gfid } from '../protocol/gfid.js';
 
 /** One file whose data is to be sent. */
 export interface DataItem {

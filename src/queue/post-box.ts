@@ -3,7 +3,7 @@
 // since the transfer may have read the file before the change that the new post is about, and two transfers of one file at a
 // time could mix versions.
 
-import type { Gfid } from '../gluster/gfid.js';
+import type { Gfid } from '../protocol/gfid.js';
 import type { DataItem, Holes } from './engine.js';
 
 /** Called once for each post of a gfid, with the result of a transfer that began after the post. */

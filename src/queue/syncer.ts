@@ -5,8 +5,8 @@
 // divided among all jobs instead of going to the first that comes.
 
 import { GsyncdError, errorLine, isGsyncdError } from '../errors.js';
-import type { Gfid } from '../gluster/gfid.js';
-import type { SyncMeter } from '../progress/meter.js';
+import type { Gfid } from '../protocol/gfid.js';
+import type { SyncMeter } from '../progress/sink.js';
 import type { DataEngine, DataItem, EngineOutcome } from './engine.js';
 import { PostBox, type Share } from './post-box.js';
 

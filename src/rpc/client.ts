@@ -6,7 +6,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GsyncdError, errorLine } from '../errors.js';
-import { deadline } from '../process/deadline.js';
+import { deadline } from '../async/deadline.js';
 import { oneLine, remoteCallError } from './errors.js';
 import { PickleDecoder } from './pickle-decode.js';
 import { encodePickle } from './pickle-encode.js';

@@ -3,8 +3,8 @@
 // secondary resets uid and gid in the stat that it was given.
 
 import { GsyncdError } from '../errors.js';
-import { isGfid } from '../gluster/gfid.js';
-import type { EntryFailure, EntryOp, FailureInfo, MetaFailure, MetaOp, OpStat, VolumeInfo } from '../secondary/secondary.js';
+import { isGfid } from '../protocol/gfid.js';
+import type { EntryFailure, EntryOp, FailureInfo, MetaFailure, MetaOp, OpStat, VolumeInfo } from '../protocol/secondary.js';
 import { PyFloat, isPyDict, isPyInt, pyTuple, type PyDict, type PyValue } from './pickle-values.js';
 
 function statDict(stat: OpStat): PyDict {

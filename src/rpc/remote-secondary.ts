@@ -3,7 +3,7 @@
 // as GsyncdError('peer').
 
 import { setMaxListeners } from 'node:events';
-import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, VolumeInfo } from '../secondary/secondary.js';
+import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, VolumeInfo } from '../protocol/secondary.js';
 import type { PeerCalls } from './client.js';
 import { entryFailures, entryOpDict, metaFailures, metaOpDict, unexpected, volumeInfoDict } from './op-dicts.js';
 import { KEEPALIVE_METHOD } from './one-call.js';

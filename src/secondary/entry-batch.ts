@@ -11,9 +11,9 @@ import { PyException, isPyDict, type PyValue } from '../rpc/pickle-values.js';
 import { Raised } from '../rpc/raised.js';
 import { failure, parseEntryOp, type Entry, type Failure } from './entry.js';
 import { applyEntry, type EntryContext } from './entry-ops.js';
-import { planWaves } from './lanes.js';
+import { planWaves } from '../protocol/lanes.js';
 import { statOrNull } from './lookup.js';
-import type { EntryOpName } from './secondary.js';
+import type { EntryOpName } from '../protocol/secondary.js';
 import { throwIfStopping } from './stopping.js';
 import type { SecondaryVolume, VolumeStat } from './volume.js';
 

@@ -2,10 +2,10 @@
 // Also the failures, in the shape that stock primaries resolve conflicts by. Pure; used by entry-batch.ts and
 // entry-ops.ts.
 
-import { gfidPath, isGfid, type Gfid } from '../gluster/gfid.js';
+import { gfidPath, isGfid, type Gfid } from '../protocol/gfid.js';
 import { isPyDict, isPyInt, pyTuple, type PyDict, type PyTuple, type PyValue } from '../rpc/pickle-values.js';
 import { parseEntry } from './path-guard.js';
-import type { EntryOp, EntryOpName, OpStat } from './secondary.js';
+import type { EntryOp, EntryOpName, OpStat } from '../protocol/secondary.js';
 
 /** An operation that can be done. Numbers are 0 where the peer sent none. */
 export interface Entry extends EntryOp {

@@ -2,7 +2,7 @@
 // repeated, as the stock daemon does.
 
 import { constants } from 'node:os';
-import type { Gfid } from '../gluster/gfid.js';
+import type { Gfid } from '../protocol/gfid.js';
 import { retryErrnos } from '../gluster/retry.js';
 import { errnoNumber } from '../native/libc.js';
 import type { SecondaryVolume, VolumeStat } from './volume.js';

@@ -3,7 +3,7 @@
 // permissions of their own; their times are set here, which stock cannot.
 
 import { constants } from 'node:os';
-import { gfidPath } from '../gluster/gfid.js';
+import { gfidPath } from '../protocol/gfid.js';
 import { errnoNumber } from '../native/libc.js';
 import { PyException, isPyDict, pyTuple, type PyDict, type PyValue } from '../rpc/pickle-values.js';
 import { Raised } from '../rpc/raised.js';
@@ -11,7 +11,7 @@ import { parseStat } from './entry.js';
 import { DEFAULT_LANES } from './entry-batch.js';
 import { attempt, statOrNull } from './lookup.js';
 import { parseInode } from './path-guard.js';
-import type { OpStat } from './secondary.js';
+import type { OpStat } from '../protocol/secondary.js';
 import { throwIfStopping } from './stopping.js';
 import type { SecondaryVolume } from './volume.js';
 

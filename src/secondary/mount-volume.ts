@@ -4,7 +4,7 @@
 
 import { chmod, lchown, link, lstat, lutimes, mkdir, readdir, readlink, rename, rmdir, symlink, unlink } from 'node:fs/promises';
 import { constants } from 'node:os';
-import { GFID_PREFIX, gfidPath, entryPath, isGfid, ROOT_GFID, type Gfid } from '../gluster/gfid.js';
+import { GFID_PREFIX, gfidPath, entryPath, isGfid, ROOT_GFID, type Gfid } from '../protocol/gfid.js';
 import { GFID2PATH, GFID_NEWFILE, GFID_STRING } from '../gluster/xattr-names.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { errnoNumber, lgetxattrAsync, llistxattrAsync, lremovexattrAsync, lsetxattrAsync, NativeError } from '../native/libc.js';

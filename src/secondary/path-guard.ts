@@ -1,7 +1,7 @@
 // Which paths a peer may name: relative ones that stay in the volume by their text. Every path that arrives over the
 // RPC passes here first; that no symlink leads out is the volume's own promise (volume.ts).
 
-import { GFID_PREFIX, isGfid, type Gfid } from '../gluster/gfid.js';
+import { GFID_PREFIX, isGfid, type Gfid } from '../protocol/gfid.js';
 import { PyException } from '../rpc/pickle-values.js';
 import { Raised } from '../rpc/raised.js';
 

@@ -2,10 +2,10 @@
 // own: the primary sends that file with rsync or tar, which reports what is wrong.
 
 import { constants } from 'node:os';
-import { gfidPath, isGfid, type Gfid } from '../gluster/gfid.js';
+import { gfidPath, isGfid, type Gfid } from '../protocol/gfid.js';
 import { errnoNumber } from '../native/libc.js';
 import type { FileToPut } from '../native/put-file.js';
-import { mapBounded } from '../process/map-bounded.js';
+import { mapBounded } from '../async/map-bounded.js';
 import { PyException, PyTuple, isPyDict, isPyInt, type PyValue } from '../rpc/pickle-values.js';
 import { Raised } from '../rpc/raised.js';
 import { throwIfStopping } from './stopping.js';

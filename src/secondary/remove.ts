@@ -2,7 +2,7 @@
 // gone. No symlink is followed: the volume sees to it.
 
 import { constants } from 'node:os';
-import { entryPath, GFID_PREFIX, isGfid, type Gfid } from '../gluster/gfid.js';
+import { entryPath, GFID_PREFIX, isGfid, type Gfid } from '../protocol/gfid.js';
 import { retryErrnos } from '../gluster/retry.js';
 import { errnoNumber } from '../native/libc.js';
 import { attempt, gfidOrNull } from './lookup.js';

@@ -6,7 +6,7 @@
 // Every failure is an Error with an errno (NativeError, or Node's own: native/libc.ts errnoNumber); a moment's
 // trouble (ESTALE and the like) is thrown too, the handlers repeat the call.
 
-import type { Gfid } from '../gluster/gfid.js';
+import type { Gfid } from '../protocol/gfid.js';
 import type { FileToPut } from '../native/put-file.js';
 
 export interface VolumeStat {

@@ -8,8 +8,8 @@
 import { appendFile, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoCode } from '../errors.js';
-import { GFID_PREFIX, isGfid } from '../gluster/gfid.js';
-import type { Gfid } from '../gluster/gfid.js';
+import { GFID_PREFIX, isGfid } from '../protocol/gfid.js';
+import type { Gfid } from '../protocol/gfid.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { replaceFile, syncDirectory, writing } from '../native/durable-file.js';
 

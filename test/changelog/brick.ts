@@ -3,7 +3,7 @@
 
 import { appendFileSync, existsSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Gfid } from '../../src/gluster/gfid.js';
+import type { Gfid } from '../../src/protocol/gfid.js';
 import { lsetxattr } from '../../src/native/libc.js';
 import { encodeRecord, header, type JournalFormat } from './encode.js';
 

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import type { ChangeRecord } from '../../src/changelog/record.js';
-import { gfidFromBytes, gfidToBytes, type Gfid } from '../../src/gluster/gfid.js';
+import { gfidFromBytes, gfidToBytes, type Gfid } from '../../src/protocol/gfid.js';
 import { fsDecode, fsEncode } from '../../src/names.js';
 
 export interface JournalFormat {

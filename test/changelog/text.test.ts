@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { formatRecord, formatRecords, parseText } from '../../src/changelog/text.js';
-import type { Gfid } from '../../src/gluster/gfid.js';
+import type { Gfid } from '../../src/protocol/gfid.js';
 import { fsDecode } from '../../src/names.js';
 import { gfidArb, nameArb, recordArb } from './encode.js';
 import { lacksPython } from '../skip.js';

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readProgram, type ProgramInfo } from '../../src/cli/command-tree.js';
+import { readProgram, type ProgramInfo } from '../../src/cli/docs/command-tree.js';
 import { addCommands } from '../../src/cli/commands.js';
-import { completionScript } from '../../src/cli/completion-script.js';
-import { manPage } from '../../src/cli/man-page.js';
+import { completionScript } from '../../src/cli/docs/completion-script.js';
+import { manPage } from '../../src/cli/docs/man-page.js';
 import { lacksProgram } from '../skip.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'documentation-'));

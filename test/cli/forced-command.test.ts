@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { forcedCommandLine } from '../../src/cli/forced-command-line.js';
-import { decideForcedCommand, type ProcessView } from '../../src/cli/forced-command.js';
-import { remoteWord } from '../../src/daemon/remote.js';
+import { forcedCommandLine } from '../../src/cli/forced/forced-command-line.js';
+import { decideForcedCommand, type ProcessView } from '../../src/cli/forced/forced-command.js';
+import { remoteWord } from '../../src/worker/gluster/remote.js';
 import { lacks, NO_GLUSTER } from '../skip.js';
 
 const REPO = resolve(import.meta.dirname, '../..');

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { translateLegacyArgs } from '../../src/cli/legacy-argv.js';
+import { translateLegacyArgs } from '../../src/cli/legacy/legacy-argv.js';
 import { syncdaemon } from '../config/python.js';
 import { lacks, NO_GLUSTER } from '../skip.js';
 

@@ -6,10 +6,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { decideForcedCommand, isStillSession, type ProcessView } from '../../src/cli/forced-command.js';
-import { rsyncArgv } from '../../src/primary/rsync-argv.js';
-import { isAtLeast, parseRsyncVersion } from '../../src/primary/rsync-report.js';
-import { unpackArgv } from '../../src/primary/tarssh-transfer.js';
+import { decideForcedCommand, isStillSession, type ProcessView } from '../../src/cli/forced/forced-command.js';
+import { rsyncArgv } from '../../src/primary/transfer/rsync-argv.js';
+import { isAtLeast, parseRsyncVersion } from '../../src/primary/transfer/rsync-report.js';
+import { unpackArgv } from '../../src/primary/transfer/tarssh-transfer.js';
 import { lacksProgram } from '../skip.js';
 
 /** Each makes root read, write or run something else than the session's files, or is none that a primary sends. */

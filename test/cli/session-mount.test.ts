@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
-import { enterSessionMount } from '../../src/cli/session-mount.js';
+import { enterSessionMount } from '../../src/cli/forced/session-mount.js';
 
 const here = process.cwd();
 afterEach(() => expect(process.cwd()).toBe(here));

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Tally } from '../../src/progress/tally.js';
+import { Tally } from '../../src/progress/recorder.js';
 import { WorkerStatus } from '../../src/status/status-file.js';
 
 const BIN = join(import.meta.dirname, '../../bin/gsyncd-ts.js');

@@ -11,7 +11,7 @@ import { Recorder } from '../../src/embedded/recorder.js';
 import { Scanner } from '../../src/embedded/scan.js';
 import { EmbeddedVolume } from '../../src/embedded/secondary-volume.js';
 import { TreeIndex } from '../../src/embedded/tree-index.js';
-import { entryPath, gfidPath, ROOT_GFID, type Gfid } from '../../src/gluster/gfid.js';
+import { entryPath, gfidPath, ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
 import { createLogger } from '../../src/log.js';
 import { purge, removeDirectory } from '../../src/secondary/remove.js';
 import { USER } from '../ordinary-user.js';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalAttributes, type LocalPaths } from '../../src/embedded/local-engines.js';
 import { userXattrs } from '../../src/embedded/user-xattrs.js';
-import type { Gfid } from '../../src/gluster/gfid.js';
+import type { Gfid } from '../../src/protocol/gfid.js';
 import { lsetxattr } from '../../src/native/libc.js';
 import { lacks } from '../skip.js';
 import { takesXattrs } from './takes-xattrs.js';

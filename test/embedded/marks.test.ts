@@ -5,7 +5,7 @@ import { lchownSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { gfidFromBytes, ROOT_GFID } from '../../src/gluster/gfid.js';
+import { gfidFromBytes, ROOT_GFID } from '../../src/protocol/gfid.js';
 import { unpackXtime } from '../../src/gluster/xtime.js';
 import { lgetxattr, llistxattr } from '../../src/native/libc.js';
 import { canBeUser, USER } from '../ordinary-user.js';

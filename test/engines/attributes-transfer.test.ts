@@ -1,8 +1,8 @@
 // Attributes of what has no path: of a directory that is its own ancestor, on a brick whose handles are damaged.
 import { expect, test } from 'vitest';
-import type { Gfid } from '../../src/gluster/gfid.js';
-import { AttributesTransfer } from '../../src/primary/attributes-transfer.js';
-import type { RsyncTransfer } from '../../src/primary/rsync-transfer.js';
+import type { Gfid } from '../../src/protocol/gfid.js';
+import { AttributesTransfer } from '../../src/primary/transfer/attributes-transfer.js';
+import type { RsyncTransfer } from '../../src/primary/transfer/rsync-transfer.js';
 
 const [A, B, FILE] = [1, 2, 3].map((n) => `0000000${n}-0000-4000-8000-00000000000${n}` as Gfid) as [Gfid, Gfid, Gfid];
 

@@ -3,10 +3,10 @@
 import { lstat, mkdir, open, rm, writeFile, chmod, chown, utimes, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test as plainTest } from 'vitest';
-import { RsyncTransfer } from '../../src/primary/rsync-transfer.js';
-import { TarsshTransfer } from '../../src/primary/tarssh-transfer.js';
+import { RsyncTransfer } from '../../src/primary/transfer/rsync-transfer.js';
+import { TarsshTransfer } from '../../src/primary/transfer/tarssh-transfer.js';
 import { runChild } from '../../src/process/spawn.js';
-import { dividing } from '../../src/queue/dividing-engine.js';
+import { dividing } from '../../src/queue/bisecting-engine.js';
 import { MISSING_ON_PRIMARY, type DataEngine } from '../../src/queue/engine.js';
 import { BIN, FAKE_SSH, LogLines, Pair } from './tree.js';
 import { lacksProgram, lacksRoot } from '../skip.js';

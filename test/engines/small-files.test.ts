@@ -4,10 +4,10 @@ import { chmod, chown, lstat, mkdir, open, readFile, rm, symlink, utimes, writeF
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Gfid } from '../../src/gluster/gfid.js';
+import type { Gfid } from '../../src/protocol/gfid.js';
 import { createLogger } from '../../src/log.js';
 import { futimensAsync } from '../../src/native/libc.js';
-import { withSmallFiles, type FoundFile, type SmallFilesOptions } from '../../src/primary/small-files.js';
+import { withSmallFiles, type FoundFile, type SmallFilesOptions } from '../../src/primary/transfer/small-files.js';
 import type { DataEngine, SyncOptions } from '../../src/queue/engine.js';
 import { RepceClient } from '../../src/rpc/client.js';
 import { PUT_FILES_METHOD } from '../../src/rpc/features.js';

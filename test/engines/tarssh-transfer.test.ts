@@ -1,9 +1,9 @@
 // What is tar's own: its command lines, and the reading of two tars' complaints.
 
 import { describe, expect, test } from 'vitest';
-import type { Gfid } from '../../src/gluster/gfid.js';
-import { packArgv, unpackArgv } from '../../src/primary/tarssh-transfer.js';
-import { explained, TarReport } from '../../src/primary/tar-report.js';
+import type { Gfid } from '../../src/protocol/gfid.js';
+import { packArgv, unpackArgv } from '../../src/primary/transfer/tarssh-transfer.js';
+import { explained, TarReport } from '../../src/primary/transfer/tar-report.js';
 import type { ExitInfo } from '../../src/process/child.js';
 
 const gfid = '0000000b-0000-4000-8000-000000000000' as Gfid;

@@ -5,7 +5,7 @@ import { mkdtempSync } from 'node:fs';
 import { lstat, mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Gfid } from '../../src/gluster/gfid.js';
+import type { Gfid } from '../../src/protocol/gfid.js';
 import type { SyncLog } from '../../src/queue/syncer.js';
 
 export const BIN = join(import.meta.dirname, '../fixtures/bin');

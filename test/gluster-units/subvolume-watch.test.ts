@@ -1,6 +1,6 @@
 // When an ENOENT of a mount is believed, with answers and a clock that the test sets.
 import { expect, test } from 'vitest';
-import { troubleOf } from '../../src/primary/trouble.js';
+import { troubleOf } from '../../src/primary/inode-error.js';
 import { BrickDown, SubvolumeWatch } from '../../src/gluster/subvolume-watch.js';
 
 /** What the mount answers to each look and each question, in order; the last answer stays. */

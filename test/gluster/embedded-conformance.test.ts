@@ -13,7 +13,7 @@ import { decodeJournal } from '../../src/changelog/journal.js';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { openLayout } from '../../src/embedded/layout.js';
 import { Recorder } from '../../src/embedded/recorder.js';
-import { ROOT_GFID } from '../../src/gluster/gfid.js';
+import { ROOT_GFID } from '../../src/protocol/gfid.js';
 import { createLogger } from '../../src/log.js';
 import { DIRECTORY_ATTRIBUTES, EVERY_TYPE, everyOperation, FILE_ATTRIBUTES, SPECIAL_FILES } from './lab/fixtures.js';
 import type { Lab } from './lab/lab.js';

@@ -7,7 +7,7 @@ import { copyFile, readFile, readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { unpackArgv } from '../../src/primary/tarssh-transfer.js';
+import { unpackArgv } from '../../src/primary/transfer/tarssh-transfer.js';
 import { Box } from './lab/box.js';
 import { HOST } from './lab/lab.js';
 import { REPO } from './lab/machine.js';

@@ -2,9 +2,9 @@
 // the answers have to be the same, and so has what is in the volumes afterwards.
 import { spawn } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { entryPath, type Gfid } from '../../src/gluster/gfid.js';
-import { EntrySync, STOCK_ENTRY_SYNC } from '../../src/primary/entry-sync.js';
-import { SecondaryTruth } from '../../src/primary/secondary-truth.js';
+import { entryPath, type Gfid } from '../../src/protocol/gfid.js';
+import { EntrySync, STOCK_ENTRY_SYNC } from '../../src/primary/reconcile/entry-sync.js';
+import { SecondaryTruth } from '../../src/primary/reconcile/secondary-probe.js';
 import { RepceClient } from '../../src/rpc/client.js';
 import { STOCK_FEATURES } from '../../src/rpc/features.js';
 import { handshake } from '../../src/rpc/handshake.js';

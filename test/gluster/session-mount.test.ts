@@ -5,7 +5,7 @@ import type { ChildProcess } from 'node:child_process';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseMounts } from '../../src/native/mountinfo.js';
-import { rsyncArgv } from '../../src/primary/rsync-argv.js';
+import { rsyncArgv } from '../../src/primary/transfer/rsync-argv.js';
 import { RepceClient } from '../../src/rpc/client.js';
 import type { PyValue } from '../../src/rpc/pickle-values.js';
 import { HOST } from './lab/lab.js';

@@ -137,7 +137,7 @@ describe('install', () => {
   });
 
   it.skipIf(lacksRoot(OTHER_USER) || lacks(canBeUser(), 'no other user can run the program', OTHER_USER))('refuses an ordinary user with one line', () => {
-    const done = spawnSync(process.execPath, ['--input-type=module', '-e', `process.seteuid(65534); process.argv = ['node', '${BIN}', 'install']; await (await import('${REPO}/dist/cli/main.js')).main(process.argv, () => import('${REPO}/dist/cli/long-way.js'))`], { encoding: 'utf8' });
+    const done = spawnSync(process.execPath, ['--input-type=module', '-e', `process.seteuid(65534); process.argv = ['node', '${BIN}', 'install']; await (await import('${REPO}/dist/cli/main.js')).main(process.argv, () => import('${REPO}/dist/cli/full-cli.js'))`], { encoding: 'utf8' });
     expect(done).toMatchObject({ status: 1, stderr: 'gsyncd-ts: install: not root: the directories of GlusterFS are not writable\n' });
   });
 

@@ -3,9 +3,9 @@
 
 import { describe, expect, test } from 'vitest';
 import type { ChangeRecord } from '../../src/changelog/record.js';
-import { entryPath, ROOT_GFID, type Gfid } from '../../src/gluster/gfid.js';
-import { createUnderNewNames, doubtfulNames, emptyPlan, finishPlan, namesGiven, planNeeds, planRecords, type Plan, type PlanOptions } from '../../src/primary/plan.js';
-import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, type ViewStat } from '../../src/primary/view.js';
+import { entryPath, ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
+import { createUnderNewNames, doubtfulNames, emptyPlan, finishPlan, namesGiven, planNeeds, planRecords, type Plan, type PlanOptions } from '../../src/primary/batch/plan.js';
+import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, type ViewStat } from '../../src/protocol/view.js';
 
 const A = '0000000a-0000-4000-8000-00000000000a' as Gfid;
 const B = '0000000b-0000-4000-8000-00000000000b' as Gfid;

@@ -3,10 +3,10 @@
 
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { formatRecords, parseText } from '../../src/changelog/text.js';
-import { ROOT_GFID, type Gfid } from '../../src/gluster/gfid.js';
-import { doubtfulNames, emptyPlan, finishPlan, planNeeds, planRecords, type PlanFacts } from '../../src/primary/plan.js';
-import { planWaves } from '../../src/secondary/lanes.js';
-import { S_IFDIR, S_IFREG } from '../../src/primary/view.js';
+import { ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
+import { doubtfulNames, emptyPlan, finishPlan, planNeeds, planRecords, type PlanFacts } from '../../src/primary/batch/plan.js';
+import { planWaves } from '../../src/protocol/lanes.js';
+import { S_IFDIR, S_IFREG } from '../../src/protocol/view.js';
 
 export const PLANNED_RECORDS = 100_000;
 const gfid = (n: number): Gfid => `${n.toString(16).padStart(8, '0')}-1234-4000-8000-${(n * 7919).toString(16).padStart(12, '0')}` as Gfid;

@@ -3,11 +3,11 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { entryPath, gfidPath, ROOT_GFID, type Gfid } from '../../src/gluster/gfid.js';
-import { EntrySync } from '../../src/primary/entry-sync.js';
-import { Reconciler } from '../../src/primary/reconcile.js';
-import type { ReconcileDeps, ReconcileResult } from '../../src/primary/reconcile-types.js';
-import { S_IFDIR, S_IFLNK, S_IFREG } from '../../src/primary/view.js';
+import { entryPath, gfidPath, ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
+import { EntrySync } from '../../src/primary/reconcile/entry-sync.js';
+import { Reconciler } from '../../src/primary/reconcile/reconcile.js';
+import type { ReconcileDeps, ReconcileResult } from '../../src/primary/reconcile/reconcile-types.js';
+import { S_IFDIR, S_IFLNK, S_IFREG } from '../../src/protocol/view.js';
 import { BYTE_NAMES, UTF8_NAMES } from './model/changes.js';
 import { JournalWriter } from './model/journal.js';
 import { ModelBrick, ModelMount } from './model/primary-side.js';

@@ -4,10 +4,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ChangeRecord } from '../../src/changelog/record.js';
-import { entryPath, ROOT_GFID, type Gfid } from '../../src/gluster/gfid.js';
+import { entryPath, ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
 import { MINUS_INFINITY, type Xtime } from '../../src/gluster/xtime.js';
-import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/primary/view.js';
-import { XsyncWalk, type WalkChunk } from '../../src/primary/xsync-walk.js';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/protocol/view.js';
+import { XsyncWalk, type WalkChunk } from '../../src/primary/mixins/xsync-walk.js';
 import { changeArb, Changer } from './model/changes.js';
 import { JournalWriter } from './model/journal.js';
 import { ModelBrick, VOLUME_UUID } from './model/primary-side.js';

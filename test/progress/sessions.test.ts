@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sessionSamples } from '../../src/metrics/node-samples.js';
 import { findSessions, SessionReader, sessionsOfBrick } from '../../src/progress/sessions.js';
-import { Tally } from '../../src/progress/tally.js';
+import { Tally } from '../../src/progress/recorder.js';
 import { WorkerStatus } from '../../src/status/status-file.js';
 import { FakeBrick } from '../changelog/brick.js';
 import { lacksRoot } from '../skip.js';

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { estimateEntries } from '../../src/progress/estimate.js';
-import { meteredSecondary } from '../../src/progress/metered-secondary.js';
+import { meteredSecondary } from '../../src/progress/recorded-secondary.js';
 import { parseProgress, type ProgressData } from '../../src/progress/progress-data.js';
-import { startTicks, Tally } from '../../src/progress/tally.js';
-import type { EntryOp, Secondary } from '../../src/secondary/secondary.js';
+import { startTicks, Tally } from '../../src/progress/recorder.js';
+import type { EntryOp, Secondary } from '../../src/protocol/secondary.js';
 import { progress } from './facts.js';
 
 let dir: string;

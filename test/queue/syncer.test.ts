@@ -4,7 +4,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { GsyncdError } from '../../src/errors.js';
-import type { Gfid } from '../../src/gluster/gfid.js';
+import type { Gfid } from '../../src/protocol/gfid.js';
 import type { DataEngine, EngineOutcome, SyncOptions } from '../../src/queue/engine.js';
 import { Syncer, type SyncerOptions } from '../../src/queue/syncer.js';
 

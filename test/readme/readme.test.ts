@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { readProgram } from '../../src/cli/command-tree.js';
+import { readProgram } from '../../src/cli/docs/command-tree.js';
 import { addCommands } from '../../src/cli/commands.js';
 import { TABLES, withTable } from './tables.js';
 

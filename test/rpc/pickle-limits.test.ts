@@ -12,7 +12,7 @@ import { encodePickle } from '../../src/rpc/pickle-encode.js';
 import { DEFAULT_LIMITS } from '../../src/rpc/pickle-limits.js';
 import { PyException, PyFloat, pyTuple, type PyValue } from '../../src/rpc/pickle-values.js';
 import { serveRepce } from '../../src/rpc/server.js';
-import type { EntryOp } from '../../src/secondary/secondary.js';
+import type { EntryOp } from '../../src/protocol/secondary.js';
 
 const DIST = resolve(import.meta.dirname, '../../dist/rpc');
 const MB = 1024 * 1024;

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ROOT_GFID, entryPath, gfidPath, type Gfid } from '../../src/gluster/gfid.js';
+import { ROOT_GFID, entryPath, gfidPath, type Gfid } from '../../src/protocol/gfid.js';
 import { RepceClient } from '../../src/rpc/client.js';
 import { entryFailures } from '../../src/rpc/op-dicts.js';
 import { pyTuple } from '../../src/rpc/pickle-values.js';
 import { RemoteSecondary } from '../../src/rpc/remote-secondary.js';
-import type { EntryOp, OpStat } from '../../src/secondary/secondary.js';
+import type { EntryOp, OpStat } from '../../src/protocol/secondary.js';
 import { STOCK_DAEMON, startStockServer, type StockServer } from './stock-server.js';
 
 const GFID = '11111111-2222-3333-4444-555555555555' as Gfid;

@@ -4,12 +4,12 @@
 import { constants } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { entryPath, ROOT_GFID, type Gfid } from '../../src/gluster/gfid.js';
-import { fileKind, S_IFREG } from '../../src/primary/view.js';
+import { entryPath, ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
+import { fileKind, S_IFREG } from '../../src/protocol/view.js';
 import { RemoteCallError } from '../../src/rpc/errors.js';
 import type { PyTuple, PyValue } from '../../src/rpc/pickle-values.js';
 import { applyEntries } from '../../src/secondary/entry-batch.js';
-import type { EntryFailure, EntryOp } from '../../src/secondary/secondary.js';
+import type { EntryFailure, EntryOp } from '../../src/protocol/secondary.js';
 import { StockSecondary } from '../primary/model/stock-secondary.js';
 import { listing } from '../primary/model/tree.js';
 import { FsError, ModelVolume } from '../primary/model/volume.js';

@@ -1,9 +1,9 @@
 // Random histories as the entry operations that replay them.
 
 import fc from 'fast-check';
-import { entryPath, type Gfid } from '../../src/gluster/gfid.js';
-import { fileKind, S_IFDIR, S_IFLNK, S_IFREG } from '../../src/primary/view.js';
-import type { EntryOp, OpStat } from '../../src/secondary/secondary.js';
+import { entryPath, type Gfid } from '../../src/protocol/gfid.js';
+import { fileKind, S_IFDIR, S_IFLNK, S_IFREG } from '../../src/protocol/view.js';
+import type { EntryOp, OpStat } from '../../src/protocol/secondary.js';
 import { changeArb, Changer, type Change } from '../primary/model/changes.js';
 import { JournalWriter } from '../primary/model/journal.js';
 import { kindOf, ModelVolume } from '../primary/model/volume.js';

@@ -2,8 +2,8 @@
 // that lanes meet in many orders.
 
 import { constants } from 'node:os';
-import { gfidPath, gfidToIno, entryPath, type Gfid } from '../../src/gluster/gfid.js';
-import { S_IFLNK } from '../../src/primary/view.js';
+import { gfidPath, gfidToIno, entryPath, type Gfid } from '../../src/protocol/gfid.js';
+import { S_IFLNK } from '../../src/protocol/view.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from '../../src/secondary/volume.js';
 import { Random } from '../gluster/lab/random.js';
 import { listdir } from '../primary/model/stock-entry-call.js';

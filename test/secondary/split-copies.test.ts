@@ -4,14 +4,14 @@
 import { constants } from 'node:os';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { gfidPath, ROOT_GFID, splitEntryPath, type Gfid } from '../../src/gluster/gfid.js';
+import { gfidPath, ROOT_GFID, splitEntryPath, type Gfid } from '../../src/protocol/gfid.js';
 import { NativeError } from '../../src/native/libc.js';
-import { S_IFDIR, S_IFMT } from '../../src/primary/view.js';
+import { S_IFDIR, S_IFMT } from '../../src/protocol/view.js';
 import type { PyTuple, PyValue } from '../../src/rpc/pickle-values.js';
 import { applyEntries } from '../../src/secondary/entry-batch.js';
-import type { EntryOp } from '../../src/secondary/secondary.js';
+import type { EntryOp } from '../../src/protocol/secondary.js';
 import type { SecondaryVolume } from '../../src/secondary/volume.js';
-import { WholeVolume } from '../../src/secondary/whole-volume.js';
+import { WholeVolume } from '../../src/secondary/availability-guard.js';
 import { Random } from '../gluster/lab/random.js';
 import { ModelVolume } from '../primary/model/volume.js';
 import { conflicts } from './histories.js';

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Gfid } from '../../src/gluster/gfid.js';
+import type { Gfid } from '../../src/protocol/gfid.js';
 import { FailureReader } from '../../src/status/failure-summary.js';
 import { FailureList } from '../../src/status/failures.js';
 

@@ -1,8 +1,8 @@
 // `gsyncd-ts completion`: prints the completion script of a shell.
 
 import { Argument, type Command } from 'commander';
-import { readProgram } from '../command-tree.js';
-import { completionScript, SHELLS, type Shell } from '../completion-script.js';
+import { readProgram } from '../docs/command-tree.js';
+import { completionScript, SHELLS, type Shell } from '../docs/completion-script.js';
 
 export function addCompletionCommand(program: Command): void {
   program

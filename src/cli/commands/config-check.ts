@@ -4,7 +4,7 @@
 import { checkSetting } from '../../config/check-setting.js';
 import { invalidValue, notConfigurable, optionName, unknownOption } from '../config-words.js';
 import { openDefaults } from '../open-session.js';
-import { DEBUG, type Flags, type ShortCommand } from '../short-command.js';
+import { DEBUG, type Flags, type ShortCommand } from '../fast-command.js';
 
 export const configCheckCommand: ShortCommand = {
   name: 'config-check',

@@ -4,8 +4,8 @@ import type { SettingValue } from '../../config/settings.js';
 import { optionName, unknownOption } from '../config-words.js';
 import { openSession } from '../open-session.js';
 import { printLines } from '../print.js';
-import { pythonJson, pythonText } from '../python-text.js';
-import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
+import { pythonJson, pythonText } from '../legacy/python-text.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../fast-command.js';
 
 export const configGetCommand: ShortCommand = {
   name: 'config-get',

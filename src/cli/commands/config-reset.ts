@@ -4,7 +4,7 @@ import { checkSetting } from '../../config/check-setting.js';
 import { editSessionFile } from '../../config/edit.js';
 import { notConfigurable, optionName, unknownOption } from '../config-words.js';
 import { openSession } from '../open-session.js';
-import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../fast-command.js';
 
 const EVERY = 'all';
 

@@ -5,7 +5,7 @@ import { editSessionFile } from '../../config/edit.js';
 import { GsyncdError } from '../../errors.js';
 import { invalidValue, notConfigurable, optionName, unknownOption } from '../config-words.js';
 import { openSession } from '../open-session.js';
-import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../fast-command.js';
 
 export const configSetCommand: ShortCommand = {
   name: 'config-set',

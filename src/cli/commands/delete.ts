@@ -8,7 +8,7 @@ import { fsDecode, fsEncode } from '../../names.js';
 import { DEFAULTS_FILE } from '../../config/places.js';
 import { Settings } from '../../config/settings.js';
 import { openSession } from '../open-session.js';
-import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../fast-command.js';
 
 export const deleteCommand: ShortCommand = {
   name: 'delete',

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { loadConfig, type Config } from '../../config/config.js';
 import type { OptionName } from '../../config/options.js';
 import { escapePath, sessionTemplateArgs } from '../../config/template.js';
-import { fileUrlPath, sshUrl, type SshPlace } from '../../daemon/file-url.js';
+import { fileUrlPath, sshUrl, type SshPlace } from '../../worker/directory/file-url.js';
 import { GsyncdError } from '../../errors.js';
 import { findProgram } from '../../process/program.js';
 import { directorySessions } from '../session-lookup.js';
@@ -28,7 +28,7 @@ export async function embeddedPlan(primaryPath: string, secondary: string, flags
     config,
     label: `worker ${primaryPath}`,
     findSite: async (log) => {
-      const { embeddedSite } = await import('../../daemon/embedded-site.js');
+      const { embeddedSite } = await import('../../worker/directory/endpoints.js');
       return embeddedSite({ primaryPath, secondary: there ?? { path: secondaryPath }, debug: flags.debug === true, config, log, rolloverMs: (flags.rolloverTime ?? ROLLOVER_S) * 1000 });
     },
   };

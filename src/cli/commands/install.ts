@@ -15,9 +15,9 @@ import { exists, readIfThere } from '../../install/files.js';
 import { launcherText } from '../../install/launcher.js';
 import { COMMAND_NAME_PATH, COMPLETION_PATHS, findPlaces, MAN_PAGE_PATH } from '../../install/places.js';
 import { LOGROTATE_PATH, logrotateText, UNIT_PATH, unitText } from '../../install/systemd.js';
-import { readProgram } from '../command-tree.js';
-import { completionScript, SHELLS } from '../completion-script.js';
-import { manPage } from '../man-page.js';
+import { readProgram } from '../docs/command-tree.js';
+import { completionScript, SHELLS } from '../docs/completion-script.js';
+import { manPage } from '../docs/man-page.js';
 import { VERSION } from '../version.js';
 
 interface InstallFlags {

@@ -1,8 +1,8 @@
 // `gsyncd-ts man`: prints the manual page.
 
 import type { Command } from 'commander';
-import { readProgram } from '../command-tree.js';
-import { manPage } from '../man-page.js';
+import { readProgram } from '../docs/command-tree.js';
+import { manPage } from '../docs/man-page.js';
 import { VERSION } from '../version.js';
 
 export function addManCommand(program: Command): void {

@@ -7,7 +7,7 @@ import { GsyncdError } from '../../errors.js';
 import { fsEncode } from '../../names.js';
 import { setMonitorStatus } from '../../status/monitor-status.js';
 import { openSession } from '../open-session.js';
-import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../fast-command.js';
 
 export const monitorStatusCommand: ShortCommand = {
   name: 'monitor-status',

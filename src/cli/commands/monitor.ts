@@ -85,11 +85,11 @@ async function asDaemon(primary: string, secondary: string, flags: MonitorFlags)
 
 /** @param onStarted is called when this process is the session's monitor, before anything that may take long */
 async function monitor(primary: string, secondary: string, flags: MonitorFlags, onStarted: () => void): Promise<void> {
-  const { Monitor } = await import('../../daemon/monitor.js');
-  const { volumesFromConfig, volumesFromGluster } = await import('../../daemon/monitor-volumes.js');
+  const { Monitor } = await import('../../monitor/monitor.js');
+  const { volumesFromConfig, volumesFromGluster } = await import('../../monitor/volumes.js');
   const { sessionSamples } = await import('../../metrics/node-samples.js');
-  const { takePidFile } = await import('../../daemon/pid-file.js');
-  const { ownNodeId, parseSecondary } = await import('../../daemon/session.js');
+  const { takePidFile } = await import('../../worker/pid-file.js');
+  const { ownNodeId, parseSecondary } = await import('../../worker/session.js');
   const { upgradeSessionFile } = await import('../../config/edit.js');
   const name = parseSecondary(secondary);
   const sessionFile = flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, name.host, name.volume);

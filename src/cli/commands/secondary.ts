@@ -7,12 +7,12 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { loadConfig, type LoadConfigOptions } from '../../config/config.js';
 import type { OptionName } from '../../config/options.js';
 import { escapePath, sessionTemplateArgs } from '../../config/template.js';
-import { fileUrlPath } from '../../daemon/file-url.js';
-import { parseSecondary } from '../../daemon/session.js';
+import { fileUrlPath } from '../../worker/directory/file-url.js';
+import { parseSecondary } from '../../worker/session.js';
 import { errorLine } from '../../errors.js';
 import { createLogger, type Log } from '../../log.js';
 import { openTarKeys } from '../../install/key-files.js';
-import { DISPATCHED } from '../forced-command-line.js';
+import { DISPATCHED } from '../forced/forced-command-line.js';
 import { programDirectory } from '../gluster-program.js';
 import { stateHome } from '../state-home.js';
 
@@ -118,7 +118,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   process.on('SIGTERM', onTerm).on('SIGINT', onTerm);
   process.on('SIGHUP', () => log.reopen());
   try {
-    const { defaultMountLabel, runSecondary } = await import('../../daemon/secondary.js');
+    const { defaultMountLabel, runSecondary } = await import('../../serve/secondary.js');
     const mountLabel = flags.mountbroker ?? defaultMountLabel();
     const served = directory === null ? { volume } : { directory };
     await runSecondary({ served, config, log, mountLabel, input: process.stdin, output: process.stdout }, stop.signal);

@@ -11,11 +11,11 @@ import { statusFileName } from '../../status/file-name.js';
 import { isMonitorRunning } from '../../status/monitor-lock.js';
 import { statusReport } from '../../status/report.js';
 import { stripSpace } from '../../config/words.js';
-import { STOCK_FIELDS } from '../legacy-argv.js';
+import { STOCK_FIELDS } from '../legacy/legacy-argv.js';
 import { openSession } from '../open-session.js';
 import { printLines } from '../print.js';
-import { pythonJson, pythonText } from '../python-text.js';
-import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../short-command.js';
+import { pythonJson, pythonText } from '../legacy/python-text.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../fast-command.js';
 
 export const statusCommand: ShortCommand = {
   name: 'status',

@@ -4,7 +4,7 @@
 import { errorLine } from '../../errors.js';
 import { openDefaults } from '../open-session.js';
 import { printLines } from '../print.js';
-import { DEBUG, type Flags, type ShortCommand } from '../short-command.js';
+import { DEBUG, type Flags, type ShortCommand } from '../fast-command.js';
 
 export const voluuidgetCommand: ShortCommand = {
   name: 'voluuidget',

@@ -5,8 +5,8 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { loadConfig, type Config } from '../../config/config.js';
 import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
-import { fileUrlPath } from '../../daemon/file-url.js';
-import { parseSecondary } from '../../daemon/session.js';
+import { fileUrlPath } from '../../worker/directory/file-url.js';
+import { parseSecondary } from '../../worker/session.js';
 import { errorLine, GsyncdError, isGsyncdError } from '../../errors.js';
 import { createLogger } from '../../log.js';
 import { withoutSlashesAtEnd } from '../../names.js';
@@ -80,7 +80,7 @@ function glusterPlan(primary: string, secondary: string, flags: WorkerFlags): Wo
     config,
     label: `worker ${flags.localPath ?? ''}`.trim(),
     findSite: async (log) => {
-      const { glusterSite } = await import('../../daemon/gluster-site.js');
+      const { glusterSite } = await import('../../worker/gluster/endpoints.js');
       const args = {
         primary,
         secondary,
@@ -113,7 +113,7 @@ async function runPlan({ config, label, findSite }: WorkerPlan, flags: WorkerFla
     const { OneBrick } = await import('../../metrics/node-samples.js');
     const watched = new OneBrick(VERSION);
     metrics = await openMetrics(flags, () => watched.samples(), (line) => own.warn(line));
-    const { Worker } = await import('../../daemon/worker.js');
+    const { Worker } = await import('../../worker/worker.js');
     const worker = new Worker({
       findSite: await findSite(log),
       config,

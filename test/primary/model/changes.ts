@@ -3,8 +3,8 @@
 // (EEXIST, ENOTEMPTY, …) is passed over.
 
 import fc from 'fast-check';
-import { entryPath, type Gfid } from '../../../src/gluster/gfid.js';
-import { S_IFDIR, S_IFLNK, S_IFREG } from '../../../src/primary/view.js';
+import { entryPath, type Gfid } from '../../../src/protocol/gfid.js';
+import { S_IFDIR, S_IFLNK, S_IFREG } from '../../../src/protocol/view.js';
 import { FsError, kindOf, type Inode, type ModelVolume } from './volume.js';
 
 const S_IFIFO = 0o010000;

@@ -1,7 +1,7 @@
 // The data path between two model volumes: copies content and attributes by gfid as rsync does, one step a file.
 // With `times` a file of equal size and mtime is left alone, which is rsync's quick check.
 
-import { gfidPath, type Gfid } from '../../../src/gluster/gfid.js';
+import { gfidPath, type Gfid } from '../../../src/protocol/gfid.js';
 import type { SharedQueue } from '../../../src/primary/deps.js';
 import { MISSING_ON_PRIMARY, type DataItem } from '../../../src/queue/engine.js';
 import type { BoxResult, ItemResult } from '../../../src/queue/syncer.js';

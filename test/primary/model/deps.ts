@@ -2,10 +2,10 @@
 
 import { loadConfig } from '../../../src/config/config.js';
 import type { OptionName } from '../../../src/config/options.js';
-import { saveOwedWalk } from '../../../src/daemon/owed-walk.js';
+import { saveOwedWalk } from '../../../src/worker/pending-crawl.js';
 import { GsyncdError } from '../../../src/errors.js';
 import type { PrimaryDeps, PrimaryStatus } from '../../../src/primary/deps.js';
-import { Doubts } from '../../../src/primary/doubts.js';
+import { Doubts } from '../../../src/primary/reconcile/replay-tracker.js';
 import { NODE_UUID } from './primary-side.js';
 import type { ModelTransfer } from './data.js';
 

@@ -2,7 +2,7 @@
 // file and interval, one record a file and interval for attributes and one for xattrs, and no record of what a
 // rename replaces. Also keeps the change marks of the marker translator: an inode's and all of its ancestors'.
 
-import { GFID_PREFIX, splitEntryPath, type Gfid } from '../../../src/gluster/gfid.js';
+import { GFID_PREFIX, splitEntryPath, type Gfid } from '../../../src/protocol/gfid.js';
 import type { Xtime } from '../../../src/gluster/xtime.js';
 import type { ChangeRecord } from '../../../src/changelog/record.js';
 import type { Inode, ModelVolume, VolumeObserver } from './volume.js';

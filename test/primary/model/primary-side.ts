@@ -1,11 +1,11 @@
 // The primary's side of a model session: the volume as the worker sees it through its mount and on its brick,
 // with the marks that live there. Every lookup takes a turn, so that changes can come in between.
 
-import { gfidPath, splitEntryPath, type Gfid } from '../../../src/gluster/gfid.js';
+import { gfidPath, splitEntryPath, type Gfid } from '../../../src/protocol/gfid.js';
 import type { Xtime } from '../../../src/gluster/xtime.js';
 import type { PrimaryBrick, PrimaryVolume } from '../../../src/primary/deps.js';
-import type { Location, ViewStat } from '../../../src/primary/view.js';
-import type { VolumeInfo } from '../../../src/secondary/secondary.js';
+import type { Location, ViewStat } from '../../../src/protocol/view.js';
+import type { VolumeInfo } from '../../../src/protocol/secondary.js';
 import type { JournalWriter } from './journal.js';
 import { FsError, kindOf, type Inode, type ModelVolume } from './volume.js';
 

@@ -2,10 +2,10 @@
 // 10.3 and checked against it; the branches are in its order. Used by stock-secondary.ts.
 
 import { constants } from 'node:os';
-import { gfidPath, splitEntryPath, type Gfid } from '../../../src/gluster/gfid.js';
+import { gfidPath, splitEntryPath, type Gfid } from '../../../src/protocol/gfid.js';
 import { isUtf8Name } from '../../../src/names.js';
-import { fileKind, S_IFDIR, S_IFMT } from '../../../src/primary/view.js';
-import type { EntryFailure, EntryOp, FailureInfo, OpStat } from '../../../src/secondary/secondary.js';
+import { fileKind, S_IFDIR, S_IFMT } from '../../../src/protocol/view.js';
+import type { EntryFailure, EntryOp, FailureInfo, OpStat } from '../../../src/protocol/secondary.js';
 import { FsError, type ErrnoName, type Inode, type ModelVolume } from './volume.js';
 
 const NO_INFO: FailureInfo = { gfidMismatch: false, nameMismatch: false, dst: false, secondaryIsDir: false, secondaryGfid: null, secondaryEntry: null };

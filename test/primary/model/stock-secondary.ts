@@ -3,9 +3,9 @@
 // call after a prefix, names that are not UTF-8 raise wherever that code encodes strictly. The operations are in
 // stock-entry-call.ts.
 
-import { gfidToIno } from '../../../src/gluster/gfid.js';
+import { gfidToIno } from '../../../src/protocol/gfid.js';
 import { RemoteCallError } from '../../../src/rpc/errors.js';
-import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, VolumeInfo } from '../../../src/secondary/secondary.js';
+import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, VolumeInfo } from '../../../src/protocol/secondary.js';
 import { errnoOf, listdir, lstatOf, Raised, StockEntryCall } from './stock-entry-call.js';
 import { FsError, kindOf, type Inode, type ModelVolume } from './volume.js';
 

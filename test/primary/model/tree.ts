@@ -1,6 +1,6 @@
 // Comparison of two model volumes: names, identities, types, attributes and contents.
 
-import { entryPath, GFID_PREFIX } from '../../../src/gluster/gfid.js';
+import { entryPath, GFID_PREFIX } from '../../../src/protocol/gfid.js';
 import { kindOf, type Inode, type ModelVolume } from './volume.js';
 
 /** What of an inode must be equal on both sides. */

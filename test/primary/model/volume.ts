@@ -3,9 +3,9 @@
 // the root. Operations are atomic and throw FsError where a GlusterFS mount answers with an errno.
 
 import { constants } from 'node:os';
-import { entryPath, GFID_PREFIX, isGfid, ROOT_GFID, type Gfid } from '../../../src/gluster/gfid.js';
+import { entryPath, GFID_PREFIX, isGfid, ROOT_GFID, type Gfid } from '../../../src/protocol/gfid.js';
 import { fsEncode } from '../../../src/names.js';
-import { fileKind, S_IFDIR, S_IFLNK, S_IFMT, type FileKind } from '../../../src/primary/view.js';
+import { fileKind, S_IFDIR, S_IFLNK, S_IFMT, type FileKind } from '../../../src/protocol/view.js';
 
 export type ErrnoName = keyof typeof constants.errno;
 

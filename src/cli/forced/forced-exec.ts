@@ -1,0 +1,90 @@
+// The program as an ssh forced command: becomes what the decision allows. rsync, tar, gluster and the secondary replace this
+// process, so that nothing of it stands in the data's way; the secondary's command line then shows what runs, which is how an
+// rsync of the same connection finds it.
+
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { errorLine } from '../../errors.js';
+import { fsDecode } from '../../names.js';
+import { goNowhere } from '../../process/removed-directory.js';
+import { decideForcedCommand, isStillSession, type ForcedDecision, type ProcessEntry, type ProcessView } from './forced-command.js';
+import { CommandExit } from '../exit.js';
+import { DISPATCHED, type ForcedLine } from './forced-command-line.js';
+import { findGluster } from '../gluster-program.js';
+import { enterSessionMount } from './session-mount.js';
+
+const EXIT_NOT_STARTED = 127;
+
+/** Becomes what `line` asks for, if that is allowed.
+ *  @throws CommandExit with one line when it is not (1), or when the program cannot be started (127) */
+export async function runForcedCommand({ line, limits }: ForcedLine): Promise<void> {
+  const env = rawEnvironment();
+  // Node decodes its environment as UTF-8; a brick's path need not be.
+  const exact = env['SSH_ORIGINAL_COMMAND'] ?? line;
+  const decision = decideForcedCommand(exact, procView, limits);
+  if (decision.run === 'nothing') throw new CommandExit(1, `gsyncd-ts: ${decision.why}`);
+  if ('session' in decision) enterMountOf(decision.session, () => isStillSession(decision, procView, limits));
+  const { replaceProcess } = await import('../../native/libc.js');
+  const [file, argv] = await programOf(decision);
+  try {
+    if (decision.run === 'gsyncd') goNowhere();
+    replaceProcess(file, argv, { ...env, [DISPATCHED]: '1', TAR_OPTIONS: undefined });
+  } catch (error) {
+    throw new CommandExit(EXIT_NOT_STARTED, `gsyncd-ts: ${errorLine(error)}`);
+  }
+}
+
+async function programOf({ run, args }: Exclude<ForcedDecision, { run: 'nothing' }>): Promise<readonly [string, readonly string[]]> {
+  if (run === 'gsyncd') return [process.execPath, [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...args]];
+  return [run === 'gluster' ? await findGluster() : run, [run, ...args]];
+}
+
+/** Enters the mount of the secondary `pid`. @param isSession asked again when the process is held
+ *  @throws CommandExit when there is none */
+function enterMountOf(pid: number, isSession: () => boolean): void {
+  try {
+    enterSessionMount(pid, isSession);
+  } catch (error) {
+    throw new CommandExit(1, `gsyncd-ts: disallowed transfer: ${errorLine(error)}`);
+  }
+}
+
+function rawEnvironment(): Record<string, string> {
+  const pairs = fsDecode(readFileSync('/proc/self/environ')).split('\0');
+  return Object.fromEntries(
+    pairs.flatMap((pair) => {
+      const at = pair.indexOf('=');
+      return at > 0 ? [[pair.slice(0, at), pair.slice(at + 1)] as const] : [];
+    }),
+  );
+}
+
+/** /proc, read as it is asked for. A process that has gone is no process. */
+const procView: ProcessView = {
+  self: process.pid,
+  entry(pid): ProcessEntry | undefined {
+    const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'latin1'));
+    if (status === undefined) return undefined;
+    const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
+    // Uid: real, effective, saved, of the file system.
+    return { pid, parent: Number(field('PPid')), name: field('Name'), uid: Number(field('Uid').split(/\s+/)[1]) };
+  },
+  childrenOf(parent) {
+    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+    return pids.filter((pid) => procView.entry(pid)?.parent === parent);
+  },
+  commandLine(pid) {
+    const bytes = attempt(() => readFileSync(`/proc/${pid}/cmdline`));
+    return bytes === undefined ? [] : fsDecode(bytes).split('\0');
+  },
+  cwd(pid) {
+    return attempt(() => fsDecode(readlinkSync(`/proc/${pid}/cwd`, 'buffer')));
+  },
+};
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,99 @@
+// The command line of `gsyncd secondary` that an ssh key may ask for: the options that the primaries of GlusterFS 4 to 11
+// and this project's send, each with a pattern for its value, and nothing else. Names become directories and log files of
+// root's on this node, so none may hold `/` or `..`. Pure.
+
+import { presentVocabulary } from '../../config/options.js';
+import { printable } from './refusal.js';
+
+const SUBCOMMANDS = new Set(['secondary', 'slave']);
+
+/** glusterd lets a volume's name have no other characters. */
+const VOLUME = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,254}$/;
+/** Host name or address, IPv6 ones with brackets and zone, too. */
+const HOST = /^(?!-)(?!.*\.\.)[\w.:%[\]-]{1,255}$/;
+const USER = /^(?!-)(?!.*\.\.)[\w.+-]{1,255}$/;
+const UUID = /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|unknown)$/i;
+const NUMBER = /^\d{1,9}$/;
+const LOG_LEVEL = /^(?:TRACE|DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|NONE)$/i;
+/** Absolute, without control characters and without `..` as a part. */
+const PATH = /^(?!.*\/\.\.(?:\/|$))\/[^\0-\x1f\x7f-\x9f]{0,4095}$/;
+
+type ValueCheck = (value: string) => boolean;
+const matches = (pattern: RegExp): ValueCheck => (value) => pattern.test(value);
+
+/** Options with a value, in the present vocabulary. */
+const VALUES: ReadonlyMap<string, ValueCheck> = new Map([
+  ['--primary-node', matches(HOST)],
+  ['--primary-node-id', matches(UUID)],
+  ['--primary-brick', matches(PATH)],
+  ['--primary-dist-count', matches(NUMBER)],
+  ['--local-node', isAddress],
+  ['--local-node-id', matches(UUID)],
+  ['--session-owner', matches(UUID)],
+  ['--secondary-timeout', matches(NUMBER)],
+  ['--secondary-log-level', matches(LOG_LEVEL)],
+  ['--secondary-gluster-log-level', matches(LOG_LEVEL)],
+  ['--secondary-gluster-command-dir', matches(PATH)],
+]);
+const FLAGS: ReadonlySet<string> = new Set(['--use-rsync-xattrs', '--secondary-access-mount', '--debug']);
+
+/** Whether `name` can be a volume's. */
+export function isVolumeName(name: string): boolean {
+  return VOLUME.test(name);
+}
+
+/** Why the words after `gsyncd` are not those of a geo-replication session; undefined when they are.
+ *  @param onlyVolume the one secondary volume that may be asked for */
+export function refusalOfSecondaryLine(words: readonly string[], onlyVolume?: string): string | undefined {
+  if (!SUBCOMMANDS.has(words[0] ?? '')) return 'only the secondary may be started';
+  const names = namesIn(words.slice(1));
+  return typeof names === 'string' ? names : refusalOfNames(names, onlyVolume);
+}
+
+/** The secondary volume that a running gsyncd serves, from the words after its program; undefined for what no primary starts. */
+export function volumeServed(words: readonly string[]): string | undefined {
+  const names = namesIn(words.slice(1));
+  return typeof names === 'string' ? undefined : volumeOf(names[1] ?? '');
+}
+
+/** The words that are neither options nor values of options; what is wrong with an option. */
+function namesIn(words: readonly string[]): readonly string[] | string {
+  const names: string[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? '';
+    if (!word.startsWith('-')) {
+      names.push(word);
+      continue;
+    }
+    const equals = word.indexOf('=');
+    const option = equals < 0 ? word : word.slice(0, equals);
+    const check = VALUES.get(presentVocabulary(option));
+    if (check === undefined) {
+      if (FLAGS.has(presentVocabulary(word))) continue;
+      return `option ${printable(option)} is not of a geo-replication session`;
+    }
+    if (!check(equals < 0 ? (words[++at] ?? '') : word.slice(equals + 1))) return `option ${printable(option)}: not a value of a geo-replication session`;
+  }
+  return names;
+}
+
+function refusalOfNames([primary = '', secondary = '', ...more]: readonly string[], onlyVolume: string | undefined): string | undefined {
+  if (more[0] !== undefined) return `word ${printable(more[0])} is not of a geo-replication session`;
+  if (!VOLUME.test(primary)) return `primary ${printable(primary)}: not the name of a volume`;
+  const volume = volumeOf(secondary);
+  if (volume === undefined) return `secondary ${printable(secondary)}: not [USER@]HOST::VOLUME`;
+  if (onlyVolume !== undefined && volume !== onlyVolume) return `volume ${printable(volume)}: this key is for another one`;
+  return undefined;
+}
+
+/** The volume of `[USER@]HOST::VOLUME[:UUID]`; undefined when that is not what `secondary` is. */
+function volumeOf(secondary: string): string | undefined {
+  const [, address = '', volume = ''] = /^(.+?)::([^:]+)(?::[\w-]*)?$/.exec(secondary) ?? [];
+  return isAddress(address) && VOLUME.test(volume) ? volume : undefined;
+}
+
+/** `[USER@]HOST` */
+function isAddress(text: string): boolean {
+  const at = text.lastIndexOf('@');
+  return HOST.test(text.slice(at + 1)) && (at < 0 || USER.test(text.slice(0, at)));
+}

@@ -1,0 +1,28 @@
+// The ways through the program that take their time to load: the forced command, the daemons, help and mistakes.
+// main.ts is one bundled file and this is not, so the border is crossed by plain values alone: nothing is thrown here
+// that main would have to recognise.
+
+import { loadDescribed } from './commands.js';
+import { exitCodeOf } from './failure.js';
+import { runForcedCommand } from './forced/forced-exec.js';
+import type { ForcedLine } from './forced/forced-command-line.js';
+import { parseShort } from './fast-command.js';
+
+/** Becomes what an ssh client asked for; the exit code when that was refused. */
+export async function forcedCommand(line: ForcedLine): Promise<number> {
+  return exitCodeOf(async () => {
+    await runForcedCommand(line);
+    return 0;
+  });
+}
+
+/** Runs `args`, whose command is `name`; the exit code. */
+export async function anyCommand(name: string, args: readonly string[]): Promise<number> {
+  return exitCodeOf(async () => {
+    const described = await loadDescribed(name);
+    const parsed = described && parseShort(described, args);
+    if (described === undefined || parsed === undefined) return (await import('./program.js')).runProgram(args);
+    await described.run(parsed.positionals, parsed.flags);
+    return 0;
+  });
+}

@@ -1,0 +1,293 @@
+// The monitor of a session on one node: finds out which bricks of the primary volume are here, runs a worker for each, and
+// keeps that true while bricks come and go and the secondary changes. Port of stock's monitor. Invariant: when run() has
+// settled, no worker of this monitor is left.
+
+import { stat } from 'node:fs/promises';
+import type { Config } from '../config/config.js';
+import { editSessionFile } from '../config/edit.js';
+import { DirectoryWatch } from '../changelog/directory-watch.js';
+import { errorLine } from '../errors.js';
+import { eventSender, faultyFields } from '../gluster/events.js';
+import type { VolumeInfo } from '../gluster/volinfo.js';
+import { safeText } from '../log-format.js';
+import type { Log, RootLog } from '../log.js';
+import { fsEncode } from '../names.js';
+import { untilWoken } from '../async/wait.js';
+import { FEEDBACK_FD } from '../process/child.js';
+import { longPauseMs, PauseWatch } from '../process/pause-watch.js';
+import { spawnGroupChild, type GroupChild } from '../process/spawn.js';
+import { setMonitorStatus } from '../status/monitor-status.js';
+import { WorkerStatus } from '../status/status-file.js';
+import { Backoff, type BackoffLimits } from './backoff.js';
+import { distribute, type Distribution, type SecondaryNode, type WorkerSpec } from './distribution.js';
+import { RemovedBricks } from './removed.js';
+import { acceptsConnections, chooseNode } from './nodes.js';
+import { Supervisor } from './supervisor.js';
+import type { VolumeSource } from './volumes.js';
+import { parseSecondary } from '../worker/session.js';
+
+/** How often the volumes are looked at when nothing says that they changed. */
+const VOLUME_CHECK_MS = 60_000;
+/** glusterd writes several files for one change. */
+const SETTLE_MS = 500;
+/** A worker needs up to 10 s to finish what it has in hand. */
+const WORKER_STOP_MS = 12_000;
+const MAX_DELAY_MS = 60_000;
+const NODE_ANSWER_MS = 10_000;
+
+export interface MonitorOptions {
+  readonly primary: string;
+  /** `[USER@]HOST::VOLUME` */
+  readonly secondary: string;
+  readonly localNodeId: string;
+  readonly config: Config;
+  readonly log: RootLog;
+  readonly debug: boolean;
+  readonly volumes: VolumeSource;
+  /** Program and first arguments of a worker; the rest is added here. */
+  readonly workerCommand: readonly string[];
+  /** Given to the workers, too. */
+  readonly configFile?: string;
+  /** Shorter times for tests. */
+  readonly times?: Partial<{ readonly volumeCheckMs: number; readonly stopMs: number; readonly acknowledgeMs: number; readonly backoff: BackoffLimits }>;
+}
+
+export class Monitor {
+  readonly #options: MonitorOptions;
+  readonly #log: Log;
+  readonly #supervisors = new Map<string, Supervisor>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #pauses: PauseWatch;
+  /** Nodes of the secondary that no worker connects to. */
+  readonly #isolated: readonly string[];
+  readonly #removed: RemovedBricks;
+  #nodes: readonly SecondaryNode[] = [];
+  #secondary: { readonly info: VolumeInfo; readonly readMs: number } | null = null;
+  #started = false;
+  #complaint = '';
+  #warned: readonly string[] = [];
+  #recorded = '';
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+    this.#isolated = options.config.get('isolated-secondarys').split(',').map((word) => word.trim());
+    this.#log = options.log.child({ module: 'monitor', fn: 'monitor', ctx: 'Monitor' });
+    this.#pauses = new PauseWatch(longPauseMs(options.config.get('secondary-timeout')));
+    this.#removed = new RemovedBricks({ config: options.config, log: this.#log, localNodeId: options.localNodeId, status: (brick) => this.#status(brick) });
+  }
+
+  /** Works until `signal` aborts; then all workers have ended. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { config, primary, times } = this.#options;
+    const watch = new DirectoryWatch(`${config.get('glusterd-workdir')}/vols/${primary}`, times?.volumeCheckMs ?? VOLUME_CHECK_MS);
+    const retry = new Backoff(this.#backoff());
+    try {
+      while (!signal.aborted) {
+        const woken = watch.next();
+        const known = await this.#look(signal);
+        // Until the volumes are known there is nothing to run: that is tried again soon.
+        await untilWoken(known ? VOLUME_CHECK_MS : retry.next(0), signal, known ? woken : undefined);
+        if (known) await untilWoken(SETTLE_MS, signal);
+      }
+    } finally {
+      watch.close();
+      this.#pauses.close();
+      await Promise.all([...this.#supervisors.values()].map((supervisor) => supervisor.retire()));
+      await Promise.all(this.#running);
+    }
+  }
+
+  /** Looks at both volumes and runs what they ask for. @returns whether they are known */
+  async #look(signal: AbortSignal): Promise<boolean> {
+    const { volumes, localNodeId } = this.#options;
+    let primary: VolumeInfo | null = null;
+    try {
+      primary = await volumes.primary(signal);
+      const secondary = await this.#secondaryInfo(signal);
+      this.#checkOptions(primary, secondary);
+      const wanted = distribute(primary, secondary, localNodeId, this.#isolated);
+      await this.#apply({ ...wanted, workers: [...wanted.workers, ...(await this.#forRemoved(primary, wanted))] }, signal);
+      this.#complaint = '';
+    } catch (error) {
+      if (signal.aborted) return true;
+      const line = errorLine(error);
+      if (line !== this.#complaint) this.#log.error('the volumes cannot be looked at', { error: line });
+      if (line !== this.#complaint && primary !== null && !this.#started) await this.#blame(primary, line);
+      this.#complaint = line;
+    }
+    return this.#started;
+  }
+
+  /** Says once which options of the volumes lose data. */
+  #checkOptions(primary: VolumeInfo, secondary: VolumeInfo): void {
+    const found = harmfulOptions(primary.options, secondary.options);
+    for (const warning of found) if (!this.#warned.includes(warning)) this.#log.warn(warning, { primary: primary.name, secondary: secondary.name });
+    this.#warned = found;
+  }
+
+  /** Workers for bricks that have left the volume with journals that no worker has read. */
+  async #forRemoved(primary: VolumeInfo, { workers, nodes, secondaryId }: Distribution): Promise<WorkerSpec[]> {
+    const [remote] = nodes;
+    const bricks = remote === undefined ? [] : await this.#removed.withJournals(primary, secondaryId);
+    return bricks.flatMap((brickPath) => {
+      const host = workers[0]?.host ?? 'localhost';
+      return remote === undefined ? [] : [{ brickPath, host, hostId: this.#options.localNodeId, subvolNum: 1, hotTier: false, isRemoved: true as const, remote }];
+    });
+  }
+
+  /** The secondary is asked over ssh, so not for every change on this side. While it is away the last answer holds. */
+  async #secondaryInfo(signal: AbortSignal): Promise<VolumeInfo> {
+    const last = this.#secondary;
+    const nowMs = performance.now();
+    if (last !== null && nowMs - last.readMs < (this.#options.times?.volumeCheckMs ?? VOLUME_CHECK_MS) * 0.9) return last.info;
+    try {
+      const info = await this.#options.volumes.secondary(signal);
+      this.#secondary = { info, readMs: nowMs };
+      return info;
+    } catch (error) {
+      if (last === null || signal.aborted) throw error;
+      this.#log.warn('the secondary volume cannot be looked at', { error: errorLine(error) });
+      this.#secondary = { info: last.info, readMs: nowMs };
+      return last.info;
+    }
+  }
+
+  async #apply(wanted: Distribution, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    await this.#record(wanted);
+    this.#nodes = wanted.nodes;
+    const specs = new Map(wanted.workers.map((spec) => [workerKey(spec, wanted), spec]));
+    const ending: Promise<void>[] = [];
+    for (const [key, supervisor] of this.#supervisors) {
+      const spec = specs.get(key);
+      const { node } = supervisor;
+      const nodeLeft = node !== null && !wanted.nodes.some(({ host, id }) => host === node.host && id === node.id);
+      if (spec !== undefined && !nodeLeft) {
+        supervisor.spec = spec;
+        supervisor.volumesChanged();
+        continue;
+      }
+      this.#log.info('worker is ended: the volumes changed', { brick: supervisor.spec.brickPath });
+      this.#supervisors.delete(key);
+      ending.push(supervisor.retire());
+    }
+    await Promise.all(ending);
+    for (const [key, spec] of specs) {
+      if (!this.#supervisors.has(key) && !signal.aborted) this.#start(key, spec, wanted, signal);
+    }
+    if (this.#started) return;
+    this.#started = true;
+    if (specs.size === 0) this.#log.warn('no brick of the volume is on this node', { volume: this.#options.primary, node: this.#options.localNodeId });
+    await setMonitorStatus(this.#options.config.get('state-file'), 'Started');
+  }
+
+  #start(key: string, spec: WorkerSpec, { secondaryId }: Distribution, signal: AbortSignal): void {
+    const { config, log, times } = this.#options;
+    const probe = { port: config.get('ssh-port'), timeoutMs: NODE_ANSWER_MS };
+    const sendEvent = eventSender(config.get('glusterd-workdir'));
+    const supervisor = new Supervisor(spec, {
+      start: (current, node) => this.#spawn(current, node, secondaryId),
+      chooseNode: (own) => chooseNode(own, this.#nodes, (host) => acceptsConnections(host, probe)),
+      status: this.#status(spec.brickPath),
+      onDone: (current) => this.#removed.forget(current.brickPath),
+      // The node that it was on, as in its other events; stock names the one before a failover.
+      onFaulty: (current, node) => sendEvent('FAULTY', faultyFields(this.#subject(current), node.host)),
+      justResumed: () => this.#pauses.justResumed,
+      log: log.child({ module: 'monitor', fn: 'monitor', ctx: 'Monitor' }),
+      acknowledgeMs: times?.acknowledgeMs ?? config.get('connection-timeout') * 1000,
+      stopMs: times?.stopMs ?? WORKER_STOP_MS,
+      backoff: this.#backoff(),
+    });
+    this.#supervisors.set(key, supervisor);
+    const run = supervisor.run(signal).finally(() => this.#running.delete(run));
+    this.#running.add(run);
+  }
+
+  #spawn(spec: WorkerSpec, node: SecondaryNode, secondaryId: string): Promise<GroupChild> {
+    const { primary, secondary, workerCommand, configFile, debug } = this.#options;
+    const { user } = parseSecondary(secondary);
+    const argv = [
+      ...workerCommand,
+      'worker',
+      primary,
+      secondary,
+      ...['--feedback-fd', String(FEEDBACK_FD)],
+      ...['--local-path', spec.brickPath],
+      ...['--local-node', spec.host],
+      ...['--local-node-id', spec.hostId],
+      ...['--secondary-id', secondaryId],
+      ...['--subvol-num', String(spec.subvolNum)],
+      ...['--resource-remote', `${user}@${node.host}`],
+      ...['--resource-remote-id', node.id],
+      ...(configFile === undefined ? [] : ['-c', configFile]),
+      ...(spec.hotTier ? ['--is-hottier'] : []),
+      ...(spec.isRemoved === true ? ['--removed-brick'] : []),
+      ...(debug ? ['--debug'] : []),
+    ];
+    return spawnGroupChild(argv, debug ? { onStderrLine: (line) => void process.stderr.write(`${safeText(line)}\n`) } : {});
+  }
+
+  /** Writes down what the workers and the session's delete command read from its config, where it is not there yet. */
+  async #record({ stimeXattrPrefix, distributionCount }: Distribution): Promise<void> {
+    const { config } = this.#options;
+    const file = config.sessionFile;
+    const vars = { 'stime-xattr-prefix': stimeXattrPrefix, 'primary-distribution-count': String(distributionCount) } as const;
+    const text = JSON.stringify(vars);
+    if (file === undefined || text === this.#recorded || (await stat(fsEncode(file)).catch(() => null)) === null) return;
+    await editSessionFile(file, (ini) => {
+      for (const name of ['stime-xattr-prefix', 'primary-distribution-count'] as const) {
+        const known = ini.get('vars', name) ?? (this.#recorded === '' ? config.origin(name).text : undefined);
+        if (known !== vars[name]) ini.set('vars', name, vars[name]);
+      }
+    });
+    this.#recorded = text;
+  }
+
+  /** Says at every brick of this node why nothing runs for it. */
+  async #blame(primary: VolumeInfo, reason: string): Promise<void> {
+    for (const brick of primary.bricks) {
+      if (brick.hostUuid !== this.#options.localNodeId) continue;
+      const status = this.#status(brick.path);
+      try {
+        await status.setFaulty();
+        await status.setLastError(reason);
+      } catch (error) {
+        this.#log.warn('the status file cannot be written', { brick: brick.path, error: errorLine(error) });
+      }
+    }
+  }
+
+  #status(brickPath: string): WorkerStatus {
+    const { config, log } = this.#options;
+    return new WorkerStatus({ stateFile: config.get('state-file'), brickPath, log: log.child({ module: 'gsyncdstatus', ctx: 'GeorepStatus' }) });
+  }
+
+  #subject(spec: WorkerSpec): Parameters<typeof faultyFields>[0] {
+    const { host, volume } = parseSecondary(this.#options.secondary);
+    return { primary: this.#options.primary, node: spec.host, nodeId: spec.hostId, secondaryHost: host, secondaryVolume: volume, brickPath: spec.brickPath };
+  }
+
+  #backoff(): BackoffLimits {
+    const wellMs = this.#options.config.get('connection-timeout') * 1000;
+    return this.#options.times?.backoff ?? { firstMs: 1_000, maxMs: MAX_DELAY_MS, wellMs };
+  }
+}
+
+/** Arguments of a running worker: when any of them changes, the worker is restarted. */
+function workerKey(spec: WorkerSpec, { secondaryId, distributionCount }: Distribution): string {
+  return JSON.stringify([spec.brickPath, spec.host, spec.hostId, spec.subvolNum, spec.hotTier, spec.isRemoved, secondaryId, distributionCount]);
+}
+
+type Options = VolumeInfo['options'];
+
+function harmfulOptions(primary: Options, secondary: Options): string[] {
+  const found: string[] = [];
+  // The changelog translator closes two changelogs within one second under one name: the second replaces the first, and
+  // no changelog holds what changed in that second.
+  if (primary['changelog.rollover-time'] === '1') found.push('changelog.rollover-time of 1 s makes GlusterFS overwrite changelogs: changes get lost; set 2 or more');
+  // Any client but geo-replication's then reads the first piece of a file only.
+  if (primary['features.shard'] === 'on' && secondary['features.shard'] !== 'on') {
+    found.push('features.shard is on for the primary and off for the secondary: its clients see the first shard of each file only; set features.shard on there');
+  }
+  return found;
+}

@@ -1,0 +1,145 @@
+// Bricks of this node that the session knew and that have left the volume. Rebalance moves their files to other bricks without
+// a record there, so what their journals tell of the time after the brick's mark is told nowhere else. glusterd leaves their
+// status files, by which they are found here; once nothing is left to do for a brick, its file goes.
+
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { decodeJournal } from '../changelog/journal.js';
+import { Timeline } from '../changelog/timeline.js';
+import type { Config } from '../config/config.js';
+import { escapePath } from '../config/template.js';
+import { errorLine } from '../errors.js';
+import { Brick } from '../gluster/brick.js';
+import { ROOT_GFID } from '../protocol/gfid.js';
+import type { VolumeInfo } from '../gluster/volinfo.js';
+import type { Log } from '../log.js';
+import { fsDecode, fsEncode } from '../names.js';
+import { replaceFile } from '../native/durable-file.js';
+import { isThere } from '../native/if-there.js';
+import { FailureList } from '../status/failures.js';
+import { brickOfStatusFile, statusFileName } from '../status/file-name.js';
+import type { WorkerStatus } from '../status/status-file.js';
+import { loadOwedWalk, saveOwedWalk } from '../worker/pending-crawl.js';
+import { changelogDirOf, OPEN_JOURNAL } from '../worker/removed-brick.js';
+
+/** In a removed brick's working directory: that it has left, and did not just change places with another of its set. */
+const LEFT_FILE = 'left-the-volume';
+
+export interface RemovedOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly localNodeId: string;
+  readonly status: (brickPath: string) => WorkerStatus;
+}
+
+export class RemovedBricks {
+  readonly #options: RemovedOptions;
+  /** Subvolumes when the session last ran. */
+  readonly #subvolumesBefore: number;
+  readonly #told = new Set<string>();
+
+  constructor(options: RemovedOptions) {
+    this.#options = options;
+    this.#subvolumesBefore = options.config.get('primary-distribution-count');
+  }
+
+  /** @returns those whose journals have to be read by a worker. Others are forgotten, or said to be lost: then the bricks
+   *  of this node are walked. */
+  async withJournals(primary: VolumeInfo, secondaryId: string): Promise<string[]> {
+    const here = new Set(primary.bricks.filter(({ hostUuid }) => hostUuid === this.#options.localNodeId).map(({ path }) => path));
+    const unread: string[] = [];
+    for (const brick of (await this.#known()).filter((path) => !here.has(path))) {
+      try {
+        if (!(await this.#matters(brick, primary))) await this.forget(brick);
+        else {
+          const state = await journalsOf(brick, primary.id, secondaryId);
+          const hasFailures = (await FailureList.load(this.#workingDir(brick))).size > 0;
+          if (state === 'unread' || (state === 'read' && hasFailures)) unread.push(brick);
+          else if (state === 'read') await this.forget(brick);
+          else await this.#lose(brick, state.lost, [...here]);
+        }
+      } catch (error) {
+        this.#tell(brick, errorLine(error));
+      }
+    }
+    return unread;
+  }
+
+  /** Nothing is left to do for the brick. */
+  async forget(brick: string): Promise<void> {
+    const file = join(this.#sessionDir, statusFileName(brick));
+    for (const path of [file, file.replace(/\.status$/, '.progress'), join(this.#workingDir(brick), LEFT_FILE)]) await rm(fsEncode(path), { force: true });
+  }
+
+  get #sessionDir(): string {
+    return dirname(this.#options.config.get('state-file'));
+  }
+
+  #workingDir(brick: string): string {
+    return join(this.#options.config.get('working-dir'), escapePath(brick));
+  }
+
+  async #known(): Promise<string[]> {
+    const names = await readdir(fsEncode(this.#sessionDir), { encoding: 'buffer' }).catch(() => []);
+    return names.flatMap((name) => brickOfStatusFile(fsDecode(name)) ?? []);
+  }
+
+  /** Where another brick has the same journals, as after replace-brick, nothing is lost. */
+  async #matters(brick: string, { replicaCount, disperseCount, distributionCount }: VolumeInfo): Promise<boolean> {
+    const note = join(this.#workingDir(brick), LEFT_FILE);
+    if (await isThere(note)) return true;
+    const keepsCopies = replicaCount > 1 || disperseCount > 1;
+    if (keepsCopies && distributionCount >= this.#subvolumesBefore) return false;
+    await mkdir(fsEncode(this.#workingDir(brick)), { recursive: true });
+    await replaceFile(note, '');
+    return true;
+  }
+
+  async #lose(brick: string, reason: string, here: readonly string[]): Promise<void> {
+    this.#tell(brick, reason);
+    const failures = await FailureList.load(this.#workingDir(brick));
+    if (failures.size > 0) return;
+    const now = Math.floor(Date.now() / 1000);
+    for (const path of here) {
+      const dir = this.#workingDir(path);
+      await mkdir(fsEncode(dir), { recursive: true });
+      const owed = await loadOwedWalk(dir);
+      await saveOwedWalk(dir, { since: owed?.since ?? now, from: 0 });
+    }
+    failures.add({ kind: 'entry', gfid: ROOT_GFID, reason: `removed brick ${brick}: ${reason}` });
+    await failures.persist();
+    const status = this.#options.status(brick);
+    await status.setFaulty();
+    await status.setLastError(`removed brick: ${reason}`);
+  }
+
+  #tell(brick: string, reason: string): void {
+    if (this.#told.has(brick)) return;
+    this.#told.add(brick);
+    this.#options.log.error("a brick left the volume before its changes were synced, and they cannot be read: this node's bricks are walked; what was deleted or renamed stays on the secondary: compare the volumes, then remove the status file", {
+      brick,
+      reason,
+      status_file: join(this.#sessionDir, statusFileName(brick)),
+    });
+  }
+}
+
+type Journals = 'read' | 'unread' | { readonly lost: string };
+
+/** Whether a brick has journals after its mark. Reads them only as far as the index. */
+async function journalsOf(path: string, volumeId: string, secondaryUuid: string): Promise<Journals> {
+  const brick = new Brick({ path, secondaryUuid });
+  if (!(await isThere(path))) return { lost: 'its directory is not there' };
+  if ((await brick.volumeId()) !== volumeId) return { lost: 'its directory is no brick of this volume any more' };
+  const stime = await brick.stime('.', volumeId);
+  if (stime === null) return { lost: 'it was never synced' };
+  const timeline = new Timeline(changelogDirOf(path));
+  const end = await timeline.end().catch(() => null);
+  if (end === null) return { lost: 'it has no index of journals' };
+  // A journal is committed with the second before its name.
+  const range = await timeline.survey(stime[0] + 2, end);
+  if (range === null) return { lost: `its journals do not reach back to ${stime[0]}` };
+  const open = join(changelogDirOf(path), OPEN_JOURNAL);
+  const isOpenUsed = (await isThere(open)) && decodeJournal(await readFile(fsEncode(open)), open).length > 0;
+  return range.first !== null || isOpenUsed ? 'unread' : 'read';
+}

@@ -1,0 +1,198 @@
+// Keeps one brick's worker running: starts it, waits until it acknowledges, starts it again when it ends, later each
+// time, through another node of the secondary when its own is down, and tells status, log and events daemon what
+// happened. One per brick of this node; monitor.ts makes and ends them.
+// Invariant: when run() has settled, its worker is gone.
+
+import { errorLine } from '../errors.js';
+import type { Log } from '../log.js';
+import { untilWoken } from '../async/wait.js';
+import { within, type ExitInfo } from '../process/child.js';
+import type { GroupChild } from '../process/spawn.js';
+import { Backoff, type BackoffLimits } from './backoff.js';
+import type { SecondaryNode, WorkerSpec } from './distribution.js';
+
+/** Where the monitor reports a worker's state; WorkerStatus is one. */
+export interface SupervisedStatus {
+  setWorkerStatus(status: 'Initializing...'): Promise<void>;
+  setFaulty(): Promise<void>;
+  setLastError(line: string | null): Promise<void>;
+}
+
+export interface SupervisorDeps {
+  /** Starts the worker, connected to `node`. */
+  readonly start: (spec: WorkerSpec, node: SecondaryNode) => Promise<GroupChild>;
+  readonly chooseNode: (own: SecondaryNode) => Promise<SecondaryNode>;
+  readonly status: SupervisedStatus;
+  /** A removed brick's worker has done its work. */
+  readonly onDone: (spec: WorkerSpec) => Promise<void>;
+  readonly onFaulty: (spec: WorkerSpec, node: SecondaryNode) => void;
+  /** Whether a pause has just ended that a worker's connection may not have outlasted, which is no fault. */
+  readonly justResumed: () => boolean;
+  readonly log: Log;
+  /** How long a worker may take to acknowledge. */
+  readonly acknowledgeMs: number;
+  /** How long a worker may take to end when it is told to. */
+  readonly stopMs: number;
+  readonly backoff: BackoffLimits;
+}
+
+export class Supervisor {
+  /** May be replaced by one with another remote, which counts from the next start on. */
+  spec: WorkerSpec;
+  readonly #deps: SupervisorDeps;
+  readonly #backoff: Backoff;
+  readonly #retired = new AbortController();
+  #done: Promise<void> = Promise.resolve();
+  #node: SecondaryNode | null = null;
+  #onNews: () => void = () => undefined;
+
+  constructor(spec: WorkerSpec, deps: SupervisorDeps) {
+    this.spec = spec;
+    this.#deps = deps;
+    this.#backoff = new Backoff(deps.backoff);
+  }
+
+  /** The node that the worker is connected to, null while none runs. */
+  get node(): SecondaryNode | null {
+    return this.#node;
+  }
+
+  /** Works until `signal` aborts or retire() is called. */
+  run(signal: AbortSignal): Promise<void> {
+    this.#done = this.#supervise(AbortSignal.any([signal, this.#retired.signal]));
+    return this.#done;
+  }
+
+  /** Where the worker waits for its next start, it is started: what kept it from running may be over. */
+  volumesChanged(): void {
+    this.#onNews();
+  }
+
+  /** Ends the worker for good. */
+  async retire(): Promise<void> {
+    this.#retired.abort();
+    await this.#done;
+  }
+
+  async #supervise(stop: AbortSignal): Promise<void> {
+    while (!stop.aborted) {
+      const { reason, servedMs } = await this.#once(stop);
+      if (stop.aborted) return;
+      if (reason === null) continue;
+      const delayMs = this.#backoff.next(servedMs);
+      this.#deps.log.info('worker is started again', { brick: this.spec.brickPath, delay: delayMs / 1000, reason });
+      await untilWoken(delayMs, stop, new Promise<void>((resolve) => (this.#onNews = resolve)));
+    }
+  }
+
+  /** One life of the worker. `reason` is why it ended, null when it asked to be started again at once. */
+  async #once(stop: AbortSignal): Promise<{ reason: string | null; servedMs: number }> {
+    const { status, log } = this.#deps;
+    const brick = this.spec.brickPath;
+    const node = await this.#deps.chooseNode(this.spec.remote);
+    if (stop.aborted) return { reason: null, servedMs: 0 };
+    let reason: string;
+    let servedMs = 0;
+    try {
+      await this.#tell(() => status.setWorkerStatus('Initializing...'));
+      log.info('starting gsyncd worker', { brick, secondary_node: node.host });
+      const child = await this.#deps.start(this.spec, node);
+      this.#node = node;
+      const life = await this.#accompany(child, stop);
+      if (stop.aborted) return { reason: null, servedMs: 0 };
+      servedMs = life.servedMs;
+      if (life.exit.signal === 'SIGUSR1') {
+        this.#backoff.reset();
+        return { reason: null, servedMs };
+      }
+      if (this.spec.isRemoved === true && life.exit.code === 0) {
+        this.#retired.abort();
+        log.info('the journals of a removed brick are read', { brick });
+        await this.#deps.onDone(this.spec);
+        return { reason: null, servedMs };
+      }
+      if (this.#deps.justResumed()) {
+        log.info('worker is started again after a pause', { brick, reason: endReason(life.exit) });
+        return { reason: null, servedMs };
+      }
+      reason = life.silent ? `no acknowledgement after ${this.#deps.acknowledgeMs / 1000} s${lastWords(life.exit)}` : endReason(life.exit);
+    } catch (error) {
+      reason = errorLine(error);
+    } finally {
+      this.#node = null;
+    }
+    log.error('worker is faulty', { brick, secondary_node: node.host, reason });
+    await this.#tell(async () => {
+      await status.setFaulty();
+      await status.setLastError(reason);
+    });
+    this.#deps.onFaulty(this.spec, node);
+    return { reason, servedMs };
+  }
+
+  /** Waits for the worker's end, which a missing acknowledgement or `stop` brings about. */
+  async #accompany(child: GroupChild, stop: AbortSignal): Promise<{ exit: ExitInfo; servedMs: number; silent: boolean }> {
+    const { log, acknowledgeMs, stopMs } = this.#deps;
+    const brick = this.spec.brickPath;
+    const stopped = new Promise<'stopped'>((resolve) => {
+      if (stop.aborted) resolve('stopped');
+      else stop.addEventListener('abort', () => resolve('stopped'), { once: true });
+    });
+    const exited = child.exited.then(() => 'exited' as const);
+    const first = await within(Promise.race([child.acknowledged.then(() => 'acknowledged' as const), exited, stopped]), acknowledgeMs);
+    const startedMs = performance.now();
+    if (first === undefined) {
+      log.error('worker not confirmed after wait, aborting it: the secondary over ssh, or the mount of the primary volume, hangs', {
+        brick,
+        timeout: acknowledgeMs / 1000,
+      });
+      return { exit: await child.end({ closeMs: 0, termMs: 0, killMs: stopMs }), servedMs: 0, silent: true };
+    }
+    if (first !== 'stopped') {
+      // The end of the process closes the pipe, too.
+      if ((await within(exited, ACKNOWLEDGED_AND_GONE_MS)) !== undefined) {
+        log.info('worker died before establishing connection', { brick });
+        return { exit: await child.exited, servedMs: 0, silent: false };
+      }
+      log.debug('worker connected', { brick });
+      await Promise.race([exited, stopped]);
+    }
+    const servedMs = performance.now() - startedMs;
+    const exit = stop.aborted ? await child.end({ closeMs: 0, termMs: stopMs, killMs: stopMs }) : await child.exited;
+    if (!stop.aborted && servedMs < acknowledgeMs) log.info('worker died in startup phase', { brick });
+    return { exit, servedMs, silent: false };
+  }
+
+  /** A status file that cannot be written keeps no worker from running. */
+  async #tell(change: () => Promise<void>): Promise<void> {
+    try {
+      await change();
+    } catch (error) {
+      this.#deps.log.warn('the status file cannot be written', { brick: this.spec.brickPath, error: errorLine(error) });
+    }
+  }
+}
+
+/** The pipe's end and the process's are told apart within this time. */
+const ACKNOWLEDGED_AND_GONE_MS = 300;
+
+/** Why a worker ended, in one line: what it said last, or how it was ended. */
+export function endReason(exit: ExitInfo): string {
+  const said = lastLine(exit);
+  if (exit.signal !== null) return `killed by ${exit.signal}${said === '' ? '' : `: ${said}`}`;
+  return said === '' ? `ended with exit code ${exit.code}` : said;
+}
+
+function lastWords(exit: ExitInfo): string {
+  const said = lastLine(exit);
+  return said === '' ? '' : `: ${said}`;
+}
+
+/** The last line that the program marked as its own, or the last at all: after a fault a stack trace follows. */
+function lastLine({ stderrTail }: ExitInfo): string {
+  const lines = stderrTail.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  const own = lines.filter((line) => line.startsWith(OWN_PREFIX)).at(-1);
+  return own?.slice(OWN_PREFIX.length) ?? lines.at(-1) ?? '';
+}
+
+const OWN_PREFIX = 'gsyncd-ts: ';

@@ -1,0 +1,212 @@
+// Sends a batch's data and tries again what did not arrive: result by result, not box by box. After max-rsync-retries the rest
+// is on the durable list, before anything marks the batch as synced.
+
+import { constants } from 'node:os';
+import { gfidPath, entryPath, type Gfid } from '../../protocol/gfid.js';
+import { errorLine, GsyncdError } from '../../errors.js';
+import { errnoNumber } from '../../native/libc.js';
+import { mapBounded } from '../../async/map-bounded.js';
+import type { DataItem } from '../../queue/engine.js';
+import type { BoxResult } from '../../queue/syncer.js';
+import type { PrimaryDeps } from '../deps.js';
+import type { EntryPhase } from './entry-phase.js';
+import { LOOKUPS_AT_ONCE } from './lookups.js';
+import { applyMetas } from './meta-phase.js';
+import type { DataCause, Plan } from './plan.js';
+import { orTrouble, Trouble } from '../inode-error.js';
+import { type ViewStat } from '../../protocol/view.js';
+
+const { errno } = constants;
+
+/** Between tries, as the reference waits: whatever made the transfer fail gets a moment to pass. */
+const RETRY_PAUSE_MS = 500;
+const SET_ID_BITS = 0o6000;
+/** Fewer bytes of holes than this are not worth a transfer of another kind. */
+const MIN_HOLES_BYTES = 64 << 10;
+/** The file is gone, or the mount is, and the transfer finds out which. */
+const NO_READ_ERRORS: ReadonlySet<number> = new Set([errno.ENOENT, errno.ESTALE, errno.ELOOP, errno.ENOTCONN, errno.ECONNABORTED, errno.EINTR]);
+
+export interface DataPhaseOptions {
+  /** Base names of the journals, for the log. */
+  readonly files: readonly string[];
+  readonly send: (items: readonly DataItem[]) => Promise<BoxResult>;
+  readonly entries: EntryPhase;
+  /** Receives directories and special files that had to be made for a file's sake: their xattrs have to follow. */
+  readonly xattrs: Set<Gfid>;
+  /** Whose content the secondary cannot have. */
+  readonly fresh: ReadonlySet<Gfid>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * @returns once every file arrived, turned out to be gone, or is on the durable list
+ * @throws GsyncdError 'peer' when no transfer works at all, 'stopped'
+ */
+export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, DataCause>, options: DataPhaseOptions): Promise<void> {
+  const { config, failures, log, queue } = deps;
+  const maxTries = Math.max(1, config.get('max-rsync-retries'));
+  let open = new Map(datas);
+  await dropUnreadable(deps, open, options);
+  const privileged = new Set<Gfid>();
+  let reasons = new Map<Gfid, string>();
+  let anyArrived = false;
+  let broken: unknown;
+  for (let tries = 1; open.size > 0; tries++) {
+    queue.logErrors(tries === maxTries);
+    const items = await dataItems(deps, open, privileged);
+    if (items.length === 0) break;
+    const results = await options.send(items);
+    reasons = new Map();
+    broken = undefined;
+    for (const [gfid, result] of results) {
+      if (result.status === 'synced') {
+        anyArrived = true;
+        open.delete(gfid);
+        failures.resolve('data', gfid);
+      } else {
+        reasons.set(gfid, result.reason);
+        if (result.scope === 'transfer') broken ??= result.error ?? result.reason;
+      }
+    }
+    await dropUnlinked(deps, open);
+    if (open.size === 0 || tries >= maxTries) break;
+    log.warn('incomplete sync, retrying changelogs', { files: options.files, files_left: open.size, reason: reasons.values().next().value });
+    await pause(RETRY_PAUSE_MS, options.signal);
+    if (tries === 1) open = await recreateMissing(deps, open, options);
+  }
+  // A write or a change of owner takes the set-id bits away, whenever it reaches the secondary's brick; and an ordinary
+  // user's rsync or tar sets no owner.
+  await applyMetas(deps, new Map([...privileged].filter((gfid) => !open.has(gfid)).map((gfid) => [gfid, null])));
+  if (open.size === 0) return;
+  if (!anyArrived && broken !== undefined) {
+    // Not these files' fault: nothing travels. Marking them as failed one by one would only hide it.
+    const [reason = 'unknown'] = reasons.values();
+    throw new GsyncdError(`sync data: ${reason}`, { code: 'peer', cause: broken });
+  }
+  log.error('changelogs could not be processed completely - moving on...', { files: options.files, files_left: open.size });
+  for (const gfid of open.keys()) failures.add({ kind: 'data', gfid, reason: reasons.get(gfid) ?? 'unknown' });
+}
+
+/** Sizes let the queue balance its jobs and an engine choose how to send. A file that is not on this brick is on another
+ *  one, or gone, and then dropped. */
+async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileged: Set<Gfid>): Promise<DataItem[]> {
+  const items: DataItem[] = [];
+  const byRoot = /^(root@|[^@]*$)/.test(deps.session.resourceRemote);
+  for (const { gfid, cause, file } of await lookAtFiles(deps, open)) {
+    if (file === null) {
+      dropGone(deps, open, gfid);
+      continue;
+    }
+    const compare = cause === 'written' ? 'content' : 'times';
+    if (file instanceof Trouble) {
+      privileged.add(gfid);
+      items.push({ gfid, compare });
+      continue;
+    }
+    if (!byRoot || (file.mode & SET_ID_BITS) !== 0) privileged.add(gfid);
+    items.push({ gfid, compare, sizeBytes: file.size, ...holesOf(file, cause) });
+  }
+  return items;
+}
+
+interface LookedAt {
+  readonly gfid: Gfid;
+  readonly cause: DataCause;
+  readonly file: Pick<ViewStat, 'mode' | 'size' | 'allocatedBytes'> | Trouble | null;
+}
+
+/** On an arbiter's brick, which holds names and attributes only, each file is empty: then the volume knows their sizes. */
+async function lookAtFiles({ brick, volume }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>): Promise<LookedAt[]> {
+  const onVolume = (gfid: Gfid): Promise<ViewStat | null> => volume.lstat(gfidPath(gfid));
+  const look = (of: (gfid: Gfid) => Promise<Exclude<LookedAt['file'], Trouble>>): Promise<LookedAt[]> =>
+    mapBounded([...open], LOOKUPS_AT_ONCE, async ([gfid, cause]) => ({ gfid, cause, file: await orTrouble(of(gfid)) }));
+  const files = await look(async (gfid) => (await brick.fileOf(gfid)) ?? onVolume(gfid));
+  const areAllEmpty = files.every(({ file }) => file === null || file instanceof Trouble || file.size === 0);
+  return areAllEmpty ? look(onVolume) : files;
+}
+
+/** What was written again is mostly there, so that rsync sends little of it: then holes have to be most of the file. What
+ *  was renamed or linked is there as a whole, as a rule. */
+function holesOf({ size, allocatedBytes = size }: Pick<ViewStat, 'size' | 'allocatedBytes'>, cause: DataCause): Pick<DataItem, 'holes'> {
+  if (size - allocatedBytes < MIN_HOLES_BYTES) return {};
+  return { holes: cause === 'walked' || (cause === 'written' && allocatedBytes < size / 8) ? 'most' : 'some' };
+}
+
+/**
+ * rsync and tar send zeros for what they cannot read, and the secondary's copy may be the only good one. So what may
+ * replace content there is read first; what cannot be read is on the durable list, and stays there as it is.
+ */
+async function dropUnreadable(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { fresh, signal }: DataPhaseOptions): Promise<void> {
+  // rsync sends nothing of what has the size and time that it has there.
+  const sendsAll = deps.config.get('sync-method') === 'tarssh';
+  const replacing = [...open].filter(([gfid, cause]) => !fresh.has(gfid) && (sendsAll || cause !== 'linked'));
+  await mapBounded(replacing, LOOKUPS_AT_ONCE, async ([gfid]) => {
+    try {
+      await deps.readToEnd(gfid, signal);
+    } catch (error) {
+      const number = errnoNumber(error);
+      if (number === undefined || NO_READ_ERRORS.has(number)) return;
+      open.delete(gfid);
+      deps.log.error('file cannot be read: the secondary keeps what it has', { gfid, error: errorLine(error) });
+      deps.failures.add({ kind: 'data', gfid, reason: errorLine(error) });
+    }
+  });
+}
+
+/**
+ * Sends the xattrs and ACLs of a plan, after its data. What fails is on the durable list.
+ * @throws GsyncdError 'stopped'
+ */
+export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xattrs'>, send: (gfids: readonly Gfid[]) => Promise<BoxResult>): Promise<void> {
+  if (xattrs.size === 0) return;
+  for (const [gfid, result] of await send([...xattrs])) {
+    if (result.status === 'synced') deps.failures.resolve('xattrs', gfid);
+    else if ((await orTrouble(deps.volume.lstat(gfidPath(gfid)))) === null) deps.failures.resolveGone(gfid);
+    else {
+      deps.log.warn('attributes did not arrive', { gfid, reason: result.reason });
+      deps.failures.add({ kind: 'xattrs', gfid, reason: result.reason });
+    }
+  }
+}
+
+/** Files that are gone from the primary need no data. */
+async function dropUnlinked(deps: PrimaryDeps, open: Map<Gfid, DataCause>): Promise<void> {
+  await mapBounded([...open.keys()], LOOKUPS_AT_ONCE, async (gfid) => {
+    if ((await orTrouble(deps.volume.lstat(gfidPath(gfid)))) === null) dropGone(deps, open, gfid);
+  });
+}
+
+function dropGone({ failures }: PrimaryDeps, open: Map<Gfid, DataCause>, gfid: Gfid): void {
+  open.delete(gfid);
+  failures.resolveGone(gfid);
+}
+
+/** A file that the secondary lacks cannot take data: compares its names, and so creates it. */
+async function recreateMissing(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { entries, xattrs }: DataPhaseOptions): Promise<Map<Gfid, DataCause>> {
+  const names: string[] = [];
+  for (const gfid of open.keys()) {
+    const locations = await orTrouble(deps.brick.fileLocations(gfid));
+    if (!(locations instanceof Trouble)) for (const { parent, name } of locations) names.push(entryPath(parent, name));
+  }
+  const { datas, metas } = await entries.retry(names);
+  await applyMetas(deps, new Map([...metas].map((gfid) => [gfid, null])));
+  for (const gfid of metas) xattrs.add(gfid);
+  const all = new Map(open);
+  for (const gfid of datas) if (!all.has(gfid)) all.set(gfid, 'linked');
+  return all;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(new GsyncdError('sync data: stopped', { code: 'stopped' }));
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}

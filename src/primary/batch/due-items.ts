@@ -1,0 +1,102 @@
+// Tries again what is on the failure list and due: adds it to a plan, together with the names to compare.
+
+import { gfidPath, ROOT_GFID, type Gfid } from '../../protocol/gfid.js';
+import { mapBounded } from '../../async/map-bounded.js';
+import type { PrimaryDeps } from '../deps.js';
+import type { EntryPhase, EntryPhaseResult } from './entry-phase.js';
+import { LOOKUPS_AT_ONCE } from './lookups.js';
+import { emptyPlan, type Plan } from './plan.js';
+import { contentsOf } from '../reconcile/primary-lookup.js';
+import { orTrouble, Trouble } from '../inode-error.js';
+import { fileKind } from '../../protocol/view.js';
+
+export class DueItems {
+  readonly #deps: PrimaryDeps;
+  readonly #entries: EntryPhase;
+
+  constructor(deps: PrimaryDeps, entries: EntryPhase) {
+    this.#deps = deps;
+    this.#entries = entries;
+  }
+
+  /** Adds what is due to a plan, and compares the names on the list. */
+  async addTo(plan: Plan): Promise<void> {
+    const { failures, volume } = this.#deps;
+    const due = failures.due(Date.now());
+    const names: string[] = [];
+    const passedOver: string[] = [];
+    const gfids = new Set<Gfid>();
+    const datas: Gfid[] = [];
+    for (const { kind, gfid, entry } of due) {
+      if (kind === 'entry' && entry !== undefined) {
+        if (gfid === ROOT_GFID) passedOver.push(entry);
+        else {
+          names.push(entry);
+          gfids.add(gfid);
+        }
+      } else if (kind === 'meta' && !plan.datas.has(gfid)) plan.metas.set(gfid, null);
+      else if (kind === 'xattrs') plan.xattrs.add(gfid);
+      else if (kind === 'data') datas.push(gfid);
+    }
+    await mapBounded(datas, LOOKUPS_AT_ONCE, async (gfid) => {
+      const stat = await orTrouble(volume.lstat(gfidPath(gfid)));
+      if (stat instanceof Trouble) failures.add({ kind: 'data', gfid, reason: stat.reason });
+      else if (stat === null || fileKind(stat.mode) === 'file') plan.datas.set(gfid, 'written');
+      else {
+        // Only files have content. Earlier versions listed the xattrs of other types as data.
+        failures.resolve('data', gfid);
+        failures.owe({ kind: 'xattrs', gfid, reason: 'xattrs not complete yet' });
+        plan.xattrs.add(gfid);
+      }
+    });
+    names.push(...(await this.#addPassedOver(plan, passedOver)));
+    addFixed(plan, await this.#entries.retry(names, gfids));
+  }
+
+  /** What a walk passed over may differ in everything, also where its name is as it should be. @returns names to compare */
+  async #addPassedOver(plan: Plan, entries: readonly string[]): Promise<Set<string>> {
+    const { brick, failures, volume } = this.#deps;
+    const { names, datas, metas, troubles } = await contentsOf(volume, brick, entries);
+    for (const [entry, reason] of troubles) failures.add({ kind: 'entry', gfid: ROOT_GFID, entry, reason });
+    addFixed(plan, { datas, metas });
+    // Noted before the comparison takes the names from the list.
+    const reason = 'passed over by a walk, and not complete yet';
+    for (const gfid of datas) {
+      plan.xattrs.add(gfid);
+      for (const kind of ['data', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
+    }
+    for (const gfid of metas) for (const kind of ['meta', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
+    return names;
+  }
+
+  /** How the files of a plan look on the primary now. */
+  async looks({ datas, metas }: Plan): Promise<Map<Gfid, string>> {
+    const looks = new Map<Gfid, string>();
+    await mapBounded([...new Set([...datas.keys(), ...metas.keys()])], LOOKUPS_AT_ONCE, async (gfid) => {
+      const stat = await orTrouble(this.#deps.volume.lstat(gfidPath(gfid)));
+      if (stat !== null && !(stat instanceof Trouble)) looks.set(gfid, [stat.size, stat.mtime, stat.mode, stat.uid, stat.gid].join(' '));
+    });
+    return looks;
+  }
+
+  /** A passive worker's retry may end after the active worker has sent a later change, and put an earlier state back.
+   *  Lists the files that changed since `before` again. */
+  async keepChanged(before: ReadonlyMap<Gfid, string>): Promise<void> {
+    const gone = emptyPlan();
+    for (const gfid of before.keys()) gone.metas.set(gfid, null);
+    const now = await this.looks(gone);
+    const { failures } = this.#deps;
+    const changed = [...now].filter(([gfid, look]) => before.get(gfid) !== look);
+    for (const [gfid] of changed) for (const kind of ['meta', 'data'] as const) failures.owe({ kind, gfid, reason: 'changed while it was sent' });
+    if (changed.length > 0) await failures.persist();
+  }
+}
+
+/** Adds what conflict resolution made: its content and its attributes are to be sent. */
+export function addFixed(plan: Plan, { datas, metas }: EntryPhaseResult): void {
+  for (const gfid of datas) if (!plan.datas.has(gfid)) plan.datas.set(gfid, 'linked');
+  for (const gfid of metas) {
+    if (!plan.metas.has(gfid)) plan.metas.set(gfid, null);
+    plan.xattrs.add(gfid);
+  }
+}

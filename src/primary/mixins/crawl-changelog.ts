@@ -1,0 +1,163 @@
+// crawl slot: the live changelog crawl, and what the history and xsync crawls share with it (batches, marks).
+// Port of GMasterChangelogMixin.
+
+import { lstat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { archiveAndPurge } from '../../changelog/archive.js';
+import { compareXtime, type Xtime } from '../../gluster/xtime.js';
+import type { PrimaryBase } from '../base.js';
+import { BatchPipeline, changeTime, groupBySize, type Batch, type CrawlName } from '../batch/batch.js';
+import type { Engine } from './engine-rsync.js';
+import type { AbstractCtor } from './mixin.js';
+import type { Mode } from './mode.js';
+import type { PlanOptions } from '../batch/plan.js';
+import type { Purge } from './purge.js';
+import type { Sendmark } from './sendmark.js';
+import { untilWoken } from '../../async/wait.js';
+
+export interface Crawl {
+  readonly crawlName: CrawlName;
+  crawl(signal: AbortSignal): Promise<void>;
+  /** Resolves when the next crawl is due: early when there is something to crawl. */
+  nextCrawl(signal: AbortSignal): Promise<void>;
+  readonly followsJournals: boolean;
+  retryFailures(signal: AbortSignal): Promise<void>;
+  /** Compares the names that journals in hand take away which closed at or after `since`, seconds. */
+  compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
+}
+
+/** Everything a crawl stands on: the base and the other four slots. */
+export type CrawlBase = PrimaryBase & Mode & Sendmark & Purge & Engine;
+export type CrawlMixin = <B extends AbstractCtor<CrawlBase>>(Base: B) => AbstractCtor<Crawl> & B;
+
+/** Base of history and xsync crawls. */
+export interface ChangelogCrawl extends Crawl {
+  readonly pipeline: BatchPipeline;
+  /** Processes journals in batches of changelog-batch-size bytes; returns when all are submitted. */
+  processChanges(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string, signal: AbortSignal): Promise<void>;
+  /** Sets aside journals whose changes are synced already. @returns the others */
+  dropProcessed(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string): Promise<string[]>;
+}
+
+export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): AbstractCtor<ChangelogCrawl> & B => {
+  abstract class Changelog extends Base implements ChangelogCrawl {
+    #pipeline: BatchPipeline | null = null;
+    /** Journals that are ready, whose names compareJournals() has compared. */
+    #compared: ReadonlySet<string> = new Set();
+
+    get crawlName(): CrawlName {
+      return 'live_changelog';
+    }
+
+    get followsJournals(): boolean {
+      return true;
+    }
+
+    get pipeline(): BatchPipeline {
+      this.#pipeline ??= new BatchPipeline(this.deps, { deletes: this.deletes, syncData: (items) => this.syncData(items), syncAttributes: (gfids, signal) => this.syncAttributes(gfids, signal) });
+      return this.#pipeline;
+    }
+
+    async crawl(signal: AbortSignal): Promise<void> {
+      const { agent, doubts, status, workingDir } = this.deps;
+      await status.setCrawlStatus('Changelog Crawl');
+      const processed = join(workingDir, '.processed');
+      const done = (path: string): Promise<void> => agent.done(path);
+      await agent.scan();
+      const changes = await agent.getchanges();
+      if (changes.length === 0) {
+        doubts.passed(agent.reached());
+        await this.retryFailures(signal);
+        await this.judgeCheckpoint();
+        return;
+      }
+      await this.processChanges(await this.dropProcessed(changes, done, processed), done, processed, signal);
+      await this.pipeline.drain();
+    }
+
+    override async retryFailures(signal: AbortSignal): Promise<void> {
+      await this.pipeline.retryDue(signal);
+    }
+
+    override async compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void> {
+      const { agent } = this.deps;
+      while ((await agent.scan()) > 0) signal.throwIfAborted();
+      const journals = (await agent.getchanges()).filter((path) => changeTime(path) >= since);
+      const due = which === 'all' ? journals : journals.filter((path) => !this.#compared.has(path));
+      if (due.length > 0) await this.pipeline.compareGone(due, signal);
+      else await this.pipeline.retryDue(signal);
+      this.#compared = new Set(journals);
+    }
+
+    override async nextCrawl(signal: AbortSignal): Promise<void> {
+      await untilWoken(this.deps.config.get('change-interval') * 1000, signal, this.deps.agent.news());
+    }
+
+    async dropProcessed(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string): Promise<string[]> {
+      const stime = await this.dataStime();
+      if (stime === null) return [...changes];
+      this.deps.log.info("secondary's time", { stime });
+      const old = changes.filter((path) => changeTime(path) < stime[0]);
+      for (const path of old) {
+        this.deps.log.debug('skipping already processed change', { changelog: basename(path) });
+        await done(path);
+      }
+      await this.#archive(processedDir, old);
+      return changes.filter((path) => changeTime(path) >= stime[0]);
+    }
+
+    async processChanges(
+      changes: readonly string[],
+      done: (path: string) => Promise<void>,
+      processedDir: string,
+      signal: AbortSignal,
+    ): Promise<void> {
+      const sizes = await Promise.all(changes.map(async (path) => (await lstat(path)).size));
+      for (const group of groupBySize(changes, sizes, this.deps.config.get('changelog-batch-size'))) {
+        signal.throwIfAborted();
+        await this.pipeline.submit(await this.#batch(group, done, processedDir), signal);
+      }
+    }
+
+    async #batch(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string): Promise<Batch> {
+      const entriesOf = this.#entryPolicy(await this.entryStime(), await this.dataStime());
+      return {
+        changes,
+        crawl: this.crawlName,
+        entriesOf,
+        // A journal is named by the time of its rollover; one second less makes up for the difference between
+        // the marks' clock and the journal's.
+        entriesApplied: (last) => this.#raiseEntryStime([last - 1, 0]),
+        commit: async (last) => {
+          await this.updStime([last - 1, 0]);
+          for (const path of changes) await done(path);
+          await this.#archive(processedDir, changes);
+        },
+        synced: () => Promise.resolve(true),
+        marks: async () => ({ stime: await this.dataStime(), entry_stime: await this.entryStime() }),
+      };
+    }
+
+    /** Journals whose namespace was applied before a crash are planned for their data and attributes only. */
+    #entryPolicy(entryStime: Xtime | null, dataStime: Xtime | null): (time: number) => PlanOptions['entries'] {
+      if (this.deps.session.hotTier) return () => 'hot-tier';
+      if (entryStime === null || dataStime === null) return () => 'apply';
+      // A passive worker moves stime alone.
+      const applied = dataStime[0] > entryStime[0] ? dataStime : entryStime;
+      return (time) => (time <= applied[0] ? 'applied-before' : 'apply');
+    }
+
+    async #raiseEntryStime(mark: Xtime): Promise<void> {
+      const before = await this.entryStime();
+      if (before === null || compareXtime(mark, before) > 0) await this.updEntryStime(mark);
+    }
+
+    async #archive(processedDir: string, changes: readonly string[]): Promise<void> {
+      if (changes.length === 0) return;
+      const files = changes.map((path) => basename(path));
+      await archiveAndPurge(processedDir, files, this.deps.config.get('changelog-archive-format'));
+    }
+  }
+  return Changelog;
+};
+

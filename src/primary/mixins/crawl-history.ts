@@ -1,0 +1,112 @@
+// crawl slot: the history crawl, one pass over the journals between stime and the moment the live crawl's
+// cursor was set. Port of GMasterChangeloghistoryMixin. The agent hands over every journal up to that cursor,
+// so the reference's second turn, which waits for a rollover in between, is not needed.
+
+import { join } from 'node:path';
+import type { HistoryResult, JournalLoss } from '../../changelog/source.js';
+import { CLOCK_SKEW_S, type ClockSetBack } from '../../changelog/timeline.js';
+import { GsyncdError } from '../../errors.js';
+import { compareXtime, MINUS_INFINITY } from '../../gluster/xtime.js';
+import type { CrawlName } from '../batch/batch.js';
+import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './crawl-changelog.js';
+import type { AbstractCtor } from './mixin.js';
+
+export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): AbstractCtor<ChangelogCrawl> & B => {
+  abstract class History extends withChangelogCrawl(Base) {
+    override get crawlName(): CrawlName {
+      return 'history_changelog';
+    }
+
+    /** @throws GsyncdError 'no-stime', 'no-history' or 'partial-history' when an xsync crawl has to follow */
+    override async crawl(signal: AbortSignal): Promise<void> {
+      const { status, log } = this.deps;
+      await status.setCrawlStatus('History Crawl');
+      await this.pipeline.clearParked(signal);
+      await this.expectReplay();
+      log.info('starting history crawl', { turns: 1, stime: await this.dataStime(), entry_stime: await this.entryStime() });
+      let incompleteAfter: number | null = null;
+      for (let history: HistoryResult | null = null; history === null || history.setBack !== null; ) {
+        if (history !== null && history.setBack !== null) {
+          await this.#followClock(history.setBack);
+          if (incompleteAfter !== null) await this.deps.oweWalk(0);
+        }
+        history = await this.#history();
+        if (history.status === 'partial') incompleteAfter ??= history.actualEnd;
+        const lost = await this.#readAll(signal);
+        if (lost !== null) incompleteAfter ??= lost;
+        log.info('finished history crawl', { endtime: history.actualEnd, stime: await this.dataStime(), entry_stime: await this.entryStime() });
+      }
+      if (incompleteAfter !== null) {
+        throw new GsyncdError(`history crawl: journals after ${incompleteAfter}: incomplete`, { code: 'partial-history' });
+      }
+    }
+
+    async #history(): Promise<HistoryResult> {
+      const { agent, log, doubts } = this.deps;
+      const stime = await this.dataStime();
+      if (stime === null || compareXtime(stime, MINUS_INFINITY) === 0) {
+        throw new GsyncdError('history crawl: stime: none yet', { code: 'no-stime' });
+      }
+      const history = await agent.history(stime[0]);
+      const now = this.liveChangelogStart?.[0] ?? 0;
+      if (history.status === 'unavailable' && stime[0] > now + CLOCK_SKEW_S) {
+        log.error('the clock was set back, and no journal reaches back to the mark: comparing the whole brick', { stime, now });
+        await this.deps.oweWalk(0);
+        await this.#setMarks(now);
+        throw new GsyncdError('history crawl: journals after 0: incomplete', { code: 'partial-history' });
+      }
+      if (history.status === 'unavailable') {
+        throw new GsyncdError(`history crawl: journals since ${stime[0]}: not available`, { code: 'no-history' });
+      }
+      // Noted before history moves the mark over the gap.
+      if (history.status === 'partial') await this.deps.oweWalk(history.actualEnd);
+      // Where the mark belongs in an index with equal times is not certain: some journals may be read again.
+      if (history.setBack !== null) doubts.replay();
+      return history;
+    }
+
+    /** @returns since when changes are not known, seconds, where journals could not be read; a walk is owed for them */
+    async #readAll(signal: AbortSignal): Promise<number | null> {
+      const { agent, log, workingDir } = this.deps;
+      const processed = join(workingDir, '.history', '.processed');
+      const done = (path: string): Promise<void> => agent.historyDone(path);
+      // What an earlier scan made ready stays listed until its batch is committed, and that goes on meanwhile.
+      const taken = new Set<string>();
+      const losses: JournalLoss[] = [];
+      for (;;) {
+        const ready = await agent.historyScan();
+        for (const loss of agent.historyLosses()) {
+          log.error('a journal cannot be read: looking for what changed in its time', { ...loss });
+          await this.deps.oweWalk(loss.from);
+          losses.push(loss);
+        }
+        if (ready === 0) break;
+        signal.throwIfAborted();
+        const changes = (await agent.historyGetchanges()).filter((path) => !taken.has(path));
+        for (const path of changes) taken.add(path);
+        await this.processChanges(changes, done, processed, signal);
+      }
+      await this.pipeline.drain();
+      const [first] = losses;
+      if (first === undefined) return null;
+      // The next history begins behind a journal that is lost, as long as none can have the same time as this mark.
+      const passed = Math.max(...losses.map(({ to }) => to)) + 1;
+      const now = this.liveChangelogStart?.[0] ?? 0;
+      if (passed < now && ((await this.dataStime())?.[0] ?? 0) < passed) await this.updStime([passed, 0]);
+      return first.from;
+    }
+
+    /** Everything from before the clock was set back is synced: marks are compared with times of after from now on. */
+    async #followClock(setBack: ClockSetBack): Promise<void> {
+      this.deps.log.warn('the clock of the brick was set back: marks follow it', { from: setBack.from, to: setBack.to });
+      await this.#setMarks(setBack.to - 1);
+      await this.deps.agent.passSetBack(setBack);
+    }
+
+    async #setMarks(seconds: number): Promise<void> {
+      await this.updStime([seconds, 0]);
+      await this.updEntryStime([seconds, 0]);
+    }
+  }
+  return History;
+};

@@ -1,0 +1,162 @@
+// crawl slot: the hybrid crawl, a walk of the brick by change marks for the first sync and for gaps in the
+// journals' history. Port of GMasterXsyncMixin; the walk itself is xsync-walk.ts. What the walk finds is written
+// as XSYNC-CHANGELOG files, so that it is processed, logged and archived like any journal.
+
+import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { archiveAndPurge } from '../../changelog/archive.js';
+import { formatRecord } from '../../changelog/text.js';
+import { ROOT_GFID, type Gfid } from '../../protocol/gfid.js';
+import { compareXtime, ZERO_XTIME } from '../../gluster/xtime.js';
+import { writing } from '../../native/durable-file.js';
+import { ROOT_PATH } from '../base.js';
+import type { Batch, CrawlName } from '../batch/batch.js';
+import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './crawl-changelog.js';
+import type { AbstractCtor } from './mixin.js';
+import { NO_ROOM, orTrouble, Trouble } from '../inode-error.js';
+import { untilWoken } from '../../async/wait.js';
+import { XsyncWalk, type WalkChunk } from './xsync-walk.js';
+
+const FILE_PREFIX = 'XSYNC-CHANGELOG';
+/** Between crawls when change-detector is xsync, as in the reference. */
+const REPEAT_INTERVAL_MS = 60_000;
+
+export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): AbstractCtor<ChangelogCrawl> & B => {
+  abstract class Xsync extends withChangelogCrawl(Base) {
+    #lastFileTime = 0;
+
+    override get crawlName(): CrawlName {
+      return 'xsync';
+    }
+
+    override async crawl(signal: AbortSignal): Promise<void> {
+      const { status, log, brick, meter } = this.deps;
+      await this.#prepareDir();
+      const stime = await this.dataStime();
+      log.info('starting hybrid crawl', { stime });
+      meter?.walkStarted(stime === null ? 'first' : 'again');
+      await status.setCrawlStatus('Hybrid Crawl');
+      // A first sync is followed by history, which does both.
+      if (stime !== null) {
+        this.deps.freshness.changed(Date.now() / 1000);
+        await this.pipeline.clearParked(signal);
+      }
+      const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);
+      // Journals that are missing told what went, too. Before a first sync the secondary may have names of its own.
+      const compares = this.walkFrom !== null && this.makesMarks() && stime !== null && compareXtime(stime, ZERO_XTIME) > 0;
+      const changed = new Set<Gfid>();
+      // The walk is one chunk ahead of the sync, which waits for it: the reference's looks at an empty list again and again.
+      let ahead = chunks.next();
+      for (;;) {
+        const { value: chunk, done } = await ahead;
+        if (done === true) break;
+        meter?.walked(chunk.entries);
+        if (compares) for (const gfid of chunk.changed) changed.add(gfid);
+        ahead = chunks.next();
+        ahead.catch(() => undefined); // seen when awaited; a failure below must not make it unhandled
+        await this.#submit(chunk, signal);
+      }
+      meter?.walkFound();
+      await this.pipeline.drain();
+      await this.pipeline.compareDirectories(changed, signal);
+      // A walk that finds nothing sends no batch, which would try them.
+      await this.retryFailures(signal);
+      await this.judgeCheckpoint();
+      meter?.walkEnded();
+      this.deps.doubts.touchAll();
+      log.info('finished hybrid crawl', { stime: await this.dataStime() });
+    }
+
+    override get followsJournals(): boolean {
+      return false;
+    }
+
+    override async nextCrawl(signal: AbortSignal): Promise<void> {
+      await untilWoken(REPEAT_INTERVAL_MS, signal);
+    }
+
+    get #dir(): string {
+      return join(this.deps.workingDir, 'xsync');
+    }
+
+    async #prepareDir(): Promise<void> {
+      await mkdir(this.#dir, { recursive: true });
+      for (const name of await readdir(this.#dir)) {
+        if (name.startsWith(FILE_PREFIX)) await rm(join(this.#dir, name), { force: true }); // a killed crawl's
+      }
+    }
+
+    async #submit(chunk: WalkChunk, signal: AbortSignal): Promise<void> {
+      if (chunk.records.length === 0) {
+        await this.pipeline.drain();
+        await this.#listSkipped(chunk);
+        await this.#setStimes(chunk);
+        return;
+      }
+      const path = await this.#write(chunk);
+      this.deps.log.info('processing xsync changelog', { path });
+      await this.pipeline.submit(this.#xsyncBatch(path, chunk), signal);
+    }
+
+    #xsyncBatch(path: string, chunk: WalkChunk): Batch {
+      return {
+        changes: [path],
+        crawl: 'xsync',
+        entriesOf: () => 'apply',
+        // Not before: a retry would make directories that this batch makes.
+        entriesApplied: () => this.#listSkipped(chunk),
+        commit: async () => {
+          await archiveAndPurge(this.#dir, [path.slice(this.#dir.length + 1)], this.deps.config.get('changelog-archive-format'));
+          await this.#setStimes(chunk);
+          this.deps.meter?.walkSynced(chunk.entries);
+        },
+        synced: async () => (await this.dataStime()) !== null,
+        marks: async () => ({ stime: await this.dataStime(), entry_stime: await this.entryStime() }),
+      };
+    }
+
+    /** What the walk passed over is retried with all that is below it: see BatchPipeline. */
+    async #listSkipped({ skipped }: WalkChunk): Promise<void> {
+      if (skipped.length === 0) return;
+      const { failures, status } = this.deps;
+      for (const { entry, reason } of skipped) failures.add({ kind: 'entry', gfid: ROOT_GFID, entry, reason });
+      await failures.persist();
+      status.setFailures(failures.size);
+    }
+
+    async #setStimes({ stimes }: WalkChunk): Promise<void> {
+      for (const stime of stimes) {
+        const done = stime.path === ROOT_PATH ? await this.#setStime(stime) : await orTrouble(this.#setStime(stime), NO_ROOM);
+        // A directory that keeps its old mark is walked again, if there is another walk.
+        if (done instanceof Trouble) this.deps.log.warn('cannot mark a directory as synced', { path: stime.path, error: done.reason });
+      }
+    }
+
+    async #setStime({ path, gfid, mark }: WalkChunk['stimes'][number]): Promise<void> {
+      // A directory that moved keeps its old mark; what took its place must not get this one.
+      if (path !== ROOT_PATH && (await this.deps.brick.gfid(path)) !== gfid) return;
+      // A walk for a gap ends when history has moved the brick's mark further already.
+      const now = path === ROOT_PATH ? await this.dataStime() : null;
+      if (now !== null && compareXtime(mark, now) <= 0) return;
+      this.deps.log.debug('setting secondary time', { time: mark });
+      await this.updStime(mark, path);
+    }
+
+    async #write(chunk: WalkChunk): Promise<string> {
+      // One second apart at least, since the name is all that tells files apart.
+      this.#lastFileTime = Math.max(Math.floor(Date.now() / 1000), this.#lastFileTime + 1);
+      const path = join(this.#dir, `${FILE_PREFIX}.${this.#lastFileTime}`);
+      const file = await open(path, 'w');
+      try {
+        await writing(path, async () => {
+          await file.writeFile(Buffer.concat(chunk.records.map(formatRecord)));
+          await file.sync();
+        });
+      } finally {
+        await file.close();
+      }
+      return path;
+    }
+  }
+  return Xsync;
+};

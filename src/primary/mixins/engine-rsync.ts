@@ -1,0 +1,29 @@
+// engine slot: data travels with rsync. The transfer itself is rsync-transfer.ts.
+
+import type { Gfid } from '../../protocol/gfid.js';
+import type { DataItem } from '../../queue/engine.js';
+import type { BoxResult } from '../../queue/syncer.js';
+import type { PrimaryBase } from '../base.js';
+import type { AbstractCtor } from './mixin.js';
+
+export interface Engine {
+  /** Sends files' data; the result says what became of each. @throws GsyncdError 'stopped' */
+  syncData(items: readonly DataItem[]): Promise<BoxResult>;
+  /** Sends extended attributes and ACLs of files and directories whose content agrees. @throws GsyncdError 'stopped' */
+  syncAttributes(gfids: readonly Gfid[], signal: AbortSignal): Promise<BoxResult>;
+}
+
+export type EngineMixin = <B extends AbstractCtor<PrimaryBase>>(Base: B) => AbstractCtor<Engine> & B;
+
+export const withRsyncEngine: EngineMixin = (Base) => {
+  abstract class RsyncEngine extends Base implements Engine {
+    syncData(items: readonly DataItem[]): Promise<BoxResult> {
+      return this.deps.queue.sync(items, () => this.deps.engines.rsync());
+    }
+
+    syncAttributes(gfids: readonly Gfid[], signal: AbortSignal): Promise<BoxResult> {
+      return this.deps.engines.attributes().sync(gfids, signal);
+    }
+  }
+  return RsyncEngine;
+};

@@ -1,0 +1,265 @@
+// Walks a brick by its change marks and yields what has to be synced, in chunks: the records of an XSYNC-CHANGELOG file, the
+// directories whose marks may move once these records are synced, and what the brick does not tell of, which has to be on the
+// durable list by then. Port of Xcrawl. Invariant: a directory's mark comes with or after the chunk that completes its
+// subtree, and a directory's record comes before those of its children.
+
+import type { ChangeRecord } from '../../changelog/record.js';
+import { errnoCode } from '../../errors.js';
+import { entryPath, ROOT_GFID, type Gfid } from '../../protocol/gfid.js';
+import { compareXtime, maxXtime, MINUS_INFINITY, minXtime, ZERO_XTIME, type Xtime } from '../../gluster/xtime.js';
+import type { Log } from '../../log.js';
+import { mapBounded } from '../../async/map-bounded.js';
+import type { PrimaryBrick } from '../deps.js';
+import { orTrouble, troubleOf } from '../inode-error.js';
+import { fileKind, toOpStat, type ViewStat } from '../../protocol/view.js';
+
+/** Small, so that data flows while the next chunk's names are made: the reference's are of 8,192. */
+const CHUNK_ENTRIES = 512;
+const LOOKUPS_AT_ONCE = 32;
+const MAX_DEPTH = 4_096;
+
+export interface WalkMode {
+  primaryXtime(path: string): Promise<Xtime | null>;
+  secondaryXtime(path: string): Promise<Xtime | null>;
+  needSync(xtime: Xtime, stime: Xtime): boolean;
+  checkReversion(path: string, xtime: Xtime, stime: Xtime): void;
+}
+
+export interface WalkChunk {
+  readonly entries: number;
+  readonly records: ChangeRecord[];
+  /** Paths relative to the brick, what was there, and its new mark. */
+  readonly stimes: readonly { readonly path: string; readonly gfid: Gfid; readonly mark: Xtime }[];
+  /** Entries that were passed over, with all that is below them. */
+  readonly skipped: readonly Skipped[];
+  /** Directories that had something new: names may be gone from them. */
+  readonly changed: readonly Gfid[];
+}
+
+export interface Skipped {
+  /** Entry path. */
+  readonly entry: string;
+  readonly reason: string;
+}
+
+export interface WalkBounds {
+  /** Marks do not move past it: from then on journals tell deletes and renames, a walk does not. */
+  readonly limit: Xtime | null;
+  /** Find what changed after it; null: after the brick's own synced-up-to mark. */
+  readonly from: Xtime | null;
+}
+
+/** A directory: where it was found, and what it is. */
+interface Dir {
+  readonly path: string;
+  readonly gfid: Gfid;
+  readonly xtime: Xtime;
+  /** Its entry path; null: the root. */
+  readonly entry: string | null;
+}
+
+interface Candidate {
+  readonly path: string;
+  readonly name: string;
+  readonly xtime: Xtime;
+  readonly stat: ViewStat;
+  readonly gfid: Gfid;
+}
+
+export class XsyncWalk {
+  readonly #brick: PrimaryBrick;
+  readonly #mode: WalkMode;
+  readonly #log: Log;
+  readonly #bounds: WalkBounds;
+  #rootStime: Xtime = MINUS_INFINITY;
+  #records: ChangeRecord[] = [];
+  #stimes: { path: string; gfid: Gfid; mark: Xtime }[] = [];
+  #skipped: Skipped[] = [];
+  #changed: Gfid[] = [];
+  #entries = 0;
+
+  constructor(brick: PrimaryBrick, mode: WalkMode, log: Log, bounds: WalkBounds) {
+    this.#brick = brick;
+    this.#mode = mode;
+    this.#log = log;
+    this.#bounds = bounds;
+  }
+
+  /** @throws whatever reading the brick throws for anything but one entry (see inode-error.ts), or for its root; entries that
+   *  vanish meanwhile are skipped */
+  async *chunks(signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
+    this.#rootStime = this.#bounds.from ?? (await this.#mode.secondaryXtime('.')) ?? MINUS_INFINITY;
+    const xtime = (await this.#mode.primaryXtime('.')) ?? MINUS_INFINITY;
+    yield* this.#directory({ path: '.', gfid: ROOT_GFID, xtime, entry: null }, signal);
+    this.#stimes.push({ path: '.', gfid: ROOT_GFID, mark: this.#capped(xtime) });
+    yield this.#cut();
+  }
+
+  async *#directory(dir: Dir, signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
+    const opened = await this.#orSkip(dir, this.#open(dir), 'skipping directory');
+    if (opened === null) return;
+    const { path, stime, names } = opened;
+    const { gfid } = dir;
+    this.#changed.push(gfid);
+    this.#mode.checkReversion(path, dir.xtime, stime);
+    for (let i = 0; i < names.length; i += LOOKUPS_AT_ONCE) {
+      signal.throwIfAborted();
+      const found = await mapBounded(names.slice(i, i + LOOKUPS_AT_ONCE), LOOKUPS_AT_ONCE, (name) => {
+        const place = { path: path === '.' ? name : `${path}/${name}`, entry: entryPath(gfid, name) };
+        return this.#orSkip(place, this.#candidate(place.path, name, stime));
+      });
+      // A directory that moved meanwhile may have been looked up in vain, and its rename, which a journal has, does
+      // not bring what it holds.
+      const isThere = await this.#orSkip(dir, this.#isAt(path, gfid), 'skipping directory');
+      if (isThere === null) return;
+      if (!isThere) return yield* this.#directory({ ...dir, path }, signal);
+      for (const entry of found) {
+        if (entry === null) continue;
+        await this.#record(gfid, entry);
+        if (this.#entries >= CHUNK_ENTRIES) yield this.#cut();
+        if (fileKind(entry.stat.mode) !== 'dir') continue;
+        yield* this.#directory({ ...entry, entry: entryPath(gfid, entry.name) }, signal);
+        this.#stimes.push({ path: entry.path, gfid: entry.gfid, mark: this.#capped(entry.xtime) });
+      }
+    }
+  }
+
+  /** Where a directory is, its mark and its names; null when it is gone, or has nothing new. */
+  async #open({ path: lastPath, gfid, xtime }: Dir): Promise<{ path: string; stime: Xtime; names: string[] } | null> {
+    for (let at = lastPath; ; ) {
+      const path = await this.#currentPath(at, gfid);
+      if (path === null) return null;
+      const stime = await this.#stimeOf(path);
+      const due = this.#mode.needSync(xtime, stime);
+      const names = due ? await this.#names(path) : [];
+      if (await this.#isAt(path, gfid)) return due ? { path, stime, names } : null;
+      at = path;
+    }
+  }
+
+  async #isAt(path: string, gfid: Gfid): Promise<boolean> {
+    return (await this.#currentPath(path, gfid)) === path;
+  }
+
+  /** null, and the entry is passed over, where the brick does not tell what it has there. Without the brick's root no walk
+   *  goes on. */
+  async #orSkip<T>({ path, entry }: Pick<Dir, 'path' | 'entry'>, answer: Promise<T>, message = 'skipping entry'): Promise<T | null> {
+    try {
+      return await answer;
+    } catch (error) {
+      const trouble = troubleOf(error);
+      if (trouble === null || entry === null) throw error;
+      this.#log.warn(message, { path, error: trouble.reason });
+      this.#skipped.push({ entry, reason: trouble.reason });
+      return null;
+    }
+  }
+
+  /** Where a directory is now that was at `path`; null when it is gone. */
+  async #currentPath(path: string, gfid: Gfid): Promise<string | null> {
+    if (gfid === ROOT_GFID || (await this.#brick.gfid(path)) === gfid) return path;
+    const names: string[] = [];
+    for (let at = gfid; at !== ROOT_GFID; ) {
+      const location = await this.#brick.dirLocation(at);
+      if (location === null || names.length > MAX_DEPTH) return null;
+      names.unshift(location.name);
+      at = location.parent;
+    }
+    return names.join('/');
+  }
+
+  /** Names in a directory; none when it was removed, or replaced by something else, meanwhile. */
+  async #names(path: string): Promise<string[]> {
+    try {
+      return await this.#brick.entries(path);
+    } catch (error) {
+      const code = errnoCode(error);
+      if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
+      this.#log.warn('got purged in the interim', { path });
+      return [];
+    }
+  }
+
+  async #stimeOf(path: string): Promise<Xtime> {
+    // After delete with reset-sync-time the root's mark is 0.0: everything is synced again, whatever the
+    // directories' own marks say.
+    if (compareXtime(this.#rootStime, ZERO_XTIME) === 0) return MINUS_INFINITY;
+    const own = path === '.' ? this.#rootStime : await this.#mode.secondaryXtime(path);
+    return maxXtime(own ?? MINUS_INFINITY, this.#rootStime);
+  }
+
+  async #candidate(path: string, name: string, stime: Xtime): Promise<Candidate | null> {
+    const xtime = await this.#mode.primaryXtime(path);
+    if (xtime === null) {
+      this.#log.warn('irregular xtime', { path, error: 'ENOENT' });
+      return null;
+    }
+    if (!this.#mode.needSync(xtime, stime)) return null;
+    const gfid = await this.#brick.gfid(path);
+    const stat = await this.#brick.lstat(path);
+    // Something else may have got the name in between, and a record that mixes the two would make an inode of the
+    // wrong type on the secondary. The journals tell the rest.
+    if (stat === null || gfid === null || (await this.#brick.gfid(path)) !== gfid) {
+      this.#log.warn('got purged in the interim', { path });
+      return null;
+    }
+    if ((stat.mode & 0o1000) !== 0 && fileKind(stat.mode) === 'file' && (await this.#brick.isLinkto(path))) {
+      this.#log.debug('ignoring sticky bit file', { path });
+      return null;
+    }
+    return { path, name, xtime, stat, gfid };
+  }
+
+  async #record(parent: Gfid, { path, name, stat, gfid }: Candidate): Promise<void> {
+    this.#entries += 1;
+    const entry = (fop: string, withMode: boolean): ChangeRecord => ({
+      type: 'entry',
+      gfid,
+      fop,
+      parent,
+      name,
+      ...(withMode ? { mode: stat.mode, uid: 0, gid: 0 } : {}),
+    });
+    const attributes: ChangeRecord = { type: 'meta', gfid, fop: 'SETATTR', stat: toOpStat(stat) };
+    // The brick's own link under .glusterfs is counted in nlink. What has more names is recorded as LINK: the
+    // secondary decides whether to create or to link.
+    const single = stat.nlink - 1 <= 1;
+    switch (fileKind(stat.mode)) {
+      case 'dir':
+        this.#records.push(entry('MKDIR', true), attributes);
+        if (await this.#mayHaveXattrs(path)) this.#records.push({ type: 'meta', gfid, fop: 'SETXATTR' });
+        break;
+      case 'symlink':
+        this.#records.push(entry(single ? 'SYMLINK' : 'LINK', false));
+        break;
+      case 'file':
+        this.#records.push(entry(single ? 'MKNOD' : 'LINK', single), { type: 'data', gfid });
+        break;
+      case 'special':
+      case 'device':
+        // The reference's walk leaves these out; with them a first sync is complete.
+        this.#records.push(entry('MKNOD', true), attributes);
+        // An ACL that it inherited.
+        if (await this.#mayHaveXattrs(path)) this.#records.push({ type: 'meta', gfid, fop: 'SETXATTR' });
+        break;
+    }
+  }
+
+  async #mayHaveXattrs(path: string): Promise<boolean> {
+    return (await orTrouble(this.#brick.hasXattrs(path))) !== false;
+  }
+
+  #capped(mark: Xtime): Xtime {
+    return this.#bounds.limit === null ? mark : minXtime(this.#bounds.limit, mark);
+  }
+
+  #cut(): WalkChunk {
+    const chunk = { entries: this.#entries, records: this.#records, stimes: this.#stimes, skipped: this.#skipped, changed: this.#changed };
+    this.#records = [];
+    this.#stimes = [];
+    this.#skipped = [];
+    this.#changed = [];
+    this.#entries = 0;
+    return chunk;
+  }
+}

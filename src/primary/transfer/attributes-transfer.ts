@@ -1,0 +1,130 @@
+// Sends extended attributes and ACLs of inodes whose content agrees, with rsync. Files go by gfid like data; directories
+// cannot: rsync >= 3.4 opens a directory's parent to set its attributes, and `.gfid` itself cannot be opened, so their
+// attributes would be dropped without a word. Their real paths can.
+
+import { errorLine, isGsyncdError } from '../../errors.js';
+import { ROOT_GFID, type Gfid } from '../../protocol/gfid.js';
+import { RemoteCallError } from '../../rpc/errors.js';
+import { dividing } from '../../queue/bisecting-engine.js';
+import type { DataEngine, SyncOptions } from '../../queue/engine.js';
+import type { BoxResult, ItemResult } from '../../queue/syncer.js';
+import { NO_SUCH_DIRECTORY, type RsyncTransfer } from './rsync-transfer.js';
+import type { OpenFreshView } from '../deps.js';
+import { orTrouble, Trouble } from '../inode-error.js';
+import type { BrickView } from '../../protocol/view.js';
+
+const SYNCED: ItemResult = { status: 'synced' };
+
+export interface AttributesTransferOptions {
+  readonly rsync: RsyncTransfer;
+  readonly brick: Pick<BrickView, 'dirLocation'>;
+  /** Absent where paths are no mounts' affair. */
+  readonly fresh?: { readonly open: OpenFreshView; readonly isThere: (gfid: Gfid) => Promise<boolean> };
+}
+
+export class AttributesTransfer {
+  readonly #rsync: RsyncTransfer;
+  readonly #brick: Pick<BrickView, 'dirLocation'>;
+  readonly #fresh: AttributesTransferOptions['fresh'];
+
+  constructor({ rsync, brick, fresh }: AttributesTransferOptions) {
+    this.#rsync = rsync;
+    this.#brick = brick;
+    this.#fresh = fresh;
+  }
+
+  /** Paths, relative to the volume's root, of those of the gfids that are directories. */
+  async directories(gfids: Iterable<Gfid>): Promise<Map<Gfid, string>> {
+    return (await this.#look(gfids)).dirs;
+  }
+
+  /** The directories, and for which gfids the brick does not answer, with the reason. */
+  async #look(gfids: Iterable<Gfid>): Promise<{ dirs: Map<Gfid, string>; troubles: Map<Gfid, string> }> {
+    const dirs = new Map<Gfid, string>();
+    const troubles = new Map<Gfid, string>();
+    for (const gfid of gfids) {
+      const path = await orTrouble(this.#pathOf(gfid));
+      if (path instanceof Trouble) troubles.set(gfid, path.reason);
+      else if (path !== null) dirs.set(gfid, path);
+    }
+    return { dirs, troubles };
+  }
+
+  /** @throws GsyncdError 'stopped'; anything else that goes wrong is in the results */
+  async sync(gfids: readonly Gfid[], signal?: AbortSignal): Promise<BoxResult> {
+    const results = new Map<Gfid, ItemResult>();
+    const { dirs, troubles } = await this.#look(gfids);
+    for (const [gfid, reason] of troubles) results.set(gfid, { status: 'failed', reason, scope: 'item' });
+    const files = gfids.filter((gfid) => !dirs.has(gfid) && !troubles.has(gfid));
+    const options = { logErrors: true, ...(signal === undefined ? {} : { signal }) };
+    try {
+      if (files.length > 0) {
+        const { synced, failed } = await dividing(this.#rsync).sync(files, { ...options, attributes: 'all', compareTimes: new Set(files) });
+        for (const gfid of files) {
+          results.set(gfid, synced.has(gfid) ? SYNCED : { status: 'failed', reason: failed.get(gfid) ?? 'unknown', scope: 'item' });
+        }
+      }
+      if (dirs.size > 0) {
+        const failed = await this.#syncDirectories(dirs, options);
+        for (const gfid of dirs.keys()) {
+          const reason = failed.get(gfid);
+          results.set(gfid, reason === undefined ? SYNCED : { status: 'failed', reason, scope: 'item' });
+        }
+      }
+    } catch (error) {
+      if (isGsyncdError(error, 'stopped')) throw error;
+      for (const gfid of gfids) if (!results.has(gfid)) results.set(gfid, { status: 'failed', reason: errorLine(error), scope: 'transfer', error });
+    }
+    return results;
+  }
+
+  /** @returns a reason for each that failed. A directory that is there, at a path that a mount denies, is reached through
+   *  other mounts. */
+  async #syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<Map<Gfid, string>> {
+    const failed = new Map((await dividing(directoryEngine(this.#rsync, dirs)).sync([...dirs.keys()], options)).failed);
+    const denied = new Map<Gfid, string>();
+    for (const [gfid, path] of dirs) {
+      if (failed.get(gfid) === NO_SUCH_DIRECTORY && (await this.#isThere(gfid))) denied.set(gfid, path);
+    }
+    if (denied.size === 0) return failed;
+    const view = await this.#fresh?.open(options.signal);
+    if (view === undefined || view === null) return failed;
+    try {
+      const again = await view.rsync.syncDirectories(denied, options);
+      for (const gfid of denied.keys()) failed.delete(gfid);
+      for (const [gfid, reason] of again.failed) failed.set(gfid, reason);
+      return failed;
+    } finally {
+      await view.close();
+    }
+  }
+
+  /** A path that the peer cannot look up counts as absent. */
+  async #isThere(gfid: Gfid): Promise<boolean> {
+    try {
+      return (await this.#fresh?.isThere(gfid)) === true;
+    } catch (error) {
+      if (!(error instanceof RemoteCallError)) throw error;
+      return false;
+    }
+  }
+
+  async #pathOf(gfid: Gfid): Promise<string | Trouble | null> {
+    if (gfid === ROOT_GFID) return '.';
+    const parts: string[] = [];
+    for (let at = gfid; at !== ROOT_GFID; ) {
+      const here = await this.#brick.dirLocation(at);
+      if (here === null) return null;
+      if (parts.length > 4096) return new Trouble(`path of ${gfid}: the brick's directories form a cycle`);
+      parts.unshift(here.name);
+      at = here.parent;
+    }
+    return parts.join('/');
+  }
+}
+
+/** Sends attributes of directories, each by its path. */
+function directoryEngine(rsync: RsyncTransfer, dirs: ReadonlyMap<Gfid, string>): DataEngine {
+  const some = (gfids: readonly Gfid[]): Map<Gfid, string> => new Map(gfids.map((gfid) => [gfid, dirs.get(gfid) ?? '']));
+  return { name: rsync.name, sync: (gfids, options) => (gfids.length === 0 ? rsync.sync(gfids, options) : rsync.syncDirectories(some(gfids), options)) };
+}

@@ -1,0 +1,94 @@
+// The command line of rsync. The caller is rsync-transfer.ts. Stock's flags come first, so that a stock secondary's forced
+// command accepts it.
+
+import { SHARD_PREFIX } from '../../gluster/xattr-names.js';
+import type { DataTarget } from '../../secondary/data-target.js';
+import { ITEM_FORMAT, isAtLeast, type RsyncVersion } from './rsync-report.js';
+
+/** Boxes of files up to this size are sent whole: comparing costs each file an open and a read there. */
+const WHOLE_FILE_BYTES = 64 << 10;
+
+/** Options that are the same in each run. */
+export interface RsyncCommand {
+  /** rsync-command */
+  readonly command: string;
+  /** rsync-options, split at white space */
+  readonly userOptions: readonly string[];
+  /** The whole remote shell: ssh-command, ssh-options, `-p` port, control options, rsync-ssh-options. Of no use to a
+   *  target on this machine. */
+  readonly sshArgv: readonly string[];
+  /** rsync-opt-existing */
+  readonly existing: boolean;
+  /** rsync-opt-ignore-missing-args; left out for an rsync older than 3.1 */
+  readonly ignoreMissingArgs: boolean;
+  /** sync-xattrs. The size of a sharded file, which GlusterFS keeps in xattrs, travels either way. */
+  readonly xattrs: boolean;
+  readonly acls: boolean;
+  readonly target: DataTarget;
+}
+
+/** Options that differ between runs. */
+export interface RsyncRun {
+  readonly compare: 'content' | 'times';
+  /** No file has xattrs or ACLs. */
+  readonly isBare?: boolean;
+  /** Files have holes: rsync then writes 1 KiB at a time. */
+  readonly isSparse?: boolean;
+  readonly maxFileBytes?: number | undefined;
+}
+
+/**
+ * The command line. Stock's flags come first, then the user's, then what the results are read from, so that the
+ * user's cannot turn it off (and `--quiet`, which would, is left out).
+ */
+export function rsyncArgv(
+  options: RsyncCommand,
+  version: RsyncVersion,
+  { compare, isBare = false, isSparse = false, maxFileBytes = Infinity }: RsyncRun,
+): string[] {
+  const modern = isAtLeast(version, 3, 1);
+  const { target } = options;
+  return [
+    options.command,
+    '-aR0',
+    '--inplace',
+    ...(isSparse && isAtLeast(version, 3, 2) ? ['--sparse'] : []),
+    '--files-from=-',
+    '--super',
+    '--stats',
+    '--numeric-ids',
+    '--no-implied-dirs',
+    ...(options.existing ? ['--existing'] : []),
+    ...(isBare ? [] : [...xattrOptions(options.xattrs, modern), ...(options.acls ? ['--acls'] : [])]),
+    ...options.userOptions.filter((option) => option !== '-q' && option !== '--quiet'),
+    ...(options.ignoreMissingArgs && modern ? ['--ignore-missing-args'] : []),
+    ...compareOptions(compare, version),
+    ...(maxFileBytes <= WHOLE_FILE_BYTES ? ['--whole-file'] : []),
+    '-ii',
+    `--out-format=${ITEM_FORMAT}`,
+    ...(modern ? ['--info=skip1'] : []),
+    '.',
+    ...(target.address === null ? [target.directory] : ['-e', options.sshArgv.map(quoteForRsync).join(' '), `${target.address}:${target.directory}`]),
+  ];
+}
+
+/** The size of a sharded file is in `trusted.glusterfs.shard.*` and nowhere else. The other xattrs of GlusterFS, such as
+ *  the times that it keeps for itself, belong to each volume. XFS shows its ACLs as `trusted.SGI_*`, too: what the sender leaves out
+ *  the receiver removes, and with these the ACL. Once there is a rule about xattrs, rsync no longer leaves out
+ *  `system.*`, the ACLs. */
+function xattrOptions(all: boolean, modern: boolean): string[] {
+  if (!modern) return all ? ['--xattrs'] : [];
+  const others = all ? ['--filter=-x trusted.glusterfs.*', '--filter=-x system.*'] : ['--filter=-x *'];
+  return ['--xattrs', `--filter=+x ${SHARD_PREFIX}*`, ...others];
+}
+
+/** Times are compared with their fraction, where rsync can: two versions of a file may be of one second. */
+function compareOptions(compare: 'content' | 'times', version: RsyncVersion): string[] {
+  if (compare === 'content') return ['--ignore-times'];
+  return isAtLeast(version, 3, 2) ? ['--modify-window=-1'] : [];
+}
+
+/** rsync cuts the remote shell's command at spaces, and knows quotes; a quote doubled inside is itself. */
+function quoteForRsync(word: string): string {
+  return /[\s'"]/.test(word) || word === '' ? `"${word.replaceAll('"', '""')}"` : word;
+}

@@ -1,0 +1,283 @@
+// Data over rsync: one run per box, from the primary's mount to the secondary's over ssh, the list of gfids on
+// stdin. The command line is stock's, so a stock secondary's forced command accepts it, plus what makes rsync
+// name every file it handled. Used through the rsync engine slot.
+
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GsyncdError, errnoCode, isGsyncdError } from '../../errors.js';
+import { gfidPath, type Gfid } from '../../protocol/gfid.js';
+import { fsEncode } from '../../names.js';
+import { findProgram } from '../../process/program.js';
+import { signalNumber, within } from '../../process/child.js';
+import { runChild, type ChildResult } from '../../process/spawn.js';
+import { mapBounded } from '../../async/map-bounded.js';
+import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../../queue/engine.js';
+import type { SyncLog } from '../../queue/syncer.js';
+import { rsyncArgv, type RsyncCommand } from './rsync-argv.js';
+import { RsyncReport, isCompleteRun, directoryOfLine, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
+import { orTrouble } from '../inode-error.js';
+
+export interface RsyncTransferOptions extends RsyncCommand {
+  /** Whether a file has xattrs or ACLs on the primary. For those that have none rsync need not look: each look is
+   *  several calls on both mounts. What was removed from a file travels by `attributes: 'all'`. */
+  readonly hasAttributes?: (gfid: Gfid) => Promise<boolean>;
+  /** Sends files that are mostly holes, of which rsync reads and sends every byte. Absent: rsync does. */
+  readonly holeEngine?: DataEngine;
+  /** log-rsync-performance, asked at each run since it may change */
+  readonly logPerformance: () => boolean;
+  /** The primary's aux-gfid-mount, asked for at each run. */
+  readonly mountDir: () => string;
+  readonly log: SyncLog;
+}
+
+/** How often a broken run that blames some files is repeated without them. */
+const MAX_RERUNS = 3;
+const SPARSE_REFUSED = /--sparse cannot be used with --inplace/;
+/** Fewer files without xattrs than this go with the others. */
+const MIN_BARE_FILES = 50;
+const STDERR_TAIL_BYTES = 8 << 10;
+const LSTAT_TIMEOUT_MS = 30_000;
+const VERBOSE_CHARS = 64 << 10;
+
+/** Why syncDirectories() passed a directory over: one of the mounts does not resolve its path. */
+export const NO_SUCH_DIRECTORY = 'no such directory at this path';
+
+/** Files of one run of rsync. */
+interface TransferSet {
+  readonly gfids: readonly Gfid[];
+  readonly compare: 'content' | 'times';
+  readonly isBare: boolean;
+  readonly isSparse: boolean;
+}
+
+export class RsyncTransfer implements DataEngine {
+  readonly name = 'rsync';
+  readonly #options: RsyncTransferOptions;
+  #version: Promise<RsyncVersion> | undefined;
+  /** An rsync before 3.1.3 on the other end refuses --sparse with --inplace. */
+  #takesSparse = true;
+
+  constructor(options: RsyncTransferOptions) {
+    this.#options = options;
+  }
+
+  /** @throws as DataEngine.sync says */
+  async sync(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome> {
+    const synced = new Set<Gfid>();
+    const failed = new Map<Gfid, string>();
+    let returnCode = 0;
+    let bytes = 0;
+    let broken: string | undefined;
+    const outcomes = [];
+    const byHoles = await this.#syncHoles(gfids, options);
+    if (byHoles !== null) outcomes.push(byHoles);
+    const rest = gfids.filter((gfid) => byHoles?.synced.has(gfid) !== true && byHoles?.failed.has(gfid) !== true);
+    if (rest.length > 0 || byHoles === null) for (const set of await this.#sets(rest, options)) outcomes.push(await this.#syncSet(set, options));
+    for (const outcome of outcomes) {
+      for (const gfid of outcome.synced) synced.add(gfid);
+      for (const [gfid, reason] of outcome.failed) failed.set(gfid, reason);
+      if (returnCode === 0) returnCode = outcome.returnCode;
+      bytes += outcome.bytes ?? 0;
+      broken ??= outcome.broken;
+    }
+    return { returnCode, synced, failed, bytes, ...(broken === undefined ? {} : { broken }) };
+  }
+
+  /** Divides files into runs of rsync with different options; one run of nothing when there is none. */
+  async #sets(gfids: readonly Gfid[], options: SyncOptions): Promise<TransferSet[]> {
+    const bare = await this.#bare(gfids, options);
+    const sets = new Map<string, TransferSet & { gfids: Gfid[] }>();
+    for (const gfid of gfids) {
+      const compare = options.compareTimes?.has(gfid) === true ? 'times' : 'content';
+      const set = { compare, isBare: bare.has(gfid), isSparse: options.attributes !== 'all' && options.holes?.has(gfid) === true } as const;
+      const key = JSON.stringify(set);
+      const same = sets.get(key) ?? { ...set, gfids: [] };
+      sets.set(key, same);
+      same.gfids.push(gfid);
+    }
+    return sets.size > 0 ? [...sets.values()] : [{ compare: 'times', isBare: true, isSparse: false, gfids: [] }];
+  }
+
+  /** Sends those of the files that are mostly holes. @returns null when there is none, or the other engine does not work */
+  async #syncHoles(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome | null> {
+    const { holeEngine } = this.#options;
+    const files = options.attributes === 'all' ? [] : gfids.filter((gfid) => options.holes?.get(gfid) === 'most');
+    if (holeEngine === undefined || files.length === 0) return null;
+    try {
+      const outcome = await holeEngine.sync(files, options);
+      if (outcome.broken !== undefined) return null;
+      const sent = [...outcome.synced];
+      if (sent.length === 0 || (await this.#bare(sent, options)).size === sent.length) return outcome;
+      const attributes = await this.sync(sent, { ...options, attributes: 'all', compareTimes: outcome.synced });
+      return { ...attributes, failed: new Map([...outcome.failed, ...attributes.failed]), bytes: (outcome.bytes ?? 0) + (attributes.bytes ?? 0) };
+    } catch (error) {
+      if (isGsyncdError(error, 'stopped')) throw error;
+      return null;
+    }
+  }
+
+  /** Runs rsync; when the receiver died of one file's trouble (its quota, an I/O error), or others lost their xattrs to
+   *  it, again without it. */
+  async #syncSet(set: TransferSet, options: SyncOptions): Promise<EngineOutcome> {
+    const failed = new Map<Gfid, string>();
+    let rest = set.gfids;
+    let bytes = 0;
+    for (let rerun = 0; ; rerun += 1) {
+      const { report, result } = await this.#run({ ...set, gfids: rest }, options);
+      bytes += report.transferredBytes;
+      const returnCode = result.exitCode ?? -signalNumber(result.signal);
+      if (isCompleteRun(result.exitCode)) {
+        const outcome = await this.#judge(rest, report);
+        if (report.hasLostXattrs && outcome.synced.size > 0) {
+          for (const [gfid, reason] of outcome.failed) failed.set(gfid, reason);
+          rest = [...outcome.synced];
+          if (rerun < MAX_RERUNS) continue;
+          for (const gfid of rest) failed.set(gfid, 'rsync lost its xattrs together with those of another file');
+          return { returnCode, synced: new Set(), failed, bytes };
+        }
+        return { returnCode, synced: outcome.synced, failed: new Map([...failed, ...outcome.failed]), bytes };
+      }
+      if (set.isSparse && this.#takesSparse && SPARSE_REFUSED.test(result.stderrTail)) {
+        this.#takesSparse = false;
+        continue;
+      }
+      const culprits = rest.filter((gfid) => report.errors.has(gfid));
+      for (const gfid of culprits) failed.set(gfid, report.errors.get(gfid) ?? '');
+      rest = rest.filter((gfid) => !failed.has(gfid));
+      if (culprits.length > 0 && rest.length > 0 && rerun < MAX_RERUNS && result.exitCode !== null && result.exitCode !== 255) continue;
+      const broken = brokenReason(result);
+      for (const gfid of rest) failed.set(gfid, broken);
+      return { returnCode, synced: new Set(), failed, broken };
+    }
+  }
+
+  /**
+   * Sends the attributes of directories, given with their paths relative to the mount. The paths must be the same
+   * on both sides. rsync takes what begins with `#` or `;` for a comment, hence the `./`. @throws as DataEngine.sync says
+   */
+  async syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<EngineOutcome> {
+    const failed = new Map<Gfid, string>();
+    const handled = new Set<string>();
+    const result = await runChild(rsyncArgv(this.#options, await this.#getVersion(), { compare: 'times' }), {
+      cwd: this.#options.mountDir(),
+      env: { LC_ALL: 'C' },
+      input: Buffer.concat([...dirs.values()].flatMap((path) => [fsEncode(path === '.' ? path : `./${path}`), Buffer.of(0)])),
+      stderrTailBytes: STDERR_TAIL_BYTES,
+      onStdoutLine: (line) => {
+        const path = directoryOfLine(line);
+        if (path !== null) handled.add(path);
+      },
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    const returnCode = result.exitCode ?? -signalNumber(result.signal);
+    if (!isCompleteRun(result.exitCode)) {
+      const broken = brokenReason(result);
+      return { returnCode, synced: new Set(), failed: new Map([...dirs.keys()].map((gfid) => [gfid, broken])), broken };
+    }
+    const alone: (readonly [Gfid, string])[] = [];
+    for (const dir of dirs) {
+      const [gfid, path] = dir;
+      if (result.exitCode === 0 || dirs.size > 1) {
+        if (!handled.has(path)) failed.set(gfid, NO_SUCH_DIRECTORY);
+        else if (result.exitCode !== 0) alone.push(dir);
+      } else failed.set(gfid, brokenReason(result));
+    }
+    // Something went wrong with one of them; which one shows when each goes alone.
+    for (const dir of alone) {
+      for (const [gfid, reason] of (await this.syncDirectories(new Map([dir]), options)).failed) failed.set(gfid, reason);
+    }
+    return { returnCode, synced: new Set([...dirs.keys()].filter((gfid) => !failed.has(gfid))), failed };
+  }
+
+  /** Those of the files that have neither xattrs nor ACLs, unless they are too few to be worth a run of their own. */
+  async #bare(gfids: readonly Gfid[], options: SyncOptions): Promise<Set<Gfid>> {
+    const { hasAttributes } = this.#options;
+    const bare = new Set<Gfid>();
+    if (hasAttributes === undefined || options.attributes === 'all') return bare;
+    for (const gfid of gfids) if ((await orTrouble(hasAttributes(gfid))) === false) bare.add(gfid);
+    return bare.size === gfids.length || bare.size >= MIN_BARE_FILES ? bare : new Set();
+  }
+
+  async #run({ gfids, compare, isBare, isSparse }: TransferSet, options: SyncOptions): Promise<{ report: RsyncReport; result: ChildResult }> {
+    const { mountDir, log, userOptions, logPerformance } = this.#options;
+    const argv = rsyncArgv(this.#options, await this.#getVersion(), { compare, isBare, isSparse: isSparse && this.#takesSparse, maxFileBytes: options.maxFileBytes });
+    const report = new RsyncReport();
+    const verbose = userOptions.some((option) => option === '--verbose' || option.startsWith('-v'));
+    let said = '';
+    const result = await runChild(argv, {
+      cwd: mountDir(),
+      env: { LC_ALL: 'C' },
+      input: gfids.map((gfid) => `${gfidPath(gfid)}\0`).join(''),
+      stderrTailBytes: STDERR_TAIL_BYTES,
+      onStdoutLine: (line) => {
+        report.stdoutLine(line);
+        if (verbose && said.length < VERBOSE_CHARS) said += `${line}\n`;
+      },
+      onStderrLine: (line) => {
+        report.stderrLine(line);
+        if (options.logErrors && line !== '') log.error('SYNC Error', { sync_engine: 'Rsync', error: line });
+      },
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    if (logPerformance()) log.info('rsync performance', { data: report.performance.join(', ') });
+    if (verbose) log.info('rsync verbose', { data: said });
+    return { report, result };
+  }
+
+  /** Results of a run that went through its list. A gfid of which rsync said nothing is looked for here. */
+  async #judge(gfids: readonly Gfid[], report: RsyncReport): Promise<{ synced: Set<Gfid>; failed: Map<Gfid, string> }> {
+    const synced = new Set<Gfid>();
+    const failed = new Map<Gfid, string>();
+    const silent: Gfid[] = [];
+    for (const gfid of gfids) {
+      const error = report.errors.get(gfid);
+      if (error !== undefined) failed.set(gfid, report.remarks.has(gfid) ? `${error} (${report.remarks.get(gfid)})` : error);
+      else if (report.missing.has(gfid)) failed.set(gfid, MISSING_ON_PRIMARY);
+      else if (report.itemized.has(gfid)) synced.add(gfid);
+      else if (report.remarks.has(gfid)) failed.set(gfid, report.remarks.get(gfid) ?? '');
+      else silent.push(gfid);
+    }
+    const gone = await mapBounded(silent, 16, (gfid) => isGone(this.#options.mountDir(), gfid));
+    silent.forEach((gfid, i) => failed.set(gfid, gone[i] === true ? MISSING_ON_PRIMARY : 'rsync did not report it'));
+    return { synced, failed };
+  }
+
+  async #getVersion(): Promise<RsyncVersion> {
+    this.#version ??= this.#prepare().catch((error: unknown) => {
+      this.#version = undefined;
+      throw error;
+    });
+    return this.#version;
+  }
+
+  /** Looks for both programs once: rsync would report a missing ssh in words of its own, as a broken run. */
+  async #prepare(): Promise<RsyncVersion> {
+    if (this.#options.target.address !== null) await findProgram(this.#options.sshArgv[0] ?? 'ssh');
+    return askVersion(this.#options.command);
+  }
+}
+
+async function askVersion(command: string): Promise<RsyncVersion> {
+  const result = await runChild([command, '--version'], { timeoutMs: 10_000 });
+  const version = parseRsyncVersion(result.stdout.toString('latin1'));
+  if (version === null) throw new GsyncdError(`run rsync: ${command} --version: no version in its output`, { code: 'preflight' });
+  return version;
+}
+
+/** Whether a gfid has no file in the mount any more; false when the mount does not answer. */
+async function isGone(mountDir: string, gfid: Gfid): Promise<boolean> {
+  const gone = lstat(fsEncode(join(mountDir, gfidPath(gfid)))).then(
+    () => false,
+    (error: unknown) => ['ENOENT', 'ESTALE'].includes(errnoCode(error) ?? ''),
+  );
+  return (await within(gone, LSTAT_TIMEOUT_MS)) ?? false;
+}
+
+/** One line on why a run broke: the exit, and what stderr said last before rsync's own summing up. */
+function brokenReason(result: ChildResult): string {
+  const exit = result.exitCode === null ? `ended by ${result.signal}` : `exit ${result.exitCode}`;
+  const lines = result.stderrTail.split('\n').filter((line) => line.trim() !== '');
+  const causes = lines.filter((line) => !/^rsync error: |connection unexpectedly closed/.test(line));
+  const tail = (causes.length > 0 ? causes : lines).slice(-3).join('; ');
+  return tail === '' ? `rsync: ${exit}` : `rsync: ${exit}: ${tail}`;
+}

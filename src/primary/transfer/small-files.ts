@@ -1,0 +1,120 @@
+// Small files travel in the RPC connection, many to a call: no process is started for them, and the secondary's bricks have a
+// third of the calls to serve that rsync makes. What is large, has holes, xattrs or ACLs, or did not arrive goes the way of
+// the engine behind this one.
+
+import type { ClientsFile } from '../../gluster/brick.js';
+import type { Gfid } from '../../protocol/gfid.js';
+import { readWhole } from '../../native/read-whole.js';
+import type { FileToPut } from '../../native/put-file.js';
+import { mapBounded } from '../../async/map-bounded.js';
+import type { DataEngine, EngineOutcome, SyncOptions } from '../../queue/engine.js';
+import type { PeerCalls } from '../../rpc/client.js';
+import { RemoteCallError } from '../../rpc/errors.js';
+import { PUT_FILES_METHOD } from '../../rpc/features.js';
+import { pyTuple, type PyValue } from '../../rpc/pickle-values.js';
+
+export interface SmallFilesOptions {
+  readonly calls: PeerCalls;
+  /** Bytes of the largest file that goes this way. */
+  readonly maxFileBytes: number;
+  /** Looks for a file. @returns null when it does not go this way, since it is no file, or has xattrs or ACLs */
+  readonly find: (gfid: Gfid) => Promise<FoundFile | null>;
+}
+
+/** Attributes to send, and the path where the content is read. */
+export type FoundFile = Omit<ClientsFile, 'ctimeNs' | 'hasXattrs'>;
+
+const FILES_PER_CALL = 64;
+/** Most bytes of files in memory for one job. */
+const MAX_HELD_BYTES = 4 << 20;
+/** Other requests wait until a call of this size has been sent. */
+const MAX_CALL_BYTES = 512 << 10;
+const READS_AT_ONCE = 4;
+const CALL_TIMEOUT_MS = 300_000;
+const NS = 1_000_000_000n;
+
+interface SmallFile extends FileToPut {
+  readonly gfid: Gfid;
+}
+
+export function withSmallFiles(engine: DataEngine, files: SmallFilesOptions): DataEngine {
+  return { name: engine.name, sync: (gfids, options) => new Transfer(files, options).run(gfids, engine) };
+}
+
+class Transfer {
+  readonly #files: SmallFilesOptions;
+  readonly #options: SyncOptions;
+  readonly #arrived = new Set<Gfid>();
+  #bytes = 0;
+  /** The secondary as a whole refuses them: rsync or tar reports why. */
+  #isRefused = false;
+
+  constructor(files: SmallFilesOptions, options: SyncOptions) {
+    this.#files = files;
+    this.#options = options;
+  }
+
+  async run(gfids: readonly Gfid[], engine: DataEngine): Promise<EngineOutcome> {
+    const { attributes, holes } = this.#options;
+    if (attributes !== 'all') await this.#send(gfids.filter((gfid) => holes?.has(gfid) !== true));
+    const rest = gfids.filter((gfid) => !this.#arrived.has(gfid));
+    if (rest.length === 0 && gfids.length > 0) return { returnCode: 0, synced: this.#arrived, failed: new Map(), bytes: this.#bytes };
+    const outcome = await engine.sync(rest, this.#options);
+    return { ...outcome, synced: new Set([...this.#arrived, ...outcome.synced]), bytes: this.#bytes + (outcome.bytes ?? 0) };
+  }
+
+  async #send(gfids: readonly Gfid[]): Promise<void> {
+    const held = Math.max(1, Math.min(FILES_PER_CALL, Math.floor(MAX_HELD_BYTES / this.#files.maxFileBytes)));
+    for (let next = 0; next < gfids.length && !this.#isRefused; next += held) {
+      const files = await mapBounded(gfids.slice(next, next + held), READS_AT_ONCE, (gfid) => this.#read(gfid).catch(() => null));
+      for (const group of groups(files.filter((file) => file !== null))) await this.#put(group);
+    }
+  }
+
+  /** @returns null when it does not go this way, or changes just now. @throws system errors */
+  async #read(gfid: Gfid): Promise<SmallFile | null> {
+    const { find, maxFileBytes } = this.#files;
+    const found = await find(gfid);
+    if (found === null || found.size > maxFileBytes) return null;
+    const { path, size, mode, uid, gid, mtimeNs } = found;
+    const content = await readWhole(path, size);
+    const nanoseconds = ((mtimeNs % NS) + NS) % NS;
+    const mtime = { seconds: Number((mtimeNs - nanoseconds) / NS), nanoseconds: Number(nanoseconds) };
+    return content === null ? null : { gfid, content, mode, uid, gid, mtime, compare: this.#options.compareTimes?.has(gfid) === true ? 'times' : 'content' };
+  }
+
+  async #put(files: readonly SmallFile[]): Promise<void> {
+    const { signal } = this.#options;
+    try {
+      const answer = await this.#files.calls.call(PUT_FILES_METHOD, [files.map(fileDict)], { timeoutMs: CALL_TIMEOUT_MS, ...(signal && { signal }) });
+      for (const [i, file] of files.entries()) {
+        if (!Array.isArray(answer) || answer[i] !== 0) continue;
+        this.#arrived.add(file.gfid);
+        this.#bytes += file.content.length;
+      }
+    } catch (error) {
+      if (!(error instanceof RemoteCallError)) throw error;
+      this.#isRefused = true;
+    }
+  }
+}
+
+/** Divides files into calls of a bounded size. */
+function* groups(files: readonly SmallFile[]): Iterable<readonly SmallFile[]> {
+  let group: SmallFile[] = [];
+  let bytes = 0;
+  for (const file of files) {
+    if (group.length > 0 && bytes + file.content.length > MAX_CALL_BYTES) {
+      yield group;
+      group = [];
+      bytes = 0;
+    }
+    group.push(file);
+    bytes += file.content.length;
+  }
+  if (group.length > 0) yield group;
+}
+
+function fileDict({ gfid, content, mode, uid, gid, mtime, compare }: SmallFile): PyValue {
+  return { gfid, content, mode, uid, gid, mtime: pyTuple([mtime.seconds, mtime.nanoseconds]), compare };
+}

@@ -1,0 +1,157 @@
+// Data over tar and ssh: one `tar -c | ssh tar -x` per box, from the primary's mount into the secondary's. It
+// sends whole files without comparing, which is quick for many small ones. Used through the tarssh engine slot.
+// Extraction overwrites in place, since the inodes must stay: --overwrite opens with O_TRUNC and rewrites. With
+// --xattrs, though, GNU tar unlinks a file and makes a new one to put them on, which gfid access refuses; so
+// xattrs are not tar's to write, and travel in a second pass, by another engine, for boxes that hold any.
+
+import { gfidPath, type Gfid } from '../../protocol/gfid.js';
+import { SHARD_PREFIX } from '../../gluster/xattr-names.js';
+import { signalNumber } from '../../process/child.js';
+import { pipeline } from '../../process/spawn.js';
+import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../../queue/engine.js';
+import type { SyncLog } from '../../queue/syncer.js';
+import type { DataTarget } from '../../secondary/data-target.js';
+import { explained, TarReport } from './tar-report.js';
+import { orTrouble } from '../inode-error.js';
+
+export interface TarsshTransferOptions {
+  /** Local tar, normally `tar`. */
+  readonly command: string;
+  /** The whole remote shell without the host: ssh-command, ssh-options-tar, `-p` port, control options. */
+  readonly sshArgv: readonly string[];
+  /** Sends xattrs of files whose content and times agree: an rsync. */
+  readonly attributes?: DataEngine | undefined;
+  /** sync-xattrs. The size of a sharded file, which GlusterFS keeps in xattrs, travels either way. */
+  readonly xattrs: boolean;
+  readonly acls: boolean;
+  /** Whether a file has xattrs or ACLs on the primary: where none of a box has any, tar does not look for them. */
+  readonly hasAttributes?: (gfid: Gfid) => Promise<boolean>;
+  readonly target: DataTarget;
+  /** The primary's aux-gfid-mount, asked for at each run. */
+  readonly mountDir: () => string;
+  readonly log: SyncLog;
+}
+
+/** Looking for holes in files up to this size costs more than sending them. */
+const SMALL_FILE_BYTES = 64 << 10;
+/** A small file's content that lies across two records is written in two pieces, two calls on the secondary's mount. */
+const RECORDS = '--record-size=64K';
+/** Stock logs a file that vanished as no error. */
+const NOT_LOGGED = 'No such file or directory';
+
+export class TarsshTransfer implements DataEngine {
+  readonly name = 'tarssh';
+  readonly #options: TarsshTransferOptions;
+
+  constructor(options: TarsshTransferOptions) {
+    this.#options = options;
+  }
+
+  async #anyAttributes(gfids: readonly Gfid[]): Promise<boolean> {
+    const { hasAttributes } = this.#options;
+    if (hasAttributes === undefined) return true;
+    for (const gfid of gfids) if ((await orTrouble(hasAttributes(gfid))) !== false) return true;
+    return false;
+  }
+
+  /** @throws as DataEngine.sync says */
+  async sync(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome> {
+    const { mountDir, log } = this.#options;
+    const report = new TarReport();
+    const flags = (await this.#anyAttributes(gfids)) ? this.#options : { ...this.#options, acls: false, attributes: undefined };
+    const complain = (line: string): void => {
+      if (options.logErrors && line !== '') log.error('SYNC Error', { sync_engine: 'Tarssh', error: explained(line.trimEnd()) });
+    };
+    const xattrs = new MarkFinder('SCHILY.xattr.');
+    const { a, b, bytes } = await pipeline(packArgv(flags, options.maxFileBytes), unpackArgv(flags), {
+      cwdA: mountDir(),
+      envA: { LC_ALL: 'C' },
+      inputA: gfids.map((gfid) => `${gfidPath(gfid)}\n`).join(''),
+      onStderrLineA: (line) => {
+        report.localLine(line);
+        if (!line.includes(NOT_LOGGED)) complain(line);
+      },
+      onStderrLineB: (line) => {
+        report.remoteLine(line);
+        complain(line);
+      },
+      onData: (chunk) => xattrs.push(chunk),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    const broken = report.broken(a, b);
+    const synced = new Set<Gfid>();
+    const failed = new Map<Gfid, string>();
+    for (const gfid of gfids) {
+      const reason = report.missing.has(gfid) ? MISSING_ON_PRIMARY : (report.errors.get(gfid) ?? broken);
+      if (reason === undefined) synced.add(gfid);
+      else failed.set(gfid, reason);
+    }
+    const returnCode = b.code ?? -signalNumber(b.signal);
+    if (this.#options.attributes !== undefined && xattrs.found && synced.size > 0) {
+      const second = await this.#options.attributes.sync([...synced], { ...options, attributes: 'all', compareTimes: synced });
+      const sum = broken ?? second.broken;
+      return {
+        returnCode: returnCode === 0 ? second.returnCode : returnCode,
+        synced: second.synced,
+        failed: new Map([...failed, ...second.failed]),
+        bytes: bytes + (second.bytes ?? 0),
+        ...(sum === undefined ? {} : { broken: sum }),
+      };
+    }
+    return { returnCode, synced, failed, bytes, ...(broken === undefined ? {} : { broken }) };
+  }
+}
+
+/** Whether a text occurs in a stream. File data may hold it too: then the second pass finds nothing to do. */
+class MarkFinder {
+  found = false;
+  readonly #mark: Buffer;
+  #end = Buffer.alloc(0);
+
+  constructor(mark: string) {
+    this.#mark = Buffer.from(mark);
+  }
+
+  push(chunk: Buffer): void {
+    if (this.found) return;
+    const overlap = this.#mark.length - 1;
+    this.found = chunk.includes(this.#mark) || Buffer.concat([this.#end, chunk.subarray(0, overlap)]).includes(this.#mark);
+    this.#end = Buffer.concat([this.#end, chunk.subarray(-overlap)]).subarray(-overlap);
+  }
+}
+
+/** posix format keeps fractions of seconds, large ids and xattrs; names of users are nothing to the secondary. */
+export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attributes' | 'xattrs' | 'acls'>, maxFileBytes = Infinity): string[] {
+  return [
+    options.command,
+    ...(maxFileBytes <= SMALL_FILE_BYTES ? [] : ['--sparse']),
+    '--no-recursion',
+    '--format=posix',
+    '--pax-option=delete=atime,delete=ctime',
+    '--numeric-owner',
+    ...(options.attributes === undefined ? [] : ['--xattrs', ...(options.xattrs ? ['--xattrs-include=user.*'] : []), `--xattrs-include=${SHARD_PREFIX}*`]),
+    ...(options.acls ? ['--acls'] : []),
+    RECORDS,
+    '-cf',
+    '-',
+    '--files-from',
+    '-',
+  ];
+}
+
+/** The secondary's forced command cuts this at spaces and runs `tar` with what follows the first word, so no
+ *  word may need quotes. */
+export function unpackArgv(options: Pick<TarsshTransferOptions, 'command' | 'sshArgv' | 'acls' | 'target'>): string[] {
+  const { address } = options.target;
+  return [
+    // On this machine an ordinary user may be at work, whose tar would apply the umask.
+    ...(address === null ? [options.command, '--same-permissions'] : [...options.sshArgv, address, 'tar']),
+    '--overwrite',
+    ...(options.acls ? ['--acls'] : []),
+    RECORDS,
+    '-xf',
+    '-',
+    '-C',
+    options.target.directory,
+  ];
+}

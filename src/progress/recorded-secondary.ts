@@ -1,0 +1,24 @@
+// A secondary whose calls with operations are measured.
+
+import { delegate } from '../secondary/delegate.js';
+import type { Secondary } from '../protocol/secondary.js';
+import type { CallKind, Meter } from './sink.js';
+
+export function meteredSecondary(secondary: Secondary, meter: Pick<Meter, 'call'>): Secondary {
+  const measured = async <F>(kind: CallKind, ops: number, call: Promise<F[]>): Promise<F[]> => {
+    const startMs = performance.now();
+    let failed = ops;
+    try {
+      const failures = await call;
+      failed = Math.min(ops, failures.length);
+      return failures;
+    } finally {
+      meter.call(kind, { seconds: (performance.now() - startMs) / 1000, ops, failed });
+    }
+  };
+  return {
+    ...delegate(secondary),
+    entryOps: (ops) => measured('entry', ops.length, secondary.entryOps(ops)),
+    metaOps: (ops) => measured('meta', ops.length, secondary.metaOps(ops)),
+  };
+}

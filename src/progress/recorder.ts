@@ -1,0 +1,210 @@
+// Counts what the worker's parts report and keeps the brick's progress file up to date. Made by worker/worker.ts.
+// Counting is adding numbers; the file is written some time after something changed, at most once in an interval,
+// and not at all while nothing happens. Invariant: no call waits, throws, or fails because the file cannot be
+// written: a full disk must not stop replication.
+
+import { readFileSync } from 'node:fs';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fsEncode } from '../names.js';
+import { BucketCounter, CALL_SECONDS, JOB_SECONDS } from './buckets.js';
+import type { BatchResult, CallKind, CallResult, JobResult, Meter, WalkKind } from './sink.js';
+import { parseProgress, PROGRESS_VERSION, progressFileOf, SAMPLED, type ProgressData, type WalkProgress } from './progress-data.js';
+import { Series } from './series.js';
+
+/** The least time between two writes; a change waits no longer than this. */
+const DEFAULT_INTERVAL_MS = 1_000;
+
+export interface TallyOptions {
+  /** The brick's status file; the progress file is beside it. */
+  readonly statusFile: string;
+  readonly identity: Pick<ProgressData, 'primary' | 'secondary' | 'brick' | 'workingDir' | 'changelogDir' | 'set'>;
+  /** sync-jobs */
+  readonly jobs: number;
+  /** How many entries a first walk will find; null: cannot be told. */
+  readonly estimate: () => Promise<number | null>;
+  readonly intervalMs?: number;
+}
+
+export class Tally implements Meter {
+  readonly path: string;
+  /** Files that wait for a transfer or are in one. */
+  queue: () => { files: number; bytes: number } = () => ({ files: 0, bytes: 0 });
+  readonly #options: TallyOptions;
+  readonly #startedMs = Date.now();
+  readonly #series = new Series();
+  readonly #totals = { entries: 0, files: 0, bytes: 0, journals: 0, metas: 0, entryFailures: 0, metaFailures: 0, fileFailures: 0 };
+  readonly #ops: Record<string, number> = {};
+  readonly #batches: Record<string, number> = {};
+  readonly #calls: Record<CallKind, BucketCounter> = { entry: new BucketCounter(CALL_SECONDS), meta: new BucketCounter(CALL_SECONDS) };
+  readonly #transfers = new Map<string, BucketCounter>();
+  readonly #busy = new Map<number, number>();
+  #walk: WalkProgress | null = null;
+  #caughtUp = 0;
+  #restarts = 0;
+  #ended: ProgressData['ended'] = null;
+  #timer: NodeJS.Timeout | undefined;
+  #writtenMs = 0;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(options: TallyOptions) {
+    this.#options = options;
+    this.path = progressFileOf(options.statusFile);
+  }
+
+  /** Takes over what holds across workers of a brick, and writes the first state. */
+  async start(): Promise<void> {
+    const before = await readFile(fsEncode(this.path), 'utf8').then(parseProgress, () => null);
+    if (before !== null) {
+      this.#restarts = before.restarts + (before.ended === 'stopped' ? 0 : 1);
+      this.#caughtUp = before.caughtUp;
+      // A first walk that was cut short: its successor goes on where the marks are.
+      if (before.walk !== null && before.walk.kind === 'first' && before.walk.state !== 'done') this.#walk = before.walk;
+    }
+    await this.#write();
+  }
+
+  /** Writes the last state. */
+  async close(ended: 'stopped' | 'faulty'): Promise<void> {
+    this.#ended = ended;
+    clearTimeout(this.#timer);
+    await this.#write();
+  }
+
+  jobStarted(job: number): void {
+    this.#change();
+    this.#busy.set(job, Date.now());
+  }
+
+  jobEnded(job: number, { engine, seconds, files, failed, bytes }: JobResult): void {
+    this.#change();
+    this.#busy.delete(job);
+    this.#totals.files += files;
+    this.#totals.fileFailures += failed;
+    this.#totals.bytes += bytes;
+    let buckets = this.#transfers.get(engine);
+    if (buckets === undefined) this.#transfers.set(engine, (buckets = new BucketCounter(JOB_SECONDS)));
+    buckets.observe(seconds);
+  }
+
+  call(kind: CallKind, { seconds, ops, failed }: CallResult): void {
+    this.#change();
+    this.#calls[kind].observe(seconds);
+    this.#totals[kind === 'entry' ? 'entries' : 'metas'] += ops - failed;
+    this.#totals[kind === 'entry' ? 'entryFailures' : 'metaFailures'] += failed;
+  }
+
+  batchDone({ crawl, journals, ops, dataFiles }: BatchResult): void {
+    this.#change();
+    this.#batches[crawl] = (this.#batches[crawl] ?? 0) + 1;
+    if (crawl !== 'xsync') this.#totals.journals += journals;
+    for (const [name, count] of [...ops, ['DATA', dataFiles] as const]) this.#ops[name] = (this.#ops[name] ?? 0) + count;
+  }
+
+  walkStarted(kind: WalkKind): void {
+    this.#change();
+    // A first walk that is repeated skips what its marks say is there; what was synced before counts as seen.
+    const before = kind === 'first' && this.#walk?.kind === 'first' && this.#walk.state !== 'done' ? this.#walk.synced : 0;
+    this.#walk = { kind, state: 'walking', startedMs: Date.now(), endedMs: 0, seen: before, synced: before, expected: null };
+    if (kind !== 'first') return;
+    void this.#options.estimate().then(
+      (expected) => this.#updateWalk({ expected }),
+      () => undefined,
+    );
+  }
+
+  walked(entries: number): void {
+    this.#updateWalk({ seen: (this.#walk?.seen ?? 0) + entries });
+  }
+
+  walkSynced(entries: number): void {
+    this.#updateWalk({ synced: (this.#walk?.synced ?? 0) + entries });
+  }
+
+  walkFound(): void {
+    this.#updateWalk({ state: 'walked' });
+  }
+
+  walkEnded(): void {
+    this.#updateWalk({ state: 'done', endedMs: Date.now() });
+  }
+
+  caughtUp(time: number): void {
+    this.#change();
+    this.#caughtUp = Math.max(this.#caughtUp, time);
+    // Another program has finished a first walk that was begun here.
+    if (this.#walk !== null && this.#walk.state !== 'done') this.#walk = null;
+  }
+
+  snapshot(): ProgressData {
+    const now = Date.now();
+    this.#series.add(now, this.#sampled());
+    return {
+      version: PROGRESS_VERSION,
+      pid: process.pid,
+      startTicks: startTicks('self') ?? 0,
+      startedMs: this.#startedMs,
+      updatedMs: now,
+      restarts: this.#restarts,
+      ended: this.#ended,
+      ...this.#options.identity,
+      caughtUp: this.#caughtUp,
+      walk: this.#walk,
+      queue: this.queue(),
+      jobs: { total: this.#options.jobs, busySinceMs: [...this.#busy.values()] },
+      totals: { ...this.#totals },
+      ops: { ...this.#ops },
+      batches: { ...this.#batches },
+      calls: { entry: this.#calls.entry.snapshot(), meta: this.#calls.meta.snapshot() },
+      transfers: Object.fromEntries([...this.#transfers].map(([engine, buckets]) => [engine, buckets.snapshot()])),
+      history: this.#series.samples,
+    };
+  }
+
+  #updateWalk(values: Partial<WalkProgress>): void {
+    this.#change();
+    if (this.#walk !== null) this.#walk = { ...this.#walk, ...values };
+  }
+
+  #sampled(): number[] {
+    return SAMPLED.map((name) => this.#totals[name]);
+  }
+
+  /** Something is about to be counted. */
+  #change(): void {
+    const now = Date.now();
+    this.#series.beforeChange(now, this.#sampled());
+    if (this.#timer !== undefined || this.#ended !== null) return;
+    const interval = this.#options.intervalMs ?? DEFAULT_INTERVAL_MS;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.#write();
+    }, Math.max(interval / 10, this.#writtenMs + interval - now)).unref();
+  }
+
+  #write(): Promise<void> {
+    const run = this.#writing.then(async () => {
+      this.#writtenMs = Date.now();
+      const temp = fsEncode(join(dirname(this.path), `.${basename(this.path)}.new`));
+      try {
+        await writeFile(temp, JSON.stringify(this.snapshot()), { mode: 0o600 });
+        await rename(temp, fsEncode(this.path));
+      } catch {
+        await rm(temp, { force: true }).catch(() => undefined);
+      }
+    });
+    this.#writing = run;
+    return run;
+  }
+}
+
+/** When a process started, in ticks since boot; null when there is none. A look into /proc, which never waits. */
+export function startTicks(pid: number | 'self'): number | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // Fields are counted from behind the name, which may hold anything: the start is field 22.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+  } catch {
+    return null;
+  }
+}

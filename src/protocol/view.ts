@@ -1,0 +1,70 @@
+// What planning and conflict resolution may ask of the primary: the whole volume through its aux-gfid-mount
+// (PrimaryView) and this worker's brick (BrickView). Answers describe the present, not the time of a record.
+
+import type { Gfid } from './gfid.js';
+import type { OpStat } from './secondary.js';
+
+export const S_IFMT = 0o170000;
+export const S_IFDIR = 0o040000;
+export const S_IFREG = 0o100000;
+export const S_IFLNK = 0o120000;
+export const S_IFCHR = 0o020000;
+export const S_IFBLK = 0o060000;
+
+export type FileKind = 'dir' | 'file' | 'symlink' | 'device' | 'special';
+
+/** Kind of a file by its st_mode. `special` are fifos and sockets. */
+export function fileKind(mode: number): FileKind {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return 'dir';
+    case S_IFREG:
+      return 'file';
+    case S_IFLNK:
+      return 'symlink';
+    case S_IFCHR:
+    case S_IFBLK:
+      return 'device';
+    default:
+      return 'special';
+  }
+}
+
+export interface ViewStat extends OpStat {
+  readonly size: number;
+  /** Less than the size where the file has holes. */
+  readonly allocatedBytes?: number;
+  readonly nlink: number;
+  /** Number of a device node. */
+  readonly rdev?: number;
+}
+
+/** Attributes only, as they travel. */
+export function toOpStat(stat: OpStat): OpStat {
+  return { uid: stat.uid, gid: stat.gid, mode: stat.mode, atime: stat.atime, mtime: stat.mtime };
+}
+
+/** The primary volume. Paths are relative to the mount, in names.ts form; calls carry deadlines. */
+export interface PrimaryView {
+  /** null when it does not exist. */
+  lstat(path: string): Promise<ViewStat | null>;
+  /** Target of a symlink; null when it does not exist. */
+  readlink(path: string): Promise<string | null>;
+  /** gfid of whatever the path names; null when it does not exist. */
+  gfidOf(path: string): Promise<Gfid | null>;
+}
+
+export interface Location {
+  readonly parent: Gfid;
+  readonly name: string;
+}
+
+/** This worker's brick: where a gfid lives. */
+export interface BrickView {
+  /** Directories live on every brick. null when there is no such directory. */
+  dirLocation(gfid: Gfid): Promise<Location | null>;
+  /** All hard links of a file that this brick holds; empty when it holds none. */
+  fileLocations(gfid: Gfid): Promise<Location[]>;
+  /** Names in a directory as far as this brick holds them, without GlusterFS's own. */
+  childNames(gfid: Gfid): Promise<string[]>;
+}

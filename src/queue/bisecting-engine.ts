@@ -1,0 +1,80 @@
+// Makes one file's trouble that file's, also where a transfer dies of it without naming it (a crash of the other end, a
+// time limit): as long as a transfer of nothing works, the files are sent again in halves until the one is alone. Wraps
+// any engine.
+
+import type { Gfid } from '../protocol/gfid.js';
+import type { DataEngine, EngineOutcome, SyncOptions } from './engine.js';
+import type { SyncLog } from './syncer.js';
+
+/** Bounds what one box may take: it finds four or five such files in a thousand, and the next try finds more. */
+const MAX_TRANSFERS = 100;
+/** This is no file's trouble. */
+const FULL = /No space left on device/;
+
+/** @returns an engine whose outcome is `broken` only when transfers do not work at all, or too many broke */
+export function dividing(engine: DataEngine, log?: SyncLog): DataEngine {
+  return {
+    name: engine.name,
+    sync: async (gfids, options) => {
+      const outcome = await engine.sync(gfids, options);
+      if (suspectsOf(gfids, outcome).length === 0 || FULL.test(outcome.broken ?? '') || !(await works(engine, options))) return outcome;
+      if (gfids.length > 1) log?.info('a transfer broke, and others work: sending its files in parts', { num_files: gfids.length, reason: outcome.broken });
+      return new Division(engine, options).run(gfids, outcome);
+    },
+  };
+}
+
+/** Those that failed with the whole transfer. */
+function suspectsOf(gfids: readonly Gfid[], { broken, failed }: EngineOutcome): Gfid[] {
+  return broken === undefined ? [] : gfids.filter((gfid) => failed.get(gfid) === broken);
+}
+
+async function works(engine: DataEngine, options: SyncOptions): Promise<boolean> {
+  return (await engine.sync([], options)).broken === undefined;
+}
+
+class Division {
+  readonly #engine: DataEngine;
+  readonly #options: SyncOptions;
+  readonly #synced = new Set<Gfid>();
+  readonly #failed = new Map<Gfid, string>();
+  #bytes = 0;
+  #transfers = 0;
+  #broken: string | undefined;
+
+  constructor(engine: DataEngine, options: SyncOptions) {
+    this.#engine = engine;
+    this.#options = options;
+  }
+
+  async run(gfids: readonly Gfid[], outcome: EngineOutcome): Promise<EngineOutcome> {
+    await this.#divide(gfids, outcome);
+    const broken = this.#broken === undefined ? {} : { broken: this.#broken };
+    return { returnCode: outcome.returnCode, synced: this.#synced, failed: this.#failed, bytes: this.#bytes, ...broken };
+  }
+
+  async #divide(gfids: readonly Gfid[], outcome: EngineOutcome): Promise<void> {
+    for (const gfid of outcome.synced) {
+      this.#synced.add(gfid);
+      this.#failed.delete(gfid);
+    }
+    for (const [gfid, reason] of outcome.failed) this.#failed.set(gfid, reason);
+    this.#bytes += outcome.bytes ?? 0;
+    const { broken } = outcome;
+    const suspects = suspectsOf(gfids, outcome);
+    if (broken === undefined || suspects.length === 0) return;
+    if (gfids.length === 1) {
+      // It is to blame only if the connection did not just go.
+      if (!(await works(this.#engine, this.#options))) this.#broken = broken;
+      return;
+    }
+    const middle = suspects.length >> 1;
+    for (const part of [suspects.slice(0, middle), suspects.slice(middle)]) {
+      if (part.length === 0) continue;
+      this.#transfers += 1;
+      if (this.#transfers > MAX_TRANSFERS) this.#broken ??= broken;
+      if (this.#broken !== undefined) for (const gfid of part) this.#failed.set(gfid, this.#broken);
+      else await this.#divide(part, await this.#engine.sync(part, this.#options));
+    }
+  }
+}

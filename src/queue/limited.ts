@@ -1,0 +1,33 @@
+// A secondary and an engine whose work on the secondary's volume goes at a pace that suits it.
+
+import { ROOT_GFID } from '../protocol/gfid.js';
+import { delegate } from '../secondary/delegate.js';
+import type { EntryOp, Secondary } from '../protocol/secondary.js';
+import type { DataEngine } from './engine.js';
+import type { Pace } from './adaptive-concurrency.js';
+
+/** Larger files take their time for their bytes. */
+const SMALL_FILE_BYTES = 64 << 10;
+
+export function pacedSecondary(secondary: Secondary, pace: Pace): Secondary {
+  return {
+    ...delegate(secondary),
+    entryOps: (ops) => pace.run(ops.every(isLookup) ? 'lookups' : 'entries', ops.length, () => secondary.entryOps(ops)),
+    metaOps: (ops) => pace.run('attributes', ops.length, () => secondary.metaOps(ops)),
+  };
+}
+
+export function pacedEngine(engine: DataEngine, pace: Pace): DataEngine {
+  return {
+    name: engine.name,
+    sync: (gfids, options) => {
+      const call = (): ReturnType<DataEngine['sync']> => engine.sync(gfids, options);
+      return (options.maxFileBytes ?? Infinity) > SMALL_FILE_BYTES ? pace.beside(call) : pace.run('files', gfids.length, call, options.signal);
+    },
+  };
+}
+
+/** Removing the root changes nothing, and tells what is at a name: see primary/reconcile/secondary-probe.ts. */
+function isLookup({ op, gfid }: EntryOp): boolean {
+  return op === 'UNLINK' && gfid === ROOT_GFID;
+}

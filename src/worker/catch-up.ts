@@ -1,0 +1,86 @@
+// Brings a brick up to the moment from which its journals are followed live: history where the journals reach, a walk of the
+// brick (xsync crawl) where they do not. Invariant: a walk that was begun is finished, by this worker or a later one, before
+// its note is removed; and what changed while it ran, or since an earlier attempt, is read from the journals afterwards.
+
+import { loadClockNote } from '../changelog/clock-note.js';
+import { isGsyncdError } from '../errors.js';
+import type { Primary } from '../primary/build.js';
+import type { PrimaryDeps } from '../primary/deps.js';
+import { clearOwedWalk, loadOwedWalk, saveOwedWalk, type OwedWalk } from './pending-crawl.js';
+
+export interface Crawlers {
+  readonly xsync: Primary;
+  readonly live: Primary;
+  readonly history: Primary;
+}
+
+type Reached = 'complete' | 'partial' | 'none' | 'no mark';
+
+/** @param registerTime when the live journals begin, seconds
+ *  @throws what the crawls throw; what they have under way has settled by then */
+export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
+  const { log, workingDir } = deps;
+  const owedBefore = await loadOwedWalk(workingDir);
+  const reached = await crawlHistory(deps, history, registerTime, signal);
+  if (reached === 'complete' && owedBefore === null) return;
+  let owed = await loadOwedWalk(workingDir);
+  if (owed === null) {
+    owed = await owedFrom(deps, reached, registerTime);
+    await saveOwedWalk(workingDir, owed);
+  }
+  for (;;) {
+    if (signal.aborted) return;
+    await settling(xsync, xsync.crawlwrap(signal, { oneshot: true, ...walkOptions(owed) }));
+    if (signal.aborted) return;
+    if (owed.since === registerTime) break;
+    log.info('reading the journals since the walk was begun', { since: owed.since });
+    if ((await crawlHistory(deps, history, registerTime, signal)) !== 'partial') break;
+    // Some of these are lost: another walk finds what they told.
+    owed = { since: registerTime, from: (await loadOwedWalk(workingDir))?.from ?? 0 };
+  }
+  if (!signal.aborted) await clearOwedWalk(workingDir);
+}
+
+/** What a walk is to find, and since when journals are to be read after it. In a failback nothing read the journals yet that
+ *  were kept while the session was not there, and no walk sees what went meanwhile. */
+async function owedFrom({ agent, config, workingDir }: PrimaryDeps, reached: Reached, registerTime: number): Promise<OwedWalk> {
+  const begins = reached === 'no mark' && config.get('special-sync-mode') === 'recover' && config.get('change-detector') !== 'xsync';
+  return {
+    since: begins ? ((await agent.historyBegin()) ?? registerTime) : registerTime,
+    // Marks of before the clock was set back say nothing of after.
+    from: (await loadClockNote(workingDir)) === null ? null : 0,
+  };
+}
+
+function walkOptions({ since, from }: OwedWalk): { registerTime: number; walkFrom?: number } {
+  return { registerTime: since, ...(from === null ? {} : { walkFrom: from }) };
+}
+
+async function crawlHistory({ log }: PrimaryDeps, history: Primary, registerTime: number, signal: AbortSignal): Promise<Reached> {
+  try {
+    await settling(history, history.crawlwrap(signal, { oneshot: true, registerTime }));
+    return 'complete';
+  } catch (error) {
+    if (isGsyncdError(error, 'partial-history')) {
+      log.info('Partial history available, using xsync crawl after consuming history', { till: error.message });
+      return 'partial';
+    }
+    if (isGsyncdError(error, 'no-history')) {
+      log.info('Changelog history not available, using xsync');
+      return 'none';
+    }
+    if (!isGsyncdError(error, 'no-stime')) throw error;
+    log.info('No stime available, using xsync crawl');
+    return 'no mark';
+  }
+}
+
+/** Lets what a failed crawl has under way come to its end before its error goes on. */
+async function settling(primary: Primary, crawl: Promise<void>): Promise<void> {
+  try {
+    await crawl;
+  } catch (error) {
+    await primary.pipeline.drain().catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,191 @@
+// The site of a worker whose primary and secondary are plain directories: `file:///a` to `file:///b`, or to a directory of
+// another machine (remote.ts). The recorder keeps the primary's journals while the worker runs; data travels by rsync
+// or tar, on one machine without ssh.
+
+import { ChangelogAgent } from '../../changelog/agent.js';
+import type { Config } from '../../config/config.js';
+import { splitWords } from '../../config/words.js';
+import { directCalls } from '../../embedded/direct-calls.js';
+import { EmbeddedVolume } from '../../embedded/secondary-volume.js';
+import { embeddedPrimary } from '../../embedded/brick.js';
+import { openLayout, type BrickLayout } from '../../embedded/layout.js';
+import { LocalAttributes, LocalDataEngine, type LocalPaths } from '../../embedded/local-engines.js';
+import { Recorder } from '../../embedded/recorder.js';
+import { sayingWhyUnlinked } from '../../embedded/unlinked-files.js';
+import { errorLine, GsyncdError } from '../../errors.js';
+import type { EventSubject } from '../../gluster/events.js';
+import type { RootLog } from '../../log.js';
+import type { PrimaryDeps, Session } from '../../primary/deps.js';
+import { Freshness } from '../../primary/mount-selector.js';
+import { RsyncTransfer } from '../../primary/transfer/rsync-transfer.js';
+import { TarsshTransfer } from '../../primary/transfer/tarssh-transfer.js';
+import type { DataEngine } from '../../queue/engine.js';
+import { RemoteSecondary } from '../../rpc/remote-secondary.js';
+import { secondaryMethods } from '../../secondary/methods.js';
+import { findProgram } from '../../process/program.js';
+import type { Cleanup } from '../../async/cleanup.js';
+import { identifyRemote, openRemoteDirectory, type RemoteDirectory } from './remote.js';
+import type { SshPlace } from './file-url.js';
+import type { FarParts, FindSite, OpenSite, Site } from '../endpoints.js';
+import { takeDirectory } from '../../embedded/take-directory.js';
+
+export interface EmbeddedSiteOptions {
+  readonly primaryPath: string;
+  readonly secondary: { readonly path: string } | SshPlace;
+  readonly debug: boolean;
+  readonly config: Config;
+  readonly log: RootLog;
+  /** Longest time between two rollovers of the primary's journals. */
+  readonly rolloverMs: number;
+}
+
+/** The secondary: a directory of this machine, or of another one. */
+type FarSide = { readonly here: BrickLayout } | { readonly there: RemoteDirectory };
+
+export function embeddedSite(options: EmbeddedSiteOptions): FindSite {
+  return async (signal) => {
+    const { config } = options;
+    const primary = await openLayout(options.primaryPath);
+    await findProgram(config.get('sync-method') === 'tarssh' ? config.get('tar-command') : config.get('rsync-command'));
+    if ('address' in options.secondary) return new EmbeddedSite(options, primary, { there: await identifyRemote(config, options.secondary, primary.root, signal) });
+    const secondary = await openLayout(options.secondary.path);
+    if (`${secondary.root}/`.startsWith(`${primary.root}/`) || `${primary.root}/`.startsWith(`${secondary.root}/`)) {
+      throw new GsyncdError(`directories ${primary.root} and ${secondary.root}: one holds the other`, { code: 'preflight' });
+    }
+    return new EmbeddedSite(options, primary, { here: secondary });
+  };
+}
+
+class EmbeddedSite implements Site {
+  readonly session: Session;
+  readonly eventSubject: EventSubject;
+  readonly #options: EmbeddedSiteOptions;
+  readonly #primary: BrickLayout;
+  readonly #far: FarSide;
+  #recorder: Recorder | undefined;
+
+  constructor(options: EmbeddedSiteOptions, primary: BrickLayout, far: FarSide) {
+    this.#options = options;
+    this.#primary = primary;
+    this.#far = far;
+    const secondary =
+      'here' in far
+        ? { secondaryVolume: far.here.root, secondaryHost: 'localhost', resourceRemote: 'localhost', secondaryId: far.here.identity.volumeId }
+        : { secondaryVolume: far.there.path, secondaryHost: far.there.host, resourceRemote: far.there.address, secondaryId: far.there.volumeId };
+    this.session = {
+      primary: primary.root,
+      localPath: primary.root,
+      localNode: 'localhost',
+      localNodeId: primary.identity.nodeId,
+      subvolNum: 1,
+      hotTier: false,
+      ...secondary,
+    };
+    const { localNode: node, localNodeId: nodeId, localPath: brickPath, ...names } = this.session;
+    this.eventSubject = { primary: names.primary, node, nodeId, secondaryHost: names.secondaryHost, secondaryVolume: names.secondaryVolume, brickPath };
+  }
+
+  /** What the recorder has indexed, but for the root. */
+  estimateEntries(): Promise<number | null> {
+    return Promise.resolve(this.#recorder === undefined ? null : this.#recorder.index.nodes.size - 1);
+  }
+
+  async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {
+    const { config, log, rolloverMs, debug } = this.#options;
+    await takeDirectory(this.#primary, cleanup, signal);
+    const brickLog = log.child({ module: 'resource', ctx: 'SECONDARY' });
+    const recorder = new Recorder({ layout: this.#primary, log: log.child({ module: 'recorder' }), rolloverMs });
+    cleanup.add('recorder', () => recorder.close());
+    await recorder.open();
+    this.#recorder = recorder;
+    const stop = new AbortController();
+    const recording = recorder.run(AbortSignal.any([signal, stop.signal]));
+    cleanup.add('recording', () => {
+      stop.abort();
+      return recording.catch(() => undefined);
+    });
+    const agent = new ChangelogAgent({
+      changelogDir: this.#primary.changelogDir,
+      workingDir,
+      changeIntervalMs: config.get('change-interval') * 1000,
+    });
+    const primary = embeddedPrimary(this.#primary, recorder, this.session.secondaryId);
+    const far =
+      'here' in this.#far
+        ? await this.#openHere(this.#far.here, recorder, cleanup, signal)
+        : await openRemoteDirectory({ config, session: this.session, workingDir, debug, directory: this.#far.there, primary: this.#primary, brick: primary.brick, paths: primaryPaths(recorder), log: brickLog }, cleanup);
+    const explained = (engine: DataEngine): DataEngine => sayingWhyUnlinked(engine, (gfid) => recorder.whyUnlinked(gfid));
+    const failed = recording.then(
+      () => new Promise<never>(() => undefined),
+      (error: unknown) => Promise.reject<never>(new GsyncdError(`record changes: ${errorLine(error)}`, { code: 'changelog', cause: error })),
+    );
+    return {
+      ...primary,
+      ...far,
+      engines: { ...far.engines, rsync: () => explained(far.engines.rsync()), tarssh: () => explained(far.engines.tarssh()) },
+      agent,
+      freshness: new Freshness({ cached: this.#primary.internal, uncached: this.#primary.internal }),
+      broken: [failed, ...far.broken],
+    };
+  }
+
+  async #openHere(secondary: BrickLayout, recorder: Recorder, cleanup: Cleanup, signal: AbortSignal): Promise<FarParts> {
+    await takeDirectory(secondary, cleanup, signal);
+    const volume = new EmbeddedVolume(secondary, this.#options.log.child({ module: 'resource', ctx: 'SECONDARY' }));
+    return { secondary: this.#secondaryOf(secondary, volume, signal), engines: this.#engines(secondary, recorder, volume), peerNames: 'bytes', broken: [] };
+  }
+
+  /** The handlers of the secondary's daemon, in this process. */
+  #secondaryOf({ xattrs }: BrickLayout, volume: EmbeddedVolume, signal: AbortSignal): RemoteSecondary {
+    const log = this.#options.log.child({ module: 'resource', ctx: 'SECONDARY' });
+    const methods = secondaryMethods({ volume, distributionCount: 1, markSpace: xattrs === 'trusted' ? 'trusted' : 'system', log, signal });
+    return new RemoteSecondary(directCalls(methods, (method, error) => log.error('call failed', { method, error })));
+  }
+
+  #engines(secondary: BrickLayout, recorder: Recorder, volume: EmbeddedVolume): PrimaryDeps['engines'] {
+    const { config } = this.#options;
+    const log = this.#options.log.child({ module: 'resource', ctx: 'LOCAL' });
+    const paths: LocalPaths = {
+      ...primaryPaths(recorder),
+      secondary: (gfid, use) => volume.onInode(gfid, use),
+    };
+    const attributes = new LocalAttributes(paths, { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls') });
+    const shared = {
+      // They are copied beside the transfer.
+      xattrs: false,
+      acls: false,
+      hasAttributes: () => Promise.resolve(false),
+      sshArgv: [],
+      target: { address: null, directory: secondary.internal },
+      mountDir: () => this.#primary.internal,
+      log,
+    };
+    const tar = new TarsshTransfer({ ...shared, command: config.get('tar-command') });
+    const rsync = new RsyncTransfer({
+      ...shared,
+      holeEngine: tar,
+      command: config.get('rsync-command'),
+      userOptions: [...splitWords(config.get('rsync-options')), ...ownerOptions()],
+      existing: config.get('rsync-opt-existing'),
+      ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
+      logPerformance: () => config.getLive('log-rsync-performance'),
+    });
+    return {
+      rsync: () => new LocalDataEngine(rsync, attributes, paths),
+      tarssh: () => new LocalDataEngine(tar, attributes, paths),
+      attributes: () => attributes,
+    };
+  }
+}
+
+function primaryPaths(recorder: Recorder): Pick<LocalPaths, 'primary' | 'primaryIno'> {
+  return {
+    primary: (gfid, use) => recorder.onInode(gfid, use),
+    primaryIno: (gfid) => recorder.index.nodes.get(gfid)?.look?.ino ?? null,
+  };
+}
+
+/** An ordinary user's rsync cannot give files away: without this it would call that a failure, each time. */
+function ownerOptions(): string[] {
+  return process.geteuid?.() === 0 ? [] : ['--no-super'];
+}

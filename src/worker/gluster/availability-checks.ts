@@ -1,0 +1,58 @@
+// Checks a stock secondary's answers against the state of its volume. While a subvolume is down, the secondary's mount answers
+// ENOENT for what lives there, and a stock secondary counts that as success: a removed file would stay. It does not report the
+// state of its volume, but node_uuid returns one node for each subvolume that is up. So node_uuid follows each answer that may
+// rest on an ENOENT; when a subvolume is missing the connection counts as lost, and the changes are sent again later. A brick
+// that the mount has lost reconnects after 3 s at the earliest: only a call that takes longer may miss that it was away.
+// This program's own secondary does this itself (secondary/availability-guard.ts).
+
+import { constants } from 'node:os';
+import { errorLine, GsyncdError } from '../../errors.js';
+import { SharedAsk } from '../../async/single-flight.js';
+import { RemoteCallError } from '../../rpc/errors.js';
+import type { Secondary } from '../../protocol/secondary.js';
+
+const { EIO, ENOTCONN } = constants.errno;
+
+export interface WholeOptions {
+  /** Asks the peer how many of the volume's subvolumes are up. */
+  readonly subvolumesUp: () => Promise<number>;
+  /** Subvolumes of the volume. */
+  readonly subvolumes: number;
+  /** For messages. */
+  readonly volume: string;
+}
+
+/** Calls reject with GsyncdError 'peer' when a subvolume is down, and with RemoteCallError EIO where GlusterFS answers ENOTCONN
+ *  for one name while all subvolumes are up: split-brain, or a replica set without quorum. */
+export function wholeSecondary(secondary: Secondary, { subvolumesUp, subvolumes, volume }: WholeOptions): Secondary {
+  const looks = new SharedAsk(subvolumesUp);
+  const requireUp = async (): Promise<void> => {
+    const up = await looks.ask().catch((cause: unknown) => {
+      throw new GsyncdError(`secondary volume ${volume}: ${errorLine(cause)}`, { code: 'peer', cause });
+    });
+    if (up < subvolumes) throw new GsyncdError(`secondary volume ${volume}: ${up} of ${subvolumes} subvolumes are up: what lives on the others cannot be told`, { code: 'peer' });
+  };
+  const told = async <T>(answer: Promise<T>): Promise<T> => {
+    try {
+      return await answer;
+    } catch (error) {
+      if (!(error instanceof RemoteCallError) || error.errno !== ENOTCONN) throw error;
+      await requireUp();
+      throw new RemoteCallError(error.method, 'OSError', [EIO, 'ENOTCONN while the volume is up: split-brain or no quorum']);
+    }
+  };
+  const sure = async <T>(answer: Promise<T>): Promise<T> => {
+    const value = await told(answer);
+    if (subvolumes > 1) await requireUp();
+    return value;
+  };
+  return {
+    entryOps: (ops) => sure(secondary.entryOps(ops)),
+    metaOps: (ops) => sure(secondary.metaOps(ops)),
+    lstat: async (path) => (await told(secondary.lstat(path))) ?? sure(Promise.resolve(null)),
+    entries: (path) => sure(secondary.entries(path)),
+    purge: (path, names) => sure(secondary.purge(path, names)),
+    setattr: (path, attrs) => told(secondary.setattr(path, attrs)),
+    keepAlive: (info) => secondary.keepAlive(info),
+  };
+}

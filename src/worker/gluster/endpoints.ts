@@ -1,0 +1,331 @@
+// The site of a worker on a real brick: a mount of the primary volume here, the secondary's gsyncd behind ssh, journals on the
+// brick. Invariant: each thing that is started or mounted has its clean-up before the next one starts.
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ChangelogAgent } from '../../changelog/agent.js';
+import type { Config } from '../../config/config.js';
+import { brickTemplateArgs } from '../../config/template.js';
+import { splitWords } from '../../config/words.js';
+import { errorLine, GsyncdError } from '../../errors.js';
+import { BrickContent } from '../../gluster/brick-content.js';
+import { Brick } from '../../gluster/brick.js';
+import type { EventSubject } from '../../gluster/events.js';
+import { findFile } from '../../gluster/file-source.js';
+import { gfidPath, type Gfid } from '../../protocol/gfid.js';
+import { mountHome } from '../../gluster/mount-home.js';
+import { AuxMount } from '../../gluster/mount.js';
+import { OwedMark } from '../../gluster/failure-list-mark.js';
+import { OwnBrick } from '../../gluster/own-brick.js';
+import { clusterStime, foreignVolumeInfos, keepsCopies, nativeVolumeInfo, nodeUuids } from '../../gluster/volume-mark.js';
+import type { RootLog } from '../../log.js';
+import { fsEncode } from '../../names.js';
+import type { OpenFreshView, PrimaryDeps, PrimaryVolume, Session } from '../../primary/deps.js';
+import { AttributesTransfer } from '../../primary/transfer/attributes-transfer.js';
+import { Freshness } from '../../primary/mount-selector.js';
+import { RsyncTransfer, type RsyncTransferOptions } from '../../primary/transfer/rsync-transfer.js';
+import { withSmallFiles, type FoundFile } from '../../primary/transfer/small-files.js';
+import { TarsshTransfer } from '../../primary/transfer/tarssh-transfer.js';
+import { estimateEntries } from '../../progress/estimate.js';
+import { findProgram } from '../../process/program.js';
+import { spawnDaemonChild } from '../../process/spawn.js';
+import type { DataEngine } from '../../queue/engine.js';
+import { Pace } from '../../queue/adaptive-concurrency.js';
+import { Cleanup } from '../../async/cleanup.js';
+import { removeControlDirLeft } from './control-dir.js';
+import { agentOfRemoved, changelogDirOf, RemovedBrick } from '../removed-brick.js';
+import { connectRemote, rsyncSsh, sharedTarSsh, tarSsh, type Remote } from './remote.js';
+import { findSession, type FoundSession, type WorkerArgs } from '../session.js';
+import type { FindSite, OpenSite, Site } from '../endpoints.js';
+
+/** A mount that keeps names, attributes and small files for so many seconds, in the kernel and in GlusterFS each, whatever
+ *  the volume is set to. Pages that the kernel has are dropped when a file is opened: by default GlusterFS takes them
+ *  away by notices of its own, which come after the new time was seen, and late when there are many. */
+const cachingFor = (seconds: 0 | 1): readonly string[] => [
+  `attribute-timeout=${seconds}`,
+  `entry-timeout=${seconds}`,
+  'negative-timeout=0',
+  'fopen-keep-cache=no',
+  `xlator-option=*-md-cache.md-cache-timeout=${seconds}`,
+  `xlator-option=*-quick-read.cache-timeout=${seconds}`,
+  `xlator-option=*-io-cache.cache-timeout=${seconds}`,
+];
+
+/** A journal is read a moment after its rollover, so the mount must not answer from before: what is synced from such an
+ *  answer stays wrong, since no later journal names it. */
+const UNCACHED = cachingFor(0);
+const CACHED = cachingFor(1);
+
+/** In the brick's working directory: what a connection of its own keeps there. */
+const FRESH_VIEW_DIR = '.fresh-view';
+
+/** Options of both engines. */
+type SharedOptions = Pick<RsyncTransferOptions, 'xattrs' | 'acls' | 'target' | 'mountDir' | 'log'> & { readonly hasAttributes: (gfid: Gfid) => Promise<boolean> };
+
+export interface GlusterSiteOptions {
+  readonly args: WorkerArgs;
+  readonly config: Config;
+  readonly log: RootLog;
+  readonly debug: boolean;
+}
+
+export function glusterSite(options: GlusterSiteOptions): FindSite {
+  return async (signal) => {
+    const { args, config } = options;
+    const { session, ...found } = await findSession(args, config, signal);
+    if (args.localPath === undefined) config.complete(brickTemplateArgs(session.localPath));
+    const brick = new (args.isRemoved === true ? RemovedBrick : Brick)({ path: session.localPath, secondaryUuid: session.secondaryId, signal });
+    await preflight(config, session, brick);
+    return new GlusterSite(options, { session, ...found, brick });
+  };
+}
+
+class GlusterSite implements Site {
+  readonly session: Session;
+  readonly eventSubject: EventSubject;
+  readonly #options: GlusterSiteOptions;
+  readonly #brick: Brick;
+  readonly #found: Omit<FoundSession, 'session'>;
+  /** What the last mount found. */
+  #bricksDown = false;
+
+  constructor(options: GlusterSiteOptions, { session, brick, ...found }: FoundSession & { readonly brick: Brick }) {
+    this.#options = options;
+    this.session = session;
+    this.eventSubject = eventSubject(session, options.args.secondary);
+    this.#brick = brick;
+    this.#found = found;
+  }
+
+  estimateEntries(): Promise<number | null> {
+    return estimateEntries(this.session.localPath);
+  }
+
+  async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {
+    const { config, log } = this.#options;
+    const { session } = this;
+    // Before anything that may fail: a secondary that cannot be reached shall not keep them here.
+    const registry = join(workingDir, 'aux-mounts');
+    for (const left of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path: left });
+    await removeControlDirLeft(join(workingDir, FRESH_VIEW_DIR));
+    const remote = await this.#connect(workingDir, cleanup);
+    const mounts: AuxMount[] = [];
+    // Side by side: glusterd gives a session that it stops one second.
+    cleanup.add('primary mounts', () => Promise.all(mounts.map((one) => one.close())));
+    const mount = await this.#mount(registry, UNCACHED, signal);
+    mounts.push(mount);
+    // The mount does not list a removed brick: such a brick is treated as up.
+    const ownBrick = await this.#watchOwnBrick(mount, cleanup, signal);
+    if (this.#brick instanceof RemovedBrick) this.#brick.mount = mount;
+    const cachedMount = await this.#mount(registry, CACHED, signal);
+    mounts.push(cachedMount);
+    const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
+    const journals = { changelogDir: changelogDirOf(session.localPath), workingDir, changeIntervalMs: config.get('change-interval') * 1000 };
+    const isRemoved = this.#brick instanceof RemovedBrick;
+    const content = new BrickContent({ glusterdWorkdir: config.get('glusterd-workdir'), volume: session.primary, brickPath: session.localPath });
+    const contentFile: OpenSite['contentFile'] = (gfid) => (content.facts().isPlain ? this.#brick.contentFile(gfid) : Promise.resolve(null));
+    const openFreshView = this.#freshViews(workingDir, registry, cleanup);
+    return {
+      // No other worker reads a removed brick's changelogs.
+      volume: { ...primaryVolume(mount, session), ...(isRemoved && { nodeUuids: () => Promise.resolve([session.localNodeId]) }) },
+      names: { lstat: (path) => (freshness.mountDir() === mount.dir ? mount : cachedMount).lstat(path) },
+      brick: this.#brick,
+      secondary: remote.secondary,
+      pace: new Pace(log.child({ module: 'primary', ctx: 'Syncer' })),
+      agent: isRemoved ? agentOfRemoved(journals) : new ChangelogAgent(journals),
+      openFreshView,
+      engines: this.#engines(freshness, content, remote, openFreshView, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
+      freshness,
+      contentFile,
+      peerNames: remote.features.peerNames,
+      entryLanes: remote.features.lanes,
+      makesRenamed: (this.#found.distributionCount ?? config.get('primary-distribution-count')) > 1 && remote.features.peerNames === 'bytes',
+      broken: [
+        ownBrick.broken,
+        remote.ended.then((how) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' }))),
+        ...[mount, cachedMount].map(({ exited }) => exited.then(() => Promise.reject<never>(new GsyncdError('primary mount: glusterfs: exited', { code: 'mount' })))),
+      ],
+    };
+  }
+
+  /** @returns what rejects when the brick's process has ended @throws GsyncdError 'preflight' when it does not run now */
+  async #watchOwnBrick(mount: AuxMount, cleanup: Cleanup, signal: AbortSignal): Promise<{ readonly broken: Promise<never> }> {
+    const { primary, localPath, localNode } = this.session;
+    const down = new GsyncdError(`brick ${localPath}: its process does not run: gluster volume start ${primary} force`, { code: 'preflight' });
+    const ownBrick = new OwnBrick(mount.dir, { host: localNode, path: localPath });
+    if (!(await ownBrick.comesUp(signal))) throw down;
+    const over = new AbortController();
+    cleanup.add('watch of the brick', () => Promise.resolve(over.abort()));
+    const broken = ownBrick.untilDown(over.signal).then(() => Promise.reject<never>(down));
+    broken.catch(() => undefined); // when the site does not open, this must not be an unhandled rejection
+    return { broken };
+  }
+
+  #connect(workingDir: string, cleanup: Cleanup): Promise<Remote> {
+    const { config, log, debug } = this.#options;
+    return connectRemote({ config, session: this.session, ...this.#found, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
+  }
+
+  /** Another connection and another mount, for as long as they are needed; one view at a time. */
+  #freshViews(workingDir: string, registry: string, siteCleanup: Cleanup): OpenFreshView {
+    const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
+    const ownDir = join(workingDir, FRESH_VIEW_DIR);
+    let current: (() => Promise<void>) | undefined;
+    let turn: Promise<void> = Promise.resolve();
+    let ended = false;
+    const stopIfEnded = (): void => {
+      if (ended) throw new GsyncdError('fresh view: the worker stops', { code: 'stopped' });
+    };
+    siteCleanup.add('fresh view', async () => {
+      ended = true;
+      await current?.();
+    });
+    return async (signal) => {
+      const before = turn;
+      let leave: () => void = () => undefined;
+      turn = new Promise((resolve) => (leave = resolve));
+      await before;
+      log.info('a mount does not show directories that were moved: looking through others');
+      const cleanup = new Cleanup();
+      const close = async (): Promise<void> => {
+        await cleanup.run((what, error) => log.warn('clean-up failed', { what, error: errorLine(error) }));
+        current = undefined;
+        leave();
+      };
+      current = close;
+      try {
+        stopIfEnded();
+        await mkdir(fsEncode(ownDir), { recursive: true, mode: 0o700 });
+        const other = await this.#connect(ownDir, cleanup);
+        stopIfEnded();
+        const mount = await this.#mount(registry, UNCACHED, signal ?? new AbortController().signal);
+        cleanup.add('primary mount', () => mount.close());
+        stopIfEnded();
+        return { volume: primaryVolume(mount, this.session), secondary: other.secondary, rsync: this.#rsync(other, () => mount.dir), close };
+      } catch (error) {
+        await close();
+        if (ended || signal?.aborted === true) throw error;
+        log.warn('no other look is possible', { error: errorLine(error) });
+        return null;
+      }
+    };
+  }
+
+  /** A brick may never accept a mount that came right after another one, taking it for a client of before: a second one
+   *  shows whether bricks are down. */
+  async #mount(registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
+    const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
+    log.info('Mounting gluster volume locally...');
+    const startMs = performance.now();
+    let mount = await this.#mountOnce(registry, extraParams, signal);
+    if (mount.subvolumes === 'partly up' && !this.#bricksDown) {
+      await mount.close();
+      mount = await this.#mountOnce(registry, extraParams, signal);
+    }
+    this.#bricksDown = mount.subvolumes === 'partly up';
+    if (this.#bricksDown) log.error('Subvols are not up');
+    log.info('Mounted gluster volume', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
+    return mount;
+  }
+
+  async #mountOnce(registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
+    const { config } = this.#options;
+    return AuxMount.mount({
+      glusterCommandDir: config.get('gluster-command-dir'),
+      params: [...splitWords(config.get('gluster-params')), ...extraParams],
+      volfileServer: 'localhost',
+      volume: this.session.primary,
+      logFile: config.get('gluster-log-file'),
+      logLevel: config.get('gluster-log-level'),
+      timeoutMs: config.get('connection-timeout') * 1000,
+      directoryPrefix: join(await mountHome([config.get('gluster-rundir'), config.get('glusterd-workdir')]), 'gsyncd-aux-mount-'),
+      registry,
+      spawnChild: (argv) => spawnDaemonChild(argv),
+      signal,
+    });
+  }
+
+  #shared(remote: Remote, mountDir: () => string): SharedOptions {
+    const { config } = this.#options;
+    const brick = this.#brick;
+    return {
+      xattrs: config.get('sync-xattrs'),
+      acls: config.get('sync-acls'),
+      target: remote.target,
+      // A file of another brick cannot be asked here, and may have some.
+      hasAttributes: async (gfid) => (await brick.fileOf(gfid)) === null || brick.gfidHasXattrs(gfid),
+      mountDir,
+      log: this.#options.log.child({ module: 'resource', ctx: 'SSH' }),
+    };
+  }
+
+  #rsync(remote: Remote, mountDir: () => string): RsyncTransfer {
+    const { config } = this.#options;
+    const shared = this.#shared(remote, mountDir);
+    return new RsyncTransfer({
+      ...shared,
+      holeEngine: new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: tarSsh(config) }),
+      command: config.get('rsync-command'),
+      userOptions: splitWords(config.get('rsync-options')),
+      sshArgv: rsyncSsh(config, remote.controlOptions),
+      existing: config.get('rsync-opt-existing'),
+      ignoreMissingArgs: config.get('rsync-opt-ignore-missing-args'),
+      logPerformance: () => config.getLive('log-rsync-performance'),
+    });
+  }
+
+  #engines(freshness: Freshness, content: BrickContent, remote: Remote, openFreshView: OpenFreshView, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
+    const { config } = this.#options;
+    const mountDir = (): string => freshness.mountDir();
+    const rsync = this.#rsync(remote, mountDir);
+    const shared = this.#shared(remote, mountDir);
+    const maxFileBytes = remote.features.takesFiles && config.get('rsync-options') === '' ? config.get('small-file-size') : 0;
+    const find = (gfid: Gfid): Promise<FoundFile | null> => findFile(gfid, { brick: this.#brick, content, mountDir });
+    const orSmall = (engine: DataEngine): DataEngine => (maxFileBytes === 0 ? engine : withSmallFiles(engine, { calls: remote.calls, maxFileBytes, find }));
+    const isThere = async (gfid: Gfid): Promise<boolean> => (await remote.secondary.lstat(gfidPath(gfid))) !== null;
+    const attributes = new AttributesTransfer({ rsync, brick: this.#brick, fresh: { open: openFreshView, isThere } });
+    return {
+      rsync: () => orSmall(rsync),
+      tarssh: () => orSmall(new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: sshOfTar, attributes: rsync })),
+      attributes: () => attributes,
+    };
+  }
+}
+
+/** The secondary's host as the command line spells it, which is what stock's events tell. */
+function eventSubject(session: Session, secondary: string): EventSubject {
+  return {
+    primary: session.primary,
+    node: session.localNode,
+    nodeId: session.localNodeId,
+    secondaryHost: secondary.replace(/::.*$/, ''),
+    secondaryVolume: session.secondaryVolume,
+    brickPath: session.localPath,
+  };
+}
+
+function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
+  const owedMark = new OwedMark(mount, session);
+  return {
+    lstat: (path) => mount.lstat(path),
+    readlink: (path) => mount.readlink(path),
+    gfidOf: (path) => mount.gfidOf(path),
+    setXtime: (path, volumeUuid, mark) => mount.setXtime(path, volumeUuid, mark),
+    nativeVolumeInfo: () => nativeVolumeInfo(mount.dir),
+    foreignVolumeInfos: () => foreignVolumeInfos(mount.dir, session.localPath),
+    nodeUuids: () => nodeUuids(mount.dir),
+    keepsCopies: () => keepsCopies(mount.dir),
+    clusterStime: (volumeUuid) => clusterStime(mount.dir, volumeUuid, session.secondaryId),
+    announceOwed: (owes) => owedMark.announce(owes),
+    othersOwe: () => owedMark.others(),
+  };
+}
+
+/** Finds out early, and in one line, what would otherwise fail late and in many. */
+async function preflight(config: Config, session: Session, brick: Brick): Promise<void> {
+  if ((await brick.volumeId()) === null) {
+    throw new GsyncdError(`brick ${session.localPath}: no brick of a Gluster volume`, { code: 'preflight' });
+  }
+  await findProgram(splitWords(config.get('ssh-command'))[0] ?? 'ssh');
+  await findProgram(config.get('sync-method') === 'tarssh' ? config.get('tar-command') : config.get('rsync-command'));
+}

@@ -1,0 +1,197 @@
+// The connection to the secondary's gsyncd: ssh, with a control socket that rsync's ssh shares, the RPC on its pipes, the
+// handshake, and the place where engines send data to.
+
+import { createHash } from 'node:crypto';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from '../../config/config.js';
+import { splitWords } from '../../config/words.js';
+import { errorLine, GsyncdError, isGsyncdError } from '../../errors.js';
+import { volumeInfo } from '../../gluster/volinfo.js';
+import type { Log } from '../../log.js';
+import type { Session } from '../../primary/deps.js';
+import { spawnDaemonChild, spawnPipe, type PipeChild } from '../../process/spawn.js';
+import { lastLines } from '../../process/tail.js';
+import { RepceClient, type PeerCalls } from '../../rpc/client.js';
+import { RemoteCallError } from '../../rpc/errors.js';
+import type { PeerFeatures } from '../../rpc/features.js';
+import { handshake, type Handshake } from '../../rpc/handshake.js';
+import { OneCallAtATime } from '../../rpc/one-call.js';
+import { RemoteSecondary } from '../../rpc/remote-secondary.js';
+import type { DataTarget } from '../../secondary/data-target.js';
+import type { Secondary } from '../../protocol/secondary.js';
+import type { Cleanup } from '../../async/cleanup.js';
+import { makeControlDir } from './control-dir.js';
+import { overSsh, sshArgv } from '../session.js';
+import { wholeSecondary } from './availability-checks.js';
+
+const CALL_TIMEOUT_MS = 120_000;
+/** Lines of ssh's stderr that are kept to say why it ended. */
+const SAID_LINES = 20;
+/** A worker whose start takes longer than connection-timeout is killed by its monitor. */
+const VOLUME_INFO_TIMEOUT_S = 15;
+
+export interface Remote {
+  readonly secondary: Secondary;
+  /** For methods that only some peers have. */
+  readonly calls: PeerCalls;
+  readonly target: DataTarget;
+  /** Abilities of the peer beyond a stock one's. */
+  readonly features: PeerFeatures;
+  /** Options that make another ssh share this connection. */
+  readonly controlOptions: readonly string[];
+  /** Directory of this worker's control sockets. */
+  readonly controlDir: string;
+  /** Settles when the connection has ended, with one line that says how. */
+  readonly ended: Promise<string>;
+}
+
+export interface RemoteOptions {
+  readonly config: Config;
+  readonly session: Session;
+  readonly resourceRemoteId: string;
+  /** Subvolumes of the primary. Default: what a monitor has recorded. */
+  readonly distributionCount?: number | undefined;
+  /** The tree to serve there, when it is not the session's volume: a word of its shell. */
+  readonly secondary?: string;
+  /** The brick's: remembers what a killed worker leaves. */
+  readonly workingDir: string;
+  readonly debug: boolean;
+}
+
+/**
+ * Starts the secondary's gsyncd over ssh and shakes hands.
+ * @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails
+ */
+export async function connectRemote(
+  { config, session, resourceRemoteId, distributionCount = config.get('primary-distribution-count'), secondary, workingDir, debug }: RemoteOptions,
+  cleanup: Cleanup,
+  log: Log,
+): Promise<Remote> {
+  log.info('Initializing SSH connection between primary and secondary...');
+  const startMs = performance.now();
+  const control = await makeControlDir(workingDir);
+  cleanup.add('ssh control directory', () => control.close());
+  if (control.removed !== undefined) log.info('removed the ssh control directory of a worker that was killed', { path: control.removed });
+  // A socket's path is limited to 108 bytes, and rsync's ssh adds to it.
+  const name = createHash('sha256').update(`${session.resourceRemote} ${session.secondaryVolume}`).digest('hex').slice(0, 32);
+  const controlOptions = ['-oControlMaster=auto', '-S', join(control.dir, `${name}.sock`)];
+
+  const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv({ config, session, resourceRemoteId, distributionCount, debug, secondary: secondary ?? `${session.secondaryHost}::${session.secondaryVolume}` })];
+  let said: readonly string[] = [];
+  const child = await spawnPipe(argv, { onStderrLine: (line) => (said = [...said, line].slice(-SAID_LINES)) });
+  cleanup.add('ssh', () => child.close());
+  const client = new RepceClient({ input: child.stdout, output: child.stdin, peerFailure: () => lastLines(said.join('\n')) });
+  cleanup.add('rpc', () => Promise.resolve(client.close()));
+  const ended = child.exited.then(({ code, signal, stderrTail }) => {
+    return `ssh ${session.resourceRemote}: ${lastLines(stderrTail) || `ended with ${signal ?? `exit code ${code}`}`}`;
+  });
+  const { pid, features } = await shake(client, child, ended, config.get('connection-timeout') * 1000);
+  log.info('SSH connection between primary and secondary established.', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
+  // A peer without lanes takes one call at a time, as a stock one. Keepalives go twice per secondary-timeout.
+  const calls = features.lanes === null ? new OneCallAtATime(client, config.get('secondary-timeout') * 250) : client;
+  const peer = new RemoteSecondary(calls, { callTimeoutMs: CALL_TIMEOUT_MS });
+  return {
+    secondary: secondary !== undefined || features.answers === 'sure' ? peer : await believable(peer, { config, session, controlOptions, log }),
+    calls,
+    features,
+    // The secondary keeps its mount reachable, so this link's text is the mount point itself.
+    target: { address: session.resourceRemote, directory: `/proc/${pid}/cwd` },
+    controlOptions,
+    controlDir: control.dir,
+    ended,
+  };
+}
+
+/** The secondary reads no config file, so its options go with the command line. Always with
+ *  `--secondary-access-mount`: rsync >= 3.4 resolves its target by text, and finds `/` at a mount that was
+ *  lazily unmounted. */
+function secondaryArgv({ config, session, resourceRemoteId, distributionCount, secondary, debug }: Required<Omit<RemoteOptions, 'workingDir'>>): string[] {
+  const program = config.get('remote-gsyncd');
+  const reader = program === '' ? 'forced command' : 'shell';
+  return [
+    program || '/nonexistent/gsyncd',
+    'secondary',
+    ...(config.get('use-rsync-xattrs') ? ['--use-rsync-xattrs'] : []),
+    remoteWord(session.primary, reader),
+    secondary,
+    ...['--primary-node', session.localNode],
+    ...['--primary-node-id', session.localNodeId],
+    ...['--primary-brick', remoteWord(session.localPath, reader)],
+    ...['--local-node', session.resourceRemote.slice(session.resourceRemote.lastIndexOf('@') + 1)],
+    ...['--local-node-id', resourceRemoteId || 'unknown'],
+    ...['--secondary-timeout', String(config.get('secondary-timeout'))],
+    ...['--secondary-log-level', config.get('secondary-log-level')],
+    ...['--secondary-gluster-log-level', config.get('secondary-gluster-log-level')],
+    ...['--secondary-gluster-command-dir', config.get('secondary-gluster-command-dir')],
+    ...['--primary-dist-count', String(distributionCount)],
+    '--secondary-access-mount',
+    ...(debug ? ['--debug'] : []),
+  ];
+}
+
+/** `text`, which the secondary only shows and names logs after, as one word of what sshd starts. A forced command, which is
+ *  there unless remote-gsyncd names a program, cuts its line at spaces and knows no quotes: they would become part of it. */
+export function remoteWord(text: string, reader: 'forced command' | 'shell'): string {
+  return reader === 'shell' ? shellWord(text) : text.replaceAll(/\s/g, '_');
+}
+
+/** `text` as one word of the shell that sshd starts. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** A volume that is distributed answers by halves when half of it is down. Its cluster is asked over the connection that is
+ *  there: the host that the session names may be down. */
+async function believable(peer: RemoteSecondary, { config, session, controlOptions, log }: Pick<RemoteOptions, 'config' | 'session'> & Pick<Remote, 'controlOptions'> & { log: Log }): Promise<Secondary> {
+  const volume = session.secondaryVolume;
+  const timeoutS = Math.min(VOLUME_INFO_TIMEOUT_S, config.get('connection-timeout') / 2);
+  const run = overSsh(config, session.resourceRemote, new AbortController().signal, controlOptions, timeoutS);
+  const subvolumesUp = async (): Promise<number> => (await peer.nodeUuids()).length;
+  try {
+    const { distributionCount: subvolumes } = await volumeInfo(run, volume, config.get('secondary-gluster-command-dir'));
+    if (subvolumes > 1) await subvolumesUp();
+    return wholeSecondary(peer, { subvolumesUp, subvolumes, volume });
+  } catch (error) {
+    if (isGsyncdError(error, 'peer')) throw error;
+    // All of it is down now, and will be up by halves perhaps.
+    if (error instanceof RemoteCallError && error.errno === constants.errno.ENOTCONN) throw new GsyncdError(`secondary volume ${volume}: ${errorLine(error)}`, { code: 'peer', cause: error });
+    log.warn('cannot determine the state of the secondary volume', { error: errorLine(error) });
+    return peer;
+  }
+}
+
+async function shake(client: RepceClient, child: PipeChild, ended: Promise<string>, timeoutMs: number): Promise<Handshake> {
+  try {
+    return await handshake(client, { timeoutMs });
+  } catch (error) {
+    if (!isGsyncdError(error, 'peer')) throw error;
+    // The pipe breaks a moment before ssh has said why.
+    const why = await Promise.race([ended, new Promise<null>((resolve) => setTimeout(resolve, 2_000, null).unref())]);
+    await child.close();
+    throw new GsyncdError(`connect to secondary: ${why ?? errorLine(error)}`, { code: 'peer', cause: error });
+  }
+}
+
+/** The ssh command line of rsync. */
+export function rsyncSsh(config: Config, controlOptions: readonly string[]): string[] {
+  return [...sshArgv(config), ...controlOptions, ...splitWords(config.get('rsync-ssh-options'))];
+}
+
+/** The ssh command line of tar, whose key has a forced command of its own. */
+export function tarSsh(config: Config): string[] {
+  return [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options-tar')), '-p', String(config.get('ssh-port'))];
+}
+
+/**
+ * The ssh command line of tar over one shared connection, which is opened here: otherwise each box would pay for its own.
+ * While the shared one is not up, each box's ssh connects by itself.
+ */
+export async function sharedTarSsh(config: Config, { target, controlDir }: Pick<Remote, 'target' | 'controlDir'>, cleanup: Cleanup): Promise<string[]> {
+  if (target.address === null) return tarSsh(config);
+  const socket = ['-S', join(controlDir, 'tar.sock')];
+  const master = await spawnDaemonChild([...tarSsh(config), '-oControlMaster=yes', ...socket, '-N', target.address], 'stops');
+  // It holds no resources: the clean-up need not wait for its end.
+  cleanup.add('ssh of tar', () => Promise.resolve(master.kill('SIGTERM')));
+  return [...tarSsh(config), '-oControlMaster=no', ...socket];
+}

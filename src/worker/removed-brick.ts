@@ -1,0 +1,106 @@
+// A brick that has left the volume while journals of it were unread. Its journals are read to their end, the one that was
+// open included; what they name is looked up through the volume's mount, since rebalance has moved the files to other
+// bricks, with no record in the journals of those. On the brick, only this session's marks are written.
+
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { ChangelogAgent, type ChangelogAgentOptions } from '../changelog/agent.js';
+import type { ChangelogSource } from '../changelog/source.js';
+import { Stage } from '../changelog/stage.js';
+import { Timeline } from '../changelog/timeline.js';
+import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
+import { Brick, type EntryLocation } from '../gluster/brick.js';
+import type { FileStat } from '../gluster/file-stat.js';
+import type { Gfid } from '../protocol/gfid.js';
+import type { AuxMount } from '../gluster/mount.js';
+import { fsEncode } from '../names.js';
+import type { PrimaryDeps } from '../primary/deps.js';
+import { untilWoken } from '../async/wait.js';
+import type { Crawlers } from './catch-up.js';
+
+export const OPEN_JOURNAL = 'CHANGELOG';
+const RETRY_MS = 5_000;
+
+export function changelogDirOf(brickPath: string): string {
+  return join(brickPath, '.glusterfs', 'changelogs');
+}
+
+/** Files that are left on it prove nothing: only directories are where they were. */
+export class RemovedBrick extends Brick {
+  override fileOf(): Promise<FileStat | null> {
+    return Promise.resolve(null);
+  }
+
+  /** The volume, once it is mounted. */
+  mount: Pick<AuxMount, 'pathsOf' | 'gfidOf'> | null = null;
+
+  override async fileLocations(gfid: Gfid): Promise<EntryLocation[]> {
+    const { mount } = this;
+    const found: EntryLocation[] = [];
+    for (const text of ((await mount?.pathsOf(gfid)) ?? '').split(/:(?=\/)/)) {
+      // Text that is not part of the name begins with a colon; a name may contain one, too.
+      for (let path = text; path !== '' && mount !== null; path = path.slice(0, Math.max(0, path.lastIndexOf(':')))) {
+        if ((await mount.gfidOf(path.slice(1))) !== gfid) continue;
+        const parent = await mount.gfidOf(dirname(path).slice(1) || '.');
+        if (parent !== null) found.push({ parent, name: basename(path) });
+        break;
+      }
+    }
+    return found;
+  }
+
+  override gfidHasXattrs(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+
+  override isAhead(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+}
+
+/** The journals of a brick whose process has ended: the last one never closes, and comes at the end of the history. */
+export function agentOfRemoved(options: ChangelogAgentOptions): ChangelogSource {
+  const agent = new ChangelogAgent(options);
+  const stage = new Stage(join(options.workingDir, '.history'));
+  const open = join(options.changelogDir, OPEN_JOURNAL);
+  let isOpenRead = false;
+  const readOpen = async (): Promise<number> => {
+    if (isOpenRead) return 0;
+    isOpenRead = true;
+    const closed = (await new Timeline(options.changelogDir).end())?.time ?? 0;
+    const { mtimeMs } = await stat(fsEncode(open));
+    return ((await stage.put(open, Math.max(closed + 1, Math.floor(mtimeMs / 1000)))) ?? 0) > 0 ? 1 : 0;
+  };
+  return {
+    register: () => agent.register(),
+    scan: () => agent.scan(),
+    reached: () => agent.reached(),
+    getchanges: () => agent.getchanges(),
+    done: (path) => agent.done(path),
+    history: (startTime) => agent.history(startTime),
+    passSetBack: (setBack) => agent.passSetBack(setBack),
+    historyBegin: () => agent.historyBegin(),
+    historyLosses: () => agent.historyLosses(),
+    historyScan: async () => (await agent.historyScan()) || readOpen(),
+    historyGetchanges: () => agent.historyGetchanges(),
+    historyDone: (path) => agent.historyDone(path),
+    news: () => agent.news(),
+    close: () => agent.close(),
+  };
+}
+
+/** Reads the journals of a removed brick, and tries again what did not arrive until it did.
+ *  @param registerTime when the agent was registered, seconds */
+export async function readRemoved(deps: PrimaryDeps, { history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
+  try {
+    await history.crawlwrap(signal, { oneshot: true, registerTime });
+  } catch (error) {
+    await history.pipeline.drain().catch(() => undefined);
+    if (!isGsyncdError(error, 'partial-history')) throw new GsyncdError(`removed brick: ${errorLine(error)}`, { code: 'changelog', cause: error });
+    deps.log.error('a removed brick has gaps in its journals: deletes and renames made then may be missing on the secondary', { brick: deps.session.localPath, error: errorLine(error) });
+  }
+  while (!signal.aborted && deps.failures.size > 0) {
+    await untilWoken(RETRY_MS, signal);
+    await history.pipeline.retryDue(signal);
+  }
+}

@@ -1,0 +1,62 @@
+// The queue that all crawls of a worker share. Its jobs start with the first data and that crawl's engine; all crawls of a
+// worker have the same engine.
+
+import type { SharedQueue } from '../primary/deps.js';
+import { dividing } from '../queue/bisecting-engine.js';
+import type { DataEngine, DataItem } from '../queue/engine.js';
+import type { SyncMeter } from '../progress/sink.js';
+import type { Pace } from '../queue/adaptive-concurrency.js';
+import { pacedEngine } from '../queue/limited.js';
+import { Syncer, type BoxResult, type SyncLog } from '../queue/syncer.js';
+
+/** Files per transfer: bounds what a broken transfer has to repeat. */
+const MAX_FILES_PER_BOX = 2_000;
+const MAX_BYTES_PER_BOX = 1 << 30;
+
+export class WorkerQueue implements SharedQueue {
+  readonly #jobs: number;
+  readonly #log: SyncLog;
+  readonly #meter: SyncMeter | undefined;
+  readonly #pace: Pace | undefined;
+  readonly #stop = new AbortController();
+  #syncer: Syncer | null = null;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(jobs: number, log: SyncLog, { meter, pace }: { meter?: SyncMeter; pace?: Pace | undefined } = {}) {
+    this.#jobs = jobs;
+    this.#log = log;
+    this.#meter = meter;
+    this.#pace = pace;
+  }
+
+  sync(items: readonly DataItem[], makeEngine: () => DataEngine): Promise<BoxResult> {
+    if (this.#syncer === null) {
+      this.#syncer = new Syncer({
+        jobs: this.#jobs,
+        engine: dividing(this.#pace === undefined ? makeEngine() : pacedEngine(makeEngine(), this.#pace), this.#log),
+        log: this.#log,
+        maxFilesPerBox: MAX_FILES_PER_BOX,
+        maxBytesPerBox: MAX_BYTES_PER_BOX,
+        meter: this.#meter,
+        stopGraceMs: 0,
+      });
+      this.#running = this.#syncer.run(this.#stop.signal);
+    }
+    return this.#syncer.add(items);
+  }
+
+  /** Items without a result. */
+  backlog(): { files: number; bytes: number } {
+    return { files: this.#syncer?.size ?? 0, bytes: this.#syncer?.bytes ?? 0 };
+  }
+
+  logErrors(on: boolean): void {
+    if (this.#syncer !== null) this.#syncer.logErrors = on;
+  }
+
+  /** Ends the jobs and the transfers under way. The caller has waited for them. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+}

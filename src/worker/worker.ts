@@ -1,0 +1,257 @@
+// One worker: opens its site (secondary, primary, the ways between them), and runs the crawls, history first, an xsync crawl
+// where the history does not reach, and then the live journals, until it is told to stop or something it stands on breaks.
+// Port of the reference's service loop. Invariant: whatever the end, everything this module started or mounted is undone
+// before run() settles.
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Config } from '../config/config.js';
+import { errorLine, isGsyncdError } from '../errors.js';
+import { eventFields, eventSender, faultyFields } from '../gluster/events.js';
+import type { Log, RootLog } from '../log.js';
+import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
+import type { PrimaryDeps } from '../primary/deps.js';
+import { longPauseMs, PauseWatch } from '../process/pause-watch.js';
+import { pacedSecondary } from '../queue/limited.js';
+import { meteredSecondary } from '../progress/recorded-secondary.js';
+import { Doubts } from '../primary/reconcile/replay-tracker.js';
+import { FailureList } from '../status/failures.js';
+import { WorkerStatus } from '../status/status-file.js';
+import { gfidPath, type Gfid } from '../protocol/gfid.js';
+import { readToEnd } from '../native/read-to-end.js';
+import { lockBrick } from './brick-lock.js';
+import { startTally } from './brick-progress.js';
+import { catchUp, type Crawlers } from './catch-up.js';
+import { Cleanup } from '../async/cleanup.js';
+import { keepAlive } from './keepalive.js';
+import { metaVolumeElection } from './meta-volume.js';
+import type { FindSite, OpenSite } from './endpoints.js';
+import { oweWalk } from './pending-crawl.js';
+import { readRemoved } from './removed-brick.js';
+import { WorkerQueue } from './shared-queue.js';
+import { brickWorkingDir } from './working-dir.js';
+
+/** The batch in hand at a stop has this long to finish before it is put back. Ending transfers that do not want to, and
+ *  unmounting, have to fit into the ten seconds that a stop may take. */
+const STOP_GRACE_MS = 6_000;
+/** systemd and the monitor signal all processes of a worker: ssh may end before this process gets its own signal. */
+const OWN_SIGNAL_MS = 500;
+
+export interface WorkerOptions {
+  readonly findSite: FindSite;
+  readonly config: Config;
+  readonly log: RootLog;
+  /** For a removed brick only the changelogs that it left are read. Default: in the volume. */
+  readonly brick?: 'in the volume' | 'removed';
+  /** Whether a monitor started it, which then reports its faults. */
+  readonly monitored: 'yes' | 'no';
+  /** Called when the worker is connected and mounted, and about to crawl. */
+  readonly onReady: () => void;
+  /** Called once, with the brick's status file, as soon as it is known. */
+  readonly onStatusFile?: (path: string) => void;
+}
+
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #log: Log;
+  readonly #cleanup = new Cleanup();
+  readonly #pauses: PauseWatch;
+  #status: WorkerStatus | null = null;
+  #outcome: 'stopped' | 'faulty' = 'stopped';
+  #onFault: () => void = () => undefined;
+  /** When the live journals begin, seconds. */
+  #registerTime = 0;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#log = options.log.child({ module: 'worker' });
+    this.#pauses = new PauseWatch(longPauseMs(options.config.get('secondary-timeout')));
+  }
+
+  /**
+   * Works until `signal` aborts.
+   * @throws GsyncdError when the worker cannot go on; the status says Faulty and why
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#work(signal);
+    } catch (error) {
+      if (isGsyncdError(error, 'peer')) await delay(OWN_SIGNAL_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      this.#outcome = 'faulty';
+      // The monitor starts it again at once then, see there.
+      if (this.#pauses.justResumed && isGsyncdError(error, 'peer') && this.#options.monitored === 'yes') this.#log.info('the connection did not outlast the pause', { error: errorLine(error) });
+      else await this.#recordFault(error);
+      throw error;
+    } finally {
+      this.#pauses.close();
+      await this.#cleanup.run((what, error) => this.#log.warn('cleaning up failed', { what, error: errorLine(error) }));
+    }
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    const { findSite, config, log, onReady } = this.#options;
+    const site = await findSite(signal);
+    const { session } = site;
+    const workingDir = await brickWorkingDir(config.get('working-dir'), session.localPath);
+    this.#log.info('Working dir', { path: workingDir });
+    // Held to the end of the process: what this worker still does while it ends must not meet another one.
+    await lockBrick(workingDir, session.localPath);
+
+    const sendEvent = eventSender(config.get('glusterd-workdir'));
+    const subject = site.eventSubject;
+    const status = new WorkerStatus({
+      stateFile: config.get('state-file'),
+      brickPath: session.localPath,
+      log: log.child({ module: 'gsyncdstatus', ctx: 'GeorepStatus' }),
+      onEvent: (event, fields) => sendEvent(event, eventFields(subject, fields)),
+    });
+    if (this.#options.monitored === 'no') this.#onFault = () => sendEvent('FAULTY', faultyFields(subject, session.resourceRemote.replace(/^.*@/, '')));
+    await mkdir(config.get('georep-session-working-dir'), { recursive: true });
+    this.#status = status;
+    this.#cleanup.add('status', () => status.flush());
+    await status.resetOnWorkerStart();
+    const tally = await startTally({ session, statusFile: status.path, workingDir, jobs: config.get('sync-jobs'), estimate: () => site.estimateEntries() });
+    this.#cleanup.add('progress', () => tally.close(this.#outcome));
+    this.#options.onStatusFile?.(status.path);
+    const failures = await FailureList.load(workingDir);
+    for (const line of failures.garbled) this.#log.error('a line of the failure list cannot be read and was put aside', { line });
+    status.setFailures(failures.size);
+
+    const { broken, pace, ...opened } = await site.open(workingDir, this.#cleanup, signal);
+    // Those that wait for them get the error; until then it is no unhandled rejection.
+    for (const end of broken) end.catch(() => undefined);
+    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), { meter: tally, pace });
+    tally.queue = () => queue.backlog();
+    this.#cleanup.add('queue', () => queue.close());
+    this.#cleanup.add('changelog agent', () => Promise.resolve(opened.agent.close()));
+    const secondary = meteredSecondary(opened.secondary, tally);
+    const deps: PrimaryDeps = {
+      ...opened,
+      config,
+      session,
+      secondary: pace === undefined ? secondary : pacedSecondary(secondary, pace),
+      meter: tally,
+      queue,
+      status,
+      failures,
+      doubts: new Doubts(),
+      log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
+      workingDir,
+      readToEnd: (gfid, stop) => readContent(opened, gfid, stop),
+      oweWalk: (from) => oweWalk(workingDir, this.#registerTime, from),
+      electByMetaVolume: this.#options.brick === 'removed' ? () => Promise.resolve(true) : metaVolumeElection(config, session, this.#log),
+    };
+    await failures.announceTo(this.#announcer(opened.volume));
+    this.#log.info('Worker spawn successful. Acknowledging back to monitor');
+    onReady();
+    await status.setLastError(null);
+    await this.#serve(deps, broken, signal);
+  }
+
+  #announcer(volume: PrimaryDeps['volume']): (owes: boolean) => Promise<void> {
+    let isSaid = false;
+    return async (owes) => {
+      try {
+        await volume.announceOwed(owes);
+        isSaid = false;
+      } catch (error) {
+        if (!isSaid) this.#log.warn('cannot mark on the primary volume whether failures are open', { error: errorLine(error) });
+        isSaid = true;
+        throw error;
+      }
+    };
+  }
+
+  /** Runs the crawls and what they stand on; the first that ends badly ends them all. */
+  async #serve(deps: PrimaryDeps, ends: readonly Promise<never>[], signal: AbortSignal): Promise<void> {
+    const failed = new AbortController();
+    const soft = AbortSignal.any([signal, failed.signal]);
+    const crawlers: Crawlers = {
+      xsync: new (gmasterBuilder(slotsFromConfig(deps.config, 'xsync')))(deps),
+      live: new (gmasterBuilder(slotsFromConfig(deps.config)))(deps),
+      history: new (gmasterBuilder(slotsFromConfig(deps.config, 'changeloghistory')))(deps),
+    };
+    const broken = Promise.race([
+      ...ends,
+      keepAlive(deps.secondary, deps.config.get('secondary-timeout'), (timeoutS, gapS) => informed(crawlers).keepalivePayload(timeoutS, gapS), soft).then(
+        () => new Promise<never>(() => undefined),
+      ),
+    ]);
+    const crawls = this.#crawl(deps, crawlers, soft);
+    const grace = signalAfter(signal, STOP_GRACE_MS);
+    try {
+      await Promise.race([crawls, broken, grace.passed]);
+    } catch (error) {
+      failed.abort();
+      throw error;
+    } finally {
+      grace.cancel();
+      crawls.catch(() => undefined);
+      broken.catch(() => undefined);
+    }
+  }
+
+  async #crawl(deps: PrimaryDeps, crawlers: Crawlers, signal: AbortSignal): Promise<void> {
+    const { log, config, agent } = deps;
+    const { live } = crawlers;
+    if (this.#options.brick === 'removed') return readRemoved(deps, crawlers, await agent.register(), signal);
+    while (!signal.aborted) {
+      this.#registerTime = config.get('change-detector') === 'xsync' ? Math.floor(Date.now() / 1000) : await agent.register();
+      log.info('Register time', { time: this.#registerTime });
+      await catchUp(deps, crawlers, this.#registerTime, signal);
+      if (!signal.aborted) deps.meter?.caughtUp(this.#registerTime);
+      try {
+        if (!signal.aborted) await live.crawlwrap(signal);
+      } catch (error) {
+        await live.pipeline.drain().catch(() => undefined);
+        // Journaling was off for a while, or the like: history finds out what that means.
+        if (!isGsyncdError(error, 'partial-history')) throw error;
+        log.warn('the journals do not simply go on: reading their history', { error: errorLine(error) });
+      }
+    }
+    await live.pipeline.drain();
+  }
+
+  async #recordFault(error: unknown): Promise<void> {
+    try {
+      await this.#status?.setFaulty();
+      await this.#status?.setLastError(errorLine(error));
+      this.#onFault();
+    } catch (statusError) {
+      this.#log.warn('the status file cannot be written', { error: errorLine(statusError) });
+    }
+  }
+}
+
+/** Reads the brick's own file where that tells. Where it cannot be read, another brick may have a copy: the mount decides.
+ *  @throws Node system errors */
+async function readContent({ contentFile, freshness }: Pick<OpenSite, 'contentFile' | 'freshness'>, gfid: Gfid, signal: AbortSignal): Promise<void> {
+  const own = (await contentFile?.(gfid)) ?? null;
+  if (own !== null && (await readToEnd(own, signal).then(() => true, () => false))) return;
+  signal.throwIfAborted();
+  await readToEnd(join(freshness.mountDir(), gfidPath(gfid)), signal);
+}
+
+/** The first that has read the volume's mark: the live crawl comes last. */
+function informed({ live, history, xsync }: Crawlers): Crawlers['live'] {
+  return [live, history, xsync].find((crawler) => crawler.isInformed) ?? live;
+}
+
+/** Resolves some time after `signal` aborts. */
+function signalAfter(signal: AbortSignal, ms: number): { passed: Promise<void>; cancel: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  let start: () => void = () => undefined;
+  const passed = new Promise<void>((resolve) => {
+    start = () => (timer = setTimeout(resolve, ms));
+    if (signal.aborted) start();
+    else signal.addEventListener('abort', start, { once: true });
+  });
+  const cancel = (): void => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', start);
+  };
+  return { passed, cancel };
+}
+

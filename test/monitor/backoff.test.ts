@@ -1,0 +1,33 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { Backoff } from '../../src/monitor/backoff.js';
+
+const LIMITS = { firstMs: 1_000, maxMs: 60_000, wellMs: 60_000 };
+
+it('doubles up to its bound', () => {
+  const backoff = new Backoff(LIMITS);
+  expect(Array.from({ length: 8 }, () => backoff.next(0))).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+});
+
+it('a worker that ran well, and reset(), start it anew', () => {
+  const backoff = new Backoff(LIMITS);
+  for (let i = 0; i < 5; i++) backoff.next(59_999);
+  expect(backoff.next(60_000)).toBe(1_000);
+  expect(backoff.next(10)).toBe(2_000);
+  backoff.reset();
+  expect(backoff.next(10)).toBe(1_000);
+});
+
+it('never leaves its bounds, whatever the workers do', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(200_000)), (served) => {
+      const backoff = new Backoff(LIMITS);
+      let before = 0;
+      for (const servedMs of served) {
+        const delay = backoff.next(servedMs);
+        expect(delay).toBe(servedMs >= LIMITS.wellMs || before === 0 ? LIMITS.firstMs : Math.min(before * 2, LIMITS.maxMs));
+        before = delay;
+      }
+    }),
+  );
+});
