@@ -1,7 +1,7 @@
 // Single flight: callers that ask at the same time share one answer. Each answer belongs to a question that was put after its
 // callers asked: at most one question is under way, and one waits.
 
-export class SharedAsk<T> {
+export class SingleFlight<T> {
   readonly #put: () => Promise<T>;
   #current: Promise<unknown> = Promise.resolve();
   #next: Promise<T> | null = null;

@@ -1,7 +1,7 @@
 // Waiting for an interval that a user configured, or for something that happens before.
 
 /** Resolves after `ms`, when `signal` aborts, or when `wake` settles, whichever is first. */
-export function untilWoken(ms: number, signal: AbortSignal, wake?: Promise<unknown>): Promise<void> {
+export function delayOrWake(ms: number, signal: AbortSignal, wake?: Promise<unknown>): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer);

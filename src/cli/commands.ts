@@ -2,12 +2,12 @@
 // of the command that runs is loaded; the help of the whole program loads them all.
 
 import type { Command } from 'commander';
-import { addShortCommand, type ShortCommand } from './fast-command.js';
-import { SHORT_COMMANDS } from './fast-commands.js';
+import { addFastCommand, type FastCommand } from './fast-command.js';
+import { FAST_COMMANDS } from './fast-commands.js';
 
 /** Adds one command to the program. */
 type AddCommand = (program: Command) => void;
-type Loader = () => Promise<AddCommand | ShortCommand>;
+type Loader = () => Promise<AddCommand | FastCommand>;
 
 const secondary = async (): Promise<AddCommand> => (await import('./commands/secondary.js')).addSecondaryCommand;
 
@@ -17,7 +17,7 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['secondary', secondary],
   ['slave', secondary],
   ['demo', async () => (await import('./commands/demo.js')).addDemoCommand],
-  ...SHORT_COMMANDS,
+  ...FAST_COMMANDS,
   ['voluuidget', async () => (await import('./commands/voluuidget.js')).voluuidgetCommand],
   ['install', async () => (await import('./commands/install.js')).addInstallCommand],
   ['completion', async () => (await import('./commands/completion.js')).addCompletionCommand],
@@ -27,7 +27,7 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
 ]);
 
 /** The command of that name, when it is described rather than built; undefined for others and unknown ones. */
-export async function loadDescribed(name: string): Promise<ShortCommand | undefined> {
+export async function loadDescribed(name: string): Promise<FastCommand | undefined> {
   const loaded = await COMMANDS.get(name)?.();
   return typeof loaded === 'object' ? loaded : undefined;
 }
@@ -42,6 +42,6 @@ export async function addCommands(program: Command, args: readonly string[]): Pr
   for (const load of chosen === undefined ? new Set(COMMANDS.values()) : [chosen]) {
     const command = await load();
     if (typeof command === 'function') command(program);
-    else addShortCommand(program, command);
+    else addFastCommand(program, command);
   }
 }

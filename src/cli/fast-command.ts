@@ -4,7 +4,7 @@
 
 import type { Command } from 'commander';
 
-export interface ShortOption {
+export interface FastOption {
   /** Long name without dashes. */
   readonly name: string;
   readonly letter?: string;
@@ -15,12 +15,12 @@ export interface ShortOption {
   readonly repeats?: true;
 }
 
-export interface ShortCommand {
+export interface FastCommand {
   readonly name: string;
   readonly description: string;
   /** Name and help of each argument; all are needed. */
   readonly positionals: readonly (readonly [string, string])[];
-  readonly options: readonly ShortOption[];
+  readonly options: readonly FastOption[];
   readonly example: string;
   run(positionals: readonly string[], flags: Flags): Promise<void> | void;
 }
@@ -48,15 +48,15 @@ export class Flags {
 }
 
 /** Options of every short command, and of those about a session. */
-export const DEBUG: ShortOption = { name: 'debug', help: 'log to the terminal' };
-export const CONFIG_FILE: ShortOption = { name: 'config-file', letter: 'c', value: 'path', help: "the session's gsyncd.conf (default: glusterd's)" };
+export const DEBUG: FastOption = { name: 'debug', help: 'log to the terminal' };
+export const CONFIG_FILE: FastOption = { name: 'config-file', letter: 'c', value: 'path', help: "the session's gsyncd.conf (default: glusterd's)" };
 export const SESSION_POSITIONALS = [
   ['primary', 'name of the primary volume'],
   ['secondary', 'the secondary volume: [USER@]HOST::VOLUME'],
 ] as const;
 const INET6 = '--inet6';
 
-export interface ParsedShort {
+export interface ParsedFast {
   readonly positionals: readonly string[];
   readonly flags: Flags;
 }
@@ -67,7 +67,7 @@ export function commandName(args: readonly string[]): string {
 }
 
 /** Undefined when the arguments are not in plain form or not right; `args` begin as for commandName(). */
-export function parseShort(command: ShortCommand, args: readonly string[]): ParsedShort | undefined {
+export function parseFast(command: FastCommand, args: readonly string[]): ParsedFast | undefined {
   const positionals: string[] = [];
   const values = new Map<string, string[]>();
   const add = (name: string, value: string): void => void values.set(name, [...(values.get(name) ?? []), value]);
@@ -96,7 +96,7 @@ export function parseShort(command: ShortCommand, args: readonly string[]): Pars
 }
 
 /** Adds the command to the library's program. */
-export function addShortCommand(program: Command, short: ShortCommand): void {
+export function addFastCommand(program: Command, short: FastCommand): void {
   const command = program.command(short.name).description(short.description);
   for (const [name, help] of short.positionals) command.argument(`<${name}>`, help);
   for (const { name, letter, value, help, repeats } of short.options) {

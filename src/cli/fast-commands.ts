@@ -2,11 +2,11 @@
 // file that every start loads, so nothing they import, even later, may be bound to ES modules or to this project's
 // files outside: what they throw must be the errors that main knows.
 
-import type { ShortCommand } from './fast-command.js';
+import type { FastCommand } from './fast-command.js';
 
-export type ShortLoader = () => Promise<ShortCommand>;
+export type FastLoader = () => Promise<FastCommand>;
 
-export const SHORT_COMMANDS: ReadonlyMap<string, ShortLoader> = new Map<string, ShortLoader>([
+export const FAST_COMMANDS: ReadonlyMap<string, FastLoader> = new Map<string, FastLoader>([
   ['status', async () => (await import('./commands/status.js')).statusCommand],
   ['config-get', async () => (await import('./commands/config-get.js')).configGetCommand],
   ['config-set', async () => (await import('./commands/config-set.js')).configSetCommand],

@@ -6,7 +6,7 @@ import { loadDescribed } from './commands.js';
 import { exitCodeOf } from './failure.js';
 import { runForcedCommand } from './forced/forced-exec.js';
 import type { ForcedLine } from './forced/forced-command-line.js';
-import { parseShort } from './fast-command.js';
+import { parseFast } from './fast-command.js';
 
 /** Becomes what an ssh client asked for; the exit code when that was refused. */
 export async function forcedCommand(line: ForcedLine): Promise<number> {
@@ -20,7 +20,7 @@ export async function forcedCommand(line: ForcedLine): Promise<number> {
 export async function anyCommand(name: string, args: readonly string[]): Promise<number> {
   return exitCodeOf(async () => {
     const described = await loadDescribed(name);
-    const parsed = described && parseShort(described, args);
+    const parsed = described && parseFast(described, args);
     if (described === undefined || parsed === undefined) return (await import('./program.js')).runProgram(args);
     await described.run(parsed.positionals, parsed.flags);
     return 0;

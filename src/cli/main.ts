@@ -5,27 +5,27 @@
 
 import { exitCodeOf } from './failure.js';
 import { DISPATCHED, forcedCommandLine } from './forced/forced-command-line.js';
-import type * as longWays from './full-cli.js';
+import type * as fullCommands from './full-cli.js';
 import { printLines } from './print.js';
 import { runLegacy } from './legacy/run-legacy.js';
-import { commandName, parseShort } from './fast-command.js';
-import { SHORT_COMMANDS } from './fast-commands.js';
+import { commandName, parseFast } from './fast-command.js';
+import { FAST_COMMANDS } from './fast-commands.js';
 
 /** Answer of GlusterFS 10's gsyncd to --version, which glusterd asks for before each of its commands. */
 const STOCK_VERSION = 'gsyncd.py 4.0.0';
 
-type LongWay = () => Promise<typeof longWays>;
+type FullCli = () => Promise<typeof fullCommands>;
 
 /** Runs the command line and exits. */
-export async function main(argv: readonly string[], longWay: LongWay): Promise<void> {
-  process.exitCode = await exitCodeOf(() => run(argv.slice(2), longWay));
+export async function main(argv: readonly string[], fullCli: FullCli): Promise<void> {
+  process.exitCode = await exitCodeOf(() => run(argv.slice(2), fullCli));
   // Nothing may keep a finished command alive: what had to be ended has been.
   process.exit();
 }
 
-async function run(given: readonly string[], longWay: LongWay): Promise<number> {
+async function run(given: readonly string[], fullCli: FullCli): Promise<number> {
   const forced = forcedCommandLine(given, process.env);
-  if (forced !== undefined) return (await longWay()).forcedCommand(forced);
+  if (forced !== undefined) return (await fullCli()).forcedCommand(forced);
   // A peer's words have one meaning: the old style is glusterd's alone.
   const args = process.env[DISPATCHED] === undefined ? await runLegacy(given) : given;
   if (args === undefined) return 0;
@@ -34,9 +34,9 @@ async function run(given: readonly string[], longWay: LongWay): Promise<number> 
     return 0;
   }
   const name = commandName(args);
-  const short = await SHORT_COMMANDS.get(name)?.();
-  const parsed = short && parseShort(short, args);
-  if (short === undefined || parsed === undefined) return (await longWay()).anyCommand(name, args);
+  const short = await FAST_COMMANDS.get(name)?.();
+  const parsed = short && parseFast(short, args);
+  if (short === undefined || parsed === undefined) return (await fullCli()).anyCommand(name, args);
   await short.run(parsed.positionals, parsed.flags);
   return 0;
 }

@@ -2,7 +2,7 @@
 // directories.
 
 import type { Config } from '../config/config.js';
-import type { FindSite } from '../worker/endpoints.js';
+import type { FindEndpoints } from '../worker/endpoints.js';
 import type { RootLog } from '../log.js';
 import type { MetricsFlags } from './metrics-options.js';
 
@@ -30,5 +30,5 @@ export interface WorkerPlan {
   readonly config: Config;
   /** For the lines of the log: `worker …` */
   readonly label: string;
-  readonly findSite: (log: RootLog) => Promise<FindSite>;
+  readonly findEndpoints: (log: RootLog) => Promise<FindEndpoints>;
 }

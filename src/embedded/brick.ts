@@ -60,7 +60,7 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
       isLinkto: () => Promise.resolve(false),
       hasXattrs: (path) => hasXattrs(find(path)),
       gfidHasXattrs: (gfid) => hasXattrs(recorder.index.nodes.get(gfid)),
-      isAhead: () => Promise.resolve(false),
+      hasPendingHeals: () => Promise.resolve(false),
       fileOf: (gfid) => {
         const node = recorder.index.nodes.get(gfid);
         return node !== undefined && fileKind(node.mode) === 'file' ? fileOf(layout, node) : Promise.resolve(null);

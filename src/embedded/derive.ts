@@ -8,7 +8,7 @@
 
 import type { ChangeRecord } from '../changelog/record.js';
 import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
-import { PARK_PREFIX } from '../protocol/temp-names.js';
+import { TEMP_PREFIX } from '../protocol/temp-names.js';
 import { fileKind } from '../protocol/view.js';
 import type { Found } from './scan.js';
 import { isDirectory, placeOf, type IndexNode, type Place, type TreeIndex } from './tree-index.js';
@@ -108,7 +108,7 @@ class Derivation {
   #vacate(place: Place, gfid: Gfid): void {
     const node = this.#index.require(gfid);
     if (this.#isAlive(node) && (node.children !== null || node.names.size === 1)) {
-      this.#emit({ type: 'entry', gfid, fop: 'RENAME', ...place, newParent: ROOT_GFID, newName: PARK_PREFIX + gfid });
+      this.#emit({ type: 'entry', gfid, fop: 'RENAME', ...place, newParent: ROOT_GFID, newName: TEMP_PREFIX + gfid });
       return;
     }
     if (node.children === null) return this.#emit({ type: 'entry', gfid, fop: 'UNLINK', ...place });

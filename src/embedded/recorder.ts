@@ -14,7 +14,7 @@ import type { Log } from '../log.js';
 import { statOf, type InodeStats } from '../native/beneath.js';
 import { lsetxattr } from '../native/libc.js';
 import { fsEncode } from '../names.js';
-import { untilWoken } from '../async/wait.js';
+import { delayOrWake } from '../async/wait.js';
 import { changeRecords } from './changes.js';
 import { deriveEntries } from './derive.js';
 import { DirectoryWatches } from './directory-watches.js';
@@ -93,9 +93,9 @@ export class Recorder {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const dueMs = Math.min(this.#rolloverAtMs + this.#rolloverMs, this.#fullScanMs + this.#fullScanEveryMs());
-      if (this.#dirty.size === 0) await untilWoken(Math.max(1, dueMs - Date.now()), signal, this.#untilHint());
+      if (this.#dirty.size === 0) await delayOrWake(Math.max(1, dueMs - Date.now()), signal, this.#untilHint());
       if (signal.aborted) return;
-      if (this.#dirty.size > 0) await untilWoken(Math.max(GATHER_MS, this.#rolloverAtMs + MIN_INTERVAL_MS - Date.now()), signal);
+      if (this.#dirty.size > 0) await delayOrWake(Math.max(GATHER_MS, this.#rolloverAtMs + MIN_INTERVAL_MS - Date.now()), signal);
       if (signal.aborted) return;
       const isFull = Date.now() >= this.#fullScanMs + this.#fullScanEveryMs();
       await this.#inTurn(async () => {

@@ -247,7 +247,7 @@ export class Brick {
   }
 
   /** Whether this brick has had changes that another brick of its set still lacks: GlusterFS keeps an index of them. */
-  async isAhead(): Promise<boolean> {
+  async hasPendingHeals(): Promise<boolean> {
     await this.#yieldIfHeld();
     try {
       for await (const { name } of await opendir(fsEncode(`${this.path}/${PENDING_INDEX}`))) if (!name.startsWith(INDEX_BASE)) return true;

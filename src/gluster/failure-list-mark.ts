@@ -11,7 +11,7 @@ import type { AuxMount } from './mount.js';
 import { xtimeName } from './xattr-names.js';
 import { compareXtime, unpackXtime, xtimeNow, ZERO_XTIME, type Xtime } from './xtime.js';
 
-export class OwedMark {
+export class FailureListMark {
   readonly #mount: Pick<AuxMount, 'setXtime'>;
   readonly #brickRoot: Buffer;
   /** Prefix of the names of the set's marks. */

@@ -4,7 +4,7 @@
 // takes seconds to connect again.
 
 import { constants } from 'node:os';
-import { SharedAsk } from '../async/single-flight.js';
+import { SingleFlight } from '../async/single-flight.js';
 
 const { EAGAIN } = constants.errno;
 /** Less than the time that GlusterFS's client leaves between losing a brick and connecting to it again, 3 s. */
@@ -23,14 +23,14 @@ export class BrickDown extends Error {
 }
 
 export class SubvolumeWatch {
-  readonly #looks: SharedAsk<boolean>;
+  readonly #looks: SingleFlight<boolean>;
   readonly #now: () => number;
   /** When the last look that found all up, and is over, began. */
   #upMs = -Infinity;
 
   /** @param isUp asks the mount whether all of the volume is up */
   constructor(isUp: () => Promise<boolean>, now: () => number = () => performance.now()) {
-    this.#looks = new SharedAsk(() => this.#look(isUp));
+    this.#looks = new SingleFlight(() => this.#look(isUp));
     this.#now = now;
   }
 

@@ -4,7 +4,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoCode, errorLine, GsyncdError } from '../errors.js';
 import { replaceFile } from '../native/durable-file.js';
-import { SharedAsk } from '../async/single-flight.js';
+import { SingleFlight } from '../async/single-flight.js';
 import type { BrickSamples } from './samples.js';
 
 /** A scraper or two, and some who look by hand. */
@@ -46,7 +46,7 @@ export function parseListen(text: string): Listen {
 /** @throws GsyncdError 'preflight' when the address is in use or is not this machine's, or the file cannot be written */
 export async function startExporter(options: ExporterOptions): Promise<Exporter> {
   const { expose } = await import('./registry.js');
-  const shared = new SharedAsk(async () => expose(await options.samples()));
+  const shared = new SingleFlight(async () => expose(await options.samples()));
   const exposition = () => shared.ask();
   const server = options.listen === undefined ? null : await serve(options.listen, exposition, options.onError);
   const file = options.textfile === undefined ? null : new TextFile(options.textfile, async () => (await exposition()).text, options);

@@ -12,9 +12,9 @@ import type { VolumeInfo } from '../gluster/volinfo.js';
 import { safeText } from '../log-format.js';
 import type { Log, RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
-import { untilWoken } from '../async/wait.js';
+import { delayOrWake } from '../async/wait.js';
 import { FEEDBACK_FD } from '../process/child.js';
-import { longPauseMs, PauseWatch } from '../process/pause-watch.js';
+import { longPauseMs, PauseDetector } from '../process/pause-watch.js';
 import { spawnGroupChild, type GroupChild } from '../process/spawn.js';
 import { setMonitorStatus } from '../status/monitor-status.js';
 import { WorkerStatus } from '../status/status-file.js';
@@ -57,7 +57,7 @@ export class Monitor {
   readonly #log: Log;
   readonly #supervisors = new Map<string, Supervisor>();
   readonly #running = new Set<Promise<void>>();
-  readonly #pauses: PauseWatch;
+  readonly #pauses: PauseDetector;
   /** Nodes of the secondary that no worker connects to. */
   readonly #isolated: readonly string[];
   readonly #removed: RemovedBricks;
@@ -72,7 +72,7 @@ export class Monitor {
     this.#options = options;
     this.#isolated = options.config.get('isolated-secondarys').split(',').map((word) => word.trim());
     this.#log = options.log.child({ module: 'monitor', fn: 'monitor', ctx: 'Monitor' });
-    this.#pauses = new PauseWatch(longPauseMs(options.config.get('secondary-timeout')));
+    this.#pauses = new PauseDetector(longPauseMs(options.config.get('secondary-timeout')));
     this.#removed = new RemovedBricks({ config: options.config, log: this.#log, localNodeId: options.localNodeId, status: (brick) => this.#status(brick) });
   }
 
@@ -86,8 +86,8 @@ export class Monitor {
         const woken = watch.next();
         const known = await this.#look(signal);
         // Until the volumes are known there is nothing to run: that is tried again soon.
-        await untilWoken(known ? VOLUME_CHECK_MS : retry.next(0), signal, known ? woken : undefined);
-        if (known) await untilWoken(SETTLE_MS, signal);
+        await delayOrWake(known ? VOLUME_CHECK_MS : retry.next(0), signal, known ? woken : undefined);
+        if (known) await delayOrWake(SETTLE_MS, signal);
       }
     } finally {
       watch.close();

@@ -19,7 +19,7 @@ import { isThere } from '../native/if-there.js';
 import { FailureList } from '../status/failures.js';
 import { brickOfStatusFile, statusFileName } from '../status/file-name.js';
 import type { WorkerStatus } from '../status/status-file.js';
-import { loadOwedWalk, saveOwedWalk } from '../worker/pending-crawl.js';
+import { loadPendingCrawl, savePendingCrawl } from '../worker/pending-crawl.js';
 import { changelogDirOf, OPEN_JOURNAL } from '../worker/removed-brick.js';
 
 /** In a removed brick's working directory: that it has left, and did not just change places with another of its set. */
@@ -103,8 +103,8 @@ export class RemovedBricks {
     for (const path of here) {
       const dir = this.#workingDir(path);
       await mkdir(fsEncode(dir), { recursive: true });
-      const owed = await loadOwedWalk(dir);
-      await saveOwedWalk(dir, { since: owed?.since ?? now, from: 0 });
+      const owed = await loadPendingCrawl(dir);
+      await savePendingCrawl(dir, { since: owed?.since ?? now, from: 0 });
     }
     failures.add({ kind: 'entry', gfid: ROOT_GFID, reason: `removed brick ${brick}: ${reason}` });
     await failures.persist();

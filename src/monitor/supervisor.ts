@@ -5,7 +5,7 @@
 
 import { errorLine } from '../errors.js';
 import type { Log } from '../log.js';
-import { untilWoken } from '../async/wait.js';
+import { delayOrWake } from '../async/wait.js';
 import { within, type ExitInfo } from '../process/child.js';
 import type { GroupChild } from '../process/spawn.js';
 import { Backoff, type BackoffLimits } from './backoff.js';
@@ -81,7 +81,7 @@ export class Supervisor {
       if (reason === null) continue;
       const delayMs = this.#backoff.next(servedMs);
       this.#deps.log.info('worker is started again', { brick: this.spec.brickPath, delay: delayMs / 1000, reason });
-      await untilWoken(delayMs, stop, new Promise<void>((resolve) => (this.#onNews = resolve)));
+      await delayOrWake(delayMs, stop, new Promise<void>((resolve) => (this.#onNews = resolve)));
     }
   }
 

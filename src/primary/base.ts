@@ -9,7 +9,7 @@ import { GsyncdError, errnoCode } from '../errors.js';
 import { compareXtime, MINUS_INFINITY, type Xtime } from '../gluster/xtime.js';
 import type { VolumeInfo } from '../protocol/secondary.js';
 import type { PrimaryDeps } from './deps.js';
-import { untilWoken } from '../async/wait.js';
+import { delayOrWake } from '../async/wait.js';
 
 /** The root of a brick, as mark paths go. */
 export const ROOT_PATH = '.';
@@ -42,7 +42,7 @@ export abstract class PrimaryBase {
   protected walkFrom: Xtime | null = null;
   protected crawls = 0;
   /** Since when, and until when, seconds, another brick of the set has been seen to lack what this one has. */
-  #ahead: { readonly since: number; readonly until: number } | null = null;
+  #healWindow: { readonly since: number; readonly until: number } | null = null;
   #standsIn = true;
   /** The checkpoint that has been reported as complete, seconds. */
   #completed = 0;
@@ -141,7 +141,7 @@ export abstract class PrimaryBase {
 
   /** The journals that follow may tell of a time when this brick was away, and heals are silent about what went. */
   protected async expectReplay(): Promise<void> {
-    if (await this.deps.volume.keepsCopies()) this.deps.doubts.replay();
+    if (await this.deps.volume.keepsCopies()) this.deps.replayTracker.markReplay();
   }
 
   /** Reads the volume info, then crawls while this worker is the active one, and keeps the marks current
@@ -170,14 +170,14 @@ export abstract class PrimaryBase {
       await this.deps.failures.announce();
       if (!active) {
         await status.setPassive();
-        if (!(await this.#standIn(signal))) {
+        if (!(await this.#reconcileDuringHeal(signal))) {
           await this.#followCluster();
           await this.retryFailures(signal);
         }
-        await untilWoken(Math.max(100, Math.min(PASSIVE_INTERVAL_MS, failoverMs)), signal);
+        await delayOrWake(Math.max(100, Math.min(PASSIVE_INTERVAL_MS, failoverMs)), signal);
         continue;
       }
-      this.#ahead = null; // what the journals in hand tell is applied now
+      this.#healWindow = null; // what the journals in hand tell is applied now
       this.#standsIn = true;
       await status.setActive();
       this.crawls += 1;
@@ -194,17 +194,17 @@ export abstract class PrimaryBase {
    * them again when the heal is over and the active worker is past it. What is new is in the healed brick's journals.
    * @returns whether journals are to be kept for it
    */
-  async #standIn(signal: AbortSignal): Promise<boolean> {
+  async #reconcileDuringHeal(signal: AbortSignal): Promise<boolean> {
     if (!this.followsJournals) return false;
     const now = Math.floor(Date.now() / 1000);
     const { log, brick, volume } = this.deps;
-    if (!(await brick.isAhead())) this.#standsIn = true;
+    if (!(await brick.hasPendingHeals())) this.#standsIn = true;
     else if (this.#standsIn) {
-      if (this.#ahead === null) log.info('another brick is not healed: comparing the names that journals take away');
-      this.#ahead = { since: Math.min(this.#ahead?.since ?? now, now - PASSIVE_INTERVAL_MS / 1000), until: now };
+      if (this.#healWindow === null) log.info('another brick is not healed: comparing the names that journals take away');
+      this.#healWindow = { since: Math.min(this.#healWindow?.since ?? now, now - PASSIVE_INTERVAL_MS / 1000), until: now };
     }
-    if (this.#ahead === null) return false;
-    const { since, until } = this.#ahead;
+    if (this.#healWindow === null) return false;
+    const { since, until } = this.#healWindow;
     const reached = (await volume.clusterStime(this.uuid))?.[0] ?? 0;
     const healed = now > until + HEAL_SETTLES_S && reached > until - HEAL_SETTLES_S;
     this.#standsIn = now - since < STAND_IN_AT_MOST_S;
@@ -213,7 +213,7 @@ export abstract class PrimaryBase {
     if (!over) return true;
     if (healed) log.info('the other brick is healed: names are compared', { since, until });
     else log.warn('another brick is still not healed: names are not compared any longer', { since });
-    this.#ahead = null;
+    this.#healWindow = null;
     return false;
   }
 

@@ -6,13 +6,13 @@ import type { Config } from '../config/config.js';
 import type { Gfid } from '../protocol/gfid.js';
 import type { Xtime } from '../gluster/xtime.js';
 import type { Log } from '../log.js';
-import type { Meter } from '../progress/sink.js';
+import type { ProgressSink } from '../progress/sink.js';
 import type { DataEngine, DataItem } from '../queue/engine.js';
 import type { BoxResult } from '../queue/syncer.js';
 import type { Secondary, VolumeInfo } from '../protocol/secondary.js';
 import type { FailureList } from '../status/failures.js';
-import type { Doubts } from './reconcile/replay-tracker.js';
-import type { Freshness } from './mount-selector.js';
+import type { ReplayTracker } from './reconcile/replay-tracker.js';
+import type { MountSelector } from './mount-selector.js';
 import type { RsyncTransfer } from './transfer/rsync-transfer.js';
 import type { BrickView, PrimaryView, ViewStat } from '../protocol/view.js';
 
@@ -70,7 +70,7 @@ export interface PrimaryBrick extends BrickView {
   /** As hasXattrs(), for an inode. */
   gfidHasXattrs(gfid: Gfid): Promise<boolean>;
   /** Whether it has had changes that another brick of its set still lacks. */
-  isAhead(): Promise<boolean>;
+  hasPendingHeals(): Promise<boolean>;
   /** A file as far as this brick holds it; null when it holds none. */
   fileOf(gfid: Gfid): Promise<Pick<ViewStat, 'size' | 'mode' | 'allocatedBytes'> | null>;
 }
@@ -132,11 +132,11 @@ export interface PrimaryDeps {
   readonly engines: { rsync(): DataEngine; tarssh(): DataEngine; attributes(): AttributeSender };
   readonly status: PrimaryStatus;
   readonly failures: FailureList;
-  readonly doubts: Doubts;
-  readonly freshness: Pick<Freshness, 'changed'>;
+  readonly replayTracker: ReplayTracker;
+  readonly mountSelector: Pick<MountSelector, 'changed'>;
   readonly log: Log;
   /** Absent: no progress is recorded. */
-  readonly meter?: Meter;
+  readonly progress?: ProgressSink;
   /** Directory of this brick's journals in hand, archives and lists. */
   readonly workingDir: string;
   readonly peerNames: 'utf8' | 'bytes';
@@ -150,7 +150,7 @@ export interface PrimaryDeps {
   /** Absent where paths are no mounts' affair. */
   readonly openFreshView?: OpenFreshView;
   /** Notes durably that the brick has to be walked for what changed since `from`, seconds. */
-  oweWalk(from: number): Promise<void>;
+  addPendingCrawl(from: number): Promise<void>;
   /** Takes the meta volume's lock of this subvolume; true once it is held, and from then on. */
   electByMetaVolume(volumeUuid: string): Promise<boolean>;
 }

@@ -11,13 +11,13 @@ const { errno } = constants;
 const ESHUTDOWN = 108;
 const EHOSTDOWN = 112;
 /** They tell of the whole mount, file system or process. */
-const OF_ALL: ReadonlySet<number> = new Set([
+const MOUNT_WIDE: ReadonlySet<number> = new Set([
   errno.ENOTCONN, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, ESHUTDOWN,
   EHOSTDOWN, errno.ETIMEDOUT, errno.EPIPE, errno.ENODEV, errno.EROFS, errno.ENOSPC, errno.ENOSYS, errno.ENOTSUP, errno.ENOMEM, errno.EMFILE,
   errno.ENFILE, errno.EBADF, errno.EINTR,
 ]);
 
-export class Trouble {
+export class InodeError {
   /** One line, with the errno's name. */
   readonly reason: string;
 
@@ -43,17 +43,17 @@ export const NO_ROOM: ReadonlySet<number> = new Set([errno.ENOSPC, errno.EDQUOT]
 
 /** What an error tells of the one inode that was asked for; null when it is not that inode's.
  *  @param also errnos that are one inode's, too, in what was asked */
-export function troubleOf(error: unknown, also: ReadonlySet<number> = new Set()): Trouble | null {
+export function inodeErrorOf(error: unknown, also: ReadonlySet<number> = new Set()): InodeError | null {
   const number = errnoNumber(error);
-  return number === undefined || (OF_ALL.has(number) && !also.has(number)) ? null : new Trouble(errorLine(error));
+  return number === undefined || (MOUNT_WIDE.has(number) && !also.has(number)) ? null : new InodeError(errorLine(error));
 }
 
 /** The answer, or the trouble of the one inode that was asked for. @throws whatever is not that inode's */
-export async function orTrouble<T>(answer: Promise<T>, also?: ReadonlySet<number>): Promise<T | Trouble> {
+export async function tryInode<T>(answer: Promise<T>, also?: ReadonlySet<number>): Promise<T | InodeError> {
   try {
     return await answer;
   } catch (error) {
-    const trouble = troubleOf(error, also);
+    const trouble = inodeErrorOf(error, also);
     if (trouble === null) throw error;
     return trouble;
   }

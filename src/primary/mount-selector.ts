@@ -10,7 +10,7 @@ export interface MountDirs {
   readonly uncached: string;
 }
 
-export class Freshness {
+export class MountSelector {
   readonly #dirs: MountDirs;
   #neededUntilMs = 0;
 

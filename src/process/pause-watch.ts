@@ -5,7 +5,7 @@ const TICK_MS = 1_000;
 /** A connection that a pause has broken fails within this time. */
 const AFTERMATH_MS = 10_000;
 
-export class PauseWatch {
+export class PauseDetector {
   #resumedMs = -Infinity;
   readonly #timer: NodeJS.Timeout;
 

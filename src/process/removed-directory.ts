@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 /** Makes a removed directory the working directory, so that a transfer to /proc/PID/cwd cannot write. If no directory can
  *  be created, `/` becomes the working directory. */
-export function goNowhere(): void {
+export function enterRemovedDirectory(): void {
   process.chdir('/');
   let dir: string;
   try {

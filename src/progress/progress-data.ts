@@ -1,6 +1,6 @@
 // What a worker tells about its progress, as it lies in `brick_<path>.progress` beside the brick's status file, and
 // how a reader takes it in. The status file keeps to stock's keys and is written durably; this one is the worker's
-// alone, replaced often and never synced. Written by Tally, read by the report.
+// alone, replaced often and never synced. Written by ProgressRecorder, read by the report.
 
 import type { Buckets } from './buckets.js';
 import type { WalkKind } from './sink.js';
@@ -46,7 +46,7 @@ export interface ProgressData {
   readonly changelogDir: string;
   /** Bricks with the same word hold copies, or parts, of the same files. */
   readonly set?: string;
-  /** Seconds, 0: never. See Meter.caughtUp. */
+  /** Seconds, 0: never. See ProgressSink.caughtUp. */
   readonly caughtUp: number;
   readonly walk: WalkProgress | null;
   /** Files that wait for a transfer or are in one. */

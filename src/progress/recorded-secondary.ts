@@ -1,10 +1,10 @@
 // A secondary whose calls with operations are measured.
 
-import { delegate } from '../secondary/delegate.js';
+import { delegate } from '../protocol/delegate.js';
 import type { Secondary } from '../protocol/secondary.js';
-import type { CallKind, Meter } from './sink.js';
+import type { CallKind, ProgressSink } from './sink.js';
 
-export function meteredSecondary(secondary: Secondary, meter: Pick<Meter, 'call'>): Secondary {
+export function recordedSecondary(secondary: Secondary, meter: Pick<ProgressSink, 'call'>): Secondary {
   const measured = async <F>(kind: CallKind, ops: number, call: Promise<F[]>): Promise<F[]> => {
     const startMs = performance.now();
     let failed = ops;

@@ -8,14 +8,14 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fsEncode } from '../names.js';
 import { BucketCounter, CALL_SECONDS, JOB_SECONDS } from './buckets.js';
-import type { BatchResult, CallKind, CallResult, JobResult, Meter, WalkKind } from './sink.js';
+import type { BatchResult, CallKind, CallResult, JobResult, ProgressSink, WalkKind } from './sink.js';
 import { parseProgress, PROGRESS_VERSION, progressFileOf, SAMPLED, type ProgressData, type WalkProgress } from './progress-data.js';
 import { Series } from './series.js';
 
 /** The least time between two writes; a change waits no longer than this. */
 const DEFAULT_INTERVAL_MS = 1_000;
 
-export interface TallyOptions {
+export interface ProgressRecorderOptions {
   /** The brick's status file; the progress file is beside it. */
   readonly statusFile: string;
   readonly identity: Pick<ProgressData, 'primary' | 'secondary' | 'brick' | 'workingDir' | 'changelogDir' | 'set'>;
@@ -26,11 +26,11 @@ export interface TallyOptions {
   readonly intervalMs?: number;
 }
 
-export class Tally implements Meter {
+export class ProgressRecorder implements ProgressSink {
   readonly path: string;
   /** Files that wait for a transfer or are in one. */
   queue: () => { files: number; bytes: number } = () => ({ files: 0, bytes: 0 });
-  readonly #options: TallyOptions;
+  readonly #options: ProgressRecorderOptions;
   readonly #startedMs = Date.now();
   readonly #series = new Series();
   readonly #totals = { entries: 0, files: 0, bytes: 0, journals: 0, metas: 0, entryFailures: 0, metaFailures: 0, fileFailures: 0 };
@@ -47,7 +47,7 @@ export class Tally implements Meter {
   #writtenMs = 0;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(options: TallyOptions) {
+  constructor(options: ProgressRecorderOptions) {
     this.#options = options;
     this.path = progressFileOf(options.statusFile);
   }

@@ -1,5 +1,5 @@
 // What the worker's parts tell about their work: the one interface between the hot path and whatever counts. The
-// crawls, the queue and the calls to the secondary call it where something is finished anyway; Tally counts. It is
+// crawls, the queue and the calls to the secondary call it where something is finished anyway; ProgressRecorder counts. It is
 // optional everywhere, so that nothing depends on being watched, and no call may wait or throw.
 
 /** One transfer of the sync queue. */
@@ -15,7 +15,7 @@ export interface JobResult {
   readonly bytes: number;
 }
 
-export interface SyncMeter {
+export interface TransferSink {
   jobStarted(job: number): void;
   jobEnded(job: number, result: JobResult): void;
 }
@@ -44,7 +44,7 @@ export interface BatchResult {
 /** `first`: the brick was never synced; `again`: a part of it, for a gap in the journals or by configuration. */
 export type WalkKind = 'first' | 'again';
 
-export interface Meter extends SyncMeter {
+export interface ProgressSink extends TransferSink {
   call(kind: CallKind, result: CallResult): void;
   batchDone(batch: BatchResult): void;
   walkStarted(kind: WalkKind): void;

@@ -3,10 +3,10 @@
 
 import { entryPath, ROOT_GFID, type Gfid } from './gfid.js';
 
-export const PARK_PREFIX = '.gsyncd-ts-parked-';
+export const TEMP_PREFIX = '.gsyncd-ts-parked-';
 /** Prefix of every parking name, as an entry path. */
-export const PARKED = entryPath(ROOT_GFID, PARK_PREFIX);
+export const TEMP_PATH_PREFIX = entryPath(ROOT_GFID, TEMP_PREFIX);
 
-export function parkPath(gfid: Gfid): string {
-  return PARKED + gfid;
+export function tempPath(gfid: Gfid): string {
+  return TEMP_PATH_PREFIX + gfid;
 }

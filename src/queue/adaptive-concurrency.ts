@@ -31,7 +31,7 @@ interface Waiting {
   readonly start: (alone: boolean) => void;
 }
 
-export class Pace {
+export class AdaptiveConcurrency {
   readonly #log: Pick<Log, 'info'>;
   readonly #nowS: () => number;
   /** Seconds a unit, alone. */

@@ -12,7 +12,7 @@ const MAX_TRANSFERS = 100;
 const FULL = /No space left on device/;
 
 /** @returns an engine whose outcome is `broken` only when transfers do not work at all, or too many broke */
-export function dividing(engine: DataEngine, log?: SyncLog): DataEngine {
+export function bisecting(engine: DataEngine, log?: SyncLog): DataEngine {
   return {
     name: engine.name,
     sync: async (gfids, options) => {

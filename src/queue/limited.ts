@@ -1,28 +1,28 @@
 // A secondary and an engine whose work on the secondary's volume goes at a pace that suits it.
 
 import { ROOT_GFID } from '../protocol/gfid.js';
-import { delegate } from '../secondary/delegate.js';
+import { delegate } from '../protocol/delegate.js';
 import type { EntryOp, Secondary } from '../protocol/secondary.js';
 import type { DataEngine } from './engine.js';
-import type { Pace } from './adaptive-concurrency.js';
+import type { AdaptiveConcurrency } from './adaptive-concurrency.js';
 
 /** Larger files take their time for their bytes. */
 const SMALL_FILE_BYTES = 64 << 10;
 
-export function pacedSecondary(secondary: Secondary, pace: Pace): Secondary {
+export function limitedSecondary(secondary: Secondary, limiter: AdaptiveConcurrency): Secondary {
   return {
     ...delegate(secondary),
-    entryOps: (ops) => pace.run(ops.every(isLookup) ? 'lookups' : 'entries', ops.length, () => secondary.entryOps(ops)),
-    metaOps: (ops) => pace.run('attributes', ops.length, () => secondary.metaOps(ops)),
+    entryOps: (ops) => limiter.run(ops.every(isLookup) ? 'lookups' : 'entries', ops.length, () => secondary.entryOps(ops)),
+    metaOps: (ops) => limiter.run('attributes', ops.length, () => secondary.metaOps(ops)),
   };
 }
 
-export function pacedEngine(engine: DataEngine, pace: Pace): DataEngine {
+export function limitedEngine(engine: DataEngine, limiter: AdaptiveConcurrency): DataEngine {
   return {
     name: engine.name,
     sync: (gfids, options) => {
       const call = (): ReturnType<DataEngine['sync']> => engine.sync(gfids, options);
-      return (options.maxFileBytes ?? Infinity) > SMALL_FILE_BYTES ? pace.beside(call) : pace.run('files', gfids.length, call, options.signal);
+      return (options.maxFileBytes ?? Infinity) > SMALL_FILE_BYTES ? limiter.beside(call) : limiter.run('files', gfids.length, call, options.signal);
     },
   };
 }

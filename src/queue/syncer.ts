@@ -6,7 +6,7 @@
 
 import { GsyncdError, errorLine, isGsyncdError } from '../errors.js';
 import type { Gfid } from '../protocol/gfid.js';
-import type { SyncMeter } from '../progress/sink.js';
+import type { TransferSink } from '../progress/sink.js';
 import type { DataEngine, DataItem, EngineOutcome } from './engine.js';
 import { PostBox, type Share } from './post-box.js';
 
@@ -38,7 +38,7 @@ export interface SyncerOptions {
   readonly minBytesPerBox?: number;
   /** How long a transfer under way may go on after the stop, before its children are ended. Default 5 s. */
   readonly stopGraceMs?: number;
-  readonly meter?: SyncMeter | undefined;
+  readonly progress?: TransferSink | undefined;
 }
 
 const SYNCED: ItemResult = { status: 'synced' };
@@ -154,9 +154,9 @@ export class Syncer {
   }
 
   async #runBox(job: number, { gfids, compareTimes, holes, maxFileBytes, bytes }: Share): Promise<void> {
-    const { engine, log, meter } = this.#options;
+    const { engine, log, progress } = this.#options;
     const startMs = performance.now();
-    meter?.jobStarted(job);
+    progress?.jobStarted(job);
     let returnCode: number | null = null;
     let sent = 0;
     let arrived = 0;
@@ -182,7 +182,7 @@ export class Syncer {
     }
     const seconds = (performance.now() - startMs) / 1000;
     log.info('Sync Time Taken', { job, num_files: gfids.length, return_code: returnCode, duration: seconds.toFixed(4) });
-    meter?.jobEnded(job, { engine: engine.name, seconds, files: arrived, failed: gfids.length - arrived, bytes: sent });
+    progress?.jobEnded(job, { engine: engine.name, seconds, files: arrived, failed: gfids.length - arrived, bytes: sent });
     for (const gfid of gfids) this.#box.settle(gfid, resultOf(gfid));
     if (this.#state === 'stopped') this.#box.settleUntaken(null);
   }

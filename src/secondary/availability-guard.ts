@@ -10,7 +10,7 @@ import { entryPath, type Gfid } from '../protocol/gfid.js';
 import { BrickDown, SubvolumeWatch } from '../gluster/subvolume-watch.js';
 import { errnoNumber, NativeError } from '../native/libc.js';
 import type { FileToPut } from '../native/put-file.js';
-import { SharedAsk } from '../async/single-flight.js';
+import { SingleFlight } from '../async/single-flight.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 
 const { EIO, ENOENT, ENOTCONN, ESTALE } = constants.errno;
@@ -28,12 +28,12 @@ export interface VolumeState {
 /** Changes of copies take locks on several bricks. Calls side by side get in each other's way, and are slower than in turn. */
 const LANES_OF_COPIES = 1;
 
-export class WholeVolume implements SecondaryVolume {
+export class AvailabilityGuard implements SecondaryVolume {
   readonly lanes?: number;
   readonly putFile?: (path: string, file: FileToPut) => Promise<void>;
   readonly #volume: SecondaryVolume;
   readonly #watch: SubvolumeWatch;
-  readonly #reachable: SharedAsk<boolean>;
+  readonly #reachable: SingleFlight<boolean>;
   /** When the last ENOENT was taken, by performance.now(). */
   #absentMs = -Infinity;
 
@@ -42,7 +42,7 @@ export class WholeVolume implements SecondaryVolume {
     this.#volume = volume;
     if (volume.putFile !== undefined) this.putFile = (path, file) => this.#sure(path, async () => volume.putFile?.(path, file));
     this.#watch = new SubvolumeWatch(() => state.isWhole());
-    this.#reachable = new SharedAsk(() => state.isReachable());
+    this.#reachable = new SingleFlight(() => state.isReachable());
   }
 
   lstat(path: string): Promise<VolumeStat> {

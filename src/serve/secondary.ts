@@ -24,13 +24,13 @@ import type { Log, RootLog } from '../log.js';
 import { fsEncode } from '../names.js';
 import { restrictionsOf } from '../native/mount-flags.js';
 import { openLog } from '../native/open-log.js';
-import { goNowhere } from '../process/removed-directory.js';
+import { enterRemovedDirectory } from '../process/removed-directory.js';
 import { runChild, spawnDaemonChild } from '../process/spawn.js';
 import { serveRepce, type RpcMethod } from '../rpc/server.js';
 import { secondaryMethods } from '../secondary/methods.js';
 import { MountVolume } from '../secondary/mount-volume.js';
 import type { SecondaryVolume } from '../secondary/volume.js';
-import { WholeVolume } from '../secondary/availability-guard.js';
+import { AvailabilityGuard } from '../secondary/availability-guard.js';
 import { Cleanup } from '../async/cleanup.js';
 import { takeDirectory } from '../embedded/take-directory.js';
 
@@ -65,11 +65,11 @@ export async function runSecondary(options: SecondaryOptions, signal: AbortSigna
   const log = options.log.child({ module: 'resource', ctx: 'GLUSTER' });
   const cleanup = new Cleanup();
   const over = new AbortController();
-  goNowhere();
+  enterRemovedDirectory();
   try {
     const mount = await openServed(options, cleanup, log, signal);
     process.chdir(mount.dir);
-    cleanup.add('working directory', () => Promise.resolve(goNowhere()));
+    cleanup.add('working directory', () => Promise.resolve(enterRemovedDirectory()));
     await serve(options, mount, over, log, signal);
   } catch (error) {
     if (signal.aborted) return;
@@ -141,7 +141,7 @@ async function mountVolume(options: SecondaryOptions, volume: string, cleanup: C
   const symlinks = restrictions.includes('nosymfollow') ? 'refused by the kernel' : 'looked for';
   log.info('Mounted gluster volume', { volume, symlinks, flags: restrictions.join(',') || 'none', duration: ((performance.now() - startMs) / 1000).toFixed(4) });
   const health = new VolumeHealth(mounted.dir);
-  const whole = new WholeVolume(new MountVolume({ dir: mounted.dir, symlinks }), health, await health.bricksOfFile());
+  const whole = new AvailabilityGuard(new MountVolume({ dir: mounted.dir, symlinks }), health, await health.bricksOfFile());
   return { ...mounted, volume: whole, markSpace: root ? 'trusted' : 'system' };
 }
 

@@ -2,16 +2,16 @@
 
 import { join } from 'node:path';
 import type { Session } from '../primary/deps.js';
-import { Tally, type TallyOptions } from '../progress/recorder.js';
+import { ProgressRecorder, type ProgressRecorderOptions } from '../progress/recorder.js';
 
-export interface BrickTallyOptions extends Pick<TallyOptions, 'jobs' | 'estimate'> {
+export interface BrickProgressOptions extends Pick<ProgressRecorderOptions, 'jobs' | 'estimate'> {
   readonly session: Session;
   readonly statusFile: string;
   readonly workingDir: string;
 }
 
-export async function startTally({ session, statusFile, workingDir, jobs, estimate }: BrickTallyOptions): Promise<Tally> {
-  const tally = new Tally({
+export async function startRecorder({ session, statusFile, workingDir, jobs, estimate }: BrickProgressOptions): Promise<ProgressRecorder> {
+  const recorder = new ProgressRecorder({
     statusFile,
     identity: {
       primary: session.primary,
@@ -24,6 +24,6 @@ export async function startTally({ session, statusFile, workingDir, jobs, estima
     jobs,
     estimate,
   });
-  await tally.start();
-  return tally;
+  await recorder.start();
+  return recorder;
 }

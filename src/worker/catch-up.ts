@@ -6,7 +6,7 @@ import { loadClockNote } from '../changelog/clock-note.js';
 import { isGsyncdError } from '../errors.js';
 import type { Primary } from '../primary/build.js';
 import type { PrimaryDeps } from '../primary/deps.js';
-import { clearOwedWalk, loadOwedWalk, saveOwedWalk, type OwedWalk } from './pending-crawl.js';
+import { clearPendingCrawl, loadPendingCrawl, savePendingCrawl, type PendingCrawl } from './pending-crawl.js';
 
 export interface Crawlers {
   readonly xsync: Primary;
@@ -20,13 +20,13 @@ type Reached = 'complete' | 'partial' | 'none' | 'no mark';
  *  @throws what the crawls throw; what they have under way has settled by then */
 export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
   const { log, workingDir } = deps;
-  const owedBefore = await loadOwedWalk(workingDir);
+  const owedBefore = await loadPendingCrawl(workingDir);
   const reached = await crawlHistory(deps, history, registerTime, signal);
   if (reached === 'complete' && owedBefore === null) return;
-  let owed = await loadOwedWalk(workingDir);
+  let owed = await loadPendingCrawl(workingDir);
   if (owed === null) {
     owed = await owedFrom(deps, reached, registerTime);
-    await saveOwedWalk(workingDir, owed);
+    await savePendingCrawl(workingDir, owed);
   }
   for (;;) {
     if (signal.aborted) return;
@@ -36,14 +36,14 @@ export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, r
     log.info('reading the journals since the walk was begun', { since: owed.since });
     if ((await crawlHistory(deps, history, registerTime, signal)) !== 'partial') break;
     // Some of these are lost: another walk finds what they told.
-    owed = { since: registerTime, from: (await loadOwedWalk(workingDir))?.from ?? 0 };
+    owed = { since: registerTime, from: (await loadPendingCrawl(workingDir))?.from ?? 0 };
   }
-  if (!signal.aborted) await clearOwedWalk(workingDir);
+  if (!signal.aborted) await clearPendingCrawl(workingDir);
 }
 
 /** What a walk is to find, and since when journals are to be read after it. In a failback nothing read the journals yet that
  *  were kept while the session was not there, and no walk sees what went meanwhile. */
-async function owedFrom({ agent, config, workingDir }: PrimaryDeps, reached: Reached, registerTime: number): Promise<OwedWalk> {
+async function owedFrom({ agent, config, workingDir }: PrimaryDeps, reached: Reached, registerTime: number): Promise<PendingCrawl> {
   const begins = reached === 'no mark' && config.get('special-sync-mode') === 'recover' && config.get('change-detector') !== 'xsync';
   return {
     since: begins ? ((await agent.historyBegin()) ?? registerTime) : registerTime,
@@ -52,7 +52,7 @@ async function owedFrom({ agent, config, workingDir }: PrimaryDeps, reached: Rea
   };
 }
 
-function walkOptions({ since, from }: OwedWalk): { registerTime: number; walkFrom?: number } {
+function walkOptions({ since, from }: PendingCrawl): { registerTime: number; walkFrom?: number } {
   return { registerTime: since, ...(from === null ? {} : { walkFrom: from }) };
 }
 

@@ -1,7 +1,7 @@
 // Keeps the secondary from believing that the primary is gone, and announces the volume mark with it.
 
 import type { KeepalivePayload } from '../primary/mixins/mode.js';
-import { untilWoken } from '../async/wait.js';
+import { delayOrWake } from '../async/wait.js';
 import type { Secondary } from '../protocol/secondary.js';
 
 /**
@@ -17,6 +17,6 @@ export async function keepAlive(
   while (timeoutS > 0 && !signal.aborted) {
     const { info, gapS } = payload(timeoutS, timeoutS / 2);
     await secondary.keepAlive(info);
-    await untilWoken(gapS * 1000, signal);
+    await delayOrWake(gapS * 1000, signal);
   }
 }

@@ -9,7 +9,7 @@ import { loadClockNote } from '../changelog/clock-note.js';
 import { replaceFile } from '../native/durable-file.js';
 import { readTextIfThere } from '../native/if-there.js';
 
-export interface OwedWalk {
+export interface PendingCrawl {
   /** When journals began to be followed at the first attempt, seconds: from then on they tell everything. */
   readonly since: number;
   /** The walk has to find what changed from here on, seconds; null: since the brick's mark. */
@@ -23,7 +23,7 @@ function path(workingDir: string): string {
 }
 
 /** null when no walk is owed. A note that cannot be read counts as one for everything: a walk too many is safe. */
-export async function loadOwedWalk(workingDir: string): Promise<OwedWalk | null> {
+export async function loadPendingCrawl(workingDir: string): Promise<PendingCrawl | null> {
   const text = await readTextIfThere(path(workingDir));
   if (text === null) return null;
   const match = /^(\d+) (\d+|-)\n$/.exec(text);
@@ -33,16 +33,16 @@ export async function loadOwedWalk(workingDir: string): Promise<OwedWalk | null>
 
 /** Notes that a walk is owed for what changed from `from` on, beside what is owed already. Marks of before the clock was
  *  set back and of after do not compare: then everything is. */
-export async function oweWalk(workingDir: string, since: number, from: number): Promise<void> {
-  const owed = await loadOwedWalk(workingDir);
+export async function addPendingCrawl(workingDir: string, since: number, from: number): Promise<void> {
+  const owed = await loadPendingCrawl(workingDir);
   const start = (await loadClockNote(workingDir)) === null ? from : 0;
-  if (owed === null || owed.from === null || owed.from > start) await saveOwedWalk(workingDir, { since: owed?.since ?? since, from: start });
+  if (owed === null || owed.from === null || owed.from > start) await savePendingCrawl(workingDir, { since: owed?.since ?? since, from: start });
 }
 
-export async function saveOwedWalk(workingDir: string, owed: OwedWalk): Promise<void> {
+export async function savePendingCrawl(workingDir: string, owed: PendingCrawl): Promise<void> {
   await replaceFile(path(workingDir), `${owed.since} ${owed.from ?? '-'}\n`);
 }
 
-export async function clearOwedWalk(workingDir: string): Promise<void> {
+export async function clearPendingCrawl(workingDir: string): Promise<void> {
   await rm(path(workingDir), { force: true });
 }

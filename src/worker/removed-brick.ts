@@ -15,7 +15,7 @@ import type { Gfid } from '../protocol/gfid.js';
 import type { AuxMount } from '../gluster/mount.js';
 import { fsEncode } from '../names.js';
 import type { PrimaryDeps } from '../primary/deps.js';
-import { untilWoken } from '../async/wait.js';
+import { delayOrWake } from '../async/wait.js';
 import type { Crawlers } from './catch-up.js';
 
 export const OPEN_JOURNAL = 'CHANGELOG';
@@ -53,7 +53,7 @@ export class RemovedBrick extends Brick {
     return Promise.resolve(true);
   }
 
-  override isAhead(): Promise<boolean> {
+  override hasPendingHeals(): Promise<boolean> {
     return Promise.resolve(false);
   }
 }
@@ -100,7 +100,7 @@ export async function readRemoved(deps: PrimaryDeps, { history }: Crawlers, regi
     deps.log.error('a removed brick has gaps in its journals: deletes and renames made then may be missing on the secondary', { brick: deps.session.localPath, error: errorLine(error) });
   }
   while (!signal.aborted && deps.failures.size > 0) {
-    await untilWoken(RETRY_MS, signal);
+    await delayOrWake(RETRY_MS, signal);
     await history.pipeline.retryDue(signal);
   }
 }

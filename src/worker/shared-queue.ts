@@ -2,11 +2,11 @@
 // worker have the same engine.
 
 import type { SharedQueue } from '../primary/deps.js';
-import { dividing } from '../queue/bisecting-engine.js';
+import { bisecting } from '../queue/bisecting-engine.js';
 import type { DataEngine, DataItem } from '../queue/engine.js';
-import type { SyncMeter } from '../progress/sink.js';
-import type { Pace } from '../queue/adaptive-concurrency.js';
-import { pacedEngine } from '../queue/limited.js';
+import type { TransferSink } from '../progress/sink.js';
+import type { AdaptiveConcurrency } from '../queue/adaptive-concurrency.js';
+import { limitedEngine } from '../queue/limited.js';
 import { Syncer, type BoxResult, type SyncLog } from '../queue/syncer.js';
 
 /** Files per transfer: bounds what a broken transfer has to repeat. */
@@ -16,28 +16,28 @@ const MAX_BYTES_PER_BOX = 1 << 30;
 export class WorkerQueue implements SharedQueue {
   readonly #jobs: number;
   readonly #log: SyncLog;
-  readonly #meter: SyncMeter | undefined;
-  readonly #pace: Pace | undefined;
+  readonly #progress: TransferSink | undefined;
+  readonly #limiter: AdaptiveConcurrency | undefined;
   readonly #stop = new AbortController();
   #syncer: Syncer | null = null;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(jobs: number, log: SyncLog, { meter, pace }: { meter?: SyncMeter; pace?: Pace | undefined } = {}) {
+  constructor(jobs: number, log: SyncLog, { progress, limiter }: { progress?: TransferSink; limiter?: AdaptiveConcurrency | undefined } = {}) {
     this.#jobs = jobs;
     this.#log = log;
-    this.#meter = meter;
-    this.#pace = pace;
+    this.#progress = progress;
+    this.#limiter = limiter;
   }
 
   sync(items: readonly DataItem[], makeEngine: () => DataEngine): Promise<BoxResult> {
     if (this.#syncer === null) {
       this.#syncer = new Syncer({
         jobs: this.#jobs,
-        engine: dividing(this.#pace === undefined ? makeEngine() : pacedEngine(makeEngine(), this.#pace), this.#log),
+        engine: bisecting(this.#limiter === undefined ? makeEngine() : limitedEngine(makeEngine(), this.#limiter), this.#log),
         log: this.#log,
         maxFilesPerBox: MAX_FILES_PER_BOX,
         maxBytesPerBox: MAX_BYTES_PER_BOX,
-        meter: this.#meter,
+        progress: this.#progress,
         stopGraceMs: 0,
       });
       this.#running = this.#syncer.run(this.#stop.signal);

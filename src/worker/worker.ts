@@ -12,22 +12,22 @@ import { eventFields, eventSender, faultyFields } from '../gluster/events.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps } from '../primary/deps.js';
-import { longPauseMs, PauseWatch } from '../process/pause-watch.js';
-import { pacedSecondary } from '../queue/limited.js';
-import { meteredSecondary } from '../progress/recorded-secondary.js';
-import { Doubts } from '../primary/reconcile/replay-tracker.js';
+import { longPauseMs, PauseDetector } from '../process/pause-watch.js';
+import { limitedSecondary } from '../queue/limited.js';
+import { recordedSecondary } from '../progress/recorded-secondary.js';
+import { ReplayTracker } from '../primary/reconcile/replay-tracker.js';
 import { FailureList } from '../status/failures.js';
 import { WorkerStatus } from '../status/status-file.js';
 import { gfidPath, type Gfid } from '../protocol/gfid.js';
 import { readToEnd } from '../native/read-to-end.js';
 import { lockBrick } from './brick-lock.js';
-import { startTally } from './brick-progress.js';
+import { startRecorder } from './brick-progress.js';
 import { catchUp, type Crawlers } from './catch-up.js';
 import { Cleanup } from '../async/cleanup.js';
 import { keepAlive } from './keepalive.js';
 import { metaVolumeElection } from './meta-volume.js';
-import type { FindSite, OpenSite } from './endpoints.js';
-import { oweWalk } from './pending-crawl.js';
+import type { FindEndpoints, OpenEndpoints } from './endpoints.js';
+import { addPendingCrawl } from './pending-crawl.js';
 import { readRemoved } from './removed-brick.js';
 import { WorkerQueue } from './shared-queue.js';
 import { brickWorkingDir } from './working-dir.js';
@@ -39,7 +39,7 @@ const STOP_GRACE_MS = 6_000;
 const OWN_SIGNAL_MS = 500;
 
 export interface WorkerOptions {
-  readonly findSite: FindSite;
+  readonly findEndpoints: FindEndpoints;
   readonly config: Config;
   readonly log: RootLog;
   /** For a removed brick only the changelogs that it left are read. Default: in the volume. */
@@ -56,7 +56,7 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #log: Log;
   readonly #cleanup = new Cleanup();
-  readonly #pauses: PauseWatch;
+  readonly #pauses: PauseDetector;
   #status: WorkerStatus | null = null;
   #outcome: 'stopped' | 'faulty' = 'stopped';
   #onFault: () => void = () => undefined;
@@ -66,7 +66,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#log = options.log.child({ module: 'worker' });
-    this.#pauses = new PauseWatch(longPauseMs(options.config.get('secondary-timeout')));
+    this.#pauses = new PauseDetector(longPauseMs(options.config.get('secondary-timeout')));
   }
 
   /**
@@ -91,16 +91,16 @@ export class Worker {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    const { findSite, config, log, onReady } = this.#options;
-    const site = await findSite(signal);
-    const { session } = site;
+    const { findEndpoints, config, log, onReady } = this.#options;
+    const endpoints = await findEndpoints(signal);
+    const { session } = endpoints;
     const workingDir = await brickWorkingDir(config.get('working-dir'), session.localPath);
     this.#log.info('Working dir', { path: workingDir });
     // Held to the end of the process: what this worker still does while it ends must not meet another one.
     await lockBrick(workingDir, session.localPath);
 
     const sendEvent = eventSender(config.get('glusterd-workdir'));
-    const subject = site.eventSubject;
+    const subject = endpoints.eventSubject;
     const status = new WorkerStatus({
       stateFile: config.get('state-file'),
       brickPath: session.localPath,
@@ -112,35 +112,35 @@ export class Worker {
     this.#status = status;
     this.#cleanup.add('status', () => status.flush());
     await status.resetOnWorkerStart();
-    const tally = await startTally({ session, statusFile: status.path, workingDir, jobs: config.get('sync-jobs'), estimate: () => site.estimateEntries() });
-    this.#cleanup.add('progress', () => tally.close(this.#outcome));
+    const recorder = await startRecorder({ session, statusFile: status.path, workingDir, jobs: config.get('sync-jobs'), estimate: () => endpoints.estimateEntries() });
+    this.#cleanup.add('progress', () => recorder.close(this.#outcome));
     this.#options.onStatusFile?.(status.path);
     const failures = await FailureList.load(workingDir);
     for (const line of failures.garbled) this.#log.error('a line of the failure list cannot be read and was put aside', { line });
     status.setFailures(failures.size);
 
-    const { broken, pace, ...opened } = await site.open(workingDir, this.#cleanup, signal);
+    const { broken, limiter, ...opened } = await endpoints.open(workingDir, this.#cleanup, signal);
     // Those that wait for them get the error; until then it is no unhandled rejection.
     for (const end of broken) end.catch(() => undefined);
-    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), { meter: tally, pace });
-    tally.queue = () => queue.backlog();
+    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), { progress: recorder, limiter });
+    recorder.queue = () => queue.backlog();
     this.#cleanup.add('queue', () => queue.close());
     this.#cleanup.add('changelog agent', () => Promise.resolve(opened.agent.close()));
-    const secondary = meteredSecondary(opened.secondary, tally);
+    const secondary = recordedSecondary(opened.secondary, recorder);
     const deps: PrimaryDeps = {
       ...opened,
       config,
       session,
-      secondary: pace === undefined ? secondary : pacedSecondary(secondary, pace),
-      meter: tally,
+      secondary: limiter === undefined ? secondary : limitedSecondary(secondary, limiter),
+      progress: recorder,
       queue,
       status,
       failures,
-      doubts: new Doubts(),
+      replayTracker: new ReplayTracker(),
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
       workingDir,
       readToEnd: (gfid, stop) => readContent(opened, gfid, stop),
-      oweWalk: (from) => oweWalk(workingDir, this.#registerTime, from),
+      addPendingCrawl: (from) => addPendingCrawl(workingDir, this.#registerTime, from),
       electByMetaVolume: this.#options.brick === 'removed' ? () => Promise.resolve(true) : metaVolumeElection(config, session, this.#log),
     };
     await failures.announceTo(this.#announcer(opened.volume));
@@ -201,7 +201,7 @@ export class Worker {
       this.#registerTime = config.get('change-detector') === 'xsync' ? Math.floor(Date.now() / 1000) : await agent.register();
       log.info('Register time', { time: this.#registerTime });
       await catchUp(deps, crawlers, this.#registerTime, signal);
-      if (!signal.aborted) deps.meter?.caughtUp(this.#registerTime);
+      if (!signal.aborted) deps.progress?.caughtUp(this.#registerTime);
       try {
         if (!signal.aborted) await live.crawlwrap(signal);
       } catch (error) {
@@ -227,11 +227,11 @@ export class Worker {
 
 /** Reads the brick's own file where that tells. Where it cannot be read, another brick may have a copy: the mount decides.
  *  @throws Node system errors */
-async function readContent({ contentFile, freshness }: Pick<OpenSite, 'contentFile' | 'freshness'>, gfid: Gfid, signal: AbortSignal): Promise<void> {
+async function readContent({ contentFile, mountSelector }: Pick<OpenEndpoints, 'contentFile' | 'mountSelector'>, gfid: Gfid, signal: AbortSignal): Promise<void> {
   const own = (await contentFile?.(gfid)) ?? null;
   if (own !== null && (await readToEnd(own, signal).then(() => true, () => false))) return;
   signal.throwIfAborted();
-  await readToEnd(join(freshness.mountDir(), gfidPath(gfid)), signal);
+  await readToEnd(join(mountSelector.mountDir(), gfidPath(gfid)), signal);
 }
 
 /** The first that has read the volume's mark: the live crawl comes last. */

@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Tally } from '../../src/progress/recorder.js';
+import { ProgressRecorder } from '../../src/progress/recorder.js';
 import { WorkerStatus } from '../../src/status/status-file.js';
 
 const BIN = join(import.meta.dirname, '../../bin/gsyncd-ts.js');
 const BRICK = '/srv/b';
 let dir: string;
 let status: WorkerStatus;
-let tally: Tally;
+let recorder: ProgressRecorder;
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'gsyncd-first-'));
@@ -21,8 +21,8 @@ beforeEach(async () => {
   status = new WorkerStatus({ stateFile: join(dir, 'monitor.status'), brickPath: BRICK, log: { info: () => undefined } });
   await status.resetOnWorkerStart();
   const identity = { primary: 'gv0', secondary: 'h1::sv0', brick: BRICK, workingDir: dir, changelogDir: dir };
-  tally = new Tally({ statusFile: status.path, identity, jobs: 3, estimate: () => Promise.resolve(400), intervalMs: 1 });
-  await tally.start();
+  recorder = new ProgressRecorder({ statusFile: status.path, identity, jobs: 3, estimate: () => Promise.resolve(400), intervalMs: 1 });
+  await recorder.start();
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
@@ -38,14 +38,14 @@ function fields(text: string): Record<string, string> {
 
 test('a first sync under way shows how far it is, how fast, and when it will be done', async () => {
   await status.setActive();
-  tally.walkStarted('first');
-  tally.walked(100);
-  tally.walkSynced(40);
-  await tally.close('stopped');
+  recorder.walkStarted('first');
+  recorder.walked(100);
+  recorder.walkSynced(40);
+  await recorder.close('stopped');
   // The worker of the file is this process, which runs.
-  const written = tally.snapshot();
+  const written = recorder.snapshot();
   const startedMs = Date.now() - 20_000;
-  writeFileSync(tally.path, JSON.stringify({ ...written, ended: null, walk: { ...written.walk, startedMs } }));
+  writeFileSync(recorder.path, JSON.stringify({ ...written, ended: null, walk: { ...written.walk, startedMs } }));
   for (const text of [await shown(), await shown('--json')]) {
     const found = fields(text);
     expect(found).toMatchObject({ first_sync_state: 'walking', first_sync_entries_seen: '100', first_sync_entries_done: '40', first_sync_entries_expected: '400' });
@@ -60,14 +60,14 @@ test('a first sync under way shows how far it is, how fast, and when it will be 
 });
 
 test('what is not known, or over, is not made up', async () => {
-  tally.walkStarted('first');
-  await tally.close('stopped');
-  writeFileSync(tally.path, JSON.stringify({ ...tally.snapshot(), walk: { ...tally.snapshot().walk, expected: null } }));
+  recorder.walkStarted('first');
+  await recorder.close('stopped');
+  writeFileSync(recorder.path, JSON.stringify({ ...recorder.snapshot(), walk: { ...recorder.snapshot().walk, expected: null } }));
   expect(fields(await shown())).toMatchObject({ first_sync_entries_expected: 'N/A', first_sync_eta_seconds: 'N/A', first_sync_entries_done: '0' });
-  tally.walkEnded();
-  writeFileSync(tally.path, JSON.stringify(tally.snapshot()));
+  recorder.walkEnded();
+  writeFileSync(recorder.path, JSON.stringify(recorder.snapshot()));
   expect(await shown()).toBe(await shown('--stock-fields'));
   expect(fields(await shown('--json'))).toEqual({});
-  writeFileSync(tally.path, '{"walk": {');
+  writeFileSync(recorder.path, '{"walk": {');
   expect(fields(await shown())).toEqual({});
 });

@@ -219,13 +219,13 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
   });
 
   it('isAhead() while something is in the index of what others lack, beside its base file', async () => {
-    expect(await brick.isAhead()).toBe(false);
+    expect(await brick.hasPendingHeals()).toBe(false);
     const index = join(root, '.glusterfs/indices/xattrop');
     mkdirSync(index, { recursive: true });
     writeFileSync(join(index, 'xattrop-7a5fc3f5-4f0c-4a87-a1f8-f0d6b8a5c3e1'), '');
-    expect(await brick.isAhead()).toBe(false);
+    expect(await brick.hasPendingHeals()).toBe(false);
     writeFileSync(join(index, gfid(1)), '');
-    expect(await brick.isAhead()).toBe(true);
+    expect(await brick.hasPendingHeals()).toBe(true);
     rmSync(index, { recursive: true });
   });
 

@@ -1,6 +1,6 @@
 // When an ENOENT of a mount is believed, with answers and a clock that the test sets.
 import { expect, test } from 'vitest';
-import { troubleOf } from '../../src/primary/inode-error.js';
+import { inodeErrorOf } from '../../src/primary/inode-error.js';
 import { BrickDown, SubvolumeWatch } from '../../src/gluster/subvolume-watch.js';
 
 /** What the mount answers to each look and each question, in order; the last answer stays. */
@@ -70,5 +70,5 @@ test('many at once share their looks', async () => {
 });
 
 test('is trouble of the one path', () => {
-  expect(troubleOf(new BrickDown('.gfid/x'))?.reason).toBe('.gfid/x: a brick of the volume is down');
+  expect(inodeErrorOf(new BrickDown('.gfid/x'))?.reason).toBe('.gfid/x: a brick of the volume is down');
 });

@@ -33,7 +33,7 @@ interface Step {
   readonly why?: string;
 }
 
-const PARKED = /\.gsyncd-ts-parked-[0-9a-f-]{36}/g;
+const TEMP_PATH_PREFIX = /\.gsyncd-ts-parked-[0-9a-f-]{36}/g;
 const FILE = '37777700644 0:0';
 const BETWEEN = 'what was made and undone between two looks was never seen';
 const FINAL = 'a new inode is seen with its final attributes';
@@ -71,7 +71,7 @@ const STEPS: readonly Step[] = [
   { run: String.raw`mv $'b\xff' $'c\xfe'; printf 1 >swap-a; printf 2 >swap-b` },
   {
     run: 'mv swap-a swap-t; mv swap-b swap-a; mv swap-t swap-b',
-    scan: ['E RENAME /swap-a at /PARKED to /swap-b', 'E RENAME /swap-a at /swap-a to /PARKED', 'E RENAME /swap-b at /swap-b to /swap-a'],
+    scan: ['E RENAME /swap-a at /TEMP_NAME to /swap-b', 'E RENAME /swap-a at /swap-a to /TEMP_NAME', 'E RENAME /swap-b at /swap-b to /swap-a'],
     why: 'the name between was never seen: another one stands for it',
   },
   {
@@ -117,7 +117,7 @@ class Journals {
     const { fop, parent, name, mode, uid, gid, newParent, newName } = record;
     const made = mode === undefined ? '' : ` ${mode.toString(8)} ${uid}:${gid}`;
     const to = newParent === undefined ? '' : ` to ${this.#of(newParent)}/${newName}`;
-    return `E ${fop} ${inode}${made} at ${this.#of(parent)}/${name}${to}`.replaceAll(PARKED, 'PARKED');
+    return `E ${fop} ${inode}${made} at ${this.#of(parent)}/${name}${to}`.replaceAll(TEMP_PATH_PREFIX, 'TEMP_NAME');
   }
 
   #of(gfid: string): string {

@@ -131,8 +131,8 @@ describe('what is no path in the volume', () => {
     const errnos = (answer: PyValue): PyValue[] => (answer as PyTuple[]).map((failed) => failed[1]!);
     const property = fc.asyncProperty(entries, async (dicts: PyDict[]) => {
       expect(errnos(await client.call('entry_ops', [dicts]))).toEqual(dicts.map(() => constants.errno.EINVAL));
-      const metas = dicts.map(({ entry }) => ({ op: 'META', skip_entry: false, go: entry!, stat }));
-      expect(errnos(await client.call('meta_ops', [metas]))).toEqual(metas.map(() => constants.errno.EINVAL));
+      const metaGfids = dicts.map(({ entry }) => ({ op: 'META', skip_entry: false, go: entry!, stat }));
+      expect(errnos(await client.call('meta_ops', [metaGfids]))).toEqual(metaGfids.map(() => constants.errno.EINVAL));
     });
     await fc.assert(property, { seed: SEED, numRuns: 200 });
     expect(await everythingIn(lab())).toEqual(before);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config.js';
 import { RemovedBricks } from '../../src/monitor/removed.js';
-import { loadOwedWalk } from '../../src/worker/pending-crawl.js';
+import { loadPendingCrawl } from '../../src/worker/pending-crawl.js';
 import { createLogger } from '../../src/log.js';
 import { FailureList } from '../../src/status/failures.js';
 import { statusFileName } from '../../src/status/file-name.js';
@@ -45,7 +45,7 @@ test('a brick that is gone with its journals is said once, is a failure, and has
   expect(told).toEqual(['its directory is not there']);
   const failures = (await FailureList.load(join(dir, 'work', 'b-gone'))).items();
   expect(failures.map(({ reason }) => reason)).toEqual(['removed brick /b/gone: its directory is not there']);
-  expect(await loadOwedWalk(join(dir, 'work', 'b-1'))).toMatchObject({ from: 0 });
+  expect(await loadPendingCrawl(join(dir, 'work', 'b-1'))).toMatchObject({ from: 0 });
   expect((await readStatus(join(dir, 'session', statusFileName('/b/gone')))).worker_status).toBe('Faulty');
 });
 

@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { GsyncdError } from '../../src/errors.js';
 import { directCalls } from '../../src/embedded/direct-calls.js';
-import { sendHalving } from '../../src/primary/reconcile/bisect.js';
+import { sendBisecting } from '../../src/primary/reconcile/bisect.js';
 import { RemoteCallError } from '../../src/rpc/errors.js';
 import type { RpcMethod } from '../../src/rpc/server.js';
 import { applyMeta } from '../../src/secondary/meta-ops.js';
@@ -26,18 +26,18 @@ function peer(bad: ReadonlySet<number>): { applied: number[]; send: (items: read
   };
 }
 
-describe('sendHalving()', () => {
+describe('sendBisecting()', () => {
   test('finds all culprits, and gets results for all others, in order', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(fc.nat({ max: 999 }), { maxLength: 80 }), fc.array(fc.nat({ max: 80 }), { maxLength: 6 }), fc.integer({ min: 1, max: 30 }), async (items, badIndexes, perCall) => {
         const bad = new Set(badIndexes.map((i) => items[i]).filter((item) => item !== undefined));
         const { applied, send } = peer(bad);
-        const { results, culprits } = await sendHalving(items, perCall, send);
+        const { results, failedItems } = await sendBisecting(items, perCall, send);
         const good = items.filter((item) => !bad.has(item));
-        expect(culprits.map(({ item }) => item)).toEqual(items.filter((item) => bad.has(item)));
+        expect(failedItems.map(({ item }) => item)).toEqual(items.filter((item) => bad.has(item)));
         expect(results).toEqual(good.map((item) => item * 10));
         expect(new Set(applied)).toEqual(new Set(good));
-        for (const { errno } of culprits) expect(errno).toBe(constants.errno.EISDIR);
+        for (const { errno } of failedItems) expect(errno).toBe(constants.errno.EISDIR);
       }),
       { numRuns: 200, seed: 7 },
     );
@@ -45,7 +45,7 @@ describe('sendHalving()', () => {
 
   test('sends no call larger than it may', async () => {
     const sizes: number[] = [];
-    await sendHalving([1, 2, 3, 4, 5, 6, 7], 3, (slice) => {
+    await sendBisecting([1, 2, 3, 4, 5, 6, 7], 3, (slice) => {
       sizes.push(slice.length);
       return Promise.resolve([]);
     });
@@ -54,7 +54,7 @@ describe('sendHalving()', () => {
 
   test.each(['ENOSPC', 'EROFS', 'ENOTCONN'] as const)('stops at once when the peer answers %s', async (code) => {
     let calls = 0;
-    const sending = sendHalving([1, 2, 3], 3, () => {
+    const sending = sendBisecting([1, 2, 3], 3, () => {
       calls += 1;
       return Promise.reject(new RemoteCallError('entry_ops', 'OSError', [constants.errno[code], code]));
     });
@@ -63,11 +63,11 @@ describe('sendHalving()', () => {
   });
 
   test('goes on beside an item whose directory has used up its quota', async () => {
-    const { results, culprits } = await sendHalving([1, 2, 3], 3, (slice) =>
+    const { results, failedItems } = await sendBisecting([1, 2, 3], 3, (slice) =>
       slice.includes(2) ? Promise.reject(new RemoteCallError('entry_ops', 'OSError', [constants.errno.EDQUOT, 'EDQUOT'])) : Promise.resolve(slice),
     );
     expect(results).toEqual([1, 3]);
-    expect(culprits).toMatchObject([{ item: 2, errno: constants.errno.EDQUOT }]);
+    expect(failedItems).toMatchObject([{ item: 2, errno: constants.errno.EDQUOT }]);
   });
 
   test('stops at once when the secondary ends, which raises so for what it has not done', async () => {
@@ -77,7 +77,7 @@ describe('sendHalving()', () => {
     const { call } = directCalls(methods, () => undefined);
     const op = { go: '.gfid/00000000-0000-0000-0000-000000000001', stat: { uid: 0, gid: 0, mode: 0o755, atime: 0, mtime: 0 } };
     let calls = 0;
-    const sending = sendHalving([op, op], 2, async (slice) => {
+    const sending = sendBisecting([op, op], 2, async (slice) => {
       calls += 1;
       await call('meta_ops', [[...slice]]);
       return [];
@@ -88,6 +88,6 @@ describe('sendHalving()', () => {
 
   test('passes on what is no answer of the peer', async () => {
     const lost = new GsyncdError('call entry_ops: peer is gone', { code: 'peer' });
-    await expect(sendHalving([1, 2], 2, () => Promise.reject(lost))).rejects.toBe(lost);
+    await expect(sendBisecting([1, 2], 2, () => Promise.reject(lost))).rejects.toBe(lost);
   });
 });

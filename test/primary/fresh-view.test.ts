@@ -66,7 +66,7 @@ async function setUp(errno: number, freshErrno: number | null) {
 
 test('a directory that the mount does not open any more (ENOTSUP) is looked into through another one', async () => {
   const { there, result, listed, views } = await setUp(constants.errno.EOPNOTSUPP, null);
-  expect([there(NAME), there(entryPath(ROOT_GFID, 'other')), [...result.datas]]).toEqual([FILE, OTHER, [OTHER, FILE]]);
+  expect([there(NAME), there(entryPath(ROOT_GFID, 'other')), [...result.dataGfids]]).toEqual([FILE, OTHER, [OTHER, FILE]]);
   expect(listed).toEqual([]);
   expect(views).toEqual({ opened: 1, closed: 1 });
 });

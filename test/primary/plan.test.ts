@@ -54,16 +54,16 @@ describe('planRecords()', () => {
 
   test('brings the attributes of what was created, and its xattrs when it has any', () => {
     const made = plan([entry('MKDIR', A, 'a', { mode: S_IFDIR }), entry('MKDIR', B, 'b', { mode: S_IFDIR })]);
-    expect([...made.metas]).toEqual([[A, null], [B, null]]);
+    expect([...made.metaGfids]).toEqual([[A, null], [B, null]]);
     expect([...made.xattrs]).toEqual([B]);
   });
 
   // The directory where the secondary makes it may give it another group than the one where it was made.
   test("brings a symlink's owner with whatever operation may make it", () => {
     for (const record of [entry('SYMLINK', A, 's'), entry('RENAME', A, 's', { newName: 't' }), entry('LINK', A, 's')]) {
-      expect([...plan([record], { [A]: SYMLINK }).metas]).toEqual([[A, null]]);
+      expect([...plan([record], { [A]: SYMLINK }).metaGfids]).toEqual([[A, null]]);
     }
-    expect([...plan([entry('UNLINK', A, 's')], { [A]: SYMLINK }).metas]).toEqual([]);
+    expect([...plan([entry('UNLINK', A, 's')], { [A]: SYMLINK }).metaGfids]).toEqual([]);
   });
 
   test('makes symlinks by LINK, with their present target and owner', () => {
@@ -84,14 +84,14 @@ describe('planRecords()', () => {
     );
     expect(ops(made)).toEqual([`RENAME ${at('a')} ${at('b')}`, `UNLINK ${at('l')}`]);
     expect([...made.doubtful]).toEqual([at('a'), at('b'), at('l'), at('d')]);
-    expect([...made.datas]).toEqual([[A, 'written']]);
+    expect([...made.dataGfids]).toEqual([[A, 'written']]);
     expect([...made.unknown]).toEqual([[A, 'EIO']]);
   });
 
   test('takes a tiering file for one more name of a file', () => {
     const made = plan([entry('MKNOD', A, 'a', { mode: S_IFREG | 0o1000 })]);
     expect(ops(made)).toEqual([`LINK ${at('a')}`]);
-    expect([...made.datas]).toEqual([[A, 'linked']]);
+    expect([...made.dataGfids]).toEqual([[A, 'linked']]);
   });
 
   test('creates a device node', () => {
@@ -101,7 +101,7 @@ describe('planRecords()', () => {
 
   test('lets the content follow a rename or a link of a file, in case the secondary lacks it', () => {
     const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), entry('LINK', B, 'l')], { [A]: FILE, [B]: FILE });
-    expect([...made.datas]).toEqual([[A, 'linked'], [B, 'linked']]);
+    expect([...made.dataGfids]).toEqual([[A, 'linked'], [B, 'linked']]);
     expect([...made.doubtful]).toEqual([]);
   });
 
@@ -121,7 +121,7 @@ describe('planRecords()', () => {
 
   test('drops data of files that were unlinked later', () => {
     const made = plan([{ type: 'data', gfid: A }, { type: 'data', gfid: B }, entry('UNLINK', A, 'a')], { [A]: null });
-    expect([...made.datas.keys()]).toEqual([B]);
+    expect([...made.dataGfids.keys()]).toEqual([B]);
   });
 
   test('removes nothing when deletes are ignored', () => {
@@ -130,19 +130,19 @@ describe('planRecords()', () => {
 
   test('counts written content once, and as written whatever else happened to the file', () => {
     const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), { type: 'data', gfid: A }, { type: 'data', gfid: A }], { [A]: FILE });
-    expect([...made.datas]).toEqual([[A, 'written']]);
+    expect([...made.dataGfids]).toEqual([[A, 'written']]);
   });
 
   test('leaves attributes to the data of the same file', () => {
     const setattr = (gfid: Gfid): ChangeRecord => ({ type: 'meta', gfid, fop: 'SETATTR' });
     const made = plan([setattr(A), setattr(B), { type: 'data', gfid: A }]);
-    expect([...made.metas]).toEqual([[B, null]]);
+    expect([...made.metaGfids]).toEqual([[B, null]]);
   });
 
   test('uses the attributes that a walk recorded', () => {
     const stat = { uid: 1, gid: 1, mode: S_IFDIR | 0o700, atime: 1, mtime: 1 };
     const made = plan([entry('MKDIR', A, 'a', { mode: S_IFDIR }), { type: 'meta', gfid: A, fop: 'SETATTR', stat }]);
-    expect([...made.metas]).toEqual([[A, stat]]);
+    expect([...made.metaGfids]).toEqual([[A, stat]]);
   });
 
   test("leaves out GlusterFS's own xattrs of what was created, unless an earlier try may have brought others", () => {
@@ -184,13 +184,13 @@ describe('planRecords()', () => {
     const records = [entry('CREATE', A, 'a', { mode: S_IFREG }), entry('RENAME', A, 'a', { newName: 'b' }), entry('UNLINK', B, 'c'), { type: 'data', gfid: B } as const];
     const made = plan(records, { [A]: FILE }, { entries: 'applied-before' });
     expect(made.entries).toEqual([]);
-    expect([...made.datas]).toEqual([[A, 'linked'], [B, 'written']]);
+    expect([...made.dataGfids]).toEqual([[A, 'linked'], [B, 'written']]);
   });
 
   test('leaves the namespace of a hot tier alone', () => {
     const made = plan([entry('CREATE', A, 'a', { mode: S_IFREG }), { type: 'data', gfid: A }], {}, { entries: 'hot-tier' });
     expect(made.entries).toEqual([]);
-    expect([...made.datas.keys()]).toEqual([A]);
+    expect([...made.dataGfids.keys()]).toEqual([A]);
   });
 });
 
@@ -207,7 +207,7 @@ describe('createUnderNewNames()', () => {
     expect(merged([create, rename])).toEqual([`RENAME ${at('a.tmp')} ${at('a')}`]);
     const made = plan([create, rename], { [A]: FILE });
     createUnderNewNames(made);
-    expect([...made.datas.keys(), ...made.fresh]).toEqual([A, A]);
+    expect([...made.dataGfids.keys(), ...made.fresh]).toEqual([A, A]);
     expect(made.counts.get('CREATE')).toBe(1);
   });
 

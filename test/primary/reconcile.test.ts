@@ -148,10 +148,10 @@ describe('Reconciler', () => {
       fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), async (here, there) => {
         const sides = new Sides(here, there);
         const before = new Set(sides.secondary.inodes.keys());
-        const { datas, metas } = await sides.mend();
+        const { dataGfids, metaGfids } = await sides.mend();
         for (const [gfid, { mode }] of sides.primary.inodes) {
           if (before.has(gfid) || (mode & S_IFLNK) === S_IFLNK) continue;
-          expect((mode & S_IFREG) === S_IFREG ? datas.has(gfid) : metas.has(gfid), gfid).toBe(true);
+          expect((mode & S_IFREG) === S_IFREG ? dataGfids.has(gfid) : metaGfids.has(gfid), gfid).toBe(true);
         }
       }),
       RUNS,

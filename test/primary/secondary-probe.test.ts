@@ -1,12 +1,12 @@
 // What a peer answers need not make sense.
 import { expect, test } from 'vitest';
 import { entryPath, type Gfid } from '../../src/protocol/gfid.js';
-import { SecondaryTruth } from '../../src/primary/reconcile/secondary-probe.js';
+import { SecondaryProbe } from '../../src/primary/reconcile/secondary-probe.js';
 
 const gfid = (n: number): Gfid => `aabb0000-0000-4000-8000-${n.toString(16).padStart(12, '0')}` as Gfid;
 
 /** A peer that says where each directory is. */
-function truthOf(parentOf: (n: number) => number): { truth: SecondaryTruth; asked: () => number } {
+function truthOf(parentOf: (n: number) => number): { truth: SecondaryProbe; asked: () => number } {
   let asked = 0;
   const sync = {
     applyIndependent: ([op]: readonly { gfid: Gfid }[]) => {
@@ -14,7 +14,7 @@ function truthOf(parentOf: (n: number) => number): { truth: SecondaryTruth; aske
       return Promise.resolve({ failures: [{ info: { secondaryEntry: entryPath(gfid(parentOf(Number.parseInt(op!.gfid.slice(-12), 16))), 'name') } }] });
     },
   };
-  const truth = new SecondaryTruth({ entries: () => Promise.reject(new Error('not asked')) } as never, sync as never, 'bytes');
+  const truth = new SecondaryProbe({ entries: () => Promise.reject(new Error('not asked')) } as never, sync as never, 'bytes');
   return { truth, asked: () => asked };
 }
 

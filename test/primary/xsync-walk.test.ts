@@ -16,7 +16,7 @@ import { ModelVolume } from './model/volume.js';
 const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const gfid = (n: number): Gfid => `0000000${n}-0000-4000-8000-00000000000${n}` as Gfid;
 
-class Site {
+class Endpoints {
   readonly volume = new ModelVolume(() => 1);
   readonly journal: JournalWriter;
   readonly brick: ModelBrick;
@@ -66,7 +66,7 @@ function brief({ fop, gfid: id, parent, name }: ChangeRecord & { type: 'entry' }
 
 describe('XsyncWalk', () => {
   test('records each kind of file as what a secondary can make of it, directories before what they hold', async () => {
-    const site = new Site();
+    const site = new Endpoints();
     site.create(ROOT_GFID, 'd', 1, S_IFDIR | 0o750);
     site.create(gfid(1), 'f', 2, S_IFREG | 0o644);
     site.create(gfid(1), 'many', 3, S_IFREG | 0o600);
@@ -85,7 +85,7 @@ describe('XsyncWalk', () => {
   });
 
   test('passes over what is not newer than the marks, and does not let marks pass the limit', async () => {
-    const site = new Site();
+    const site = new Endpoints();
     site.create(ROOT_GFID, 'old', 1, S_IFDIR | 0o755);
     site.create(gfid(1), 'f', 2, S_IFREG);
     await site.commit(await site.walk());
@@ -97,7 +97,7 @@ describe('XsyncWalk', () => {
 
   test('records a directory with all it holds, wherever it moves meanwhile', async () => {
     for (let step = 0; step < 60; step++) {
-      const site = new Site();
+      const site = new Endpoints();
       site.create(ROOT_GFID, 'walked', 1, S_IFDIR | 0o755);
       site.create(ROOT_GFID, 'moves', 2, S_IFDIR | 0o755);
       site.create(gfid(2), 'inner', 3, S_IFDIR | 0o755);
@@ -114,7 +114,7 @@ describe('XsyncWalk', () => {
   test('never takes one inode for another, whatever changes meanwhile', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(changeArb(), { maxLength: 30, size: 'max' }), fc.array(changeArb(), { maxLength: 30, size: 'max' }), async (before, during) => {
-        const site = new Site();
+        const site = new Endpoints();
         const changer = new Changer(site.volume, 0x10);
         const kinds = new Map<Gfid, number>();
         const note = (): void => {

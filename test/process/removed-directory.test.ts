@@ -8,10 +8,10 @@ const DIST = new URL('../../dist/process/', import.meta.url).href;
 it('is one in which nothing can be made, and children start all the same', () => {
   const script = `
     import { mkdirSync, readlinkSync, writeFileSync } from 'node:fs';
-    import { goNowhere } from '${DIST}nowhere.js';
+    import { enterRemovedDirectory } from '${DIST}nowhere.js';
     import { runChild } from '${DIST}spawn.js';
     const attempt = (act) => { try { act(); return 'made'; } catch (error) { return error.code; } };
-    goNowhere(); goNowhere();
+    enterRemovedDirectory(); enterRemovedDirectory();
     const cwd = '/proc/self/cwd';
     const made = [attempt(() => writeFileSync(cwd + '/file', '')), attempt(() => mkdirSync(cwd + '/dir')), attempt(() => writeFileSync('file', ''))];
     const { stdout } = await runChild(['pwd']);

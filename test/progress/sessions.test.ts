@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sessionSamples } from '../../src/metrics/node-samples.js';
 import { findSessions, SessionReader, sessionsOfBrick } from '../../src/progress/sessions.js';
-import { Tally } from '../../src/progress/recorder.js';
+import { ProgressRecorder } from '../../src/progress/recorder.js';
 import { WorkerStatus } from '../../src/status/status-file.js';
 import { FakeBrick } from '../changelog/brick.js';
 import { lacksRoot } from '../skip.js';
@@ -17,14 +17,14 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-async function worker(session: string, brickPath: string): Promise<{ status: WorkerStatus; tally: Tally }> {
+async function worker(session: string, brickPath: string): Promise<{ status: WorkerStatus; recorder: ProgressRecorder }> {
   mkdirSync(join(root, session), { recursive: true });
   const status = new WorkerStatus({ stateFile: join(root, session, 'monitor.status'), brickPath, log: { info: () => undefined } });
   await status.resetOnWorkerStart();
   const identity = { primary: 'gv0', secondary: 'backup::sv0', brick: brickPath, workingDir: join(root, 'work'), changelogDir: join(brickPath, '.glusterfs', 'changelogs') };
-  const tally = new Tally({ statusFile: status.path, identity, jobs: 3, estimate: () => Promise.resolve(null), intervalMs: 1 });
-  await tally.start();
-  return { status, tally };
+  const recorder = new ProgressRecorder({ statusFile: status.path, identity, jobs: 3, estimate: () => Promise.resolve(null), intervalMs: 1 });
+  await recorder.start();
+  return { status, recorder };
 }
 
 test('a session is found by its name, the beginning of it, its pair, its directory, and all without a name', async () => {
@@ -59,7 +59,7 @@ test.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('statu
   brick.enable(START);
   brick.change();
   brick.rollover(START + 15);
-  const { status, tally } = await worker('gv0_backup_sv0', join(root, 'brick'));
+  const { status, recorder } = await worker('gv0_backup_sv0', join(root, 'brick'));
   writeFileSync(join(root, 'gv0_backup_sv0', 'monitor.status'), 'Started\n');
   await status.setActive();
   await status.setCrawlStatus('Changelog Crawl');
@@ -71,9 +71,9 @@ test.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('statu
   brick.rollover(START + 30);
   expect(await look()).toMatchObject({ pending: 'yes', backlog: { journals: 1 } });
   // Changes from before the live journals began are there, whatever the brick's mark says.
-  tally.caughtUp(START + 31);
+  recorder.caughtUp(START + 31);
   await expect.poll(async () => (await look())?.pending, { timeout: 5_000 }).toBe('no');
-  await tally.close('stopped');
+  await recorder.close('stopped');
   writeFileSync(join(root, 'gv0_backup_sv0', 'monitor.status'), 'Stopped\n');
   expect(await look()).toMatchObject({ state: 'Stopped', worker: { running: false } });
   expect(await reader.read()).toMatchObject({ name: 'gv0_backup_sv0', primary: 'gv0', secondary: 'backup::sv0', monitor: 'Stopped' });

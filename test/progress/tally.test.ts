@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { estimateEntries } from '../../src/progress/estimate.js';
-import { meteredSecondary } from '../../src/progress/recorded-secondary.js';
+import { recordedSecondary } from '../../src/progress/recorded-secondary.js';
 import { parseProgress, type ProgressData } from '../../src/progress/progress-data.js';
-import { startTicks, Tally } from '../../src/progress/recorder.js';
+import { startTicks, ProgressRecorder } from '../../src/progress/recorder.js';
 import type { EntryOp, Secondary } from '../../src/protocol/secondary.js';
 import { progress } from './facts.js';
 
@@ -17,8 +17,8 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const identity = { primary: 'gv0', secondary: 'backup::sv0', brick: '/bricks/caf\udce9', workingDir: '/w', changelogDir: '/c' };
-const make = (values: Partial<ConstructorParameters<typeof Tally>[0]> = {}): Tally =>
-  new Tally({ statusFile: join(dir, 'brick_x.status'), identity, jobs: 3, estimate: () => Promise.resolve(100), intervalMs: 20, ...values });
+const make = (values: Partial<ConstructorParameters<typeof ProgressRecorder>[0]> = {}): ProgressRecorder =>
+  new ProgressRecorder({ statusFile: join(dir, 'brick_x.status'), identity, jobs: 3, estimate: () => Promise.resolve(100), intervalMs: 20, ...values });
 const written = (): ProgressData => {
   const found = parseProgress(readFileSync(join(dir, 'brick_x.progress'), 'utf8'));
   if (found === null) throw new Error('no valid progress file');
@@ -26,14 +26,14 @@ const written = (): ProgressData => {
 };
 
 test('what is counted is in the file soon, also a name that is not UTF-8', async () => {
-  const tally = make();
-  tally.queue = () => ({ files: 7, bytes: 70 });
-  await tally.start();
-  tally.call('entry', { seconds: 0.02, ops: 10, failed: 3 });
-  tally.jobStarted(1);
-  tally.jobStarted(2);
-  tally.jobEnded(1, { engine: 'rsync', seconds: 4, files: 20, failed: 1, bytes: 4096 });
-  tally.batchDone({ crawl: 'live_changelog', journals: 4, ops: new Map([['MKDIR', 2]]), dataFiles: 21 });
+  const recorder = make();
+  recorder.queue = () => ({ files: 7, bytes: 70 });
+  await recorder.start();
+  recorder.call('entry', { seconds: 0.02, ops: 10, failed: 3 });
+  recorder.jobStarted(1);
+  recorder.jobStarted(2);
+  recorder.jobEnded(1, { engine: 'rsync', seconds: 4, files: 20, failed: 1, bytes: 4096 });
+  recorder.batchDone({ crawl: 'live_changelog', journals: 4, ops: new Map([['MKDIR', 2]]), dataFiles: 21 });
   await expect.poll(() => written().totals.files, { timeout: 5_000 }).toBe(20);
   const found = written();
   expect(found).toMatchObject({ ...identity, pid: process.pid, startTicks: startTicks(process.pid), ended: null, queue: { files: 7, bytes: 70 } });
@@ -41,25 +41,25 @@ test('what is counted is in the file soon, also a name that is not UTF-8', async
   expect(found.ops).toEqual({ MKDIR: 2, DATA: 21 });
   expect(found.jobs.busySinceMs).toHaveLength(1);
   expect(found.transfers['rsync']?.counts.reduce((a, b) => a + b)).toBe(1);
-  await tally.close('stopped');
+  await recorder.close('stopped');
   expect(written().ended).toBe('stopped');
   expect(readdirSync(dir)).toEqual(['brick_x.progress']);
 });
 
 test('the file is left alone while nothing happens, and written far less often than it is told something', async () => {
-  const tally = make({ intervalMs: 100 });
-  await tally.start();
+  const recorder = make({ intervalMs: 100 });
+  await recorder.start();
   const inodes = new Set<number>();
   const endMs = Date.now() + 500;
   while (Date.now() < endMs) {
-    tally.call('meta', { seconds: 0.001, ops: 1, failed: 0 });
-    inodes.add(statSync(tally.path).ino);
+    recorder.call('meta', { seconds: 0.001, ops: 1, failed: 0 });
+    inodes.add(statSync(recorder.path).ino);
     await sleep(1);
   }
   await sleep(250);
-  const { mtimeMs } = statSync(tally.path);
+  const { mtimeMs } = statSync(recorder.path);
   await sleep(300);
-  expect(statSync(tally.path).mtimeMs).toBe(mtimeMs);
+  expect(statSync(recorder.path).mtimeMs).toBe(mtimeMs);
   expect(inodes.size).toBeGreaterThan(1);
   expect(inodes.size).toBeLessThanOrEqual(8);
 });
@@ -67,36 +67,36 @@ test('the file is left alone while nothing happens, and written far less often t
 test('a start after an end that nobody asked for is a restart, one after a stop is not', async () => {
   const restarts: number[] = [];
   for (const end of ['faulty', 'stopped', null, 'stopped'] as const) {
-    const tally = make();
-    await tally.start();
+    const recorder = make();
+    await recorder.start();
     restarts.push(written().restarts);
-    if (end !== null) await tally.close(end);
+    if (end !== null) await recorder.close(end);
   }
   expect(restarts).toEqual([0, 1, 1, 2]);
 });
 
 test('a first walk that was cut short goes on with what it had brought', async () => {
   writeFileSync(join(dir, 'brick_x.progress'), JSON.stringify(progress({ walk: { kind: 'first', state: 'walking', startedMs: 1, endedMs: 0, seen: 60, synced: 40, expected: 100 } })));
-  const tally = make();
-  await tally.start();
-  tally.walkStarted('first');
-  tally.walked(20);
-  tally.walkSynced(10);
+  const recorder = make();
+  await recorder.start();
+  recorder.walkStarted('first');
+  recorder.walked(20);
+  recorder.walkSynced(10);
   await expect.poll(() => written().walk?.synced, { timeout: 5_000 }).toBe(50);
   expect(written().walk).toMatchObject({ seen: 60, synced: 50, state: 'walking', expected: 100 });
-  tally.walkFound();
-  tally.walkEnded();
-  await tally.close('stopped');
+  recorder.walkFound();
+  recorder.walkEnded();
+  await recorder.close('stopped');
   expect(written().walk?.state).toBe('done');
 });
 
 test('a file that cannot be written stops nothing', async () => {
-  const tally = make({ statusFile: join(dir, 'nowhere', 'brick_x.status') });
-  await tally.start();
-  tally.walked(1);
-  await tally.close('stopped');
+  const recorder = make({ statusFile: join(dir, 'nowhere', 'brick_x.status') });
+  await recorder.start();
+  recorder.walked(1);
+  await recorder.close('stopped');
   mkdirSync(join(dir, 'nowhere'));
-  await tally.close('stopped');
+  await recorder.close('stopped');
   expect(readdirSync(join(dir, 'nowhere'))).toEqual(['brick_x.progress']);
 });
 
@@ -113,7 +113,7 @@ test('calls to the secondary are measured, and one that raises counts as failed'
     entryOps: (ops: readonly EntryOp[]) => (ops.length > 1 ? Promise.reject(new Error('raised')) : Promise.resolve([])),
     metaOps: () => Promise.resolve([]),
   } as unknown as Secondary;
-  const secondary = meteredSecondary(fake, { call: (kind, { ops, failed }) => seen.push([kind, ops, failed]) });
+  const secondary = recordedSecondary(fake, { call: (kind, { ops, failed }) => seen.push([kind, ops, failed]) });
   const op = { op: 'UNLINK', gfid: '00000000-0000-0000-0000-000000000001', entry: 'x' } as unknown as EntryOp;
   await secondary.entryOps([op]);
   await expect(secondary.entryOps([op, op])).rejects.toThrow('raised');

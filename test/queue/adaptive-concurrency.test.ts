@@ -2,8 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { Pace, type Work } from '../../src/queue/adaptive-concurrency.js';
-import { pacedEngine, pacedSecondary } from '../../src/queue/limited.js';
+import { AdaptiveConcurrency, type Work } from '../../src/queue/adaptive-concurrency.js';
+import { limitedEngine, limitedSecondary } from '../../src/queue/limited.js';
 import type { DataEngine } from '../../src/queue/engine.js';
 import type { EntryOp, Secondary } from '../../src/protocol/secondary.js';
 import { ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
@@ -14,7 +14,7 @@ class Model {
   nowS = 0;
   most = 0;
   readonly lines: string[] = [];
-  readonly pace = new Pace({ info: (message) => void this.lines.push(message) }, () => this.nowS);
+  readonly limiter = new AdaptiveConcurrency({ info: (message) => void this.lines.push(message) }, () => this.nowS);
   readonly #calls = new Set<{ leftS: number; end: () => void }>();
   factor: number;
 
@@ -23,7 +23,7 @@ class Model {
   }
 
   call(work: Work, units: number, costS: number, signal?: AbortSignal): Promise<void> {
-    return this.pace.run(work, units, () => this.work(units * costS), signal);
+    return this.limiter.run(work, units, () => this.work(units * costS), signal);
   }
 
   work(seconds: number): Promise<void> {
@@ -61,7 +61,7 @@ class Model {
   }
 }
 
-describe('Pace', () => {
+describe('AdaptiveConcurrency', () => {
   test('lets calls go side by side where that is quicker, but for those that tell what each costs alone', async () => {
     const model = new Model(0.6);
     const seconds = await model.flow(40);
@@ -98,7 +98,7 @@ describe('Pace', () => {
     const model = new Model(1);
     const large = model.call('entries', 1_000, 0.01);
     const small = model.call('entries', 5, 0.001);
-    const beside = model.pace.beside(() => model.work(1));
+    const beside = model.limiter.beside(() => model.work(1));
     await model.pass(Promise.all([small, beside]));
     expect(model.nowS).toBeLessThan(5);
     await model.pass(large);
@@ -107,7 +107,7 @@ describe('Pace', () => {
 
   test('with something slow under way, nothing waits to be alone', async () => {
     const model = new Model(1);
-    const beside = model.pace.beside(() => model.work(100));
+    const beside = model.limiter.beside(() => model.work(100));
     const calls = [model.call('entries', 100, 0.001), model.call('files', 100, 0.001)];
     await model.pass(Promise.all(calls));
     expect(model.most).toBe(3);
@@ -126,7 +126,7 @@ describe('Pace', () => {
 
   test('what goes on beside it is nothing to judge by', async () => {
     const model = new Model(2.5);
-    const beside = model.pace.beside(() => model.work(400));
+    const beside = model.limiter.beside(() => model.work(400));
     await model.flow(40);
     expect(model.lines).toEqual([]);
     expect(model.most).toBe(5);
@@ -135,7 +135,7 @@ describe('Pace', () => {
 
   test('a call that fails ends its turn and tells nothing of what work costs', async () => {
     const model = new Model(1);
-    await expect(model.pace.run('files', 100, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+    await expect(model.limiter.run('files', 100, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
     const [a, b] = [model.call('files', 100, 0.001), model.call('files', 100, 0.001)];
     await model.pass(Promise.all([a, b]));
     expect(model.most).toBe(1);
@@ -160,16 +160,16 @@ describe('what is paced', () => {
 
   test('boxes of small files, and calls with operations, each by its kind', async () => {
     const ran: string[] = [];
-    const pace = {
+    const limiter = {
       run: (work: Work, units: number, call: () => Promise<unknown>) => (ran.push(`${work} ${units}`), call()),
       beside: (call: () => Promise<unknown>) => (ran.push('beside'), call()),
-    } as unknown as Pace;
+    } as unknown as AdaptiveConcurrency;
     const engine: DataEngine = { name: 'none', sync: () => Promise.resolve({ returnCode: 0, synced: new Set(), failed: new Map() }) };
-    const paced = pacedEngine(engine, pace);
+    const paced = limitedEngine(engine, limiter);
     expect(paced.name).toBe('none');
     for (const maxFileBytes of [4096, 65_536, 65_537]) await paced.sync(gfids, { logErrors: false, maxFileBytes });
     await paced.sync(gfids, { logErrors: false });
-    const secondary = pacedSecondary({ entryOps: () => Promise.resolve([]), metaOps: () => Promise.resolve([]) } as unknown as Secondary, pace);
+    const secondary = limitedSecondary({ entryOps: () => Promise.resolve([]), metaOps: () => Promise.resolve([]) } as unknown as Secondary, limiter);
     const ops = gfids.map((gfid): EntryOp => ({ op: 'UNLINK', gfid, entry: `.gfid/${ROOT_GFID}/a` }));
     await secondary.entryOps(ops);
     await secondary.entryOps(ops.map((op) => ({ ...op, gfid: ROOT_GFID })));

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { expect, test } from 'vitest';
 import { NativeError, errnoNumber } from '../../src/native/libc.js';
 import type { SecondaryVolume } from '../../src/secondary/volume.js';
-import { WholeVolume } from '../../src/secondary/availability-guard.js';
+import { AvailabilityGuard } from '../../src/secondary/availability-guard.js';
 
 const { EACCES, EAGAIN, EIO, ENOENT, ENOTCONN, ENOTEMPTY } = constants.errno;
 
@@ -17,7 +17,7 @@ function setUp(up: boolean[], answer: () => unknown, reachable = false) {
     },
   });
   let looks = 0;
-  return { calls, looks: () => looks, whole: new WholeVolume(volume, { isWhole: () => Promise.resolve(up[Math.min(looks++, up.length - 1)]!), isReachable: () => Promise.resolve(reachable) }, 'one') };
+  return { calls, looks: () => looks, whole: new AvailabilityGuard(volume, { isWhole: () => Promise.resolve(up[Math.min(looks++, up.length - 1)]!), isReachable: () => Promise.resolve(reachable) }, 'one') };
 }
 
 function fail(errno: number): () => never {

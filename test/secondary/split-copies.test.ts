@@ -11,7 +11,7 @@ import type { PyTuple, PyValue } from '../../src/rpc/pickle-values.js';
 import { applyEntries } from '../../src/secondary/entry-batch.js';
 import type { EntryOp } from '../../src/protocol/secondary.js';
 import type { SecondaryVolume } from '../../src/secondary/volume.js';
-import { WholeVolume } from '../../src/secondary/availability-guard.js';
+import { AvailabilityGuard } from '../../src/secondary/availability-guard.js';
 import { Random } from '../gluster/lab/random.js';
 import { ModelVolume } from '../primary/model/volume.js';
 import { conflicts } from './histories.js';
@@ -84,7 +84,7 @@ test('what is not done because of them is told of, each time', async () => {
       await applyEntries({ ...options, volume: new ModelSecondaryVolume(model, seed) }, before as unknown as PyValue);
       const split = new Map([...model.inodes.keys()].filter((gfid) => gfid !== ROOT_GFID && chance(random, 0.3)).map((gfid) => [gfid, chance(random, 0.5) ? Infinity : random.int(40)]));
       inodes += split.size;
-      const volume = new WholeVolume(splitVolume(model, split, random), STATE, 'several');
+      const volume = new AvailabilityGuard(splitVolume(model, split, random), STATE, 'several');
       for (const op of ops) {
         const failures = (await applyEntries({ ...options, volume }, [op] as unknown as PyValue)) as unknown as PyTuple[];
         if (failures.length > 0) told++;

@@ -1,7 +1,7 @@
 // When the answers of a stock secondary are believed, with a peer that says how many subvolumes are up.
 import { constants } from 'node:os';
 import { expect, test } from 'vitest';
-import { wholeSecondary } from '../../src/worker/gluster/availability-checks.js';
+import { withAvailabilityChecks } from '../../src/worker/gluster/availability-checks.js';
 import { RemoteCallError } from '../../src/rpc/errors.js';
 import type { PeerStat, Secondary } from '../../src/protocol/secondary.js';
 
@@ -26,7 +26,7 @@ function setUp(up: number | Error, { stat = null, refusal, subvolumes = 3 }: { s
     if (typeof up === 'number') return up;
     throw up;
   };
-  return { state, whole: wholeSecondary(peer, { subvolumesUp, subvolumes, volume: 'sv0' }) };
+  return { state, whole: withAvailabilityChecks(peer, { subvolumesUp, subvolumes, volume: 'sv0' }) };
 }
 
 const CALLS: readonly [string, (whole: Secondary) => Promise<unknown>][] = [

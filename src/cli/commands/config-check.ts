@@ -4,9 +4,9 @@
 import { checkSetting } from '../../config/check-setting.js';
 import { invalidValue, notConfigurable, optionName, unknownOption } from '../config-words.js';
 import { openDefaults } from '../open-session.js';
-import { DEBUG, type Flags, type ShortCommand } from '../fast-command.js';
+import { DEBUG, type Flags, type FastCommand } from '../fast-command.js';
 
-export const configCheckCommand: ShortCommand = {
+export const configCheckCommand: FastCommand = {
   name: 'config-check',
   description: 'tell by the exit code whether an option exists and takes a value',
   positionals: [['name', 'the option']],

@@ -5,9 +5,9 @@ import { optionName, unknownOption } from '../config-words.js';
 import { openSession } from '../open-session.js';
 import { printLines } from '../print.js';
 import { pythonJson, pythonText } from '../legacy/python-text.js';
-import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../fast-command.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type FastCommand } from '../fast-command.js';
 
-export const configGetCommand: ShortCommand = {
+export const configGetCommand: FastCommand = {
   name: 'config-get',
   description: "print a session's options",
   positionals: SESSION_POSITIONALS,

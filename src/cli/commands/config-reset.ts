@@ -4,11 +4,11 @@ import { checkSetting } from '../../config/check-setting.js';
 import { editSessionFile } from '../../config/edit.js';
 import { notConfigurable, optionName, unknownOption } from '../config-words.js';
 import { openSession } from '../open-session.js';
-import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../fast-command.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type FastCommand } from '../fast-command.js';
 
 const EVERY = 'all';
 
-export const configResetCommand: ShortCommand = {
+export const configResetCommand: FastCommand = {
   name: 'config-reset',
   description: 'take an option of a session back to its default',
   positionals: [...SESSION_POSITIONALS, ['name', `the option; ${EVERY} for every one`]],

@@ -5,9 +5,9 @@ import { editSessionFile } from '../../config/edit.js';
 import { GsyncdError } from '../../errors.js';
 import { invalidValue, notConfigurable, optionName, unknownOption } from '../config-words.js';
 import { openSession } from '../open-session.js';
-import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../fast-command.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type FastCommand } from '../fast-command.js';
 
-export const configSetCommand: ShortCommand = {
+export const configSetCommand: FastCommand = {
   name: 'config-set',
   description: 'set an option of a session',
   positionals: SESSION_POSITIONALS,

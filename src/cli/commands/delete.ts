@@ -8,9 +8,9 @@ import { fsDecode, fsEncode } from '../../names.js';
 import { DEFAULTS_FILE } from '../../config/places.js';
 import { Settings } from '../../config/settings.js';
 import { openSession } from '../open-session.js';
-import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../fast-command.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type FastCommand } from '../fast-command.js';
 
-export const deleteCommand: ShortCommand = {
+export const deleteCommand: FastCommand = {
   name: 'delete',
   description: "remove a session's files from this node",
   positionals: SESSION_POSITIONALS,

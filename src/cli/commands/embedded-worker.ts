@@ -27,9 +27,9 @@ export async function embeddedPlan(primaryPath: string, secondary: string, flags
   return {
     config,
     label: `worker ${primaryPath}`,
-    findSite: async (log) => {
-      const { embeddedSite } = await import('../../worker/directory/endpoints.js');
-      return embeddedSite({ primaryPath, secondary: there ?? { path: secondaryPath }, debug: flags.debug === true, config, log, rolloverMs: (flags.rolloverTime ?? ROLLOVER_S) * 1000 });
+    findEndpoints: async (log) => {
+      const { directoryEndpoints } = await import('../../worker/directory/endpoints.js');
+      return directoryEndpoints({ primaryPath, secondary: there ?? { path: secondaryPath }, debug: flags.debug === true, config, log, rolloverMs: (flags.rolloverTime ?? ROLLOVER_S) * 1000 });
     },
   };
 }

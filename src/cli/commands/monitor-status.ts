@@ -7,9 +7,9 @@ import { GsyncdError } from '../../errors.js';
 import { fsEncode } from '../../names.js';
 import { setMonitorStatus } from '../../status/monitor-status.js';
 import { openSession } from '../open-session.js';
-import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../fast-command.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type FastCommand } from '../fast-command.js';
 
-export const monitorStatusCommand: ShortCommand = {
+export const monitorStatusCommand: FastCommand = {
   name: 'monitor-status',
   description: "set the state of a session's monitor",
   positionals: [...SESSION_POSITIONALS, ['status', 'Created, Started, Paused or Stopped']],

@@ -15,9 +15,9 @@ import { STOCK_FIELDS } from '../legacy/legacy-argv.js';
 import { openSession } from '../open-session.js';
 import { printLines } from '../print.js';
 import { pythonJson, pythonText } from '../legacy/python-text.js';
-import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type ShortCommand } from '../fast-command.js';
+import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type FastCommand } from '../fast-command.js';
 
-export const statusCommand: ShortCommand = {
+export const statusCommand: FastCommand = {
   name: 'status',
   description: "print the state of one brick's worker",
   positionals: SESSION_POSITIONALS,

@@ -4,9 +4,9 @@
 import { errorLine } from '../../errors.js';
 import { openDefaults } from '../open-session.js';
 import { printLines } from '../print.js';
-import { DEBUG, type Flags, type ShortCommand } from '../fast-command.js';
+import { DEBUG, type Flags, type FastCommand } from '../fast-command.js';
 
-export const voluuidgetCommand: ShortCommand = {
+export const voluuidgetCommand: FastCommand = {
   name: 'voluuidget',
   description: 'print the uuid of a volume',
   positionals: [['host', 'a node of its cluster'], ['volname', 'its name']],

@@ -79,8 +79,8 @@ function glusterPlan(primary: string, secondary: string, flags: WorkerFlags): Wo
   return {
     config,
     label: `worker ${flags.localPath ?? ''}`.trim(),
-    findSite: async (log) => {
-      const { glusterSite } = await import('../../worker/gluster/endpoints.js');
+    findEndpoints: async (log) => {
+      const { glusterEndpoints } = await import('../../worker/gluster/endpoints.js');
       const args = {
         primary,
         secondary,
@@ -89,12 +89,12 @@ function glusterPlan(primary: string, secondary: string, flags: WorkerFlags): Wo
         ...pick(flags, ['localPath', 'localNode', 'localNodeId', 'subvolNum', 'resourceRemote', 'resourceRemoteId']),
         ...secondaryIdOf(flags),
       };
-      return glusterSite({ args, config, log, debug: flags.debug === true });
+      return glusterEndpoints({ args, config, log, debug: flags.debug === true });
     },
   };
 }
 
-async function runPlan({ config, label, findSite }: WorkerPlan, flags: WorkerFlags): Promise<void> {
+async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: WorkerFlags): Promise<void> {
   const debug = flags.debug === true;
   const log = createLogger({
     destination: debug ? '-' : (flags.logFile ?? config.get('log-file')),
@@ -115,7 +115,7 @@ async function runPlan({ config, label, findSite }: WorkerPlan, flags: WorkerFla
     metrics = await openMetrics(flags, () => watched.samples(), (line) => own.warn(line));
     const { Worker } = await import('../../worker/worker.js');
     const worker = new Worker({
-      findSite: await findSite(log),
+      findEndpoints: await findEndpoints(log),
       config,
       log,
       brick: flags.removedBrick === true ? 'removed' : 'in the volume',

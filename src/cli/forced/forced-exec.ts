@@ -5,7 +5,7 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { errorLine } from '../../errors.js';
 import { fsDecode } from '../../names.js';
-import { goNowhere } from '../../process/removed-directory.js';
+import { enterRemovedDirectory } from '../../process/removed-directory.js';
 import { decideForcedCommand, isStillSession, type ForcedDecision, type ProcessEntry, type ProcessView } from './forced-command.js';
 import { CommandExit } from '../exit.js';
 import { DISPATCHED, type ForcedLine } from './forced-command-line.js';
@@ -26,7 +26,7 @@ export async function runForcedCommand({ line, limits }: ForcedLine): Promise<vo
   const { replaceProcess } = await import('../../native/libc.js');
   const [file, argv] = await programOf(decision);
   try {
-    if (decision.run === 'gsyncd') goNowhere();
+    if (decision.run === 'gsyncd') enterRemovedDirectory();
     replaceProcess(file, argv, { ...env, [DISPATCHED]: '1', TAR_OPTIONS: undefined });
   } catch (error) {
     throw new CommandExit(EXIT_NOT_STARTED, `gsyncd-ts: ${errorLine(error)}`);

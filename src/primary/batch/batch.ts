@@ -14,14 +14,14 @@ import type { DataItem } from '../../queue/engine.js';
 import type { BoxResult } from '../../queue/syncer.js';
 import type { EntryOp } from '../../protocol/secondary.js';
 import { batchLines } from './batch-stats.js';
-import { syncDatas, syncXattrs } from './data-phase.js';
+import { syncData, syncXattrs } from './data-phase.js';
 import type { PrimaryDeps } from '../deps.js';
 import { addFixed, DueItems } from './due-items.js';
 import { EntryPhase } from './entry-phase.js';
 import { answerNeeds } from './lookups.js';
-import { applyMetas } from './meta-phase.js';
+import { applyMetaOps } from './meta-phase.js';
 import { createUnderNewNames, emptyPlan, finishPlan, planNeeds, planRecords, takesAway, type Plan, type PlanOptions } from './plan.js';
-import { orTrouble, Trouble } from '../inode-error.js';
+import { tryInode, InodeError } from '../inode-error.js';
 import { fileKind } from '../../protocol/view.js';
 
 /** Names of a walk's batches that are under way together: they are in memory. */
@@ -81,16 +81,16 @@ export class BatchPipeline {
   async submit(batch: Batch, signal: AbortSignal): Promise<void> {
     const startMs = performance.now();
     const last = changeTime(batch.changes.at(-1) ?? '');
-    if (batch.crawl !== 'xsync') this.#deps.freshness.changed(last);
+    if (batch.crawl !== 'xsync') this.#deps.mountSelector.changed(last);
     const plan = await this.#plan(batch);
-    const counts = { entry: plan.entries.length, data: plan.datas.size, meta: plan.metas.size };
+    const counts = { entry: plan.entries.length, data: plan.dataGfids.size, meta: plan.metaGfids.size };
     this.#deps.status.addCounts(counts);
     const entryStartMs = performance.now();
     const fixed = await this.#entries.apply(plan);
     const entryS = (performance.now() - entryStartMs) / 1000;
     this.#deps.status.addCounts({ entry: -counts.entry });
     addFixed(plan, fixed);
-    if (batch.crawl !== 'xsync') this.#deps.doubts.passed(last);
+    if (batch.crawl !== 'xsync') this.#deps.replayTracker.expireBefore(last);
     await this.#deps.failures.persist();
     await batch.entriesApplied(last);
 
@@ -146,10 +146,10 @@ export class BatchPipeline {
     const { brick, secondary, log } = this.#deps;
     for (const gfid of gfids) {
       signal.throwIfAborted();
-      const [there, here] = await Promise.all([orTrouble(secondary.entries(gfidPath(gfid))), orTrouble(brick.childNames(gfid))]);
-      if (there instanceof Trouble || here instanceof Trouble) {
+      const [there, here] = await Promise.all([tryInode(secondary.entries(gfidPath(gfid))), tryInode(brick.childNames(gfid))]);
+      if (there instanceof InodeError || here instanceof InodeError) {
         // Most likely it is gone by now.
-        log.warn('names of a directory are not compared', { gfid, error: (there instanceof Trouble ? there : (here as Trouble)).reason });
+        log.warn('names of a directory are not compared', { gfid, error: (there instanceof InodeError ? there : (here as InodeError)).reason });
         continue;
       }
       const known = new Set(here);
@@ -193,14 +193,14 @@ export class BatchPipeline {
 
   /** Attributes and data of a plan. What did not arrive is on the durable list, on the disk, when it resolves. */
   async #send(plan: Plan, files: readonly string[], signal: AbortSignal): Promise<void> {
-    await applyMetas(this.#deps, plan.metas);
+    await applyMetaOps(this.#deps, plan.metaGfids);
     await this.#sendData(plan, files, signal);
     await this.#deps.failures.persist();
   }
 
   async #sendData(plan: Plan, files: readonly string[], signal: AbortSignal): Promise<void> {
     const { syncData: send, syncAttributes } = this.#slots;
-    await syncDatas(this.#deps, plan.datas, { files, send, entries: this.#entries, xattrs: plan.xattrs, fresh: plan.fresh, signal });
+    await syncData(this.#deps, plan.dataGfids, { files, send, entries: this.#entries, xattrs: plan.xattrs, fresh: plan.fresh, signal });
     await syncXattrs(this.#deps, plan, (gfids) => syncAttributes(gfids, signal));
   }
 
@@ -215,7 +215,7 @@ export class BatchPipeline {
     const needs = planNeeds(journals.flatMap(({ records }) => records));
     const xattrs = config.get('sync-xattrs') || config.get('sync-acls') ? 'sync' : 'ignore';
     const facts = await answerNeeds(volume, xattrs === 'sync' ? brick : null, needs);
-    const replay = batch.crawl === 'live_changelog' && !this.#deps.doubts.replays ? 'impossible' : 'possible';
+    const replay = batch.crawl === 'live_changelog' && !this.#deps.replayTracker.isReplaying ? 'impossible' : 'possible';
     const data = batch.crawl === 'xsync' ? 'walked' : 'written';
     const plan = emptyPlan();
     const skipped: number[] = [];
@@ -230,8 +230,8 @@ export class BatchPipeline {
     for (const [gfid, reason] of plan.unknown) for (const kind of ['meta', 'data', 'xattrs'] as const) failures.add({ kind, gfid, reason });
     if (batch.crawl === 'xsync') {
       // A walk of a brick that was synced before cannot tell which xattrs went away meanwhile.
-      if (!(await batch.synced())) for (const gfid of plan.datas.keys()) plan.fresh.add(gfid);
-      else if (xattrs === 'sync') for (const gfid of plan.datas.keys()) plan.xattrs.add(gfid);
+      if (!(await batch.synced())) for (const gfid of plan.dataGfids.keys()) plan.fresh.add(gfid);
+      else if (xattrs === 'sync') for (const gfid of plan.dataGfids.keys()) plan.xattrs.add(gfid);
     }
     for (const { level, message, fields } of plan.notes) log[level](message, fields);
     if (skipped.length > 0) {
@@ -259,13 +259,13 @@ export class BatchPipeline {
   async #sendAndCommit(batch: Batch, plan: Plan, { counts, timing }: BatchProgress, signal: AbortSignal): Promise<void> {
     const { failures, status, log } = this.#deps;
     const metaStartMs = performance.now();
-    await applyMetas(this.#deps, plan.metas);
+    await applyMetaOps(this.#deps, plan.metaGfids);
     const metaS = (performance.now() - metaStartMs) / 1000;
     status.addCounts({ meta: -counts.meta });
 
     const dataStartMs = performance.now();
     const files = batch.changes.map((path) => basename(path));
-    const dataFiles = plan.datas.size;
+    const dataFiles = plan.dataGfids.size;
     try {
       await this.#sendData(plan, files, signal);
       await this.#compareTakenAway(plan, signal);
@@ -276,7 +276,7 @@ export class BatchPipeline {
     status.setFailures(failures.size);
     await timing.before;
     await batch.commit(timing.last);
-    this.#deps.meter?.batchDone({ crawl: batch.crawl, journals: batch.changes.length, ops: plan.counts, dataFiles });
+    this.#deps.progress?.batchDone({ crawl: batch.crawl, journals: batch.changes.length, ops: plan.counts, dataFiles });
 
     const now = performance.now();
     const times = {

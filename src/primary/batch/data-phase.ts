@@ -11,9 +11,9 @@ import type { BoxResult } from '../../queue/syncer.js';
 import type { PrimaryDeps } from '../deps.js';
 import type { EntryPhase } from './entry-phase.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
-import { applyMetas } from './meta-phase.js';
+import { applyMetaOps } from './meta-phase.js';
 import type { DataCause, Plan } from './plan.js';
-import { orTrouble, Trouble } from '../inode-error.js';
+import { tryInode, InodeError } from '../inode-error.js';
 import { type ViewStat } from '../../protocol/view.js';
 
 const { errno } = constants;
@@ -42,10 +42,10 @@ export interface DataPhaseOptions {
  * @returns once every file arrived, turned out to be gone, or is on the durable list
  * @throws GsyncdError 'peer' when no transfer works at all, 'stopped'
  */
-export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, DataCause>, options: DataPhaseOptions): Promise<void> {
+export async function syncData(deps: PrimaryDeps, dataGfids: ReadonlyMap<Gfid, DataCause>, options: DataPhaseOptions): Promise<void> {
   const { config, failures, log, queue } = deps;
   const maxTries = Math.max(1, config.get('max-rsync-retries'));
-  let open = new Map(datas);
+  let open = new Map(dataGfids);
   await dropUnreadable(deps, open, options);
   const privileged = new Set<Gfid>();
   let reasons = new Map<Gfid, string>();
@@ -76,7 +76,7 @@ export async function syncDatas(deps: PrimaryDeps, datas: ReadonlyMap<Gfid, Data
   }
   // A write or a change of owner takes the set-id bits away, whenever it reaches the secondary's brick; and an ordinary
   // user's rsync or tar sets no owner.
-  await applyMetas(deps, new Map([...privileged].filter((gfid) => !open.has(gfid)).map((gfid) => [gfid, null])));
+  await applyMetaOps(deps, new Map([...privileged].filter((gfid) => !open.has(gfid)).map((gfid) => [gfid, null])));
   if (open.size === 0) return;
   if (!anyArrived && broken !== undefined) {
     // Not these files' fault: nothing travels. Marking them as failed one by one would only hide it.
@@ -98,7 +98,7 @@ async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileg
       continue;
     }
     const compare = cause === 'written' ? 'content' : 'times';
-    if (file instanceof Trouble) {
+    if (file instanceof InodeError) {
       privileged.add(gfid);
       items.push({ gfid, compare });
       continue;
@@ -112,16 +112,16 @@ async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileg
 interface LookedAt {
   readonly gfid: Gfid;
   readonly cause: DataCause;
-  readonly file: Pick<ViewStat, 'mode' | 'size' | 'allocatedBytes'> | Trouble | null;
+  readonly file: Pick<ViewStat, 'mode' | 'size' | 'allocatedBytes'> | InodeError | null;
 }
 
 /** On an arbiter's brick, which holds names and attributes only, each file is empty: then the volume knows their sizes. */
 async function lookAtFiles({ brick, volume }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>): Promise<LookedAt[]> {
   const onVolume = (gfid: Gfid): Promise<ViewStat | null> => volume.lstat(gfidPath(gfid));
-  const look = (of: (gfid: Gfid) => Promise<Exclude<LookedAt['file'], Trouble>>): Promise<LookedAt[]> =>
-    mapBounded([...open], LOOKUPS_AT_ONCE, async ([gfid, cause]) => ({ gfid, cause, file: await orTrouble(of(gfid)) }));
+  const look = (of: (gfid: Gfid) => Promise<Exclude<LookedAt['file'], InodeError>>): Promise<LookedAt[]> =>
+    mapBounded([...open], LOOKUPS_AT_ONCE, async ([gfid, cause]) => ({ gfid, cause, file: await tryInode(of(gfid)) }));
   const files = await look(async (gfid) => (await brick.fileOf(gfid)) ?? onVolume(gfid));
-  const areAllEmpty = files.every(({ file }) => file === null || file instanceof Trouble || file.size === 0);
+  const areAllEmpty = files.every(({ file }) => file === null || file instanceof InodeError || file.size === 0);
   return areAllEmpty ? look(onVolume) : files;
 }
 
@@ -161,7 +161,7 @@ export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xatt
   if (xattrs.size === 0) return;
   for (const [gfid, result] of await send([...xattrs])) {
     if (result.status === 'synced') deps.failures.resolve('xattrs', gfid);
-    else if ((await orTrouble(deps.volume.lstat(gfidPath(gfid)))) === null) deps.failures.resolveGone(gfid);
+    else if ((await tryInode(deps.volume.lstat(gfidPath(gfid)))) === null) deps.failures.resolveGone(gfid);
     else {
       deps.log.warn('attributes did not arrive', { gfid, reason: result.reason });
       deps.failures.add({ kind: 'xattrs', gfid, reason: result.reason });
@@ -172,7 +172,7 @@ export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xatt
 /** Files that are gone from the primary need no data. */
 async function dropUnlinked(deps: PrimaryDeps, open: Map<Gfid, DataCause>): Promise<void> {
   await mapBounded([...open.keys()], LOOKUPS_AT_ONCE, async (gfid) => {
-    if ((await orTrouble(deps.volume.lstat(gfidPath(gfid)))) === null) dropGone(deps, open, gfid);
+    if ((await tryInode(deps.volume.lstat(gfidPath(gfid)))) === null) dropGone(deps, open, gfid);
   });
 }
 
@@ -185,14 +185,14 @@ function dropGone({ failures }: PrimaryDeps, open: Map<Gfid, DataCause>, gfid: G
 async function recreateMissing(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { entries, xattrs }: DataPhaseOptions): Promise<Map<Gfid, DataCause>> {
   const names: string[] = [];
   for (const gfid of open.keys()) {
-    const locations = await orTrouble(deps.brick.fileLocations(gfid));
-    if (!(locations instanceof Trouble)) for (const { parent, name } of locations) names.push(entryPath(parent, name));
+    const locations = await tryInode(deps.brick.fileLocations(gfid));
+    if (!(locations instanceof InodeError)) for (const { parent, name } of locations) names.push(entryPath(parent, name));
   }
-  const { datas, metas } = await entries.retry(names);
-  await applyMetas(deps, new Map([...metas].map((gfid) => [gfid, null])));
-  for (const gfid of metas) xattrs.add(gfid);
+  const { dataGfids, metaGfids } = await entries.retry(names);
+  await applyMetaOps(deps, new Map([...metaGfids].map((gfid) => [gfid, null])));
+  for (const gfid of metaGfids) xattrs.add(gfid);
   const all = new Map(open);
-  for (const gfid of datas) if (!all.has(gfid)) all.set(gfid, 'linked');
+  for (const gfid of dataGfids) if (!all.has(gfid)) all.set(gfid, 'linked');
   return all;
 }
 

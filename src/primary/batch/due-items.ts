@@ -7,7 +7,7 @@ import type { EntryPhase, EntryPhaseResult } from './entry-phase.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { emptyPlan, type Plan } from './plan.js';
 import { contentsOf } from '../reconcile/primary-lookup.js';
-import { orTrouble, Trouble } from '../inode-error.js';
+import { tryInode, InodeError } from '../inode-error.js';
 import { fileKind } from '../../protocol/view.js';
 
 export class DueItems {
@@ -26,7 +26,7 @@ export class DueItems {
     const names: string[] = [];
     const passedOver: string[] = [];
     const gfids = new Set<Gfid>();
-    const datas: Gfid[] = [];
+    const dataGfids: Gfid[] = [];
     for (const { kind, gfid, entry } of due) {
       if (kind === 'entry' && entry !== undefined) {
         if (gfid === ROOT_GFID) passedOver.push(entry);
@@ -34,14 +34,14 @@ export class DueItems {
           names.push(entry);
           gfids.add(gfid);
         }
-      } else if (kind === 'meta' && !plan.datas.has(gfid)) plan.metas.set(gfid, null);
+      } else if (kind === 'meta' && !plan.dataGfids.has(gfid)) plan.metaGfids.set(gfid, null);
       else if (kind === 'xattrs') plan.xattrs.add(gfid);
-      else if (kind === 'data') datas.push(gfid);
+      else if (kind === 'data') dataGfids.push(gfid);
     }
-    await mapBounded(datas, LOOKUPS_AT_ONCE, async (gfid) => {
-      const stat = await orTrouble(volume.lstat(gfidPath(gfid)));
-      if (stat instanceof Trouble) failures.add({ kind: 'data', gfid, reason: stat.reason });
-      else if (stat === null || fileKind(stat.mode) === 'file') plan.datas.set(gfid, 'written');
+    await mapBounded(dataGfids, LOOKUPS_AT_ONCE, async (gfid) => {
+      const stat = await tryInode(volume.lstat(gfidPath(gfid)));
+      if (stat instanceof InodeError) failures.add({ kind: 'data', gfid, reason: stat.reason });
+      else if (stat === null || fileKind(stat.mode) === 'file') plan.dataGfids.set(gfid, 'written');
       else {
         // Only files have content. Earlier versions listed the xattrs of other types as data.
         failures.resolve('data', gfid);
@@ -56,25 +56,25 @@ export class DueItems {
   /** What a walk passed over may differ in everything, also where its name is as it should be. @returns names to compare */
   async #addPassedOver(plan: Plan, entries: readonly string[]): Promise<Set<string>> {
     const { brick, failures, volume } = this.#deps;
-    const { names, datas, metas, troubles } = await contentsOf(volume, brick, entries);
+    const { names, dataGfids, metaGfids, troubles } = await contentsOf(volume, brick, entries);
     for (const [entry, reason] of troubles) failures.add({ kind: 'entry', gfid: ROOT_GFID, entry, reason });
-    addFixed(plan, { datas, metas });
+    addFixed(plan, { dataGfids, metaGfids });
     // Noted before the comparison takes the names from the list.
     const reason = 'passed over by a walk, and not complete yet';
-    for (const gfid of datas) {
+    for (const gfid of dataGfids) {
       plan.xattrs.add(gfid);
       for (const kind of ['data', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
     }
-    for (const gfid of metas) for (const kind of ['meta', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
+    for (const gfid of metaGfids) for (const kind of ['meta', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
     return names;
   }
 
   /** How the files of a plan look on the primary now. */
-  async looks({ datas, metas }: Plan): Promise<Map<Gfid, string>> {
+  async looks({ dataGfids, metaGfids }: Plan): Promise<Map<Gfid, string>> {
     const looks = new Map<Gfid, string>();
-    await mapBounded([...new Set([...datas.keys(), ...metas.keys()])], LOOKUPS_AT_ONCE, async (gfid) => {
-      const stat = await orTrouble(this.#deps.volume.lstat(gfidPath(gfid)));
-      if (stat !== null && !(stat instanceof Trouble)) looks.set(gfid, [stat.size, stat.mtime, stat.mode, stat.uid, stat.gid].join(' '));
+    await mapBounded([...new Set([...dataGfids.keys(), ...metaGfids.keys()])], LOOKUPS_AT_ONCE, async (gfid) => {
+      const stat = await tryInode(this.#deps.volume.lstat(gfidPath(gfid)));
+      if (stat !== null && !(stat instanceof InodeError)) looks.set(gfid, [stat.size, stat.mtime, stat.mode, stat.uid, stat.gid].join(' '));
     });
     return looks;
   }
@@ -83,7 +83,7 @@ export class DueItems {
    *  Lists the files that changed since `before` again. */
   async keepChanged(before: ReadonlyMap<Gfid, string>): Promise<void> {
     const gone = emptyPlan();
-    for (const gfid of before.keys()) gone.metas.set(gfid, null);
+    for (const gfid of before.keys()) gone.metaGfids.set(gfid, null);
     const now = await this.looks(gone);
     const { failures } = this.#deps;
     const changed = [...now].filter(([gfid, look]) => before.get(gfid) !== look);
@@ -93,10 +93,10 @@ export class DueItems {
 }
 
 /** Adds what conflict resolution made: its content and its attributes are to be sent. */
-export function addFixed(plan: Plan, { datas, metas }: EntryPhaseResult): void {
-  for (const gfid of datas) if (!plan.datas.has(gfid)) plan.datas.set(gfid, 'linked');
-  for (const gfid of metas) {
-    if (!plan.metas.has(gfid)) plan.metas.set(gfid, null);
+export function addFixed(plan: Plan, { dataGfids, metaGfids }: EntryPhaseResult): void {
+  for (const gfid of dataGfids) if (!plan.dataGfids.has(gfid)) plan.dataGfids.set(gfid, 'linked');
+  for (const gfid of metaGfids) {
+    if (!plan.metaGfids.has(gfid)) plan.metaGfids.set(gfid, null);
     plan.xattrs.add(gfid);
   }
 }

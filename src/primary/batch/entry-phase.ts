@@ -9,18 +9,18 @@ import type { PrimaryDeps } from '../deps.js';
 import type { Known } from '../reconcile/replay-tracker.js';
 import { EntrySync, OWN_OPS_PER_CALL, STOCK_ENTRY_SYNC, type EntryOutcome } from '../reconcile/entry-sync.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
-import { PARKED } from '../../protocol/temp-names.js';
+import { TEMP_PATH_PREFIX } from '../../protocol/temp-names.js';
 import { doubtfulNames, namesGiven, type Plan } from './plan.js';
 import { Reconciler } from '../reconcile/reconcile.js';
 import type { Owed, ReconcileResult } from '../reconcile/reconcile-types.js';
 import { isPlainPath } from '../reconcile/secondary-probe.js';
-import { orTrouble, Trouble } from '../inode-error.js';
+import { tryInode, InodeError } from '../inode-error.js';
 import { fileKind, type PrimaryView } from '../../protocol/view.js';
 
 export interface EntryPhaseResult {
   /** Files that conflict resolution created or linked. */
-  readonly datas: Set<Gfid>;
-  readonly metas: Set<Gfid>;
+  readonly dataGfids: Set<Gfid>;
+  readonly metaGfids: Set<Gfid>;
 }
 
 export class EntryPhase {
@@ -34,7 +34,7 @@ export class EntryPhase {
   constructor(deps: PrimaryDeps, deletes: 'apply' | 'ignore') {
     this.#deps = deps;
     this.#deletes = deletes;
-    this.#removable = deps.config.get('gfid-conflict-resolution') ? 'all' : deps.doubts.known;
+    this.#removable = deps.config.get('gfid-conflict-resolution') ? 'all' : deps.replayTracker.known;
     this.#sync = this.#syncThrough(deps.secondary);
     this.#reconciler = this.#reconcilerOf(deps, this.#sync);
   }
@@ -59,24 +59,24 @@ export class EntryPhase {
   async #withDeviceNumber(op: EntryOp): Promise<EntryOp | null> {
     if (fileKind(op.mode ?? op.stat?.mode ?? 0) !== 'device') return op;
     if (this.#deps.peerNames === 'utf8') this.#deps.log.warn('a stock secondary does not take the numbers of a device node', { gfid: op.gfid, entry: op.entry });
-    const stat = await orTrouble(this.#deps.volume.lstat(gfidPath(op.gfid)));
-    if (stat instanceof Trouble) return null;
+    const stat = await tryInode(this.#deps.volume.lstat(gfidPath(op.gfid)));
+    if (stat instanceof InodeError) return null;
     return stat?.rdev === undefined ? op : { ...op, rdev: stat.rdev };
   }
 
   /** Rebalance moves a file to the brick that had its linkto file, and the linkto file's end is recorded as the name's. */
   async #isStillThere({ op, gfid, entry }: EntryOp): Promise<boolean> {
     if (op !== 'UNLINK') return false;
-    const names = await orTrouble(this.#deps.brick.fileLocations(gfid));
-    return !(names instanceof Trouble) && names.some(({ parent, name }) => entryPath(parent, name) === entry);
+    const names = await tryInode(this.#deps.brick.fileLocations(gfid));
+    return !(names instanceof InodeError) && names.some(({ parent, name }) => entryPath(parent, name) === entry);
   }
 
   async #apply(plan: Plan): Promise<EntryPhaseResult> {
-    const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
+    const result: EntryPhaseResult = { dataGfids: new Set(), metaGfids: new Set() };
     const ops: EntryOp[] = [];
-    if (this.#removable !== 'all') this.#deps.doubts.knowAll(plan.entries);
-    const seeds = new Set([...plan.doubtful, ...this.#deps.doubts.names(plan.entries)]);
-    if (this.#deps.doubts.replays) for (const name of await this.#vanished(plan.entries)) seeds.add(name);
+    if (this.#removable !== 'all') this.#deps.replayTracker.markOpsKnown(plan.entries);
+    const seeds = new Set([...plan.doubtful, ...this.#deps.replayTracker.touchedNames(plan.entries)]);
+    if (this.#deps.replayTracker.isReplaying) for (const name of await this.#vanished(plan.entries)) seeds.add(name);
     for (const op of plan.entries) {
       for (const name of namesOf(op)) if (this.#deps.failures.hasEntry(name)) seeds.add(name);
       const ready = this.#isTakenByPeer(op) ? await this.#withDeviceNumber(op) : null;
@@ -98,14 +98,14 @@ export class EntryPhase {
     if (names.size === 0) return result;
     const { unresolved } = await this.#reconcile(names, result);
     if (unresolved.size > 0) this.#deps.log.error('Failed to fix entry ops', { count: unresolved.size });
-    else if (outcome.failures.length + outcome.culprits.length > 0) this.#deps.log.info('Successfully fixed all entry ops with gfid mismatch');
+    else if (outcome.failures.length + outcome.failedItems.length > 0) this.#deps.log.info('Successfully fixed all entry ops with gfid mismatch');
     return result;
   }
 
   /** Tries names again that an earlier batch had to leave. `gfids` are those that the primary had there. */
   async retry(names: readonly string[], gfids: Iterable<Gfid> = []): Promise<EntryPhaseResult> {
-    const result: EntryPhaseResult = { datas: new Set(), metas: new Set() };
-    if (this.#removable !== 'all') this.#deps.doubts.know(gfids);
+    const result: EntryPhaseResult = { dataGfids: new Set(), metaGfids: new Set() };
+    if (this.#removable !== 'all') this.#deps.replayTracker.markKnown(gfids);
     if (names.length > 0) await this.#inTurn(() => this.#reconcile(names, result));
     return result;
   }
@@ -122,7 +122,7 @@ export class EntryPhase {
 
   /** Puts away what a killed worker left parked on the secondary. */
   async clearParked(): Promise<EntryPhaseResult> {
-    return this.retry(this.#deps.failures.items().flatMap(({ entry }) => (entry?.startsWith(PARKED) === true ? [entry] : [])));
+    return this.retry(this.#deps.failures.items().flatMap(({ entry }) => (entry?.startsWith(TEMP_PATH_PREFIX) === true ? [entry] : [])));
   }
 
   /** A batch's namespace and the retries of the batch before it come at the same time, and must not be mixed: a
@@ -136,9 +136,9 @@ export class EntryPhase {
   async #reconcile(names: Iterable<string>, into: EntryPhaseResult, verdict: 'final' | 'interim' = 'final'): Promise<ReconcileResult> {
     const first = await this.#reconciler.run(names);
     const result = verdict === 'final' && first.denied.size > 0 ? await this.#lookAgain(first) : first;
-    this.#deps.doubts.touch(result.touched);
-    for (const gfid of result.datas) into.datas.add(gfid);
-    for (const gfid of result.metas) into.metas.add(gfid);
+    this.#deps.replayTracker.markTouched(result.touched);
+    for (const gfid of result.dataGfids) into.dataGfids.add(gfid);
+    for (const gfid of result.metaGfids) into.metaGfids.add(gfid);
     for (const name of result.agreed) this.#deps.failures.resolveEntry(name);
     if (verdict === 'final') for (const [name, { gfid, reason }] of result.unresolved) this.#fail(name, gfid, reason);
     if (result.fixed > 0) this.#deps.log.info('Fixed names that differed on the secondary', { count: result.fixed });
@@ -156,8 +156,8 @@ export class EntryPhase {
         fixed: first.fixed + again.fixed,
         agreed: new Set([...first.agreed, ...again.agreed]),
         touched: new Set([...first.touched, ...again.touched]),
-        datas: new Set([...first.datas, ...again.datas]),
-        metas: new Set([...first.metas, ...again.metas]),
+        dataGfids: new Set([...first.dataGfids, ...again.dataGfids]),
+        metaGfids: new Set([...first.metaGfids, ...again.metaGfids]),
       };
     } catch (error) {
       // The view's own connection: the worker's goes on, and what is left is tried again later.
@@ -170,12 +170,12 @@ export class EntryPhase {
   }
 
   /** Resolved one by one as names are compared, data and attributes sent. */
-  async #owe({ names, datas, metas, xattrs }: Owed): Promise<void> {
+  async #owe({ names, dataGfids, metaGfids, xattrs }: Owed): Promise<void> {
     const { failures } = this.#deps;
     const reason = 'made anew by conflict resolution, and not complete yet';
     for (const name of names) failures.owe({ kind: 'entry', gfid: splitEntryPath(name).parent, entry: name, reason });
-    for (const gfid of datas) failures.owe({ kind: 'data', gfid, reason });
-    for (const gfid of metas) failures.owe({ kind: 'meta', gfid, reason });
+    for (const gfid of dataGfids) failures.owe({ kind: 'data', gfid, reason });
+    for (const gfid of metaGfids) failures.owe({ kind: 'meta', gfid, reason });
     for (const gfid of xattrs) failures.owe({ kind: 'xattrs', gfid, reason });
     await failures.persist();
   }
@@ -207,9 +207,9 @@ export class EntryPhase {
     this.#deps.failures.add({ kind: 'entry', gfid: gfid ?? splitEntryPath(name).parent, entry: name, reason });
   }
 
-  #logTrouble({ failures, culprits }: EntryOutcome): void {
+  #logTrouble({ failures, failedItems }: EntryOutcome): void {
     if (failures.length > 0) this.#deps.log.info('Entry ops failed with gfid mismatch', { count: failures.length });
-    for (const { item, reason } of culprits) {
+    for (const { item, reason } of failedItems) {
       this.#deps.log.warn('Entry op raised an exception on the secondary', { op: item.op, gfid: item.gfid, entry: item.entry, error: reason });
     }
   }
@@ -219,8 +219,8 @@ export class EntryPhase {
 async function goneFrom(view: Pick<PrimaryView, 'lstat'>, names: Iterable<string>): Promise<string[]> {
   const gone: string[] = [];
   await mapBounded([...names], LOOKUPS_AT_ONCE, async (name) => {
-    const stat = await orTrouble(view.lstat(name));
-    if (stat === null || stat instanceof Trouble) gone.push(name);
+    const stat = await tryInode(view.lstat(name));
+    if (stat === null || stat instanceof InodeError) gone.push(name);
   });
   return gone;
 }
@@ -229,12 +229,12 @@ function namesOf(op: EntryOp): string[] {
   return op.entry1 === undefined ? [op.entry] : [op.entry, op.entry1];
 }
 
-function troubledNames({ failures, culprits }: EntryOutcome): Set<string> {
+function troubledNames({ failures, failedItems }: EntryOutcome): Set<string> {
   const names = new Set<string>();
   for (const { op, info } of failures) {
     for (const name of namesOf(op)) names.add(name);
     if (info.secondaryEntry !== null) names.add(info.secondaryEntry);
   }
-  for (const { item } of culprits) for (const name of namesOf(item)) names.add(name);
+  for (const { item } of failedItems) for (const name of namesOf(item)) names.add(name);
   return names;
 }

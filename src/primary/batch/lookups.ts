@@ -4,7 +4,7 @@ import { gfidPath, type Gfid } from '../../protocol/gfid.js';
 import { mapBounded } from '../../async/map-bounded.js';
 import type { PrimaryBrick } from '../deps.js';
 import type { PlanFacts, PlanNeeds } from './plan.js';
-import { orTrouble, Trouble } from '../inode-error.js';
+import { tryInode, InodeError } from '../inode-error.js';
 import { fileKind, type PrimaryView, type ViewStat } from '../../protocol/view.js';
 
 export const LOOKUPS_AT_ONCE = 16;
@@ -16,11 +16,11 @@ export async function answerNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, '
   const links = new Map<Gfid, string | null>();
   const troubles = new Map<Gfid, string>();
   await mapBounded([...needs.stats], LOOKUPS_AT_ONCE, async (gfid) => {
-    const stat = await orTrouble(view.lstat(gfidPath(gfid)));
-    const isSymlink = stat !== null && !(stat instanceof Trouble) && fileKind(stat.mode) === 'symlink';
-    const link = isSymlink ? await orTrouble(view.readlink(gfidPath(gfid))) : null;
-    if (stat instanceof Trouble) troubles.set(gfid, stat.reason);
-    else if (link instanceof Trouble) troubles.set(gfid, link.reason);
+    const stat = await tryInode(view.lstat(gfidPath(gfid)));
+    const isSymlink = stat !== null && !(stat instanceof InodeError) && fileKind(stat.mode) === 'symlink';
+    const link = isSymlink ? await tryInode(view.readlink(gfidPath(gfid))) : null;
+    if (stat instanceof InodeError) troubles.set(gfid, stat.reason);
+    else if (link instanceof InodeError) troubles.set(gfid, link.reason);
     else {
       stats.set(gfid, stat);
       if (isSymlink) links.set(gfid, link);
@@ -28,6 +28,6 @@ export async function answerNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, '
   });
   const withXattrs = new Set<Gfid>();
   // When the brick cannot tell, the file is sent: its transfer reports the error.
-  if (brick !== null) for (const gfid of needs.created) if ((await orTrouble(brick.gfidHasXattrs(gfid))) !== false) withXattrs.add(gfid);
+  if (brick !== null) for (const gfid of needs.created) if ((await tryInode(brick.gfidHasXattrs(gfid))) !== false) withXattrs.add(gfid);
   return { stats, links, troubles, withXattrs };
 }

@@ -58,8 +58,8 @@ export interface PlanNote {
 export interface Plan {
   readonly entries: EntryOp[];
   /** null: read the attributes when they are applied. */
-  readonly metas: Map<Gfid, OpStat | null>;
-  readonly datas: Map<Gfid, DataCause>;
+  readonly metaGfids: Map<Gfid, OpStat | null>;
+  readonly dataGfids: Map<Gfid, DataCause>;
   /** Whose xattrs and ACLs have to follow the data. */
   readonly xattrs: Set<Gfid>;
   /** Gfids whose xattrs and ACLs come with their data, since none was removed. */
@@ -98,8 +98,8 @@ export function planNeeds(records: Iterable<ChangeRecord>): PlanNeeds {
 export function emptyPlan(): Plan {
   return {
     entries: [],
-    metas: new Map(),
-    datas: new Map(),
+    metaGfids: new Map(),
+    dataGfids: new Map(),
     xattrs: new Set(),
     xattrsWithData: new Set(),
     fresh: new Set(),
@@ -125,7 +125,7 @@ function count(plan: Plan, fop: string): void {
 }
 
 function addData(plan: Plan, gfid: Gfid, cause: DataCause): void {
-  if (cause === 'written' || !plan.datas.has(gfid)) plan.datas.set(gfid, cause);
+  if (cause === 'written' || !plan.dataGfids.has(gfid)) plan.dataGfids.set(gfid, cause);
 }
 
 function planMeta(plan: Plan, record: ChangeRecord & { type: 'meta' }, facts: PlanFacts, options: PlanOptions): void {
@@ -133,7 +133,7 @@ function planMeta(plan: Plan, record: ChangeRecord & { type: 'meta' }, facts: Pl
   count(plan, record.fop === 'FSETXATTR' ? 'SETXATTR' : record.fop);
   if (record.fop === 'SETATTR' || record.fop === 'FSETATTR') {
     // The reference tests for five fields where the record of an xsync crawl has seven, and so never used them.
-    if (record.stat !== undefined || !plan.metas.has(record.gfid)) plan.metas.set(record.gfid, record.stat ?? null);
+    if (record.stat !== undefined || !plan.metaGfids.has(record.gfid)) plan.metaGfids.set(record.gfid, record.stat ?? null);
   } else if (SHARD_SIZE_FOPS.has(record.fop)) plan.xattrsWithData.add(record.gfid);
   else if (XATTR_FOPS.has(record.fop) && options.xattrs === 'sync' && !isOwnXattr(plan, record, facts, options)) plan.xattrs.add(record.gfid);
 }
@@ -156,7 +156,7 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   // The journal has the creator's ids; what a set-gid directory or a default ACL made of them is on the primary. A
   // symlink may be made by any of its operations, in another directory than it was there.
   const mayMake = CREATES.has(fop) || (stat !== null && fileKind(stat.mode) === 'symlink' && !REMOVES.has(fop));
-  if (mayMake && !plan.metas.has(gfid)) plan.metas.set(gfid, null);
+  if (mayMake && !plan.metaGfids.has(gfid)) plan.metaGfids.set(gfid, null);
   if (CREATES.has(fop) && facts.withXattrs.has(gfid)) plan.xattrsWithData.add(gfid);
   if (!apply && !REMOVES.has(fop) && fop !== 'MKNOD') {
     // Where its file was missing, the operation created it, empty.
@@ -175,7 +175,7 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
 }
 
 function planRemove(plan: Plan, { gfid, fop, parent }: ChangeRecord & { type: 'entry' }, entry: string, stat: ViewStat | 'unknown' | null, apply: boolean): void {
-  if (stat === null) plan.datas.delete(gfid); // unlinked meanwhile; the journal may be historical
+  if (stat === null) plan.dataGfids.delete(gfid); // unlinked meanwhile; the journal may be historical
   if (fop === 'RMDIR' && stat !== null) {
     if (stat !== 'unknown') plan.notes.push({ level: 'info', message: 'Ignoring rmdir. Directory present in primary', fields: { gfid, pgfid_bname: entry } });
     if (apply) plan.doubtful.add(entry);
@@ -234,14 +234,14 @@ function planLink(plan: Plan, gfid: Gfid, entry: string, stat: ViewStat | null, 
 /** Drops what the facts say is gone or is carried by another operation: data of vanished gfids, attributes
  *  of files whose data transfer sets them (setting times first would make rsync think the content equal). */
 export function finishPlan(plan: Plan, isUnlinked: (gfid: Gfid) => boolean): void {
-  for (const gfid of plan.datas.keys()) {
+  for (const gfid of plan.dataGfids.keys()) {
     if (isUnlinked(gfid)) {
       plan.notes.push({ level: 'debug', message: 'ignoring data, since file purged interim', fields: { file: gfidPath(gfid) } });
-      plan.datas.delete(gfid);
+      plan.dataGfids.delete(gfid);
     }
   }
-  for (const gfid of plan.metas.keys()) if (plan.datas.has(gfid)) plan.metas.delete(gfid);
-  for (const gfid of plan.xattrsWithData) if (!plan.datas.has(gfid)) plan.xattrs.add(gfid);
+  for (const gfid of plan.metaGfids.keys()) if (plan.dataGfids.has(gfid)) plan.metaGfids.delete(gfid);
+  for (const gfid of plan.xattrsWithData) if (!plan.dataGfids.has(gfid)) plan.xattrs.add(gfid);
 }
 
 /** Drops the creation of files that are renamed next: a rename whose source is missing makes the file under its new name, in

@@ -13,7 +13,7 @@ import type { Mode } from './mode.js';
 import type { PlanOptions } from '../batch/plan.js';
 import type { Purge } from './purge.js';
 import type { Sendmark } from './sendmark.js';
-import { untilWoken } from '../../async/wait.js';
+import { delayOrWake } from '../../async/wait.js';
 
 export interface Crawl {
   readonly crawlName: CrawlName;
@@ -59,14 +59,14 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
     }
 
     async crawl(signal: AbortSignal): Promise<void> {
-      const { agent, doubts, status, workingDir } = this.deps;
+      const { agent, replayTracker, status, workingDir } = this.deps;
       await status.setCrawlStatus('Changelog Crawl');
       const processed = join(workingDir, '.processed');
       const done = (path: string): Promise<void> => agent.done(path);
       await agent.scan();
       const changes = await agent.getchanges();
       if (changes.length === 0) {
-        doubts.passed(agent.reached());
+        replayTracker.expireBefore(agent.reached());
         await this.retryFailures(signal);
         await this.judgeCheckpoint();
         return;
@@ -90,7 +90,7 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
     }
 
     override async nextCrawl(signal: AbortSignal): Promise<void> {
-      await untilWoken(this.deps.config.get('change-interval') * 1000, signal, this.deps.agent.news());
+      await delayOrWake(this.deps.config.get('change-interval') * 1000, signal, this.deps.agent.news());
     }
 
     async dropProcessed(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string): Promise<string[]> {

@@ -28,7 +28,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       for (let history: HistoryResult | null = null; history === null || history.setBack !== null; ) {
         if (history !== null && history.setBack !== null) {
           await this.#followClock(history.setBack);
-          if (incompleteAfter !== null) await this.deps.oweWalk(0);
+          if (incompleteAfter !== null) await this.deps.addPendingCrawl(0);
         }
         history = await this.#history();
         if (history.status === 'partial') incompleteAfter ??= history.actualEnd;
@@ -42,7 +42,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
     }
 
     async #history(): Promise<HistoryResult> {
-      const { agent, log, doubts } = this.deps;
+      const { agent, log, replayTracker } = this.deps;
       const stime = await this.dataStime();
       if (stime === null || compareXtime(stime, MINUS_INFINITY) === 0) {
         throw new GsyncdError('history crawl: stime: none yet', { code: 'no-stime' });
@@ -51,7 +51,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       const now = this.liveChangelogStart?.[0] ?? 0;
       if (history.status === 'unavailable' && stime[0] > now + CLOCK_SKEW_S) {
         log.error('the clock was set back, and no journal reaches back to the mark: comparing the whole brick', { stime, now });
-        await this.deps.oweWalk(0);
+        await this.deps.addPendingCrawl(0);
         await this.#setMarks(now);
         throw new GsyncdError('history crawl: journals after 0: incomplete', { code: 'partial-history' });
       }
@@ -59,9 +59,9 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
         throw new GsyncdError(`history crawl: journals since ${stime[0]}: not available`, { code: 'no-history' });
       }
       // Noted before history moves the mark over the gap.
-      if (history.status === 'partial') await this.deps.oweWalk(history.actualEnd);
+      if (history.status === 'partial') await this.deps.addPendingCrawl(history.actualEnd);
       // Where the mark belongs in an index with equal times is not certain: some journals may be read again.
-      if (history.setBack !== null) doubts.replay();
+      if (history.setBack !== null) replayTracker.markReplay();
       return history;
     }
 
@@ -77,7 +77,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
         const ready = await agent.historyScan();
         for (const loss of agent.historyLosses()) {
           log.error('a journal cannot be read: looking for what changed in its time', { ...loss });
-          await this.deps.oweWalk(loss.from);
+          await this.deps.addPendingCrawl(loss.from);
           losses.push(loss);
         }
         if (ready === 0) break;

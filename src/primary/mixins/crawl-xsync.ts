@@ -13,8 +13,8 @@ import { ROOT_PATH } from '../base.js';
 import type { Batch, CrawlName } from '../batch/batch.js';
 import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './crawl-changelog.js';
 import type { AbstractCtor } from './mixin.js';
-import { NO_ROOM, orTrouble, Trouble } from '../inode-error.js';
-import { untilWoken } from '../../async/wait.js';
+import { NO_ROOM, tryInode, InodeError } from '../inode-error.js';
+import { delayOrWake } from '../../async/wait.js';
 import { XsyncWalk, type WalkChunk } from './xsync-walk.js';
 
 const FILE_PREFIX = 'XSYNC-CHANGELOG';
@@ -30,15 +30,15 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
     }
 
     override async crawl(signal: AbortSignal): Promise<void> {
-      const { status, log, brick, meter } = this.deps;
+      const { status, log, brick, progress } = this.deps;
       await this.#prepareDir();
       const stime = await this.dataStime();
       log.info('starting hybrid crawl', { stime });
-      meter?.walkStarted(stime === null ? 'first' : 'again');
+      progress?.walkStarted(stime === null ? 'first' : 'again');
       await status.setCrawlStatus('Hybrid Crawl');
       // A first sync is followed by history, which does both.
       if (stime !== null) {
-        this.deps.freshness.changed(Date.now() / 1000);
+        this.deps.mountSelector.changed(Date.now() / 1000);
         await this.pipeline.clearParked(signal);
       }
       const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);
@@ -50,20 +50,20 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       for (;;) {
         const { value: chunk, done } = await ahead;
         if (done === true) break;
-        meter?.walked(chunk.entries);
+        progress?.walked(chunk.entries);
         if (compares) for (const gfid of chunk.changed) changed.add(gfid);
         ahead = chunks.next();
         ahead.catch(() => undefined); // seen when awaited; a failure below must not make it unhandled
         await this.#submit(chunk, signal);
       }
-      meter?.walkFound();
+      progress?.walkFound();
       await this.pipeline.drain();
       await this.pipeline.compareDirectories(changed, signal);
       // A walk that finds nothing sends no batch, which would try them.
       await this.retryFailures(signal);
       await this.judgeCheckpoint();
-      meter?.walkEnded();
-      this.deps.doubts.touchAll();
+      progress?.walkEnded();
+      this.deps.replayTracker.markAllTouched();
       log.info('finished hybrid crawl', { stime: await this.dataStime() });
     }
 
@@ -72,7 +72,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
     }
 
     override async nextCrawl(signal: AbortSignal): Promise<void> {
-      await untilWoken(REPEAT_INTERVAL_MS, signal);
+      await delayOrWake(REPEAT_INTERVAL_MS, signal);
     }
 
     get #dir(): string {
@@ -108,7 +108,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
         commit: async () => {
           await archiveAndPurge(this.#dir, [path.slice(this.#dir.length + 1)], this.deps.config.get('changelog-archive-format'));
           await this.#setStimes(chunk);
-          this.deps.meter?.walkSynced(chunk.entries);
+          this.deps.progress?.walkSynced(chunk.entries);
         },
         synced: async () => (await this.dataStime()) !== null,
         marks: async () => ({ stime: await this.dataStime(), entry_stime: await this.entryStime() }),
@@ -126,9 +126,9 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
 
     async #setStimes({ stimes }: WalkChunk): Promise<void> {
       for (const stime of stimes) {
-        const done = stime.path === ROOT_PATH ? await this.#setStime(stime) : await orTrouble(this.#setStime(stime), NO_ROOM);
+        const done = stime.path === ROOT_PATH ? await this.#setStime(stime) : await tryInode(this.#setStime(stime), NO_ROOM);
         // A directory that keeps its old mark is walked again, if there is another walk.
-        if (done instanceof Trouble) this.deps.log.warn('cannot mark a directory as synced', { path: stime.path, error: done.reason });
+        if (done instanceof InodeError) this.deps.log.warn('cannot mark a directory as synced', { path: stime.path, error: done.reason });
       }
     }
 

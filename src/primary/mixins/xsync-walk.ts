@@ -10,7 +10,7 @@ import { compareXtime, maxXtime, MINUS_INFINITY, minXtime, ZERO_XTIME, type Xtim
 import type { Log } from '../../log.js';
 import { mapBounded } from '../../async/map-bounded.js';
 import type { PrimaryBrick } from '../deps.js';
-import { orTrouble, troubleOf } from '../inode-error.js';
+import { tryInode, inodeErrorOf } from '../inode-error.js';
 import { fileKind, toOpStat, type ViewStat } from '../../protocol/view.js';
 
 /** Small, so that data flows while the next chunk's names are made: the reference's are of 8,192. */
@@ -147,7 +147,7 @@ export class XsyncWalk {
     try {
       return await answer;
     } catch (error) {
-      const trouble = troubleOf(error);
+      const trouble = inodeErrorOf(error);
       if (trouble === null || entry === null) throw error;
       this.#log.warn(message, { path, error: trouble.reason });
       this.#skipped.push({ entry, reason: trouble.reason });
@@ -246,7 +246,7 @@ export class XsyncWalk {
   }
 
   async #mayHaveXattrs(path: string): Promise<boolean> {
-    return (await orTrouble(this.#brick.hasXattrs(path))) !== false;
+    return (await tryInode(this.#brick.hasXattrs(path))) !== false;
   }
 
   #capped(mark: Xtime): Xtime {

@@ -8,7 +8,7 @@ import { RemoteCallError } from '../../rpc/errors.js';
 import { ESHUTDOWN } from '../../secondary/stopping.js';
 
 /** An item that made the peer raise. */
-export interface Culprit<T> {
+export interface FailedItem<T> {
   readonly item: T;
   readonly reason: string;
   /** errno when the peer raised an OSError. */
@@ -30,13 +30,13 @@ const PEER_WIDE: ReadonlySet<number> = new Set([
  * @returns what the successful calls returned, and the culprits
  * @throws GsyncdError 'peer' when the connection is lost or the peer as a whole cannot do its work
  */
-export async function sendHalving<T, R>(
+export async function sendBisecting<T, R>(
   items: readonly T[],
   itemsPerCall: number,
   send: (slice: readonly T[]) => Promise<readonly R[]>,
-): Promise<{ results: R[]; culprits: Culprit<T>[] }> {
+): Promise<{ results: R[]; failedItems: FailedItem<T>[] }> {
   const results: R[] = [];
-  const culprits: Culprit<T>[] = [];
+  const failedItems: FailedItem<T>[] = [];
   const call = async (slice: readonly T[]): Promise<void> => {
     try {
       results.push(...(await send(slice)));
@@ -47,7 +47,7 @@ export async function sendHalving<T, R>(
       }
       const [only] = slice;
       if (slice.length === 1 && only !== undefined) {
-        culprits.push({ item: only, reason: errorLine(error), errno: error.errno });
+        failedItems.push({ item: only, reason: errorLine(error), errno: error.errno });
         return;
       }
       const middle = slice.length >> 1;
@@ -56,5 +56,5 @@ export async function sendHalving<T, R>(
     }
   };
   for (let i = 0; i < items.length; i += itemsPerCall) await call(items.slice(i, i + itemsPerCall));
-  return { results, culprits };
+  return { results, failedItems };
 }

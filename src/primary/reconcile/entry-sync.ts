@@ -3,12 +3,12 @@
 // Invariant: every operation was applied, is among the failures, or is among the culprits.
 
 import type { EntryFailure, EntryOp, Secondary } from '../../protocol/secondary.js';
-import { sendHalving, type Culprit } from './bisect.js';
+import { sendBisecting, type FailedItem } from './bisect.js';
 import { planWaves } from '../../protocol/lanes.js';
 
 export interface EntryOutcome {
   readonly failures: EntryFailure[];
-  readonly culprits: Culprit<EntryOp>[];
+  readonly failedItems: FailedItem<EntryOp>[];
 }
 
 export interface EntrySyncOptions {
@@ -40,9 +40,9 @@ export class EntrySync {
    * was applied by then is unknown
    */
   async apply(ops: readonly EntryOp[], beforeRemovals?: (soFar: EntryOutcome) => Promise<void>): Promise<EntryOutcome> {
-    const outcome: EntryOutcome = { failures: [], culprits: [] };
+    const outcome: EntryOutcome = { failures: [], failedItems: [] };
     for (const wave of planWaves(ops, this.#options.lanes)) {
-      const troubled = outcome.failures.length > 0 || outcome.culprits.length > 0;
+      const troubled = outcome.failures.length > 0 || outcome.failedItems.length > 0;
       if (troubled && beforeRemovals !== undefined && wave.lanes.some((lane) => lane.some((op) => op.op === 'RMDIR'))) {
         await beforeRemovals(outcome);
       }
@@ -53,7 +53,7 @@ export class EntrySync {
 
   /** Applies operations that do not depend on each other, in any order: probes. */
   async applyIndependent(ops: readonly EntryOp[]): Promise<EntryOutcome> {
-    const outcome: EntryOutcome = { failures: [], culprits: [] };
+    const outcome: EntryOutcome = { failures: [], failedItems: [] };
     const share = Math.max(1, Math.ceil(ops.length / this.#options.lanes));
     const lanes: EntryOp[][] = [];
     for (let i = 0; i < ops.length; i += share) lanes.push(ops.slice(i, i + share));
@@ -62,8 +62,8 @@ export class EntrySync {
   }
 
   async #applyLane(lane: readonly EntryOp[], outcome: EntryOutcome): Promise<void> {
-    const { results, culprits } = await sendHalving(lane, this.#options.opsPerCall, (slice) => this.#secondary.entryOps(slice));
+    const { results, failedItems } = await sendBisecting(lane, this.#options.opsPerCall, (slice) => this.#secondary.entryOps(slice));
     outcome.failures.push(...results);
-    outcome.culprits.push(...culprits);
+    outcome.failedItems.push(...failedItems);
   }
 }

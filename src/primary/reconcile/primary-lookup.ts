@@ -3,7 +3,7 @@
 import { entryPath, gfidPath, type Gfid } from '../../protocol/gfid.js';
 import { mapBounded } from '../../async/map-bounded.js';
 import { LOOKUPS_AT_ONCE } from '../batch/lookups.js';
-import { orTrouble, Trouble } from '../inode-error.js';
+import { tryInode, InodeError } from '../inode-error.js';
 import { fileKind, type BrickView, type FileKind, type PrimaryView, type ViewStat } from '../../protocol/view.js';
 
 export interface PrimaryEntry {
@@ -17,8 +17,8 @@ export async function entriesAt(view: PrimaryView, names: Iterable<string>): Pro
   const found = new Map<string, PrimaryEntry | null>();
   const troubles = new Map<string, string>();
   await mapBounded([...names], LOOKUPS_AT_ONCE, async (name) => {
-    const entry = await orTrouble(entryAt(view, name));
-    if (entry instanceof Trouble) troubles.set(name, entry.reason);
+    const entry = await tryInode(entryAt(view, name));
+    if (entry instanceof InodeError) troubles.set(name, entry.reason);
     else found.set(name, entry);
   });
   return { found, troubles };
@@ -28,29 +28,29 @@ export async function entriesAt(view: PrimaryView, names: Iterable<string>): Pro
 export interface Contents {
   readonly names: Set<string>;
   /** Files. */
-  readonly datas: Set<Gfid>;
+  readonly dataGfids: Set<Gfid>;
   /** All others. */
-  readonly metas: Set<Gfid>;
+  readonly metaGfids: Set<Gfid>;
   /** Names of which the primary does not tell, or not what is in them. */
   readonly troubles: Map<string, string>;
 }
 
 /** Looks through names (entry paths) and everything below them, as far as this brick holds it. */
 export async function contentsOf(view: PrimaryView, brick: Pick<BrickView, 'childNames'>, names: Iterable<string>): Promise<Contents> {
-  const contents: Contents = { names: new Set(), datas: new Set(), metas: new Set(), troubles: new Map() };
+  const contents: Contents = { names: new Set(), dataGfids: new Set(), metaGfids: new Set(), troubles: new Map() };
   for (let level = new Set(names); level.size > 0; ) {
     const below = new Set<string>();
     const { found, troubles } = await entriesAt(view, level);
     for (const [name, reason] of troubles) contents.troubles.set(name, reason);
     for (const [name, entry] of found) {
-      const children = entry?.kind === 'dir' ? await orTrouble(brick.childNames(entry.gfid)) : [];
-      if (children instanceof Trouble) {
+      const children = entry?.kind === 'dir' ? await tryInode(brick.childNames(entry.gfid)) : [];
+      if (children instanceof InodeError) {
         contents.troubles.set(name, children.reason);
         continue;
       }
       contents.names.add(name);
       if (entry === null) continue;
-      (entry.kind === 'file' ? contents.datas : contents.metas).add(entry.gfid);
+      (entry.kind === 'file' ? contents.dataGfids : contents.metaGfids).add(entry.gfid);
       for (const child of children) below.add(entryPath(entry.gfid, child));
     }
     level = below;

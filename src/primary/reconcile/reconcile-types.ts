@@ -25,9 +25,9 @@ export interface Owed {
   /** Entry paths of what new directories have to hold, and parking names. */
   readonly names: Set<string>;
   /** Files that lack their content. */
-  readonly datas: Set<Gfid>;
+  readonly dataGfids: Set<Gfid>;
   /** Gfids that lack their attributes. */
-  readonly metas: Set<Gfid>;
+  readonly metaGfids: Set<Gfid>;
   /** Directories and special files that lack their xattrs. */
   readonly xattrs: Set<Gfid>;
 }
@@ -50,7 +50,7 @@ export interface ReconcileResult {
    *  them: a mount that has seen other places of the directories above may deny the present one. */
   readonly denied: Set<string>;
   /** Files that were linked or created: their content must follow. */
-  readonly datas: Set<Gfid>;
+  readonly dataGfids: Set<Gfid>;
   /** Directories and special files that were created: their attributes must follow. */
-  readonly metas: Set<Gfid>;
+  readonly metaGfids: Set<Gfid>;
 }

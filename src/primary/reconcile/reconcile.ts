@@ -15,11 +15,11 @@ import type { EntryOp } from '../../protocol/secondary.js';
 import { mapBounded } from '../../async/map-bounded.js';
 import type { EntryOutcome } from './entry-sync.js';
 import { LOOKUPS_AT_ONCE } from '../batch/lookups.js';
-import { PARKED, parkPath } from '../../protocol/temp-names.js';
+import { TEMP_PATH_PREFIX, tempPath } from '../../protocol/temp-names.js';
 import { entriesAt, type PrimaryEntry } from './primary-lookup.js';
 import type { Owed, ReconcileDeps, ReconcileResult, Unresolved } from './reconcile-types.js';
-import { holds, isPlainPath, SecondaryTruth, type SecondaryEntry } from './secondary-probe.js';
-import { orTrouble, peerReason, Trouble, troubleOf } from '../inode-error.js';
+import { holds, isPlainPath, SecondaryProbe, type SecondaryEntry } from './secondary-probe.js';
+import { tryInode, peerReason, InodeError, inodeErrorOf } from '../inode-error.js';
 import { fileKind, toOpStat, type ViewStat } from '../../protocol/view.js';
 
 const { EIO } = constants.errno;
@@ -48,11 +48,11 @@ interface Run {
 
 export class Reconciler {
   readonly #deps: ReconcileDeps;
-  readonly #truth: SecondaryTruth;
+  readonly #truth: SecondaryProbe;
 
   constructor(deps: ReconcileDeps) {
     this.#deps = deps;
-    this.#truth = new SecondaryTruth(deps.secondary, deps.sync, deps.peerNames);
+    this.#truth = new SecondaryProbe(deps.secondary, deps.sync, deps.peerNames);
   }
 
   /**
@@ -60,7 +60,7 @@ export class Reconciler {
    * @throws GsyncdError 'peer' when the connection is lost; running it again is safe
    */
   async run(names: Iterable<string>): Promise<ReconcileResult> {
-    const result: ReconcileResult = { fixed: 0, agreed: new Set(), touched: new Set(), unresolved: new Map(), denied: new Set(), datas: new Set(), metas: new Set() };
+    const result: ReconcileResult = { fixed: 0, agreed: new Set(), touched: new Set(), unresolved: new Map(), denied: new Set(), dataGfids: new Set(), metaGfids: new Set() };
     const run: Run = {
       removableInos: null,
       pending: new Set(names),
@@ -117,15 +117,15 @@ export class Reconciler {
       }
       const there = found.get(name) ?? null;
       for (const key of [name, here?.gfid, there?.gfid]) if (key) run.result.touched.add(key);
-      const mayStay = this.#deps.deletes === 'ignore' && !run.inTheWay.has(name) && !name.startsWith(PARKED);
+      const mayStay = this.#deps.deletes === 'ignore' && !run.inTheWay.has(name) && !name.startsWith(TEMP_PATH_PREFIX);
       const same = here === null ? there === null || mayStay : there !== null && holds(there, here.gfid);
       if (same) {
         run.result.agreed.add(name);
         agreed += run.reasons.has(name) ? 1 : 0;
         continue;
       }
-      const stays = there !== null && (await orTrouble(this.#mustStay(run, name, there)));
-      if (stays instanceof Trouble) {
+      const stays = there !== null && (await tryInode(this.#mustStay(run, name, there)));
+      if (stays instanceof InodeError) {
         this.#keep(run, name, here?.gfid ?? there?.gfid ?? null, stays.reason);
         continue;
       }
@@ -151,7 +151,7 @@ export class Reconciler {
   }
 
   async #owe({ owed }: Run): Promise<void> {
-    if (owed.names.size + owed.datas.size + owed.metas.size > 0) await this.#deps.owe(owed);
+    if (owed.names.size + owed.dataGfids.size + owed.metaGfids.size > 0) await this.#deps.owe(owed);
   }
 
   /** A directory cannot be moved below itself. What lies in it on the secondary, and is above its place on the primary, has
@@ -159,8 +159,8 @@ export class Reconciler {
   async #compareAbove(run: Run, name: string): Promise<void> {
     const seen = new Set<string>();
     for (let { parent } = splitEntryPath(name); parent !== ROOT_GFID; ) {
-      const home = await orTrouble(this.#deps.brick.dirLocation(parent));
-      if (home === null || home instanceof Trouble) return;
+      const home = await tryInode(this.#deps.brick.dirLocation(parent));
+      if (home === null || home instanceof InodeError) return;
       const above = entryPath(home.parent, home.name);
       if (seen.has(above)) return; // moved meanwhile
       seen.add(above);
@@ -172,7 +172,7 @@ export class Reconciler {
   /** Whether something there is kept from giving way, since it did not come from the primary. */
   async #mustStay(run: Run, name: string, there: SecondaryEntry): Promise<boolean> {
     const { removable } = this.#deps;
-    if (removable === 'all' || name.startsWith(PARKED) || removable.targets.has(name)) return false;
+    if (removable === 'all' || name.startsWith(TEMP_PATH_PREFIX) || removable.targets.has(name)) return false;
     if (there.gfid === null) {
       run.removableInos ??= new Set([...removable.gfids.keys()].map(gfidToIno));
       return there.ino === null || !run.removableInos.has(there.ino);
@@ -186,7 +186,7 @@ export class Reconciler {
     try {
       return await decide();
     } catch (error) {
-      if (!(error instanceof RemoteCallError) && troubleOf(error) === null) throw error;
+      if (!(error instanceof RemoteCallError) && inodeErrorOf(error) === null) throw error;
       run.reasons.set(name, { gfid: run.reasons.get(name)?.gfid ?? null, reason: errorLine(error) });
       // EIO is the volume's answer: another mount gets it, too.
       if (error instanceof RemoteCallError && error.errno !== EIO) run.result.denied.add(name);
@@ -260,7 +260,7 @@ export class Reconciler {
 
   async #makeDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
     const children = await this.#deps.brick.childNames(gfid);
-    for (const set of [run.result.metas, run.owed.metas, run.owed.xattrs]) set.add(gfid);
+    for (const set of [run.result.metaGfids, run.owed.metaGfids, run.owed.xattrs]) set.add(gfid);
     // Whatever the directory holds may have been lost with it: compare it all.
     for (const child of children) {
       run.next.add(entryPath(gfid, child));
@@ -270,7 +270,7 @@ export class Reconciler {
   }
 
   async #moveDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
-    const from = run.parked.has(gfid) ? parkPath(gfid) : ((await this.#truth.locate(gfid)) ?? (await this.#parkedBefore(gfid)));
+    const from = run.parked.has(gfid) ? tempPath(gfid) : ((await this.#truth.locate(gfid)) ?? (await this.#parkedBefore(gfid)));
     if (from === null || from === name) run.result.denied.add(name);
     if (from === null) {
       run.reasons.set(name, { gfid, reason: 'the secondary has this directory but cannot say where' });
@@ -288,7 +288,7 @@ export class Reconciler {
 
   /** The parking name of a directory that an earlier run, or one that was killed, has left there. */
   async #parkedBefore(gfid: Gfid): Promise<string | null> {
-    const park = parkPath(gfid);
+    const park = tempPath(gfid);
     const there = (await this.#truth.lookup([park])).found.get(park);
     return there?.gfid === gfid ? park : null;
   }
@@ -300,8 +300,8 @@ export class Reconciler {
       return [];
     }
     // A symlink's owner, too: in a directory with the set-gid bit it is made with the directory's group.
-    (kind === 'file' ? run.result.datas : run.result.metas).add(gfid);
-    if (!present) for (const set of kind === 'file' ? [run.owed.datas] : [run.owed.metas, run.owed.xattrs]) set.add(gfid);
+    (kind === 'file' ? run.result.dataGfids : run.result.metaGfids).add(gfid);
+    if (!present) for (const set of kind === 'file' ? [run.owed.dataGfids] : [run.owed.metaGfids, run.owed.xattrs]) set.add(gfid);
     const make = (entry: string): EntryOp =>
       (kind === 'special' || kind === 'device') && !present
         ? { op: 'MKNOD', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid, ...(kind === 'device' && stat.rdev !== undefined ? { rdev: stat.rdev } : {}) }
@@ -327,14 +327,14 @@ export class Reconciler {
 
   /** A worker that is killed meanwhile leaves it there: the next one finds the name on the durable list. */
   #park(run: Run, gfid: Gfid, isDir: boolean): string {
-    const park = parkPath(gfid);
+    const park = tempPath(gfid);
     run.parked.set(gfid, isDir ? 'dir' : 'other');
     run.owed.names.add(park);
     return park;
   }
 
   #note(run: Run, outcome: EntryOutcome): void {
-    const failed = [...outcome.failures.map(({ op, errno }) => ({ op, reason: peerReason(errno) })), ...outcome.culprits.map(({ item: op, reason }) => ({ op, reason }))];
+    const failed = [...outcome.failures.map(({ op, errno }) => ({ op, reason: peerReason(errno) })), ...outcome.failedItems.map(({ item: op, reason }) => ({ op, reason }))];
     // What could not be made under its parking name cannot be renamed from there.
     const made = new Map(failed.filter(({ op }) => op.op !== 'RENAME').map(({ op, reason }) => [op.entry, `${op.op}: ${reason}`]));
     for (const { op, reason } of failed) this.#reason(run, op, made.get(op.entry) ?? `${op.op}: ${reason}`);
@@ -350,12 +350,12 @@ export class Reconciler {
   async #unpark(run: Run): Promise<void> {
     if (run.parked.size === 0) return;
     const { agreed, unresolved } = run.result;
-    const { found, errors } = await this.#truth.lookup([...run.parked.keys()].map(parkPath));
+    const { found, errors } = await this.#truth.lookup([...run.parked.keys()].map(tempPath));
     const ops: EntryOp[] = [];
     for (const [gfid, kind] of run.parked) {
-      const park = parkPath(gfid);
+      const park = tempPath(gfid);
       const there = errors.has(park) || (found.get(park) ?? null) !== null;
-      const safe = kind === 'other' && ((await this.#truth.linkCount(gfid)) > 1 || (await orTrouble(this.#deps.view.lstat(gfidPath(gfid)))) === null);
+      const safe = kind === 'other' && ((await this.#truth.linkCount(gfid)) > 1 || (await tryInode(this.#deps.view.lstat(gfidPath(gfid)))) === null);
       if (there && safe) ops.push({ op: 'UNLINK', gfid, entry: park });
       if (there && !safe) {
         agreed.delete(park);
@@ -373,9 +373,9 @@ export class Reconciler {
 }
 
 function nothingOwed(): Owed {
-  return { names: new Set(), datas: new Set(), metas: new Set(), xattrs: new Set() };
+  return { names: new Set(), dataGfids: new Set(), metaGfids: new Set(), xattrs: new Set() };
 }
 
-function failedOps({ failures, culprits }: EntryOutcome): EntryOp[] {
-  return [...failures.map(({ op }) => op), ...culprits.map(({ item }) => item)];
+function failedOps({ failures, failedItems }: EntryOutcome): EntryOp[] {
+  return [...failures.map(({ op }) => op), ...failedItems.map(({ item }) => item)];
 }

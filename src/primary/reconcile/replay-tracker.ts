@@ -13,7 +13,7 @@ export interface Known {
   readonly targets: ReadonlyMap<string, unknown>;
 }
 
-export class Doubts {
+export class ReplayTracker {
   /** Entry paths and gfids, and when they were touched, seconds. */
   readonly #touched = new Map<string, number>();
   readonly #known = { gfids: new Map<Gfid, number>(), targets: new Map<string, number>() };
@@ -21,20 +21,20 @@ export class Doubts {
   #replayUntilS = 0;
 
   /** @param keys entry paths and gfids */
-  touch(keys: Iterable<string>, nowMs: number = Date.now()): void {
+  markTouched(keys: Iterable<string>, nowMs: number = Date.now()): void {
     const seconds = Math.ceil(nowMs / 1000);
     for (const key of keys) this.#touched.set(key, seconds);
   }
 
   /** The primary has, or had, these. */
-  know(gfids: Iterable<Gfid>, nowMs: number = Date.now()): void {
+  markKnown(gfids: Iterable<Gfid>, nowMs: number = Date.now()): void {
     const seconds = Math.ceil(nowMs / 1000);
     for (const gfid of gfids) this.#known.gfids.set(gfid, seconds);
   }
 
-  /** As know() for all gfids of operations, and for whatever was at the new name of a rename: its record does not say what it
+  /** As markKnown() for all gfids of operations, and for whatever was at the new name of a rename: its record does not say what it
    *  replaced. */
-  knowAll(ops: readonly EntryOp[], nowMs: number = Date.now()): void {
+  markOpsKnown(ops: readonly EntryOp[], nowMs: number = Date.now()): void {
     const seconds = Math.ceil(nowMs / 1000);
     for (const { gfid, entry1 } of ops) {
       this.#known.gfids.set(gfid, seconds);
@@ -48,22 +48,22 @@ export class Doubts {
   }
 
   /** Everything was brought to its present state. */
-  touchAll(nowMs: number = Date.now()): void {
+  markAllTouched(nowMs: number = Date.now()): void {
     this.#allUntilS = Math.ceil(nowMs / 1000);
   }
 
   /** Journals up to now tell of a time when another worker may have been the active one, or none: what they name may be
    *  gone since, and they may not say so. */
-  replay(nowMs: number = Date.now()): void {
+  markReplay(nowMs: number = Date.now()): void {
     this.#replayUntilS = Math.ceil(nowMs / 1000);
   }
 
-  get replays(): boolean {
+  get isReplaying(): boolean {
     return this.#replayUntilS > 0;
   }
 
   /** Names of a batch's operations that are in doubt. */
-  *names(entries: readonly EntryOp[]): Generator<string> {
+  *touchedNames(entries: readonly EntryOp[]): Generator<string> {
     if (this.#allUntilS === 0 && this.#touched.size === 0) return;
     for (const { op, gfid, entry, entry1 } of entries) {
       const all = this.#allUntilS > 0 && (op === 'RENAME' || op === 'LINK');
@@ -75,7 +75,7 @@ export class Doubts {
 
   /** A batch whose last journal closed at `changeTime` was applied: what was touched before is safe from now on. A time
    *  that is still to come is of a clock that was set back since, and may be from before. */
-  passed(changeTime: number, nowMs: number = Date.now()): void {
+  expireBefore(changeTime: number, nowMs: number = Date.now()): void {
     if (changeTime > Math.ceil(nowMs / 1000) + 1) return;
     if (this.#allUntilS < changeTime) this.#allUntilS = 0;
     if (this.#replayUntilS < changeTime) this.#replayUntilS = 0;

@@ -39,7 +39,7 @@ const MAX_LEVELS = 4096;
 /** Under a directory that no volume has: should the gfid asked for be gone, nothing is created. */
 const NOWHERE = entryPath('b3f9a4c2-5d0e-4f7b-9c68-2f8d1e6a7c35' as Gfid, 'nowhere');
 
-export class SecondaryTruth {
+export class SecondaryProbe {
   readonly #secondary: Secondary;
   readonly #sync: EntrySync;
 
@@ -60,7 +60,7 @@ export class SecondaryTruth {
     const plain = names.filter(this.#isTaken);
     for (const name of plain) found.set(name, null);
     const probes = plain.map((entry): EntryOp => ({ op: 'UNLINK', gfid: ROOT_GFID, entry }));
-    const { failures, culprits } = await this.#sync.applyIndependent(probes);
+    const { failures, failedItems } = await this.#sync.applyIndependent(probes);
     const untold = (name: string, reason: string): void => {
       found.delete(name);
       errors.set(name, reason);
@@ -71,7 +71,7 @@ export class SecondaryTruth {
       // A mount that knows a directory by its gfid alone, because of an error, opens nothing in it any more.
       if (errno === EOPNOTSUPP) denied.push(op.entry);
     }
-    for (const { item: op, reason, errno } of culprits) {
+    for (const { item: op, reason, errno } of failedItems) {
       if (errno !== ENOTDIR) untold(op.entry, reason);
     }
     await Promise.all(

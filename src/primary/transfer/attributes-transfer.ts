@@ -5,12 +5,12 @@
 import { errorLine, isGsyncdError } from '../../errors.js';
 import { ROOT_GFID, type Gfid } from '../../protocol/gfid.js';
 import { RemoteCallError } from '../../rpc/errors.js';
-import { dividing } from '../../queue/bisecting-engine.js';
+import { bisecting } from '../../queue/bisecting-engine.js';
 import type { DataEngine, SyncOptions } from '../../queue/engine.js';
 import type { BoxResult, ItemResult } from '../../queue/syncer.js';
 import { NO_SUCH_DIRECTORY, type RsyncTransfer } from './rsync-transfer.js';
 import type { OpenFreshView } from '../deps.js';
-import { orTrouble, Trouble } from '../inode-error.js';
+import { tryInode, InodeError } from '../inode-error.js';
 import type { BrickView } from '../../protocol/view.js';
 
 const SYNCED: ItemResult = { status: 'synced' };
@@ -43,8 +43,8 @@ export class AttributesTransfer {
     const dirs = new Map<Gfid, string>();
     const troubles = new Map<Gfid, string>();
     for (const gfid of gfids) {
-      const path = await orTrouble(this.#pathOf(gfid));
-      if (path instanceof Trouble) troubles.set(gfid, path.reason);
+      const path = await tryInode(this.#pathOf(gfid));
+      if (path instanceof InodeError) troubles.set(gfid, path.reason);
       else if (path !== null) dirs.set(gfid, path);
     }
     return { dirs, troubles };
@@ -59,7 +59,7 @@ export class AttributesTransfer {
     const options = { logErrors: true, ...(signal === undefined ? {} : { signal }) };
     try {
       if (files.length > 0) {
-        const { synced, failed } = await dividing(this.#rsync).sync(files, { ...options, attributes: 'all', compareTimes: new Set(files) });
+        const { synced, failed } = await bisecting(this.#rsync).sync(files, { ...options, attributes: 'all', compareTimes: new Set(files) });
         for (const gfid of files) {
           results.set(gfid, synced.has(gfid) ? SYNCED : { status: 'failed', reason: failed.get(gfid) ?? 'unknown', scope: 'item' });
         }
@@ -81,7 +81,7 @@ export class AttributesTransfer {
   /** @returns a reason for each that failed. A directory that is there, at a path that a mount denies, is reached through
    *  other mounts. */
   async #syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<Map<Gfid, string>> {
-    const failed = new Map((await dividing(directoryEngine(this.#rsync, dirs)).sync([...dirs.keys()], options)).failed);
+    const failed = new Map((await bisecting(directoryEngine(this.#rsync, dirs)).sync([...dirs.keys()], options)).failed);
     const denied = new Map<Gfid, string>();
     for (const [gfid, path] of dirs) {
       if (failed.get(gfid) === NO_SUCH_DIRECTORY && (await this.#isThere(gfid))) denied.set(gfid, path);
@@ -109,13 +109,13 @@ export class AttributesTransfer {
     }
   }
 
-  async #pathOf(gfid: Gfid): Promise<string | Trouble | null> {
+  async #pathOf(gfid: Gfid): Promise<string | InodeError | null> {
     if (gfid === ROOT_GFID) return '.';
     const parts: string[] = [];
     for (let at = gfid; at !== ROOT_GFID; ) {
       const here = await this.#brick.dirLocation(at);
       if (here === null) return null;
-      if (parts.length > 4096) return new Trouble(`path of ${gfid}: the brick's directories form a cycle`);
+      if (parts.length > 4096) return new InodeError(`path of ${gfid}: the brick's directories form a cycle`);
       parts.unshift(here.name);
       at = here.parent;
     }

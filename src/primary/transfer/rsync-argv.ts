@@ -2,7 +2,7 @@
 // command accepts it.
 
 import { SHARD_PREFIX } from '../../gluster/xattr-names.js';
-import type { DataTarget } from '../../secondary/data-target.js';
+import type { DataTarget } from '../../protocol/data-target.js';
 import { ITEM_FORMAT, isAtLeast, type RsyncVersion } from './rsync-report.js';
 
 /** Boxes of files up to this size are sent whole: comparing costs each file an open and a read there. */

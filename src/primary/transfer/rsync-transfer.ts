@@ -15,7 +15,7 @@ import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptio
 import type { SyncLog } from '../../queue/syncer.js';
 import { rsyncArgv, type RsyncCommand } from './rsync-argv.js';
 import { RsyncReport, isCompleteRun, directoryOfLine, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
-import { orTrouble } from '../inode-error.js';
+import { tryInode } from '../inode-error.js';
 
 export interface RsyncTransferOptions extends RsyncCommand {
   /** Whether a file has xattrs or ACLs on the primary. For those that have none rsync need not look: each look is
@@ -141,10 +141,10 @@ export class RsyncTransfer implements DataEngine {
         this.#takesSparse = false;
         continue;
       }
-      const culprits = rest.filter((gfid) => report.errors.has(gfid));
-      for (const gfid of culprits) failed.set(gfid, report.errors.get(gfid) ?? '');
+      const failedItems = rest.filter((gfid) => report.errors.has(gfid));
+      for (const gfid of failedItems) failed.set(gfid, report.errors.get(gfid) ?? '');
       rest = rest.filter((gfid) => !failed.has(gfid));
-      if (culprits.length > 0 && rest.length > 0 && rerun < MAX_RERUNS && result.exitCode !== null && result.exitCode !== 255) continue;
+      if (failedItems.length > 0 && rest.length > 0 && rerun < MAX_RERUNS && result.exitCode !== null && result.exitCode !== 255) continue;
       const broken = brokenReason(result);
       for (const gfid of rest) failed.set(gfid, broken);
       return { returnCode, synced: new Set(), failed, broken };
@@ -194,7 +194,7 @@ export class RsyncTransfer implements DataEngine {
     const { hasAttributes } = this.#options;
     const bare = new Set<Gfid>();
     if (hasAttributes === undefined || options.attributes === 'all') return bare;
-    for (const gfid of gfids) if ((await orTrouble(hasAttributes(gfid))) === false) bare.add(gfid);
+    for (const gfid of gfids) if ((await tryInode(hasAttributes(gfid))) === false) bare.add(gfid);
     return bare.size === gfids.length || bare.size >= MIN_BARE_FILES ? bare : new Set();
   }
 

@@ -10,9 +10,9 @@ import { signalNumber } from '../../process/child.js';
 import { pipeline } from '../../process/spawn.js';
 import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../../queue/engine.js';
 import type { SyncLog } from '../../queue/syncer.js';
-import type { DataTarget } from '../../secondary/data-target.js';
+import type { DataTarget } from '../../protocol/data-target.js';
 import { explained, TarReport } from './tar-report.js';
-import { orTrouble } from '../inode-error.js';
+import { tryInode } from '../inode-error.js';
 
 export interface TarsshTransferOptions {
   /** Local tar, normally `tar`. */
@@ -50,7 +50,7 @@ export class TarsshTransfer implements DataEngine {
   async #anyAttributes(gfids: readonly Gfid[]): Promise<boolean> {
     const { hasAttributes } = this.#options;
     if (hasAttributes === undefined) return true;
-    for (const gfid of gfids) if ((await orTrouble(hasAttributes(gfid))) !== false) return true;
+    for (const gfid of gfids) if ((await tryInode(hasAttributes(gfid))) !== false) return true;
     return false;
   }
 

@@ -1,4 +1,4 @@
-// The site of a worker whose primary and secondary are plain directories: `file:///a` to `file:///b`, or to a directory of
+// The endpoints of a worker whose primary and secondary are plain directories: `file:///a` to `file:///b`, or to a directory of
 // another machine (remote.ts). The recorder keeps the primary's journals while the worker runs; data travels by rsync
 // or tar, on one machine without ssh.
 
@@ -16,7 +16,7 @@ import { errorLine, GsyncdError } from '../../errors.js';
 import type { EventSubject } from '../../gluster/events.js';
 import type { RootLog } from '../../log.js';
 import type { PrimaryDeps, Session } from '../../primary/deps.js';
-import { Freshness } from '../../primary/mount-selector.js';
+import { MountSelector } from '../../primary/mount-selector.js';
 import { RsyncTransfer } from '../../primary/transfer/rsync-transfer.js';
 import { TarsshTransfer } from '../../primary/transfer/tarssh-transfer.js';
 import type { DataEngine } from '../../queue/engine.js';
@@ -26,10 +26,10 @@ import { findProgram } from '../../process/program.js';
 import type { Cleanup } from '../../async/cleanup.js';
 import { identifyRemote, openRemoteDirectory, type RemoteDirectory } from './remote.js';
 import type { SshPlace } from './file-url.js';
-import type { FarParts, FindSite, OpenSite, Site } from '../endpoints.js';
+import type { RemoteParts, FindEndpoints, OpenEndpoints, Endpoints } from '../endpoints.js';
 import { takeDirectory } from '../../embedded/take-directory.js';
 
-export interface EmbeddedSiteOptions {
+export interface DirectoryEndpointsOptions {
   readonly primaryPath: string;
   readonly secondary: { readonly path: string } | SshPlace;
   readonly debug: boolean;
@@ -42,7 +42,7 @@ export interface EmbeddedSiteOptions {
 /** The secondary: a directory of this machine, or of another one. */
 type FarSide = { readonly here: BrickLayout } | { readonly there: RemoteDirectory };
 
-export function embeddedSite(options: EmbeddedSiteOptions): FindSite {
+export function directoryEndpoints(options: DirectoryEndpointsOptions): FindEndpoints {
   return async (signal) => {
     const { config } = options;
     const primary = await openLayout(options.primaryPath);
@@ -56,15 +56,15 @@ export function embeddedSite(options: EmbeddedSiteOptions): FindSite {
   };
 }
 
-class EmbeddedSite implements Site {
+class EmbeddedSite implements Endpoints {
   readonly session: Session;
   readonly eventSubject: EventSubject;
-  readonly #options: EmbeddedSiteOptions;
+  readonly #options: DirectoryEndpointsOptions;
   readonly #primary: BrickLayout;
   readonly #far: FarSide;
   #recorder: Recorder | undefined;
 
-  constructor(options: EmbeddedSiteOptions, primary: BrickLayout, far: FarSide) {
+  constructor(options: DirectoryEndpointsOptions, primary: BrickLayout, far: FarSide) {
     this.#options = options;
     this.#primary = primary;
     this.#far = far;
@@ -90,7 +90,7 @@ class EmbeddedSite implements Site {
     return Promise.resolve(this.#recorder === undefined ? null : this.#recorder.index.nodes.size - 1);
   }
 
-  async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {
+  async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenEndpoints> {
     const { config, log, rolloverMs, debug } = this.#options;
     await takeDirectory(this.#primary, cleanup, signal);
     const brickLog = log.child({ module: 'resource', ctx: 'SECONDARY' });
@@ -124,12 +124,12 @@ class EmbeddedSite implements Site {
       ...far,
       engines: { ...far.engines, rsync: () => explained(far.engines.rsync()), tarssh: () => explained(far.engines.tarssh()) },
       agent,
-      freshness: new Freshness({ cached: this.#primary.internal, uncached: this.#primary.internal }),
+      mountSelector: new MountSelector({ cached: this.#primary.internal, uncached: this.#primary.internal }),
       broken: [failed, ...far.broken],
     };
   }
 
-  async #openHere(secondary: BrickLayout, recorder: Recorder, cleanup: Cleanup, signal: AbortSignal): Promise<FarParts> {
+  async #openHere(secondary: BrickLayout, recorder: Recorder, cleanup: Cleanup, signal: AbortSignal): Promise<RemoteParts> {
     await takeDirectory(secondary, cleanup, signal);
     const volume = new EmbeddedVolume(secondary, this.#options.log.child({ module: 'resource', ctx: 'SECONDARY' }));
     return { secondary: this.#secondaryOf(secondary, volume, signal), engines: this.#engines(secondary, recorder, volume), peerNames: 'bytes', broken: [] };

@@ -13,14 +13,14 @@ import { AttributesTransfer } from '../../primary/transfer/attributes-transfer.j
 import type { AttributeSender, PrimaryBrick, Session } from '../../primary/deps.js';
 import { RsyncTransfer } from '../../primary/transfer/rsync-transfer.js';
 import { TarsshTransfer } from '../../primary/transfer/tarssh-transfer.js';
-import { orTrouble, Trouble } from '../../primary/inode-error.js';
+import { tryInode, InodeError } from '../../primary/inode-error.js';
 import type { DataEngine } from '../../queue/engine.js';
 import type { Secondary } from '../../protocol/secondary.js';
 import type { Cleanup } from '../../async/cleanup.js';
 import type { SshPlace } from './file-url.js';
 import { connectRemote, rsyncSsh, shellWord, tarSsh } from '../gluster/remote.js';
 import { overSsh } from '../session.js';
-import type { FarParts } from '../endpoints.js';
+import type { RemoteParts } from '../endpoints.js';
 
 const OWNER_WRITE = 0o200;
 
@@ -59,7 +59,7 @@ export interface RemoteDirectoryOptions {
 }
 
 /** @throws GsyncdError 'peer' */
-export async function openRemoteDirectory(options: RemoteDirectoryOptions, cleanup: Cleanup): Promise<FarParts> {
+export async function openRemoteDirectory(options: RemoteDirectoryOptions, cleanup: Cleanup): Promise<RemoteParts> {
   const { config, session, workingDir, debug, directory, log } = options;
   const secondary = shellWord(`file://${directory.path}`);
   const remote = await connectRemote({ config, session, resourceRemoteId: '', workingDir, debug, secondary }, cleanup, log);
@@ -116,8 +116,8 @@ function writableEngine(engine: DataEngine, brick: PrimaryBrick, secondary: Seco
     sync: async (gfids, options) => {
       const closed = new Map<Gfid, number>();
       for (const gfid of gfids) {
-        const file = await orTrouble(brick.fileOf(gfid));
-        if (file === null || file instanceof Trouble || (file.mode & OWNER_WRITE) !== 0) continue;
+        const file = await tryInode(brick.fileOf(gfid));
+        if (file === null || file instanceof InodeError || (file.mode & OWNER_WRITE) !== 0) continue;
         closed.set(gfid, file.mode & 0o7777);
       }
       const chmod = async (gfid: Gfid, mode: number): Promise<void> => {

@@ -7,13 +7,13 @@
 
 import { constants } from 'node:os';
 import { errorLine, GsyncdError } from '../../errors.js';
-import { SharedAsk } from '../../async/single-flight.js';
+import { SingleFlight } from '../../async/single-flight.js';
 import { RemoteCallError } from '../../rpc/errors.js';
 import type { Secondary } from '../../protocol/secondary.js';
 
 const { EIO, ENOTCONN } = constants.errno;
 
-export interface WholeOptions {
+export interface AvailabilityOptions {
   /** Asks the peer how many of the volume's subvolumes are up. */
   readonly subvolumesUp: () => Promise<number>;
   /** Subvolumes of the volume. */
@@ -24,8 +24,8 @@ export interface WholeOptions {
 
 /** Calls reject with GsyncdError 'peer' when a subvolume is down, and with RemoteCallError EIO where GlusterFS answers ENOTCONN
  *  for one name while all subvolumes are up: split-brain, or a replica set without quorum. */
-export function wholeSecondary(secondary: Secondary, { subvolumesUp, subvolumes, volume }: WholeOptions): Secondary {
-  const looks = new SharedAsk(subvolumesUp);
+export function withAvailabilityChecks(secondary: Secondary, { subvolumesUp, subvolumes, volume }: AvailabilityOptions): Secondary {
+  const looks = new SingleFlight(subvolumesUp);
   const requireUp = async (): Promise<void> => {
     const up = await looks.ask().catch((cause: unknown) => {
       throw new GsyncdError(`secondary volume ${volume}: ${errorLine(cause)}`, { code: 'peer', cause });

@@ -15,14 +15,14 @@ import { findFile } from '../../gluster/file-source.js';
 import { gfidPath, type Gfid } from '../../protocol/gfid.js';
 import { mountHome } from '../../gluster/mount-home.js';
 import { AuxMount } from '../../gluster/mount.js';
-import { OwedMark } from '../../gluster/failure-list-mark.js';
+import { FailureListMark } from '../../gluster/failure-list-mark.js';
 import { OwnBrick } from '../../gluster/own-brick.js';
 import { clusterStime, foreignVolumeInfos, keepsCopies, nativeVolumeInfo, nodeUuids } from '../../gluster/volume-mark.js';
 import type { RootLog } from '../../log.js';
 import { fsEncode } from '../../names.js';
 import type { OpenFreshView, PrimaryDeps, PrimaryVolume, Session } from '../../primary/deps.js';
 import { AttributesTransfer } from '../../primary/transfer/attributes-transfer.js';
-import { Freshness } from '../../primary/mount-selector.js';
+import { MountSelector } from '../../primary/mount-selector.js';
 import { RsyncTransfer, type RsyncTransferOptions } from '../../primary/transfer/rsync-transfer.js';
 import { withSmallFiles, type FoundFile } from '../../primary/transfer/small-files.js';
 import { TarsshTransfer } from '../../primary/transfer/tarssh-transfer.js';
@@ -30,13 +30,13 @@ import { estimateEntries } from '../../progress/estimate.js';
 import { findProgram } from '../../process/program.js';
 import { spawnDaemonChild } from '../../process/spawn.js';
 import type { DataEngine } from '../../queue/engine.js';
-import { Pace } from '../../queue/adaptive-concurrency.js';
+import { AdaptiveConcurrency } from '../../queue/adaptive-concurrency.js';
 import { Cleanup } from '../../async/cleanup.js';
 import { removeControlDirLeft } from './control-dir.js';
 import { agentOfRemoved, changelogDirOf, RemovedBrick } from '../removed-brick.js';
 import { connectRemote, rsyncSsh, sharedTarSsh, tarSsh, type Remote } from './remote.js';
 import { findSession, type FoundSession, type WorkerArgs } from '../session.js';
-import type { FindSite, OpenSite, Site } from '../endpoints.js';
+import type { FindEndpoints, OpenEndpoints, Endpoints } from '../endpoints.js';
 
 /** A mount that keeps names, attributes and small files for so many seconds, in the kernel and in GlusterFS each, whatever
  *  the volume is set to. Pages that the kernel has are dropped when a file is opened: by default GlusterFS takes them
@@ -62,14 +62,14 @@ const FRESH_VIEW_DIR = '.fresh-view';
 /** Options of both engines. */
 type SharedOptions = Pick<RsyncTransferOptions, 'xattrs' | 'acls' | 'target' | 'mountDir' | 'log'> & { readonly hasAttributes: (gfid: Gfid) => Promise<boolean> };
 
-export interface GlusterSiteOptions {
+export interface GlusterEndpointsOptions {
   readonly args: WorkerArgs;
   readonly config: Config;
   readonly log: RootLog;
   readonly debug: boolean;
 }
 
-export function glusterSite(options: GlusterSiteOptions): FindSite {
+export function glusterEndpoints(options: GlusterEndpointsOptions): FindEndpoints {
   return async (signal) => {
     const { args, config } = options;
     const { session, ...found } = await findSession(args, config, signal);
@@ -80,16 +80,16 @@ export function glusterSite(options: GlusterSiteOptions): FindSite {
   };
 }
 
-class GlusterSite implements Site {
+class GlusterSite implements Endpoints {
   readonly session: Session;
   readonly eventSubject: EventSubject;
-  readonly #options: GlusterSiteOptions;
+  readonly #options: GlusterEndpointsOptions;
   readonly #brick: Brick;
   readonly #found: Omit<FoundSession, 'session'>;
   /** What the last mount found. */
   #bricksDown = false;
 
-  constructor(options: GlusterSiteOptions, { session, brick, ...found }: FoundSession & { readonly brick: Brick }) {
+  constructor(options: GlusterEndpointsOptions, { session, brick, ...found }: FoundSession & { readonly brick: Brick }) {
     this.#options = options;
     this.session = session;
     this.eventSubject = eventSubject(session, options.args.secondary);
@@ -101,7 +101,7 @@ class GlusterSite implements Site {
     return estimateEntries(this.session.localPath);
   }
 
-  async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenSite> {
+  async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenEndpoints> {
     const { config, log } = this.#options;
     const { session } = this;
     // Before anything that may fail: a secondary that cannot be reached shall not keep them here.
@@ -119,23 +119,23 @@ class GlusterSite implements Site {
     if (this.#brick instanceof RemovedBrick) this.#brick.mount = mount;
     const cachedMount = await this.#mount(registry, CACHED, signal);
     mounts.push(cachedMount);
-    const freshness = new Freshness({ cached: cachedMount.dir, uncached: mount.dir });
+    const mountSelector = new MountSelector({ cached: cachedMount.dir, uncached: mount.dir });
     const journals = { changelogDir: changelogDirOf(session.localPath), workingDir, changeIntervalMs: config.get('change-interval') * 1000 };
     const isRemoved = this.#brick instanceof RemovedBrick;
     const content = new BrickContent({ glusterdWorkdir: config.get('glusterd-workdir'), volume: session.primary, brickPath: session.localPath });
-    const contentFile: OpenSite['contentFile'] = (gfid) => (content.facts().isPlain ? this.#brick.contentFile(gfid) : Promise.resolve(null));
+    const contentFile: OpenEndpoints['contentFile'] = (gfid) => (content.facts().isPlain ? this.#brick.contentFile(gfid) : Promise.resolve(null));
     const openFreshView = this.#freshViews(workingDir, registry, cleanup);
     return {
       // No other worker reads a removed brick's changelogs.
       volume: { ...primaryVolume(mount, session), ...(isRemoved && { nodeUuids: () => Promise.resolve([session.localNodeId]) }) },
-      names: { lstat: (path) => (freshness.mountDir() === mount.dir ? mount : cachedMount).lstat(path) },
+      names: { lstat: (path) => (mountSelector.mountDir() === mount.dir ? mount : cachedMount).lstat(path) },
       brick: this.#brick,
       secondary: remote.secondary,
-      pace: new Pace(log.child({ module: 'primary', ctx: 'Syncer' })),
+      limiter: new AdaptiveConcurrency(log.child({ module: 'primary', ctx: 'Syncer' })),
       agent: isRemoved ? agentOfRemoved(journals) : new ChangelogAgent(journals),
       openFreshView,
-      engines: this.#engines(freshness, content, remote, openFreshView, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
-      freshness,
+      engines: this.#engines(mountSelector, content, remote, openFreshView, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
+      mountSelector,
       contentFile,
       peerNames: remote.features.peerNames,
       entryLanes: remote.features.lanes,
@@ -157,7 +157,7 @@ class GlusterSite implements Site {
     const over = new AbortController();
     cleanup.add('watch of the brick', () => Promise.resolve(over.abort()));
     const broken = ownBrick.untilDown(over.signal).then(() => Promise.reject<never>(down));
-    broken.catch(() => undefined); // when the site does not open, this must not be an unhandled rejection
+    broken.catch(() => undefined); // when the endpoints does not open, this must not be an unhandled rejection
     return { broken };
   }
 
@@ -274,9 +274,9 @@ class GlusterSite implements Site {
     });
   }
 
-  #engines(freshness: Freshness, content: BrickContent, remote: Remote, openFreshView: OpenFreshView, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
+  #engines(mountSelector: MountSelector, content: BrickContent, remote: Remote, openFreshView: OpenFreshView, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
     const { config } = this.#options;
-    const mountDir = (): string => freshness.mountDir();
+    const mountDir = (): string => mountSelector.mountDir();
     const rsync = this.#rsync(remote, mountDir);
     const shared = this.#shared(remote, mountDir);
     const maxFileBytes = remote.features.takesFiles && config.get('rsync-options') === '' ? config.get('small-file-size') : 0;
@@ -305,7 +305,7 @@ function eventSubject(session: Session, secondary: string): EventSubject {
 }
 
 function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
-  const owedMark = new OwedMark(mount, session);
+  const owedMark = new FailureListMark(mount, session);
   return {
     lstat: (path) => mount.lstat(path),
     readlink: (path) => mount.readlink(path),

@@ -18,12 +18,12 @@ import type { PeerFeatures } from '../../rpc/features.js';
 import { handshake, type Handshake } from '../../rpc/handshake.js';
 import { OneCallAtATime } from '../../rpc/one-call.js';
 import { RemoteSecondary } from '../../rpc/remote-secondary.js';
-import type { DataTarget } from '../../secondary/data-target.js';
+import type { DataTarget } from '../../protocol/data-target.js';
 import type { Secondary } from '../../protocol/secondary.js';
 import type { Cleanup } from '../../async/cleanup.js';
 import { makeControlDir } from './control-dir.js';
 import { overSsh, sshArgv } from '../session.js';
-import { wholeSecondary } from './availability-checks.js';
+import { withAvailabilityChecks } from './availability-checks.js';
 
 const CALL_TIMEOUT_MS = 120_000;
 /** Lines of ssh's stderr that are kept to say why it ended. */
@@ -151,7 +151,7 @@ async function believable(peer: RemoteSecondary, { config, session, controlOptio
   try {
     const { distributionCount: subvolumes } = await volumeInfo(run, volume, config.get('secondary-gluster-command-dir'));
     if (subvolumes > 1) await subvolumesUp();
-    return wholeSecondary(peer, { subvolumesUp, subvolumes, volume });
+    return withAvailabilityChecks(peer, { subvolumesUp, subvolumes, volume });
   } catch (error) {
     if (isGsyncdError(error, 'peer')) throw error;
     // All of it is down now, and will be up by halves perhaps.

@@ -27,10 +27,10 @@ test('without names in bytes every path is valid UTF-8', () => {
 test('shrink() leaves the operations that fail together, in their phases', async () => {
   const workload = new Workload(options);
   const phases = { first: workload.next(60), stopped: workload.next(60), live: workload.next(20), killed: [] };
-  const culprits = [phases.first[7]!, phases.stopped[31]!];
+  const failedItems = [phases.first[7]!, phases.stopped[31]!];
   const found = await shrink(phases, (tried) => {
     const all = new Set([...tried.first, ...tried.stopped, ...tried.live]);
-    return Promise.resolve(culprits.every((op) => all.has(op)));
+    return Promise.resolve(failedItems.every((op) => all.has(op)));
   }, 500);
-  expect(found).toEqual({ first: [culprits[0]], stopped: [culprits[1]], live: [], killed: [] });
+  expect(found).toEqual({ first: [failedItems[0]], stopped: [failedItems[1]], live: [], killed: [] });
 });

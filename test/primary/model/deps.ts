@@ -2,10 +2,10 @@
 
 import { loadConfig } from '../../../src/config/config.js';
 import type { OptionName } from '../../../src/config/options.js';
-import { saveOwedWalk } from '../../../src/worker/pending-crawl.js';
+import { savePendingCrawl } from '../../../src/worker/pending-crawl.js';
 import { GsyncdError } from '../../../src/errors.js';
 import type { PrimaryDeps, PrimaryStatus } from '../../../src/primary/deps.js';
-import { Doubts } from '../../../src/primary/reconcile/replay-tracker.js';
+import { ReplayTracker } from '../../../src/primary/reconcile/replay-tracker.js';
 import { NODE_UUID } from './primary-side.js';
 import type { ModelTransfer } from './data.js';
 
@@ -44,10 +44,10 @@ export function modelDeps({ transfer, onLog, config, ...parts }: ModelParts): Pr
     status: SILENT_STATUS,
     log: { debug: log, info: log, warn: log, error: log },
     peerNames: 'utf8',
-    doubts: new Doubts(),
+    replayTracker: new ReplayTracker(),
     readToEnd: () => Promise.resolve(),
-    freshness: { changed: () => undefined },
-    oweWalk: (from) => saveOwedWalk(parts.workingDir, { since: nowS(), from }),
+    mountSelector: { changed: () => undefined },
+    addPendingCrawl: (from) => savePendingCrawl(parts.workingDir, { since: nowS(), from }),
     electByMetaVolume: () => Promise.resolve(true),
   };
 }

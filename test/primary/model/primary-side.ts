@@ -173,7 +173,7 @@ export class ModelBrick implements PrimaryBrick {
     return this.hasXattrs(gfidPath(gfid));
   }
 
-  isAhead(): Promise<boolean> {
+  hasPendingHeals(): Promise<boolean> {
     return Promise.resolve(this.ahead);
   }
 

@@ -1,6 +1,6 @@
 // A secondary that passes each call on: what wrappers that change some calls begin with.
 
-import type { Secondary } from '../protocol/secondary.js';
+import type { Secondary } from './secondary.js';
 
 export function delegate(secondary: Secondary): Secondary {
   return {
