@@ -9,7 +9,7 @@ export type ErrorCode =
   | 'preflight' // a volume, brick, host, key or program is not as needed
   | 'peer' // the connection to the secondary is broken, or the peer answers nonsense
   | 'mount' // the volume could not be mounted, or its mount died
-  | 'changelog' // a journal or its index cannot be read
+  | 'changelog' // a changelog or its index cannot be read
   | 'disk' // a file of this program's own cannot be written
   | 'no-stime'
   | 'partial-history'

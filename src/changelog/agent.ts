@@ -1,8 +1,8 @@
-// The changelog agent of a real brick: reads journals and their index directly from the brick, without the C
+// The changelog agent of a real brick: reads changelogs and their index directly from the brick, without the C
 // library and its socket, and hands them to crawls as text files in the same working directories. The register
 // cursor, a place in the index, parts live from history: everything listed after it, and everything unlisted that
 // precedes a listed one after it, is live; the rest is history. Memory and disk stay bounded whatever the backlog,
-// since journals are made ready a chunk at a time.
+// since changelogs are made ready a chunk at a time.
 
 import { join } from 'node:path';
 import { errnoCode, GsyncdError, isGsyncdError } from '../errors.js';
@@ -11,11 +11,11 @@ import { loadClockNote, saveClockNote } from './clock-note.js';
 import { DirectoryWatch } from './directory-watch.js';
 import type { HtimeEntry } from './htime.js';
 import { Stage } from './stage.js';
-import type { ChangelogSource, HistoryResult, JournalLoss } from './source.js';
+import type { ChangelogSource, HistoryResult, ChangelogLoss } from './source.js';
 import { CLOCK_SKEW_S, Timeline, type ClockSetBack, type Cursor, type TimelineStep } from './timeline.js';
 
-const OPEN_JOURNAL = 'CHANGELOG';
-/** A rollover leaves the brick without an open journal for a moment. */
+const OPEN_CHANGELOG = 'CHANGELOG';
+/** A rollover leaves the brick without an open changelog for a moment. */
 const ROLLOVER_MS = 1000;
 
 export interface ChangelogAgentOptions {
@@ -26,7 +26,7 @@ export interface ChangelogAgentOptions {
   /** Longest time between two looks at the index, whether or not the system reports a change of it. */
   readonly changeIntervalMs: number;
   /** How much one scan makes ready: it ends when one of them is reached. Default 1000 and 32 MiB of text. */
-  readonly maxJournals?: number;
+  readonly maxChangelogs?: number;
   readonly maxBytes?: number;
 }
 
@@ -37,7 +37,7 @@ interface Walk {
   pending: HtimeEntry[];
   /** What follows the last step. */
   tail: readonly HtimeEntry[];
-  /** When the journal before the first of these closed, seconds. */
+  /** When the changelog before the first of these closed, seconds. */
   time: number;
   /** Why it does not go on. */
   halt: GsyncdError | null;
@@ -54,7 +54,7 @@ export class ChangelogAgent implements ChangelogSource {
   #cursor: Cursor | null = null;
   #liveWalk: Walk | null = null;
   #pastWalk: Walk | null = null;
-  #losses: JournalLoss[] = [];
+  #losses: ChangelogLoss[] = [];
   #watch: DirectoryWatch | null = null;
   #news: Promise<void> | null = null;
   #turn: Promise<unknown> = Promise.resolve();
@@ -73,7 +73,7 @@ export class ChangelogAgent implements ChangelogSource {
       const cursor = await this.#findEnd();
       // History goes up to this time: neither history nor live would read a changelog before the cursor that is named later.
       const time = Math.max(Math.floor(Date.now() / 1000), cursor.time);
-      await this.#requireOpenJournal();
+      await this.#requireOpenChangelog();
       await this.#live.prepare();
       await this.#past.prepare();
       this.#registered = { time, cursor };
@@ -117,18 +117,18 @@ export class ChangelogAgent implements ChangelogSource {
       const note = await loadClockNote(this.#options.workingDir);
       const passed = note !== null && startTime >= note.time ? note : null;
       const range = await this.#timeline.survey(startTime, cursor, passed);
-      // No journal here has a time like that of a mark from the future: nothing tells what it stands for.
+      // No changelog here has a time like that of a mark from the future: nothing tells what it stands for.
       if (range === null || (range.from === null && startTime > time + CLOCK_SKEW_S)) return UNAVAILABLE;
       const { from, to, first, previous } = range;
       const unlisted = range.setBack === null ? null : await this.#timeline.unlistedAtSetBack(range.setBack);
       const setBack = range.setBack === null ? null : { ...range.setBack, to: unlisted?.after[0]?.time ?? range.setBack.to };
       if (first !== null && (await this.#timeline.files.locate(first)) === null) {
-        // Journals are removed from the oldest on: when one before this is still there, this one is a loss.
+        // Changelogs are removed from the oldest on: when one before this is still there, this one is a loss.
         const kept = previous !== null && (await this.#timeline.files.locate(previous)) !== null;
         if (!kept) return UNAVAILABLE;
       }
       this.#pastWalk = newWalk(this.#timeline.walk(from ?? to, to), this.#past, from?.time ?? to.time);
-      this.#pastWalk.tail = (unlisted?.before ?? []).filter((journal) => journal.time >= startTime);
+      this.#pastWalk.tail = (unlisted?.before ?? []).filter((changelog) => changelog.time >= startTime);
       if (passed !== null && from?.created === passed.created && from.offset === passed.offset) {
         this.#pastWalk.pending = (await this.#timeline.unlistedAtSetBack({ from: passed.time, at: passed })).after;
       }
@@ -150,7 +150,7 @@ export class ChangelogAgent implements ChangelogSource {
     return this.#inTurn(async () => (this.#pastWalk === null ? 0 : this.#makeReady(this.#pastWalk)));
   }
 
-  historyLosses(): JournalLoss[] {
+  historyLosses(): ChangelogLoss[] {
     return this.#losses.splice(0);
   }
 
@@ -201,16 +201,16 @@ export class ChangelogAgent implements ChangelogSource {
     }
   }
 
-  /** Puts journals of a walk into its stage until a bound is reached or the walk ends. Live, what breaks their order, or
+  /** Puts changelogs of a walk into its stage until a bound is reached or the walk ends. Live, what breaks their order, or
    *  cannot be read, ends it, and each later call meets it again; history passes over it. */
   async #makeReady(walk: Walk, reached?: (cursor: Cursor) => void): Promise<number> {
-    const { maxJournals = 1000, maxBytes = 32 * 1024 * 1024 } = this.#options;
+    const { maxChangelogs = 1000, maxBytes = 32 * 1024 * 1024 } = this.#options;
     let ready = 0;
     let bytes = 0;
-    while (ready < maxJournals && bytes < maxBytes) {
+    while (ready < maxChangelogs && bytes < maxBytes) {
       if (walk.halt !== null) throw walk.halt;
-      const journal = walk.pending[0];
-      if (journal === undefined) {
+      const changelog = walk.pending[0];
+      if (changelog === undefined) {
         const step = await walk.steps.next();
         if (step.done === true) {
           walk.pending = [...walk.tail];
@@ -219,16 +219,16 @@ export class ChangelogAgent implements ChangelogSource {
           if (walk.ended) break;
           continue;
         }
-        if (step.value.kind === 'journals') {
-          walk.pending = [...step.value.journals];
+        if (step.value.kind === 'changelogs') {
+          walk.pending = [...step.value.changelogs];
           reached?.(step.value.cursor);
         } else if (walk.stage === this.#live) walk.halt = this.#haltError(haltReason(step.value));
         continue;
       }
-      const size = journal.empty ? 0 : await this.#put(walk, journal);
+      const size = changelog.empty ? 0 : await this.#put(walk, changelog);
       if (size === null) break;
       walk.pending.shift();
-      walk.time = journal.time;
+      walk.time = changelog.time;
       bytes += size;
       if (size > 0) ready += 1;
     }
@@ -236,21 +236,21 @@ export class ChangelogAgent implements ChangelogSource {
   }
 
   /** @returns bytes of text; null when it has to wait
-   *  @throws GsyncdError('partial-history') live, when the journal cannot be read */
-  async #put(walk: Walk, journal: HtimeEntry): Promise<number | null> {
-    const path = await this.#timeline.files.locate(journal);
+   *  @throws GsyncdError('partial-history') live, when the changelog cannot be read */
+  async #put(walk: Walk, changelog: HtimeEntry): Promise<number | null> {
+    const path = await this.#timeline.files.locate(changelog);
     try {
-      if (path === null) throw missingJournal(journal);
-      return await walk.stage.put(path, journal.time);
+      if (path === null) throw missingChangelog(changelog);
+      return await walk.stage.put(path, changelog.time);
     } catch (error) {
-      const reason = lossReason(error, journal);
+      const reason = lossReason(error, changelog);
       if (reason === null) throw error;
       if (walk.stage === this.#live) {
         walk.halt = this.#haltError(reason);
         throw walk.halt;
       }
-      if (path !== null) await walk.stage.keepAside(path, journal.time);
-      this.#losses.push({ path: path ?? journal.path, reason, from: Math.min(walk.time, journal.time), to: journal.time });
+      if (path !== null) await walk.stage.keepAside(path, changelog.time);
+      this.#losses.push({ path: path ?? changelog.path, reason, from: Math.min(walk.time, changelog.time), to: changelog.time });
       return 0;
     }
   }
@@ -263,13 +263,13 @@ export class ChangelogAgent implements ChangelogSource {
     } catch (cause) {
       if (errnoCode(cause) !== 'ENOENT') throw cause;
     }
-    throw new GsyncdError(`register changelog consumer: ${dir}: no journal index; is changelog.changelog on?`, {
+    throw new GsyncdError(`register changelog consumer: ${dir}: no changelog index; is changelog.changelog on?`, {
       code: 'changelog',
     });
   }
 
-  async #requireOpenJournal(): Promise<void> {
-    const path = join(this.#options.changelogDir, OPEN_JOURNAL);
+  async #requireOpenChangelog(): Promise<void> {
+    const path = join(this.#options.changelogDir, OPEN_CHANGELOG);
     const watch = new DirectoryWatch(this.#options.changelogDir, ROLLOVER_MS);
     const deadlineMs = performance.now() + ROLLOVER_MS;
     try {
@@ -282,7 +282,7 @@ export class ChangelogAgent implements ChangelogSource {
     } finally {
       watch.close();
     }
-    throw new GsyncdError(`register changelog consumer: ${path}: no open journal; is changelog.changelog on?`, {
+    throw new GsyncdError(`register changelog consumer: ${path}: no open changelog; is changelog.changelog on?`, {
       code: 'changelog',
     });
   }
@@ -310,18 +310,18 @@ function newWalk(steps: AsyncGenerator<TimelineStep>, stage: Stage, time: number
   return { steps, stage, pending: [], tail: [], time, halt: null, ended: false };
 }
 
-function haltReason(step: Exclude<TimelineStep, { kind: 'journals' }>): string {
-  if (step.kind === 'gap') return `journaling was off from ${step.gap.from} to ${step.gap.to}`;
+function haltReason(step: Exclude<TimelineStep, { kind: 'changelogs' }>): string {
+  if (step.kind === 'gap') return `recording of changes was off from ${step.gap.from} to ${step.gap.to}`;
   return `the clock was set back from ${step.setBack.from} to ${step.setBack.to}`;
 }
 
 /** null when another try may succeed. */
-function lossReason(error: unknown, journal: HtimeEntry): string | null {
-  if (errnoCode(error) === 'ENOENT') return missingJournal(journal).message;
-  if (errnoCode(error) === 'EIO') return `read journal: ${journal.path}: input/output error`;
+function lossReason(error: unknown, changelog: HtimeEntry): string | null {
+  if (errnoCode(error) === 'ENOENT') return missingChangelog(changelog).message;
+  if (errnoCode(error) === 'EIO') return `read changelog: ${changelog.path}: input/output error`;
   return isGsyncdError(error, 'changelog') ? error.message : null;
 }
 
-function missingJournal(journal: HtimeEntry): GsyncdError {
-  return new GsyncdError(`read journal: ${journal.path}: listed, but missing`, { code: 'changelog' });
+function missingChangelog(changelog: HtimeEntry): GsyncdError {
+  return new GsyncdError(`read changelog: ${changelog.path}: listed, but missing`, { code: 'changelog' });
 }

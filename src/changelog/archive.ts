@@ -1,5 +1,5 @@
-// Moves journals that are done into `archive_<date>.tar` beside them, as the reference does; archives can be appended to by
-// the stock daemon and by this one in turn. The invariant: a journal is deleted only when its archive is on the disk, so that
+// Moves changelogs that are done into `archive_<date>.tar` beside them, as the reference does; archives can be appended to by
+// the stock daemon and by this one in turn. The invariant: a changelog is deleted only when its archive is on the disk, so that
 // being killed at any instruction loses none; a member may be there twice. What is no whole member at the end of an archive
 // (the writer was killed) is kept in a file beside it.
 
@@ -54,16 +54,16 @@ async function archive(dir: string, names: readonly string[], path: string): Pro
     await tar.close();
   }
   await syncDirectory(dir);
-  for (const journal of archived) await rm(fsEncode(journal), { force: true });
+  for (const changelog of archived) await rm(fsEncode(changelog), { force: true });
 }
 
-/** @returns the paths of the journals that are in the archive, on the disk. A failure leaves it as it was. */
-async function append(tar: FileHandle, path: string, journals: readonly Journal[]): Promise<string[]> {
+/** @returns the paths of the changelogs that are in the archive, on the disk. A failure leaves it as it was. */
+async function append(tar: FileHandle, path: string, changelogs: readonly Changelog[]): Promise<string[]> {
   const start = (await tar.stat()).size;
   const archived: string[] = [];
   try {
     const packer = pack();
-    const added = addAll(packer, journals, archived);
+    const added = addAll(packer, changelogs, archived);
     // The failure reaches the loop below through the packer; until then it is not unhandled.
     added.catch((error: unknown) => packer.destroy(error instanceof Error ? error : new Error(String(error))));
     let offset = start;
@@ -87,15 +87,15 @@ function padded(bytes: number): number {
   return Math.ceil(bytes / RECORD_BYTES) * RECORD_BYTES;
 }
 
-interface Journal {
+interface Changelog {
   readonly name: string;
   readonly path: string;
 }
 
-async function openIfThere(journals: readonly Journal[]): Promise<(Journal & { file: FileHandle }) | null> {
-  for (const journal of journals) {
+async function openIfThere(changelogs: readonly Changelog[]): Promise<(Changelog & { file: FileHandle }) | null> {
+  for (const changelog of changelogs) {
     try {
-      return { ...journal, file: await open(fsEncode(journal.path), 'r') };
+      return { ...changelog, file: await open(fsEncode(changelog.path), 'r') };
     } catch (error) {
       if (errnoCode(error) !== 'ENOENT') throw error;
     }
@@ -103,13 +103,13 @@ async function openIfThere(journals: readonly Journal[]): Promise<(Journal & { f
   return null;
 }
 
-async function addAll(packer: Pack, journals: readonly Journal[], archived: string[]): Promise<void> {
-  for (const journal of journals) {
-    const opened = await openIfThere([journal]);
+async function addAll(packer: Pack, changelogs: readonly Changelog[], archived: string[]): Promise<void> {
+  for (const changelog of changelogs) {
+    const opened = await openIfThere([changelog]);
     if (opened === null) continue;
     try {
-      await addFile(packer, journal.name, opened.file);
-      archived.push(journal.path);
+      await addFile(packer, changelog.name, opened.file);
+      archived.push(changelog.path);
     } finally {
       await opened.file.close();
     }

@@ -1,7 +1,7 @@
-// Reader of a brick's journal index: `<changelogs>/htime/HTIME.<seconds>`, one file for each time that journaling was switched
-// on, holding NUL-terminated journal paths that are appended at rollover. A path in lower case (`changelog.<seconds>`) stands
+// Reader of a brick's changelog index: `<changelogs>/htime/HTIME.<seconds>`, one file for each time that recording of changes was switched
+// on, holding NUL-terminated changelog paths that are appended at rollover. A path in lower case (`changelog.<seconds>`) stands
 // for an interval without changes and has no file. An entry whose NUL is not there yet is still being written: it is not read,
-// and reading goes on from its first byte. The index is not complete: see journal-files.ts.
+// and reading goes on from its first byte. The index is not complete: see changelog-files.ts.
 
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ export interface HtimePosition {
 }
 
 export interface HtimeGap {
-  /** Seconds: journaling was switched off after the one, on again at the other, which is the earlier one when the
+  /** Seconds: recording of changes was switched off after the one, on again at the other, which is the earlier one when the
    *  clock was set back in between. */
   readonly from: number;
   readonly to: number;
@@ -91,8 +91,8 @@ export function gapBetween(lastTime: number, created: number): HtimeGap | undefi
 }
 
 /** Complete entries of one index file from `offset` up to `endOffset` or its present end, in parts of bounded
- *  size. `ends` are the offsets right behind each entry; the last one is where reading goes on. What is no path of a journal
- *  is passed over, such as zeros that a crash of the system left: the journal that it stood for is an unlisted one then.
+ *  size. `ends` are the offsets right behind each entry; the last one is where reading goes on. What is no path of a changelog
+ *  is passed over, such as zeros that a crash of the system left: the changelog that it stood for is an unlisted one then.
  *  @throws GsyncdError('changelog') when `offset` is beyond the end */
 export async function* readEntries(
   path: string,
@@ -153,7 +153,7 @@ export async function htimeEnd(dir: string): Promise<(HtimePosition & { time: nu
       if (entry !== null) return { created: newest.created, offset: start + end + 1, time: entry.time };
       last = before;
     }
-    if (start > 0) throw indexError(newest.path, start, 'no path of a journal from there on');
+    if (start > 0) throw indexError(newest.path, start, 'no path of a changelog from there on');
     return { created: newest.created, offset: end + 1, time: newest.created };
   } finally {
     await file.close();
@@ -167,5 +167,5 @@ function parseEntry(bytes: Buffer): HtimeEntry | null {
 }
 
 function indexError(path: string, offset: number, state: string): GsyncdError {
-  return new GsyncdError(`read journal index: ${path}: byte ${offset}: ${state}`, { code: 'changelog' });
+  return new GsyncdError(`read changelog index: ${path}: byte ${offset}: ${state}`, { code: 'changelog' });
 }

@@ -1,4 +1,4 @@
-// What a changelog says, whichever way it was read: from a brick's journal (journal.ts) or from the
+// What a changelog says, whichever way it was read: from a brick's changelog (decode.ts) or from the
 // consumer's text form (text.ts). The planner takes these and nothing else.
 
 import type { Gfid } from '../protocol/gfid.js';
@@ -8,7 +8,7 @@ import type { OpStat } from '../protocol/secondary.js';
  *  `stat` stands only in records that an xsync crawl wrote. In an entry record `parent` and `name` are where
  *  the operation happened; for RENAME they are the old place, `newParent` and `newName` the new one. `mode`
  *  (st_mode), `uid` and `gid` come with CREATE, MKNOD and MKDIR; `deletedPath` (relative to the volume's
- *  root) with UNLINK and RMDIR of a journal that captures it. */
+ *  root) with UNLINK and RMDIR of a changelog that captures it. */
 export type ChangeRecord =
   | { type: 'data'; gfid: Gfid }
   | { type: 'meta'; gfid: Gfid; fop: string; stat?: OpStat }

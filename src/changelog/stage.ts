@@ -1,6 +1,6 @@
 // A consumer's working directories, as libgfchangelog lays them out: `.current` where a text file is written, `.processing`
 // where it appears whole, `.processed` when the consumer is done with it. What an earlier run left in the first two is dropped
-// at the start: its journals are still on the brick, and the marks say that they have not been consumed.
+// at the start: its changelogs are still on the brick, and the marks say that they have not been consumed.
 
 import { copyFile, mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -8,7 +8,7 @@ import { errnoCode, GsyncdError } from '../errors.js';
 import { writing } from '../native/durable-file.js';
 import { isThere } from '../native/if-there.js';
 import { fsDecode, fsEncode } from '../names.js';
-import { decodeJournal } from './journal.js';
+import { decodeChangelog } from './decode.js';
 import { formatRecords } from './text.js';
 
 const READY = /^CHANGELOG\.(\d+)$/;
@@ -38,10 +38,10 @@ export class Stage {
     }
   }
 
-  /** Decodes the journal at `path` into a ready file. Two rollovers in one second leave one file for two entries
+  /** Decodes the changelog at `path` into a ready file. Two rollovers in one second leave one file for two entries
    *  of the index: what was put last is not put again, and a new content waits until the old one is done.
-   *  @returns bytes of text; 0 for a journal without records, or put before; null when it has to wait
-   *  @throws GsyncdError('changelog') when the journal is garbled; the error of open() */
+   *  @returns bytes of text; 0 for a changelog without records, or put before; null when it has to wait
+   *  @throws GsyncdError('changelog') when the changelog is garbled; the error of open() */
   async put(path: string, time: number): Promise<number | null> {
     const file = await open(fsEncode(path), 'r');
     try {
@@ -50,7 +50,7 @@ export class Stage {
         if (this.#last.identity === identity) return 0;
         if (await isThere(join(this.#processing, `CHANGELOG.${time}`))) return null;
       }
-      const text = formatRecords(decodeJournal(await file.readFile(), path));
+      const text = formatRecords(decodeChangelog(await file.readFile(), path));
       if (text.length > 0) await this.#publish(`CHANGELOG.${time}`, text);
       this.#last = { time, identity };
       return text.length;
@@ -59,7 +59,7 @@ export class Stage {
     }
   }
 
-  /** Keeps a copy of the journal at `path`, which cannot be decoded, as far as it can be read. It stays on the brick, too. */
+  /** Keeps a copy of the changelog at `path`, which cannot be decoded, as far as it can be read. It stays on the brick, too. */
   async keepAside(path: string, time: number): Promise<void> {
     await mkdir(fsEncode(this.#damaged), { recursive: true, mode: 0o700 });
     await copyFile(fsEncode(path), fsEncode(join(this.#damaged, `CHANGELOG.${time}`))).catch(() => undefined);

@@ -1,13 +1,13 @@
-// The journals of a brick in the order in which they closed: the index files one after the other, unlisted
-// journals in their places, and the gaps between index files. Live and history consumption both walk it, between
+// The changelogs of a brick in the order in which they closed: the index files one after the other, unlisted
+// changelogs in their places, and the gaps between index files. Live and history consumption both walk it, between
 // different cursors. A cursor stands right behind a listed entry; what is unlisted after that entry belongs to
-// whoever starts there, so that two walks that meet at a cursor share no journal and miss none.
+// whoever starts there, so that two walks that meet at a cursor share no changelog and miss none.
 // Order is that of the index. Times follow it until the brick's clock is set back: there a range of history ends, and
 // the next one begins.
 
 import { join } from 'node:path';
 import { gapBetween, htimeEnd, listHtime, readEntries, readHtime, type HtimeEntry, type HtimeGap, type HtimePosition } from './htime.js';
-import { JournalFiles } from './journal-files.js';
+import { ChangelogFiles } from './changelog-files.js';
 
 export interface Cursor extends HtimePosition {
   /** Seconds: the last listed entry before the cursor, or the creation of the index file when there is none. */
@@ -16,14 +16,14 @@ export interface Cursor extends HtimePosition {
 
 /** A place in the index behind which the times are earlier than before it. */
 export interface ClockSetBack {
-  /** Times of the journals on its two sides, seconds. */
+  /** Times of the changelogs on its two sides, seconds. */
   readonly from: number;
   readonly to: number;
   readonly at: HtimePosition;
 }
 
 export type TimelineStep =
-  | { readonly kind: 'journals'; readonly journals: readonly HtimeEntry[]; readonly cursor: Cursor }
+  | { readonly kind: 'changelogs'; readonly changelogs: readonly HtimeEntry[]; readonly cursor: Cursor }
   | { readonly kind: 'gap'; readonly gap: HtimeGap }
   | { readonly kind: 'set back'; readonly setBack: ClockSetBack };
 
@@ -39,21 +39,21 @@ export interface RangeSurvey {
   readonly setBack: ClockSetBack | null;
   /** Gaps that reach into the range. */
   readonly gaps: readonly HtimeGap[];
-  /** First journal of the range, and the last one before it, of those that are not empty. */
+  /** First changelog of the range, and the last one before it, of those that are not empty. */
   readonly first: HtimeEntry | null;
   readonly previous: HtimeEntry | null;
 }
 
 export class Timeline {
-  readonly files: JournalFiles;
+  readonly files: ChangelogFiles;
   readonly #htimeDir: string;
-  /** Times of the journals that the index lists, as far as it was read for them. */
+  /** Times of the changelogs that the index lists, as far as it was read for them. */
   readonly #listed = new Set<number>();
   readonly #listedUpTo = new Map<string, number>();
 
   /** @param dir the changelog directory, `<brick>/.glusterfs/changelogs` */
   constructor(dir: string) {
-    this.files = new JournalFiles(dir);
+    this.files = new ChangelogFiles(dir);
     this.#htimeDir = join(dir, 'htime');
   }
 
@@ -83,10 +83,10 @@ export class Timeline {
             time = first.time - 1;
           }
           const entries = part.entries.slice(run.start, run.end);
-          const journals = await this.files.withUnlisted(time, entries, () => this.#allListed());
+          const changelogs = await this.files.withUnlisted(time, entries, () => this.#allListed());
           time = entries.at(-1)?.time ?? time;
           offset = part.ends[run.end - 1] ?? offset;
-          yield { kind: 'journals', journals, cursor: { created: file.created, offset, time } };
+          yield { kind: 'changelogs', changelogs, cursor: { created: file.created, offset, time } };
         }
       }
     }
@@ -105,7 +105,7 @@ export class Timeline {
     return false;
   }
 
-  /** Journals that are not listed and closed between the last entry before the clock was set back and the first one after,
+  /** Changelogs that are not listed and closed between the last entry before the clock was set back and the first one after,
    *  by the clock of before and by that of after. */
   async unlistedAtSetBack({ from, at }: Pick<ClockSetBack, 'from' | 'at'>): Promise<{ before: HtimeEntry[]; after: HtimeEntry[] }> {
     const parts = readEntries(join(this.#htimeDir, `HTIME.${at.created}`), at.offset);
@@ -125,14 +125,14 @@ export class Timeline {
     return this.#listed;
   }
 
-  /** When journaling began that goes on without a gap up to now, seconds; null when there is no index. */
+  /** When recording of changes began that goes on without a gap up to now, seconds; null when there is no index. */
   async begin(): Promise<number | null> {
     const { files, gaps } = await readHtime(this.#htimeDir);
     return gaps.at(-1)?.to ?? files[0]?.created ?? null;
   }
 
   /**
-   * Finds the range of the journals that closed at or after `startTime`, up to `limit` or to where the clock was set back.
+   * Finds the range of the changelogs that closed at or after `startTime`, up to `limit` or to where the clock was set back.
    * It is the first such range: what is before it in the index is from before `startTime` by any clock.
    * @param passed a place up to which everything is known to be from before, and a second that is before what follows it
    * @returns null when the index starts later than `startTime`
@@ -168,7 +168,7 @@ export class Timeline {
               return { from, to: { created, offset, time }, setBack, gaps, first, previous };
             }
           }
-          // Unlisted journals before the start have been consumed: the cursor's time keeps them out.
+          // Unlisted changelogs before the start have been consumed: the cursor's time keeps them out.
           if (entry.time >= startTime && !startsEarlier) from ??= { created, offset, time: Math.max(time, startTime - 1) };
           offset = ends[i] ?? offset;
           time = entry.time;

@@ -1,5 +1,5 @@
 // An embedded primary as the worker's classes see it: a volume of one brick. Lookups are answered from the recorder's index,
-// so they describe the state that the journals have told, not the present one: whatever changed since is in a journal to come.
+// so they describe the state that the changelogs have told, not the present one: whatever changed since is in a changelog to come.
 // Marks are read and set on the disk.
 
 import { lstat } from 'node:fs/promises';

@@ -5,8 +5,8 @@
 //                                  gfid, for rsync and tar, and the proof of which inode has which gfid. For each
 //                                  directory of a secondary a symlink `<parent gfid>/<name>`, which leads there
 //                                  from link to link.
-//   .glusterfs/changelogs/         journals and their index, as GlusterFS writes them (primary)
-//   .glusterfs/embedded/           identity of the brick, its tree as the journals have told it, its marks
+//   .glusterfs/changelogs/         changelogs and their index, as GlusterFS writes them (primary)
+//   .glusterfs/embedded/           identity of the brick, its tree as the changelogs have told it, its marks
 //
 // As root, on a file system that has them, inodes carry trusted.gfid, and change marks are trusted.* xattrs as on
 // a real brick. An ordinary user can set no trusted.* xattrs, and symlinks and special files can carry no user.*

@@ -1,6 +1,6 @@
-// The recorder of an embedded primary: finds out what happened to its directory and writes it into the brick's journals, as
+// The recorder of an embedded primary: finds out what happened to its directory and writes it into the brick's changelogs, as
 // the changelog translator of a real brick does. Events are hints that something happened; what it was, a scan finds.
-// Invariant: the index holds what the journals have told. It is changed together with them, and after a crash at any
+// Invariant: the index holds what the changelogs have told. It is changed together with them, and after a crash at any
 // instruction it is brought up to them again, so that the next scan tells what is missing, no more and no less.
 
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
@@ -18,7 +18,7 @@ import { delayOrWake } from '../async/wait.js';
 import { changeRecords } from './changes.js';
 import { deriveEntries } from './derive.js';
 import { DirectoryWatches } from './directory-watches.js';
-import { JournalWriter } from './journal-writer.js';
+import { ChangelogWriter } from './changelog-writer.js';
 import { handlePath, type BrickLayout } from './layout.js';
 import { CLOCK_TICK_MS, Scanner, type Found } from './scan.js';
 import { loadSnapshot, saveSnapshot } from './snapshot.js';
@@ -27,7 +27,7 @@ import { xattrDigest } from './user-xattrs.js';
 
 /** After the first event, others that belong to the same change get a moment to arrive. */
 const GATHER_MS = 30;
-/** Journals are named by seconds. */
+/** Changelogs are named by seconds. */
 const MIN_INTERVAL_MS = 1_000;
 /** For lost events, and for what has none: writes through a memory map. */
 const FULL_SCAN_MS = 60_000;
@@ -45,7 +45,7 @@ export class Recorder {
   readonly #layout: BrickLayout;
   readonly #log: Log;
   readonly #rolloverMs: number;
-  readonly #writer: JournalWriter;
+  readonly #writer: ChangelogWriter;
   readonly #watches = new DirectoryWatches((gfid) => this.#hint(gfid));
   readonly #dirty = new Set<Gfid>();
   /** Inodes that the last scan met within a tick of their change. */
@@ -63,7 +63,7 @@ export class Recorder {
     this.#layout = options.layout;
     this.#log = options.log;
     this.#rolloverMs = options.rolloverMs;
-    this.#writer = new JournalWriter(options.layout);
+    this.#writer = new ChangelogWriter(options.layout);
     this.#scanner = this.#newScanner(new Map());
   }
 
@@ -71,7 +71,7 @@ export class Recorder {
     return this.#index;
   }
 
-  /** Opens the journals, and records what happened while nothing ran.
+  /** Opens the changelogs, and records what happened while nothing ran.
    *  @returns `indexed` when the whole brick was indexed: its changelogs do not cover what was there before */
   async open(): Promise<'indexed' | 'continued'> {
     const snapshot = await loadSnapshot(this.#snapshotFile);
@@ -81,7 +81,7 @@ export class Recorder {
       return 'indexed';
     }
     this.#index = snapshot.index;
-    for (const record of await this.#writer.recordsSince(snapshot.journalsUpTo)) this.#index.apply(record);
+    for (const record of await this.#writer.recordsSince(snapshot.changelogsUpTo)) this.#index.apply(record);
     await this.#writer.open('go on');
     this.#rolloverAtMs = Date.now();
     this.#scanner = this.#newScanner(this.#linkedInodes());
@@ -105,7 +105,7 @@ export class Recorder {
     }
   }
 
-  /** Looks everywhere, now, and closes the journal when there is something in it. @returns how many records it found */
+  /** Looks everywhere, now, and closes the changelog when there is something in it. @returns how many records it found */
   flush(): Promise<number> {
     return this.#inTurn(async () => {
       const records = await this.#record('all');
@@ -202,7 +202,7 @@ export class Recorder {
     await this.#writer.append(records);
     this.#changedSinceSnapshot = true;
     for (const gfid of this.#index.takeDropped()) {
-      // The journal tells that it is gone.
+      // The changelog tells that it is gone.
       this.#watches.remove(gfid);
       removeIfThere(handlePath(this.#layout, gfid));
     }
@@ -284,12 +284,12 @@ export class Recorder {
   }
 
   async #saveSnapshot(): Promise<void> {
-    await saveSnapshot(this.#snapshotFile, { index: this.#index, journalsUpTo: this.#writer.lastTime });
+    await saveSnapshot(this.#snapshotFile, { index: this.#index, changelogsUpTo: this.#writer.lastTime });
     this.#snapshotMs = Date.now();
     this.#changedSinceSnapshot = false;
   }
 
-  /** Inodes that have a link under `.gfid`; links whose file is gone, and which no journal knows, are removed. */
+  /** Inodes that have a link under `.gfid`; links whose file is gone, and which no changelog knows, are removed. */
   #linkedInodes(): Map<bigint, Gfid> {
     const linked = new Map<bigint, Gfid>();
     for (const name of readdirSync(this.#layout.gfidDir)) {

@@ -1,5 +1,5 @@
 // Looks at the directory of an embedded primary: which names there are now, which inode each is, and how it looks. New inodes
-// get their gfid here, and files their hard link under `.gfid`, before any journal tells of them; the link keeps a deleted
+// get their gfid here, and files their hard link under `.gfid`, before any changelog tells of them; the link keeps a deleted
 // file's inode number from being used again until its deletion is recorded. Any program may change the tree while it is looked
 // at: what is seen is a state that may never have been, and the next scan, which the same changes bring about, finds the rest.
 
@@ -193,7 +193,7 @@ export class Scanner {
     if (node !== undefined && node.look !== null && fileKind(node.mode) === fileKind(stats.mode) && isSameBirth(node.look.birthNs, stats.birthtimeNs)) return node.gfid;
     const linked = isDirectory(stats.mode) ? undefined : this.#linkedAs(stats.ino);
     if (linked !== undefined) return linked;
-    // A directory that only a journal has told of is the one at that name.
+    // A directory that only a changelog has told of is the one at that name.
     const told = index.at(parent, name);
     const toldNode = told === undefined ? undefined : index.nodes.get(told);
     if (toldNode?.look === null && isDirectory(stats.mode) && isDirectory(toldNode.mode) && !pass.looks.has(toldNode.gfid)) return toldNode.gfid;

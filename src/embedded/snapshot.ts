@@ -1,5 +1,5 @@
-// Keeps the tree index on disk, so that a start need not follow all journals since the brick was made. One line of JSON each:
-// first what it is and the time of the last closed journal it contains, then an inode. Journals closed later, and the open
+// Keeps the tree index on disk, so that a start need not follow all changelogs since the brick was made. One line of JSON each:
+// first what it is and the time of the last closed changelog it contains, then an inode. Changelogs closed later, and the open
 // one, are applied over it.
 
 import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
@@ -15,7 +15,7 @@ type NodeLine = readonly [gfid: Gfid, mode: number, xtimeS: number, xtimeUs: num
 export interface Snapshot {
   readonly index: TreeIndex;
   /** Seconds. */
-  readonly journalsUpTo: number;
+  readonly changelogsUpTo: number;
 }
 
 /** @returns null when there is none, or none that can be read: then the whole brick is indexed */
@@ -23,7 +23,7 @@ export async function loadSnapshot(file: string): Promise<Snapshot | null> {
   const text = await readTextIfThere(file);
   if (text === null) return null;
   const [head = '', ...lines] = text.split('\n').filter((line) => line !== '');
-  const { version, journalsUpTo, count } = JSON.parse(head) as { version: number; journalsUpTo: number; count: number };
+  const { version, changelogsUpTo, count } = JSON.parse(head) as { version: number; changelogsUpTo: number; count: number };
   if (version !== VERSION || count !== lines.length) return null;
   const index = new TreeIndex();
   const parsed = lines.map((line) => JSON.parse(line) as NodeLine);
@@ -35,11 +35,11 @@ export async function loadSnapshot(file: string): Promise<Snapshot | null> {
     for (const [parent, name] of names) index.attach({ parent, name }, gfid);
     if (look !== null) index.setLook(index.require(gfid), parseLook(mode, look));
   }
-  return { index, journalsUpTo };
+  return { index, changelogsUpTo };
 }
 
-export async function saveSnapshot(file: string, { index, journalsUpTo }: Snapshot): Promise<void> {
-  const lines = [JSON.stringify({ version: VERSION, journalsUpTo, count: index.nodes.size })];
+export async function saveSnapshot(file: string, { index, changelogsUpTo }: Snapshot): Promise<void> {
+  const lines = [JSON.stringify({ version: VERSION, changelogsUpTo, count: index.nodes.size })];
   for (const { gfid, mode, xtime, names, look } of index.nodes.values()) {
     const line: NodeLine = [gfid, mode, xtime[0], xtime[1], [...names.values()].map(({ parent, name }) => [parent, name] as const), look && formatLook(look)];
     lines.push(JSON.stringify(line));

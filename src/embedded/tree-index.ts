@@ -1,8 +1,8 @@
-// The tree of an embedded primary as its journals have told it so far: inodes by gfid, their names, and how they
-// looked when they were last recorded. Invariant: applying the records of the journals in order to an empty index
-// gives this index's names; so it is what a consumer of the journals knows, and the difference between it and the
+// The tree of an embedded primary as its changelogs have told it so far: inodes by gfid, their names, and how they
+// looked when they were last recorded. Invariant: applying the records of the changelogs in order to an empty index
+// gives this index's names; so it is what a consumer of the changelogs knows, and the difference between it and the
 // directory is what has to be recorded next. It answers the worker's lookups, which therefore agree with the
-// journals. Names are in the form of names.ts.
+// changelogs. Names are in the form of names.ts.
 
 import type { ChangeRecord } from '../changelog/record.js';
 import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
@@ -42,7 +42,7 @@ export interface IndexNode {
   readonly gfid: Gfid;
   /** st_mode. */
   mode: number;
-  /** null when only a journal has told of it, or of a change of it. */
+  /** null when only a changelog has told of it, or of a change of it. */
   look: InodeLook | null;
   xtime: Xtime;
   readonly names: Map<string, Place>;
@@ -50,10 +50,10 @@ export interface IndexNode {
   readonly children: Map<string, Gfid> | null;
 }
 
-/** ctime of an inode of which a journal has told a change since it was scanned, but not what it became. */
+/** ctime of an inode of which a changelog has told a change since it was scanned, but not what it became. */
 const TOLD_NS = 0n;
 
-/** Whether the journals have told more of an inode than its look says. */
+/** Whether the changelogs have told more of an inode than its look says. */
 export function isOutdated(look: InodeLook): boolean {
   return look.ctimeNs === TOLD_NS;
 }
@@ -179,7 +179,7 @@ export class TreeIndex {
         this.nodes.get(gfid)?.names.delete(placeKey(place));
         return;
       default:
-        // Journals have modes with higher bits set: see journal-format.ts.
+        // Changelogs have modes with higher bits set: see changelog-format.ts.
         if (!this.nodes.has(gfid)) this.add(gfid, (record.mode ?? S_IFLNK | 0o777) & 0o177777);
         this.#take(place, gfid);
     }

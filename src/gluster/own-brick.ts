@@ -1,5 +1,5 @@
 // Whether the process of one brick runs, as the client of a mount sees it: `.meta`, the mount's description of itself, has
-// a directory for each connection to a brick. Without that process nothing writes the brick's journals, while a replica of
+// a directory for each connection to a brick. Without that process nothing writes the brick's changelogs, while a replica of
 // it, or the rest of the volume, goes on answering.
 
 import { readFile, readdir, readlink } from 'node:fs/promises';

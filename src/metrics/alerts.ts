@@ -21,7 +21,7 @@ export const RULES: readonly Rule[] = [
   { alert: 'GsyncdWorkerDown', expr: `${m.up} == 0 and on (primary, secondary, brick, instance) (${m.state}{state=~"active|passive|initializing"} == 1)`, for: '5m', severity: 'critical', summary: `${BRICK}: no worker runs` },
   { alert: 'GsyncdWorkerRestarting', expr: `increase(${m.restarts}[30m]) > 3`, for: '0m', severity: 'warning', summary: `${BRICK}: the worker ended {{ $value | humanize }} times in 30 minutes` },
   { alert: 'GsyncdFailures', expr: `sum without (kind) (${m.failures}) > 0`, for: '15m', severity: 'warning', summary: `${BRICK}: {{ $value }} items cannot be synced` },
-  { alert: 'GsyncdBacklogStuck', expr: `${m.backlogJournals} > 0 and increase(${m.journals}[30m]) == 0 and ${m.firstSync} == 0`, for: '10m', severity: 'critical', summary: `${BRICK}: {{ $value }} journals wait and none was synced for 30 minutes` },
+  { alert: 'GsyncdBacklogStuck', expr: `${m.backlogChangelogs} > 0 and increase(${m.changelogs}[30m]) == 0 and ${m.firstSync} == 0`, for: '10m', severity: 'critical', summary: `${BRICK}: {{ $value }} changelogs wait and none was synced for 30 minutes` },
   { alert: 'GsyncdFirstSyncStuck', expr: `${m.firstSync} == 1 and delta(${m.firstDone}[1h]) == 0 and increase(${m.bytes}[1h]) == 0`, for: '10m', severity: 'warning', summary: `${BRICK}: the first sync has not moved for an hour` },
   { alert: 'GsyncdCheckpointWaits', expr: `${m.checkpointDone} == 0`, for: '30m', severity: 'warning', summary: `${BRICK}: the checkpoint is reached, but failures hold it up` },
 ];

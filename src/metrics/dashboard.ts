@@ -28,7 +28,7 @@ const PANELS: readonly (readonly [string, string, PanelKind, number, readonly Qu
   ['First sync', 'percentunit', 'stat', 6, [{ expr: `${of(m.firstDone)} / ${of(m.firstExpected)}`, legend: BRICK }]],
   ['Lag by brick', 's', 'timeseries', 12, [{ expr: of(m.lag), legend: BRICK }]],
   ['Time to catch up', 's', 'timeseries', 12, [{ expr: of(m.eta), legend: BRICK }]],
-  ['Journals that wait', 'short', 'timeseries', 8, [{ expr: of(m.backlogJournals), legend: BRICK }]],
+  ['Changelogs that wait', 'short', 'timeseries', 8, [{ expr: of(m.backlogChangelogs), legend: BRICK }]],
   ['Files and entries in hand', 'short', 'timeseries', 8, [
     { expr: of(m.backlogFiles), legend: `files ${BRICK}` },
     { expr: of(m.backlogEntries), legend: `entries ${BRICK}` },

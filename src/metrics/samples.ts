@@ -34,7 +34,7 @@ export function brickSamples({ report, progress }: BrickReading, session: string
   add('lag', report.lag);
   add('synced', report.lastSynced);
   add('syncedEntry', report.lastSyncedEntry);
-  add('backlogJournals', report.backlog.journals);
+  add('backlogChangelogs', report.backlog.changelogs);
   add('backlogEntries', report.backlog.entries);
   add('backlogMeta', report.backlog.meta);
   add('backlogFiles', report.backlog.data);
@@ -56,7 +56,7 @@ export function brickSamples({ report, progress }: BrickReading, session: string
   add('jobsBusy', report.transfers?.busy);
   if (progress !== null) {
     const { totals } = progress;
-    add('journals', totals.journals);
+    add('changelogs', totals.changelogs);
     add('entries', totals.entries);
     add('entryErrors', totals.entryFailures);
     add('files', totals.files);

@@ -19,7 +19,7 @@ export interface WorkerSpec {
   /** From 1, counted within its tier. */
   readonly subvolNum: number;
   readonly hotTier: boolean;
-  /** The brick has left the volume: its worker ends when its journals are read. */
+  /** The brick has left the volume: its worker ends when its changelogs are read. */
   readonly isRemoved?: true;
   readonly remote: SecondaryNode;
 }

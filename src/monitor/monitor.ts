@@ -125,10 +125,10 @@ export class Monitor {
     this.#warned = found;
   }
 
-  /** Workers for bricks that have left the volume with journals that no worker has read. */
+  /** Workers for bricks that have left the volume with changelogs that no worker has read. */
   async #forRemoved(primary: VolumeInfo, { workers, nodes, secondaryId }: Distribution): Promise<WorkerSpec[]> {
     const [remote] = nodes;
-    const bricks = remote === undefined ? [] : await this.#removed.withJournals(primary, secondaryId);
+    const bricks = remote === undefined ? [] : await this.#removed.withChangelogs(primary, secondaryId);
     return bricks.flatMap((brickPath) => {
       const host = workers[0]?.host ?? 'localhost';
       return remote === undefined ? [] : [{ brickPath, host, hostId: this.#options.localNodeId, subvolNum: 1, hotTier: false, isRemoved: true as const, remote }];

@@ -1,10 +1,10 @@
 // Bricks of this node that the session knew and that have left the volume. Rebalance moves their files to other bricks without
-// a record there, so what their journals tell of the time after the brick's mark is told nowhere else. glusterd leaves their
+// a record there, so what their changelogs tell of the time after the brick's mark is told nowhere else. glusterd leaves their
 // status files, by which they are found here; once nothing is left to do for a brick, its file goes.
 
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { decodeJournal } from '../changelog/journal.js';
+import { decodeChangelog } from '../changelog/decode.js';
 import { Timeline } from '../changelog/timeline.js';
 import type { Config } from '../config/config.js';
 import { escapePath } from '../config/template.js';
@@ -20,7 +20,7 @@ import { FailureList } from '../status/failures.js';
 import { brickOfStatusFile, statusFileName } from '../status/file-name.js';
 import type { WorkerStatus } from '../status/status-file.js';
 import { loadPendingCrawl, savePendingCrawl } from '../worker/pending-crawl.js';
-import { changelogDirOf, OPEN_JOURNAL } from '../worker/removed-brick.js';
+import { changelogDirOf, OPEN_CHANGELOG } from '../worker/removed-brick.js';
 
 /** In a removed brick's working directory: that it has left, and did not just change places with another of its set. */
 const LEFT_FILE = 'left-the-volume';
@@ -43,16 +43,16 @@ export class RemovedBricks {
     this.#subvolumesBefore = options.config.get('primary-distribution-count');
   }
 
-  /** @returns those whose journals have to be read by a worker. Others are forgotten, or said to be lost: then the bricks
+  /** @returns those whose changelogs have to be read by a worker. Others are forgotten, or said to be lost: then the bricks
    *  of this node are walked. */
-  async withJournals(primary: VolumeInfo, secondaryId: string): Promise<string[]> {
+  async withChangelogs(primary: VolumeInfo, secondaryId: string): Promise<string[]> {
     const here = new Set(primary.bricks.filter(({ hostUuid }) => hostUuid === this.#options.localNodeId).map(({ path }) => path));
     const unread: string[] = [];
     for (const brick of (await this.#known()).filter((path) => !here.has(path))) {
       try {
         if (!(await this.#matters(brick, primary))) await this.forget(brick);
         else {
-          const state = await journalsOf(brick, primary.id, secondaryId);
+          const state = await changelogsOf(brick, primary.id, secondaryId);
           const hasFailures = (await FailureList.load(this.#workingDir(brick))).size > 0;
           if (state === 'unread' || (state === 'read' && hasFailures)) unread.push(brick);
           else if (state === 'read') await this.forget(brick);
@@ -84,7 +84,7 @@ export class RemovedBricks {
     return names.flatMap((name) => brickOfStatusFile(fsDecode(name)) ?? []);
   }
 
-  /** Where another brick has the same journals, as after replace-brick, nothing is lost. */
+  /** Where another brick has the same changelogs, as after replace-brick, nothing is lost. */
   async #matters(brick: string, { replicaCount, disperseCount, distributionCount }: VolumeInfo): Promise<boolean> {
     const note = join(this.#workingDir(brick), LEFT_FILE);
     if (await isThere(note)) return true;
@@ -124,10 +124,10 @@ export class RemovedBricks {
   }
 }
 
-type Journals = 'read' | 'unread' | { readonly lost: string };
+type Changelogs = 'read' | 'unread' | { readonly lost: string };
 
-/** Whether a brick has journals after its mark. Reads them only as far as the index. */
-async function journalsOf(path: string, volumeId: string, secondaryUuid: string): Promise<Journals> {
+/** Whether a brick has changelogs after its mark. Reads them only as far as the index. */
+async function changelogsOf(path: string, volumeId: string, secondaryUuid: string): Promise<Changelogs> {
   const brick = new Brick({ path, secondaryUuid });
   if (!(await isThere(path))) return { lost: 'its directory is not there' };
   if ((await brick.volumeId()) !== volumeId) return { lost: 'its directory is no brick of this volume any more' };
@@ -135,11 +135,11 @@ async function journalsOf(path: string, volumeId: string, secondaryUuid: string)
   if (stime === null) return { lost: 'it was never synced' };
   const timeline = new Timeline(changelogDirOf(path));
   const end = await timeline.end().catch(() => null);
-  if (end === null) return { lost: 'it has no index of journals' };
-  // A journal is committed with the second before its name.
+  if (end === null) return { lost: 'it has no index of changelogs' };
+  // A changelog is committed with the second before its name.
   const range = await timeline.survey(stime[0] + 2, end);
-  if (range === null) return { lost: `its journals do not reach back to ${stime[0]}` };
-  const open = join(changelogDirOf(path), OPEN_JOURNAL);
-  const isOpenUsed = (await isThere(open)) && decodeJournal(await readFile(fsEncode(open)), open).length > 0;
+  if (range === null) return { lost: `its changelogs do not reach back to ${stime[0]}` };
+  const open = join(changelogDirOf(path), OPEN_CHANGELOG);
+  const isOpenUsed = (await isThere(open)) && decodeChangelog(await readFile(fsEncode(open)), open).length > 0;
   return range.first !== null || isOpenUsed ? 'unread' : 'read';
 }

@@ -107,7 +107,7 @@ export class Supervisor {
       }
       if (this.spec.isRemoved === true && life.exit.code === 0) {
         this.#retired.abort();
-        log.info('the journals of a removed brick are read', { brick });
+        log.info('the changelogs of a removed brick are read', { brick });
         await this.#deps.onDone(this.spec);
         return { reason: null, servedMs };
       }

@@ -15,7 +15,7 @@ import { delayOrWake } from '../async/wait.js';
 export const ROOT_PATH = '.';
 /** How often a passive worker brings its brick's mark up to the cluster's. */
 const PASSIVE_INTERVAL_MS = 5_000;
-/** After the end of a heal, until all journals that tell of it are closed and read. */
+/** After the end of a heal, until all changelogs that tell of it are closed and read. */
 const HEAL_SETTLES_S = 60;
 /** A brick that stays down, and has no active worker, would be waited for without end. */
 const STAND_IN_AT_MOST_S = 6 * 3_600;
@@ -28,7 +28,7 @@ export interface SystemVolinfo {
 export interface CrawlOptions {
   /** Return after one crawl; the first crawl of a worker, which also starts the keepalive. */
   readonly oneshot?: boolean;
-  /** When journals began to be followed, seconds: history ends there, and marks of an xsync crawl must not pass it. */
+  /** When changelogs began to be followed, seconds: history ends there, and marks of an xsync crawl must not pass it. */
   readonly registerTime?: number;
   /** An xsync crawl finds what changed from here on, seconds, whatever the brick's mark says. */
   readonly walkFrom?: number;
@@ -62,10 +62,10 @@ export abstract class PrimaryBase {
   abstract crawl(signal: AbortSignal): Promise<void>;
   /** crawl: resolves early when there is something to crawl. */
   abstract nextCrawl(signal: AbortSignal): Promise<void>;
-  /** crawl: whether it learns of changes from journals. */
-  abstract get followsJournals(): boolean;
-  /** crawl: compares the names that journals in hand take away which closed at or after `since`, seconds. */
-  abstract compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
+  /** crawl: whether it learns of changes from changelogs. */
+  abstract get followsChangelogs(): boolean;
+  /** crawl: compares the names that changelogs in hand take away which closed at or after `since`, seconds. */
+  abstract compareChangelogs(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
   /** crawl: tries what is on this brick's list of failures and due. */
   abstract retryFailures(signal: AbortSignal): Promise<void>;
 
@@ -139,7 +139,7 @@ export abstract class PrimaryBase {
     return (await volume.nodeUuids()).includes(session.localNodeId);
   }
 
-  /** The journals that follow may tell of a time when this brick was away, and heals are silent about what went. */
+  /** The changelogs that follow may tell of a time when this brick was away, and heals are silent about what went. */
   protected async expectReplay(): Promise<void> {
     if (await this.deps.volume.keepsCopies()) this.deps.replayTracker.markReplay();
   }
@@ -177,7 +177,7 @@ export abstract class PrimaryBase {
         await delayOrWake(Math.max(100, Math.min(PASSIVE_INTERVAL_MS, failoverMs)), signal);
         continue;
       }
-      this.#healWindow = null; // what the journals in hand tell is applied now
+      this.#healWindow = null; // what the changelogs in hand tell is applied now
       this.#standsIn = true;
       await status.setActive();
       this.crawls += 1;
@@ -188,19 +188,19 @@ export abstract class PrimaryBase {
   }
 
   /**
-   * What happens while another brick of the set is not healed may be in this brick's journals only: the other one does
+   * What happens while another brick of the set is not healed may be in this brick's changelogs only: the other one does
    * not know the names yet that are removed, and its heal leaves no record of them. Where the other brick's worker is the
-   * active one, as it is soon after its node came back, this one compares these names: as journals close, and all of
-   * them again when the heal is over and the active worker is past it. What is new is in the healed brick's journals.
-   * @returns whether journals are to be kept for it
+   * active one, as it is soon after its node came back, this one compares these names: as changelogs close, and all of
+   * them again when the heal is over and the active worker is past it. What is new is in the healed brick's changelogs.
+   * @returns whether changelogs are to be kept for it
    */
   async #reconcileDuringHeal(signal: AbortSignal): Promise<boolean> {
-    if (!this.followsJournals) return false;
+    if (!this.followsChangelogs) return false;
     const now = Math.floor(Date.now() / 1000);
     const { log, brick, volume } = this.deps;
     if (!(await brick.hasPendingHeals())) this.#standsIn = true;
     else if (this.#standsIn) {
-      if (this.#healWindow === null) log.info('another brick is not healed: comparing the names that journals take away');
+      if (this.#healWindow === null) log.info('another brick is not healed: comparing the names that changelogs take away');
       this.#healWindow = { since: Math.min(this.#healWindow?.since ?? now, now - PASSIVE_INTERVAL_MS / 1000), until: now };
     }
     if (this.#healWindow === null) return false;
@@ -209,7 +209,7 @@ export abstract class PrimaryBase {
     const healed = now > until + HEAL_SETTLES_S && reached > until - HEAL_SETTLES_S;
     this.#standsIn = now - since < STAND_IN_AT_MOST_S;
     const over = healed || !this.#standsIn;
-    await this.compareJournals(since, over ? 'all' : 'new', signal);
+    await this.compareChangelogs(since, over ? 'all' : 'new', signal);
     if (!over) return true;
     if (healed) log.info('the other brick is healed: names are compared', { since, until });
     else log.warn('another brick is still not healed: names are not compared any longer', { since });
@@ -217,7 +217,7 @@ export abstract class PrimaryBase {
     return false;
   }
 
-  /** A passive worker's brick follows the cluster's stime, and its journals up to there are not needed. */
+  /** A passive worker's brick follows the cluster's stime, and its changelogs up to there are not needed. */
   async #followCluster(): Promise<void> {
     const { brick, volume, log, workingDir } = this.deps;
     const clusterStime = await volume.clusterStime(this.uuid);

@@ -122,7 +122,7 @@ export interface PrimaryDeps {
   readonly config: Config;
   readonly session: Session;
   readonly volume: PrimaryVolume;
-  /** Names through the mount that data is read through, which is as fresh as the journals in hand need, and else costs
+  /** Names through the mount that data is read through, which is as fresh as the changelogs in hand need, and else costs
    *  a third. Absent: the volume. */
   readonly names?: Pick<PrimaryView, 'lstat'>;
   readonly brick: PrimaryBrick;
@@ -137,7 +137,7 @@ export interface PrimaryDeps {
   readonly log: Log;
   /** Absent: no progress is recorded. */
   readonly progress?: ProgressSink;
-  /** Directory of this brick's journals in hand, archives and lists. */
+  /** Directory of this brick's changelogs in hand, archives and lists. */
   readonly workingDir: string;
   readonly peerNames: 'utf8' | 'bytes';
   /** Entry calls that the peer works on at once; null when it does not say. */

@@ -6,10 +6,10 @@ import type { Buckets } from './buckets.js';
 import type { WalkKind } from './sink.js';
 import type { Sample } from './series.js';
 
-export const PROGRESS_VERSION = 1;
+export const PROGRESS_VERSION = 2;
 
 /** Counters that `history` samples, in this order. */
-export const SAMPLED = ['entries', 'files', 'bytes', 'journals'] as const;
+export const SAMPLED = ['entries', 'files', 'bytes', 'changelogs'] as const;
 export type Sampled = (typeof SAMPLED)[number];
 
 /** A walk of the brick. */

@@ -33,7 +33,7 @@ export class ProgressRecorder implements ProgressSink {
   readonly #options: ProgressRecorderOptions;
   readonly #startedMs = Date.now();
   readonly #series = new Series();
-  readonly #totals = { entries: 0, files: 0, bytes: 0, journals: 0, metas: 0, entryFailures: 0, metaFailures: 0, fileFailures: 0 };
+  readonly #totals = { entries: 0, files: 0, bytes: 0, changelogs: 0, metas: 0, entryFailures: 0, metaFailures: 0, fileFailures: 0 };
   readonly #ops: Record<string, number> = {};
   readonly #batches: Record<string, number> = {};
   readonly #calls: Record<CallKind, BucketCounter> = { entry: new BucketCounter(CALL_SECONDS), meta: new BucketCounter(CALL_SECONDS) };
@@ -94,10 +94,10 @@ export class ProgressRecorder implements ProgressSink {
     this.#totals[kind === 'entry' ? 'entryFailures' : 'metaFailures'] += failed;
   }
 
-  batchDone({ crawl, journals, ops, dataFiles }: BatchResult): void {
+  batchDone({ crawl, changelogs, ops, dataFiles }: BatchResult): void {
     this.#change();
     this.#batches[crawl] = (this.#batches[crawl] ?? 0) + 1;
-    if (crawl !== 'xsync') this.#totals.journals += journals;
+    if (crawl !== 'xsync') this.#totals.changelogs += changelogs;
     for (const [name, count] of [...ops, ['DATA', dataFiles] as const]) this.#ops[name] = (this.#ops[name] ?? 0) + count;
   }
 

@@ -1,15 +1,15 @@
 // One brick's state as everybody sees it: the live view, its JSON and the metrics all read this report. Pure: made
-// from what was found in the status file, the progress file, the failure list and the brick's journals.
+// from what was found in the status file, the progress file, the failure list and the brick's changelogs.
 //
 // Lag is how much would be lost if the primary were lost now (RPO): the age of the oldest change that is not on the
 // secondary. It is 0 when nothing is pending; otherwise now minus the later of the synced-up-to mark and the start
-// of the journal interval in which that change was made. Where the journals cannot be read it is now minus the
+// of the changelog interval in which that change was made. Where the changelogs cannot be read it is now minus the
 // mark. Before the first sync is done there is no lag, since there is no copy. Entries on the failure list are
 // behind the mark and not in the lag: they are counted as failures.
 
 import type { FailureSummary } from '../status/failure-summary.js';
 import type { StatusData } from '../status/status-file.js';
-import type { JournalBacklog } from './journal-backlog.js';
+import type { ChangelogBacklog } from './changelog-backlog.js';
 import { SAMPLED, type ProgressData, type Sampled, type WalkProgress } from './progress-data.js';
 import { rateAt, ratesOver } from './series.js';
 
@@ -26,7 +26,7 @@ export interface BrickFacts {
   readonly progress: ProgressData | null;
   /** Whether the progress file's process runs. */
   readonly alive: boolean;
-  readonly journals: JournalBacklog | null;
+  readonly changelogs: ChangelogBacklog | null;
   /** null when the list cannot be read; the status file's count is used. */
   readonly failures: FailureSummary | null;
   readonly nowMs: number;
@@ -48,8 +48,8 @@ export interface BrickReport {
   readonly lag: number | null;
   readonly eta: number | null;
   readonly backlog: {
-    /** Closed journals that are not synced. */
-    readonly journals: number | null;
+    /** Closed changelogs that are not synced. */
+    readonly changelogs: number | null;
     /** In the batches in hand. */
     readonly entries: number;
     readonly meta: number;
@@ -81,8 +81,8 @@ export interface FirstSync {
 }
 
 const RATE_WINDOW_MS = 15_000;
-/** Journals close every few seconds: their rate needs a longer look. */
-const JOURNAL_WINDOW_MS = 60_000;
+/** Changelogs close every few seconds: their rate needs a longer look. */
+const CHANGELOG_WINDOW_MS = 60_000;
 const HISTORY_CELLS = 40;
 const HISTORY_SPAN_MS = 3_000;
 
@@ -92,12 +92,12 @@ export function brickReport(found: BrickFacts): BrickReport {
   const state = stateOf(facts);
   const samples = progress?.history ?? [];
   const perSecond = (name: Sampled, windowMs: number): number => rateAt(samples, SAMPLED.indexOf(name), nowMs, windowMs);
-  const rates = sampled((name) => perSecond(name, name === 'journals' ? JOURNAL_WINDOW_MS : RATE_WINDOW_MS));
+  const rates = sampled((name) => perSecond(name, name === 'changelogs' ? CHANGELOG_WINDOW_MS : RATE_WINDOW_MS));
   const firstSync = firstSyncOf(progress, nowMs);
   const inHand = { entries: status.entry, meta: status.meta, data: status.data };
   const bytes = progress === null ? null : alive ? progress.queue.bytes : 0;
   const pending = pendingOf(facts, state, firstSync);
-  const backlog = { journals: facts.journals?.journals ?? null, ...(alive || progress === null ? inHand : { entries: 0, meta: 0, data: 0 }), bytes };
+  const backlog = { changelogs: facts.changelogs?.changelogs ?? null, ...(alive || progress === null ? inHand : { entries: 0, meta: 0, data: 0 }), bytes };
   return {
     brick: facts.brick,
     set: progress?.set ?? null,
@@ -125,7 +125,7 @@ export function brickReport(found: BrickFacts): BrickReport {
 }
 
 function sampled<T>(of: (name: Sampled) => T): Record<Sampled, T> {
-  return { entries: of('entries'), files: of('files'), bytes: of('bytes'), journals: of('journals') };
+  return { entries: of('entries'), files: of('files'), bytes: of('bytes'), changelogs: of('changelogs') };
 }
 
 /** Whether the session has gone on under another program's worker since the progress file's came to its end. */
@@ -150,18 +150,18 @@ function asState(text: string): BrickState {
   return BRICK_STATES.find((state) => state === text) ?? 'N/A';
 }
 
-function pendingOf({ status, journals, progress, alive }: BrickFacts, state: BrickState, firstSync: FirstSync | null): BrickReport['pending'] {
+function pendingOf({ status, changelogs, progress, alive }: BrickFacts, state: BrickState, firstSync: FirstSync | null): BrickReport['pending'] {
   if (state === 'Passive') return 'no';
   if (firstSync !== null) return 'yes';
   if (alive && (status.entry > 0 || status.data > 0 || status.meta > 0 || (progress?.queue.files ?? 0) > 0)) return 'yes';
-  if (journals === null) return 'unknown';
-  return journals.journals > 0 || journals.open ? 'yes' : 'no';
+  if (changelogs === null) return 'unknown';
+  return changelogs.changelogs > 0 || changelogs.open ? 'yes' : 'no';
 }
 
-function lagOf({ status, journals, nowMs }: BrickFacts, pending: BrickReport['pending']): number | null {
+function lagOf({ status, changelogs, nowMs }: BrickFacts, pending: BrickReport['pending']): number | null {
   if (pending === 'no') return 0;
   if (status.last_synced === 0) return null;
-  const since = Math.max(status.last_synced, journals?.oldestSince ?? 0);
+  const since = Math.max(status.last_synced, changelogs?.oldestSince ?? 0);
   return Math.max(0, nowMs / 1000 - since);
 }
 
@@ -180,9 +180,9 @@ function etaOf({ pending, firstSync, backlog, rates }: Pick<BrickReport, 'pendin
   if (firstSync !== null) return firstSync.expected === null ? null : quotient(firstSync.expected - firstSync.synced, firstSync.rate);
   if (pending === 'no') return 0;
   const inHand = [quotient(backlog.bytes ?? 0, rates.bytes), quotient(backlog.data, rates.files), quotient(backlog.entries, rates.entries)];
-  const journals = quotient(backlog.journals ?? 0, rates.journals);
-  const all = [...inHand, journals];
-  // Only the open journal holds changes: their time comes when it closes.
+  const changelogs = quotient(backlog.changelogs ?? 0, rates.changelogs);
+  const all = [...inHand, changelogs];
+  // Only the open changelog holds changes: their time comes when it closes.
   if (all.every((seconds) => seconds === 0)) return null;
   return all.includes(null) ? null : Math.max(...all.map((seconds) => seconds ?? 0));
 }

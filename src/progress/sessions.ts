@@ -8,7 +8,7 @@ import { fsDecode, fsEncode } from '../names.js';
 import { FailureReader } from '../status/failure-summary.js';
 import { brickOfStatusFile, statusFileName } from '../status/file-name.js';
 import { readStatus } from '../status/status-file.js';
-import { JournalProbe } from './journal-backlog.js';
+import { ChangelogProbe } from './changelog-backlog.js';
 import { parseProgress, progressFileOf, type ProgressData } from './progress-data.js';
 import { brickReport, type BrickReport } from './report.js';
 import { startTicks } from './recorder.js';
@@ -113,7 +113,7 @@ export class SessionReader {
 class BrickReader {
   readonly #statusFile: string;
   readonly #brick: string;
-  #probe: { dir: string; probe: JournalProbe } | null = null;
+  #probe: { dir: string; probe: ChangelogProbe } | null = null;
   #failures: { dir: string; reader: FailureReader } | null = null;
 
   constructor(statusFile: string) {
@@ -131,17 +131,17 @@ class BrickReader {
       monitor,
       progress,
       alive: progress !== null && progress.ended === null && startTicks(progress.pid) === progress.startTicks,
-      journals: await this.#journals(progress?.changelogDir ?? join(brick, '.glusterfs', 'changelogs'), status.last_synced, progress?.caughtUp ?? 0),
+      changelogs: await this.#changelogs(progress?.changelogDir ?? join(brick, '.glusterfs', 'changelogs'), status.last_synced, progress?.caughtUp ?? 0),
       failures: progress === null ? null : await this.#failuresOf(progress.workingDir),
       nowMs: Date.now(),
     });
     return { report, progress };
   }
 
-  /** A batch moves the mark to a second before its last journal's end. Before the first sync is done nothing is. */
-  async #journals(dir: string, lastSynced: number, caughtUp: number): ReturnType<JournalProbe['look']> {
+  /** A batch moves the mark to a second before its last changelog's end. Before the first sync is done nothing is. */
+  async #changelogs(dir: string, lastSynced: number, caughtUp: number): ReturnType<ChangelogProbe['look']> {
     if (lastSynced === 0) return null;
-    if (this.#probe?.dir !== dir) this.#probe = { dir, probe: new JournalProbe(dir) };
+    if (this.#probe?.dir !== dir) this.#probe = { dir, probe: new ChangelogProbe(dir) };
     return this.#probe.probe.look(Math.max(lastSynced + 1, caughtUp));
   }
 

@@ -33,15 +33,15 @@ export interface CallResult {
 /** A batch that is committed. */
 export interface BatchResult {
   readonly crawl: 'xsync' | 'live_changelog' | 'history_changelog';
-  /** Journals, or files of a walk. */
-  readonly journals: number;
+  /** Changelogs, or files of a walk. */
+  readonly changelogs: number;
   /** Operations by the name of their record (`MKDIR`, `SETATTR`). */
   readonly ops: ReadonlyMap<string, number>;
   /** Files whose content was to be sent. */
   readonly dataFiles: number;
 }
 
-/** `first`: the brick was never synced; `again`: a part of it, for a gap in the journals or by configuration. */
+/** `first`: the brick was never synced; `again`: a part of it, for a gap in the changelogs or by configuration. */
 export type WalkKind = 'first' | 'again';
 
 export interface ProgressSink extends TransferSink {

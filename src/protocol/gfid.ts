@@ -14,7 +14,7 @@ export function isGfid(text: string): text is Gfid {
   return GFID.test(text);
 }
 
-/** 16 bytes (xattr `trusted.gfid`, binary journals) to text. @throws RangeError for another length */
+/** 16 bytes (xattr `trusted.gfid`, binary changelogs) to text. @throws RangeError for another length */
 export function gfidFromBytes(bytes: Uint8Array): Gfid {
   if (bytes.length !== 16) throw new RangeError(`gfid: ${bytes.length} bytes instead of 16`);
   const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');

@@ -72,7 +72,7 @@ class Page {
     }
     lines.push(this.#row('lag', this.#lag(report, firstSync === null ? this.#eta(report) : '')));
     const waiting = [
-      ...(backlog.journals === null ? [] : [counted(backlog.journals, 'journal')]),
+      ...(backlog.changelogs === null ? [] : [counted(backlog.changelogs, 'changelog')]),
       counted(backlog.entries, 'entry', 'entries'),
       ...(backlog.meta > 0 ? [counted(backlog.meta, 'attribute')] : []),
       counted(backlog.data, 'file'),
@@ -141,7 +141,7 @@ class Page {
     };
     const lines = bricks.map((b): string => {
       const lag = b.lag === null ? '-' : span(b.lag);
-      const backlog = b.backlog.journals === null ? '-' : count(b.backlog.journals);
+      const backlog = b.backlog.changelogs === null ? '-' : count(b.backlog.changelogs);
       const eta = b.firstSync?.fraction === null || b.firstSync === null ? count(b.backlog.data) : `${Math.floor(b.firstSync.fraction * 100)}%`;
       const row = cells([b.brick, b.state, lag, backlog, eta, rate(b.rates.files), bytes(b.rates.bytes), count(b.failures.count)]);
       return this.#line([[b.failures.count > 0 ? 'red' : stateColour(b.state), row]]);

@@ -1,6 +1,6 @@
-// Brings a brick up to the moment from which its journals are followed live: history where the journals reach, a walk of the
+// Brings a brick up to the moment from which its changelogs are followed live: history where the changelogs reach, a walk of the
 // brick (xsync crawl) where they do not. Invariant: a walk that was begun is finished, by this worker or a later one, before
-// its note is removed; and what changed while it ran, or since an earlier attempt, is read from the journals afterwards.
+// its note is removed; and what changed while it ran, or since an earlier attempt, is read from the changelogs afterwards.
 
 import { loadClockNote } from '../changelog/clock-note.js';
 import { isGsyncdError } from '../errors.js';
@@ -16,7 +16,7 @@ export interface Crawlers {
 
 type Reached = 'complete' | 'partial' | 'none' | 'no mark';
 
-/** @param registerTime when the live journals begin, seconds
+/** @param registerTime when the live changelogs begin, seconds
  *  @throws what the crawls throw; what they have under way has settled by then */
 export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
   const { log, workingDir } = deps;
@@ -33,7 +33,7 @@ export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, r
     await settling(xsync, xsync.crawlwrap(signal, { oneshot: true, ...walkOptions(owed) }));
     if (signal.aborted) return;
     if (owed.since === registerTime) break;
-    log.info('reading the journals since the walk was begun', { since: owed.since });
+    log.info('reading the changelogs since the walk was begun', { since: owed.since });
     if ((await crawlHistory(deps, history, registerTime, signal)) !== 'partial') break;
     // Some of these are lost: another walk finds what they told.
     owed = { since: registerTime, from: (await loadPendingCrawl(workingDir))?.from ?? 0 };
@@ -41,7 +41,7 @@ export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, r
   if (!signal.aborted) await clearPendingCrawl(workingDir);
 }
 
-/** What a walk is to find, and since when journals are to be read after it. In a failback nothing read the journals yet that
+/** What a walk is to find, and since when changelogs are to be read after it. In a failback nothing read the changelogs yet that
  *  were kept while the session was not there, and no walk sees what went meanwhile. */
 async function owedFrom({ agent, config, workingDir }: PrimaryDeps, reached: Reached, registerTime: number): Promise<PendingCrawl> {
   const begins = reached === 'no mark' && config.get('special-sync-mode') === 'recover' && config.get('change-detector') !== 'xsync';

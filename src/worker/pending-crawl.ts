@@ -1,5 +1,5 @@
 // The note that a walk of the brick is owed: it is written before the first hybrid crawl starts, or before history is
-// read across a gap in the journals, and removed when the walk is done and the journals since its start are read.
+// read across a gap in the changelogs, and removed when the walk is done and the changelogs since its start are read.
 // Without it, a worker that was killed in between would miss what a walk alone cannot see (deletes and renames
 // made since the first attempt), or would take the mark, which history has moved, for the truth about the gap.
 
@@ -10,7 +10,7 @@ import { replaceFile } from '../native/durable-file.js';
 import { readTextIfThere } from '../native/if-there.js';
 
 export interface PendingCrawl {
-  /** When journals began to be followed at the first attempt, seconds: from then on they tell everything. */
+  /** When changelogs began to be followed at the first attempt, seconds: from then on they tell everything. */
   readonly since: number;
   /** The walk has to find what changed from here on, seconds; null: since the brick's mark. */
   readonly from: number | null;

@@ -1,6 +1,6 @@
-// A brick that has left the volume while journals of it were unread. Its journals are read to their end, the one that was
+// A brick that has left the volume while changelogs of it were unread. Its changelogs are read to their end, the one that was
 // open included; what they name is looked up through the volume's mount, since rebalance has moved the files to other
-// bricks, with no record in the journals of those. On the brick, only this session's marks are written.
+// bricks, with no record in the changelogs of those. On the brick, only this session's marks are written.
 
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -18,7 +18,7 @@ import type { PrimaryDeps } from '../primary/deps.js';
 import { delayOrWake } from '../async/wait.js';
 import type { Crawlers } from './catch-up.js';
 
-export const OPEN_JOURNAL = 'CHANGELOG';
+export const OPEN_CHANGELOG = 'CHANGELOG';
 const RETRY_MS = 5_000;
 
 export function changelogDirOf(brickPath: string): string {
@@ -58,11 +58,11 @@ export class RemovedBrick extends Brick {
   }
 }
 
-/** The journals of a brick whose process has ended: the last one never closes, and comes at the end of the history. */
+/** The changelogs of a brick whose process has ended: the last one never closes, and comes at the end of the history. */
 export function agentOfRemoved(options: ChangelogAgentOptions): ChangelogSource {
   const agent = new ChangelogAgent(options);
   const stage = new Stage(join(options.workingDir, '.history'));
-  const open = join(options.changelogDir, OPEN_JOURNAL);
+  const open = join(options.changelogDir, OPEN_CHANGELOG);
   let isOpenRead = false;
   const readOpen = async (): Promise<number> => {
     if (isOpenRead) return 0;
@@ -89,7 +89,7 @@ export function agentOfRemoved(options: ChangelogAgentOptions): ChangelogSource 
   };
 }
 
-/** Reads the journals of a removed brick, and tries again what did not arrive until it did.
+/** Reads the changelogs of a removed brick, and tries again what did not arrive until it did.
  *  @param registerTime when the agent was registered, seconds */
 export async function readRemoved(deps: PrimaryDeps, { history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
   try {
@@ -97,7 +97,7 @@ export async function readRemoved(deps: PrimaryDeps, { history }: Crawlers, regi
   } catch (error) {
     await history.pipeline.drain().catch(() => undefined);
     if (!isGsyncdError(error, 'partial-history')) throw new GsyncdError(`removed brick: ${errorLine(error)}`, { code: 'changelog', cause: error });
-    deps.log.error('a removed brick has gaps in its journals: deletes and renames made then may be missing on the secondary', { brick: deps.session.localPath, error: errorLine(error) });
+    deps.log.error('a removed brick has gaps in its changelogs: deletes and renames made then may be missing on the secondary', { brick: deps.session.localPath, error: errorLine(error) });
   }
   while (!signal.aborted && deps.failures.size > 0) {
     await delayOrWake(RETRY_MS, signal);

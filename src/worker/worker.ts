@@ -1,5 +1,5 @@
 // One worker: opens its site (secondary, primary, the ways between them), and runs the crawls, history first, an xsync crawl
-// where the history does not reach, and then the live journals, until it is told to stop or something it stands on breaks.
+// where the history does not reach, and then the live changelogs, until it is told to stop or something it stands on breaks.
 // Port of the reference's service loop. Invariant: whatever the end, everything this module started or mounted is undone
 // before run() settles.
 
@@ -60,7 +60,7 @@ export class Worker {
   #status: WorkerStatus | null = null;
   #outcome: 'stopped' | 'faulty' = 'stopped';
   #onFault: () => void = () => undefined;
-  /** When the live journals begin, seconds. */
+  /** When the live changelogs begin, seconds. */
   #registerTime = 0;
 
   constructor(options: WorkerOptions) {
@@ -206,9 +206,9 @@ export class Worker {
         if (!signal.aborted) await live.crawlwrap(signal);
       } catch (error) {
         await live.pipeline.drain().catch(() => undefined);
-        // Journaling was off for a while, or the like: history finds out what that means.
+        // Recording of changes was off for a while, or the like: history finds out what that means.
         if (!isGsyncdError(error, 'partial-history')) throw error;
-        log.warn('the journals do not simply go on: reading their history', { error: errorLine(error) });
+        log.warn('the changelogs do not simply go on: reading their history', { error: errorLine(error) });
       }
     }
     await live.pipeline.drain();

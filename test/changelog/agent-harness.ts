@@ -8,7 +8,7 @@ import { ChangelogAgent, type ChangelogAgentOptions } from '../../src/changelog/
 import { parseText } from '../../src/changelog/text.js';
 import { FakeBrick } from './brick.js';
 
-/** When the tests' bricks start journaling, seconds. */
+/** When the tests' bricks start recording of changes, seconds. */
 export const T = 1_700_000_000;
 
 export interface Setup {

@@ -8,7 +8,7 @@ import { lacksRoot } from '../skip.js';
 
 const setup = setUp();
 
-describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('ChangelogAgent: history', () => {
+describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('ChangelogAgent: history', () => {
   test('delivers what closes before register() as history and what closes after it live', async () => {
     setup.brick.enable(T);
     const past = setup.brick.change();
@@ -27,7 +27,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
   });
 
   // A rollover right at the start of a second, or a clock that was set back.
-  test('a journal that closed before register() and is named by a later second is history', async () => {
+  test('a changelog that closed before register() and is named by a later second is history', async () => {
     const soon = Math.floor(Date.now() / 1000) + 5;
     setup.brick.enable(soon - 20);
     const past = setup.brick.change();
@@ -42,7 +42,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     expect(await agent.scan()).toBe(0);
   });
 
-  test('delivers journals that a restart of the brick left out of the index, in their order', async () => {
+  test('delivers changelogs that a restart of the brick left out of the index, in their order', async () => {
     setup.brick.enable(T);
     const a = setup.brick.change();
     setup.brick.rollover(T + 15);
@@ -64,7 +64,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     expect(await takeLive(agent)).toEqual([d, e, f]);
   });
 
-  test('does not go back to unlisted journals before the start of the history', async () => {
+  test('does not go back to unlisted changelogs before the start of the history', async () => {
     setup.brick.enable(T);
     setup.brick.rollover(T + 15);
     setup.brick.change();
@@ -86,7 +86,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
       if (i % 10 === 0) all.push(setup.brick.change());
       setup.brick.rollover(T + i * 15);
     }
-    const agent = setup.newAgent({ maxJournals: 7 });
+    const agent = setup.newAgent({ maxChangelogs: 7 });
     await agent.register();
     await agent.history(T);
     const sizes: number[] = [];
@@ -130,27 +130,27 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     expect(await takeHistory(agent)).toEqual([b]);
   });
 
-  test('passes over journals that are missing or damaged, says which and keeps a copy', async () => {
+  test('passes over changelogs that are missing or damaged, says which and keeps a copy', async () => {
     setup.brick.enable(T);
     const gfids = [15, 30, 45, 60].map((t) => {
       const gfid = setup.brick.change();
       setup.brick.rollover(T + t);
       return gfid;
     });
-    rmSync(setup.brick.journalPath(T + 30));
-    writeFileSync(setup.brick.journalPath(T + 45), readFileSync(setup.brick.journalPath(T + 45)).subarray(0, -9));
+    rmSync(setup.brick.changelogPath(T + 30));
+    writeFileSync(setup.brick.changelogPath(T + 45), readFileSync(setup.brick.changelogPath(T + 45)).subarray(0, -9));
     const agent = setup.newAgent();
     await agent.register();
     for (const start of [T, T + 20]) {
       expect((await agent.history(start)).status).toBe('ok');
       expect(await takeHistory(agent)).toEqual(start === T ? [gfids[0], gfids[3]] : [gfids[3]]);
       expect(agent.historyLosses()).toEqual([
-        { path: setup.brick.journalPath(T + 30), reason: `read journal: ${setup.brick.journalPath(T + 30)}: listed, but missing`, from: Math.max(start - 1, T + 15), to: T + 30 },
-        { path: setup.brick.journalPath(T + 45), reason: expect.stringContaining('decode journal') as string, from: T + 30, to: T + 45 },
+        { path: setup.brick.changelogPath(T + 30), reason: `read changelog: ${setup.brick.changelogPath(T + 30)}: listed, but missing`, from: Math.max(start - 1, T + 15), to: T + 30 },
+        { path: setup.brick.changelogPath(T + 45), reason: expect.stringContaining('decode changelog') as string, from: T + 30, to: T + 45 },
       ]);
       expect(agent.historyLosses()).toEqual([]);
     }
-    expect(readFileSync(join(setup.root, 'work/.history/.damaged', `CHANGELOG.${T + 45}`))).toEqual(readFileSync(setup.brick.journalPath(T + 45)));
+    expect(readFileSync(join(setup.root, 'work/.history/.damaged', `CHANGELOG.${T + 45}`))).toEqual(readFileSync(setup.brick.changelogPath(T + 45)));
   });
 
   test('delivers what an index lists no more in which a crash of the system left zeros', async () => {
@@ -169,14 +169,14 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     expect(agent.historyLosses()).toEqual([]);
   });
 
-  test('calls history unavailable when its first journals are gone with all older ones', async () => {
+  test('calls history unavailable when its first changelogs are gone with all older ones', async () => {
     setup.brick.enable(T);
     for (const t of [15, 30, 45]) {
       setup.brick.change();
       setup.brick.rollover(T + t);
     }
-    rmSync(setup.brick.journalPath(T + 15));
-    rmSync(setup.brick.journalPath(T + 30));
+    rmSync(setup.brick.changelogPath(T + 15));
+    rmSync(setup.brick.changelogPath(T + 30));
     const agent = setup.newAgent();
     await agent.register();
     expect((await agent.history(T + 20)).status).toBe('unavailable');
@@ -191,10 +191,10 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     const b = flat.change();
     flat.restart(T + 20);
     const c = flat.change();
-    const dated = setup.brick.journalPath(T + 30);
+    const dated = setup.brick.changelogPath(T + 30);
     flat.rollover(T + 30);
     mkdirSync(join(dated, '..'), { recursive: true });
-    renameSync(flat.journalPath(T + 30), dated);
+    renameSync(flat.changelogPath(T + 30), dated);
     const agent = setup.newAgent();
     await agent.register();
     await agent.history(T);
@@ -215,7 +215,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     const { setBack } = await agent.history(T + 3599);
     expect(setBack).toMatchObject({ from: T + 3600, to: T + 10 });
     expect(await takeHistory(agent)).toEqual([before]);
-    // Also when the worker was stopped for an hour, or its mark is of another brick that closed its journal a little later.
+    // Also when the worker was stopped for an hour, or its mark is of another brick that closed its changelog a little later.
     expect((await agent.history(T + 3610)).setBack).toEqual(setBack);
     expect(await takeHistory(agent)).toEqual([]);
     await agent.passSetBack(setBack!);
@@ -284,7 +284,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     expect(await takeLive(agent)).toEqual([live]);
   });
 
-  test('a mark from the future that no journal explains has no history', async () => {
+  test('a mark from the future that no changelog explains has no history', async () => {
     setup.brick.enable(T);
     setup.brick.change();
     setup.brick.rollover(T + 15);

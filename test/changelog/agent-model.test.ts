@@ -6,23 +6,23 @@ import { lacksRoot } from '../skip.js';
 
 const setup = setUp();
 
-describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('ChangelogAgent: model', () => {
+describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('ChangelogAgent: model', () => {
   test('loses no change and delivers none twice, whatever happens between runs of a consumer', async () => {
     const step = fc.constantFrom('change', 'change', 'rollover', 'rollover', 'restart brick', 'consume live', 'consume and keep', 'new run', 'crash', 'set back', 'set forward');
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.integer({ min: 1, max: 3 }), async (steps, maxJournals) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.integer({ min: 1, max: 3 }), async (steps, maxChangelogs) => {
         setup.reset();
         setup.brick.enable(T);
         let now = T;
         let latest = T;
         const closed: string[] = [];
         let open: string[] = [];
-        // What the marks vouch for: a consumer's stime is one second before its last journal.
+        // What the marks vouch for: a consumer's stime is one second before its last changelog.
         const consumed: string[] = [];
         let stime = T;
         let setBacks = 0;
         let mayBeSetBack = true;
-        let agent = setup.newAgent({ maxJournals });
+        let agent = setup.newAgent({ maxChangelogs });
         await agent.register();
         const consume = async (paths: readonly string[], done: (path: string) => Promise<void>): Promise<void> => {
           for (const path of paths) {
@@ -58,7 +58,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
         };
         const newRun = async (): Promise<void> => {
           agent.close();
-          agent = setup.newAgent({ maxJournals });
+          agent = setup.newAgent({ maxChangelogs });
           await readHistory();
         };
         for (const action of steps) {
@@ -83,7 +83,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
             await newRun();
           }
           // No time comes again: 1000 is no multiple of 7. The index shows where the clock was set back, unless it is set a second
-          // time before the next journal is closed.
+          // time before the next changelog is closed.
           if (action === 'rollover') mayBeSetBack = true;
           if (action === 'set back' && mayBeSetBack) {
             now -= 1000;

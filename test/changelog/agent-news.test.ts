@@ -5,7 +5,7 @@ import { lacksRoot } from '../skip.js';
 
 const setup = setUp();
 
-describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('ChangelogAgent: news()', () => {
+describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('ChangelogAgent: news()', () => {
   test('comes well under 200 ms after a rollover', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();

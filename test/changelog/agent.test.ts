@@ -6,7 +6,7 @@ import { lacksRoot } from '../skip.js';
 
 const setup = setUp();
 
-describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('ChangelogAgent: live', () => {
+describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('ChangelogAgent: live', () => {
   test('lays its files out as libgfchangelog does', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
@@ -36,7 +36,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     expect([await agent.scan(), await agent.scan(), await agent.scan(), await agent.scan()]).toEqual([2, 2, 1, 0]);
   });
 
-  test('fails live, after what came before, when journaling was switched off and on', async () => {
+  test('fails live, after what came before, when recording of changes was switched off and on', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -47,7 +47,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     await agent.news();
     for (let i = 0; i < 2; i += 1) {
       await expect(agent.scan()).rejects.toMatchObject({
-        code: 'partial-history', message: expect.stringContaining(`journaling was off from ${T + 15} to ${T + 100}`) as unknown,
+        code: 'partial-history', message: expect.stringContaining(`recording of changes was off from ${T + 15} to ${T + 100}`) as unknown,
       });
     }
   });
@@ -81,7 +81,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     expect(await takeLive(agent)).toEqual([a, b]);
   });
 
-  test('names a garbled journal at every scan, keeps it, and delivers what came before', async () => {
+  test('names a garbled changelog at every scan, keeps it, and delivers what came before', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -90,15 +90,15 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     setup.brick.change();
     appendFileSync(join(setup.brick.dir, 'CHANGELOG'), 'E1234');
     setup.brick.rollover(T + 30);
-    const path = setup.brick.journalPath(T + 30);
+    const path = setup.brick.changelogPath(T + 30);
     for (let i = 0; i < 2; i += 1) {
-      await expect(agent.scan()).rejects.toMatchObject({ code: 'partial-history', message: expect.stringContaining(`decode journal: ${path}: byte`) as unknown });
+      await expect(agent.scan()).rejects.toMatchObject({ code: 'partial-history', message: expect.stringContaining(`decode changelog: ${path}: byte`) as unknown });
     }
     expect((await agent.getchanges()).map((p) => basename(p))).toEqual([`CHANGELOG.${T + 15}`]);
     expect(existsSync(path)).toBe(true);
   });
 
-  test('finds journals where the brick has them now, wherever the index says', async () => {
+  test('finds changelogs where the brick has them now, wherever the index says', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -109,7 +109,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     expect(await takeLive(agent)).toEqual([a]);
   });
 
-  test('delivers two journals of one second one after the other, and one that is listed twice once', async () => {
+  test('delivers two changelogs of one second one after the other, and one that is listed twice once', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -124,7 +124,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     expect(gfidsIn(first!)).toEqual([a]);
     await agent.done(first!);
     expect(await takeLive(agent)).toEqual([b]);
-    setup.brick.list(setup.brick.journalPath(T + 15), T + 15);
+    setup.brick.list(setup.brick.changelogPath(T + 15), T + 15);
     expect(await takeLive(agent)).toEqual([]);
   });
 
@@ -165,11 +165,11 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('C
     await expect(agent.done(join(setup.root, 'work/.processing/CHANGELOG.5'))).rejects.toThrow('CHANGELOG.5: not there');
   });
 
-  test('does not register on a brick without journals', async () => {
-    await expect(setup.newAgent().register()).rejects.toMatchObject({ code: 'changelog', message: expect.stringContaining('no journal index') as unknown });
+  test('does not register on a brick without changelogs', async () => {
+    await expect(setup.newAgent().register()).rejects.toMatchObject({ code: 'changelog', message: expect.stringContaining('no changelog index') as unknown });
     setup.brick.enable(T);
     setup.brick.disable(T + 5);
-    await expect(setup.newAgent().register()).rejects.toMatchObject({ code: 'changelog', message: expect.stringContaining('no open journal') as unknown });
+    await expect(setup.newAgent().register()).rejects.toMatchObject({ code: 'changelog', message: expect.stringContaining('no open changelog') as unknown });
   });
 
   test('registers during a rollover', async () => {

@@ -157,7 +157,7 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     expect(readFileSync(join(dir, bad!), 'latin1')).toBe('this is no tar archive'.repeat(100));
   });
 
-  test('keeps the journals and the archive as they were when it fails', async () => {
+  test('keeps the changelogs and the archive as they were when it fails', async () => {
     put('CHANGELOG.1', 'one');
     await archive('CHANGELOG.1');
     const before = readFileSync(tar);

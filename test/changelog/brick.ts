@@ -1,13 +1,13 @@
-// A brick's journal directory as the changelog translator keeps it: open journal, rollovers into the dated or the
-// flat layout, index with its xattr, restarts that leave a journal unlisted, switching off and on.
+// A brick's changelog directory as the changelog translator keeps it: open changelog, rollovers into the dated or the
+// flat layout, index with its xattr, restarts that leave a changelog unlisted, switching off and on.
 
 import { appendFileSync, existsSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Gfid } from '../../src/protocol/gfid.js';
 import { lsetxattr } from '../../src/native/libc.js';
-import { encodeRecord, header, type JournalFormat } from './encode.js';
+import { encodeRecord, header, type ChangelogFormat } from './encode.js';
 
-const FORMAT: JournalFormat = { encoding: 'ascii', version: '1.2' };
+const FORMAT: ChangelogFormat = { encoding: 'ascii', version: '1.2' };
 
 export class FakeBrick {
   readonly dir: string;
@@ -33,7 +33,7 @@ export class FakeBrick {
     return this.#htime;
   }
 
-  journalPath(time: number, name = 'CHANGELOG'): string {
+  changelogPath(time: number, name = 'CHANGELOG'): string {
     const day = new Date(time * 1000).toISOString().slice(0, 10).replaceAll('-', '/');
     return join(this.dir, ...(this.#layout === 'dated' ? [day] : []), `${name}.${time}`);
   }
@@ -53,7 +53,7 @@ export class FakeBrick {
     this.rollover(time, 'stay closed');
   }
 
-  /** One change. @returns what identifies it in the journals */
+  /** One change. @returns what identifies it in the changelogs */
   change(): Gfid {
     this.#serial += 1;
     const gfid = `00000000-0000-0000-0000-${this.#serial.toString(16).padStart(12, '0')}` as Gfid;
@@ -66,12 +66,12 @@ export class FakeBrick {
     const empty = this.#records === 0;
     if (empty) rmSync(join(this.dir, 'CHANGELOG'));
     else this.#close(time);
-    this.list(this.journalPath(time, empty ? 'changelog' : 'CHANGELOG'), time);
+    this.list(this.changelogPath(time, empty ? 'changelog' : 'CHANGELOG'), time);
     if (then === 'reopen') this.#open();
     this.#records = 0;
   }
 
-  /** The brick goes down and comes up: the open journal is closed, and not listed. */
+  /** The brick goes down and comes up: the open changelog is closed, and not listed. */
   restart(time: number): void {
     this.#close(time);
     this.#open();
@@ -89,7 +89,7 @@ export class FakeBrick {
   }
 
   #close(time: number): void {
-    const path = this.journalPath(time);
+    const path = this.changelogPath(time);
     mkdirSync(dirname(path), { recursive: true });
     renameSync(join(this.dir, 'CHANGELOG'), path);
     utimesSync(path, this.#now, this.#now);

@@ -1,11 +1,11 @@
-// The tests' own journal encoder, written from the format's description, and arbitrary records for it.
+// The tests' own changelog encoder, written from the format's description, and arbitrary records for it.
 
 import fc from 'fast-check';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { gfidFromBytes, gfidToBytes, type Gfid } from '../../src/protocol/gfid.js';
 import { fsDecode, fsEncode } from '../../src/names.js';
 
-export interface JournalFormat {
+export interface ChangelogFormat {
   readonly encoding: 'ascii' | 'binary';
   readonly version: '1.1' | '1.2';
 }
@@ -15,15 +15,15 @@ const FOP_NUMBERS: Readonly<Record<string, number>> = {
   SETXATTR: 17, REMOVEXATTR: 19, CREATE: 23, XATTROP: 33, FSETXATTR: 36, SETATTR: 38, FSETATTR: 39,
 };
 
-export function header({ encoding, version }: JournalFormat): Buffer {
+export function header({ encoding, version }: ChangelogFormat): Buffer {
   return Buffer.from(`GlusterFS Changelog | version: v${version} | encoding : ${encoding === 'binary' ? 1 : 2}\n`);
 }
 
-export function encodeJournal(records: readonly ChangeRecord[], format: JournalFormat): Buffer {
+export function encodeChangelog(records: readonly ChangeRecord[], format: ChangelogFormat): Buffer {
   return Buffer.concat([header(format), ...records.map((record) => encodeRecord(record, format))]);
 }
 
-export function encodeRecord(record: ChangeRecord, { encoding, version }: JournalFormat): Buffer {
+export function encodeRecord(record: ChangeRecord, { encoding, version }: ChangelogFormat): Buffer {
   const gfid = (value: Gfid): Buffer => (encoding === 'binary' ? gfidToBytes(value) : Buffer.from(value));
   const number = (value: number): Buffer => {
     if (encoding === 'ascii') return Buffer.from(String(value));
@@ -59,7 +59,7 @@ export const nameArb = byteArray([0x2f], 20);
 export const gfidArb = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => gfidFromBytes(bytes));
 const u32Arb = fc.nat(0xffff_ffff);
 
-export const recordArb = ({ version }: JournalFormat): fc.Arbitrary<ChangeRecord> =>
+export const recordArb = ({ version }: ChangelogFormat): fc.Arbitrary<ChangeRecord> =>
   fc.oneof(
     fc.record({ type: fc.constant('data' as const), gfid: gfidArb }),
     fc.record({ type: fc.constant('meta' as const), gfid: gfidArb, fop: fc.constantFrom('SETATTR', 'SETXATTR', 'XATTROP', 'REMOVEXATTR') }),

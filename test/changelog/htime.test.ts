@@ -22,8 +22,8 @@ async function collect(path: string, offset: number): Promise<{ entries: HtimeEn
   return { entries, end };
 }
 
-describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('journal index', () => {
-  test.each(['dated', 'flat'] as const)('lists journals and empty intervals of the %s layout', async (layout) => {
+describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('changelog index', () => {
+  test.each(['dated', 'flat'] as const)('lists changelogs and empty intervals of the %s layout', async (layout) => {
     const brick = new FakeBrick(root, layout);
     brick.enable(1000);
     brick.change();
@@ -32,14 +32,14 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('j
     expect(await readHtime(brick.htimeDir)).toEqual({
       files: [{ path: join(brick.htimeDir, 'HTIME.1000'), created: 1000 }],
       entries: [
-        { path: brick.journalPath(1015), time: 1015, empty: false },
-        { path: brick.journalPath(1030, 'changelog'), time: 1030, empty: true },
+        { path: brick.changelogPath(1015), time: 1015, empty: false },
+        { path: brick.changelogPath(1030, 'changelog'), time: 1030, empty: true },
       ],
       gaps: [],
     });
   });
 
-  test('reports the time in which journaling was off, and none for a change within a second', async () => {
+  test('reports the time in which recording of changes was off, and none for a change within a second', async () => {
     const brick = new FakeBrick(root);
     brick.enable(1000);
     brick.disable(1010);
@@ -93,7 +93,7 @@ describe.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('j
     expect(await htimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: ends.at(-1), time: 6999 });
   });
 
-  test('passes over what is no journal path, and fails for an index that has shrunk', async () => {
+  test('passes over what is no changelog path, and fails for an index that has shrunk', async () => {
     const brick = new FakeBrick(root);
     brick.enable(1000);
     brick.rollover(1015);

@@ -27,7 +27,7 @@ describe('changelog text', () => {
     }), { numRuns: 300 });
   });
 
-  test.skipIf(lacksPython('escapes in text journals'))('escapes names as the stock daemon does, and reads what it escapes', () => {
+  test.skipIf(lacksPython('escapes in text changelogs'))('escapes names as the stock daemon does, and reads what it escapes', () => {
     fc.assert(fc.property(fc.array(nameArb, { minLength: 20, maxLength: 20 }), (names) => {
       const script = [
         'import sys,os,json',
@@ -51,7 +51,7 @@ describe('changelog text', () => {
   );
 
   test.each(['ascii-v1.1', 'ascii-v1.2', 'ascii-v1.2-del-path'])('reproduces the stock file %s.txt byte for byte', (name) => {
-    const bytes = readFileSync(new URL(`../fixtures/journals/${name}.txt`, import.meta.url));
+    const bytes = readFileSync(new URL(`../fixtures/changelogs/${name}.txt`, import.meta.url));
     expect(formatRecords(parseText(bytes)).equals(bytes)).toBe(true);
   });
 

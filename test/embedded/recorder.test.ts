@@ -1,4 +1,4 @@
-// The recorder: what it writes for each operation, read back through the decoder of real journals, and that following
+// The recorder: what it writes for each operation, read back through the decoder of real changelogs, and that following
 // the records leads to the tree, also after it was stopped at any moment.
 
 import fs from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readHtime } from '../../src/changelog/htime.js';
-import { decodeJournal } from '../../src/changelog/journal.js';
+import { decodeChangelog } from '../../src/changelog/decode.js';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { openLayout, type BrickLayout } from '../../src/embedded/layout.js';
 import { Recorder } from '../../src/embedded/recorder.js';
@@ -33,13 +33,13 @@ function newRecorder(): Recorder {
   return new Recorder({ layout, log: createLogger({ destination: '/dev/null', level: 'ERROR', label: 'test' }).child({ module: 'test' }), rolloverMs: 15_000 });
 }
 
-/** Records of the journals that were listed since the last call. */
+/** Records of the changelogs that were listed since the last call. */
 async function news(): Promise<ChangeRecord[]> {
   const { entries } = await readHtime(join(layout.changelogDir, 'htime'));
   const fresh = entries.filter(({ path, empty }) => !empty && !read.has(path));
   return fresh.flatMap(({ path }) => {
     read.add(path);
-    return decodeJournal(fs.readFileSync(path), path);
+    return decodeChangelog(fs.readFileSync(path), path);
   });
 }
 
@@ -118,7 +118,7 @@ describe('after a crash, the recorder tells of what was undone meanwhile', () =>
     return recordsOf(() => undefined);
   }
 
-  /** The index is saved when the recorder ends, and after the first journal that the next one closes. */
+  /** The index is saved when the recorder ends, and after the first changelog that the next one closes. */
   async function saveIndex(): Promise<void> {
     await recordsOf(() => undefined);
     await recorder.close();
@@ -127,7 +127,7 @@ describe('after a crash, the recorder tells of what was undone meanwhile', () =>
     await recordsOf(() => fs.writeFileSync(at('saved'), ''));
   }
 
-  test.each(['saved index', 'journal'])('the mode of a directory that the %s has', async (where) => {
+  test.each(['saved index', 'changelog'])('the mode of a directory that the %s has', async (where) => {
     fs.mkdirSync(at('d'));
     if (where === 'saved index') await saveIndex();
     else await recordsOf(() => undefined);

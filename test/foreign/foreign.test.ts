@@ -32,7 +32,7 @@ const killedAfter = (seconds: number, command: string): string => `setsid ${comm
 const SQLITE = (round: number): string => `python3 - <<'END' || true
 import os, random, sqlite3
 db = sqlite3.connect('wal.db', timeout=60)
-db.execute('pragma journal_mode=wal'); db.execute('create table if not exists t (k integer primary key, round int, v blob)')
+db.execute('pragma changelog_mode=wal'); db.execute('create table if not exists t (k integer primary key, round int, v blob)')
 rng = random.Random(${round})
 for i in range(300):
     with db: db.executemany('insert into t (round, v) values (?, ?)', [(${round}, os.urandom(rng.randrange(2000))) for _ in range(5)])

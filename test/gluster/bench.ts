@@ -4,7 +4,7 @@
 //                              to a secondary that nobody else uses
 //   busy-tarssh                the same with tarssh on a secondary that other clients looked into just before, so that its brick
 //                              has several threads; not without being asked for
-//   live                       a new file of 4 KiB, and 4 KiB more in one that is there, from the write and from its journal's
+//   live                       a new file of 4 KiB, and 4 KiB more in one that is there, from the write and from its changelog's
 //                              rollover to the whole size on the secondary's brick; medians of 8 writes at odd moments
 //   catch-up                   8 intervals of 1,000 appends, 200 creates, 100 renames, 50 unlinks and 100 chmods made while
 //                              stopped, from the start of the worker to equal trees
@@ -17,7 +17,7 @@
 //   status                     what glusterd runs for `status`, 30 times each by turns (see bench-status.ts)
 //   secondary                  entry operations a second of the stock secondary and this project's, taking turns, and the peak
 //                              memory with a batch of 50,000
-//   planning                   100,000 records of journals read and planned, in records a second (see plan.bench.ts)
+//   planning                   100,000 records of changelogs read and planned, in records a second (see plan.bench.ts)
 // Processor time is that of the worker and everything it started on the primary's side; memory is the worker's peak.
 import { readdirSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -168,7 +168,7 @@ async function secondaries(): Promise<void> {
   }
 }
 
-/** Of the steps between a journal's bytes and the operations, side by side with nothing else. */
+/** Of the steps between a changelog's bytes and the operations, side by side with nothing else. */
 function planning(): void {
   for (const [step, run] of Object.entries(planningSteps())) {
     run();

@@ -1,5 +1,5 @@
 // Embedded bricks against real ones. The same operations, one at a time with a rollover between them, are recorded by a
-// real changelog translator and by the embedded recorder; both journals, read back through the decoder, have to say
+// real changelog translator and by the embedded recorder; both changelogs, read back through the decoder, have to say
 // the same. And the same trees and changes, replicated from a volume to a volume and from a directory to a directory,
 // end as equal secondaries.
 import { execFile } from 'node:child_process';
@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readHtime } from '../../src/changelog/htime.js';
-import { decodeJournal } from '../../src/changelog/journal.js';
+import { decodeChangelog } from '../../src/changelog/decode.js';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { openLayout } from '../../src/embedded/layout.js';
 import { Recorder } from '../../src/embedded/recorder.js';
@@ -22,7 +22,7 @@ import { compareTrees, describeComparison } from './lab/tree.js';
 import { useLab } from './lab/use-lab.js';
 import { WorkerHandle } from './lab/worker.js';
 
-// With 1 s the translator overwrites journals of its own.
+// With 1 s the translator overwrites changelogs of its own.
 const lab = useLab({ rolloverSeconds: 2 });
 
 interface Step {
@@ -84,7 +84,7 @@ const STEPS: readonly Step[] = [
 ];
 
 /** Records with gfids written as the name that the inode was created with. */
-class Journals {
+class Changelogs {
   readonly #dir: string;
   readonly #births = new Map<string, string>([[ROOT_GFID, '']]);
   #seen = 0;
@@ -105,7 +105,7 @@ class Journals {
     this.#seen = entries.length;
     return fresh.flatMap(({ path }) => {
       const file = join(this.#dir, path.slice(path.indexOf('/changelogs/') + '/changelogs/'.length));
-      return decodeJournal(readFileSync(file), file).map((record) => this.#tell(record));
+      return decodeChangelog(readFileSync(file), file).map((record) => this.#tell(record));
     }).sort();
   }
 
@@ -142,8 +142,8 @@ describe('records', () => {
   });
 
   test('the recorder writes what the changelog translator writes', async () => {
-    const real = new Journals(`${lab().box.outside(lab().bricks[0] ?? '')}/.glusterfs/changelogs`);
-    const embedded = new Journals(join(dir, '.glusterfs', 'changelogs'));
+    const real = new Changelogs(`${lab().box.outside(lab().bricks[0] ?? '')}/.glusterfs/changelogs`);
+    const embedded = new Changelogs(join(dir, '.glusterfs', 'changelogs'));
     await real.news();
     const expected: unknown[] = [];
     const found: unknown[] = [];

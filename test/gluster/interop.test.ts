@@ -14,7 +14,7 @@ import { useCluster } from './lab/use-lab.js';
 const cluster = useCluster({ primaries: 1, secondaries: 1, config: { 'secondary-access-mount': 'true', 'change-interval': '1', 'log-rsync-performance': 'true' } });
 const PAIRS: readonly (readonly [Gsyncd, Gsyncd])[] = NIGHTLY ? [['stock', 'stock'], ['ours', 'stock'], ['ours', 'ours'], ['stock', 'ours'], ['stock', 'stock']] : [['stock', 'stock'], ['ours', 'ours']];
 const MIB = 2 ** 20;
-/** What changes() and lastJournal() leave to be sent, and nearly all bytes of it. */
+/** What changes() and lastChangelog() leave to be sent, and nearly all bytes of it. */
 const CHANGED_FILES = 35;
 const CHANGED_BYTES = 900_000;
 
@@ -50,9 +50,9 @@ for i in {1..10}; do mv d/$i d/e/m$i; done; rm d/2?; mv d/30 d/31; chmod 640 d/3
 printf ${name} >>../shared; touch -d 2002-02-02 d/33; mv d/e e; printf 'ü' >'ü ${name} %20'`;
 }
 
-/** A stock worker replays, at each start, the last journal that was done, and now and then fails over it for good: this
+/** A stock worker replays, at each start, the last changelog that was done, and now and then fails over it for good: this
  *  one holds a new file and nothing else. */
-async function lastJournal(file: string): Promise<void> {
+async function lastChangelog(file: string): Promise<void> {
   await sleep(5_000);
   await cluster().sh(`printf x >${file}`);
 }
@@ -75,7 +75,7 @@ test.each(PAIRS.map((pair, turn) => ({ turn, pair, title: pair.join(' to ') })))
     await cluster().secondaries[0]!.gluster(['volume', 'profile', 'sv0', 'start']);
   }
   await cluster().sh(changes(`stopped-${turn}`));
-  await lastJournal(`stopped-${turn}-last`);
+  await lastChangelog(`stopped-${turn}-last`);
   await sent();
   await cluster().session(['start']);
   const ignore = ['rdev', 'acls', 'xattrs'] as const;
@@ -101,7 +101,7 @@ test.each(PAIRS.map((pair, turn) => ({ turn, pair, title: pair.join(' to ') })))
   await cluster().until('the new worker', async () => (await cluster().status(0).catch(() => undefined))?.['crawl_status'] !== 'Changelog Crawl', 15_000).catch(() => undefined);
   await untilLive(cluster());
   await cluster().sh(changes(`live-${turn}`));
-  await lastJournal(`live-${turn}-last`);
+  await lastChangelog(`live-${turn}-last`);
   if (pair[0] === 'stock') await waitForStock(cluster(), restarted(cluster()), { ignore });
   else await cluster().waitConverged(120_000, { ignore });
   expect(await written()).toBeLessThan(3 * MIB);

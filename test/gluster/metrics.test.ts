@@ -72,7 +72,7 @@ test('live: nothing pending is no lag, and changes are counted', async () => {
   await lab().until('the counters', async () => (value((text = await scrape()), 'gsyncd_synced_files_total') ?? 0) >= 2_050, 20_000);
   expect(value(text, 'gsyncd_synced_bytes_total')! - value(before, 'gsyncd_synced_bytes_total')!).toBeGreaterThanOrEqual(500_000);
   expect(value(text, 'gsyncd_operations_total', 'type="create"')! - (value(before, 'gsyncd_operations_total', 'type="create"') ?? 0)).toBe(50);
-  expect(value(text, 'gsyncd_journals_total')).toBeGreaterThan(0);
+  expect(value(text, 'gsyncd_changelogs_total')).toBeGreaterThan(0);
   expect(value(text, 'gsyncd_lag_seconds')).toBe(0);
   expect(value(text, 'gsyncd_worker_restarts_total')).toBe(0);
   await lab().until('the file for the collector', async () => (value(await lab().read(TEXTFILE), 'gsyncd_synced_files_total') ?? 0) >= 2_050, 20_000);
@@ -122,7 +122,7 @@ test('a stopped worker leaves its backlog in sight', async () => {
   await worker.stop();
   await lab().sh(`printf Stopped >'${lab().sessionDir}/monitor.status'`);
   await lab().sh('printf x >while-stopped');
-  await lab().until('the journal', async () => ((await top()).backlog.journals ?? 0) > 0, 60_000);
+  await lab().until('the changelog', async () => ((await top()).backlog.changelogs ?? 0) > 0, 60_000);
   const report = await top();
   expect(report).toMatchObject({ state: 'Stopped', pending: 'yes', worker: { running: false } });
   expect(report.lag).toBeGreaterThan(0);

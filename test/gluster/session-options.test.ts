@@ -67,7 +67,7 @@ test("log-rsync-performance, set while the worker runs, logs rsync's statistics"
   await lab().waitConverged();
 });
 
-test('changelog-archive-format names the archives, and a batch takes no more journals than changelog-batch-size', async () => {
+test('changelog-archive-format names the archives, and a batch takes no more changelogs than changelog-batch-size', async () => {
   await current().stop();
   const closed = `ls /srv/gv0_1/.glusterfs/changelogs/ | wc -l; find /srv/gv0_1/.glusterfs/changelogs -name 'CHANGELOG.[0-9]*' | wc -l`;
   const before = await lab().sh(closed);

@@ -13,7 +13,7 @@ type Series = Readonly<Record<string, string>>;
 
 /** Series at one value a minute, in promtool's notation, and the alerts that fire after two hours. */
 const CASES: readonly (readonly [string, Series, readonly string[]])[] = [
-  ['a brick that is well', { 'gsyncd_lag_seconds{}': '0x200', 'gsyncd_worker_up{}': '1x200', 'gsyncd_worker_state{state="active"}': '1x200', 'gsyncd_failures{kind="data"}': '0x200', 'gsyncd_backlog_journals{}': '0x200' }, []],
+  ['a brick that is well', { 'gsyncd_lag_seconds{}': '0x200', 'gsyncd_worker_up{}': '1x200', 'gsyncd_worker_state{state="active"}': '1x200', 'gsyncd_failures{kind="data"}': '0x200', 'gsyncd_backlog_changelogs{}': '0x200' }, []],
   ['a lag of an hour', { 'gsyncd_lag_seconds{}': '3600x200' }, ['GsyncdLagHigh']],
   ['a lag of a day', { 'gsyncd_lag_seconds{}': '86400x200' }, ['GsyncdLagHigh', 'GsyncdLagVeryHigh']],
   ['a faulty worker', { 'gsyncd_worker_state{state="faulty"}': '1x200' }, ['GsyncdWorkerFaulty']],
@@ -21,8 +21,8 @@ const CASES: readonly (readonly [string, Series, readonly string[]])[] = [
   ['a worker that was stopped', { 'gsyncd_worker_up{}': '0x200', 'gsyncd_worker_state{state="stopped"}': '1x200', 'gsyncd_worker_state{state="active"}': '0x200' }, []],
   ['a worker that ends every minute', { 'gsyncd_worker_restarts_total{}': '0+1x200' }, ['GsyncdWorkerRestarting']],
   ['failures that stay', { 'gsyncd_failures{kind="data"}': '0x200', 'gsyncd_failures{kind="entry"}': '2x200' }, ['GsyncdFailures']],
-  ['journals that wait and move', { 'gsyncd_backlog_journals{}': '5x200', 'gsyncd_journals_total{}': '0+1x200', 'gsyncd_first_sync_in_progress{}': '0x200' }, []],
-  ['journals that wait and do not', { 'gsyncd_backlog_journals{}': '5x200', 'gsyncd_journals_total{}': '7x200', 'gsyncd_first_sync_in_progress{}': '0x200' }, ['GsyncdBacklogStuck']],
+  ['changelogs that wait and move', { 'gsyncd_backlog_changelogs{}': '5x200', 'gsyncd_changelogs_total{}': '0+1x200', 'gsyncd_first_sync_in_progress{}': '0x200' }, []],
+  ['changelogs that wait and do not', { 'gsyncd_backlog_changelogs{}': '5x200', 'gsyncd_changelogs_total{}': '7x200', 'gsyncd_first_sync_in_progress{}': '0x200' }, ['GsyncdBacklogStuck']],
   ['a first sync that moves', { 'gsyncd_first_sync_in_progress{}': '1x200', 'gsyncd_first_sync_entries_done{}': '0+5x200', 'gsyncd_synced_bytes_total{}': '0x200' }, []],
   ['a first sync of one large file', { 'gsyncd_first_sync_in_progress{}': '1x200', 'gsyncd_first_sync_entries_done{}': '5x200', 'gsyncd_synced_bytes_total{}': '0+9x200' }, []],
   ['a first sync that does not', { 'gsyncd_first_sync_in_progress{}': '1x200', 'gsyncd_first_sync_entries_done{}': '5x200', 'gsyncd_synced_bytes_total{}': '9x200' }, ['GsyncdFirstSyncStuck']],

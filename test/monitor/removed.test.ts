@@ -37,11 +37,11 @@ function removed(subvolumesBefore: number, told: string[]): RemovedBricks {
   });
 }
 
-test('a brick that is gone with its journals is said once, is a failure, and has the others walked from the beginning', async () => {
+test('a brick that is gone with its changelogs is said once, is a failure, and has the others walked from the beginning', async () => {
   const told: string[] = [];
   const bricks = removed(2, told);
   const primary = volume('P', [['me', 'node1', '/b/1'], ['other', 'node2', '/b/gone']]);
-  for (const _look of [1, 2]) expect(await bricks.withJournals(primary, 'S')).toEqual([]);
+  for (const _look of [1, 2]) expect(await bricks.withChangelogs(primary, 'S')).toEqual([]);
   expect(told).toEqual(['its directory is not there']);
   const failures = (await FailureList.load(join(dir, 'work', 'b-gone'))).items();
   expect(failures.map(({ reason }) => reason)).toEqual(['removed brick /b/gone: its directory is not there']);
@@ -52,7 +52,7 @@ test('a brick that is gone with its journals is said once, is a failure, and has
 test('a brick that was replaced in its set is forgotten', async () => {
   const told: string[] = [];
   const primary = { ...volume('P', [['me', 'node1', '/b/1'], ['other', 'node2', '/b/2']]), replicaCount: 2, distributionCount: 1 };
-  expect(await removed(1, told).withJournals(primary, 'S')).toEqual([]);
+  expect(await removed(1, told).withChangelogs(primary, 'S')).toEqual([]);
   expect(told).toEqual([]);
   expect(existsSync(join(dir, 'session', statusFileName('/b/gone')))).toBe(false);
   expect(existsSync(join(dir, 'session', statusFileName('/b/1')))).toBe(true);

@@ -1,5 +1,5 @@
 // A primary whose clock runs an hour ahead and is set back, as NTP does to a machine that booted with a wrong clock: what
-// happens afterwards has journals and marks of an hour before those that are there.
+// happens afterwards has changelogs and marks of an hour before those that are there.
 import { beforeAll, expect, test } from 'vitest';
 import { useLab } from '../gluster/lab/use-lab.js';
 import type { WorkerHandle } from '../gluster/lab/worker.js';
@@ -90,7 +90,7 @@ test('what happens after the clock was set back while no worker ran arrives', as
   expect((await lab().status())['failures']).toBe(0);
 });
 
-test('what happened since a mark from the future that no journal explains arrives, deletes and renames among it', async () => {
+test('what happened since a mark from the future that no changelog explains arrives, deletes and renames among it', async () => {
   await prepare('future');
   const first = startWorker();
   await lab().waitConverged();
@@ -100,7 +100,7 @@ test('what happened since a mark from the future that no journal explains arrive
   await lab().sh(`name=$(getfattr -m '[.]stime$' --absolute-names . | grep stime); setfattr -n "$name" -v "0x$(printf %08x $(($(date +%s) + 3600)))00000000" .`, '/srv/gv0_1');
   const second = startWorker();
   await lab().waitConverged();
-  await second.waitForLog(/clock was set back, and no journal/);
+  await second.waitForLog(/clock was set back, and no changelog/);
   await expectMarkOfToday();
   await second.stop();
   expect((await lab().status())['failures']).toBe(0);

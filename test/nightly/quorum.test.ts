@@ -41,7 +41,7 @@ describe('the primary', () => {
 
   test('what was written before does not count as gone', async () => {
     await lab().sh(`mkdir p; cd p; ${FILES}; for i in {1..60}; do ln -s $i l$i; done`);
-    // The arbiter's journal of it, too.
+    // The arbiter's changelog of it, too.
     await sleep(4000);
     await kill(lab, 'gv0');
     await sleep(1000);

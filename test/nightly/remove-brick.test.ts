@@ -1,4 +1,4 @@
-// A brick that leaves the volume while the session is stopped takes journals with it that nobody has read: what they tell
+// A brick that leaves the volume while the session is stopped takes changelogs with it that nobody has read: what they tell
 // is applied all the same.
 import { expect, test } from 'vitest';
 import { HOST } from '../gluster/lab/lab.js';
@@ -25,7 +25,7 @@ test('creates, deletes and renames of the backlog arrive', async () => {
   await lab().waitConverged(60_000);
   const status = `${lab().sessionDir}/brick_${encodeURIComponent(REMOVED)}.status`;
   await lab().until('end of its worker', async () => (await lab().exec(['ls', status], { onFailure: 'return' })).code !== 0, 30_000);
-  expect(await lab().read(lab().sessionLog)).toContain('the journals of a removed brick are read');
+  expect(await lab().read(lab().sessionLog)).toContain('the changelogs of a removed brick are read');
   expect((await lab().session(['status'])).stdout).not.toContain(REMOVED);
 });
 

@@ -18,7 +18,7 @@ import { FailureList } from '../../src/status/failures.js';
 import { ModelAgent } from './model/agent.js';
 import { ModelTransfer } from './model/data.js';
 import { modelDeps } from './model/deps.js';
-import { JournalWriter } from './model/journal.js';
+import { ChangelogWriter } from './model/changelog.js';
 import { ModelBrick, ModelMount } from './model/primary-side.js';
 import { StockSecondary } from './model/stock-secondary.js';
 import { ModelVolume } from './model/volume.js';
@@ -29,13 +29,13 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 let deps: PrimaryDeps;
 beforeAll(async () => {
   const [primary, secondary] = [new ModelVolume(() => 1), new ModelVolume(() => 1)];
-  const journal = new JournalWriter(primary, () => [1, 0]);
+  const changelog = new ChangelogWriter(primary, () => [1, 0]);
   const turn = (): Promise<void> => Promise.resolve();
   deps = modelDeps({
-    volume: new ModelMount(primary, journal, turn),
-    brick: new ModelBrick(primary, journal, turn),
+    volume: new ModelMount(primary, changelog, turn),
+    brick: new ModelBrick(primary, changelog, turn),
     secondary: new StockSecondary(secondary, { distCount: 1, turn }),
-    agent: new ModelAgent(journal, { directory, nowS: () => 1, journalsPerScan: 1 }),
+    agent: new ModelAgent(changelog, { directory, nowS: () => 1, changelogsPerScan: 1 }),
     failures: await FailureList.load(directory),
     workingDir: directory,
     transfer: new ModelTransfer(primary, secondary, turn),

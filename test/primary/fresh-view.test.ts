@@ -12,7 +12,7 @@ import { FailureList } from '../../src/status/failures.js';
 import { ModelAgent } from './model/agent.js';
 import { ModelTransfer } from './model/data.js';
 import { modelDeps, nowS } from './model/deps.js';
-import { JournalWriter } from './model/journal.js';
+import { ChangelogWriter } from './model/changelog.js';
 import { ModelBrick, ModelMount } from './model/primary-side.js';
 import { StockSecondary } from './model/stock-secondary.js';
 import { ModelVolume } from './model/volume.js';
@@ -28,8 +28,8 @@ async function setUp(errno: number, freshErrno: number | null) {
   for (const volume of [primary, secondaryVolume]) volume.create(entryPath(ROOT_GFID, 'dir'), { gfid: DIR, mode: S_IFDIR | 0o755 }, 'MKDIR');
   for (const [gfid, name] of [[FILE, NAME], [OTHER, entryPath(ROOT_GFID, 'other')]] as const) primary.create(name, { gfid, mode: S_IFREG | 0o644 }, 'CREATE');
   const turn = (): Promise<void> => Promise.resolve();
-  const journal = new JournalWriter(primary, () => [1, 0]);
-  const volume = new ModelMount(primary, journal, turn);
+  const changelog = new ChangelogWriter(primary, () => [1, 0]);
+  const volume = new ModelMount(primary, changelog, turn);
   const through = (failing: number | null): Secondary => {
     const secondary = new StockSecondary(secondaryVolume, { distCount: 1, turn });
     const entryOps = secondary.entryOps.bind(secondary);
@@ -46,9 +46,9 @@ async function setUp(errno: number, freshErrno: number | null) {
   const deps = {
     ...modelDeps({
       volume,
-      brick: new ModelBrick(primary, journal, turn),
+      brick: new ModelBrick(primary, changelog, turn),
       secondary: through(errno),
-      agent: new ModelAgent(journal, { directory, nowS, journalsPerScan: 1 }),
+      agent: new ModelAgent(changelog, { directory, nowS, changelogsPerScan: 1 }),
       failures,
       workingDir: directory,
       transfer: new ModelTransfer(primary, secondaryVolume, turn),

@@ -37,7 +37,7 @@ function plant({ primary }: ModelPair): void {
   primary.write(gfidPath(OTHER), 'first');
 }
 
-/** Journals of what was done are closed, and a worker reads them. */
+/** Changelogs of what was done are closed, and a worker reads them. */
 async function sync(pair: ModelPair): Promise<void> {
   pair.rollover();
   await pair.run();
@@ -61,7 +61,7 @@ function expectEqual(pair: ModelPair): void {
 useFastTimers();
 
 describe('an inode that the primary does not tell of', { timeout: 600_000 * Math.max(1, FACTOR / 10) }, () => {
-  test.each(['EIO', 'ESTALE', 'EACCES', 'ENODATA'] as const)('is listed when journals name it, and synced when %s is over', async (errno) =>
+  test.each(['EIO', 'ESTALE', 'EACCES', 'ENODATA'] as const)('is listed when changelogs name it, and synced when %s is over', async (errno) =>
     withPair(1, async (pair) => {
       plant(pair);
       await pair.run();
@@ -137,7 +137,7 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
         pair.primary.setAttributes(gfidPath(INNER), { mode: 0o700 });
         pair.primary.setXattr(gfidPath(FILE), 'value');
         pair.primary.refused.set(DIR, 'EIO');
-        // So that no journal is read that tells of it, now or after the walk.
+        // So that no changelog is read that tells of it, now or after the walk.
         pair.brick.stimes.clear();
         pair.rollover();
         passTime(5_000);
@@ -158,12 +158,12 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
     withPair(7, async (pair) => {
       plant(pair);
       // As all that is older than the session.
-      pair.journal.xtimes.clear();
+      pair.changelog.xtimes.clear();
       for (const id of [DIR, FILE]) pair.primary.full.add(id);
       await pair.run();
       expectEqual(pair);
-      expect(pair.journal.xtimes.has(OTHER)).toBe(true);
-      expect(pair.journal.xtimes.has(FILE)).toBe(false);
+      expect(pair.changelog.xtimes.has(OTHER)).toBe(true);
+      expect(pair.changelog.xtimes.has(FILE)).toBe(false);
       expect(pair.brick.stimes.has(INNER)).toBe(true);
       expect(pair.brick.stimes.has(DIR)).toBe(false);
       expect(pair.logLines).toContainEqual(expect.stringMatching('^cannot mark a directory as synced {"path":"dir","error":".*ENOSPC.*"}$'));

@@ -18,7 +18,7 @@ import { FailureList } from '../../src/status/failures.js';
 import { ModelAgent } from './model/agent.js';
 import { ModelTransfer } from './model/data.js';
 import { modelDeps } from './model/deps.js';
-import { JournalWriter } from './model/journal.js';
+import { ChangelogWriter } from './model/changelog.js';
 import { ModelBrick, ModelMount, NATIVE_INFO, VOLUME_UUID } from './model/primary-side.js';
 import { StockSecondary } from './model/stock-secondary.js';
 import { ModelVolume } from './model/volume.js';
@@ -33,7 +33,7 @@ const turn = (): Promise<void> => Promise.resolve();
 
 let primary: ModelVolume;
 let secondary: ModelVolume;
-let journal: JournalWriter;
+let changelog: ChangelogWriter;
 let mount: ModelMount;
 let brick: ModelBrick;
 let deps: PrimaryDeps;
@@ -41,15 +41,15 @@ let deps: PrimaryDeps;
 beforeEach(async () => {
   primary = new ModelVolume(() => 1);
   secondary = new ModelVolume(() => 1);
-  journal = new JournalWriter(primary, () => [200, 5]);
-  mount = new ModelMount(primary, journal, turn);
-  brick = new ModelBrick(primary, journal, turn);
+  changelog = new ChangelogWriter(primary, () => [200, 5]);
+  mount = new ModelMount(primary, changelog, turn);
+  brick = new ModelBrick(primary, changelog, turn);
   primary.create(entryPath(ROOT_GFID, 'f'), { gfid: FILE, mode: S_IFREG }, 'CREATE');
   deps = modelDeps({
     volume: mount,
     brick,
     secondary: new StockSecondary(secondary, { distCount: 1, turn }),
-    agent: new ModelAgent(journal, { directory, nowS: () => 1, journalsPerScan: 1 }),
+    agent: new ModelAgent(changelog, { directory, nowS: () => 1, changelogsPerScan: 1 }),
     failures: await FailureList.load(directory),
     workingDir: directory,
     transfer: new ModelTransfer(primary, secondary, turn),
@@ -58,9 +58,9 @@ beforeEach(async () => {
 
 /** The base with nothing mixed in, its volume info known. */
 class Bare extends PrimaryBase {
-  readonly followsJournals = false;
+  readonly followsChangelogs = false;
 
-  override compareJournals(): Promise<void> {
+  override compareChangelogs(): Promise<void> {
     return Promise.reject(new Error('bare'));
   }
 
@@ -109,17 +109,17 @@ describe('mode normal', () => {
   });
 
   test.each([['missing', null], ['older than the volume mark', [99, 9] as const]])('makes a mark that is %s', async (_what, mark) => {
-    if (mark === null) journal.xtimes.delete(FILE);
-    else journal.xtimes.set(FILE, mark);
+    if (mark === null) changelog.xtimes.delete(FILE);
+    else changelog.xtimes.set(FILE, mark);
     const beforeS = Math.floor(Date.now() / 1000);
     const made = await new Normal(deps).primaryXtime('f');
     expect(made?.[0]).toBeGreaterThanOrEqual(beforeS);
-    expect(journal.xtimes.get(FILE)).toEqual(made);
+    expect(changelog.xtimes.get(FILE)).toEqual(made);
   });
 
   test('makes no mark for a path that does not exist', async () => {
     expect(await new Normal(deps).primaryXtime('nope')).toBeNull();
-    expect(journal.xtimes.size).toBe(2);
+    expect(changelog.xtimes.size).toBe(2);
   });
 
   test('reads synced-up-to marks: expired ones do not count, the zero of a reset does', async () => {
@@ -178,12 +178,12 @@ describe('mode partial', () => {
 describe('mode recover', () => {
   test('leaves what is not indexed alone', async () => {
     const mode = new Recover(deps);
-    journal.xtimes.delete(FILE);
+    changelog.xtimes.delete(FILE);
     expect(await mode.primaryXtime('f')).toEqual(MINUS_INFINITY);
-    expect(journal.xtimes.has(FILE)).toBe(false);
-    journal.xtimes.set(FILE, ZERO_XTIME);
+    expect(changelog.xtimes.has(FILE)).toBe(false);
+    changelog.xtimes.set(FILE, ZERO_XTIME);
     expect(await mode.primaryXtime('f')).toEqual(ZERO_XTIME);
-    journal.xtimes.set(FILE, [150, 0]);
+    changelog.xtimes.set(FILE, [150, 0]);
     expect(await mode.primaryXtime('f')).toEqual([150, 0]);
   });
 

@@ -11,7 +11,7 @@ test('the one with caches, but for ten seconds after the last change', () => {
   expect(at(1004.9)).toBe('/uncached');
   expect(at(1005)).toBe('/cached');
   mountSelector.changed(1004);
-  // A later batch of older journals takes nothing back.
+  // A later batch of older changelogs takes nothing back.
   mountSelector.changed(900);
   expect(at(1013.9)).toBe('/uncached');
   expect(at(1014)).toBe('/cached');

@@ -1,4 +1,4 @@
-// How fast journals are read and planned. One iteration handles 100,000 records, so its rate in iterations a second
+// How fast changelogs are read and planned. One iteration handles 100,000 records, so its rate in iterations a second
 // is the rate in 100,000 records a second; the goal is one. Run with `npx vitest bench --project unit test/primary`.
 
 import { bench, describe } from 'vitest';

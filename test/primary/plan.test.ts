@@ -1,4 +1,4 @@
-// Planning, record by record: which operations, attributes and contents follow from a journal and the primary's
+// Planning, record by record: which operations, attributes and contents follow from a changelog and the primary's
 // present state.
 
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-// What happens between a journal's bytes and the operations on the secondary, over 100,000 records of an ordinary
+// What happens between a changelog's bytes and the operations on the secondary, over 100,000 records of an ordinary
 // volume's mix, for benchmarks: plan.bench.ts, and test/gluster/bench.ts beside the rest.
 
 import type { ChangeRecord } from '../../src/changelog/record.js';
@@ -12,7 +12,7 @@ export const PLANNED_RECORDS = 100_000;
 const gfid = (n: number): Gfid => `${n.toString(16).padStart(8, '0')}-1234-4000-8000-${(n * 7919).toString(16).padStart(12, '0')}` as Gfid;
 
 /** A mix as an ordinary volume's: mostly files created and written, some renames, links, removals, attributes. */
-function journalRecords(): { records: ChangeRecord[]; facts: PlanFacts } {
+function changelogRecords(): { records: ChangeRecord[]; facts: PlanFacts } {
   const records: ChangeRecord[] = [];
   const stats = new Map<Gfid, ReturnType<PlanFacts['stats']['get']> & object | null>();
   for (let n = 0; records.length < PLANNED_RECORDS; n++) {
@@ -33,7 +33,7 @@ function journalRecords(): { records: ChangeRecord[]; facts: PlanFacts } {
 
 /** Each step handles all records once. */
 export function planningSteps(): Record<string, () => void> {
-  const { records, facts } = journalRecords();
+  const { records, facts } = changelogRecords();
   const text = formatRecords(records);
   const planned = emptyPlan();
   planRecords(planned, records, facts, { entries: 'apply', deletes: 'apply', xattrs: 'sync', replay: 'impossible', data: 'written' });

@@ -9,7 +9,7 @@ import { Reconciler } from '../../src/primary/reconcile/reconcile.js';
 import type { ReconcileDeps, ReconcileResult } from '../../src/primary/reconcile/reconcile-types.js';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../../src/protocol/view.js';
 import { BYTE_NAMES, UTF8_NAMES } from './model/changes.js';
-import { JournalWriter } from './model/journal.js';
+import { ChangelogWriter } from './model/changelog.js';
 import { ModelBrick, ModelMount } from './model/primary-side.js';
 import { StockSecondary } from './model/stock-secondary.js';
 import { FsError, ModelVolume } from './model/volume.js';
@@ -71,14 +71,14 @@ class Sides {
 
   reconciler(removable: ReconcileDeps['removable'] = 'all'): Reconciler {
     const calm = (): Promise<void> => Promise.resolve();
-    const journal = new JournalWriter(this.primary, () => [1, 0]);
+    const changelog = new ChangelogWriter(this.primary, () => [1, 0]);
     const turn = async (): Promise<void> => {
       await Promise.resolve();
       this.beforeStep();
     };
     const secondary = new StockSecondary(this.secondary, { distCount: 1, turn });
-    const brick = new ModelBrick(this.primary, journal, calm);
-    const view = new ModelMount(this.primary, journal, calm);
+    const brick = new ModelBrick(this.primary, changelog, calm);
+    const view = new ModelMount(this.primary, changelog, calm);
     return new Reconciler({ view, brick, secondary, sync: new EntrySync(secondary), deletes: 'apply', removable, peerNames: 'utf8', owe: () => Promise.resolve() });
   }
 

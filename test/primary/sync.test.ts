@@ -1,4 +1,4 @@
-// The whole way of a change, from a model primary's journals to a model of the stock secondary: whatever happened,
+// The whole way of a change, from a model primary's changelogs to a model of the stock secondary: whatever happened,
 // in whatever order it is learned, and wherever the worker is killed, both trees are equal in the end.
 
 import fc from 'fast-check';

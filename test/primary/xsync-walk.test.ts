@@ -9,7 +9,7 @@ import { MINUS_INFINITY, type Xtime } from '../../src/gluster/xtime.js';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/protocol/view.js';
 import { XsyncWalk, type WalkChunk } from '../../src/primary/mixins/xsync-walk.js';
 import { changeArb, Changer } from './model/changes.js';
-import { JournalWriter } from './model/journal.js';
+import { ChangelogWriter } from './model/changelog.js';
 import { ModelBrick, VOLUME_UUID } from './model/primary-side.js';
 import { ModelVolume } from './model/volume.js';
 
@@ -18,7 +18,7 @@ const gfid = (n: number): Gfid => `0000000${n}-0000-4000-8000-00000000000${n}` a
 
 class Endpoints {
   readonly volume = new ModelVolume(() => 1);
-  readonly journal: JournalWriter;
+  readonly changelog: ChangelogWriter;
   readonly brick: ModelBrick;
   /** Called at each lookup on the brick, with their number so far. */
   onStep: (step: number) => void = () => undefined;
@@ -26,8 +26,8 @@ class Endpoints {
   #steps = 0;
 
   constructor() {
-    this.journal = new JournalWriter(this.volume, () => [100, ++this.#micros]);
-    this.brick = new ModelBrick(this.volume, this.journal, () => {
+    this.changelog = new ChangelogWriter(this.volume, () => [100, ++this.#micros]);
+    this.brick = new ModelBrick(this.volume, this.changelog, () => {
       this.onStep(this.#steps++);
       return Promise.resolve();
     });

@@ -9,21 +9,21 @@ test('lag is 0 when nothing is pending, however long ago the last change was', (
 });
 
 test('after a quiet time, lag is the age of the first new change and not of the mark', () => {
-  const report = brickReport(facts({ journals: { journals: 2, open: true, oldestSince: NOW_S - 40 } }));
-  expect(report).toMatchObject({ pending: 'yes', lag: 40, backlog: { journals: 2 } });
+  const report = brickReport(facts({ changelogs: { changelogs: 2, open: true, oldestSince: NOW_S - 40 } }));
+  expect(report).toMatchObject({ pending: 'yes', lag: 40, backlog: { changelogs: 2 } });
 });
 
-test('a brick that has journals older than its mark lags behind the mark', () => {
-  const report = brickReport(facts({ status: { last_synced: NOW_S - 30 }, journals: { journals: 1, open: false, oldestSince: NOW_S - 45 } }));
+test('a brick that has changelogs older than its mark lags behind the mark', () => {
+  const report = brickReport(facts({ status: { last_synced: NOW_S - 30 }, changelogs: { changelogs: 1, open: false, oldestSince: NOW_S - 45 } }));
   expect(report.lag).toBe(30);
 });
 
-test('where journals cannot be read, lag is what the mark says, and whether anything waits is not known', () => {
-  expect(brickReport(facts({ journals: null, status: { last_synced: NOW_S - 70 } }))).toMatchObject({ pending: 'unknown', lag: 70, backlog: { journals: null } });
+test('where changelogs cannot be read, lag is what the mark says, and whether anything waits is not known', () => {
+  expect(brickReport(facts({ changelogs: null, status: { last_synced: NOW_S - 70 } }))).toMatchObject({ pending: 'unknown', lag: 70, backlog: { changelogs: null } });
 });
 
 test('before the first sync is done there is no lag, and its end is foreseen from its speed', () => {
-  const report = brickReport(facts({ status: { last_synced: 0, crawl_status: 'Hybrid Crawl' }, journals: null, progress: progress({ walk }) }));
+  const report = brickReport(facts({ status: { last_synced: 0, crawl_status: 'Hybrid Crawl' }, changelogs: null, progress: progress({ walk }) }));
   expect(report).toMatchObject({ lag: null, pending: 'yes', eta: 300, firstSync: { rate: 50, fraction: 0.25, expected: 20_000 } });
 });
 
@@ -41,10 +41,10 @@ test('a walk for a gap is no first sync', () => {
 
 test('the time to catch up is that of the slowest part, and unknown while one does not move', () => {
   const history = [[(NOW_S - 60) * 1000, 0, 0, 0, 0], [NOW_S * 1000, 6_000, 600, 60_000, 30]];
-  const busy = { journals: { journals: 10, open: false, oldestSince: NOW_S - 30 }, status: { data: 100 } };
+  const busy = { changelogs: { changelogs: 10, open: false, oldestSince: NOW_S - 30 }, status: { data: 100 } };
   expect(brickReport(facts({ ...busy, progress: progress({ history }) })).eta).toBeCloseTo(20);
   expect(brickReport(facts({ ...busy, progress: progress() })).eta).toBeNull();
-  expect(brickReport(facts({ journals: { journals: 0, open: true, oldestSince: NOW_S - 3 } }))).toMatchObject({ eta: null, lag: 3 });
+  expect(brickReport(facts({ changelogs: { changelogs: 0, open: true, oldestSince: NOW_S - 3 } }))).toMatchObject({ eta: null, lag: 3 });
 });
 
 test.each([
@@ -65,14 +65,14 @@ test.each([
 });
 
 test('a passive brick lags behind nothing, and what a dead worker had in hand is nobody\'s any more', () => {
-  expect(brickReport(facts({ status: { worker_status: 'Passive' }, journals: { journals: 5, open: true, oldestSince: 1 } }))).toMatchObject({ lag: null, pending: 'no' });
+  expect(brickReport(facts({ status: { worker_status: 'Passive' }, changelogs: { changelogs: 5, open: true, oldestSince: 1 } }))).toMatchObject({ lag: null, pending: 'no' });
   const dead = brickReport(facts({ alive: false, status: { entry: 5, data: 6 }, progress: progress({ queue: { files: 6, bytes: 99 } }) }));
   expect(dead.backlog).toMatchObject({ entries: 0, data: 0, bytes: 0 });
 });
 
 test('a stopped session still shows what waits', () => {
-  const report = brickReport(facts({ alive: false, monitor: 'Stopped', journals: { journals: 7, open: true, oldestSince: NOW_S - 500 } }));
-  expect(report).toMatchObject({ state: 'Stopped', lag: 500, backlog: { journals: 7 }, eta: null, crawl: 'N/A' });
+  const report = brickReport(facts({ alive: false, monitor: 'Stopped', changelogs: { changelogs: 7, open: true, oldestSince: NOW_S - 500 } }));
+  expect(report).toMatchObject({ state: 'Stopped', lag: 500, backlog: { changelogs: 7 }, eta: null, crawl: 'N/A' });
 });
 
 test("where a session went on under another program's worker, what this one's said is past", () => {

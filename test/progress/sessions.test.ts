@@ -54,7 +54,7 @@ test('a session is found by its name, the beginning of it, its pair, its directo
   expect(await findSessions(undefined, [join(root, 'nowhere')])).toEqual([]);
 });
 
-test.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('status, progress, journals and liveness come together in one report', async () => {
+test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('status, progress, changelogs and liveness come together in one report', async () => {
   const brick = new FakeBrick(join(root, 'brick'));
   brick.enable(START);
   brick.change();
@@ -66,11 +66,11 @@ test.skipIf(lacksRoot('journals of bricks, which have trusted.* xattrs'))('statu
   await status.setLastSynced([START + 14, 0], 0, { blockedByFailures: false });
   const reader = new SessionReader(join(root, 'gv0_backup_sv0'));
   const look = async () => (await reader.read()).bricks[0];
-  expect(await look()).toMatchObject({ brick: join(root, 'brick'), state: 'Active', lag: 0, pending: 'no', backlog: { journals: 0 }, worker: { running: true } });
+  expect(await look()).toMatchObject({ brick: join(root, 'brick'), state: 'Active', lag: 0, pending: 'no', backlog: { changelogs: 0 }, worker: { running: true } });
   brick.change();
   brick.rollover(START + 30);
-  expect(await look()).toMatchObject({ pending: 'yes', backlog: { journals: 1 } });
-  // Changes from before the live journals began are there, whatever the brick's mark says.
+  expect(await look()).toMatchObject({ pending: 'yes', backlog: { changelogs: 1 } });
+  // Changes from before the live changelogs began are there, whatever the brick's mark says.
   recorder.caughtUp(START + 31);
   await expect.poll(async () => (await look())?.pending, { timeout: 5_000 }).toBe('no');
   await recorder.close('stopped');
@@ -85,7 +85,7 @@ test("a stock worker's session, which has a status file only, is shown and expor
   writeFileSync(join(dir, 'monitor.status'), 'Started');
   writeFileSync(join(dir, 'brick_%2Fno+such%2Fcaf%E9.status'), JSON.stringify({ worker_status: 'Active', crawl_status: 'History Crawl', last_synced: START, entry: 3, data: 4, meta: 0, failures: 2 }));
   const [brick] = (await new SessionReader(dir).read()).bricks;
-  expect(brick).toMatchObject({ brick: '/no such/caf\udce9', state: 'Active', crawl: 'History Crawl', worker: null, failures: { count: 2 }, backlog: { entries: 3, data: 4, journals: null, bytes: null } });
+  expect(brick).toMatchObject({ brick: '/no such/caf\udce9', state: 'Active', crawl: 'History Crawl', worker: null, failures: { count: 2 }, backlog: { entries: 3, data: 4, changelogs: null, bytes: null } });
   const [samples] = await sessionSamples(() => Promise.resolve([dir]), '0')();
   expect(samples).toMatchObject({ primary: 'gv0', secondary: 'sv0' });
   expect(samples?.samples.find(({ key }) => key === 'backlogFiles')?.value).toBe(4);

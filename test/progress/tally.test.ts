@@ -33,11 +33,11 @@ test('what is counted is in the file soon, also a name that is not UTF-8', async
   recorder.jobStarted(1);
   recorder.jobStarted(2);
   recorder.jobEnded(1, { engine: 'rsync', seconds: 4, files: 20, failed: 1, bytes: 4096 });
-  recorder.batchDone({ crawl: 'live_changelog', journals: 4, ops: new Map([['MKDIR', 2]]), dataFiles: 21 });
+  recorder.batchDone({ crawl: 'live_changelog', changelogs: 4, ops: new Map([['MKDIR', 2]]), dataFiles: 21 });
   await expect.poll(() => written().totals.files, { timeout: 5_000 }).toBe(20);
   const found = written();
   expect(found).toMatchObject({ ...identity, pid: process.pid, startTicks: startTicks(process.pid), ended: null, queue: { files: 7, bytes: 70 } });
-  expect(found.totals).toMatchObject({ entries: 7, entryFailures: 3, files: 20, fileFailures: 1, bytes: 4096, journals: 4 });
+  expect(found.totals).toMatchObject({ entries: 7, entryFailures: 3, files: 20, fileFailures: 1, bytes: 4096, changelogs: 4 });
   expect(found.ops).toEqual({ MKDIR: 2, DATA: 21 });
   expect(found.jobs.busySinceMs).toHaveLength(1);
   expect(found.transfers['rsync']?.counts.reduce((a, b) => a + b)).toBe(1);

@@ -5,7 +5,7 @@ import { entryPath, type Gfid } from '../../src/protocol/gfid.js';
 import { fileKind, S_IFDIR, S_IFLNK, S_IFREG } from '../../src/protocol/view.js';
 import type { EntryOp, OpStat } from '../../src/protocol/secondary.js';
 import { changeArb, Changer, type Change } from '../primary/model/changes.js';
-import { JournalWriter } from '../primary/model/journal.js';
+import { ChangelogWriter } from '../primary/model/changelog.js';
 import { kindOf, ModelVolume } from '../primary/model/volume.js';
 
 const MODES = { dir: S_IFDIR | 0o755, file: S_IFREG | 0o644, symlink: S_IFLNK | 0o777, special: 0o010644, device: 0o060644 } as const;
@@ -13,7 +13,7 @@ const MODES = { dir: S_IFDIR | 0o755, file: S_IFREG | 0o644, symlink: S_IFLNK | 
 /** Operations that replay what changes did to a volume, with what is known of each inode at that time. */
 function operations(changes: readonly Change[]): EntryOp[] {
   const volume = new ModelVolume(() => 1);
-  const journal = new JournalWriter(volume, () => [1, 0]);
+  const changelog = new ChangelogWriter(volume, () => [1, 0]);
   const changer = new Changer(volume, 0x10);
   const stats = new Map<Gfid, { stat: OpStat; link: string | null }>();
   for (const change of changes) {
@@ -22,9 +22,9 @@ function operations(changes: readonly Change[]): EntryOp[] {
       stats.set(inode.gfid, { stat: { uid: 0, gid: 0, mode: MODES[kindOf(inode)], atime: 1, mtime: 1 }, link: kindOf(inode) === 'symlink' ? inode.target : null });
     }
   }
-  journal.rollover(2);
+  changelog.rollover(2);
   const ops: EntryOp[] = [];
-  for (const record of journal.journals[0]?.records ?? []) {
+  for (const record of changelog.changelogs[0]?.records ?? []) {
     if (record.type !== 'entry') continue;
     const { gfid, fop, parent, name, newParent, newName, mode = 0, uid = 0, gid = 0 } = record;
     const known = stats.get(gfid) ?? { stat: null, link: null };

@@ -17,7 +17,7 @@ function session(...bricks: BrickFacts[]): SessionReport {
 
 const busy = facts({
   status: { entry: 1_234, data: 5_678, meta: 9, last_synced: NOW_S - 90, last_error: 'connection to secondary is broken', checkpoint_time: NOW_S - 50, checkpoint_completed: 'Yes', checkpoint_completion_time: NOW_S - 20 },
-  journals: { journals: 12, open: true, oldestSince: NOW_S - 90 },
+  changelogs: { changelogs: 12, open: true, oldestSince: NOW_S - 90 },
   progress: progress({
     restarts: 2,
     jobs: { total: 3, busySinceMs: [NOW_MS - 65_000, NOW_MS] },
@@ -30,7 +30,7 @@ const walk = { kind: 'first', state: 'walking', startedMs: NOW_MS - 100_000, end
 
 test('a block says what an admin looks for', () => {
   const text = renderTop([session(busy)], NOW_MS, PLAIN).join('\n');
-  for (const part of ['gv0 → backup::sv0', 'Active', 'Changelog Crawl', '1m 30s', '12 journals', '1,234 entries', '5,678 files', '3.0 MiB', '20/s', '100/s', '1.0 MiB/s', '2 of 3 running', '1m 05s', 'completed', '2 x rsync: exit 23: Permission denied', '1 entry, 2 data', 'connection to secondary is broken', 'ETA']) {
+  for (const part of ['gv0 → backup::sv0', 'Active', 'Changelog Crawl', '1m 30s', '12 changelogs', '1,234 entries', '5,678 files', '3.0 MiB', '20/s', '100/s', '1.0 MiB/s', '2 of 3 running', '1m 05s', 'completed', '2 x rsync: exit 23: Permission denied', '1 entry, 2 data', 'connection to secondary is broken', 'ETA']) {
     expect(text).toContain(part);
   }
 });

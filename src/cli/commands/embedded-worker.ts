@@ -12,7 +12,7 @@ import { findProgram } from '../../process/program.js';
 import { directorySessions } from '../session-lookup.js';
 import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
-/** changelog.rollover-time of GlusterFS. Journals close at once when something changes, but for one a second. */
+/** changelog.rollover-time of GlusterFS. Changelogs close at once when something changes, but for one a second. */
 const ROLLOVER_S = 15;
 
 /** @throws GsyncdError 'usage' when the secondary is no such URL */

@@ -30,7 +30,7 @@ export function addWorkerCommand(program: Command): void {
     .option('--local-node-id <uuid>', "this node's id")
     .option('--subvol-num <n>', "number of the brick's subvolume, from 1", wholeNumber)
     .option('--is-hottier', 'the brick is of a hot tier')
-    .option('--removed-brick', 'the brick has left the volume: its journals are read to their end, and then the worker ends')
+    .option('--removed-brick', 'the brick has left the volume: its changelogs are read to their end, and then the worker ends')
     .option('--resource-remote <host>', "the secondary's node to connect to (default: HOST)")
     .option('--resource-remote-id <uuid>', 'its id')
     .option('--secondary-id <uuid>', "the secondary volume's id")
@@ -39,8 +39,8 @@ export function addWorkerCommand(program: Command): void {
     .option('-c, --config-file <path>', "the session's gsyncd.conf (default: glusterd's)")
     .option('--log-file <path>', 'where to log; - for the terminal')
     .option('--debug', 'log everything, to the terminal')
-    .option('--state-dir <path>', 'plain directories: where status, log and journals in work are')
-    .option('--rollover-time <seconds>', 'plain directories: longest time between rollovers of the journals (default: 15)', wholeNumber)
+    .option('--state-dir <path>', 'plain directories: where status, log and changelogs in work are')
+    .option('--rollover-time <seconds>', 'plain directories: longest time between rollovers of the changelogs (default: 15)', wholeNumber)
     .addHelpText('after', '\nExamples:\n  gsyncd-ts worker gv0 root@backup.example::sv0 --local-path /bricks/b1 --log-file -\n  gsyncd-ts worker file:///home/me/here file:///home/me/there')
     .action(runWorker);
 }

@@ -1,5 +1,5 @@
-// Processes batches of journals: plan, namespace, attributes, data, and then the marks. Port of the reference's
-// process() and process_change(), with two differences: all journals of a batch are planned together, so that a
+// Processes batches of changelogs: plan, namespace, attributes, data, and then the marks. Port of the reference's
+// process() and process_change(), with two differences: all changelogs of a batch are planned together, so that a
 // file is sent once per batch; and the namespace of a batch goes ahead while the data of the one before flows.
 // Invariant: a batch is committed (stime, done, archive) only after the batch before it, and only when all it
 // holds has arrived, is gone from the primary, or is on the durable list on disk.
@@ -29,15 +29,15 @@ const MAX_WALK_NAMES = 1 << 13;
 
 export type CrawlName = 'xsync' | 'live_changelog' | 'history_changelog';
 
-/** A group of journals in the consumer's text form, oldest first. */
+/** A group of changelogs in the consumer's text form, oldest first. */
 export interface Batch {
   readonly changes: readonly string[];
   readonly crawl: CrawlName;
-  /** How to treat the namespace of a journal with this time. */
+  /** How to treat the namespace of a changelog with this time. */
   readonly entriesOf: (changeTime: number) => PlanOptions['entries'];
   /** The namespace is applied: moves entry_stime. */
   readonly entriesApplied: (lastChangeTime: number) => Promise<void>;
-  /** Everything is acknowledged: moves stime, marks the journals as done, archives them. */
+  /** Everything is acknowledged: moves stime, marks the changelogs as done, archives them. */
   readonly commit: (lastChangeTime: number) => Promise<void>;
   /** Whether the brick was synced before. */
   readonly synced: () => Promise<boolean>;
@@ -102,7 +102,7 @@ export class BatchPipeline {
     this.#before = committed;
   }
 
-  /** A walk names each file once, so the data of several of its batches may flow together; a journal may change the
+  /** A walk names each file once, so the data of several of its batches may flow together; a changelog may change the
    *  attributes of a file that is still being sent, and waits. @throws what a batch that it waits for throws */
   async #roomFor({ crawl }: Batch, names: number): Promise<void> {
     const room = crawl === 'xsync' ? MAX_WALK_NAMES - names : -1;
@@ -124,7 +124,7 @@ export class BatchPipeline {
     await this.#send(plan, [], signal);
   }
 
-  /** Compares the names that these journals take away and the primary has no more. @throws as submit() and drain() do */
+  /** Compares the names that these changelogs take away and the primary has no more. @throws as submit() and drain() do */
   async compareGone(changes: readonly string[], signal: AbortSignal): Promise<void> {
     const names = new Set<string>();
     const gfids = new Set<Gfid>();
@@ -206,20 +206,20 @@ export class BatchPipeline {
 
   async #plan(batch: Batch): Promise<Plan> {
     const { brick, config, failures, log, volume } = this.#deps;
-    const journals = await Promise.all(
+    const changelogs = await Promise.all(
       batch.changes.map(async (path): Promise<{ time: number; records: ChangeRecord[] }> => {
         log.debug('processing change', { changelog: path });
         return { time: changeTime(path), records: parseText(await readFile(path), path) };
       }),
     );
-    const needs = planNeeds(journals.flatMap(({ records }) => records));
+    const needs = planNeeds(changelogs.flatMap(({ records }) => records));
     const xattrs = config.get('sync-xattrs') || config.get('sync-acls') ? 'sync' : 'ignore';
     const facts = await answerNeeds(volume, xattrs === 'sync' ? brick : null, needs);
     const replay = batch.crawl === 'live_changelog' && !this.#deps.replayTracker.isReplaying ? 'impossible' : 'possible';
     const data = batch.crawl === 'xsync' ? 'walked' : 'written';
     const plan = emptyPlan();
     const skipped: number[] = [];
-    for (const { time, records } of journals) {
+    for (const { time, records } of changelogs) {
       const entries = batch.entriesOf(time);
       if (entries === 'applied-before') skipped.push(time);
       planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs, replay, data });
@@ -276,7 +276,7 @@ export class BatchPipeline {
     status.setFailures(failures.size);
     await timing.before;
     await batch.commit(timing.last);
-    this.#deps.progress?.batchDone({ crawl: batch.crawl, journals: batch.changes.length, ops: plan.counts, dataFiles });
+    this.#deps.progress?.batchDone({ crawl: batch.crawl, changelogs: batch.changes.length, ops: plan.counts, dataFiles });
 
     const now = performance.now();
     const times = {
@@ -300,12 +300,12 @@ export class BatchPipeline {
 
 }
 
-/** Time in a journal's name, seconds; NaN when there is none. */
+/** Time in a changelog's name, seconds; NaN when there is none. */
 export function changeTime(path: string): number {
   return Number.parseInt(path.slice(path.lastIndexOf('.') + 1), 10);
 }
 
-/** Groups journals so that a group's files hold at most `maxBytes`, one journal at least (the reference's
+/** Groups changelogs so that a group's files hold at most `maxBytes`, one changelog at least (the reference's
  *  changelogs_batch_process). `sizes` are those of `changes`, in bytes. */
 export function groupBySize(changes: readonly string[], sizes: readonly number[], maxBytes: number): string[][] {
   const groups: string[][] = [];

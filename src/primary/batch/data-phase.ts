@@ -27,7 +27,7 @@ const MIN_HOLES_BYTES = 64 << 10;
 const NO_READ_ERRORS: ReadonlySet<number> = new Set([errno.ENOENT, errno.ESTALE, errno.ELOOP, errno.ENOTCONN, errno.ECONNABORTED, errno.EINTR]);
 
 export interface DataPhaseOptions {
-  /** Base names of the journals, for the log. */
+  /** Base names of the changelogs, for the log. */
   readonly files: readonly string[];
   readonly send: (items: readonly DataItem[]) => Promise<BoxResult>;
   readonly entries: EntryPhase;

@@ -54,7 +54,7 @@ export class EntryPhase {
     return this.#inTurn(() => this.#apply(plan));
   }
 
-  /** A journal does not say which device a node is: the primary's mount does. A node that is gone needs none; null when
+  /** A changelog does not say which device a node is: the primary's mount does. A node that is gone needs none; null when
    *  the mount does not say. */
   async #withDeviceNumber(op: EntryOp): Promise<EntryOp | null> {
     if (fileKind(op.mode ?? op.stat?.mode ?? 0) !== 'device') return op;
@@ -181,8 +181,8 @@ export class EntryPhase {
   }
 
   /**
-   * Names that operations of a replay give and the primary has no more, or does not tell of. As a rule a later journal
-   * takes them away, but not where this brick was down meanwhile: the journals of the heal that followed tell of names
+   * Names that operations of a replay give and the primary has no more, or does not tell of. As a rule a later changelog
+   * takes them away, but not where this brick was down meanwhile: the changelogs of the heal that followed tell of names
    * that came, and are silent about those that went.
    */
   #vanished(entries: readonly EntryOp[]): Promise<string[]> {

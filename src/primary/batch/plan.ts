@@ -1,8 +1,8 @@
 // records + lookups -> entry, meta and data operations. Pure: the lookups a batch needs are collected first
 // (planNeeds), answered by the caller side by side, and handed in (PlanFacts). Port of the reference's
-// process_change(); used by batch.ts for changelog, history and xsync journals alike.
+// process_change(); used by batch.ts for changelog, history and xsync changelogs alike.
 // Invariant: entry operations keep the order of the records; every data gfid and every meta gfid stands once
-// per batch, however many journals name it.
+// per batch, however many changelogs name it.
 
 import type { ChangeRecord } from '../../changelog/record.js';
 import { entryPath, gfidPath, type Gfid } from '../../protocol/gfid.js';
@@ -15,14 +15,14 @@ const STICKY = 0o1000;
 const SHARD_DIRECTORY = 'be318638-e8a0-4c6d-977d-7a937aa84806';
 
 export interface PlanOptions {
-  /** The journal's namespace was applied before (its time is at or before entry_stime). */
+  /** The changelog's namespace was applied before (its time is at or before entry_stime). */
   readonly entries: 'apply' | 'applied-before' | 'hot-tier';
   readonly deletes: 'apply' | 'ignore';
   /** Whether changed xattrs and ACLs are synced. */
   readonly xattrs: 'sync' | 'ignore';
   /** Whether the secondary may have had these changes before, from a worker that did not get to their end. */
   readonly replay: 'possible' | 'impossible';
-  /** What a data record means: in a journal the content was written; in the file of a walk the file is newer
+  /** What a data record means: in a changelog the content was written; in the file of a walk the file is newer
    *  than the last sync, and may be there already. */
   readonly data: DataCause;
 }
@@ -110,7 +110,7 @@ export function emptyPlan(): Plan {
   };
 }
 
-/** Adds the operations of one journal's records to `plan`. Journals of a batch are added in order. */
+/** Adds the operations of one changelog's records to `plan`. Changelogs of a batch are added in order. */
 export function planRecords(plan: Plan, records: Iterable<ChangeRecord>, facts: PlanFacts, options: PlanOptions): void {
   for (const record of records) {
     if (record.type === 'data') addData(plan, record.gfid, options.data);
@@ -153,7 +153,7 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   const trouble = facts.troubles.get(gfid); // the names of its renames and links are compared, as of what is gone
   if (trouble !== undefined && !CREATES.has(fop) && !REMOVES.has(fop)) plan.unknown.set(gfid, trouble);
   const apply = options.entries === 'apply';
-  // The journal has the creator's ids; what a set-gid directory or a default ACL made of them is on the primary. A
+  // The changelog has the creator's ids; what a set-gid directory or a default ACL made of them is on the primary. A
   // symlink may be made by any of its operations, in another directory than it was there.
   const mayMake = CREATES.has(fop) || (stat !== null && fileKind(stat.mode) === 'symlink' && !REMOVES.has(fop));
   if (mayMake && !plan.metaGfids.has(gfid)) plan.metaGfids.set(gfid, null);
@@ -175,7 +175,7 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
 }
 
 function planRemove(plan: Plan, { gfid, fop, parent }: ChangeRecord & { type: 'entry' }, entry: string, stat: ViewStat | 'unknown' | null, apply: boolean): void {
-  if (stat === null) plan.dataGfids.delete(gfid); // unlinked meanwhile; the journal may be historical
+  if (stat === null) plan.dataGfids.delete(gfid); // unlinked meanwhile; the changelog may be historical
   if (fop === 'RMDIR' && stat !== null) {
     if (stat !== 'unknown') plan.notes.push({ level: 'info', message: 'Ignoring rmdir. Directory present in primary', fields: { gfid, pgfid_bname: entry } });
     if (apply) plan.doubtful.add(entry);

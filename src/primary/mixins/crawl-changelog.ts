@@ -20,10 +20,10 @@ export interface Crawl {
   crawl(signal: AbortSignal): Promise<void>;
   /** Resolves when the next crawl is due: early when there is something to crawl. */
   nextCrawl(signal: AbortSignal): Promise<void>;
-  readonly followsJournals: boolean;
+  readonly followsChangelogs: boolean;
   retryFailures(signal: AbortSignal): Promise<void>;
-  /** Compares the names that journals in hand take away which closed at or after `since`, seconds. */
-  compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
+  /** Compares the names that changelogs in hand take away which closed at or after `since`, seconds. */
+  compareChangelogs(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
 }
 
 /** Everything a crawl stands on: the base and the other four slots. */
@@ -33,23 +33,23 @@ export type CrawlMixin = <B extends AbstractCtor<CrawlBase>>(Base: B) => Abstrac
 /** Base of history and xsync crawls. */
 export interface ChangelogCrawl extends Crawl {
   readonly pipeline: BatchPipeline;
-  /** Processes journals in batches of changelog-batch-size bytes; returns when all are submitted. */
+  /** Processes changelogs in batches of changelog-batch-size bytes; returns when all are submitted. */
   processChanges(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string, signal: AbortSignal): Promise<void>;
-  /** Sets aside journals whose changes are synced already. @returns the others */
+  /** Sets aside changelogs whose changes are synced already. @returns the others */
   dropProcessed(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string): Promise<string[]>;
 }
 
 export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): AbstractCtor<ChangelogCrawl> & B => {
   abstract class Changelog extends Base implements ChangelogCrawl {
     #pipeline: BatchPipeline | null = null;
-    /** Journals that are ready, whose names compareJournals() has compared. */
+    /** Changelogs that are ready, whose names compareChangelogs() has compared. */
     #compared: ReadonlySet<string> = new Set();
 
     get crawlName(): CrawlName {
       return 'live_changelog';
     }
 
-    get followsJournals(): boolean {
+    get followsChangelogs(): boolean {
       return true;
     }
 
@@ -79,14 +79,14 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       await this.pipeline.retryDue(signal);
     }
 
-    override async compareJournals(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void> {
+    override async compareChangelogs(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void> {
       const { agent } = this.deps;
       while ((await agent.scan()) > 0) signal.throwIfAborted();
-      const journals = (await agent.getchanges()).filter((path) => changeTime(path) >= since);
-      const due = which === 'all' ? journals : journals.filter((path) => !this.#compared.has(path));
+      const changelogs = (await agent.getchanges()).filter((path) => changeTime(path) >= since);
+      const due = which === 'all' ? changelogs : changelogs.filter((path) => !this.#compared.has(path));
       if (due.length > 0) await this.pipeline.compareGone(due, signal);
       else await this.pipeline.retryDue(signal);
-      this.#compared = new Set(journals);
+      this.#compared = new Set(changelogs);
     }
 
     override async nextCrawl(signal: AbortSignal): Promise<void> {
@@ -125,8 +125,8 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
         changes,
         crawl: this.crawlName,
         entriesOf,
-        // A journal is named by the time of its rollover; one second less makes up for the difference between
-        // the marks' clock and the journal's.
+        // A changelog is named by the time of its rollover; one second less makes up for the difference between
+        // the marks' clock and the changelog's.
         entriesApplied: (last) => this.#raiseEntryStime([last - 1, 0]),
         commit: async (last) => {
           await this.updStime([last - 1, 0]);
@@ -138,7 +138,7 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       };
     }
 
-    /** Journals whose namespace was applied before a crash are planned for their data and attributes only. */
+    /** Changelogs whose namespace was applied before a crash are planned for their data and attributes only. */
     #entryPolicy(entryStime: Xtime | null, dataStime: Xtime | null): (time: number) => PlanOptions['entries'] {
       if (this.deps.session.hotTier) return () => 'hot-tier';
       if (entryStime === null || dataStime === null) return () => 'apply';

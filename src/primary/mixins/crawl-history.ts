@@ -1,9 +1,9 @@
-// crawl slot: the history crawl, one pass over the journals between stime and the moment the live crawl's
-// cursor was set. Port of GMasterChangeloghistoryMixin. The agent hands over every journal up to that cursor,
+// crawl slot: the history crawl, one pass over the changelogs between stime and the moment the live crawl's
+// cursor was set. Port of GMasterChangeloghistoryMixin. The agent hands over every changelog up to that cursor,
 // so the reference's second turn, which waits for a rollover in between, is not needed.
 
 import { join } from 'node:path';
-import type { HistoryResult, JournalLoss } from '../../changelog/source.js';
+import type { HistoryResult, ChangelogLoss } from '../../changelog/source.js';
 import { CLOCK_SKEW_S, type ClockSetBack } from '../../changelog/timeline.js';
 import { GsyncdError } from '../../errors.js';
 import { compareXtime, MINUS_INFINITY } from '../../gluster/xtime.js';
@@ -37,7 +37,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
         log.info('finished history crawl', { endtime: history.actualEnd, stime: await this.dataStime(), entry_stime: await this.entryStime() });
       }
       if (incompleteAfter !== null) {
-        throw new GsyncdError(`history crawl: journals after ${incompleteAfter}: incomplete`, { code: 'partial-history' });
+        throw new GsyncdError(`history crawl: changelogs after ${incompleteAfter}: incomplete`, { code: 'partial-history' });
       }
     }
 
@@ -50,33 +50,33 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       const history = await agent.history(stime[0]);
       const now = this.liveChangelogStart?.[0] ?? 0;
       if (history.status === 'unavailable' && stime[0] > now + CLOCK_SKEW_S) {
-        log.error('the clock was set back, and no journal reaches back to the mark: comparing the whole brick', { stime, now });
+        log.error('the clock was set back, and no changelog reaches back to the mark: comparing the whole brick', { stime, now });
         await this.deps.addPendingCrawl(0);
         await this.#setMarks(now);
-        throw new GsyncdError('history crawl: journals after 0: incomplete', { code: 'partial-history' });
+        throw new GsyncdError('history crawl: changelogs after 0: incomplete', { code: 'partial-history' });
       }
       if (history.status === 'unavailable') {
-        throw new GsyncdError(`history crawl: journals since ${stime[0]}: not available`, { code: 'no-history' });
+        throw new GsyncdError(`history crawl: changelogs since ${stime[0]}: not available`, { code: 'no-history' });
       }
       // Noted before history moves the mark over the gap.
       if (history.status === 'partial') await this.deps.addPendingCrawl(history.actualEnd);
-      // Where the mark belongs in an index with equal times is not certain: some journals may be read again.
+      // Where the mark belongs in an index with equal times is not certain: some changelogs may be read again.
       if (history.setBack !== null) replayTracker.markReplay();
       return history;
     }
 
-    /** @returns since when changes are not known, seconds, where journals could not be read; a walk is owed for them */
+    /** @returns since when changes are not known, seconds, where changelogs could not be read; a walk is owed for them */
     async #readAll(signal: AbortSignal): Promise<number | null> {
       const { agent, log, workingDir } = this.deps;
       const processed = join(workingDir, '.history', '.processed');
       const done = (path: string): Promise<void> => agent.historyDone(path);
       // What an earlier scan made ready stays listed until its batch is committed, and that goes on meanwhile.
       const taken = new Set<string>();
-      const losses: JournalLoss[] = [];
+      const losses: ChangelogLoss[] = [];
       for (;;) {
         const ready = await agent.historyScan();
         for (const loss of agent.historyLosses()) {
-          log.error('a journal cannot be read: looking for what changed in its time', { ...loss });
+          log.error('a changelog cannot be read: looking for what changed in its time', { ...loss });
           await this.deps.addPendingCrawl(loss.from);
           losses.push(loss);
         }
@@ -89,7 +89,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       await this.pipeline.drain();
       const [first] = losses;
       if (first === undefined) return null;
-      // The next history begins behind a journal that is lost, as long as none can have the same time as this mark.
+      // The next history begins behind a changelog that is lost, as long as none can have the same time as this mark.
       const passed = Math.max(...losses.map(({ to }) => to)) + 1;
       const now = this.liveChangelogStart?.[0] ?? 0;
       if (passed < now && ((await this.dataStime())?.[0] ?? 0) < passed) await this.updStime([passed, 0]);

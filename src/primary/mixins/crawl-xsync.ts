@@ -1,6 +1,6 @@
 // crawl slot: the hybrid crawl, a walk of the brick by change marks for the first sync and for gaps in the
-// journals' history. Port of GMasterXsyncMixin; the walk itself is xsync-walk.ts. What the walk finds is written
-// as XSYNC-CHANGELOG files, so that it is processed, logged and archived like any journal.
+// changelogs' history. Port of GMasterXsyncMixin; the walk itself is xsync-walk.ts. What the walk finds is written
+// as XSYNC-CHANGELOG files, so that it is processed, logged and archived like any changelog.
 
 import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -42,7 +42,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
         await this.pipeline.clearParked(signal);
       }
       const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);
-      // Journals that are missing told what went, too. Before a first sync the secondary may have names of its own.
+      // Changelogs that are missing told what went, too. Before a first sync the secondary may have names of its own.
       const compares = this.walkFrom !== null && this.makesMarks() && stime !== null && compareXtime(stime, ZERO_XTIME) > 0;
       const changed = new Set<Gfid>();
       // The walk is one chunk ahead of the sync, which waits for it: the reference's looks at an empty list again and again.
@@ -67,7 +67,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       log.info('finished hybrid crawl', { stime: await this.dataStime() });
     }
 
-    override get followsJournals(): boolean {
+    override get followsChangelogs(): boolean {
       return false;
     }
 

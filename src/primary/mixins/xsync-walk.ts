@@ -43,7 +43,7 @@ export interface Skipped {
 }
 
 export interface WalkBounds {
-  /** Marks do not move past it: from then on journals tell deletes and renames, a walk does not. */
+  /** Marks do not move past it: from then on changelogs tell deletes and renames, a walk does not. */
   readonly limit: Xtime | null;
   /** Find what changed after it; null: after the brick's own synced-up-to mark. */
   readonly from: Xtime | null;
@@ -108,7 +108,7 @@ export class XsyncWalk {
         const place = { path: path === '.' ? name : `${path}/${name}`, entry: entryPath(gfid, name) };
         return this.#orSkip(place, this.#candidate(place.path, name, stime));
       });
-      // A directory that moved meanwhile may have been looked up in vain, and its rename, which a journal has, does
+      // A directory that moved meanwhile may have been looked up in vain, and its rename, which a changelog has, does
       // not bring what it holds.
       const isThere = await this.#orSkip(dir, this.#isAt(path, gfid), 'skipping directory');
       if (isThere === null) return;
@@ -198,7 +198,7 @@ export class XsyncWalk {
     const gfid = await this.#brick.gfid(path);
     const stat = await this.#brick.lstat(path);
     // Something else may have got the name in between, and a record that mixes the two would make an inode of the
-    // wrong type on the secondary. The journals tell the rest.
+    // wrong type on the secondary. The changelogs tell the rest.
     if (stat === null || gfid === null || (await this.#brick.gfid(path)) !== gfid) {
       this.#log.warn('got purged in the interim', { path });
       return null;

@@ -1,7 +1,7 @@
 // Which names a replay may spoil. Conflict resolution and a walk put the secondary into the primary's present state,
-// and the journals that are replayed afterwards tell of the time before: their operations may overwrite or link
+// and the changelogs that are replayed afterwards tell of the time before: their operations may overwrite or link
 // what is in place already, and a stock peer says nothing about it. So whatever was touched stays in doubt, and is
-// compared again after each batch that names it, until the journals have passed the moment of the touch. Shared by
+// compared again after each batch that names it, until the changelogs have passed the moment of the touch. Shared by
 // all crawls of a worker.
 
 import type { Gfid } from '../../protocol/gfid.js';
@@ -52,7 +52,7 @@ export class ReplayTracker {
     this.#allUntilS = Math.ceil(nowMs / 1000);
   }
 
-  /** Journals up to now tell of a time when another worker may have been the active one, or none: what they name may be
+  /** Changelogs up to now tell of a time when another worker may have been the active one, or none: what they name may be
    *  gone since, and they may not say so. */
   markReplay(nowMs: number = Date.now()): void {
     this.#replayUntilS = Math.ceil(nowMs / 1000);
@@ -73,7 +73,7 @@ export class ReplayTracker {
     }
   }
 
-  /** A batch whose last journal closed at `changeTime` was applied: what was touched before is safe from now on. A time
+  /** A batch whose last changelog closed at `changeTime` was applied: what was touched before is safe from now on. A time
    *  that is still to come is of a clock that was set back since, and may be from before. */
   expireBefore(changeTime: number, nowMs: number = Date.now()): void {
     if (changeTime > Math.ceil(nowMs / 1000) + 1) return;

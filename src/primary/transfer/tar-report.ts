@@ -8,7 +8,7 @@ import type { ExitInfo } from '../../process/child.js';
 import { gfidInLine } from './rsync-report.js';
 
 /** Lines that name a file and are no failure. A file that changes or shrinks while it is read is in the next
- *  journal again. */
+ *  changelog again. */
 const HARMLESS =
   /: file changed as we read it$|: File shrank by \d+ bytes?; padding with zeros$|: time stamp .* in the future$|: implausibly old time stamp |: Removing leading |: Exiting with failure status|: Ignoring unknown extended header keyword/;
 /** What the local tar says of a file that is being, or has been, unlinked: the kernel may know it a while longer. */

@@ -1,5 +1,5 @@
 // The endpoints of a worker whose primary and secondary are plain directories: `file:///a` to `file:///b`, or to a directory of
-// another machine (remote.ts). The recorder keeps the primary's journals while the worker runs; data travels by rsync
+// another machine (remote.ts). The recorder keeps the primary's changelogs while the worker runs; data travels by rsync
 // or tar, on one machine without ssh.
 
 import { ChangelogAgent } from '../../changelog/agent.js';
@@ -35,7 +35,7 @@ export interface DirectoryEndpointsOptions {
   readonly debug: boolean;
   readonly config: Config;
   readonly log: RootLog;
-  /** Longest time between two rollovers of the primary's journals. */
+  /** Longest time between two rollovers of the primary's changelogs. */
   readonly rolloverMs: number;
 }
 

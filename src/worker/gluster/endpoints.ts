@@ -1,4 +1,4 @@
-// The site of a worker on a real brick: a mount of the primary volume here, the secondary's gsyncd behind ssh, journals on the
+// The site of a worker on a real brick: a mount of the primary volume here, the secondary's gsyncd behind ssh, changelogs on the
 // brick. Invariant: each thing that is started or mounted has its clean-up before the next one starts.
 
 import { mkdir } from 'node:fs/promises';
@@ -51,8 +51,8 @@ const cachingFor = (seconds: 0 | 1): readonly string[] => [
   `xlator-option=*-io-cache.cache-timeout=${seconds}`,
 ];
 
-/** A journal is read a moment after its rollover, so the mount must not answer from before: what is synced from such an
- *  answer stays wrong, since no later journal names it. */
+/** A changelog is read a moment after its rollover, so the mount must not answer from before: what is synced from such an
+ *  answer stays wrong, since no later changelog names it. */
 const UNCACHED = cachingFor(0);
 const CACHED = cachingFor(1);
 
@@ -120,7 +120,7 @@ class GlusterSite implements Endpoints {
     const cachedMount = await this.#mount(registry, CACHED, signal);
     mounts.push(cachedMount);
     const mountSelector = new MountSelector({ cached: cachedMount.dir, uncached: mount.dir });
-    const journals = { changelogDir: changelogDirOf(session.localPath), workingDir, changeIntervalMs: config.get('change-interval') * 1000 };
+    const changelogs = { changelogDir: changelogDirOf(session.localPath), workingDir, changeIntervalMs: config.get('change-interval') * 1000 };
     const isRemoved = this.#brick instanceof RemovedBrick;
     const content = new BrickContent({ glusterdWorkdir: config.get('glusterd-workdir'), volume: session.primary, brickPath: session.localPath });
     const contentFile: OpenEndpoints['contentFile'] = (gfid) => (content.facts().isPlain ? this.#brick.contentFile(gfid) : Promise.resolve(null));
@@ -132,7 +132,7 @@ class GlusterSite implements Endpoints {
       brick: this.#brick,
       secondary: remote.secondary,
       limiter: new AdaptiveConcurrency(log.child({ module: 'primary', ctx: 'Syncer' })),
-      agent: isRemoved ? agentOfRemoved(journals) : new ChangelogAgent(journals),
+      agent: isRemoved ? agentOfRemoved(changelogs) : new ChangelogAgent(changelogs),
       openFreshView,
       engines: this.#engines(mountSelector, content, remote, openFreshView, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
       mountSelector,

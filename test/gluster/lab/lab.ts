@@ -23,7 +23,7 @@ export interface LabOptions {
   readonly layout?: Layout;
   /** Options of the volumes, set before they are started. */
   readonly volumeOptions?: Readonly<Partial<Record<'gv0' | 'sv0', Readonly<Record<string, string>>>>>;
-  /** Seconds after which the primary's journal is closed. Default 3. */
+  /** Seconds after which the primary's changelog is closed. Default 3. */
   readonly rolloverSeconds?: number;
   /** Options of the session, set before anything starts. */
   readonly config?: Readonly<Record<string, string>>;

@@ -60,7 +60,7 @@ export async function runPhases(lab: Lab, phases: Phases, options: PhaseOptions)
   }
 }
 
-/** Long lists are spread over several journals. */
+/** Long lists are spread over several changelogs. */
 function paceFor(ops: readonly Operation[]): number {
   return Math.min(12_000, ops.length * 20);
 }

@@ -1,43 +1,43 @@
-// A changelog agent over a model volume's journals: the same verbs, with the journals written as the consumer's text
+// A changelog agent over a model volume's changelogs: the same verbs, with the changelogs written as the consumer's text
 // files into a directory. History holds what was closed before register(), the live side what is closed later.
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChangelogSource, HistoryResult } from '../../../src/changelog/source.js';
 import { formatRecords } from '../../../src/changelog/text.js';
-import type { Journal, JournalWriter } from './journal.js';
+import type { Changelog, ChangelogWriter } from './changelog.js';
 
 export interface AgentOptions {
   readonly directory: string;
   readonly nowS: () => number;
-  /** Journals that one scan makes ready. */
-  readonly journalsPerScan: number;
+  /** Changelogs that one scan makes ready. */
+  readonly changelogsPerScan: number;
 }
 
 export class ModelAgent implements ChangelogSource {
-  readonly #journal: JournalWriter;
+  readonly #changelog: ChangelogWriter;
   readonly #options: AgentOptions;
   readonly #stages = { live: new Set<string>(), past: new Set<string>() };
   #pastCursor = 0;
   #liveCursor = 0;
   #registered = 0;
 
-  constructor(journal: JournalWriter, options: AgentOptions) {
-    this.#journal = journal;
+  constructor(changelog: ChangelogWriter, options: AgentOptions) {
+    this.#changelog = changelog;
     this.#options = options;
     for (const stage of ['live', 'past']) mkdirSync(join(options.directory, stage), { recursive: true });
   }
 
   register(): Promise<number> {
-    this.#registered = this.#journal.journals.length;
+    this.#registered = this.#changelog.changelogs.length;
     this.#liveCursor = this.#registered;
     this.#pastCursor = this.#registered;
     return Promise.resolve(this.#options.nowS());
   }
 
   scan(): Promise<number> {
-    const { journals } = this.#journal;
-    const count = this.#stage('live', journals.slice(this.#liveCursor));
+    const { changelogs } = this.#changelog;
+    const count = this.#stage('live', changelogs.slice(this.#liveCursor));
     this.#liveCursor += count;
     return Promise.resolve(count);
   }
@@ -47,7 +47,7 @@ export class ModelAgent implements ChangelogSource {
   }
 
   reached(): number {
-    return this.#journal.journals[this.#liveCursor - 1]?.timeS ?? 0;
+    return this.#changelog.changelogs[this.#liveCursor - 1]?.timeS ?? 0;
   }
 
   done(path: string): Promise<void> {
@@ -55,13 +55,13 @@ export class ModelAgent implements ChangelogSource {
   }
 
   history(startTime: number): Promise<HistoryResult> {
-    const first = this.#journal.journals.findIndex(({ timeS }) => timeS >= startTime);
+    const first = this.#changelog.changelogs.findIndex(({ timeS }) => timeS >= startTime);
     this.#pastCursor = first < 0 ? this.#registered : first;
     return Promise.resolve({ status: 'ok', actualEnd: this.#options.nowS(), setBack: null });
   }
 
   historyScan(): Promise<number> {
-    const count = this.#stage('past', this.#journal.journals.slice(this.#pastCursor, this.#registered));
+    const count = this.#stage('past', this.#changelog.changelogs.slice(this.#pastCursor, this.#registered));
     this.#pastCursor += count;
     return Promise.resolve(count);
   }
@@ -94,8 +94,8 @@ export class ModelAgent implements ChangelogSource {
     for (const stage of ['live', 'past']) rmSync(join(this.#options.directory, stage), { recursive: true, force: true });
   }
 
-  #stage(stage: 'live' | 'past', journals: readonly Journal[]): number {
-    const ready = journals.slice(0, this.#options.journalsPerScan);
+  #stage(stage: 'live' | 'past', changelogs: readonly Changelog[]): number {
+    const ready = changelogs.slice(0, this.#options.changelogsPerScan);
     for (const { timeS, records } of ready) {
       const path = join(this.#options.directory, stage, `CHANGELOG.${timeS}`);
       writeFileSync(path, formatRecords(records));

@@ -18,7 +18,7 @@ import { Changer, type Change } from './changes.js';
 import { ModelTransfer } from './data.js';
 import { modelDeps, nowS } from './deps.js';
 import { passTime } from './fast-timers.js';
-import { JournalWriter } from './journal.js';
+import { ChangelogWriter } from './changelog.js';
 import { ModelBrick, ModelMount } from './primary-side.js';
 import { StockSecondary } from './stock-secondary.js';
 import { ModelVolume } from './volume.js';
@@ -50,7 +50,7 @@ class Killed extends Error {}
 
 export class ModelPair {
   readonly primary: ModelVolume;
-  readonly journal: JournalWriter;
+  readonly changelog: ChangelogWriter;
   readonly secondaryVolume: ModelVolume;
   readonly secondary: StockSecondary;
   readonly mount: ModelMount;
@@ -70,12 +70,12 @@ export class ModelPair {
     this.#options = options;
     this.#random = new Random(options.seed);
     this.primary = new ModelVolume(nowS);
-    this.journal = new JournalWriter(this.primary, () => this.#tick());
+    this.changelog = new ChangelogWriter(this.primary, () => this.#tick());
     this.secondaryVolume = new ModelVolume(nowS);
     const turn = (): Promise<void> => this.#turn();
     this.secondary = new StockSecondary(this.secondaryVolume, { distCount: options.distCount ?? 1, turn });
-    this.mount = new ModelMount(this.primary, this.journal, turn);
-    this.brick = new ModelBrick(this.primary, this.journal, turn);
+    this.mount = new ModelMount(this.primary, this.changelog, turn);
+    this.brick = new ModelBrick(this.primary, this.changelog, turn);
     this.changer = new Changer(this.primary, 0x10, () => this.rollover());
   }
 
@@ -95,7 +95,7 @@ export class ModelPair {
 
   rollover(): void {
     passTime(ROLLOVER_MS);
-    this.journal.rollover(nowS());
+    this.changelog.rollover(nowS());
   }
 
   /** Fills the secondary with content of its own. */
@@ -104,7 +104,7 @@ export class ModelPair {
     for (const change of changes) changer.make(change);
   }
 
-  /** One worker, from its start until it has consumed all journals that are closed then, or is killed. */
+  /** One worker, from its start until it has consumed all changelogs that are closed then, or is killed. */
   async run(options: RunOptions = {}): Promise<'done' | 'killed'> {
     this.#run = options;
     this.#steps = 0;
@@ -206,7 +206,7 @@ export class ModelPair {
   }
 
   #agent(): ModelAgent {
-    return new ModelAgent(this.journal, { directory: this.#directory, nowS, journalsPerScan: 1 + this.#random.int(4) });
+    return new ModelAgent(this.changelog, { directory: this.#directory, nowS, changelogsPerScan: 1 + this.#random.int(4) });
   }
 
   #deps(agent: ModelAgent, failures: FailureList): PrimaryDeps {

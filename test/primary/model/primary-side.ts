@@ -6,7 +6,7 @@ import type { Xtime } from '../../../src/gluster/xtime.js';
 import type { PrimaryBrick, PrimaryVolume } from '../../../src/primary/deps.js';
 import type { Location, ViewStat } from '../../../src/protocol/view.js';
 import type { VolumeInfo } from '../../../src/protocol/secondary.js';
-import type { JournalWriter } from './journal.js';
+import type { ChangelogWriter } from './changelog.js';
 import { FsError, kindOf, type Inode, type ModelVolume } from './volume.js';
 
 export const VOLUME_UUID = '11111111-2222-4333-8444-555555555555';
@@ -29,12 +29,12 @@ export class ModelMount implements PrimaryVolume {
   elected: 'this' | 'other' = 'this';
   clusterMark: Xtime | null = null;
   readonly #volume: ModelVolume;
-  readonly #journal: JournalWriter;
+  readonly #changelog: ChangelogWriter;
   readonly #turn: () => Promise<void>;
 
-  constructor(volume: ModelVolume, journal: JournalWriter, turn: () => Promise<void>) {
+  constructor(volume: ModelVolume, changelog: ChangelogWriter, turn: () => Promise<void>) {
     this.#volume = volume;
-    this.#journal = journal;
+    this.#changelog = changelog;
     this.#turn = turn;
   }
 
@@ -60,7 +60,7 @@ export class ModelMount implements PrimaryVolume {
     const inode = this.#volume.lookUp(path);
     if (inode === null) return;
     this.#volume.checkRoom(inode);
-    this.#journal.xtimes.set(inode.gfid, mark);
+    this.#changelog.xtimes.set(inode.gfid, mark);
   }
 
   nativeVolumeInfo(): Promise<VolumeInfo | null> {
@@ -100,19 +100,19 @@ export class ModelBrick implements PrimaryBrick {
   /** Whether another brick of its set is to be healed. */
   ahead = false;
   readonly #volume: ModelVolume;
-  readonly #journal: JournalWriter;
+  readonly #changelog: ChangelogWriter;
   readonly #turn: () => Promise<void>;
 
-  constructor(volume: ModelVolume, journal: JournalWriter, turn: () => Promise<void>) {
+  constructor(volume: ModelVolume, changelog: ChangelogWriter, turn: () => Promise<void>) {
     this.#volume = volume;
-    this.#journal = journal;
+    this.#changelog = changelog;
     this.#turn = turn;
   }
 
   async xtime(path: string): Promise<Xtime | null> {
     await this.#turn();
     const inode = this.#volume.lookUp(path);
-    return inode === null ? null : (this.#journal.xtimes.get(inode.gfid) ?? null);
+    return inode === null ? null : (this.#changelog.xtimes.get(inode.gfid) ?? null);
   }
 
   legacyStime(path: string): Promise<Xtime | null> {

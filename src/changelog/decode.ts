@@ -1,4 +1,4 @@
-// Decoder of the journals that a brick's changelog translator writes: bytes in, records out, no I/O. A header
+// Decoder of the changelogs that a brick's changelog translator writes: bytes in, records out, no I/O. A header
 // line states version and encoding; then records, in which every field is followed by one NUL byte, in both
 // encodings: gfids are 36 characters or 16 bytes, numbers are decimal digits or little-endian u32. Version 1.2
 // adds to UNLINK and RMDIR the deleted path, or a single NUL in its place when it is not captured. Whatever does
@@ -25,17 +25,17 @@ const U32_MAX = 0xffff_ffff;
 
 type Encoding = 'binary' | 'ascii';
 
-/** All records of a closed journal, in order. `file` names it in errors.
- *  @throws GsyncdError('changelog') for anything that is not a whole journal of version 1.1 or 1.2 */
-export function decodeJournal(bytes: Buffer, file: string): ChangeRecord[] {
+/** All records of a closed changelog, in order. `file` names it in errors.
+ *  @throws GsyncdError('changelog') for anything that is not a whole changelog of version 1.1 or 1.2 */
+export function decodeChangelog(bytes: Buffer, file: string): ChangeRecord[] {
   const match = HEADER.exec(bytes.toString('latin1', 0, HEADER_MAX_BYTES));
-  if (match === null) throw journalError(file, 0, 'the header of a changelog');
+  if (match === null) throw changelogError(file, 0, 'the header of a changelog');
   const [header, major, minor, code] = match;
   if (major !== '1' || (minor !== '1' && minor !== '2')) {
-    throw journalError(file, 0, `version v1.1 or v1.2, not v${major}.${minor}`);
+    throw changelogError(file, 0, `version v1.1 or v1.2, not v${major}.${minor}`);
   }
-  if (code !== '1' && code !== '2') throw journalError(file, 0, `encoding 1 or 2, not ${code}`);
-  const reader = new JournalReader(bytes, file, {
+  if (code !== '1' && code !== '2') throw changelogError(file, 0, `encoding 1 or 2, not ${code}`);
+  const reader = new ChangelogReader(bytes, file, {
     offset: header.length,
     encoding: code === '1' ? 'binary' : 'ascii',
     deletedPaths: minor === '2' ? 'present' : 'absent',
@@ -45,11 +45,11 @@ export function decodeJournal(bytes: Buffer, file: string): ChangeRecord[] {
   return records;
 }
 
-function journalError(file: string, offset: number, expected: string): GsyncdError {
-  return new GsyncdError(`decode journal: ${file}: byte ${offset}: expected ${expected}`, { code: 'changelog' });
+function changelogError(file: string, offset: number, expected: string): GsyncdError {
+  return new GsyncdError(`decode changelog: ${file}: byte ${offset}: expected ${expected}`, { code: 'changelog' });
 }
 
-class JournalReader {
+class ChangelogReader {
   readonly #bytes: Buffer;
   readonly #file: string;
   readonly #encoding: Encoding;
@@ -189,6 +189,6 @@ class JournalReader {
   }
 
   #fail(expected: string): never {
-    throw journalError(this.#file, this.#offset, expected);
+    throw changelogError(this.#file, this.#offset, expected);
   }
 }

@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeJournal } from '../../src/changelog/journal.js';
+import { decodeChangelog } from '../../src/changelog/decode.js';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { formatRecords } from '../../src/changelog/text.js';
 import { GsyncdError, isGsyncdError } from '../../src/errors.js';
-import { encodeJournal, encodeRecord, header, recordArb, type JournalFormat } from './encode.js';
+import { encodeChangelog, encodeRecord, header, recordArb, type ChangelogFormat } from './encode.js';
 
-// Journals of a GlusterFS 10.3 brick under every operation, and what its libgfchangelog made of them. The v1.1 one
+// Changelogs of a GlusterFS 10.3 brick under every operation, and what its libgfchangelog made of them. The v1.1 one
 // is the v1.2 one without the bytes that v1.2 added, decoded by the same library.
-const fixture = (name: string): Buffer => readFileSync(new URL(`../fixtures/journals/${name}`, import.meta.url));
+const fixture = (name: string): Buffer => readFileSync(new URL(`../fixtures/changelogs/${name}`, import.meta.url));
 
-const FORMATS: JournalFormat[] = [
+const FORMATS: ChangelogFormat[] = [
   { encoding: 'ascii', version: '1.1' },
   { encoding: 'ascii', version: '1.2' },
   { encoding: 'binary', version: '1.1' },
@@ -20,7 +20,7 @@ const FORMATS: JournalFormat[] = [
 
 function failure(bytes: Buffer): GsyncdError | null {
   try {
-    decodeJournal(bytes, '/b/CHANGELOG.1');
+    decodeChangelog(bytes, '/b/CHANGELOG.1');
     return null;
   } catch (error) {
     if (isGsyncdError(error, 'changelog')) return error;
@@ -28,17 +28,17 @@ function failure(bytes: Buffer): GsyncdError | null {
   }
 }
 
-describe('decodeJournal()', () => {
+describe('decodeChangelog()', () => {
   test.each(['ascii-v1.1', 'ascii-v1.2', 'ascii-v1.2-del-path'])('makes of %s the text that libgfchangelog makes', (name) => {
-    const text = formatRecords(decodeJournal(fixture(`${name}.journal`), name));
+    const text = formatRecords(decodeChangelog(fixture(`${name}.changelog`), name));
     expect(text.toString('latin1')).toBe(fixture(`${name}.txt`).toString('latin1'));
   });
 
-  test('reads from a binary journal what an ascii journal of the same operations says', () => {
+  test('reads from a binary changelog what an ascii changelog of the same operations says', () => {
     // The same script of operations ran twice, under different top directories.
     const normal = (name: string, top: string): ChangeRecord[] => {
       const seen = new Map<string, string>();
-      return decodeJournal(fixture(name), name).map((record) => {
+      return decodeChangelog(fixture(name), name).map((record) => {
         const text = JSON.stringify(record).replaceAll(`"${top}`, '"TOP');
         return JSON.parse(text.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (gfid) => {
           if (!seen.has(gfid)) seen.set(gfid, `gfid ${seen.size}`);
@@ -46,24 +46,24 @@ describe('decodeJournal()', () => {
         })) as ChangeRecord;
       });
     };
-    const binary = normal('binary-v1.2-del-path.journal', 'three');
-    expect(binary).toEqual(normal('ascii-v1.2-del-path.journal', 'two'));
+    const binary = normal('binary-v1.2-del-path.changelog', 'three');
+    expect(binary).toEqual(normal('ascii-v1.2-del-path.changelog', 'two'));
     expect(binary.length).toBeGreaterThan(40);
   });
 
   test.each(FORMATS)('returns the records that were encoded: $encoding $version', (format) => {
     fc.assert(
       fc.property(fc.array(recordArb(format), { maxLength: 8 }), (records) => {
-        expect(decodeJournal(encodeJournal(records, format), 'j')).toEqual(records);
+        expect(decodeChangelog(encodeChangelog(records, format), 'j')).toEqual(records);
       }),
       { numRuns: 150 },
     );
   });
 
-  test.each(FORMATS)('fails for a journal cut at any byte that ends no record: $encoding $version', (format) => {
+  test.each(FORMATS)('fails for a changelog cut at any byte that ends no record: $encoding $version', (format) => {
     fc.assert(
       fc.property(fc.array(recordArb(format), { minLength: 1, maxLength: 4 }), (records) => {
-        const whole = encodeJournal(records, format);
+        const whole = encodeChangelog(records, format);
         const ends = new Map([[header(format).length, 0]]);
         let at = header(format).length;
         for (const [i, record] of records.entries()) ends.set((at += encodeRecord(record, format).length), i + 1);
@@ -71,7 +71,7 @@ describe('decodeJournal()', () => {
           const count = ends.get(cut);
           const part = whole.subarray(0, cut);
           if (count === undefined) expect(failure(part), `cut at ${cut}`).toBeInstanceOf(GsyncdError);
-          else expect(decodeJournal(part, 'j')).toEqual(records.slice(0, count));
+          else expect(decodeChangelog(part, 'j')).toEqual(records.slice(0, count));
         }
       }),
       { numRuns: 25 },
@@ -79,7 +79,7 @@ describe('decodeJournal()', () => {
   });
 
   test('answers a changed byte with records or a changelog error, with nothing else', () => {
-    const whole = fixture('ascii-v1.2-del-path.journal');
+    const whole = fixture('ascii-v1.2-del-path.changelog');
     fc.assert(
       fc.property(fc.nat(whole.length - 1), fc.nat(255), (at, byte) => {
         const damaged = Buffer.from(whole);
@@ -91,12 +91,12 @@ describe('decodeJournal()', () => {
   });
 
   test('names the file, the byte and what was expected there', () => {
-    const format: JournalFormat = { encoding: 'ascii', version: '1.2' };
+    const format: ChangelogFormat = { encoding: 'ascii', version: '1.2' };
     const start = header(format).length;
     const gfid = '11111111-2222-3333-4444-555555555555';
     const message = (body: string): string | undefined => failure(Buffer.concat([header(format), Buffer.from(body)]))?.message;
-    expect(message('X')).toBe(`decode journal: /b/CHANGELOG.1: byte ${start}: expected a record of type D, M or E`);
-    expect(message(`D${gfid}\0\0`)).toBe(`decode journal: /b/CHANGELOG.1: byte ${start + 38}: expected a record of type D, M or E`);
+    expect(message('X')).toBe(`decode changelog: /b/CHANGELOG.1: byte ${start}: expected a record of type D, M or E`);
+    expect(message(`D${gfid}\0\0`)).toBe(`decode changelog: /b/CHANGELOG.1: byte ${start + 38}: expected a record of type D, M or E`);
     expect(message('D1111')).toContain(`byte ${start + 1}: expected a gfid of 36 bytes`);
     expect(message(`D${gfid.replace('1', 'G')}\0`)).toContain(`byte ${start + 1}: expected a gfid`);
     expect(message(`M${gfid}\x00999\x00`)).toContain(`byte ${start + 38}: expected a known operation number`);
@@ -115,7 +115,7 @@ describe('decodeJournal()', () => {
     expect(failure(Buffer.from(text))?.message).toContain(`byte 0: expected ${expected}`);
   });
 
-  test('finds no records in a journal that is only a header', () => {
-    expect(decodeJournal(header({ encoding: 'ascii', version: '1.2' }), 'j')).toEqual([]);
+  test('finds no records in a changelog that is only a header', () => {
+    expect(decodeChangelog(header({ encoding: 'ascii', version: '1.2' }), 'j')).toEqual([]);
   });
 });

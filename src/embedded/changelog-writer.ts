@@ -1,29 +1,29 @@
-// Writes an embedded brick's journals and their index, as the changelog translator does: the open journal is `CHANGELOG`, a
+// Writes an embedded brick's changelogs and their index, as the changelog translator does: the open changelog is `CHANGELOG`, a
 // rollover moves it to `YYYY/MM/DD/CHANGELOG.<seconds>` and lists it in HTIME. Invariant: a record is on the disk when
 // append() resolves; being killed at any instruction loses none, since at the start a record that was cut is taken off, and a
-// journal that was moved but not listed is listed.
+// changelog that was moved but not listed is listed.
 
 import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { decodeJournal } from '../changelog/journal.js';
+import { decodeChangelog } from '../changelog/decode.js';
 import { htimeEnd, listHtime } from '../changelog/htime.js';
 import type { ChangeRecord } from '../changelog/record.js';
 import { errnoCode } from '../errors.js';
 import { writing } from '../native/durable-file.js';
 import { lsetxattr } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
-import { encodeRecord, JOURNAL_HEADER } from './journal-format.js';
+import { encodeRecord, CHANGELOG_HEADER } from './changelog-format.js';
 
 const OPEN_NAME = 'CHANGELOG';
 const HTIME_MARK = 'trusted.glusterfs.htime';
 const CLOSED = /^CHANGELOG\.(\d+)$/;
 
-export interface JournalWriterOptions {
+export interface ChangelogWriterOptions {
   readonly changelogDir: string;
   readonly xattrs: 'trusted' | 'none';
 }
 
-export class JournalWriter {
+export class ChangelogWriter {
   readonly #dir: string;
   readonly #xattrs: 'trusted' | 'none';
   #file: FileHandle | null = null;
@@ -32,7 +32,7 @@ export class JournalWriter {
   #lastTime = 0;
   #records = 0;
 
-  constructor({ changelogDir, xattrs }: JournalWriterOptions) {
+  constructor({ changelogDir, xattrs }: ChangelogWriterOptions) {
     this.#dir = changelogDir;
     this.#xattrs = xattrs;
   }
@@ -42,18 +42,18 @@ export class JournalWriter {
     return this.#lastTime;
   }
 
-  /** Records in the open journal. */
+  /** Records in the open changelog. */
   get pending(): number {
     return this.#records;
   }
 
-  /** Whether journals were kept here before. */
+  /** Whether changelogs were kept here before. */
   async exists(): Promise<boolean> {
     return (await this.#indexFiles()).length > 0;
   }
 
-  /** Takes up the journals where the last writer left them.
-   *  @param index `new`: changes since the last journal are not known, so that consumers have to walk the brick */
+  /** Takes up the changelogs where the last writer left them.
+   *  @param index `new`: changes since the last changelog are not known, so that consumers have to walk the brick */
   async open(index: 'new' | 'go on'): Promise<void> {
     await mkdir(fsEncode(join(this.#dir, 'htime')), { recursive: true, mode: 0o700 });
     const files = await this.#indexFiles();
@@ -67,14 +67,14 @@ export class JournalWriter {
       this.#lastTime = created;
       this.#markIndex();
     } else await this.#listUnlisted(newest);
-    await this.#openJournal();
+    await this.#openChangelog();
   }
 
-  /** Records of the journals that closed after `time`, and of the open one, in order. To be called before open(). */
+  /** Records of the changelogs that closed after `time`, and of the open one, in order. To be called before open(). */
   async recordsSince(time: number): Promise<ChangeRecord[]> {
     const records: ChangeRecord[] = [];
-    for (const { path } of (await this.#closed()).filter((journal) => journal.time > time)) records.push(...decodeJournal(await readFile(fsEncode(path)), path));
-    records.push(...(await this.#mendOpenJournal()));
+    for (const { path } of (await this.#closed()).filter((changelog) => changelog.time > time)) records.push(...decodeChangelog(await readFile(fsEncode(path)), path));
+    records.push(...(await this.#mendOpenChangelog()));
     return records;
   }
 
@@ -102,7 +102,7 @@ export class JournalWriter {
     const path = join(day, `${OPEN_NAME}.${time}`);
     await mkdir(fsEncode(dirname(path)), { recursive: true, mode: 0o700 });
     await rename(fsEncode(join(this.#dir, OPEN_NAME)), fsEncode(path));
-    await this.#openJournal();
+    await this.#openChangelog();
     await this.#list(path, time);
     return time;
   }
@@ -112,15 +112,15 @@ export class JournalWriter {
     this.#file = null;
   }
 
-  async #openJournal(): Promise<void> {
+  async #openChangelog(): Promise<void> {
     const path = join(this.#dir, OPEN_NAME);
-    this.#records = (await this.#mendOpenJournal()).length;
+    this.#records = (await this.#mendOpenChangelog()).length;
     this.#file = await open(fsEncode(path), 'a', 0o600);
-    if ((await this.#file.stat()).size === 0) await writing(path, async () => this.#file?.appendFile(JOURNAL_HEADER));
+    if ((await this.#file.stat()).size === 0) await writing(path, async () => this.#file?.appendFile(CHANGELOG_HEADER));
   }
 
-  /** Takes what is no whole record off the open journal's end. @returns its records */
-  async #mendOpenJournal(): Promise<ChangeRecord[]> {
+  /** Takes what is no whole record off the open changelog's end. @returns its records */
+  async #mendOpenChangelog(): Promise<ChangeRecord[]> {
     const path = join(this.#dir, OPEN_NAME);
     let bytes: Buffer;
     try {
@@ -130,7 +130,7 @@ export class JournalWriter {
       throw error;
     }
     // Records are written one after the other, so what is not whole is the end: find it by leaving off more.
-    for (let end = bytes.length; end >= JOURNAL_HEADER.length; end = wholeUpTo(bytes, end)) {
+    for (let end = bytes.length; end >= CHANGELOG_HEADER.length; end = wholeUpTo(bytes, end)) {
       const records = decodedOrNull(bytes.subarray(0, end), path);
       if (records === null) continue;
       if (end < bytes.length) await truncate(fsEncode(path), end);
@@ -140,7 +140,7 @@ export class JournalWriter {
     return [];
   }
 
-  /** Reads where the index ends, and lists the journals that closed after that. */
+  /** Reads where the index ends, and lists the changelogs that closed after that. */
   async #listUnlisted(file: { path: string; created: number }): Promise<void> {
     this.#htime = file.path;
     await cutIncompleteEntry(file.path);
@@ -193,20 +193,20 @@ export class JournalWriter {
   }
 
   #require(): FileHandle {
-    if (this.#file === null) throw new Error('journal: not open');
+    if (this.#file === null) throw new Error('changelog: not open');
     return this.#file;
   }
 }
 
 /** End of the field before the one that ends at `end`; below the header's length when there is none. */
 function wholeUpTo(bytes: Buffer, end: number): number {
-  if (end <= JOURNAL_HEADER.length) return 0;
-  return Math.max(bytes.lastIndexOf(0, end - 2) + 1, JOURNAL_HEADER.length);
+  if (end <= CHANGELOG_HEADER.length) return 0;
+  return Math.max(bytes.lastIndexOf(0, end - 2) + 1, CHANGELOG_HEADER.length);
 }
 
 function decodedOrNull(bytes: Buffer, path: string): ChangeRecord[] | null {
   try {
-    return decodeJournal(bytes, path);
+    return decodeChangelog(bytes, path);
   } catch {
     return null;
   }

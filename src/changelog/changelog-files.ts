@@ -1,4 +1,4 @@
-// The journal files of a brick: where a listed journal is, and which journals exist that the index does not list. The latter
+// The changelog files of a brick: where a listed changelog is, and which changelogs exist that the index does not list. The latter
 // happens at every restart of a brick (measured with GlusterFS 10.3): the interval that was open when the brick went down is
 // closed under `CHANGELOG.<seconds>` before the index is opened, and never listed. The stock consumer loses its changes.
 
@@ -15,7 +15,7 @@ const KEPT_LISTINGS = 4;
 /** From a clock that is set back until the index has an entry again: a restart of the brick, and an interval. */
 const SET_BACK_S = 300;
 
-export class JournalFiles {
+export class ChangelogFiles {
   readonly #dir: string;
   readonly #listings = new Map<string, { readonly mtimeMs: number; readonly times: readonly number[] }>();
 
@@ -24,7 +24,7 @@ export class JournalFiles {
     this.#dir = dir;
   }
 
-  /** Path of a listed journal, null when it is nowhere: under this brick in the dated layout (GlusterFS 7 and
+  /** Path of a listed changelog, null when it is nowhere: under this brick in the dated layout (GlusterFS 7 and
    *  later) or the flat one, or where the index says, which may be a path that the brick no longer has. */
   async locate(entry: HtimeEntry): Promise<string | null> {
     const name = `CHANGELOG.${entry.time}`;
@@ -45,7 +45,7 @@ export class JournalFiles {
     return null;
   }
 
-  /** Journals that are not listed and closed after `last` by the clock that was set back then, and before `first` by the clock
+  /** Changelogs that are not listed and closed after `last` by the clock that was set back then, and before `first` by the clock
    *  of after. Of the latter, those that are longer ago were written to before they were closed by an earlier time; some
    *  that earlier restarts closed may be among them. */
   async unlistedAtSetBack(last: number, first: number, listed: ReadonlySet<number>): Promise<{ before: HtimeEntry[]; after: HtimeEntry[] }> {
@@ -56,8 +56,8 @@ export class JournalFiles {
     return { before: await unlisted(last, last + DAY_S), after: candidates.filter((_, i) => due[i]) };
   }
 
-  /** `entries`, which are neighbours in the index and follow an entry at `time`, with the journals that exist
-   *  between them and are not listed put in. A clock that was set back leaves journals there that are listed elsewhere.
+  /** `entries`, which are neighbours in the index and follow an entry at `time`, with the changelogs that exist
+   *  between them and are not listed put in. A clock that was set back leaves changelogs there that are listed elsewhere.
    *  @param listed all that are, asked for when there is something to tell apart */
   async withUnlisted(time: number, entries: readonly HtimeEntry[], listed: () => Promise<ReadonlySet<number>>): Promise<HtimeEntry[]> {
     const here = new Set(entries.map((entry) => entry.time));
@@ -77,7 +77,7 @@ export class JournalFiles {
     return merged;
   }
 
-  /** Journals with a time strictly between the two, in order of time. */
+  /** Changelogs with a time strictly between the two, in order of time. */
   async #existing(after: number, before: number, layout: 'dated' | 'both'): Promise<HtimeEntry[]> {
     const found = new Map<number, HtimeEntry>();
     const lastDay = Math.floor(before / DAY_S);
@@ -91,7 +91,7 @@ export class JournalFiles {
     return [...found.values()].sort((a, b) => a.time - b.time);
   }
 
-  /** Times of the journals in a directory, of those before `before` all. Journals come into being in order of
+  /** Times of the changelogs in a directory, of those before `before` all. Changelogs come into being in order of
    *  time, so a listing that reaches up to `before` stays right, unless the clock was set back since. */
   async #times(dir: string, before: number): Promise<readonly number[]> {
     const { mtimeMs } = await lstat(fsEncode(dir)).catch(() => ({ mtimeMs: 0 }));

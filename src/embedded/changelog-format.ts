@@ -1,9 +1,9 @@
-// Encoder of journals in the changelog translator's ascii format, version 1.2: the counterpart of changelog/journal.ts.
+// Encoder of changelogs in the changelog translator's ascii format, version 1.2: the counterpart of changelog/decode.ts.
 
 import type { ChangeRecord } from '../changelog/record.js';
 import { fsEncode } from '../names.js';
 
-export const JOURNAL_HEADER = Buffer.from('GlusterFS Changelog | version: v1.2 | encoding : 2\n');
+export const CHANGELOG_HEADER = Buffer.from('GlusterFS Changelog | version: v1.2 | encoding : 2\n');
 
 /** glusterfs_fop_t */
 const FOPS: Readonly<Record<string, number>> = {
@@ -16,7 +16,7 @@ const NUL = Buffer.of(0);
 export function encodeRecord(record: ChangeRecord): Buffer {
   if (record.type === 'data') return Buffer.from(`D${record.gfid}\0`);
   const fop = FOPS[record.fop];
-  if (fop === undefined) throw new RangeError(`encode journal: ${record.fop}: no such operation`);
+  if (fop === undefined) throw new RangeError(`encode changelog: ${record.fop}: no such operation`);
   if (record.type === 'meta') return Buffer.from(`M${record.gfid}\0${fop}\0`);
   const fields = [`E${record.gfid}`, String(fop)];
   if (record.mode !== undefined) fields.push(String(writtenMode(record.mode)), String(record.uid ?? 0), String(record.gid ?? 0));

@@ -1,4 +1,4 @@
-// Journals that are damaged or missing, whose changes are found in another way, and the failback, in which journals of before
+// Changelogs that are damaged or missing, whose changes are found in another way, and the failback, in which changelogs of before
 // the session tell what went. The last test turns the direction round.
 import { expect, test } from 'vitest';
 import { HOST } from './lab/lab.js';
@@ -6,16 +6,16 @@ import { useLab } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
 
 const lab = useLab({ gsyncd: 'ours' });
-const JOURNALS = '/srv/gv0_1/.glusterfs/changelogs';
+const CHANGELOGS = '/srv/gv0_1/.glusterfs/changelogs';
 
-/** Closed journals, oldest first. */
-const closed = async (): Promise<string[]> => (await lab().sh(`find ${JOURNALS} -name 'CHANGELOG.*' | sort -t. -k4 -n`, '/')).trim().split('\n').filter(Boolean);
+/** Closed changelogs, oldest first. */
+const closed = async (): Promise<string[]> => (await lab().sh(`find ${CHANGELOGS} -name 'CHANGELOG.*' | sort -t. -k4 -n`, '/')).trim().split('\n').filter(Boolean);
 
-/** What a walk alone would not see is among it. Returns the journals that told it. */
+/** What a walk alone would not see is among it. Returns the changelogs that told it. */
 async function change(name: string): Promise<string[]> {
   const before = new Set(await closed());
   await lab().sh(`mkdir -p ${name}/new; printf 1 >${name}/new/file; printf more >>${name}/kept; rm ${name}/gone; mv ${name}/moved ${name}/moved-to; mv ${name}/dir ${name}/elsewhere; rm -r ${name}/tree; chmod 0640 ${name}/mode`);
-  await lab().until('the open journal to be closed', async () => !(await lab().exec(['grep', '-qa', 'elsewhere', `${JOURNALS}/CHANGELOG`], { onFailure: 'return' }).then(({ code }) => code === 0)));
+  await lab().until('the open changelog to be closed', async () => !(await lab().exec(['grep', '-qa', 'elsewhere', `${CHANGELOGS}/CHANGELOG`], { onFailure: 'return' }).then(({ code }) => code === 0)));
   return (await closed()).filter((path) => !before.has(path));
 }
 
@@ -28,14 +28,14 @@ const DAMAGE: Record<string, (path: string) => string> = {
   missing: (path) => `rm ${path}`,
 };
 
-async function damage(how: string, journals: readonly string[]): Promise<void> {
-  expect(journals.length).toBeGreaterThan(0);
-  await lab().sh(journals.map((path) => DAMAGE[how]?.(path)).join('\n'), '/');
+async function damage(how: string, changelogs: readonly string[]): Promise<void> {
+  expect(changelogs.length).toBeGreaterThan(0);
+  await lab().sh(changelogs.map((path) => DAMAGE[how]?.(path)).join('\n'), '/');
 }
 
 let worker: WorkerHandle;
 
-test('what journals told that are truncated, garbage or missing arrives nevertheless, and a line names each, in the history', async () => {
+test('what changelogs told that are truncated, garbage or missing arrives nevertheless, and a line names each, in the history', async () => {
   const kinds = Object.keys(DAMAGE);
   for (const how of kinds) await prepare(how);
   worker = lab().startWorker();
@@ -43,33 +43,33 @@ test('what journals told that are truncated, garbage or missing arrives neverthe
   await worker.stop();
   const damaged: string[] = [];
   for (const how of kinds) {
-    const journals = await change(how);
-    await damage(how, journals);
-    damaged.push(...journals);
+    const changelogs = await change(how);
+    await damage(how, changelogs);
+    damaged.push(...changelogs);
     await lab().sh(`printf after >${how}/after`);
   }
   worker = lab().startWorker();
   await lab().waitConverged();
   const log = (await worker.log()).split('\n');
-  for (const path of damaged) expect(log.filter((line) => line.includes('a journal cannot be read') && line.includes(path)).length).toBe(1);
+  for (const path of damaged) expect(log.filter((line) => line.includes('a changelog cannot be read') && line.includes(path)).length).toBe(1);
   await worker.stop();
   // The next start does not meet them again.
   worker = lab().startWorker();
   await worker.waitForLog(/finished history crawl/);
-  expect(await worker.log()).not.toContain('a journal cannot be read');
+  expect(await worker.log()).not.toContain('a changelog cannot be read');
   expect((await lab().status())['failures']).toBe(0);
 });
 
-test('the same while the worker follows the journals', async () => {
+test('the same while the worker follows the changelogs', async () => {
   await prepare('live');
   await lab().waitConverged();
   await worker.signal('SIGSTOP');
-  const journals = await change('live');
-  await damage('truncated', journals);
+  const changelogs = await change('live');
+  await damage('truncated', changelogs);
   await worker.signal('SIGCONT');
   await lab().sh('printf after >live/after');
   await lab().waitConverged();
-  expect(await worker.log()).toContain('a journal cannot be read');
+  expect(await worker.log()).toContain('a changelog cannot be read');
   await prepare('failback');
   await prepare('failback2');
 });

@@ -7,14 +7,14 @@ import type { Xtime } from '../../../src/gluster/xtime.js';
 import type { ChangeRecord } from '../../../src/changelog/record.js';
 import type { Inode, ModelVolume, VolumeObserver } from './volume.js';
 
-export interface Journal {
+export interface Changelog {
   /** Time of the rollover, seconds. */
   readonly timeS: number;
   readonly records: readonly ChangeRecord[];
 }
 
-export class JournalWriter implements VolumeObserver {
-  readonly journals: Journal[] = [];
+export class ChangelogWriter implements VolumeObserver {
+  readonly changelogs: Changelog[] = [];
   readonly xtimes = new Map<Gfid, Xtime>();
   readonly #volume: ModelVolume;
   readonly #now: () => Xtime;
@@ -32,9 +32,9 @@ export class JournalWriter implements VolumeObserver {
     return this.#open.length;
   }
 
-  /** Closes the open journal; an interval without changes leaves none. */
+  /** Closes the open changelog; an interval without changes leaves none. */
   rollover(timeS: number): void {
-    if (this.#open.length > 0) this.journals.push({ timeS, records: this.#open });
+    if (this.#open.length > 0) this.changelogs.push({ timeS, records: this.#open });
     this.#open = [];
     this.#seen.clear();
   }

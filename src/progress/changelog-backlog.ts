@@ -1,5 +1,5 @@
-// What a brick has recorded and no worker has synced, read from the brick's journals by whoever wants to know: the closed
-// journals behind the synced-up-to mark, and whether the open one holds anything. It needs no worker, so a stopped session's
+// What a brick has recorded and no worker has synced, read from the brick's changelogs by whoever wants to know: the closed
+// changelogs behind the synced-up-to mark, and whether the open one holds anything. It needs no worker, so a stopped session's
 // backlog shows, and costs none of them anything. Invariant: each look reads only what the index has grown by, and a first
 // look only its end, as far as it is needed.
 
@@ -9,16 +9,16 @@ import { CLOCK_SKEW_S } from '../changelog/timeline.js';
 import { listHtime, readEntries } from '../changelog/htime.js';
 import { fsDecode, fsEncode } from '../names.js';
 
-const OPEN_JOURNAL = 'CHANGELOG';
-/** The header of a journal ends with its first line break; records follow. */
+const OPEN_CHANGELOG = 'CHANGELOG';
+/** The header of a changelog ends with its first line break; records follow. */
 const HEADER_BYTES = 256;
 /** Behind the last entry of the index as many bytes as this are read first, then twice as many, and so on. */
 const FIRST_TAIL_BYTES = 64 << 10;
 
-export interface JournalBacklog {
-  /** Closed journals with changes that are not synced. */
-  readonly journals: number;
-  /** The open journal holds changes. */
+export interface ChangelogBacklog {
+  /** Closed changelogs with changes that are not synced. */
+  readonly changelogs: number;
+  /** The open changelog holds changes. */
   readonly open: boolean;
   /** No change that is not synced is older than this, seconds; null when there is none. */
   readonly oldestSince: number | null;
@@ -31,7 +31,7 @@ interface Interval {
   readonly pending?: true;
 }
 
-export class JournalProbe {
+export class ChangelogProbe {
   readonly #dir: string;
   /** Intervals with changes, in order, from `#knownFrom` on. */
   #intervals: Interval[] = [];
@@ -45,10 +45,10 @@ export class JournalProbe {
   }
 
   /**
-   * @param synced seconds: journals that closed up to then are synced
-   * @returns null when the brick has no journals that can be read here
+   * @param synced seconds: changelogs that closed up to then are synced
+   * @returns null when the brick has no changelogs that can be read here
    */
-  async look(synced: number): Promise<JournalBacklog | null> {
+  async look(synced: number): Promise<ChangelogBacklog | null> {
     try {
       if (synced < this.#knownFrom) await this.#readBack(synced);
       else await this.#readOn(synced);
@@ -57,7 +57,7 @@ export class JournalProbe {
       this.#intervals = pending;
       this.#knownFrom = synced;
       const oldest = pending[0]?.since ?? (open ? (this.#at?.time ?? synced) : null);
-      return { journals: pending.length, open, oldestSince: oldest };
+      return { changelogs: pending.length, open, oldestSince: oldest };
     } catch {
       this.#at = null;
       this.#knownFrom = Number.POSITIVE_INFINITY;
@@ -110,7 +110,7 @@ export class JournalProbe {
   }
 
   async #openHoldsRecords(): Promise<boolean> {
-    const path = fsEncode(join(this.#dir, OPEN_JOURNAL));
+    const path = fsEncode(join(this.#dir, OPEN_CHANGELOG));
     const { size } = await stat(path).catch(() => ({ size: 0 }));
     if (size === 0) return false;
     if (size > HEADER_BYTES) return true;
