@@ -74,7 +74,7 @@ async function withLock(file: string, fn: (write: Write) => Promise<void>): Prom
       return await whileLocked(file, fn);
     } catch (error) {
       if (!(error instanceof Overtaken)) throw error;
-      if (tries === 1) throw configError(`${file}: is being changed by others all the time`);
+      if (tries === 1) throw configError(`${file}: changed by other processes on every attempt`);
     }
   }
 }

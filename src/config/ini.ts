@@ -208,7 +208,7 @@ function parse(text: string, file: string): Map<string, Section> {
     const header = SECTION.exec(stripped)?.[1];
     if (header !== undefined) {
       const known = sections.get(header);
-      if (known !== undefined && header !== DEFAULT_SECTION) fail(index, `section [${header}] is there twice`);
+      if (known !== undefined && header !== DEFAULT_SECTION) fail(index, `section [${header}] appears twice`);
       section = known ?? { header: index, entries: new Map() };
       sections.set(header, section);
       entry = undefined;
@@ -218,7 +218,7 @@ function parse(text: string, file: string): Map<string, Section> {
     const [, name = '', value = ''] = ENTRY.exec(stripped) ?? [];
     const key = stripSpaceEnd(name).toLowerCase();
     if (key === '') return fail(index, `${JSON.stringify(stripped)} is not "name = value"`);
-    if (section.entries.has(key)) fail(index, `option ${key} is there twice`);
+    if (section.entries.has(key)) fail(index, `option ${key} appears twice`);
     entry = new StoredEntry(key, stripSpace(value), index);
     section.entries.set(key, entry);
   }

@@ -141,7 +141,7 @@ class Demo {
     const deadlineMs = performance.now() + CONVERGE_MS;
     while (!holds()) {
       if (this.#fault !== null) throw new GsyncdError(`demo: the worker ended: ${this.#fault}`, { code: 'fault' });
-      if (performance.now() > deadlineMs) throw new GsyncdError(`demo: waited in vain for ${typeof what === 'string' ? what : what()}`, { code: 'fault' });
+      if (performance.now() > deadlineMs) throw new GsyncdError(`demo: timed out waiting for ${typeof what === 'string' ? what : what()}`, { code: 'fault' });
       await this.#view.show();
       await delay(PAUSE_MS);
     }

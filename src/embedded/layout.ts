@@ -120,7 +120,7 @@ async function requireDirectory(path: string): Promise<string> {
   } catch (error) {
     throw new GsyncdError(`directory ${path}: ${errnoCode(error) === 'ENOENT' ? 'does not exist' : 'cannot be read'}`, { code: 'preflight', cause: error });
   }
-  throw new GsyncdError(`directory ${path}: is no directory`, { code: 'preflight' });
+  throw new GsyncdError(`directory ${path}: is not a directory`, { code: 'preflight' });
 }
 
 async function readIdentity(file: string): Promise<BrickIdentity | null> {

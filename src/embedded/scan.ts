@@ -121,7 +121,7 @@ export class Scanner {
       return call();
     } catch (error) {
       const code = errnoCode(error);
-      if (code === 'EACCES' || code === 'EPERM') this.#warn('a directory cannot be read, and is left as it was', path, code);
+      if (code === 'EACCES' || code === 'EPERM') this.#warn('cannot read directory: leaving its copy as it is', path, code);
       else if (code === 'ENOENT' || code === 'ENOTDIR') pass.torn = true;
       else throw error;
       return null;
@@ -140,7 +140,7 @@ export class Scanner {
         child = this.#entry(pass, gfid, name, dir, path);
       } catch (error) {
         if (errnoCode(error) !== 'EACCES') throw error;
-        this.#warn('a directory cannot be searched, and is left as it was', path, 'EACCES');
+        this.#warn('cannot search directory: leaving its copy as it is', path, 'EACCES');
         pass.dirs.delete(gfid);
         return [];
       }
@@ -205,7 +205,7 @@ export class Scanner {
   #link(gfid: Gfid, at: Spot, path: string, stats: InodeStats): InodeStats | undefined {
     const linked = this.#tryLink(gfid, at, stats.ino);
     if (typeof linked !== 'string') return linked;
-    this.#warn('a file cannot be linked under its gfid: its data cannot be sent', path, linked);
+    this.#warn('cannot link file under its gfid: its data is not sent', path, linked);
     return stats;
   }
 

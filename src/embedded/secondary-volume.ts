@@ -276,7 +276,7 @@ export class EmbeddedVolume implements SecondaryVolume {
     // New inodes are first made as root's.
     if (this.#hasNotedOwners || (uid === 0 && gid === 0)) return;
     this.#hasNotedOwners = true;
-    this.#log.warn('files of other owners become files of the user who runs this: only root can give them away', { path, owner: `${uid}:${gid}` });
+    this.#log.warn('cannot set the owner of files: not running as root', { path, owner: `${uid}:${gid}` });
   }
 
 }

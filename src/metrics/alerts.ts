@@ -23,7 +23,7 @@ export const RULES: readonly Rule[] = [
   { alert: 'GsyncdFailures', expr: `sum without (kind) (${m.failures}) > 0`, for: '15m', severity: 'warning', summary: `${BRICK}: {{ $value }} items cannot be synced` },
   { alert: 'GsyncdBacklogStuck', expr: `${m.backlogChangelogs} > 0 and increase(${m.changelogs}[30m]) == 0 and ${m.firstSync} == 0`, for: '10m', severity: 'critical', summary: `${BRICK}: {{ $value }} changelogs wait and none was synced for 30 minutes` },
   { alert: 'GsyncdFirstSyncStuck', expr: `${m.firstSync} == 1 and delta(${m.firstDone}[1h]) == 0 and increase(${m.bytes}[1h]) == 0`, for: '10m', severity: 'warning', summary: `${BRICK}: the first sync has not moved for an hour` },
-  { alert: 'GsyncdCheckpointWaits', expr: `${m.checkpointDone} == 0`, for: '30m', severity: 'warning', summary: `${BRICK}: the checkpoint is reached, but failures hold it up` },
+  { alert: 'GsyncdCheckpointWaits', expr: `${m.checkpointDone} == 0`, for: '30m', severity: 'warning', summary: `${BRICK}: the checkpoint is reached, waiting for failures to be synced` },
 ];
 
 /** The rules as a file for `rule_files`. */

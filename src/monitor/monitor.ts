@@ -111,7 +111,7 @@ export class Monitor {
     } catch (error) {
       if (signal.aborted) return true;
       const line = errorLine(error);
-      if (line !== this.#complaint) this.#log.error('the volumes cannot be looked at', { error: line });
+      if (line !== this.#complaint) this.#log.error('cannot read volume info', { error: line });
       if (line !== this.#complaint && primary !== null && !this.#started) await this.#blame(primary, line);
       this.#complaint = line;
     }
@@ -146,7 +146,7 @@ export class Monitor {
       return info;
     } catch (error) {
       if (last === null || signal.aborted) throw error;
-      this.#log.warn('the secondary volume cannot be looked at', { error: errorLine(error) });
+      this.#log.warn('cannot read volume info of the secondary', { error: errorLine(error) });
       this.#secondary = { info: last.info, readMs: nowMs };
       return last.info;
     }
@@ -167,7 +167,7 @@ export class Monitor {
         supervisor.volumesChanged();
         continue;
       }
-      this.#log.info('worker is ended: the volumes changed', { brick: supervisor.spec.brickPath });
+      this.#log.info('stopping worker: the volumes changed', { brick: supervisor.spec.brickPath });
       this.#supervisors.delete(key);
       ending.push(supervisor.retire());
     }
@@ -177,7 +177,7 @@ export class Monitor {
     }
     if (this.#started) return;
     this.#started = true;
-    if (specs.size === 0) this.#log.warn('no brick of the volume is on this node', { volume: this.#options.primary, node: this.#options.localNodeId });
+    if (specs.size === 0) this.#log.warn('volume has no brick on this node', { volume: this.#options.primary, node: this.#options.localNodeId });
     await setMonitorStatus(this.#options.config.get('state-file'), 'Started');
   }
 
@@ -252,7 +252,7 @@ export class Monitor {
         await status.setFaulty();
         await status.setLastError(reason);
       } catch (error) {
-        this.#log.warn('the status file cannot be written', { brick: brick.path, error: errorLine(error) });
+        this.#log.warn('cannot write status file', { brick: brick.path, error: errorLine(error) });
       }
     }
   }

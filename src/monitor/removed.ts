@@ -116,7 +116,7 @@ export class RemovedBricks {
   #tell(brick: string, reason: string): void {
     if (this.#told.has(brick)) return;
     this.#told.add(brick);
-    this.#options.log.error("a brick left the volume before its changes were synced, and they cannot be read: this node's bricks are walked; what was deleted or renamed stays on the secondary: compare the volumes, then remove the status file", {
+    this.#options.log.error("removed brick: its unsynced changelogs cannot be read: crawling this node's other bricks; deletes and renames may be missing on the secondary: compare the volumes, then remove the status file", {
       brick,
       reason,
       status_file: join(this.#sessionDir, statusFileName(brick)),

@@ -80,7 +80,7 @@ export class Supervisor {
       if (stop.aborted) return;
       if (reason === null) continue;
       const delayMs = this.#backoff.next(servedMs);
-      this.#deps.log.info('worker is started again', { brick: this.spec.brickPath, delay: delayMs / 1000, reason });
+      this.#deps.log.info('restarting worker', { brick: this.spec.brickPath, delay: delayMs / 1000, reason });
       await delayOrWake(delayMs, stop, new Promise<void>((resolve) => (this.#onNews = resolve)));
     }
   }
@@ -107,12 +107,12 @@ export class Supervisor {
       }
       if (this.spec.isRemoved === true && life.exit.code === 0) {
         this.#retired.abort();
-        log.info('the changelogs of a removed brick are read', { brick });
+        log.info('removed brick: its changelogs are synced', { brick });
         await this.#deps.onDone(this.spec);
         return { reason: null, servedMs };
       }
       if (this.#deps.justResumed()) {
-        log.info('worker is started again after a pause', { brick, reason: endReason(life.exit) });
+        log.info('restarting worker after a pause', { brick, reason: endReason(life.exit) });
         return { reason: null, servedMs };
       }
       reason = life.silent ? `no acknowledgement after ${this.#deps.acknowledgeMs / 1000} s${lastWords(life.exit)}` : endReason(life.exit);
@@ -142,7 +142,7 @@ export class Supervisor {
     const first = await within(Promise.race([child.acknowledged.then(() => 'acknowledged' as const), exited, stopped]), acknowledgeMs);
     const startedMs = performance.now();
     if (first === undefined) {
-      log.error('worker not confirmed after wait, aborting it: the secondary over ssh, or the mount of the primary volume, hangs', {
+      log.error('worker not confirmed after wait, aborting it: ssh to the secondary or the primary mount hangs', {
         brick,
         timeout: acknowledgeMs / 1000,
       });
@@ -168,7 +168,7 @@ export class Supervisor {
     try {
       await change();
     } catch (error) {
-      this.#deps.log.warn('the status file cannot be written', { brick: this.spec.brickPath, error: errorLine(error) });
+      this.#deps.log.warn('cannot write status file', { brick: this.spec.brickPath, error: errorLine(error) });
     }
   }
 }

@@ -122,7 +122,7 @@ export abstract class PrimaryBase {
   async #waitsForOthers(): Promise<boolean> {
     const marks = await this.deps.volume.othersOwe();
     const blockers = marks.join(' ');
-    if (blockers !== '' && blockers !== this.#blockers) this.deps.log.info('checkpoint waits for what the worker of another brick could not sync', { marks });
+    if (blockers !== '' && blockers !== this.#blockers) this.deps.log.info('checkpoint: waiting for failures of another brick', { marks });
     this.#blockers = blockers;
     return blockers !== '';
   }
@@ -200,7 +200,7 @@ export abstract class PrimaryBase {
     const { log, brick, volume } = this.deps;
     if (!(await brick.hasPendingHeals())) this.#standsIn = true;
     else if (this.#standsIn) {
-      if (this.#healWindow === null) log.info('another brick is not healed: comparing the names that changelogs take away');
+      if (this.#healWindow === null) log.info('peer brick healing: verifying deletes and renames');
       this.#healWindow = { since: Math.min(this.#healWindow?.since ?? now, now - PASSIVE_INTERVAL_MS / 1000), until: now };
     }
     if (this.#healWindow === null) return false;
@@ -211,8 +211,8 @@ export abstract class PrimaryBase {
     const over = healed || !this.#standsIn;
     await this.compareChangelogs(since, over ? 'all' : 'new', signal);
     if (!over) return true;
-    if (healed) log.info('the other brick is healed: names are compared', { since, until });
-    else log.warn('another brick is still not healed: names are not compared any longer', { since });
+    if (healed) log.info('peer brick healed: deletes and renames are verified', { since, until });
+    else log.warn('peer brick still healing: no longer verifying deletes and renames', { since });
     this.#healWindow = null;
     return false;
   }

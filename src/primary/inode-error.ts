@@ -27,7 +27,7 @@ export class InodeError {
 }
 
 const HINTS: ReadonlyMap<number, string> = new Map([
-  [errno.EIO, 'the disk, or, of a replicated volume, copies that disagree (gluster volume heal VOLUME info split-brain)'],
+  [errno.EIO, 'disk error, or split-brain (gluster volume heal VOLUME info split-brain)'],
   // features.quota does not hold for geo-replication's client.
   [errno.EDQUOT, "a quota of a brick's file system is used up, or GlusterFS 11's simple-quota"],
 ]);

@@ -162,7 +162,7 @@ export class AdaptiveConcurrency {
     for (const { atS } of this.#begun) if (nowS - atS > tookS / 2) return;
     this.#countedS += tookS;
     if (costS < tookS * WORTH) {
-      this.#log.info('the secondary takes longer for several calls side by side: one at a time', { seconds: tookS.toFixed(1), one_by_one: costS.toFixed(1), for: this.#aloneS });
+      this.#log.info('secondary is slower with concurrent calls: sending one at a time', { seconds: tookS.toFixed(1), one_by_one: costS.toFixed(1), for: this.#aloneS });
       this.#mode = 'one by one';
       this.#leftS = this.#aloneS;
       this.#aloneS = Math.min(MAX_ALONE_S, 2 * this.#aloneS);

@@ -18,7 +18,7 @@ export function bisecting(engine: DataEngine, log?: SyncLog): DataEngine {
     sync: async (gfids, options) => {
       const outcome = await engine.sync(gfids, options);
       if (suspectsOf(gfids, outcome).length === 0 || FULL.test(outcome.broken ?? '') || !(await works(engine, options))) return outcome;
-      if (gfids.length > 1) log?.info('a transfer broke, and others work: sending its files in parts', { num_files: gfids.length, reason: outcome.broken });
+      if (gfids.length > 1) log?.info('transfer failed: retrying its files in smaller groups', { num_files: gfids.length, reason: outcome.broken });
       return new Division(engine, options).run(gfids, outcome);
     },
   };

@@ -109,7 +109,7 @@ export class Syncer {
    * finish within `stopGraceMs`, after which the engine's signal aborts. Items not taken are rejected at once.
    */
   async run(signal: AbortSignal): Promise<void> {
-    if (this.#state !== 'new') throw new GsyncdError('run sync queue: it ran already', { code: 'fault' });
+    if (this.#state !== 'new') throw new GsyncdError('run sync queue: already run', { code: 'fault' });
     this.#state = 'running';
     this.#scheduleDispatch();
     await new Promise<void>((resolve) => {
@@ -192,7 +192,7 @@ export class Syncer {
 function itemResult(gfid: Gfid, outcome: EngineOutcome): ItemResult {
   const reason = outcome.failed.get(gfid);
   if (reason === undefined && outcome.synced.has(gfid)) return SYNCED;
-  if (reason === undefined) return { status: 'failed', reason: 'the engine gave no result', scope: 'item' };
+  if (reason === undefined) return { status: 'failed', reason: 'no result from the engine', scope: 'item' };
   return { status: 'failed', reason, scope: reason === outcome.broken ? 'transfer' : 'item' };
 }
 

@@ -130,7 +130,7 @@ class RepceServer {
   /** Resolves when the bytes have left this process: the call is under way until then. */
   async #write(answer: Buffer): Promise<void> {
     const { output } = this.#options;
-    if (output.writableLength + answer.length > MAX_UNREAD_BYTES) this.#end(requestError('their answers are not read'));
+    if (output.writableLength + answer.length > MAX_UNREAD_BYTES) this.#end(requestError('the primary does not read its answers'));
     else await new Promise<void>((resolve) => output.write(answer, () => resolve()));
   }
 

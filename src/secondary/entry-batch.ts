@@ -66,7 +66,7 @@ async function runLane(options: BatchOptions, lane: readonly Entry[], failures: 
     } catch (error) {
       const errno = errnoNumber(error);
       if (errno !== undefined && VOLUME_WIDE.has(errno)) throw error;
-      options.log.warn('an operation failed', { op: entry.op, gfid: entry.gfid, entry: entry.entry, error: oneLine(errorLine(error)) });
+      options.log.warn('entry operation failed', { op: entry.op, gfid: entry.gfid, entry: entry.entry, error: oneLine(errorLine(error)) });
       failures.push(failure(entry.dict, entry.index, errno ?? EINVAL));
     }
   }

@@ -76,7 +76,7 @@ export async function runSecondary(options: SecondaryOptions, signal: AbortSigna
     throw error;
   } finally {
     over.abort();
-    await cleanup.run((what, error) => log.warn('cleaning up failed', { what, error: errorLine(error) }));
+    await cleanup.run((what, error) => log.warn('cleanup failed', { what, error: errorLine(error) }));
   }
 }
 

@@ -87,7 +87,7 @@ class Page {
       lines.push(this.#row('transfers', [`${transfers.busy} of ${transfers.total} running`, transfers.longest === null ? '' : `, the longest for ${span(transfers.longest)}`]));
     }
     if (checkpoint !== null) {
-      const done = checkpoint.completed ? `completed${checkpoint.completionTime === null ? '' : ` ${clock(checkpoint.completionTime, this.#nowMs)}`}` : 'reached, but failures hold it up';
+      const done = checkpoint.completed ? `completed${checkpoint.completionTime === null ? '' : ` ${clock(checkpoint.completionTime, this.#nowMs)}`}` : 'reached, waiting for failures to be synced';
       lines.push(this.#row('checkpoint', [`${clock(checkpoint.time, this.#nowMs)}  ${done}`]));
     }
     if (failures.count > 0) lines.push(...this.#failures(report));
@@ -105,8 +105,8 @@ class Page {
 
   #lag({ lag, lastSynced, pending, state, firstSync }: BrickReport, eta: string): Piece[] {
     const at: Piece = lastSynced === null ? '' : ['dim', `   synced up to ${clock(lastSynced, this.#nowMs)}`];
-    if (state === 'Passive') return ['the active brick of this set syncs', at];
-    if (lag === null) return [firstSync === null ? 'unknown: never synced' : 'none yet: the first sync is not done', at];
+    if (state === 'Passive') return ['passive: another brick of its replica set is active', at];
+    if (lag === null) return [firstSync === null ? 'unknown: never synced' : 'none yet: first sync not finished', at];
     if (lag === 0 && pending === 'no') return [['green', '0s'], '  nothing is pending', at];
     return [[lag > 300 ? 'red' : lag > 60 ? 'yellow' : 'green', span(lag)], pending === 'unknown' ? '  at most' : '', ['cyan', eta], at];
   }

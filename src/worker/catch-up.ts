@@ -33,7 +33,7 @@ export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, r
     await settling(xsync, xsync.crawlwrap(signal, { oneshot: true, ...walkOptions(owed) }));
     if (signal.aborted) return;
     if (owed.since === registerTime) break;
-    log.info('reading the changelogs since the walk was begun', { since: owed.since });
+    log.info('reading the changelogs since the crawl started', { since: owed.since });
     if ((await crawlHistory(deps, history, registerTime, signal)) !== 'partial') break;
     // Some of these are lost: another walk finds what they told.
     owed = { since: registerTime, from: (await loadPendingCrawl(workingDir))?.from ?? 0 };

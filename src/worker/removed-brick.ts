@@ -97,7 +97,7 @@ export async function readRemoved(deps: PrimaryDeps, { history }: Crawlers, regi
   } catch (error) {
     await history.pipeline.drain().catch(() => undefined);
     if (!isGsyncdError(error, 'partial-history')) throw new GsyncdError(`removed brick: ${errorLine(error)}`, { code: 'changelog', cause: error });
-    deps.log.error('a removed brick has gaps in its changelogs: deletes and renames made then may be missing on the secondary', { brick: deps.session.localPath, error: errorLine(error) });
+    deps.log.error('removed brick: gap in its changelogs: deletes and renames in it may be missing on the secondary', { brick: deps.session.localPath, error: errorLine(error) });
   }
   while (!signal.aborted && deps.failures.size > 0) {
     await delayOrWake(RETRY_MS, signal);

@@ -81,12 +81,12 @@ export class Worker {
       if (signal.aborted) return;
       this.#outcome = 'faulty';
       // The monitor starts it again at once then, see there.
-      if (this.#pauses.justResumed && isGsyncdError(error, 'peer') && this.#options.monitored === 'yes') this.#log.info('the connection did not outlast the pause', { error: errorLine(error) });
+      if (this.#pauses.justResumed && isGsyncdError(error, 'peer') && this.#options.monitored === 'yes') this.#log.info('connection lost during the pause', { error: errorLine(error) });
       else await this.#recordFault(error);
       throw error;
     } finally {
       this.#pauses.close();
-      await this.#cleanup.run((what, error) => this.#log.warn('cleaning up failed', { what, error: errorLine(error) }));
+      await this.#cleanup.run((what, error) => this.#log.warn('cleanup failed', { what, error: errorLine(error) }));
     }
   }
 
@@ -116,7 +116,7 @@ export class Worker {
     this.#cleanup.add('progress', () => recorder.close(this.#outcome));
     this.#options.onStatusFile?.(status.path);
     const failures = await FailureList.load(workingDir);
-    for (const line of failures.garbled) this.#log.error('a line of the failure list cannot be read and was put aside', { line });
+    for (const line of failures.garbled) this.#log.error('cannot parse a line of the failure list: moved it aside', { line });
     status.setFailures(failures.size);
 
     const { broken, limiter, ...opened } = await endpoints.open(workingDir, this.#cleanup, signal);
@@ -157,7 +157,7 @@ export class Worker {
         await volume.announceOwed(owes);
         isSaid = false;
       } catch (error) {
-        if (!isSaid) this.#log.warn('cannot mark on the primary volume whether failures are open', { error: errorLine(error) });
+        if (!isSaid) this.#log.warn('cannot set the failure mark on the primary volume', { error: errorLine(error) });
         isSaid = true;
         throw error;
       }
@@ -208,7 +208,7 @@ export class Worker {
         await live.pipeline.drain().catch(() => undefined);
         // Recording of changes was off for a while, or the like: history finds out what that means.
         if (!isGsyncdError(error, 'partial-history')) throw error;
-        log.warn('the changelogs do not simply go on: reading their history', { error: errorLine(error) });
+        log.warn('gap in the live changelogs: starting a history crawl', { error: errorLine(error) });
       }
     }
     await live.pipeline.drain();
@@ -220,7 +220,7 @@ export class Worker {
       await this.#status?.setLastError(errorLine(error));
       this.#onFault();
     } catch (statusError) {
-      this.#log.warn('the status file cannot be written', { error: errorLine(statusError) });
+      this.#log.warn('cannot write status file', { error: errorLine(statusError) });
     }
   }
 }

@@ -13,7 +13,7 @@ it('enters no directory that is no volume', () => {
 });
 
 it('enters nothing of a process that is not, or no longer, the secondary', () => {
-  expect(() => enterSessionMount(process.pid, () => false)).toThrow("the session's mount: the secondary has gone");
+  expect(() => enterSessionMount(process.pid, () => false)).toThrow("the session's mount: secondary process has ended");
   expect(() => enterSessionMount(2 ** 22 + 1, () => true)).toThrow(/^the session's mount: ENOENT/);
 });
 

@@ -164,7 +164,7 @@ describe('loadConfig() refuses', () => {
     ['tar-command = /usr', 'tar-command = "/usr" (F:2): must be an executable file, or the name of one without a directory'],
     ['rsync-options = a\0b', 'rsync-options = "a\\u0000b" (F:2): must be without NUL characters'],
     ['just words', 'F:2: "just words" is not "name = value"'],
-    ['sync-jobs = 3\nSync-Jobs = 4', 'F:3: option sync-jobs is there twice'],
+    ['sync-jobs = 3\nSync-Jobs = 4', 'F:3: option sync-jobs appears twice'],
   ])('%j', (line, message) => {
     const sessionFile = fileWith(`[vars]\n${line}\n`);
     const found = messageOf(() => loadConfig({ defaultsFile: noDefaults, sessionFile, templateArgs }));

@@ -58,7 +58,7 @@ describe('editSessionFile()', () => {
       writeFileSync(file, `[vars]\nsync-jobs = ${(runs += 1)}\n`);
       ini.set('vars', 'log-level', 'DEBUG');
     });
-    await expect(edit).rejects.toMatchObject({ code: 'config', message: `config: ${file}: is being changed by others all the time` });
+    await expect(edit).rejects.toMatchObject({ code: 'config', message: `config: ${file}: changed by other processes on every attempt` });
     expect(text()).not.toContain('log-level');
   });
 

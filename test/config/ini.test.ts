@@ -103,8 +103,8 @@ describe('IniFile.parse()', () => {
     ['a = 1', 'config: f:1: "a = 1" stands before the first [section]'],
     ['[s]\n\nnonsense', 'config: f:3: "nonsense" is not "name = value"'],
     ['[s]\n= 1', 'config: f:2: "= 1" is not "name = value"'],
-    ['[s]\na = 1\nA = 2', 'config: f:3: option a is there twice'],
-    ['[s]\na = 1\n[s]', 'config: f:3: section [s] is there twice'],
+    ['[s]\na = 1\nA = 2', 'config: f:3: option a appears twice'],
+    ['[s]\na = 1\n[s]', 'config: f:3: section [s] appears twice'],
   ])('names file and line for %j', (text, message) => {
     expect(() => IniFile.parse(text, 'f')).toThrow(message);
   });

@@ -33,7 +33,7 @@ test("a sweep of old files through /tmp, in the machine's mounts and in a worker
 test('the worker of a brick whose process ended is Faulty and says so, the other one is active, and it comes back with its brick', async () => {
   const active = (await stateOf(0)) === 'Active' ? 0 : 1;
   await lab().exec(['pkill', '-KILL', '-f', `^/usr/sbin/glusterfsd .*--brick-name ${lab().bricks[active]} `]);
-  await lab().until('Faulty with its reason', says(active, /^brick \/srv\/gv0_\d: its process does not run: gluster volume start gv0 force$/), 90_000);
+  await lab().until('Faulty with its reason', says(active, /^brick \/srv\/gv0_\d: process not running: gluster volume start gv0 force$/), 90_000);
   await lab().until('the other active', async () => (await stateOf(1 - active)) === 'Active', 60_000);
   await lab().sh('mkdir without; for i in {1..20}; do echo $i >without/$i; done; rm old/1; mv old/2 old/two');
   await lab().waitConverged();

@@ -44,7 +44,7 @@ nightly.each(['sv0', 'gv0'])('a brick of %s that dies in the middle of it and co
   // Of a distributed volume of which half is gone, half works.
   await lab().sh(`cd ${under}; for i in {1..60}; do printf $i >during-$i || true; rm -f before-$i || true; mv before-10$i after-10$i || true; done 2>/dev/null; true`);
   if (volume === 'sv0') await sleep(7000);
-  else expect([await workers[0]!.exited, workers[0]!.stderr]).toEqual([{ code: 1, signal: null }, 'gsyncd-ts: brick /srv/gv0_1: its process does not run: gluster volume start gv0 force\n']);
+  else expect([await workers[0]!.exited, workers[0]!.stderr]).toEqual([{ code: 1, signal: null }, 'gsyncd-ts: brick /srv/gv0_1: process not running: gluster volume start gv0 force\n']);
   await lab().gluster(['volume', 'start', volume, 'force']);
   await lab().until('the brick', async () => (await lab().sh('ls >/dev/null && touch alive && echo yes || true')).includes('yes'));
   await sleep(4000);

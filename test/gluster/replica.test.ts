@@ -101,7 +101,7 @@ test('a checkpoint does not complete over what the worker of another brick owes,
     return Number((await lab().status(1))['last_synced']) > checkpoint + 3;
   }, 60_000);
   expect((await lab().status(1))['checkpoint_completed']).toBe('No');
-  expect(await second.log()).toMatch(/checkpoint waits for what the worker of another brick could not sync/);
+  expect(await second.log()).toMatch(/checkpoint: waiting for failures of another brick/);
 
   await lab().sh('rm failing', '/srv');
   const third = lab().startWorker({ brick: 0 });

@@ -47,7 +47,7 @@ it('a worker that dies at once is Faulty with its reason, announced, and started
   expect(events[0]).toMatch(
     /^\d+ 91 primary_volume=gv0;primary_node=node1;primary_node_id=me;secondary_host=backup;secondary_volume=sv0;current_secondary_host=127\.0\.0\.1;brick_path=\/b\/1$/,
   );
-  const delays = [...h.log().matchAll(/worker is started again .*\{delay=([\d.]+)\}, \{reason=(.*?)\}/g)].map((match) => [Number(match[1]), match[2]]);
+  const delays = [...h.log().matchAll(/restarting worker .*\{delay=([\d.]+)\}, \{reason=(.*?)\}/g)].map((match) => [Number(match[1]), match[2]]);
   expect(delays.slice(0, 4)).toEqual([0.05, 0.1, 0.2, 0.4].map((delay) => [delay, 'connect to secondary: refused']));
   expect(h.log()).toContain('worker died before establishing connection [{brick=/b/1}]');
 });
@@ -139,7 +139,7 @@ it('waits for a secondary that cannot be reached, says so at its bricks, and goe
   h.secondary = there;
   await h.until('workers', () => h.started().length === 2);
   h.secondary = new Error('ssh geo@backup: Connection refused');
-  await h.until('warning', () => h.log().includes('the secondary volume cannot be looked at'));
+  await h.until('warning', () => h.log().includes('cannot read volume info of the secondary'));
   expect(h.started().every(({ pid }) => isAlive(pid))).toBe(true);
 });
 
@@ -148,7 +148,7 @@ it('starts a worker that waits for its next start as soon as glusterd changes th
   const dir = join(h.dir, 'glusterd/vols/gv0');
   mkdirSync(dir, { recursive: true });
   await h.start('dies', { volumeCheckMs: 60_000, backoff: { firstMs: 60_000, maxMs: 60_000, wellMs: 60_000 } });
-  await h.until('a wait', () => h.log().includes('worker is started again [{brick=/b/1}, {delay=60}'));
+  await h.until('a wait', () => h.log().includes('restarting worker [{brick=/b/1}, {delay=60}'));
   writeFileSync(join(dir, 'info'), 'status=1');
   await h.until('another start', () => h.started().length === 2);
 });

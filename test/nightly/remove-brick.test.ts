@@ -25,7 +25,7 @@ test('creates, deletes and renames of the backlog arrive', async () => {
   await lab().waitConverged(60_000);
   const status = `${lab().sessionDir}/brick_${encodeURIComponent(REMOVED)}.status`;
   await lab().until('end of its worker', async () => (await lab().exec(['ls', status], { onFailure: 'return' })).code !== 0, 30_000);
-  expect(await lab().read(lab().sessionLog)).toContain('the changelogs of a removed brick are read');
+  expect(await lab().read(lab().sessionLog)).toContain('removed brick: its changelogs are synced');
   expect((await lab().session(['status'])).stdout).not.toContain(REMOVED);
 });
 

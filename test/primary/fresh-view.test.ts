@@ -78,7 +78,7 @@ test('what another one does not tell of either is listed', async () => {
   expect(views).toEqual({ opened: 1, closed: 1 });
 });
 
-test('copies that disagree (EIO) are no mount\'s fault', async () => {
+test('split-brain (EIO) are no mount\'s fault', async () => {
   const { there, listed, views } = await setUp(constants.errno.EIO, null);
   expect([there(NAME), there(entryPath(ROOT_GFID, 'other'))]).toEqual([undefined, OTHER]);
   expect(listed).toEqual([expect.stringMatching(/^.*\/file: EIO .*disagree/)]);

@@ -136,7 +136,7 @@ describe('Syncer', () => {
       [gfid(0), { status: 'synced' }],
       [gfid(1), { status: 'failed', reason: 'denied', scope: 'item' }],
       [gfid(2), { status: 'failed', reason: 'connection lost', scope: 'transfer' }],
-      [gfid(3), { status: 'failed', reason: 'the engine gave no result', scope: 'item' }],
+      [gfid(3), { status: 'failed', reason: 'no result from the engine', scope: 'item' }],
     ]);
     await stop();
   });

@@ -98,7 +98,7 @@ describe('a request that asks for a large answer', () => {
     const [input, output] = [new PassThrough(), new Writable({ write: () => undefined })];
     const served = serveRepce({ input, output, methods: new Map([['list', () => ['x'.repeat(60 * MB)]]]) });
     for (let i = 0; i < 64; i++) input.write(encodePickle(pyTuple([pyTuple([1, i, new PyFloat(3)]), 'list'])));
-    await expect(served).rejects.toThrow('requests of the primary: their answers are not read');
+    await expect(served).rejects.toThrow('requests of the primary: the primary does not read its answers');
     expect(output.writableLength).toBeLessThan(2 * DEFAULT_LIMITS.maxBytes);
   });
 

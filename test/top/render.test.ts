@@ -37,7 +37,7 @@ test('a block says what an admin looks for', () => {
 
 test('a checkpoint that is reached, but not completed, says what it waits for', () => {
   const held = facts({ status: { checkpoint_time: NOW_S - 50, checkpoint_completed: 'No' }, failures: busy.failures });
-  expect(renderTop([session(held)], NOW_MS, PLAIN).join('\n')).toMatch(/checkpoint +.*reached, but failures hold it up/);
+  expect(renderTop([session(held)], NOW_MS, PLAIN).join('\n')).toMatch(/checkpoint +.*reached, waiting for failures to be synced/);
 });
 
 test('bricks of one set that are both active are said to send everything twice', () => {
@@ -51,7 +51,7 @@ test('a first sync shows how far it is and when it ends', () => {
   const text = renderTop([session(facts({ status: { last_synced: 0, crawl_status: 'Hybrid Crawl' }, progress: progress({ walk }) }))], NOW_MS, PLAIN).join('\n');
   expect(text).toContain('5,000 of ≈20,000 entries');
   expect(text).toContain('25%  ETA 5m 00s');
-  expect(text).toContain('the first sync is not done');
+  expect(text).toContain('first sync not finished');
 });
 
 test('without colours there is no escape sequence, with them there is, and the text is the same', () => {

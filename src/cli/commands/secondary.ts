@@ -108,7 +108,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   const own = log.child({ module: 'gsyncd', fn: 'secondary' });
   for (const line of config.warnings) own.warn(line);
   if (process.env[DISPATCHED] !== undefined) await warnOfOpenKeys(own);
-  if (named !== undefined && programs === undefined) own.warn('ignoring --secondary-gluster-command-dir: not where the Gluster programs of this node are', { named, used: config.get('secondary-gluster-command-dir') });
+  if (named !== undefined && programs === undefined) own.warn('ignoring --secondary-gluster-command-dir: the Gluster programs of this node are elsewhere', { named, used: config.get('secondary-gluster-command-dir') });
 
   const stop = new AbortController();
   const onTerm = (): void => {
@@ -136,7 +136,7 @@ async function warnOfOpenKeys(log: Log): Promise<void> {
   try {
     for (const path of await openTarKeys(process.geteuid?.() ?? 0)) log.warn('tar keys let their holders run any program: run "gsyncd-ts install --tar-keys"', { path });
   } catch (error) {
-    log.debug('authorized_keys cannot be read', { error: errorLine(error) });
+    log.debug('cannot read authorized_keys', { error: errorLine(error) });
   }
 }
 

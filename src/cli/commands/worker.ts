@@ -105,7 +105,7 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
   for (const line of config.warnings) own.warn(line);
   config.onWarning = (line) => own.warn(line);
 
-  const signal = stopSignal(() => own.info('stopping: the batch in hand is finished or put back'));
+  const signal = stopSignal(() => own.info('stopping: finishing the current batch or leaving it for the next start'));
   process.on('SIGHUP', () => log.reopen());
 
   let metrics: Awaited<ReturnType<typeof openMetrics>> = null;

@@ -21,7 +21,7 @@ export function enterSessionMount(pid: number, isSecondary: () => boolean): void
   try {
     // A descriptor of a process's directory in /proc never becomes another process's.
     const proc = `/proc/self/fd/${openSync(`/proc/${pid}`, constants.O_RDONLY | constants.O_DIRECTORY)}`;
-    if (!isSecondary()) throw new Error('the secondary has gone');
+    if (!isSecondary()) throw new Error('secondary process has ended');
     const fd = openSync(`${proc}/cwd`, O_PATH | constants.O_DIRECTORY);
     const fault = faultOf(fd, proc);
     if (fault !== null) throw new Error(fault);

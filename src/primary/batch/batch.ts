@@ -149,7 +149,7 @@ export class BatchPipeline {
       const [there, here] = await Promise.all([tryInode(secondary.entries(gfidPath(gfid))), tryInode(brick.childNames(gfid))]);
       if (there instanceof InodeError || here instanceof InodeError) {
         // Most likely it is gone by now.
-        log.warn('names of a directory are not compared', { gfid, error: (there instanceof InodeError ? there : (here as InodeError)).reason });
+        log.warn('cannot compare directory', { gfid, error: (there instanceof InodeError ? there : (here as InodeError)).reason });
         continue;
       }
       const known = new Set(here);

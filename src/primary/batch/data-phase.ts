@@ -147,7 +147,7 @@ async function dropUnreadable(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { f
       const number = errnoNumber(error);
       if (number === undefined || NO_READ_ERRORS.has(number)) return;
       open.delete(gfid);
-      deps.log.error('file cannot be read: the secondary keeps what it has', { gfid, error: errorLine(error) });
+      deps.log.error('cannot read file: its copy on the secondary stays as it is', { gfid, error: errorLine(error) });
       deps.failures.add({ kind: 'data', gfid, reason: errorLine(error) });
     }
   });
@@ -163,7 +163,7 @@ export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xatt
     if (result.status === 'synced') deps.failures.resolve('xattrs', gfid);
     else if ((await tryInode(deps.volume.lstat(gfidPath(gfid)))) === null) deps.failures.resolveGone(gfid);
     else {
-      deps.log.warn('attributes did not arrive', { gfid, reason: result.reason });
+      deps.log.warn('attributes not synced', { gfid, reason: result.reason });
       deps.failures.add({ kind: 'xattrs', gfid, reason: result.reason });
     }
   }

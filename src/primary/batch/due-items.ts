@@ -45,7 +45,7 @@ export class DueItems {
       else {
         // Only files have content. Earlier versions listed the xattrs of other types as data.
         failures.resolve('data', gfid);
-        failures.owe({ kind: 'xattrs', gfid, reason: 'xattrs not complete yet' });
+        failures.owe({ kind: 'xattrs', gfid, reason: 'xattrs not synced yet' });
         plan.xattrs.add(gfid);
       }
     });
@@ -60,7 +60,7 @@ export class DueItems {
     for (const [entry, reason] of troubles) failures.add({ kind: 'entry', gfid: ROOT_GFID, entry, reason });
     addFixed(plan, { dataGfids, metaGfids });
     // Noted before the comparison takes the names from the list.
-    const reason = 'passed over by a walk, and not complete yet';
+    const reason = 'skipped by a crawl, not synced yet';
     for (const gfid of dataGfids) {
       plan.xattrs.add(gfid);
       for (const kind of ['data', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
@@ -87,7 +87,7 @@ export class DueItems {
     const now = await this.looks(gone);
     const { failures } = this.#deps;
     const changed = [...now].filter(([gfid, look]) => before.get(gfid) !== look);
-    for (const [gfid] of changed) for (const kind of ['meta', 'data'] as const) failures.owe({ kind, gfid, reason: 'changed while it was sent' });
+    for (const [gfid] of changed) for (const kind of ['meta', 'data'] as const) failures.owe({ kind, gfid, reason: 'changed during the transfer' });
     if (changed.length > 0) await failures.persist();
   }
 }

@@ -58,7 +58,7 @@ export class EntryPhase {
    *  the mount does not say. */
   async #withDeviceNumber(op: EntryOp): Promise<EntryOp | null> {
     if (fileKind(op.mode ?? op.stat?.mode ?? 0) !== 'device') return op;
-    if (this.#deps.peerNames === 'utf8') this.#deps.log.warn('a stock secondary does not take the numbers of a device node', { gfid: op.gfid, entry: op.entry });
+    if (this.#deps.peerNames === 'utf8') this.#deps.log.warn('stock secondary: device node is created without its numbers', { gfid: op.gfid, entry: op.entry });
     const stat = await tryInode(this.#deps.volume.lstat(gfidPath(op.gfid)));
     if (stat instanceof InodeError) return null;
     return stat?.rdev === undefined ? op : { ...op, rdev: stat.rdev };
@@ -162,7 +162,7 @@ export class EntryPhase {
     } catch (error) {
       // The view's own connection: the worker's goes on, and what is left is tried again later.
       if (!isGsyncdError(error, 'peer')) throw error;
-      this.#deps.log.warn('no other look is possible', { error: errorLine(error) });
+      this.#deps.log.warn('cannot open a fresh mount', { error: errorLine(error) });
       return first;
     } finally {
       await view.close();
@@ -172,7 +172,7 @@ export class EntryPhase {
   /** Resolved one by one as names are compared, data and attributes sent. */
   async #owe({ names, dataGfids, metaGfids, xattrs }: Owed): Promise<void> {
     const { failures } = this.#deps;
-    const reason = 'made anew by conflict resolution, and not complete yet';
+    const reason = 'recreated by conflict resolution, content not synced yet';
     for (const name of names) failures.owe({ kind: 'entry', gfid: splitEntryPath(name).parent, entry: name, reason });
     for (const gfid of dataGfids) failures.owe({ kind: 'data', gfid, reason });
     for (const gfid of metaGfids) failures.owe({ kind: 'meta', gfid, reason });

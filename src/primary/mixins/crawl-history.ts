@@ -50,7 +50,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       const history = await agent.history(stime[0]);
       const now = this.liveChangelogStart?.[0] ?? 0;
       if (history.status === 'unavailable' && stime[0] > now + CLOCK_SKEW_S) {
-        log.error('the clock was set back, and no changelog reaches back to the mark: comparing the whole brick', { stime, now });
+        log.error('clock set back, no changelog reaches back to the stime: crawling the whole brick', { stime, now });
         await this.deps.addPendingCrawl(0);
         await this.#setMarks(now);
         throw new GsyncdError('history crawl: changelogs after 0: incomplete', { code: 'partial-history' });
@@ -76,7 +76,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       for (;;) {
         const ready = await agent.historyScan();
         for (const loss of agent.historyLosses()) {
-          log.error('a changelog cannot be read: looking for what changed in its time', { ...loss });
+          log.error('cannot read changelog: crawling for the changes in its interval', { ...loss });
           await this.deps.addPendingCrawl(loss.from);
           losses.push(loss);
         }
@@ -98,7 +98,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
 
     /** Everything from before the clock was set back is synced: marks are compared with times of after from now on. */
     async #followClock(setBack: ClockSetBack): Promise<void> {
-      this.deps.log.warn('the clock of the brick was set back: marks follow it', { from: setBack.from, to: setBack.to });
+      this.deps.log.warn('brick clock set back: setting the stime to the new time', { from: setBack.from, to: setBack.to });
       await this.#setMarks(setBack.to - 1);
       await this.deps.agent.passSetBack(setBack);
     }

@@ -273,7 +273,7 @@ export class Reconciler {
     const from = run.parked.has(gfid) ? tempPath(gfid) : ((await this.#truth.locate(gfid)) ?? (await this.#parkedBefore(gfid)));
     if (from === null || from === name) run.result.denied.add(name);
     if (from === null) {
-      run.reasons.set(name, { gfid, reason: 'the secondary has this directory but cannot say where' });
+      run.reasons.set(name, { gfid, reason: 'directory is on the secondary, at an unknown path' });
       return [];
     }
     if (from === name) return [];
@@ -296,7 +296,7 @@ export class Reconciler {
   async #placeFile(run: Run, name: string, { gfid, stat, kind }: PrimaryEntry, present: boolean): Promise<EntryOp[]> {
     const link = kind === 'symlink' ? await this.#deps.view.readlink(gfidPath(gfid)) : null;
     if (!present && kind === 'symlink' && this.#deps.peerNames === 'utf8' && link !== null && !isPlainPath(link)) {
-      run.reasons.set(name, { gfid, reason: 'a stock secondary takes no symlink target that is not UTF-8' });
+      run.reasons.set(name, { gfid, reason: 'stock secondary: symlink target is not UTF-8' });
       return [];
     }
     // A symlink's owner, too: in a directory with the set-gid bit it is made with the directory's group.
@@ -359,7 +359,7 @@ export class Reconciler {
       if (there && safe) ops.push({ op: 'UNLINK', gfid, entry: park });
       if (there && !safe) {
         agreed.delete(park);
-        unresolved.set(park, { gfid, reason: 'parked: its place on the primary is not known to this brick' });
+        unresolved.set(park, { gfid, reason: 'kept under a temporary name: its path on the primary is unknown to this brick' });
       } else {
         agreed.add(park);
         unresolved.delete(park);
@@ -367,7 +367,7 @@ export class Reconciler {
     }
     for (const { entry, gfid } of failedOps(await this.#deps.sync.apply(ops))) {
       agreed.delete(entry);
-      unresolved.set(entry, { gfid, reason: 'parked: its parking name cannot be removed' });
+      unresolved.set(entry, { gfid, reason: 'kept under a temporary name: cannot remove that name' });
     }
   }
 }

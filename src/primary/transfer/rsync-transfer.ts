@@ -132,7 +132,7 @@ export class RsyncTransfer implements DataEngine {
           for (const [gfid, reason] of outcome.failed) failed.set(gfid, reason);
           rest = [...outcome.synced];
           if (rerun < MAX_RERUNS) continue;
-          for (const gfid of rest) failed.set(gfid, 'rsync lost its xattrs together with those of another file');
+          for (const gfid of rest) failed.set(gfid, 'rsync could not set the xattrs of a file of the same run');
           return { returnCode, synced: new Set(), failed, bytes };
         }
         return { returnCode, synced: outcome.synced, failed: new Map([...failed, ...outcome.failed]), bytes };

@@ -50,7 +50,7 @@ export function directoryEndpoints(options: DirectoryEndpointsOptions): FindEndp
     if ('address' in options.secondary) return new EmbeddedSite(options, primary, { there: await identifyRemote(config, options.secondary, primary.root, signal) });
     const secondary = await openLayout(options.secondary.path);
     if (`${secondary.root}/`.startsWith(`${primary.root}/`) || `${primary.root}/`.startsWith(`${secondary.root}/`)) {
-      throw new GsyncdError(`directories ${primary.root} and ${secondary.root}: one holds the other`, { code: 'preflight' });
+      throw new GsyncdError(`directories ${primary.root} and ${secondary.root}: one contains the other`, { code: 'preflight' });
     }
     return new EmbeddedSite(options, primary, { here: secondary });
   };

@@ -30,7 +30,7 @@ export function withAvailabilityChecks(secondary: Secondary, { subvolumesUp, sub
     const up = await looks.ask().catch((cause: unknown) => {
       throw new GsyncdError(`secondary volume ${volume}: ${errorLine(cause)}`, { code: 'peer', cause });
     });
-    if (up < subvolumes) throw new GsyncdError(`secondary volume ${volume}: ${up} of ${subvolumes} subvolumes are up: what lives on the others cannot be told`, { code: 'peer' });
+    if (up < subvolumes) throw new GsyncdError(`secondary volume ${volume}: ${up} of ${subvolumes} subvolumes are up`, { code: 'peer' });
   };
   const told = async <T>(answer: Promise<T>): Promise<T> => {
     try {

@@ -151,7 +151,7 @@ class GlusterSite implements Endpoints {
   /** @returns what rejects when the brick's process has ended @throws GsyncdError 'preflight' when it does not run now */
   async #watchOwnBrick(mount: AuxMount, cleanup: Cleanup, signal: AbortSignal): Promise<{ readonly broken: Promise<never> }> {
     const { primary, localPath, localNode } = this.session;
-    const down = new GsyncdError(`brick ${localPath}: its process does not run: gluster volume start ${primary} force`, { code: 'preflight' });
+    const down = new GsyncdError(`brick ${localPath}: process not running: gluster volume start ${primary} force`, { code: 'preflight' });
     const ownBrick = new OwnBrick(mount.dir, { host: localNode, path: localPath });
     if (!(await ownBrick.comesUp(signal))) throw down;
     const over = new AbortController();
@@ -174,7 +174,7 @@ class GlusterSite implements Endpoints {
     let turn: Promise<void> = Promise.resolve();
     let ended = false;
     const stopIfEnded = (): void => {
-      if (ended) throw new GsyncdError('fresh view: the worker stops', { code: 'stopped' });
+      if (ended) throw new GsyncdError('fresh mount: worker is stopping', { code: 'stopped' });
     };
     siteCleanup.add('fresh view', async () => {
       ended = true;
@@ -185,10 +185,10 @@ class GlusterSite implements Endpoints {
       let leave: () => void = () => undefined;
       turn = new Promise((resolve) => (leave = resolve));
       await before;
-      log.info('a mount does not show directories that were moved: looking through others');
+      log.info('mount shows outdated directories: opening a fresh mount');
       const cleanup = new Cleanup();
       const close = async (): Promise<void> => {
-        await cleanup.run((what, error) => log.warn('clean-up failed', { what, error: errorLine(error) }));
+        await cleanup.run((what, error) => log.warn('cleanup failed', { what, error: errorLine(error) }));
         current = undefined;
         leave();
       };
@@ -205,7 +205,7 @@ class GlusterSite implements Endpoints {
       } catch (error) {
         await close();
         if (ended || signal?.aborted === true) throw error;
-        log.warn('no other look is possible', { error: errorLine(error) });
+        log.warn('cannot open a fresh mount', { error: errorLine(error) });
         return null;
       }
     };
@@ -324,7 +324,7 @@ function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
 /** Finds out early, and in one line, what would otherwise fail late and in many. */
 async function preflight(config: Config, session: Session, brick: Brick): Promise<void> {
   if ((await brick.volumeId()) === null) {
-    throw new GsyncdError(`brick ${session.localPath}: no brick of a Gluster volume`, { code: 'preflight' });
+    throw new GsyncdError(`brick ${session.localPath}: not a brick of a Gluster volume`, { code: 'preflight' });
   }
   await findProgram(splitWords(config.get('ssh-command'))[0] ?? 'ssh');
   await findProgram(config.get('sync-method') === 'tarssh' ? config.get('tar-command') : config.get('rsync-command'));

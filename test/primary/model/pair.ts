@@ -43,8 +43,8 @@ const MAX_MICROTASKS = 4;
 const ROLLOVER_MS = 3_000;
 const MAX_STEPS = 20_000;
 /** What a passive worker says in the end. */
-export const HEALED = 'the other brick is healed';
-export const NEVER_HEALED = 'another brick is still not healed';
+export const HEALED = 'peer brick healed';
+export const NEVER_HEALED = 'peer brick still healing';
 
 class Killed extends Error {}
 
