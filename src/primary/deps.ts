@@ -94,10 +94,9 @@ export interface PrimaryStatus {
   flush(): Promise<void>;
 }
 
-/** The one queue that all crawls of a worker share; the first user's engine is the engine. */
+/** The one queue that all crawls of a worker share. */
 export interface SharedQueue {
-  sync(items: readonly DataItem[], makeEngine: () => DataEngine): Promise<BoxResult>;
-  logErrors(on: boolean): void;
+  sync(items: readonly DataItem[]): Promise<BoxResult>;
 }
 
 /** Sends what is neither content nor plain attributes: xattrs and ACLs. */

@@ -17,6 +17,8 @@ export interface DataItem {
   readonly compare?: 'content' | 'times';
   /** Where holes are worth something: they are most of the file, or some of it. */
   readonly holes?: Holes;
+  /** Its transfer logs what goes wrong: the last attempt. */
+  readonly logErrors?: boolean;
 }
 
 export type Holes = 'most' | 'some';

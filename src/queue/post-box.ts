@@ -14,6 +14,7 @@ interface Posted<R> {
   sizeKnown: boolean;
   compare: 'content' | 'times';
   holes: Holes | undefined;
+  logErrors: boolean;
   readonly settles: Settle<R>[];
 }
 
@@ -22,11 +23,13 @@ export interface BoxLimits {
   readonly maxBytes: number;
 }
 
-/** The files that a job takes: see SyncOptions for `compareTimes` and `holes`. */
+/** The files that a job takes: see SyncOptions for `compareTimes`, `holes` and `logErrors`. */
 export interface Share {
   readonly gfids: Gfid[];
   readonly compareTimes: Set<Gfid>;
   readonly holes: Map<Gfid, Holes>;
+  /** One of the files asks for it. */
+  readonly logErrors: boolean;
   /** undefined when not all sizes are known */
   readonly maxFileBytes: number | undefined;
   /** Sum of the sizes that are known. */
@@ -67,13 +70,14 @@ export class PostBox<R> {
     const shelf = this.#handedOut.has(item.gfid) ? this.#parked : this.#queued;
     const before = shelf.get(item.gfid);
     if (before === undefined) {
-      shelf.set(item.gfid, { sizeBytes, sizeKnown: item.sizeBytes !== undefined, compare: item.compare ?? 'content', holes: item.holes, settles: [settle] });
+      shelf.set(item.gfid, { sizeBytes, sizeKnown: item.sizeBytes !== undefined, compare: item.compare ?? 'content', holes: item.holes, logErrors: item.logErrors === true, settles: [settle] });
       if (shelf === this.#queued) this.#queuedBytes += sizeBytes;
       return;
     }
     before.settles.push(settle);
     before.sizeKnown = item.sizeBytes !== undefined;
     before.holes = item.holes;
+    before.logErrors ||= item.logErrors === true;
     if (item.compare !== 'times') before.compare = 'content';
     if (sizeBytes > before.sizeBytes) {
       if (shelf === this.#queued) this.#queuedBytes += sizeBytes - before.sizeBytes;
@@ -89,6 +93,7 @@ export class PostBox<R> {
     let bytes = 0;
     let maxFileBytes = 0;
     let sizesKnown = true;
+    let logErrors = false;
     for (const [gfid, posted] of this.#queued) {
       if (gfids.length > 0 && (gfids.length >= limits.maxFiles || bytes + posted.sizeBytes > limits.maxBytes)) break;
       this.#queued.delete(gfid);
@@ -97,11 +102,12 @@ export class PostBox<R> {
       bytes += posted.sizeBytes;
       maxFileBytes = Math.max(maxFileBytes, posted.sizeBytes);
       sizesKnown &&= posted.sizeKnown;
+      logErrors ||= posted.logErrors;
       gfids.push(gfid);
       if (posted.compare === 'times') compareTimes.add(gfid);
       if (posted.holes !== undefined) holes.set(gfid, posted.holes);
     }
-    return { gfids, compareTimes, holes, maxFileBytes: sizesKnown ? maxFileBytes : undefined, bytes };
+    return { gfids, compareTimes, holes, logErrors, maxFileBytes: sizesKnown ? maxFileBytes : undefined, bytes };
   }
 
   /** Gives a handed-out item its result. What was posted meanwhile for the same gfid joins the queue's end.

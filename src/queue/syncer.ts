@@ -44,9 +44,6 @@ export interface SyncerOptions {
 const SYNCED: ItemResult = { status: 'synced' };
 
 export class Syncer {
-  /** Write "SYNC Error" lines (the reference turns them on for the last retry only). */
-  logErrors = false;
-
   readonly #options: SyncerOptions;
   readonly #box = new PostBox<ItemResult | null>();
   readonly #idle: number[] = [];
@@ -153,7 +150,7 @@ export class Syncer {
     }
   }
 
-  async #runBox(job: number, { gfids, compareTimes, holes, maxFileBytes, bytes }: Share): Promise<void> {
+  async #runBox(job: number, { gfids, compareTimes, holes, logErrors, maxFileBytes, bytes }: Share): Promise<void> {
     const { engine, log, progress } = this.#options;
     const startMs = performance.now();
     progress?.jobStarted(job);
@@ -163,7 +160,7 @@ export class Syncer {
     let resultOf: (gfid: Gfid) => ItemResult | null;
     try {
       const outcome = await engine.sync(gfids, {
-        logErrors: this.logErrors,
+        logErrors,
         compareTimes,
         holes,
         ...(maxFileBytes === undefined ? {} : { maxFileBytes }),

@@ -1,6 +1,6 @@
-// The queue that all crawls of a worker share. Its jobs start with the first data and that crawl's engine; all crawls of a
-// worker have the same engine.
+// The queue that all crawls of a worker share, with the worker's one engine.
 
+import { GsyncdError } from '../errors.js';
 import type { SharedQueue } from '../primary/deps.js';
 import { bisecting } from '../queue/bisecting-engine.js';
 import type { DataEngine, DataItem } from '../queue/engine.js';
@@ -16,42 +16,40 @@ const MAX_BYTES_PER_BOX = 1 << 30;
 export class WorkerQueue implements SharedQueue {
   readonly #jobs: number;
   readonly #log: SyncLog;
-  readonly #progress: TransferSink | undefined;
-  readonly #limiter: AdaptiveConcurrency | undefined;
+  readonly #progress: TransferSink;
   readonly #stop = new AbortController();
   #syncer: Syncer | null = null;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(jobs: number, log: SyncLog, { progress, limiter }: { progress?: TransferSink; limiter?: AdaptiveConcurrency | undefined } = {}) {
+  constructor(jobs: number, log: SyncLog, progress: TransferSink) {
     this.#jobs = jobs;
     this.#log = log;
     this.#progress = progress;
-    this.#limiter = limiter;
   }
 
-  sync(items: readonly DataItem[], makeEngine: () => DataEngine): Promise<BoxResult> {
-    if (this.#syncer === null) {
-      this.#syncer = new Syncer({
-        jobs: this.#jobs,
-        engine: bisecting(this.#limiter === undefined ? makeEngine() : limitedEngine(makeEngine(), this.#limiter), this.#log),
-        log: this.#log,
-        maxFilesPerBox: MAX_FILES_PER_BOX,
-        maxBytesPerBox: MAX_BYTES_PER_BOX,
-        progress: this.#progress,
-        stopGraceMs: 0,
-      });
-      this.#running = this.#syncer.run(this.#stop.signal);
-    }
+  /** Starts the jobs. To be called once, before anything is synced. */
+  start(engine: DataEngine, limiter?: AdaptiveConcurrency): void {
+    this.#syncer = new Syncer({
+      jobs: this.#jobs,
+      engine: bisecting(limiter === undefined ? engine : limitedEngine(engine, limiter), this.#log),
+      log: this.#log,
+      maxFilesPerBox: MAX_FILES_PER_BOX,
+      maxBytesPerBox: MAX_BYTES_PER_BOX,
+      progress: this.#progress,
+      stopGraceMs: 0,
+    });
+    this.#running = this.#syncer.run(this.#stop.signal);
+  }
+
+  /** @throws GsyncdError 'fault' before start(), 'stopped' after close() */
+  async sync(items: readonly DataItem[]): Promise<BoxResult> {
+    if (this.#syncer === null) throw new GsyncdError('sync data: the queue has no engine', { code: 'fault' });
     return this.#syncer.add(items);
   }
 
   /** Items without a result. */
   backlog(): { files: number; bytes: number } {
     return { files: this.#syncer?.size ?? 0, bytes: this.#syncer?.bytes ?? 0 };
-  }
-
-  logErrors(on: boolean): void {
-    if (this.#syncer !== null) this.#syncer.logErrors = on;
   }
 
   /** Ends the jobs and the transfers under way. The caller has waited for them. */

@@ -122,7 +122,7 @@ export class Worker {
     const { broken, limiter, ...opened } = await endpoints.open(workingDir, this.#cleanup, signal);
     // Those that wait for them get the error; until then it is no unhandled rejection.
     for (const end of broken) end.catch(() => undefined);
-    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), { progress: recorder, limiter });
+    const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), recorder);
     recorder.queue = () => queue.backlog();
     this.#cleanup.add('queue', () => queue.close());
     this.#cleanup.add('changelog agent', () => Promise.resolve(opened.agent.close()));
@@ -147,7 +147,9 @@ export class Worker {
     this.#log.info('Worker spawn successful. Acknowledging back to monitor');
     onReady();
     await status.setLastError(null);
-    await this.#serve(deps, broken, signal);
+    const crawlers = crawlersOf(deps);
+    queue.start(crawlers.live.makeEngine(), limiter);
+    await this.#serve(deps, crawlers, broken, signal);
   }
 
   #announcer(volume: PrimaryDeps['volume']): (owes: boolean) => Promise<void> {
@@ -165,14 +167,9 @@ export class Worker {
   }
 
   /** Runs the crawls and what they stand on; the first that ends badly ends them all. */
-  async #serve(deps: PrimaryDeps, ends: readonly Promise<never>[], signal: AbortSignal): Promise<void> {
+  async #serve(deps: PrimaryDeps, crawlers: Crawlers, ends: readonly Promise<never>[], signal: AbortSignal): Promise<void> {
     const failed = new AbortController();
     const soft = AbortSignal.any([signal, failed.signal]);
-    const crawlers: Crawlers = {
-      xsync: new (gmasterBuilder(slotsFromConfig(deps.config, 'xsync')))(deps),
-      live: new (gmasterBuilder(slotsFromConfig(deps.config)))(deps),
-      history: new (gmasterBuilder(slotsFromConfig(deps.config, 'changeloghistory')))(deps),
-    };
     const broken = Promise.race([
       ...ends,
       keepAlive(deps.secondary, deps.config.get('secondary-timeout'), (timeoutS, gapS) => informed(crawlers).keepalivePayload(timeoutS, gapS), soft).then(
@@ -255,3 +252,11 @@ function signalAfter(signal: AbortSignal, ms: number): { passed: Promise<void>; 
   return { passed, cancel };
 }
 
+
+function crawlersOf(deps: PrimaryDeps): Crawlers {
+  return {
+    xsync: new (gmasterBuilder(slotsFromConfig(deps.config, 'xsync')))(deps),
+    live: new (gmasterBuilder(slotsFromConfig(deps.config)))(deps),
+    history: new (gmasterBuilder(slotsFromConfig(deps.config, 'changeloghistory')))(deps),
+  };
+}

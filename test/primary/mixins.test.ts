@@ -242,12 +242,11 @@ describe('purge', () => {
 describe('engine', () => {
   test.each([['rsync', withRsyncEngine], ['tarssh', withTarsshEngine]] as const)('%s sends with its own transfer', async (name, mixin) => {
     const engines = { rsync: vi.fn(), tarssh: vi.fn(), attributes: vi.fn() };
-    const sync: PrimaryDeps['queue']['sync'] = (_items, makeEngine) => {
-      makeEngine();
-      return Promise.resolve(new Map());
-    };
-    const engine = new (class extends mixin(Bare) {})({ ...deps, engines, queue: { sync, logErrors: () => undefined } });
+    const sync = vi.fn(() => Promise.resolve(new Map()));
+    const engine = new (class extends mixin(Bare) {})({ ...deps, engines, queue: { sync } });
+    engine.makeEngine();
     await engine.syncData([{ gfid: FILE }]);
+    expect(sync).toHaveBeenCalledWith([{ gfid: FILE }]);
     expect(engines[name]).toHaveBeenCalledOnce();
     expect(engines[name === 'rsync' ? 'tarssh' : 'rsync']).not.toHaveBeenCalled();
   });

@@ -168,6 +168,16 @@ describe('Syncer', () => {
     await stop();
   });
 
+  test('a batch that asks for errors in the log does not turn them on for another one, nor off', async () => {
+    const { engine, syncer, stop } = setUp({ jobs: 3, maxFilesPerBox: 1 });
+    const done = [syncer.add([{ gfid: gfid(1), logErrors: true }]), syncer.add([{ gfid: gfid(2), logErrors: false }]), syncer.add([gfid(3)])];
+    await tick();
+    expect(engine.calls.map(({ options }) => options.logErrors)).toEqual([true, false, false]);
+    for (const call of engine.calls) call.finish();
+    await Promise.all(done);
+    await stop();
+  });
+
   test('a stop rejects what is queued at once, and lets transfers under way finish', async () => {
     const { engine, syncer, stop } = setUp({ jobs: 1, maxFilesPerBox: 1 });
     const taken = syncer.add([gfid(0)]);

@@ -43,7 +43,7 @@ export interface DataPhaseOptions {
  * @throws GsyncdError 'peer' when no transfer works at all, 'stopped'
  */
 export async function syncData(deps: PrimaryDeps, dataGfids: ReadonlyMap<Gfid, DataCause>, options: DataPhaseOptions): Promise<void> {
-  const { config, failures, log, queue } = deps;
+  const { config, failures, log } = deps;
   const maxTries = Math.max(1, config.get('max-rsync-retries'));
   let open = new Map(dataGfids);
   await dropUnreadable(deps, open, options);
@@ -52,8 +52,7 @@ export async function syncData(deps: PrimaryDeps, dataGfids: ReadonlyMap<Gfid, D
   let anyArrived = false;
   let broken: unknown;
   for (let tries = 1; open.size > 0; tries++) {
-    queue.logErrors(tries === maxTries);
-    const items = await dataItems(deps, open, privileged);
+    const items = await dataItems(deps, open, privileged, tries === maxTries);
     if (items.length === 0) break;
     const results = await options.send(items);
     reasons = new Map();
@@ -89,7 +88,7 @@ export async function syncData(deps: PrimaryDeps, dataGfids: ReadonlyMap<Gfid, D
 
 /** Sizes let the queue balance its jobs and an engine choose how to send. A file that is not on this brick is on another
  *  one, or gone, and then dropped. */
-async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileged: Set<Gfid>): Promise<DataItem[]> {
+async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileged: Set<Gfid>, logErrors: boolean): Promise<DataItem[]> {
   const items: DataItem[] = [];
   const byRoot = /^(root@|[^@]*$)/.test(deps.session.resourceRemote);
   for (const { gfid, cause, file } of await lookAtFiles(deps, open)) {
@@ -100,11 +99,11 @@ async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileg
     const compare = cause === 'written' ? 'content' : 'times';
     if (file instanceof InodeError) {
       privileged.add(gfid);
-      items.push({ gfid, compare });
+      items.push({ gfid, compare, logErrors });
       continue;
     }
     if (!byRoot || (file.mode & SET_ID_BITS) !== 0) privileged.add(gfid);
-    items.push({ gfid, compare, sizeBytes: file.size, ...holesOf(file, cause) });
+    items.push({ gfid, compare, logErrors, sizeBytes: file.size, ...holesOf(file, cause) });
   }
   return items;
 }

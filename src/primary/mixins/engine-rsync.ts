@@ -1,12 +1,14 @@
 // engine slot: data travels with rsync. The transfer itself is rsync-transfer.ts.
 
 import type { Gfid } from '../../protocol/gfid.js';
-import type { DataItem } from '../../queue/engine.js';
+import type { DataEngine, DataItem } from '../../queue/engine.js';
 import type { BoxResult } from '../../queue/syncer.js';
 import type { PrimaryBase } from '../base.js';
 import type { AbstractCtor } from './mixin.js';
 
 export interface Engine {
+  /** The engine of the worker's queue, made once. */
+  makeEngine(): DataEngine;
   /** Sends files' data; the result says what became of each. @throws GsyncdError 'stopped' */
   syncData(items: readonly DataItem[]): Promise<BoxResult>;
   /** Sends extended attributes and ACLs of files and directories whose content agrees. @throws GsyncdError 'stopped' */
@@ -17,8 +19,12 @@ export type EngineMixin = <B extends AbstractCtor<PrimaryBase>>(Base: B) => Abst
 
 export const withRsyncEngine: EngineMixin = (Base) => {
   abstract class RsyncEngine extends Base implements Engine {
+    makeEngine(): DataEngine {
+      return this.deps.engines.rsync();
+    }
+
     syncData(items: readonly DataItem[]): Promise<BoxResult> {
-      return this.deps.queue.sync(items, () => this.deps.engines.rsync());
+      return this.deps.queue.sync(items);
     }
 
     syncAttributes(gfids: readonly Gfid[], signal: AbortSignal): Promise<BoxResult> {

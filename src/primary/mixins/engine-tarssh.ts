@@ -2,14 +2,18 @@
 // tarssh-transfer.ts.
 
 import type { Gfid } from '../../protocol/gfid.js';
-import type { DataItem } from '../../queue/engine.js';
+import type { DataEngine, DataItem } from '../../queue/engine.js';
 import type { BoxResult } from '../../queue/syncer.js';
 import type { Engine, EngineMixin } from './engine-rsync.js';
 
 export const withTarsshEngine: EngineMixin = (Base) => {
   abstract class TarsshEngine extends Base implements Engine {
+    makeEngine(): DataEngine {
+      return this.deps.engines.tarssh();
+    }
+
     syncData(items: readonly DataItem[]): Promise<BoxResult> {
-      return this.deps.queue.sync(items, () => this.deps.engines.tarssh());
+      return this.deps.queue.sync(items);
     }
 
     /** Not tar's: it cannot put xattrs on an inode that must stay the same. */

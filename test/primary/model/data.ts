@@ -28,10 +28,6 @@ export class ModelTransfer implements SharedQueue {
     return results;
   }
 
-  logErrors(): void {
-    // Nothing is logged here.
-  }
-
   /** What the engines' attribute senders do. */
   async syncAttributes(gfids: readonly Gfid[]): Promise<BoxResult> {
     const results = new Map<Gfid, ItemResult>();
