@@ -19,7 +19,7 @@ import { isUserXattr, readUserAttributes, setUserXattrs, type CopiedAttributes, 
 const METHOD = 'gsyncd_ts_set_xattrs';
 const TIMEOUT_MS = 120_000;
 
-/** The primary's side. Sends directories only: the data engine transfers xattrs and ACLs of files. */
+/** The primary's side. It sends directories only; another AttributeSender handles files. */
 export class DirectoryAttributes implements AttributeSender {
   readonly #calls: PeerCalls;
   readonly #primary: Pick<LocalPaths, 'primary' | 'primaryIno'>;
