@@ -1,4 +1,4 @@
-// Layout of `.glusterfs` in a plain directory. All of this program's state is in it, and only this user can access it.
+// Layout of `.glusterfs` in a plain directory. All state of its brick is in there, and only this user can access it.
 //
 //   .glusterfs/.gfid/<gfid>        a hard link of each file, symlink and special file. rsync and tar open the inode by it,
 //                                  and it shows which inode has which gfid. A secondary also has a symlink
