@@ -1,5 +1,5 @@
-// What the demo does to the primary's directory: a tree to begin with, and then changes of every kind, for as long as it
-// is asked. Seeded, so that a run can be repeated. Names are plain here; the property tests have the hostile ones.
+// Builds a tree in the primary's directory, then makes changes of every kind. Seeded, so that a run can be repeated. Names
+// are plain: the property tests cover hostile ones.
 
 import { appendFileSync, chmodSync, existsSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ export class DemoTree {
     this.#state = seed >>> 0;
   }
 
-  /** Changes that were made since the tree was built. */
+  /** Number of changes since the tree was built. */
   get operations(): number {
     return this.#operations;
   }
@@ -39,7 +39,7 @@ export class DemoTree {
     return this.#dirs.length + this.#files.length + 2;
   }
 
-  /** One change. */
+  /** Makes one random change. */
   change(): void {
     this.#operations += 1;
     const dir = this.#pick(this.#dirs);
@@ -82,7 +82,7 @@ export class DemoTree {
     this.#files.push(to);
   }
 
-  /** Moves one of the outer directories with everything in it. */
+  /** Moves a directory at the top, with everything in it. */
   #moveDirectory(): void {
     const outer = this.#dirs.filter((dir) => !dir.includes('/'));
     const from = this.#pick(outer);
@@ -111,7 +111,7 @@ export class DemoTree {
     return items[this.#int(items.length)] as T;
   }
 
-  /** Uniform below `below`: a linear congruence, good enough for a demo. */
+  /** Uniform random integer below `below`. A linear congruential generator is good enough for a demo. */
   #int(below: number): number {
     this.#state = (Math.imul(this.#state, 1_664_525) + 1_013_904_223) >>> 0;
     return Math.floor((this.#state / 2 ** 32) * below);

@@ -1,5 +1,5 @@
-// Compares two directory trees in full: names, types, modes, owners, sizes, times of files, hard links, targets, xattrs and
-// ACLs, contents. What is not compared: times of directories and symlinks, which replication leaves to the secondary.
+// Compares two directory trees in full: names, types, modes, owners, sizes, times of files, hard links, targets, xattrs,
+// ACLs and contents. Times of directories and symlinks are not compared: replication does not guarantee them.
 
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync, type BigIntStats } from 'node:fs';
@@ -17,20 +17,20 @@ export interface TreeCounts {
 }
 
 export interface Comparison {
-  /** One line each: a path, and what differs there. */
+  /** One line per difference: the path, and the attribute that differs. */
   readonly differences: readonly string[];
   readonly counts: TreeCounts;
 }
 
 type Description = Readonly<Record<string, string>>;
 
-/** Names at the top that an embedded brick keeps for itself. */
+/** State directory of a plain directory, at its top. */
 const INTERNAL = ['.glusterfs'];
-/** Times of files travel with at least this precision. */
+/** Times of files are replicated with at least this precision. */
 const TIME_STEP_NS = 10_000n;
 
-/** Names are in the form of names.ts. @param skip names at the top that are no part of the trees
- *  @throws the errors of reading, but for what vanishes meanwhile */
+/** Names are in the form of names.ts. @param skip names at the top that are not compared
+ *  @throws errors of reading, except for inodes that vanish during the comparison */
 export function compareTrees(a: string, b: string, skip: readonly string[] = INTERNAL): Comparison {
   const [here, there] = [describeTree(a, skip), describeTree(b, skip)];
   const differences: string[] = [];
@@ -45,7 +45,7 @@ export function compareTrees(a: string, b: string, skip: readonly string[] = INT
   return { differences, counts: here.counts };
 }
 
-/** Times that lie on the two sides of a step's border are the same all the same. */
+/** Compares times with a tolerance: rounding may put nearly equal times into different steps. */
 function isSame(field: string, left: string | undefined, right: string | undefined): boolean {
   if (left === right || left === undefined || right === undefined || field !== 'mtime') return left === right;
   const apart = BigInt(left) - BigInt(right);
@@ -81,7 +81,7 @@ function describe(file: string, path: string, stats: BigIntStats, firstNames: Ma
   const described = { ...common, mode: (Number(stats.mode) & 0o7777).toString(8), xattrs: xattrText(file) };
   if (kind === 'device') return { ...described, device: String(stats.rdev) };
   if (kind !== 'file') return described;
-  // The first of an inode's names in order stands for the group of its hard links.
+  // The first name of an inode, in sorted order, identifies its group of hard links.
   const first = firstNames.get(stats.ino);
   if (first === undefined) firstNames.set(stats.ino, path);
   return { ...described, size: String(stats.size), mtime: String(stats.mtimeNs), links: String(stats.nlink), group: JSON.stringify(first ?? path), content: first === undefined ? digest(file) : 'as the first' };
@@ -108,7 +108,7 @@ function unlessClosed<T>(closed: T, read: () => T): T {
   }
 }
 
-/** undefined where what is read, or a directory above it, vanishes or becomes something else meanwhile. */
+/** @returns undefined if the inode or a directory above it vanishes, or changes its type, during the read */
 function unlessGone<T>(read: () => T): T | undefined {
   try {
     return read();

@@ -1,6 +1,6 @@
-// The demo: makes a tree, lets the real worker's first sync run, changes files while the worker runs, kills it once in
-// the middle, and at the end compares both trees in full. The demo command runs it on two directories of its own making,
-// as an ordinary user, with nothing but Node; `npm run demo:gluster` on the mounts of two volumes.
+// The demo: makes a tree, waits for the first sync of a real worker, and changes files while the worker runs. It kills the
+// worker once in the middle, and compares both trees in full at the end. The demo command makes two directories, and needs
+// only Node and an ordinary user; `npm run demo:gluster` uses mounts of two volumes.
 
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
@@ -14,32 +14,32 @@ import { compareTrees, type Comparison } from './compare.js';
 import { DemoView, type DemoViewOptions } from './view.js';
 
 export interface DemoOptions {
-  /** The program that runs the worker: argv without the worker's arguments. */
+  /** Command of the program, without `worker` and its arguments. */
   readonly program: readonly string[];
   readonly seconds: number;
   readonly seed: number;
-  /** Keep both trees and the log. */
+  /** Keep both trees and the state directory. */
   readonly keep: boolean;
   readonly view: DemoViewOptions;
 }
 
-/** What is replicated, and how. All of it is there, and empty. */
+/** Directories of a demo. All of them exist and are empty. */
 export interface DemoPlaces {
   readonly primary: string;
   readonly secondary: string;
-  /** Words after `gsyncd-ts worker`, all of them and those that are worth showing. */
+  /** Arguments of `gsyncd-ts worker`: all of them, and those that the demo prints. */
   readonly workerArgs: readonly string[];
   readonly shownArgs: readonly string[];
-  /** Where the worker's status and progress are. */
+  /** Directory of the worker's status and progress. */
   readonly sessionDir: string;
-  /** Names at the top of both that are not replicated; those of embedded bricks unless given. */
+  /** Names at the top of both trees that are not compared. Default: those of plain directories. */
   readonly skip?: readonly string[];
 }
 
 const CONVERGE_MS = 90_000;
 const PAUSE_MS = 20;
 
-/** On two directories of its own making. @throws as runDemoOn() */
+/** Runs the demo on two new temporary directories. @throws as runDemoOn() */
 export async function runDemo(options: DemoOptions): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'gsyncd-ts-demo-'));
   try {
@@ -53,7 +53,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   }
 }
 
-/** @throws GsyncdError when the trees differ at the end, or the worker ends by itself or does not end well */
+/** @throws GsyncdError if the trees differ at the end, or if the worker exits early or with an error */
 export async function runDemoOn(places: DemoPlaces, options: Omit<DemoOptions, 'keep'>): Promise<void> {
   const demo = new Demo(places, options);
   try {
@@ -111,7 +111,7 @@ class Demo {
     print(`demo: equal: ${names} names (${counts.files} files, ${counts.directories} directories, ${counts.symlinks} symlinks), ${counts.bytes} bytes, after ${tree.operations} live changes and one kill`);
   }
 
-  /** @returns the worker's exit code, null when there is none */
+  /** @returns the worker's exit code; null if there is no worker or no code */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
     const worker = this.#worker;
     this.#worker = null;

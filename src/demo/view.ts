@@ -1,5 +1,5 @@
-// What the demo shows while the worker works: the live view of `gsyncd-ts top`, drawn in place on a terminal, and now
-// and then elsewhere.
+// Shows the view of `gsyncd-ts top` during the demo: redrawn in place on a terminal, and printed every few seconds
+// elsewhere.
 
 import { SessionReader } from '../progress/sessions.js';
 import { renderTop } from '../top/render.js';
@@ -10,7 +10,7 @@ export interface DemoViewOptions {
   readonly print: (line: string) => void;
 }
 
-/** The view that suits a process's output. */
+/** Options that suit an output stream. */
 export function viewOf(stdout: NodeJS.WriteStream): DemoViewOptions {
   const isLive = stdout.isTTY && process.env['TERM'] !== 'dumb';
   return { columns: stdout.columns || 80, output: isLive ? 'terminal' : 'text', print: (line) => void stdout.write(`${line}\n`) };
@@ -30,19 +30,19 @@ export class DemoView {
     this.#reader = new SessionReader(stateDir);
   }
 
-  /** Prints a line that stays. */
+  /** Prints a line that the next frame does not overwrite. */
   say(line: string): void {
     this.#lines = 0;
     this.#options.print(line);
   }
 
-  /** Shows the state, when it is time. */
+  /** Prints a frame if the last one is old enough. */
   async show(): Promise<void> {
     const { output, columns, print } = this.#options;
     if (performance.now() - this.#shownMs < (output === 'terminal' ? TERMINAL_MS : TEXT_MS)) return;
     this.#shownMs = performance.now();
     const frame = renderTop([await this.#reader.read()], Date.now(), { columns, charset: 'ascii', colours: 'off' });
-    // Back over the last frame: up, and clear to the end.
+    // Move the cursor up over the last frame, and clear from there to the end.
     const up = output === 'terminal' && this.#lines > 0 ? `\u001b[${this.#lines}A\u001b[J` : '';
     this.#lines = frame.length;
     print(up + frame.join('\n'));

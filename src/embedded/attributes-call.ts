@@ -1,5 +1,5 @@
-// Xattrs and ACLs of directories to an embedded secondary of another machine, by a call of this program's own: rsync would
-// reach a directory by its path, and a path leads wherever a user puts a symlink into it.
+// Sends xattrs and ACLs of directories to a plain-directory secondary on another machine, by an RPC call that only this
+// program has. rsync would open the directory by its path, where a user may have put a symlink.
 
 import { constants } from 'node:os';
 import { errorLine } from '../errors.js';
@@ -19,7 +19,7 @@ import { isUserXattr, readUserAttributes, setUserXattrs, type CopiedAttributes, 
 const METHOD = 'gsyncd_ts_set_xattrs';
 const TIMEOUT_MS = 120_000;
 
-/** The primary's side. The files of a batch are others' business. */
+/** The primary's side. It sends directories only; another AttributeSender handles files. */
 export class DirectoryAttributes implements AttributeSender {
   readonly #calls: PeerCalls;
   readonly #primary: Pick<LocalPaths, 'primary' | 'primaryIno'>;
@@ -45,14 +45,13 @@ export class DirectoryAttributes implements AttributeSender {
       return { status: 'synced' };
     } catch (error) {
       if (signal?.aborted === true) throw error;
-      // ENOENT, too: the directory may have moved, which the recorder has not seen yet, and no record would bring them later.
+      // ENOENT is a failure, too: the directory may have moved unseen, and no later record would send its xattrs.
       const isItems = error instanceof RemoteCallError || error instanceof NativeError;
       return { status: 'failed', reason: errorLine(error), ...(isItems ? { scope: 'item' } : { scope: 'transfer', error }) };
     }
   }
 }
 
-/** The secondary's side. */
 export function attributeMethods(volume: EmbeddedVolume): ReadonlyMap<string, RpcMethod> {
   const set: RpcMethod = ([gfid, mode, xattrs, copied]) => {
     if (typeof gfid !== 'string' || !isGfid(gfid)) throw new Raised(new PyException('TypeError', ['not a gfid']));
@@ -67,7 +66,7 @@ export function attributeMethods(volume: EmbeddedVolume): ReadonlyMap<string, Rp
   return new Map([[METHOD, set]]);
 }
 
-/** @throws Raised for xattrs that are no user's */
+/** @throws Raised for malformed arguments and for names that are not users' xattrs */
 function parseAttributes(mode: PyValue | undefined, xattrs: PyValue | undefined): UserAttributes {
   if (!isPyInt(mode) || !isPyDict(xattrs)) throw new Raised(new PyException('TypeError', ['not a mode and a dict']));
   const parsed = new Map<string, Buffer>();

@@ -1,8 +1,8 @@
-// Paths below a plain directory, for a process that works on trees of other users. Each call opens the directory that it
-// works in without following symlinks, and uses names relative to that descriptor: a user's rename or symlink cannot lead
-// out of the tree. `/proc/self/fd/N/`, because of its slash, is the open directory itself even for calls that do not follow
-// symlinks. A name behind it may be a symlink, so only such calls may use it.
-// Other users cannot change the state directory (own-state.ts): paths in it are used unchanged.
+// Opens paths below a plain directory, for a process that works on other users' files. Each call opens its directory
+// without following symlinks and uses names relative to that descriptor. So a user's rename or symlink cannot lead out of
+// the tree. `/proc/self/fd/N/`, with its slash, is the open directory itself, even for calls that do not follow symlinks. A
+// name behind it may be a symlink, so only calls that do not follow symlinks may use it. Other users cannot change the
+// state directory (own-state.ts): its paths are used unchanged.
 
 import { closeSync, constants as fsConstants, openSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -12,9 +12,9 @@ import { NativeError } from '../native/libc.js';
 
 const O_PATH = 0o10000000;
 
-/** A name in an open directory. Valid until the call that received it returns. */
+/** A name in an open directory; the name need not exist. Valid until the callback that received it returns. */
 export class Spot {
-  /** For calls that do not follow symlinks. */
+  /** Use it only in calls that do not follow symlinks. */
   readonly path: string;
   readonly #dir: number;
   readonly #name: string;
@@ -30,7 +30,7 @@ export class Spot {
     return statAt(this.#dir, this.#name);
   }
 
-  /** Gives the inode of this name another one. @throws NativeError EEXIST, EPERM, … */
+  /** Links the inode of this name to `other`. @throws NativeError EEXIST, EPERM, … */
   linkTo(other: Spot): void {
     linkAt(this.#dir, this.#name, other.#dir, other.#name);
   }
@@ -43,7 +43,7 @@ export function ownSpot(path: string): Spot {
 
 /** An open directory. The caller closes it. */
 export class OpenDirectory {
-  /** The directory itself. A name behind it: see Spot.path. */
+  /** Path of the directory itself, with a final slash. For names behind it, see Spot.path. */
   readonly path: string;
   readonly #fd: number;
 
@@ -58,7 +58,7 @@ export class OpenDirectory {
     return stats;
   }
 
-  /** null when there is nothing of that name. @throws NativeError EACCES, … */
+  /** @returns null if the name does not exist. @throws NativeError EACCES, … */
   lookUp(name: string): InodeStats | null {
     return statAt(this.#fd, name);
   }
@@ -78,7 +78,8 @@ export class Beneath {
   readonly #top: OpenDirectory;
   readonly #topFd: number;
 
-  /** Both absolute, without symlinks. The root is open as long as the process lives.
+  /** Both paths are absolute, without symlinks.
+   *  @param root stays open until the process ends @param own the state directory
    *  @throws Node system errors */
   constructor(root: string, own: string) {
     this.#root = root;
@@ -87,12 +88,13 @@ export class Beneath {
     this.#top = new OpenDirectory(this.#topFd);
   }
 
-  /** Opens a directory. @param path absolute @throws NativeError ENOTDIR where a symlink is in the path, ENOENT, EACCES, … */
+  /** Opens a directory; the caller closes it. @param path absolute
+   *  @throws NativeError ENOTDIR if a symlink is in the path, ENOENT, EACCES, … */
   open(path: string): OpenDirectory {
     return new OpenDirectory(openBeneath(this.#topFd, this.#relative(path)));
   }
 
-  /** Calls `use` with the open directory. @throws as open(), and what `use` throws, with the path in its message */
+  /** Calls `use` with the open directory. @throws as open(), and errors of `use` with `path` in their messages */
   inside<T>(path: string, use: (dir: OpenDirectory) => T): T {
     if (path === this.#root) return withPath(this.#top.path, path, () => use(this.#top));
     const dir = this.open(path);
@@ -103,7 +105,7 @@ export class Beneath {
     }
   }
 
-  /** Calls `use` with what is at `path`, or may come to be there. @throws as inside() */
+  /** Calls `use` with the name at `path`, which need not exist. @throws as inside() */
   at<T>(path: string, use: (spot: Spot) => T): T {
     if (path.startsWith(this.#own)) return use(ownSpot(path));
     if (path === this.#root) return this.inside(path, (dir) => use(dir.spot('')));
@@ -111,8 +113,8 @@ export class Beneath {
     return this.inside(path.slice(0, slash) || '/', (dir) => use(dir.spot(path.slice(slash + 1))));
   }
 
-  /** Calls `use` with a path that leads to the directory at `path`, or to the inode of this name in the state directory,
-   *  and nowhere else. @throws as inside() */
+  /** Calls `use` with a safe path of an inode: the directory at `path`, or any inode of the state directory.
+   *  @throws as inside() */
   inode<T>(path: string, use: (path: string) => T): T {
     return path.startsWith(this.#own) ? use(path) : this.inside(path, (dir) => use(dir.path));
   }
@@ -125,7 +127,7 @@ export class Beneath {
   }
 }
 
-/** A descriptor's path says nothing to those who read an error. */
+/** Replaces the descriptor path in error messages by the real path. */
 function withPath<T>(open: string, path: string, call: () => T): T {
   try {
     return call();

@@ -1,6 +1,6 @@
-// An embedded primary as the worker's classes see it: a volume of one brick. Lookups are answered from the recorder's index,
-// so they describe the state that the changelogs have told, not the present one: whatever changed since is in a changelog to come.
-// Marks are read and set on the disk.
+// Presents a plain-directory primary to the worker as a volume with one brick. The index of the recorder answers lookups.
+// So they describe the state that the changelogs have recorded; later changes will be in a later changelog. stime and
+// entry_stime are read and set through marks.ts.
 
 import { lstat } from 'node:fs/promises';
 import { gfidPath, GFID_PREFIX, isGfid, type Gfid } from '../protocol/gfid.js';
@@ -22,7 +22,7 @@ export interface EmbeddedPrimary {
   readonly volume: PrimaryVolume;
 }
 
-/** @param secondaryId keys the synced-up-to marks */
+/** @param secondaryId part of the names of stime and entry_stime */
 export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, secondaryId: string): EmbeddedPrimary {
   const marks = openMarks(layout);
   const { identity } = layout;
@@ -95,7 +95,7 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
   };
 }
 
-/** `.`, a path from the root, `.gfid/<gfid>` or `.gfid/<gfid>/<name>`. */
+/** @param path `.`, a path from the root, `.gfid/<gfid>` or `.gfid/<gfid>/<name>` */
 function resolve({ index }: Recorder, path: string): IndexNode | undefined {
   if (!path.startsWith(GFID_PREFIX)) return index.walk(path);
   const [gfid = '', name] = path.slice(GFID_PREFIX.length).split('/');
@@ -112,7 +112,7 @@ function absolute(layout: BrickLayout, { index }: Recorder, node: IndexNode): st
   return path === '.' ? layout.root : `${layout.root}/${path ?? gfidPath(node.gfid)}`;
 }
 
-/** With what the file system has allocated, which the index does not hold. */
+/** The index does not hold the allocated size: the file system supplies it. */
 async function fileOf(layout: BrickLayout, node: IndexNode): Promise<FileStat> {
   const known = fileStat(node, 1);
   const file = await absentAsNull(lstat(fsEncode(handlePath(layout, node.gfid))));

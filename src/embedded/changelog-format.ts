@@ -12,7 +12,7 @@ const FOPS: Readonly<Record<string, number>> = {
 
 const NUL = Buffer.of(0);
 
-/** @throws RangeError for an operation that has no number here */
+/** @throws RangeError for an operation that is not in FOPS */
 export function encodeRecord(record: ChangeRecord): Buffer {
   if (record.type === 'data') return Buffer.from(`D${record.gfid}\0`);
   const fop = FOPS[record.fop];
@@ -22,12 +22,12 @@ export function encodeRecord(record: ChangeRecord): Buffer {
   if (record.mode !== undefined) fields.push(String(writtenMode(record.mode)), String(record.uid ?? 0), String(record.gid ?? 0));
   const parts = [Buffer.from(`${fields.join('\0')}\0`), Buffer.from(`${record.parent}/`), fsEncode(record.name), NUL];
   if (record.newParent !== undefined) parts.push(Buffer.from(`${record.newParent}/`), fsEncode(record.newName ?? ''), NUL);
-  // The deleted path is not captured, as by default.
+  // Two empty fields: the deleted path is not captured (changelog.capture-del-path is off by default).
   if (record.fop === 'UNLINK' || record.fop === 'RMDIR') parts.push(NUL, NUL);
   return Buffer.concat(parts);
 }
 
-/** The translator has the mode in a signed number of 16 bits: files and sockets have all higher bits set, too. */
+/** The translator stores the mode in a signed 16-bit number. Sign extension sets all higher bits for files and sockets. */
 function writtenMode(mode: number): number {
   return ((mode << 16) >> 16) >>> 0;
 }

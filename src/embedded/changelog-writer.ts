@@ -1,7 +1,7 @@
-// Writes an embedded brick's changelogs and their index, as the changelog translator does: the open changelog is `CHANGELOG`, a
-// rollover moves it to `YYYY/MM/DD/CHANGELOG.<seconds>` and lists it in HTIME. Invariant: a record is on the disk when
-// append() resolves; being killed at any instruction loses none, since at the start a record that was cut is taken off, and a
-// changelog that was moved but not listed is listed.
+// Writes the changelogs and HTIME of a plain-directory primary, as the changelog translator does. The open changelog is
+// `CHANGELOG`. A rollover moves it to `YYYY/MM/DD/CHANGELOG.<seconds>` and lists it in HTIME. Invariant: a record is on
+// disk when append() resolves, and a kill at any instruction loses none. The next start truncates an incomplete record, and
+// lists a changelog that was moved but not listed.
 
 import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -37,7 +37,7 @@ export class ChangelogWriter {
     this.#xattrs = xattrs;
   }
 
-  /** When the last interval ended, seconds. */
+  /** End of the last interval, seconds since the epoch. */
   get lastTime(): number {
     return this.#lastTime;
   }
@@ -47,13 +47,13 @@ export class ChangelogWriter {
     return this.#records;
   }
 
-  /** Whether changelogs were kept here before. */
+  /** Whether an earlier run kept changelogs here. */
   async exists(): Promise<boolean> {
     return (await this.#indexFiles()).length > 0;
   }
 
-  /** Takes up the changelogs where the last writer left them.
-   *  @param index `new`: changes since the last changelog are not known, so that consumers have to walk the brick */
+  /** Continues where the last writer stopped.
+   *  @param index `new`: changes since the last changelog are unknown, so a new HTIME makes consumers crawl the brick */
   async open(index: 'new' | 'go on'): Promise<void> {
     await mkdir(fsEncode(join(this.#dir, 'htime')), { recursive: true, mode: 0o700 });
     const files = await this.#indexFiles();
@@ -70,7 +70,7 @@ export class ChangelogWriter {
     await this.#openChangelog();
   }
 
-  /** Records of the changelogs that closed after `time`, and of the open one, in order. To be called before open(). */
+  /** Records of changelogs that closed after `time`, and of the open one, in order. Call it before open(). */
   async recordsSince(time: number): Promise<ChangeRecord[]> {
     const records: ChangeRecord[] = [];
     for (const { path } of (await this.#closed()).filter((changelog) => changelog.time > time)) records.push(...decodeChangelog(await readFile(fsEncode(path)), path));
@@ -88,8 +88,8 @@ export class ChangelogWriter {
     this.#records += records.length;
   }
 
-  /** Ends the interval. An interval without changes is listed, and has no file.
-   *  @returns its time in seconds, later than that of any before */
+  /** Ends the interval. An interval without changes is listed in HTIME, but has no file.
+   *  @returns its end in seconds, later than every earlier one */
   async rollover(): Promise<number> {
     const time = Math.max(Math.floor(Date.now() / 1000), this.#lastTime + 1);
     const day = join(this.#dir, new Date(time * 1000).toISOString().slice(0, 10).replaceAll('-', '/'));
@@ -119,7 +119,7 @@ export class ChangelogWriter {
     if ((await this.#file.stat()).size === 0) await writing(path, async () => this.#file?.appendFile(CHANGELOG_HEADER));
   }
 
-  /** Takes what is no whole record off the open changelog's end. @returns its records */
+  /** Truncates an incomplete record at the end of the open changelog. @returns the complete records */
   async #mendOpenChangelog(): Promise<ChangeRecord[]> {
     const path = join(this.#dir, OPEN_NAME);
     let bytes: Buffer;
@@ -129,7 +129,7 @@ export class ChangelogWriter {
       if (errnoCode(error) === 'ENOENT') return [];
       throw error;
     }
-    // Records are written one after the other, so what is not whole is the end: find it by leaving off more.
+    // Records are appended in order, so only the end can be incomplete: drop field by field until the rest decodes.
     for (let end = bytes.length; end >= CHANGELOG_HEADER.length; end = wholeUpTo(bytes, end)) {
       const records = decodedOrNull(bytes.subarray(0, end), path);
       if (records === null) continue;
@@ -140,7 +140,7 @@ export class ChangelogWriter {
     return [];
   }
 
-  /** Reads where the index ends, and lists the changelogs that closed after that. */
+  /** Reads the end of HTIME, and lists the changelogs that closed later. */
   async #listUnlisted(file: { path: string; created: number }): Promise<void> {
     this.#htime = file.path;
     await cutIncompleteEntry(file.path);
@@ -198,7 +198,7 @@ export class ChangelogWriter {
   }
 }
 
-/** End of the field before the one that ends at `end`; below the header's length when there is none. */
+/** End of the field before the one that ends at `end`. Below the length of the header if there is none. */
 function wholeUpTo(bytes: Buffer, end: number): number {
   if (end <= CHANGELOG_HEADER.length) return 0;
   return Math.max(bytes.lastIndexOf(0, end - 2) + 1, CHANGELOG_HEADER.length);

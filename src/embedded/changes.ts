@@ -1,10 +1,9 @@
-// Which data and attribute records an inode's look asks for, compared with how it looked when it was last recorded.
-// Pure. Used by the recorder.
+// Derives data and meta records of an inode from its attributes at the last record and now. Pure.
 //
-// A scan cannot see a write as such, only times, sizes and attributes. Every way to change a file sets its ctime; a
-// change of the ctime that nothing else explains counts as a write. What is not told from it: a write whose time
-// was set back in the same interval in which mode, owner, an xattr or a name of the file changed, too. A change of
-// the times alone looks like a write and then a change of times, and is recorded as both.
+// A scan sees only times, sizes and attributes, not writes. Every change of a file sets its ctime, so a ctime change
+// without another explanation is recorded as a write. One case is missed: a write whose mtime was set back, if mode, owner,
+// an xattr or a name changed in the same interval. A change of the times alone looks like a write followed by a change of
+// times. It is recorded as both.
 
 import type { ChangeRecord } from '../changelog/record.js';
 import type { Gfid } from '../protocol/gfid.js';
@@ -14,11 +13,11 @@ import { isOutdated, type InodeLook } from './tree-index.js';
 export interface LookChange {
   readonly before: InodeLook | null;
   readonly now: InodeLook;
-  /** Whether an entry operation of this scan created it, or touched one of its names. */
+  /** `created` or `named`: an entry operation of this scan created the inode, or changed one of its names. */
   readonly entry: 'created' | 'named' | 'none';
 }
 
-/** In the order in which a program usually makes the changes: content, attributes, xattrs. */
+/** @returns records in the order in which programs usually make the changes: content, attributes, xattrs */
 export function changeRecords(gfid: Gfid, change: LookChange): ChangeRecord[] {
   const { before, now, entry } = change;
   const isFile = fileKind(now.mode) === 'file';
@@ -26,13 +25,13 @@ export function changeRecords(gfid: Gfid, change: LookChange): ChangeRecord[] {
   const meta = (fop: string): ChangeRecord => ({ type: 'meta', gfid, fop });
   const xattrs = meta(now.xattrs === '' ? 'REMOVEXATTR' : 'SETXATTR');
   if (entry === 'created') return [...(isFile && now.size > 0 ? [data] : []), ...(now.xattrs === '' ? [] : [xattrs])];
-  // A changelog that was written before a crash may differ from both.
+  // Changelogs from before a crash may describe a state that differs from both: record every kind of change.
   if (before === null || isOutdated(before)) return [...(isFile ? [data] : []), meta('SETATTR'), xattrs];
   if (before.ctimeNs === now.ctimeNs && (before.isUnsure !== true || isSame(before, now))) return [];
   const isOwned = before.mode !== now.mode || before.uid !== now.uid || before.gid !== now.gid;
   const hasXattrs = before.xattrs !== now.xattrs;
   const isTouched = before.mtimeNs !== now.mtimeNs || before.size !== now.size;
-  // A write sets both times to the same moment; where they differ, the times were set, or something else changed.
+  // A write sets mtime and ctime to the same time. If they differ, a program set the times, or something else changed.
   const areTimesSet = isTouched && now.mtimeNs !== now.ctimeNs && !isOwned && !hasXattrs && entry === 'none';
   const isExplained = isOwned || hasXattrs || entry === 'named';
   const records: ChangeRecord[] = [];
@@ -42,7 +41,8 @@ export function changeRecords(gfid: Gfid, change: LookChange): ChangeRecord[] {
   return records;
 }
 
-/** Whether the times of an entry that is no file were set, rather than changed by an operation in a directory. */
+/** Whether a program set the times of an inode that is not a file. An operation in a directory changes both to the same
+ *  time. */
 function isOddTime({ before, now }: LookChange): boolean {
   return before?.mtimeNs !== now.mtimeNs && now.mtimeNs !== now.ctimeNs;
 }

@@ -1,10 +1,9 @@
-// From what a scan found to the records that tell of it: entry operations that turn the indexed tree into the found
-// one when they are replayed in their order. Pure but for the index, which follows each record. Used by the recorder.
+// Turns the result of a scan into entry records: replayed in order, they turn the indexed tree into the found one. Pure but
+// for the index, which each record updates.
 //
-// Directories are brought into place from the top down, so that whatever is moved goes below something that is
-// final; what stands in the way is removed when it is gone, and parked under a name of its own in the root when it
-// lives on elsewhere. What is left over is removed at the end. One operation since the last scan gives the record
-// that the changelog translator writes for it.
+// Directories are placed from the top down, so that every move goes below a directory in its final place. An inode in the
+// way is removed if it no longer exists, and moved to a temporary name in the root if it does. Removals of remaining names
+// come last. One operation since the last scan gives the record that the changelog translator writes for it.
 
 import type { ChangeRecord } from '../changelog/record.js';
 import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
@@ -15,7 +14,7 @@ import { isDirectory, placeOf, type IndexNode, type Place, type TreeIndex } from
 
 type EntryRecord = ChangeRecord & { type: 'entry' };
 
-/** @returns the records, in order; the index has the found names afterwards */
+/** @returns the records in order. Applies them to the index, which has the found names afterwards. */
 export function deriveEntries(index: TreeIndex, found: Found): EntryRecord[] {
   return new Derivation(index, found).run();
 }
@@ -24,7 +23,7 @@ class Derivation {
   readonly #index: TreeIndex;
   readonly #found: Found;
   readonly #records: EntryRecord[] = [];
-  /** Where the directories that were found are now. */
+  /** Places of the directories in the found tree. */
   readonly #dirPlaces = new Map<Gfid, Place>();
   readonly #named = new Set<Gfid>();
 
@@ -56,7 +55,7 @@ class Derivation {
     return this.#records;
   }
 
-  /** Levels below the root in the found tree; Infinity for what is not in it. */
+  /** Levels below the root in the found tree; Infinity if the directory is not in it. */
   #depth(gfid: Gfid): number {
     let depth = 0;
     for (let at = gfid; at !== ROOT_GFID; depth += 1) {
@@ -74,7 +73,7 @@ class Derivation {
     return place !== undefined && this.#stays(place, dir) ? place : undefined;
   }
 
-  /** Whether an indexed name holds its inode in the found tree, too. */
+  /** Whether an indexed name still holds its inode in the found tree. */
   #stays({ parent, name }: Place, gfid: Gfid): boolean {
     const looked = this.#found.dirs.get(parent);
     if (looked !== undefined) return looked.get(name) === gfid;
@@ -97,7 +96,7 @@ class Derivation {
     else this.#emit({ type: 'entry', gfid, fop: 'LINK', ...place });
   }
 
-  /** Whether a rename may go over what holds the name: nothing is lost with it that is needed later. */
+  /** Whether a rename may replace the inode that holds the name, without losing an inode that is needed later. */
   #mayReplace(occupant: Gfid, by: Gfid): boolean {
     const over = this.#index.require(occupant);
     if (isDirectory(over.mode) !== isDirectory(this.#index.require(by).mode)) return false;

@@ -1,6 +1,5 @@
-// Calls of a secondary's methods in the worker's own process: what RepceClient and serveRepce are together, without streams
-// and pickles between them. Invariant: values arrive as they would from the peer, floats as plain numbers, and so does what is
-// raised.
+// Calls the secondary's methods in the worker's process, without the streams and pickles of RepceClient and serveRepce.
+// Invariant: values and exceptions arrive as they would from a peer. Floats arrive as plain numbers.
 
 import { errorLine } from '../errors.js';
 import { remoteCallError } from '../rpc/errors.js';

@@ -1,6 +1,5 @@
-// Watches every directory of an embedded primary. An event is a hint where to look, never the news itself: events get lost
-// without a word. Where the system has no watches left, the caller has to look everywhere from time to time, more often than
-// otherwise.
+// Watches every directory of a plain-directory primary. The kernel may drop events silently, so an event is only a hint
+// where to scan. If the system has no watches left, the caller must scan everything more often.
 
 import { watch, type FSWatcher } from 'node:fs';
 import type { Gfid } from '../protocol/gfid.js';
@@ -36,7 +35,6 @@ export class DirectoryWatches {
     this.#watchers.delete(gfid);
   }
 
-  /** Lets go of the directories that are not of interest any more. */
   retain(isOfInterest: (gfid: Gfid) => boolean): void {
     for (const gfid of [...this.#watchers.keys()]) if (!isOfInterest(gfid)) this.remove(gfid);
   }

@@ -1,17 +1,15 @@
-// Where an embedded brick keeps what is its own: everything is below `.glusterfs` in the plain directory that it
-// serves, which is this user's alone. Used by both sides.
+// Layout of `.glusterfs` in a plain directory. All state of its brick is in there, and only this user can access it.
 //
-//   .glusterfs/.gfid/<gfid>        a hard link of each file, symlink and special file: the inode itself, under its
-//                                  gfid, for rsync and tar, and the proof of which inode has which gfid. For each
-//                                  directory of a secondary a symlink `<parent gfid>/<name>`, which leads there
-//                                  from link to link.
-//   .glusterfs/changelogs/         changelogs and their index, as GlusterFS writes them (primary)
-//   .glusterfs/embedded/           identity of the brick, its tree as the changelogs have told it, its marks
+//   .glusterfs/.gfid/<gfid>        a hard link of each file, symlink and special file. rsync and tar open the inode by it,
+//                                  and it shows which inode has which gfid. A secondary also has a symlink
+//                                  `<parent gfid>/<name>` for each directory; the kernel resolves it from link to link.
+//   .glusterfs/changelogs/         changelogs and HTIME, in GlusterFS's formats (primary)
+//   .glusterfs/embedded/           identity of the brick, the index of its tree, its stime and entry_stime
 //
-// As root, on a file system that has them, inodes carry trusted.gfid, and change marks are trusted.* xattrs as on
-// a real brick. An ordinary user can set no trusted.* xattrs, and symlinks and special files can carry no user.*
-// ones: there the hard links say which inode is which, directories are known by inode number and time of birth,
-// and marks are in a file.
+// As root, if the file system supports it, inodes carry trusted.gfid, and xtime and stime are trusted.* xattrs, as on a
+// real brick. An ordinary user cannot set trusted.* xattrs, and symlinks and special files cannot carry user.* xattrs. So
+// for ordinary users the hard links identify inodes, inode number and birth time identify directories, and a file holds the
+// marks.
 
 import { randomUUID } from 'node:crypto';
 import { mkdir, realpath, stat } from 'node:fs/promises';
@@ -29,11 +27,11 @@ import { requireOwnRoot, requireOwnState } from './own-state.js';
 
 export const INTERNAL_NAME = '.glusterfs';
 
-/** Identity of a plain directory's brick: a volume of one brick on one node. */
+/** Identity of a plain directory's brick, which is a volume with one brick on one node. */
 export interface BrickIdentity {
   readonly volumeId: string;
   readonly nodeId: string;
-  /** Volume mark, seconds: change marks from before it count as none. */
+  /** Volume mark, seconds since the epoch: consumers ignore xtimes before it. */
   readonly created: number;
 }
 
@@ -52,9 +50,9 @@ export interface BrickLayout {
 }
 
 /**
- * Makes the directory an embedded brick, or opens the one that it is.
- * @throws GsyncdError 'preflight' when there is no such directory, it is not writable, it is a real brick, or others could
- *  change what is this user's in it
+ * Opens the layout of a plain directory, and creates it if there is none.
+ * @throws GsyncdError 'preflight' if the directory is missing, not writable, or a brick of a volume, or if other
+ *  users could change this program's state
  */
 export async function openLayout(path: string): Promise<BrickLayout> {
   const root = await requireDirectory(path);
@@ -83,17 +81,17 @@ export async function openLayout(path: string): Promise<BrickLayout> {
   }
 }
 
-/** Path of an inode under its gfid. */
+/** Path of an inode by its gfid: its link under `.gfid`. */
 export function handlePath(layout: Pick<BrickLayout, 'gfidDir'>, gfid: Gfid): string {
   return `${layout.gfidDir}/${gfid}`;
 }
 
-/** Puts the gfid on an inode, where inodes carry them. */
+/** Sets trusted.gfid if inodes carry it. @throws NativeError */
 export function stampGfid(layout: Pick<BrickLayout, 'xattrs'>, path: string, gfid: Gfid): void {
   if (layout.xattrs === 'trusted') lsetxattr(path, GFID, gfidToBytes(gfid));
 }
 
-/** @returns false where the inode is gone, or cannot carry a gfid. @throws NativeError otherwise */
+/** @returns false if the inode is gone or cannot carry a gfid. @throws NativeError for other errors */
 export function tryStampGfid(layout: Pick<BrickLayout, 'xattrs'>, path: string, gfid: Gfid): boolean {
   try {
     stampGfid(layout, path, gfid);

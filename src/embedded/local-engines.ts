@@ -1,6 +1,6 @@
-// What the engines need where both trees are directories of this machine: xattrs and ACLs are copied directly, so that neither
-// rsync nor tar has to carry them, and what an ordinary user has as read-only is opened for whatever writes to it, a transfer
-// or the copying of xattrs.
+// Engine and xattr sender for two plain directories on one machine. They copy xattrs and ACLs directly, so that rsync and
+// tar need not carry them. For an ordinary user, the engine also makes read-only files writable during a transfer or a copy
+// of xattrs.
 
 import { chmodSync, lstatSync } from 'node:fs';
 import { errnoCode, errorLine } from '../errors.js';
@@ -14,18 +14,18 @@ import { readUserAttributes, setUserXattrs, type CopiedAttributes, type UserAttr
 const OWNER_WRITE = 0o200;
 const PERMISSIONS = 0o7777;
 
-/** The ways to an inode on both sides. `use` is called with a path that leads to it and nowhere else, for calls that do not
- *  follow symlinks, or with null where it is gone. */
+/** Opens an inode on either side. `use` gets a safe path for calls that do not follow symlinks, or null if the inode is
+ *  gone. */
 export interface LocalPaths {
-  /** A directory may have moved from its place, and another one be there instead, which the recorder has not seen yet.
-   *  @throws NativeError where there is none */
+  /** The path may lead to another directory, if the right one moved and the recorder has not seen that yet.
+   *  @throws NativeError if no directory is there */
   primary<T>(gfid: Gfid, use: (path: string | null) => T): T;
-  /** The primary's inode number; null where it is not known. */
+  /** @returns the primary's inode number; null if unknown */
   primaryIno(gfid: Gfid): bigint | null;
   secondary<T>(gfid: Gfid, use: (path: string | null) => T): T;
 }
 
-/** Makes the users' xattrs and ACLs of the secondary's inodes those of the primary's. */
+/** Copies users' xattrs and ACLs from the primary's inodes to the secondary's. */
 export class LocalAttributes implements AttributeSender {
   readonly #paths: LocalPaths;
   readonly #copied: CopiedAttributes;
@@ -44,13 +44,13 @@ export class LocalAttributes implements AttributeSender {
     return Promise.resolve(results);
   }
 
-  /** @returns null, or why it could not be done */
+  /** @returns null, or why the copy failed */
   copy(gfid: Gfid): string | null {
     try {
       const found = this.#paths.primary(gfid, (path) => readUserAttributes(path, this.#paths.primaryIno(gfid)));
       return found === null ? null : this.#paths.secondary(gfid, (path) => this.#write(path, found));
     } catch (error) {
-      // ENOENT, too: a directory may have moved, which the recorder has not seen yet, and no record would bring them later.
+      // ENOENT is a failure, too: a directory may have moved unseen, and no later record would send its xattrs.
       return errorLine(error);
     }
   }
@@ -62,7 +62,7 @@ export class LocalAttributes implements AttributeSender {
   }
 }
 
-/** An engine for files, with xattrs and ACLs copied after it. */
+/** Wraps an engine: copies xattrs and ACLs after each transfer. */
 export class LocalDataEngine implements DataEngine {
   readonly name: string;
   readonly #engine: DataEngine;
@@ -97,7 +97,7 @@ export class LocalDataEngine implements DataEngine {
     }
   }
 
-  /** @returns the modes that the files had. A transfer that arrives sets them again. */
+  /** @returns the previous modes. A successful transfer sets the final mode; for other files the caller restores these. */
   #openForWriting(gfids: readonly Gfid[]): Map<Gfid, number> {
     const opened = new Map<Gfid, number>();
     for (const gfid of gfids) {

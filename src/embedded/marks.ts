@@ -1,5 +1,5 @@
-// Synced-up-to marks of an embedded brick (stime, entry_stime): trusted.* xattrs of the directories where inodes carry such,
-// with the names and values of a real brick; a file elsewhere.
+// stime and entry_stime of a plain-directory primary. If inodes carry trusted.* xattrs, they are xattrs with the names and
+// values of a real brick. Otherwise they are in a file.
 
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -15,7 +15,6 @@ import type { BrickLayout } from './layout.js';
 const { ENODATA, ENOENT, ENOTDIR } = constants.errno;
 const ABSENT: readonly number[] = [ENODATA, ENOENT, ENOTDIR];
 
-/** An inode: its gfid, and its absolute path. */
 export interface Marked {
   readonly gfid: Gfid;
   readonly path: string;
@@ -56,8 +55,8 @@ class XattrMarks implements Marks {
   }
 }
 
-/** The root's marks are on the disk when set() resolves; those of other directories, which only save a walk some
- *  work, with the next of the root's. */
+/** set() resolves when the root's marks are on disk. Marks of other directories only save crawls some work, so they are
+ *  written with the root's next one. */
 class FileMarks implements Marks {
   readonly #file: string;
   readonly #marks: Map<string, Xtime>;

@@ -11,7 +11,8 @@ import { fileKind } from '../protocol/view.js';
 
 const OPEN_TO_OTHERS = 0o077;
 
-/** @param root absolute, without symlinks. @throws GsyncdError 'preflight' as root, when somebody else could replace the state directory */
+/** @param root absolute, without symlinks
+ *  @throws GsyncdError 'preflight' as root, if another user could replace the state directory */
 export function requireOwnRoot(root: string): void {
   if (process.geteuid?.() !== 0) return;
   const hint = 'root replicates only directories that root alone can write to; run as their owner, or change the owner and mode';
@@ -26,7 +27,7 @@ export function requireOwnRoot(root: string): void {
   }
 }
 
-/** Checks the directories that exist. @throws GsyncdError 'preflight' for one that another user owns or can enter */
+/** Checks those directories that exist. @throws GsyncdError 'preflight' if another user owns or can enter one */
 export function requireOwnState(dirs: readonly string[]): void {
   for (const dir of dirs) {
     const stats = lstatSync(fsEncode(dir), { throwIfNoEntry: false });

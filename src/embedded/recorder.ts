@@ -1,7 +1,7 @@
-// The recorder of an embedded primary: finds out what happened to its directory and writes it into the brick's changelogs, as
-// the changelog translator of a real brick does. Events are hints that something happened; what it was, a scan finds.
-// Invariant: the index holds what the changelogs have told. It is changed together with them, and after a crash at any
-// instruction it is brought up to them again, so that the next scan tells what is missing, no more and no less.
+// Recorder of a plain-directory primary: detects changes and writes them into changelogs, as the changelog translator does.
+// Events are only hints; a scan finds the changes. Invariant: the index holds the state that the changelogs have recorded,
+// and the two change together. After a crash at any instruction, open() replays the changelogs into the index. So the next
+// scan records every missing change once.
 
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,11 +25,11 @@ import { loadSnapshot, saveSnapshot } from './snapshot.js';
 import { isDirectory, placeOf, TreeIndex, type IndexNode, type InodeLook } from './tree-index.js';
 import { xattrDigest } from './user-xattrs.js';
 
-/** After the first event, others that belong to the same change get a moment to arrive. */
+/** After the first event, wait this long for other events of the same change. */
 const GATHER_MS = 30;
-/** Changelogs are named by seconds. */
+/** The names of changelogs have a resolution of one second. */
 const MIN_INTERVAL_MS = 1_000;
-/** For lost events, and for what has none: writes through a memory map. */
+/** Catches lost events and changes without events, such as writes through mmap. */
 const FULL_SCAN_MS = 60_000;
 const FULL_SCAN_UNWATCHED_MS = 2_000;
 const SNAPSHOT_MS = 30_000;
@@ -37,7 +37,7 @@ const SNAPSHOT_MS = 30_000;
 export interface RecorderOptions {
   readonly layout: BrickLayout;
   readonly log: Log;
-  /** Longest time of an interval, as changelog.rollover-time. */
+  /** Maximum length of an interval, as changelog.rollover-time. */
   readonly rolloverMs: number;
 }
 
@@ -48,7 +48,7 @@ export class Recorder {
   readonly #writer: ChangelogWriter;
   readonly #watches = new DirectoryWatches((gfid) => this.#hint(gfid));
   readonly #dirty = new Set<Gfid>();
-  /** Inodes that the last scan met within a tick of their change. */
+  /** Inodes that changed within one clock tick before the last scan. */
   readonly #racy = new Set<Gfid>();
   #index = new TreeIndex();
   #scanner: Scanner;
@@ -71,8 +71,8 @@ export class Recorder {
     return this.#index;
   }
 
-  /** Opens the changelogs, and records what happened while nothing ran.
-   *  @returns `indexed` when the whole brick was indexed: its changelogs do not cover what was there before */
+  /** Opens the changelogs, and records changes that were made while no worker ran.
+   *  @returns `indexed` if the whole brick was indexed: the changelogs do not cover earlier changes */
   async open(): Promise<'indexed' | 'continued'> {
     const snapshot = await loadSnapshot(this.#snapshotFile);
     if (snapshot === null) {
@@ -89,7 +89,7 @@ export class Recorder {
     return 'continued';
   }
 
-  /** Records until `signal` aborts. @throws what scanning and writing throw */
+  /** Records until `signal` aborts. @throws errors of scanning and writing */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const dueMs = Math.min(this.#rolloverAtMs + this.#rolloverMs, this.#fullScanMs + this.#fullScanEveryMs());
@@ -105,7 +105,7 @@ export class Recorder {
     }
   }
 
-  /** Looks everywhere, now, and closes the changelog when there is something in it. @returns how many records it found */
+  /** Scans everything now, and closes the changelog if it has records. @returns number of records found */
   flush(): Promise<number> {
     return this.#inTurn(async () => {
       const records = await this.#record('all');
@@ -123,7 +123,7 @@ export class Recorder {
     });
   }
 
-  /** Sets the change mark of an inode. */
+  /** Sets the xtime of an inode. Does nothing if the index does not hold it. */
   setXtime(gfid: Gfid, mark: Xtime): void {
     const node = this.#index.nodes.get(gfid);
     if (node === undefined) return;
@@ -136,16 +136,16 @@ export class Recorder {
     }
   }
 
-  /** Calls `use` with a path that leads to an inode and nowhere else, with null when the index does not know it.
-   *  @throws NativeError where a directory is not at its place any more */
+  /** Calls `use` with a safe path of an inode, or with null if the index does not hold it.
+   *  @throws NativeError if a directory is no longer at its place */
   onInode<T>(gfid: Gfid, use: (path: string | null) => T): T {
     const node = this.#index.nodes.get(gfid);
     const path = node === undefined ? null : this.#pathOf(node);
     return path === null ? use(null) : this.#layout.beneath.inode(path, use);
   }
 
-  /** Why a file that is there cannot be sent: it has no link under its gfid, and still cannot have one. null when that is
-   *  not so. */
+  /** @returns why an existing file cannot be sent: it has no link under its gfid, and a new attempt to link it failed.
+   *  Otherwise null. */
   whyUnlinked(gfid: Gfid): string | null {
     const node = this.#index.nodes.get(gfid);
     const place = node === undefined ? undefined : placeOf(node);
@@ -172,18 +172,18 @@ export class Recorder {
     deriveEntries(this.#index, found);
     this.#takeLooks(found, () => undefined);
     this.#scanner.settleLinks();
-    // Before the marks: history that begins after them would be none.
+    // Open the changelogs before setting xtimes: they must cover all changes after the xtimes.
     await this.#writer.open('new');
     const now = xtimeNow();
     for (const gfid of this.#index.nodes.keys()) this.setXtime(gfid, now);
-    // Setting the marks changed the inodes' ctimes: this is no change of a user's.
+    // Setting the xtimes changed the inodes' ctimes. Store these, so that no scan records them as changes.
     this.#takeLooks(await this.#scanner.scan('all'), () => undefined);
     this.#fullScanMs = this.#rolloverAtMs = Date.now();
     await this.#saveSnapshot();
     this.#log.info('indexed the directory', { path: this.#layout.root, inodes: this.#index.nodes.size });
   }
 
-  /** @returns how many records were written */
+  /** @returns number of records written */
   async #record(which: 'all' | 'hinted'): Promise<number> {
     const hinted = new Set(this.#dirty);
     this.#dirty.clear();
@@ -202,7 +202,7 @@ export class Recorder {
     await this.#writer.append(records);
     this.#changedSinceSnapshot = true;
     for (const gfid of this.#index.takeDropped()) {
-      // The changelog tells that it is gone.
+      // The deletion is on disk in the changelog, so the link may go.
       this.#watches.remove(gfid);
       removeIfThere(handlePath(this.#layout, gfid));
     }
@@ -217,7 +217,7 @@ export class Recorder {
       const node = this.#index.nodes.get(gfid);
       if (node === undefined) continue;
       onEach(node, look);
-      // A second change within the clock's tick looks the same: take the entry as changed at the next scan.
+      // A second change within the same clock tick leaves the same ctime. Make the next scan compare this inode again.
       const isRacy = look.ctimeNs > racyNs && look.ctimeNs !== node.look?.ctimeNs;
       if (isRacy && isMarked !== true) this.#racy.add(gfid);
       this.#index.setLook(node, !isRacy ? look : isMarked === true ? { ...look, isUnsure: true } : { ...look, ctimeNs: look.ctimeNs - 1n });
@@ -225,7 +225,7 @@ export class Recorder {
     }
   }
 
-  /** Change marks of what was recorded, and of all directories above, as the marker translator sets them. */
+  /** Sets the xtime of the recorded inodes and of all directories above them, as the marker translator does. */
   #mark(records: readonly ChangeRecord[]): void {
     const now = xtimeNow();
     const marked = new Set<Gfid>();
@@ -243,19 +243,19 @@ export class Recorder {
     if (this.#layout.xattrs === 'trusted') this.#forgetOwnChanges(marked);
   }
 
-  /** Setting a mark changed the inode's ctime, which is no change to record. */
+  /** Setting an xtime changes the inode's ctime: stores the new one, so that no scan records it. */
   #forgetOwnChanges(gfids: ReadonlySet<Gfid>): void {
     for (const gfid of gfids) {
       const node = this.#index.nodes.get(gfid);
       if (node === undefined || node.look === null) continue;
       const { look } = node;
       const ctimeNs = this.#unchangedCtime(gfid, look);
-      // Somebody else's change within the tick of the mark has its ctime: the next look compares everything.
+      // A user's change within the same clock tick has the same ctime: make the next scan compare all attributes.
       if (ctimeNs !== null) node.look = this.#racy.has(gfid) ? { ...look, ctimeNs: ctimeNs - 1n } : { ...look, ctimeNs, isUnsure: true };
     }
   }
 
-  /** @returns null when something else of the inode is not as in `look` */
+  /** @returns the ctime; null if any other attribute differs from `look` */
   #unchangedCtime(gfid: Gfid, look: InodeLook): bigint | null {
     try {
       return this.onInode(gfid, (path) => {
@@ -289,7 +289,8 @@ export class Recorder {
     this.#changedSinceSnapshot = false;
   }
 
-  /** Inodes that have a link under `.gfid`; links whose file is gone, and which no changelog knows, are removed. */
+  /** @returns gfids by inode number, of inodes with a link under `.gfid`. Removes links whose file is gone, unless the
+   *  index holds them. */
   #linkedInodes(): Map<bigint, Gfid> {
     const linked = new Map<bigint, Gfid>();
     for (const name of readdirSync(this.#layout.gfidDir)) {

@@ -1,7 +1,7 @@
-// Looks at the directory of an embedded primary: which names there are now, which inode each is, and how it looks. New inodes
-// get their gfid here, and files their hard link under `.gfid`, before any changelog tells of them; the link keeps a deleted
-// file's inode number from being used again until its deletion is recorded. Any program may change the tree while it is looked
-// at: what is seen is a state that may never have been, and the next scan, which the same changes bring about, finds the rest.
+// Scans the directory of a plain-directory primary: names, the inode of each name, and attributes. The scan gives each new
+// inode a gfid, and each new file a hard link under `.gfid`, before a changelog records it. The link also keeps the inode
+// number of a deleted file from reuse until its deletion is recorded. Programs may change the tree during a scan, so a scan
+// may see a state that never existed. The same changes trigger the next scan, which finds the rest.
 
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readlinkSync, unlinkSync } from 'node:fs';
@@ -17,16 +17,15 @@ import { handlePath, INTERNAL_NAME, tryStampGfid, type BrickLayout } from './lay
 import { isDirectory, type InodeLook, type TreeIndex } from './tree-index.js';
 import { xattrDigest } from './user-xattrs.js';
 
-/** The kernel's clock of file times advances in steps of at most this. */
+/** Upper bound of the step of the kernel clock that sets file times. */
 export const CLOCK_TICK_MS = 12;
 const MAX_HOLD_MS = 20;
 const MAX_PASSES = 3;
 
-/** Result of a scan. */
 export interface Found {
-  /** Names of each directory that was looked into. */
+  /** Names in each directory that was read. */
   readonly dirs: Map<Gfid, Map<string, Gfid>>;
-  /** Every inode that was seen. */
+  /** Attributes of every inode that was seen. */
   readonly looks: Map<Gfid, InodeLook>;
 }
 
@@ -34,20 +33,20 @@ export interface ScannerOptions {
   readonly layout: BrickLayout;
   readonly index: TreeIndex;
   readonly log: Log;
-  /** Told of each directory before it is read. The path leads to it until this returns. */
+  /** Called for each directory before it is read. The path leads to it until this returns. */
   readonly onDirectory: (gfid: Gfid, path: string) => void;
 }
 
 interface Pass extends Found {
   readonly newInodes: Map<bigint, Gfid>;
   readonly dev: number;
-  /** The tree moved while it was looked at. */
+  /** The tree changed during the pass. */
   torn: boolean;
 }
 
 export class Scanner {
   readonly #options: ScannerOptions;
-  /** Inodes that have a link under `.gfid` and no look in the index: of a pass before, or from before a crash. */
+  /** Inodes with a link under `.gfid` whose attributes are not in the index: from an earlier pass, or from before a crash. */
   readonly #linked: Map<bigint, Gfid>;
   readonly #warned = new Set<string>();
   #lastTurnMs = performance.now();
@@ -57,7 +56,7 @@ export class Scanner {
     this.#linked = linked;
   }
 
-  /** @param which directories in which something may have changed; what is new in them is looked into as well */
+  /** @param which directories that may have changed; new directories below them are read, too */
   async scan(which: 'all' | ReadonlySet<Gfid>): Promise<Found> {
     for (let passes = 1, wanted = which; ; passes += 1) {
       const pass = await this.#pass(wanted);
@@ -90,7 +89,7 @@ export class Scanner {
     return pass;
   }
 
-  /** @returns its directories */
+  /** @returns the child directories */
   async #directory(pass: Pass, gfid: Gfid, path: string): Promise<{ gfid: Gfid; path: string }[]> {
     if (pass.dirs.has(gfid)) {
       pass.torn = true;
@@ -105,7 +104,7 @@ export class Scanner {
     }
   }
 
-  /** @returns its names, null when it is another one */
+  /** @returns the names in the directory; null if `dir` is another directory than `gfid` */
   #read(pass: Pass, gfid: Gfid, dir: OpenDirectory): string[] | null {
     if (gfid !== ROOT_GFID && !this.#isStill(gfid, dir, pass)) {
       pass.torn = true;
@@ -115,7 +114,7 @@ export class Scanner {
     return readdirSync(dir.path, { encoding: 'buffer' }).map(fsDecode);
   }
 
-  /** @returns null when the directory at `path` is not there any more, or cannot be read */
+  /** @returns null if the directory at `path` is gone or cannot be read */
   #unlessGone<T>(pass: Pass, path: string, call: () => T): T | null {
     try {
       return call();
@@ -151,7 +150,7 @@ export class Scanner {
     return below;
   }
 
-  /** Whether it is the directory `gfid`, as far as that was seen in this pass or before. */
+  /** Whether `dir` is still the directory `gfid`, by its inode number in this pass or in the index. Stores its attributes. */
   #isStill(gfid: Gfid, dir: OpenDirectory, pass: Pass): boolean {
     const known = pass.looks.get(gfid) ?? this.#options.index.nodes.get(gfid)?.look;
     const stats = dir.stat();
@@ -161,10 +160,10 @@ export class Scanner {
     return true;
   }
 
-  /** @param path of the directory, for the log */
+  /** @param path of the directory, for the log @returns null if the name is gone, another inode, or on another file system */
   #entry(pass: Pass, parent: Gfid, name: string, dir: OpenDirectory, path: string): Gfid | null {
     const stats = dir.lookUp(name);
-    // A mount below belongs to another file system.
+    // Another file system is mounted there.
     if (stats === null || stats.dev !== pass.dev) return null;
     const at = `${dir.path}${name}`;
     const known = this.#identify(pass, parent, name, stats);
@@ -193,7 +192,7 @@ export class Scanner {
     if (node !== undefined && node.look !== null && fileKind(node.mode) === fileKind(stats.mode) && isSameBirth(node.look.birthNs, stats.birthtimeNs)) return node.gfid;
     const linked = isDirectory(stats.mode) ? undefined : this.#linkedAs(stats.ino);
     if (linked !== undefined) return linked;
-    // A directory that only a changelog has told of is the one at that name.
+    // The index has this directory from a changelog alone, without an inode number: identify it by its name.
     const told = index.at(parent, name);
     const toldNode = told === undefined ? undefined : index.nodes.get(told);
     if (toldNode?.look === null && isDirectory(stats.mode) && isDirectory(toldNode.mode) && !pass.looks.has(toldNode.gfid)) return toldNode.gfid;
@@ -201,7 +200,7 @@ export class Scanner {
   }
 
   /** Links a new file under its gfid. @param path for the log
-   *  @returns how it looks now, undefined when another one got the name meanwhile */
+   *  @returns its attributes now; undefined if the name has another inode meanwhile */
   #link(gfid: Gfid, at: Spot, path: string, stats: InodeStats): InodeStats | undefined {
     const linked = this.#tryLink(gfid, at, stats.ino);
     if (typeof linked !== 'string') return linked;
@@ -209,8 +208,7 @@ export class Scanner {
     return stats;
   }
 
-  /** Tries it again with a file that could not be linked. @param path absolute
-   *  @returns the errno's name when it still cannot be */
+  /** Retries to link a file that could not be linked. @param path absolute @returns the name of the errno if it fails again */
   relink(gfid: Gfid, path: string, ino: bigint): string | null {
     const { layout } = this.#options;
     try {
@@ -224,8 +222,7 @@ export class Scanner {
     }
   }
 
-  /** @returns as #link, or the errno's name. Another user's file: the kernel lets nobody but its owner link it
-   *  (fs.protected_hardlinks). */
+  /** @returns as #link, or the name of the errno. For another user's file the kernel may refuse (fs.protected_hardlinks). */
   #tryLink(gfid: Gfid, at: Spot, ino: bigint): InodeStats | string | undefined {
     const handle = handlePath(this.#options.layout, gfid);
     try {
@@ -249,7 +246,7 @@ export class Scanner {
     return statOf(handlePath(this.#options.layout, gfid))?.ino === ino ? gfid : undefined;
   }
 
-  /** Forgets the links that the index has taken up, and removes those of files that were gone before it could. */
+  /** Forgets links that the index holds now. Removes links of files that were deleted before the index could hold them. */
   settleLinks(): void {
     const { index, layout } = this.#options;
     for (const [ino, gfid] of this.#linked) {
@@ -287,13 +284,13 @@ export class Scanner {
     return { ino, birthNs, mode, uid, gid, size, rdev, mtimeNs, ctimeNs, atimeNs, xattrs, target };
   }
 
-  /** A file's are read by its link under `.gfid`, where it has one, which is the shorter way. */
+  /** Reads a file's xattrs by its link under `.gfid` if there is one, since that path is shorter. */
   #xattrs(gfid: Gfid, at: string, mode: number): string {
     const byLink = isDirectory(mode) ? null : xattrDigest(handlePath(this.#options.layout, gfid), mode);
     return byLink ?? xattrDigest(at, mode) ?? '';
   }
 
-  /** Whether something that the index has is missing here, and not certainly gone. */
+  /** Whether the pass misses an indexed inode that may still exist. */
   #misses({ dirs, looks }: Pass): boolean {
     const { index } = this.#options;
     for (const [dir, children] of dirs) {
@@ -305,8 +302,8 @@ export class Scanner {
     return false;
   }
 
-  /** Whether a file that is no longer at its place, or one of a directory that is not, still has a name somewhere. What
-   *  has none is gone; a directory without files counts as gone too, for if it was moved it is found as a new one. */
+  /** Whether an inode, or a file below it, still has a name outside of `.gfid`. An inode without one is deleted. A
+   *  directory without files is treated as deleted, too: if it was moved, a scan finds it as a new one. */
   #holdsNamed(gfid: Gfid): boolean {
     const { index, layout } = this.#options;
     const node = index.nodes.get(gfid);

@@ -1,5 +1,5 @@
-// Resolves the paths of the volume interface in an embedded secondary. No resolved path goes through a symlink or leaves the
-// tree. An ordinary user's directories may be closed to their owner: they are opened for the moment.
+// Resolves paths of the volume interface in a plain-directory secondary. No resolved path goes through a symlink or leaves
+// the tree. If a directory lacks permissions for its owner, and this is an ordinary user, they are added during the call.
 
 import { chmodSync, closeSync, constants as fsConstants, fstatSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -19,7 +19,7 @@ const PERMISSIONS = 0o7777;
 const OWNER_ACCESS = 0o700;
 const O_PATH = 0o10000000;
 
-/** A spot, or an open directory. */
+/** A Spot or an OpenDirectory. */
 export interface Inode {
   readonly path: string;
   stat(): InodeStats | null;
@@ -34,8 +34,8 @@ export class SecondaryPaths {
     this.#tree = tree;
   }
 
-  /** Gfid of an absolute path. An inode without one gets one, as when GlusterFS looks up a file that was put into a brick:
-   *  it is no inode of the primary's, and may have to give way to one. */
+  /** Gfid of an absolute path. An inode without a gfid gets one, as when GlusterFS looks up a file that was put directly on
+   *  a brick. Such an inode is not the primary's, so a replicated one may replace it. */
   gfidAt(path: string): Gfid {
     const stats = this.stats(path);
     const known = this.#tree.gfidOfIno(stats.ino);
@@ -45,7 +45,7 @@ export class SecondaryPaths {
     return this.at(path, (spot) => this.#tree.adoptDirectory(spot, { parent, name: basename(path) }, stats.ino));
   }
 
-  /** Absolute path. @throws NativeError ENOENT; ENOTDIR for a plain path that leads through a symlink */
+  /** @returns the absolute path. @throws NativeError ENOENT; ENOTDIR if a plain path leads through a symlink */
   resolve(path: string): string {
     if (path === '.') return this.#layout.root;
     if (path.startsWith(GFID_PREFIX)) {
@@ -68,14 +68,14 @@ export class SecondaryPaths {
     return `${at}/${names.at(-1) ?? ''}`;
   }
 
-  /** Parent and name of a path of the interface. @throws NativeError ENOENT */
+  /** Parent and name of a path of the volume interface. @throws NativeError ENOENT */
   parse(path: string): { parent: Gfid; name: string } {
     const slash = path.lastIndexOf('/');
     const dir = slash < 0 ? '.' : path.slice(0, slash);
     return { parent: this.gfidAt(this.resolve(dir)), name: path.slice(slash + 1) };
   }
 
-  /** Like the next two, takes an absolute path. */
+  /** Takes an absolute path, as statsOrNull() and stats() do. */
   exists(path: string): boolean {
     return this.statsOrNull(path) !== null;
   }
@@ -94,14 +94,14 @@ export class SecondaryPaths {
     return this.at(path, there);
   }
 
-  /** Calls `use` with the inode that a path of the interface names: an open directory where that is known to be one. */
+  /** Calls `use` with the inode of a path of the volume interface: an OpenDirectory if the tree knows it as a directory. */
   inode<T>(path: string, use: (inode: Inode) => T): T {
     const target = this.resolve(path);
     const gfid = parseInode(path);
     if (gfid === null || !this.#tree.isDirectory(gfid)) return this.at(target, use);
     return this.#accessible(dirname(target), () =>
       this.#layout.beneath.inside(target, (dir) => {
-        // A user may have moved another user's directory into the place of this one.
+        // A user may have moved another user's directory to this place.
         const found = this.#tree.gfidOfIno(dir.stat().ino);
         if (found !== undefined && found !== gfid) throw new NativeError('lookup', path, ENOENT);
         return use(dir);
@@ -109,7 +109,7 @@ export class SecondaryPaths {
     );
   }
 
-  /** Calls `call` with what is at an absolute path, or may come to be there. @throws as Beneath.at() */
+  /** Calls `call` with the name at an absolute path, which need not exist. @throws as Beneath.at() */
   at<T>(path: string, call: (spot: Spot) => T): T {
     return this.#accessible(dirname(path), () => this.#layout.beneath.at(path, call));
   }
@@ -119,7 +119,8 @@ export class SecondaryPaths {
     return this.#accessible(path, () => this.#layout.beneath.inside(path, call));
   }
 
-  /** Makes a call in the directory `dir`; where that is closed to its owner, opens it meanwhile. */
+  /** Makes a call in the directory `dir`. If that fails since `dir` lacks permissions for its owner, adds them for a second
+   *  try. */
   #accessible<T>(dir: string, call: () => T): T {
     try {
       return call();

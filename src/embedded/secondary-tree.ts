@@ -1,8 +1,8 @@
-// The inodes of an embedded secondary by gfid, and back. Files, symlinks and special files have a hard link `.gfid/<gfid>`; a
-// directory has a symlink `.gfid/<gfid>` to `<parent gfid>/<name>`, so that `.gfid/<gfid>` leads to it from link to link. What
-// is in memory is read from these links at the start. Invariant: a link is made before its inode gets its first name and
-// removed after its last one is gone, so that being killed at any instruction leaves nothing with a name and no gfid; what is
-// left over is removed at the next start. What somebody else puts into the directory is adopted when it is looked up.
+// Maps gfids to inodes of a plain-directory secondary, and back. A file, symlink or special file has a hard link
+// `.gfid/<gfid>`. A directory has a symlink `.gfid/<gfid>` to `<parent gfid>/<name>`; the kernel resolves it from link to
+// link. The constructor reads these links into memory. Invariant: an inode gets its link before its first name, and loses
+// it after its last one. So a kill at any instruction leaves no name without a gfid, and the next start removes unused
+// links. Inodes that users put into the directory get a gfid when they are looked up.
 
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
@@ -19,7 +19,7 @@ import { handlePath, stampGfid, type BrickLayout } from './layout.js';
 import { isDirectory, placeKey, type Place } from './tree-index.js';
 
 const { ENOENT, ENOTDIR } = constants.errno;
-/** A directory is about to move: its link-to-be. */
+/** Suffix of the new link of a directory, while it moves. */
 const MOVING = '.moving';
 
 interface Directory extends Place {
@@ -29,7 +29,7 @@ interface Directory extends Place {
 export class SecondaryTree {
   readonly #layout: BrickLayout;
   readonly #dirs = new Map<Gfid, Directory>();
-  /** By placeKey. */
+  /** Key: placeKey(). */
   readonly #places = new Map<string, Gfid>();
   readonly #inos = new Map<bigint, Gfid>();
   readonly newDir: string;
@@ -53,7 +53,7 @@ export class SecondaryTree {
     return this.#dirs.get(dir) ?? null;
   }
 
-  /** Absolute path of an inode. It may not exist. */
+  /** Absolute path of an inode, which may not exist. */
   inodePath(gfid: Gfid): string {
     return this.isDirectory(gfid) ? this.directoryPath(gfid) : handlePath(this.#layout, gfid);
   }
@@ -78,7 +78,7 @@ export class SecondaryTree {
     this.#inos.set(ino, gfid);
   }
 
-  /** Gives a gfid to a file that was not replicated. @throws as link(2) does */
+  /** Gives a gfid to a file that a user put there. @throws as link(2) does */
   adoptFile(file: Spot): Gfid {
     const gfid = randomUUID() as Gfid;
     const link = handlePath(this.#layout, gfid);
@@ -89,8 +89,8 @@ export class SecondaryTree {
     return gfid;
   }
 
-  /** As adoptFile() for a directory. A directory that a user made in place of a known one counts as the known one from now on, as it
-   *  would after the next start. */
+  /** Gives a gfid to a directory that a user made. If it replaces a known directory, it takes over that one's gfid, as it
+   *  would at the next start. */
   adoptDirectory({ path }: Spot, place: Place, ino: bigint): Gfid {
     const replaced = this.#places.get(placeKey(place));
     const gfid = replaced ?? (randomUUID() as Gfid);
@@ -101,7 +101,7 @@ export class SecondaryTree {
     return gfid;
   }
 
-  /** Makes the link of a directory that is about to appear at `place`, or notes that it did. */
+  /** Makes the link of a directory that is about to appear at `place`, or that did. */
   addDirectory(gfid: Gfid, place: Place, ino: bigint): void {
     const link = handlePath(this.#layout, gfid);
     rmSync(fsEncode(link), { force: true });
@@ -109,7 +109,7 @@ export class SecondaryTree {
     this.#put(gfid, place, ino);
   }
 
-  /** Moves a directory by `rename`, which is called when a start after a crash would find it at either place. */
+  /** Moves a directory by calling `rename`. If a crash interrupts it, the next start finds the directory at either place. */
   moveDirectory(gfid: Gfid, to: Place, rename: () => void): void {
     const link = handlePath(this.#layout, gfid);
     rmSync(fsEncode(`${link}${MOVING}`), { force: true });
@@ -130,7 +130,7 @@ export class SecondaryTree {
     this.#forget(gfid);
   }
 
-  /** After a name of a file was taken away: removes its link when that was the last one. */
+  /** Removes the link of a file after one of its names was removed, if that was the last one. */
   dropIfNameless(gfid: Gfid, ino: bigint): void {
     const link = handlePath(this.#layout, gfid);
     const stats = statOf(link);
@@ -161,7 +161,7 @@ export class SecondaryTree {
     for (const gfid of [...this.#dirs.keys()]) if (this.#directoryStats(gfid) === null) this.#forget(gfid);
   }
 
-  /** A rename was under way: the directory is at its new place, or, when there is none, still at its old one. */
+  /** Finishes an interrupted rename: the directory is at its new place unless it is still at the old one. */
   #finishMove(gfid: Gfid, to: Place): void {
     const old = this.#dirs.get(gfid);
     const link = handlePath(this.#layout, gfid);
@@ -200,8 +200,8 @@ export class SecondaryTree {
   }
 }
 
-/** A directory's link is told from a symlink of the tree by its single name, and by its owner: a user can take away the
- *  other name of his own symlink, which may say anything. */
+/** Tells a directory's link from a user's symlink, which may have any target: it has one name only, and this user owns it.
+ *  The owner matters, since users can remove the other names of their own symlinks. */
 function directoryLink(path: string, stats: InodeStats): Place | null {
   if (fileKind(stats.mode) !== 'symlink' || stats.nlink !== 1 || stats.uid !== process.geteuid?.()) return null;
   const text = fsDecode(readlinkSync(fsEncode(path), { encoding: 'buffer' }));

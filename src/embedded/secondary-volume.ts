@@ -1,5 +1,5 @@
-// A secondary that is a plain directory: the volume interface of the shared handlers over its tree. Calls are synchronous
-// underneath, since a local inode answers in microseconds, so no call sees half of another.
+// The volume interface of the shared handlers, on a plain directory. Calls are synchronous underneath, since a local inode
+// answers in microseconds. So no call sees a half-done other one.
 
 import { chmodSync, closeSync, lchownSync, lutimesSync, mkdirSync, openSync, readdirSync, readlinkSync, renameSync, rmdirSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -30,7 +30,8 @@ export class EmbeddedVolume implements SecondaryVolume {
   readonly #tree: SecondaryTree;
   readonly #paths: SecondaryPaths;
   readonly #log: Log;
-  /** What a mount's clients other than root keep under `system.`, which no directory takes; it need not outlast this. */
+  /** Marks that a primary sets under `system.glusterfs.` if this is not root. No local file system accepts these names.
+   *  They need not survive this process. */
   readonly #marks = new Map<string, Buffer>();
   #hasNotedOwners = false;
 
@@ -41,7 +42,7 @@ export class EmbeddedVolume implements SecondaryVolume {
     this.#paths = new SecondaryPaths(layout, this.#tree);
   }
 
-  /** Calls `use` with a path that leads to the inode, null when there is none. @throws what `use` throws */
+  /** Calls `use` with a safe path of the inode, or with null if there is none. @throws errors of `use` */
   onInode<T>(gfid: Gfid, use: (path: string | null) => T): T {
     if (!this.#paths.exists(this.#tree.inodePath(gfid))) return use(null);
     return this.#paths.inode(gfidPath(gfid), ({ path }) => use(path));
@@ -52,7 +53,7 @@ export class EmbeddedVolume implements SecondaryVolume {
     const gfid = this.#tree.gfidOfIno(stats.ino);
     return Promise.resolve({
       mode: stats.mode,
-      // As on a volume's mount: names that cannot be looked up otherwise are compared by it.
+      // As on a volume's mount: callers compare inode numbers of names whose gfid they cannot look up.
       ino: gfid === undefined ? stats.ino : gfidToIno(gfid),
       dev: BigInt(stats.dev),
       nlink: stats.nlink - (isDirectory(stats.mode) ? 0 : 1),
@@ -110,7 +111,7 @@ export class EmbeddedVolume implements SecondaryVolume {
           this.#tree.dropDirectory(gfid, ino);
           throw error;
         }
-        // A closed directory could not be moved into place by its owner.
+        // Last, since rename() of a directory without write permission fails for its owner.
         chmodSync(made.path, inode.mode & PERMISSIONS);
       });
     });
@@ -221,7 +222,7 @@ export class EmbeddedVolume implements SecondaryVolume {
     return Promise.resolve([...this.#paths.inode(path, ({ path: at }) => llistxattr(at)), ...marks]);
   }
 
-  /** Makes an inode that has its link under `.gfid` before it has a name. */
+  /** Makes an inode by its link under `.gfid` first, and then gives it its name. */
   async #createLinked(parent: Gfid, name: string, { gfid }: NewInode, make: (handle: Spot) => void): Promise<void> {
     this.#making(parent, name, (dir) => {
       this.#layout.beneath.at(handlePath(this.#layout, gfid), (handle) => {
@@ -237,7 +238,7 @@ export class EmbeddedVolume implements SecondaryVolume {
     return Promise.resolve();
   }
 
-  /** Calls `make` with the open directory in which a name is to be made. It may be called again.
+  /** Calls `make` with the open directory for a new name, a second time if permissions were missing.
    *  @throws NativeError EEXIST, ENOENT, ENOTDIR */
   #making(parent: Gfid, name: string, make: (dir: OpenDirectory) => void): void {
     this.#paths.in(this.#tree.inodePath(parent), (dir) => {
@@ -253,13 +254,14 @@ export class EmbeddedVolume implements SecondaryVolume {
     else this.#tree.dropIfNameless(gfid, stats.ino);
   }
 
-  /** As root, the top directory keeps its owner, and never gets write permission for others (see own-state.ts). */
+  /** Whether `path` is the top directory, and this is root. It then keeps its owner, and others never get write permission
+   *  (own-state.ts). */
   #isRootsOwn(path: string): boolean {
     return process.geteuid?.() === 0 && this.#paths.resolve(path) === this.#layout.root;
   }
 
-  /** Changes the owner where it differs. An ordinary user can give a file to a group of his at most: what he cannot do
-   *  is left, and said once, since it is so for all files of others and no retry can help. */
+  /** Changes owner and group if they differ. An ordinary user can at most give a file to one of their groups. The rest is
+   *  skipped and logged once: it affects all files of other users, and no retry can help. */
   #own(inode: Inode, { uid, gid }: { uid: number; gid: number }, path: string): void {
     const stats = there(inode);
     if (stats.uid === uid && stats.gid === gid) return;
@@ -273,7 +275,7 @@ export class EmbeddedVolume implements SecondaryVolume {
       }
     };
     if (tryOwn(uid) || (stats.gid !== gid && tryOwn(stats.uid) && stats.uid === uid)) return;
-    // New inodes are first made as root's.
+    // Entry operations create inodes as root first and chown them later: no warning for that.
     if (this.#hasNotedOwners || (uid === 0 && gid === 0)) return;
     this.#hasNotedOwners = true;
     this.#log.warn('cannot set the owner of files: not running as root', { path, owner: `${uid}:${gid}` });

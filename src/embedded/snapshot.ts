@@ -1,6 +1,6 @@
-// Keeps the tree index on disk, so that a start need not follow all changelogs since the brick was made. One line of JSON each:
-// first what it is and the time of the last closed changelog it contains, then an inode. Changelogs closed later, and the open
-// one, are applied over it.
+// Keeps the tree index on disk, so that a start need not replay all changelogs. Format: lines of JSON. The first has the
+// version, the number of inodes, and the time of the last closed changelog that the snapshot contains. Each other line is
+// an inode. At a start, changelogs closed later and the open one are applied to it.
 
 import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
 import { replaceFile } from '../native/durable-file.js';
@@ -14,11 +14,11 @@ type NodeLine = readonly [gfid: Gfid, mode: number, xtimeS: number, xtimeUs: num
 
 export interface Snapshot {
   readonly index: TreeIndex;
-  /** Seconds. */
+  /** Time of the last closed changelog in it, seconds. */
   readonly changelogsUpTo: number;
 }
 
-/** @returns null when there is none, or none that can be read: then the whole brick is indexed */
+/** @returns null if there is no snapshot, or its version or number of lines is wrong: then the whole brick is indexed */
 export async function loadSnapshot(file: string): Promise<Snapshot | null> {
   const text = await readTextIfThere(file);
   if (text === null) return null;

@@ -1,4 +1,4 @@
-// Who may work on a plain directory: one process at a time records it, or writes to it.
+// Lock of a plain directory: one process at a time records it, or writes to it.
 
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,11 +7,11 @@ import { GsyncdError } from '../errors.js';
 import { tryLock } from '../native/locks.js';
 import type { Cleanup } from '../async/cleanup.js';
 
-/** A process whose connection was cut ends a moment after the next one was started. */
+/** If a connection is cut, its process ends a moment after the next one starts. */
 const PATIENCE_MS = 10_000;
 const PAUSE_MS = 200;
 
-/** @throws GsyncdError 'preflight' while another process has it */
+/** @throws GsyncdError 'preflight' if another process still has the lock after PATIENCE_MS */
 export async function takeDirectory({ stateDir, root }: BrickLayout, cleanup: Cleanup, signal: AbortSignal): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
   for (;;) {

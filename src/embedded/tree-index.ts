@@ -1,8 +1,7 @@
-// The tree of an embedded primary as its changelogs have told it so far: inodes by gfid, their names, and how they
-// looked when they were last recorded. Invariant: applying the records of the changelogs in order to an empty index
-// gives this index's names; so it is what a consumer of the changelogs knows, and the difference between it and the
-// directory is what has to be recorded next. It answers the worker's lookups, which therefore agree with the
-// changelogs. Names are in the form of names.ts.
+// The tree of a plain-directory primary as its changelogs have recorded it: inodes by gfid, their names, and their
+// attributes at the last record. Invariant: replaying all changelogs into an empty index gives the names of this index. So
+// it holds what a consumer of the changelogs knows, and its difference to the directory must be recorded next. It also
+// answers the lookups of the worker, which therefore agree with the changelogs. Names are in the form of names.ts.
 
 import type { ChangeRecord } from '../changelog/record.js';
 import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
@@ -14,27 +13,27 @@ export interface Place {
   readonly name: string;
 }
 
-/** How an inode looked when it was last scanned. */
+/** Attributes of an inode at its last scan. */
 export interface InodeLook {
   readonly ino: bigint;
-  /** 0 where the file system does not tell. */
+  /** 0 if the file system does not report it. */
   readonly birthNs: bigint;
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
   readonly size: number;
-  /** The number of a device node. */
+  /** Device number of a device node. */
   readonly rdev: number;
   readonly mtimeNs: bigint;
   /** See isOutdated(). */
   readonly ctimeNs: bigint;
   readonly atimeNs: bigint;
-  /** Digest of the user's xattrs and ACLs, '' when there are none. */
+  /** Digest of users' xattrs and ACLs; '' if there are none. */
   readonly xattrs: string;
   readonly target: string | null;
-  /** Set where the last change of its ctime was the brick's own: its link under `.gfid`, or its gfid. */
+  /** This program made the last change of the ctime, by the link under `.gfid` or the gfid xattr. */
   readonly isMarked?: true;
-  /** Set where it may have changed once more without another ctime: what else is compared decides. */
+  /** The inode may have changed again within the same ctime: compare the other attributes. */
   readonly isUnsure?: true;
 }
 
@@ -42,18 +41,18 @@ export interface IndexNode {
   readonly gfid: Gfid;
   /** st_mode. */
   mode: number;
-  /** null when only a changelog has told of it, or of a change of it. */
+  /** null if only a changelog reported the inode. */
   look: InodeLook | null;
   xtime: Xtime;
   readonly names: Map<string, Place>;
-  /** null for all but directories. */
+  /** null if it is not a directory. */
   readonly children: Map<string, Gfid> | null;
 }
 
-/** ctime of an inode of which a changelog has told a change since it was scanned, but not what it became. */
+/** ctime of an inode that has changed since its scan according to a changelog. Its new attributes are unknown. */
 const TOLD_NS = 0n;
 
-/** Whether the changelogs have told more of an inode than its look says. */
+/** Whether a changelog reported a later change than this scan. */
 export function isOutdated(look: InodeLook): boolean {
   return look.ctimeNs === TOLD_NS;
 }
@@ -85,7 +84,6 @@ export class TreeIndex {
     return node;
   }
 
-  /** The inode at a name. */
   at(parent: Gfid, name: string): Gfid | undefined {
     return this.nodes.get(parent)?.children?.get(name);
   }
@@ -95,7 +93,7 @@ export class TreeIndex {
     return gfid === undefined ? undefined : this.nodes.get(gfid);
   }
 
-  /** Path of a directory relative to the root ('.' of the root), null when it is none. */
+  /** Path of a directory relative to the root; '.' is the root. null if the path is unknown. */
   pathOf(gfid: Gfid): string | null {
     const parts: string[] = [];
     for (let at = gfid; at !== ROOT_GFID; ) {
@@ -107,7 +105,6 @@ export class TreeIndex {
     return parts.length === 0 ? '.' : parts.join('/');
   }
 
-  /** The inode at a relative path; undefined when there is none. */
   walk(path: string): IndexNode | undefined {
     let node: IndexNode | undefined = this.root;
     if (path === '.') return node;
@@ -138,7 +135,7 @@ export class TreeIndex {
     this.require(gfid).names.set(placeKey(place), place);
   }
 
-  /** Takes a name away, and the inode with its last name. */
+  /** Removes a name, and the inode if that was its last one. */
   detach(place: Place): void {
     const gfid = this.at(place.parent, place.name);
     if (gfid === undefined) return;
@@ -158,7 +155,7 @@ export class TreeIndex {
     return dropped;
   }
 
-  /** Follows a record. Of one that does not fit, such as one that was applied before, what fits is applied. */
+  /** Applies a record. If a record does not fit, for example since it was applied before, the fitting part is applied. */
   apply(record: ChangeRecord): void {
     if (record.type !== 'entry') {
       const node = this.nodes.get(record.gfid);
@@ -179,7 +176,7 @@ export class TreeIndex {
         this.nodes.get(gfid)?.names.delete(placeKey(place));
         return;
       default:
-        // Changelogs have modes with higher bits set: see changelog-format.ts.
+        // Modes in changelogs may have higher bits set: see changelog-format.ts.
         if (!this.nodes.has(gfid)) this.add(gfid, (record.mode ?? S_IFLNK | 0o777) & 0o177777);
         this.#take(place, gfid);
     }
@@ -192,7 +189,7 @@ export class TreeIndex {
   }
 }
 
-/** The name of a directory, or one of a file's. */
+/** The name of a directory, or one of the names of another inode. */
 export function placeOf(node: IndexNode | undefined): Place | undefined {
   return node?.names.values().next().value;
 }

@@ -1,9 +1,10 @@
-// A transfer reads files by their links under `.gfid`, and calls a file missing that has none. This says why it has none.
+// A transfer opens files by their links under `.gfid`, and reports a file without a link as missing. This engine reports
+// why the link is missing.
 
 import type { Gfid } from '../protocol/gfid.js';
 import { MISSING_ON_PRIMARY, type DataEngine } from '../queue/engine.js';
 
-/** @param why the reason for a file that is there; null for one that is not */
+/** @param why the reason if the file exists; null if it does not */
 export function sayingWhyUnlinked(engine: DataEngine, why: (gfid: Gfid) => string | null): DataEngine {
   return {
     name: engine.name,

@@ -1,5 +1,4 @@
-// The extended attributes of an inode that are the users': everything but what GlusterFS and an embedded brick keep for
-// themselves. ACLs are among them.
+// Users' xattrs of an inode, ACLs included: all but the trusted.* and security.* ones.
 
 import { createHash } from 'node:crypto';
 import { chmodSync, lstatSync } from 'node:fs';
@@ -13,9 +12,9 @@ const NONE: readonly number[] = [ENODATA, ENOENT, ENOTSUP, EACCES, EPERM, ENOTDI
 
 const OWNER_WRITE = 0o200;
 
-/** Xattrs that are copied; others stay as they are on both sides. */
+/** Selects the xattrs to copy. The others stay unchanged on both sides. */
 export interface CopiedAttributes {
-  /** All but ACLs. */
+  /** All except ACLs. */
   readonly xattrs: boolean;
   readonly acls: boolean;
 }
@@ -30,12 +29,12 @@ export function isUserXattr(name: string): boolean {
   return !name.startsWith('trusted.') && !name.startsWith('security.');
 }
 
-/** Empty where the inode has none, cannot have any, or is gone. */
+/** @returns an empty map if the inode has no xattrs, cannot have any, or is gone */
 export function userXattrs(path: string): Map<string, Buffer> {
   return readXattrs(path) ?? new Map<string, Buffer>();
 }
 
-/** null where there is no such inode. */
+/** @returns null if there is no such inode */
 function readXattrs(path: string): Map<string, Buffer> | null {
   const found = new Map<string, Buffer>();
   try {
@@ -55,7 +54,7 @@ function readXattrs(path: string): Map<string, Buffer> | null {
   return found;
 }
 
-/** '' when there are none, null when there is no such inode. */
+/** @returns '' if there are no xattrs, null if there is no such inode */
 export function xattrDigest(path: string, mode: number): string | null {
   if (fileKind(mode) === 'symlink') return '';
   const found = readXattrs(path);
@@ -67,8 +66,9 @@ export function xattrDigest(path: string, mode: number): string | null {
   return `${xattrs.length}:${hash.digest('base64url')}`;
 }
 
-/** What there is to copy: null where nothing is, and of a symlink. @param path leads to the inode, or names it
- *  @param ino that the inode has to have; null when any will do @throws where it is another one */
+/** @param path leads to the inode, or names it @param ino the expected inode number; null accepts any inode
+ *  @returns null if there is nothing to copy: no inode, or a symlink
+ *  @throws Error if another inode is there */
 export function readUserAttributes(path: string | null, ino: bigint | null): UserAttributes | null {
   if (path === null) return null;
   const mode = requireInode(path, ino);
@@ -85,8 +85,8 @@ function requireInode(path: string, known: bigint | null): number {
   return Number(mode);
 }
 
-/** Makes the users' xattrs and ACLs of an inode those that are wanted. @param path leads to it, or names it, and is no symlink
- *  @throws NativeError, Node system errors */
+/** Makes the users' xattrs and ACLs of an inode equal to the wanted ones.
+ *  @param path leads to the inode, or names it; not a symlink @throws NativeError, Node system errors */
 export function setUserXattrs(path: string, { mode, xattrs }: UserAttributes, copied: CopiedAttributes): void {
   const changes = xattrChanges(xattrs, userXattrs(path)).filter(([name]) => (isAcl(name) ? copied.acls : copied.xattrs));
   const apply = (): void => {
@@ -99,7 +99,8 @@ export function setUserXattrs(path: string, { mode, xattrs }: UserAttributes, co
   else withOwnerWrite(path, mode, changes.some(([name]) => !isAcl(name)), apply);
 }
 
-/** null for what goes. ACLs come last: one may take the owner's right to write, which the others need. */
+/** @returns new values; null removes an xattr. ACLs come last, since one may remove the write permission that the others
+ *  need. */
 function xattrChanges(wanted: ReadonlyMap<string, Buffer>, present: ReadonlyMap<string, Buffer>): (readonly [string, Buffer | null])[] {
   const gone = [...present.keys()].filter((name) => !wanted.has(name)).map((name) => [name, null] as const);
   const changed = [...wanted].filter(([name, value]) => present.get(name)?.equals(value) !== true);
@@ -110,8 +111,9 @@ function isAcl(name: string): boolean {
   return name.startsWith('system.posix_acl_');
 }
 
-/** Runs `call`, where `opens` with the owner's right to write: not even an owner sets users' xattrs without it. What the
- *  primary's `mode` does not open is closed in the end, also what a worker that was killed left open. */
+/** Runs `call`; if `opens`, with write permission for the owner, which the kernel demands even of an owner for user.*
+ *  xattrs. Afterwards removes that permission if `mode` of the primary lacks it. That also cleans up after a worker that
+ *  was killed. */
 function withOwnerWrite(path: string, mode: number, opens: boolean, call: () => void): void {
   const stats = lstatSync(fsEncode(path));
   const isOpen = (stats.mode & OWNER_WRITE) !== 0;

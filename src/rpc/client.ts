@@ -1,7 +1,7 @@
-// The client half of RePCe, the RPC between the primary's worker and the gsyncd on the secondary: concurrent
-// calls over one pair of streams, matched to their answers by id. Used through RemoteSecondary; the worker
-// owns the ssh process behind the streams. Layers: streams - pickles - calls - the Secondary contract.
-// Invariant: every call settles, by an answer, its deadline, its signal, or the end of the connection.
+// Client of RePCe, the RPC between the worker and the gsyncd on the secondary: concurrent calls over one pair of streams,
+// matched to their answers by id. The worker owns the ssh process behind the streams. Layers from the bottom: streams,
+// pickles, calls, the Secondary contract. Invariant: every call settles, by an answer, its deadline, its signal, or the end
+// of the connection.
 
 import type { Readable, Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -17,7 +17,7 @@ export interface RepceStreams {
   readonly input: Readable;
   /** The peer's stdin. */
   readonly output: Writable;
-  /** Why the peer died: the tail of ssh's stderr. Asked once, when the connection has ended. */
+  /** Returns why the peer died: the tail of the stderr of ssh. Called once, when the connection has ended. */
   readonly peerFailure?: () => string | Promise<string>;
 }
 
@@ -27,7 +27,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Calls of a peer's methods: a RepceClient, or what stands before it. */
+/** The part of RepceClient that callers need. Wrappers implement it, too. */
 export type PeerCalls = Pick<RepceClient, 'call'>;
 
 interface Call {
@@ -45,14 +45,14 @@ export class RepceClient {
   readonly #peerFailure: () => string | Promise<string>;
   readonly #decoder = new PickleDecoder();
   readonly #calls = new Map<number, Call>();
-  /** Requests that wait for the output to drain, by call number. */
+  /** Requests that wait for the drain event of the output. */
   #waiting: { readonly number: number; readonly request: Buffer }[] = [];
   #blocked = false;
   #next = 1;
   #ended = false;
   #resolveClosed: (error: GsyncdError) => void = () => undefined;
 
-  /** Resolves (never rejects) with the reason once the connection is unusable; pending calls reject with it. */
+  /** Resolves with the reason when the connection has ended, and never rejects. Pending calls reject with the same reason. */
   readonly closed: Promise<GsyncdError>;
 
   constructor(streams: RepceStreams) {
@@ -73,11 +73,11 @@ export class RepceClient {
 
   /**
    * Calls `method` on the peer. Calls run concurrently; the peer may answer in any order.
-   * @throws RemoteCallError what the peer raised
-   * @throws GsyncdError 'peer' when the connection is lost (with the tail of the peer's stderr), when the answer
-   * is none, or when `timeoutMs` passes; the late answer is then dropped, and other calls go on
-   * @throws GsyncdError 'stopped' when `signal` is aborted, or the client was closed
-   * @throws TypeError when an argument cannot be pickled
+   * @throws RemoteCallError if the peer raised an exception
+   * @throws GsyncdError 'peer' if the connection is lost (with the tail of the peer's stderr), an answer is malformed, or
+   * `timeoutMs` passes. A late answer is dropped, and other calls continue
+   * @throws GsyncdError 'stopped' if `signal` is aborted, or the client was closed
+   * @throws TypeError if an argument cannot be pickled
    */
   async call(method: string, args: readonly PyValue[], options: CallOptions = {}): Promise<PyValue> {
     const { timeoutMs, signal } = options;
@@ -134,7 +134,7 @@ export class RepceClient {
     }
   }
 
-  /** @throws GsyncdError 'peer' when it answers no call that was ever made */
+  /** @throws GsyncdError 'peer' for a malformed answer, or one that matches no call */
   #answer(answer: PyValue): void {
     const [rid, raised, result] = answer instanceof PyTuple ? answer : [];
     if (!(rid instanceof PyTuple) || typeof raised !== 'boolean' || result === undefined) throw nonsense('malformed');

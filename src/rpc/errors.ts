@@ -1,9 +1,9 @@
-// What the peer itself raised while it served a call. The connection is fine when this is thrown: callers
-// decide by `errno` and `className` what it means for them, never by the message.
+// An exception that the peer raised while it served a call. The connection is still usable. Callers must decide by `errno`
+// and `className`, never by the message.
 
 import { PyException, isPyInt, type PyValue } from './pickle-values.js';
 
-/** Python's OSError, its old names and its subclasses: their first argument is an errno. */
+/** Python's OSError, its old names and its subclasses. Their first argument is an errno. */
 const OS_ERRORS: ReadonlySet<string> = new Set([
   'OSError', 'IOError', 'EnvironmentError', 'BlockingIOError', 'ChildProcessError', 'ConnectionError',
   'BrokenPipeError', 'ConnectionAbortedError', 'ConnectionRefusedError', 'ConnectionResetError', 'FileExistsError',
@@ -12,13 +12,12 @@ const OS_ERRORS: ReadonlySet<string> = new Set([
 ]);
 const MAX_DETAIL_CHARS = 300;
 
-/** An exception on the secondary, as the answer to one call. */
 export class RemoteCallError extends Error {
   readonly method: string;
-  /** Bare class name, `OSError`. */
+  /** Class name without its module, such as `OSError`. */
   readonly className: string;
   readonly args: readonly PyValue[];
-  /** Positive errno number when the class is of the OSError family. */
+  /** Errno number, if the class belongs to the OSError family. */
   readonly errno: number | undefined;
 
   constructor(method: string, className: string, args: readonly PyValue[]) {
@@ -33,13 +32,13 @@ export class RemoteCallError extends Error {
   }
 }
 
-/** The error for an answer that is flagged as an exception, whatever came with it. */
+/** Error for an answer that is flagged as an exception, even if its value is not a PyException. */
 export function remoteCallError(method: string, raised: PyValue): RemoteCallError {
   if (raised instanceof PyException) return new RemoteCallError(method, raised.className, raised.args);
   return new RemoteCallError(method, 'Exception', [raised]);
 }
 
-/** `text` on one line: newlines and other control characters become escapes. */
+/** Puts `text` on one line: newlines and other control characters become escapes. */
 export function oneLine(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
@@ -51,7 +50,7 @@ function describe(args: readonly PyValue[], errno: number | undefined): string {
   return errno === undefined ? cut : `${cut} (errno ${errno})`;
 }
 
-/** Arguments may be whole operations: only scalars are shown. */
+/** Shows scalars only: arguments may be whole operations. */
 function brief(arg: PyValue): string {
   if (typeof arg === 'string') return arg.slice(0, MAX_DETAIL_CHARS);
   if (typeof arg === 'number' || typeof arg === 'bigint' || typeof arg === 'boolean') return String(arg);

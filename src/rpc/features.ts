@@ -1,6 +1,6 @@
-// How two sides of this program recognise each other. The secondary's object version is 1.1: a stock primary compares integer
-// parts and goes on as ever. A primary of this program that sees a fraction asks for the features; it never asks a stock
-// secondary, which says 1.0, so that neither stock side sees anything unusual.
+// Lets two sides of this program recognise each other. The object version of this secondary is 1.1. A stock primary compares
+// integer parts only, and so accepts it. A primary of this program asks for features if the version is 1.1. It never asks a
+// stock secondary, which reports 1.0.
 
 import { isPyDict, isPyInt, type PyDict, type PyValue } from './pickle-values.js';
 
@@ -9,17 +9,17 @@ export const FEATURES_METHOD = 'gsyncd_ts_features';
 export const PUT_FILES_METHOD = 'gsyncd_ts_put_files';
 
 export interface PeerFeatures {
-  /** 'bytes': names and symlink targets that are not UTF-8 work. */
+  /** 'bytes': the peer accepts names and symlink targets that are not UTF-8. */
   readonly peerNames: 'utf8' | 'bytes';
-  /** Calls that the peer works on at once; null when it does not say. */
+  /** Number of concurrent calls that the peer supports; null if it does not report one. */
   readonly lanes: number | null;
-  /** 'sure': what the peer says is not there is not on a brick that is down either. */
+  /** 'sure': if the peer reports an inode as absent, it is not on a brick that is down either. */
   readonly answers: 'sure' | 'as the mount has them';
-  /** Whether whole files can be sent in calls. */
+  /** Whether the peer accepts whole files in calls. */
   readonly takesFiles: boolean;
 }
 
-/** Features of every peer. */
+/** Features of a stock peer. */
 export const STOCK_FEATURES: PeerFeatures = { peerNames: 'utf8', lanes: null, answers: 'as the mount has them', takesFiles: false };
 const MAX_LANES = 64;
 
@@ -27,7 +27,7 @@ export function featuresDict({ peerNames, lanes, answers, takesFiles }: PeerFeat
   return { names: peerNames, lanes, sure: answers === 'sure', files: takesFiles };
 }
 
-/** Features in a peer's answer; a missing one is not offered. */
+/** Parses the answer of a peer. A feature that is missing in it is not offered. */
 export function featuresFrom(answer: PyValue): PeerFeatures {
   if (!isPyDict(answer)) return STOCK_FEATURES;
   const { names, lanes, sure, files } = answer;

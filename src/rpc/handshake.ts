@@ -1,5 +1,5 @@
-// First words with a peer: whether both sides speak the same RPC and offer the same methods. Nothing else is
-// sent before the handshake has passed.
+// Checks whether both sides speak the same RPC and offer the same methods. No other call is sent before it
+// has passed.
 
 import { GsyncdError } from '../errors.js';
 import type { CallOptions, RepceClient } from './client.js';
@@ -10,17 +10,17 @@ import { isPyInt, type PyValue } from './pickle-values.js';
 const PROTOCOL_VERSION = 1.0;
 
 export interface Handshake {
-  /** Process id of the peer: its working directory is its mount. */
+  /** Process id of the peer, whose working directory is its mount. */
   readonly pid: number;
   /** Abilities beyond a stock peer's. */
   readonly features: PeerFeatures;
 }
 
 /**
- * Compares versions by their integer part, as the stock daemon does, then asks for the peer's pid, and for its
- * features when the version's fraction says that it has some (features.ts).
- * @param options deadline of each of the calls, and the caller's signal
- * @throws GsyncdError 'peer' when versions differ or the peer does not answer
+ * Compares versions by their integer parts, as the stock daemon does, then asks for the peer's pid. If the peer's version
+ * is ours including its fraction, asks for its features, too (features.ts).
+ * @param options deadline of each call, and the caller's signal
+ * @throws GsyncdError 'peer' if the versions differ or the peer does not answer
  */
 export async function handshake(client: RepceClient, options: CallOptions = {}): Promise<Handshake> {
   const protocol = await client.call('__repce_version__', [], options);
@@ -37,7 +37,7 @@ export async function handshake(client: RepceClient, options: CallOptions = {}):
   return { pid, features: object === OBJECT_VERSION ? await features(client, options) : STOCK_FEATURES };
 }
 
-/** A peer of another kind that has the same version offers none. */
+/** Another program with the same version may lack this method: it has stock features. */
 async function features(client: RepceClient, options: CallOptions): Promise<PeerFeatures> {
   try {
     return featuresFrom(await client.call(FEATURES_METHOD, [], options));
@@ -47,7 +47,7 @@ async function features(client: RepceClient, options: CallOptions): Promise<Peer
   }
 }
 
-/** null when the peer offers no object with a version. */
+/** @returns null if the peer has no method `version` */
 async function objectVersion(client: RepceClient, options: CallOptions): Promise<PyValue> {
   try {
     return await client.call('version', [], options);

@@ -1,7 +1,7 @@
-// One call at a time for a stock peer. Its threads write their answers with os.write, unsynchronised: as soon as the pipe is
-// full, the kernel writes one answer into the middle of another, and the stream is lost. Keepalives go first in the queue.
-// A deadline starts when the call is sent: the real client, which has the timers, gets the call only then.
-// Invariant: every call is sent, or rejects because its signal aborted.
+// Sends one call at a time to a stock peer, whose threads write answers with os.write, unsynchronised. If the pipe is full,
+// the kernel may write one answer into the middle of another, and the stream is lost. Keepalives go to the front of the
+// queue. The deadline of a call starts when the call is sent, since only then the real client, which has the timers, gets
+// it. Invariant: every call is sent, or rejects because its signal aborted.
 
 import { GsyncdError } from '../errors.js';
 import type { CallOptions, PeerCalls } from './client.js';
@@ -13,20 +13,20 @@ export class OneCallAtATime implements PeerCalls {
   readonly #calls: PeerCalls;
   readonly #patienceMs: number;
   #isBusy = false;
-  /** Starts of the calls that wait. */
+  /** Start functions of the waiting calls. */
   readonly #queue: (() => void)[] = [];
 
   /**
-   * @param keepalivePatienceMs a keepalive that has waited so long for one call goes out beside it: a stock peer ends when
-   * it hears none for secondary-timeout, and removing a large tree can take longer. Its answer is in danger only if both
-   * are written at the same moment.
+   * @param keepalivePatienceMs a keepalive that waited this long is sent beside the running call. Without keepalives, a
+   * stock peer exits after secondary-timeout, and removing a large tree can take longer. The answers are at risk only if
+   * the peer writes both at the same moment.
    */
   constructor(calls: PeerCalls, keepalivePatienceMs: number) {
     this.#calls = calls;
     this.#patienceMs = keepalivePatienceMs;
   }
 
-  /** @throws what the peer's call throws; GsyncdError 'stopped' when the signal aborts while the call waits */
+  /** @throws errors of the wrapped call; GsyncdError 'stopped' if the signal aborts while the call waits */
   async call(method: string, args: readonly PyValue[], options: CallOptions = {}): Promise<PyValue> {
     const isFirst = method === KEEPALIVE_METHOD;
     const turn = await this.#enter(method, isFirst, options.signal);

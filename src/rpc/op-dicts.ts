@@ -1,6 +1,5 @@
-// Operations and their failures in the shape that a stock secondary speaks: dicts whose keys are the ones the
-// stock primary sends. Pure; used by RemoteSecondary. Every operation gets dicts of its own, because a stock
-// secondary resets uid and gid in the stat that it was given.
+// Converts operations and failures to and from the dicts of a stock secondary, with the keys that a stock primary sends.
+// Pure. Every operation gets separate dicts, since a stock secondary resets uid and gid in the stat that it receives.
 
 import { GsyncdError } from '../errors.js';
 import { isGfid } from '../protocol/gfid.js';
@@ -11,7 +10,7 @@ function statDict(stat: OpStat): PyDict {
   return { uid: stat.uid, gid: stat.gid, mode: stat.mode, atime: new PyFloat(stat.atime), mtime: new PyFloat(stat.mtime) };
 }
 
-/** Keys that an operation does not have are left out, save `link`, which the peer looks up unasked. */
+/** Omits absent keys, except `link`, which a stock peer reads without a check. */
 export function entryOpDict(op: EntryOp): PyDict {
   const dict: Record<string, PyValue> = { op: op.op, skip_entry: false, gfid: op.gfid, entry: op.entry };
   if (op.entry1 !== undefined) dict['entry1'] = op.entry1;
@@ -30,7 +29,7 @@ export function metaOpDict(op: MetaOp): PyDict {
   return { op: 'META', skip_entry: false, go: op.go, stat: statDict(op.stat) };
 }
 
-/** Payload of a keepalive. The peer packs these as integers and concatenates the tuples. */
+/** Payload of a keepalive. The peer packs these values as integers and concatenates the tuples. */
 export function volumeInfoDict(info: VolumeInfo): PyDict {
   const dict: Record<string, PyValue> = {
     version: pyTuple(info.version),
@@ -42,15 +41,15 @@ export function volumeInfoDict(info: VolumeInfo): PyDict {
   return dict;
 }
 
-/** An answer of another shape than the method has. */
+/** Error for an answer that has the wrong shape. */
 export function unexpected(method: string, state: string): GsyncdError {
   return new GsyncdError(`answer to ${method}: ${state}`, { code: 'peer' });
 }
 
 /**
- * Failures of `entry_ops`, `(entry, errno, info)` each, with `op` the caller's own object. One operation can
- * fail twice (its creation, then its chown).
- * @throws GsyncdError 'peer' when the answer has another shape, or names an operation that was not sent
+ * Parses the failures of `entry_ops`, each `(entry, errno, info)`. `op` is the caller's object. One operation can fail
+ * twice (its creation, then its chown).
+ * @throws GsyncdError 'peer' if the answer has the wrong shape, or names an operation that was not sent
  */
 export function entryFailures(ops: readonly EntryOp[], answer: PyValue): EntryFailure[] {
   const triples = failureTriples('entry_ops', answer);
@@ -62,7 +61,7 @@ export function entryFailures(ops: readonly EntryOp[], answer: PyValue): EntryFa
   });
 }
 
-/** Failures of `meta_ops`, `(entry, errno, call)` each. @throws GsyncdError 'peer' as `entryFailures` does */
+/** Parses the failures of `meta_ops`, each `(entry, errno, call)`. @throws GsyncdError 'peer' as entryFailures() does */
 export function metaFailures(ops: readonly MetaOp[], answer: PyValue): MetaFailure[] {
   const triples = failureTriples('meta_ops', answer);
   if (triples.length === 0) return [];
@@ -79,7 +78,8 @@ function failureTriples(method: string, answer: PyValue): [dict: PyDict, errno: 
   });
 }
 
-/** Finds the operation by content: the first that did not fail yet, or again the last one that did. */
+/** Finds an operation by its content. Of equal operations, each failure takes the next one, and the last one is used
+ *  repeatedly. */
 function matcher<Op>(method: string, ops: readonly Op[], identity: (op: Op) => readonly (string | undefined)[]): (key: readonly (PyValue | undefined)[]) => Op {
   const byKey = new Map<string, Op[]>();
   for (const op of ops) {
@@ -97,7 +97,7 @@ function matcher<Op>(method: string, ops: readonly Op[], identity: (op: Op) => r
   };
 }
 
-/** Old peers spell `slave_*`, new ones `secondary_*`; the directory's place is `_entry` or `_name`. */
+/** Old peers write `slave_*`, new ones `secondary_*`. The path of the directory is `_entry` or `_name`. */
 function failureInfo(info: PyDict): FailureInfo {
   const theirs = (name: string): PyValue => info[`secondary_${name}`] ?? info[`slave_${name}`] ?? null;
   const gfid = theirs('gfid');

@@ -1,6 +1,5 @@
-// Incremental pickle decoder: bytes of a stream in, complete values out. Pickles follow each other without a length, so the
-// only way to find the end of one is to decode it. Invariant: nothing of a peer's pickle is run (see pickle-globals.ts), and
-// memory is bounded by the limits.
+// Incremental pickle decoder for a stream. Pickles follow each other without a length, so only decoding one finds its end.
+// Invariant: no code from a pickle is run (see pickle-globals.ts), and the limits bound memory.
 
 import { isGsyncdError, type GsyncdError } from '../errors.js';
 import { DEFAULT_LIMITS, type PickleLimits } from './pickle-limits.js';
@@ -20,10 +19,10 @@ export class PickleDecoder {
   #pos = 0;
   #parts: Buffer[] = [];
   #partsBytes = 0;
-  /** Bytes that the opcode at hand needs; with `#needsLine`, a newline among them. */
+  /** Number of bytes that the current opcode needs; with `#needsLine`, they must include a newline. */
   #needed = 1;
   #needsLine = false;
-  /** Bytes of the current pickle in front of `#pos`. */
+  /** Bytes of the current pickle that were consumed before `#pos`. */
   #consumed = 0;
   #failure: GsyncdError | undefined;
 
@@ -33,16 +32,16 @@ export class PickleDecoder {
     this.#machine = new PickleMachine(all);
   }
 
-  /** Whether the stream may end here: no pickle is half read. */
+  /** Whether the stream may end here: no pickle is incomplete. */
   get idle(): boolean {
     return this.#failure === undefined && this.#consumed === 0 && this.#partsBytes === 0 && this.#pos === this.#buf.length;
   }
 
   /**
-   * Takes the next bytes of the stream and yields every value that they complete, in order; iterate it to the
-   * end. Chunks may be cut anywhere.
-   * @throws GsyncdError 'peer' for bytes that are no pickle, globals that are not allowed, and exceeded limits;
-   * from then on every call throws it
+   * Takes the next bytes of the stream and yields every value that they complete, in order. Iterate it to the end. Chunks
+   * may be cut anywhere.
+   * @throws GsyncdError 'peer' for bytes that are not a pickle, forbidden globals, and exceeded limits. Every later call
+   * throws it again
    */
   *feed(chunk: Uint8Array): Generator<PyValue, void, undefined> {
     if (this.#failure !== undefined) throw this.#failure;
@@ -56,7 +55,7 @@ export class PickleDecoder {
     }
   }
 
-  /** Adds a chunk; chunks are joined only once the opcode at hand is complete, so long operands are copied once. */
+  /** Adds a chunk. Chunks are joined only when the current opcode is complete, so that long operands are copied once. */
   #gather(chunk: Buffer): boolean {
     if (this.#pos < this.#buf.length) this.#hold(this.#buf.subarray(this.#pos));
     this.#buf = EMPTY;
@@ -77,7 +76,7 @@ export class PickleDecoder {
     if (part.length === 0) return;
     this.#parts.push(part);
     this.#partsBytes += part.length;
-    // A chunk of one byte takes a hundred.
+    // A chunk of one byte needs about a hundred bytes of memory.
     if (this.#parts.length > MAX_PARTS) this.#parts = [Buffer.concat(this.#parts, this.#partsBytes)];
   }
 

@@ -1,7 +1,7 @@
-// JavaScript values to Python pickles of protocol 2, which both Python 2 and 3 load; byte arrays, which only sides of this
-// program send each other, take an opcode of protocol 3. Containers and their values are never shared inside one pickle: a
-// stock secondary changes the dicts that it was given, and two operations that shared a stat would change each other's. Only
-// dict keys are written once.
+// Encodes JavaScript values as Python pickles of protocol 2, which Python 2 and 3 load. Byte arrays use an opcode of
+// protocol 3, since only sides of this program send them. Containers are never shared inside one pickle: a stock secondary
+// modifies the dicts that it receives, so operations that shared a stat would change each other. Only dict keys use the
+// memo.
 
 import { encodeSurrogatePass } from './pickle-text.js';
 import { OP } from './pickle-opcodes.js';
@@ -9,16 +9,16 @@ import { PyException, PyFloat, PyStat, PyTuple, pyTuple, type PyValue } from './
 
 const MAX_DEPTH = 500;
 const MAX_KEYS = 256;
-/** Up to this many characters a loop beats the call into Node's encoder. */
+/** Up to this length, a loop is faster than a call of the encoder of Node. */
 const SHORT_TEXT = 128;
 const CLASS_NAME = /^[A-Za-z][A-Za-z0-9_]{0,100}$/;
 
 /**
- * Pickles `value`. Integral numbers become ints (PyFloat and -0 floats), bigints ints, other numbers floats,
- * strings str with lone surrogates kept, byte arrays what Python 3 loads as bytes, arrays lists, PyTuples
- * tuples, Maps and plain objects dicts; PyExceptions built-in exceptions, PyStats os.stat_results.
- * @param maxBytes of the pickle, roughly: text counts as three bytes a character
- * @throws TypeError for anything else (undefined, functions), for cycles, and for what is larger than `maxBytes`
+ * Pickles `value`. Types: integral numbers and bigints become ints (but PyFloat and -0 floats), other numbers floats.
+ * Strings become str with lone surrogates kept, byte arrays bytes in Python 3, arrays lists, PyTuples tuples. Maps and
+ * plain objects become dicts, PyExceptions built-in exceptions, PyStats os.stat_results.
+ * @param maxBytes approximate limit of the pickle: text is estimated at three bytes per character
+ * @throws TypeError for other types (undefined, functions), cycles, and pickles larger than `maxBytes`
  */
 export function encodePickle(value: PyValue, maxBytes = Infinity): Buffer {
   const writer = new PickleWriter(maxBytes);
@@ -170,7 +170,7 @@ class PickleWriter {
     this.#pos += 5 + value.length;
   }
 
-  /** Python 2's module of built-in exceptions: in protocol 2, both Pythons take it for their own. */
+  /** Uses the module of built-in exceptions of Python 2: in protocol 2, Python 3 maps it to its own. */
   #exception(value: PyException, depth: number): void {
     if (!CLASS_NAME.test(value.className)) throw new TypeError('encode pickle: exception: no class name');
     this.#global(`exceptions\n${value.className}\n`);
@@ -178,7 +178,7 @@ class PickleWriter {
     this.#byte(OP.REDUCE);
   }
 
-  /** As Python does: the ten numbers of old, then the precise times by name. */
+  /** As Python pickles it: ten integers, then the precise times by name. */
   #stat({ fields }: PyStat, depth: number): void {
     const { mode, ino, dev, nlink, uid, gid, size, atime, mtime, ctime } = fields;
     this.#global('os\nstat_result\n');

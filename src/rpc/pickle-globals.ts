@@ -1,10 +1,10 @@
-// The only names that a peer's pickle may refer to. A pickle can name any callable of Python; here a name is looked up in this
-// list, stands for a few lines that build plain data, and everything else is an error.
+// Allow-list of the names that a pickle may refer to. A pickle can name any callable of Python. Here each allowed name maps
+// to a function that builds plain data, and every other name is an error.
 
 import { pickleError } from './pickle-text.js';
 import { PyException, PyStat, PyTuple, isPyDict, isPyInt, type PyStatFields, type PyValue } from './pickle-values.js';
 
-/** A name that the list allows, before it is called. `call` turns its arguments into data. */
+/** An allowed name that is not called yet. `call` turns its arguments into data. */
 export class PickleGlobal {
   readonly name: string;
   readonly call: (args: readonly PyValue[]) => PyValue;
@@ -21,14 +21,14 @@ const BUILTIN_EXCEPTIONS: ReadonlySet<string> = new Set([
   'Warning', 'BytesWarning', 'DeprecationWarning', 'FutureWarning', 'ImportWarning', 'PendingDeprecationWarning',
   'ResourceWarning', 'RuntimeWarning', 'SyntaxWarning', 'UnicodeWarning', 'UserWarning',
 ]);
-/** Exceptions of the modules that a stock gsyncd works with, by names that do not say so. */
+/** Exceptions that a stock gsyncd may raise, but whose names do not end in Error or Exception. */
 const OTHER_EXCEPTIONS: ReadonlySet<string> = new Set(['struct.error', 'socket.error', 'socket.timeout', 'select.error', 'subprocess.TimeoutExpired']);
-/** The type itself, as Python 3 and as Python 2 spell its constructor. */
+/** The type, and the constructor names that Python 2 and 3 pickle. */
 const STAT_RESULTS: ReadonlySet<string> = new Set(['os.stat_result', 'posix.stat_result', 'os._make_stat_result']);
 const BEYOND_LATIN1 = /[^\u0000-\u00ff]/;
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_.]{0,200}$/;
 
-/** The allowed meaning of `module.name`. @throws GsyncdError 'peer' naming it when it has none */
+/** @returns the global `module.name`. @throws GsyncdError 'peer' with its name if it is not allowed */
 export function resolveGlobal(module: string, name: string): PickleGlobal {
   const full = `${module}.${name}`;
   if (full === '_codecs.encode') return new PickleGlobal(full, encodeLatin1);
@@ -41,7 +41,7 @@ export function resolveGlobal(module: string, name: string): PickleGlobal {
   throw pickleError(`global ${printable(full)}: not allowed`);
 }
 
-/** The allowed meaning of GLOBAL's two lines. @throws GsyncdError 'peer' as resolveGlobal() does */
+/** @returns the global in the two lines of a GLOBAL opcode. @throws GsyncdError 'peer' as resolveGlobal() does */
 export function globalFrom(lines: string): PickleGlobal {
   const newline = lines.indexOf('\n');
   return resolveGlobal(lines.slice(0, newline), lines.slice(newline + 1));
@@ -57,7 +57,7 @@ function printable(text: string): string {
   return JSON.stringify(text.slice(0, 200)).slice(1, -1);
 }
 
-/** How Python 3 spells bytes before protocol 3: a str of code points below 256. */
+/** Decodes bytes as Python 3 pickles them before protocol 3: a str of code points below 256. */
 function encodeLatin1(args: readonly PyValue[]): Buffer {
   const [text, encoding] = args;
   const isLatin1 = encoding === 'latin1' || encoding === 'latin-1' || encoding === 'iso-8859-1';
@@ -66,13 +66,13 @@ function encodeLatin1(args: readonly PyValue[]): Buffer {
   return Buffer.from(text, 'latin1');
 }
 
-/** `bytes()` is how Python 3 spells empty bytes before protocol 3. An argument could be a size: none is taken. */
+/** Python 3 pickles empty bytes as `bytes()` before protocol 3. Arguments are refused, since one could be a size. */
 function emptyBytes(args: readonly PyValue[]): Buffer {
   if (args.length > 0) throw pickleError('global bytes: unexpected arguments');
   return Buffer.alloc(0);
 }
 
-/** Ten integers in the order of `struct stat`, then a dict with the times as floats. */
+/** Parses ten integers in the order of `struct stat`, and a dict with precise times. */
 function statFields(args: readonly PyValue[]): PyStatFields {
   const [visible, named] = args;
   if (!(visible instanceof PyTuple) || visible.length < 10) throw pickleError('stat_result: not ten fields');

@@ -1,28 +1,29 @@
-// Limits on one pickle. A few bytes can ask for gigabytes: opcodes that make empty containers, and references to what
-// was built before, which double the value at each level. References to text and calls are charged where they happen;
-// references to containers when the value is complete, since until then a container can still grow.
-// Measured: a stock primary's request of 50,000 renames with all their attributes is 14 MB and 2.7 million values; the
-// names of a directory of a million files are a million values.
+// Limits on one pickle. A few bytes can demand gigabytes: by opcodes that make empty containers, and by memo references,
+// which double the value at each level. References to text, and calls, are charged at once. References to containers are
+// charged when the value is complete, since a container can grow until then.
+//
+// Measured: a request of a stock primary with 50,000 renames and all attributes has 14 MB and 2.7 million values. The names
+// of a directory with a million files are a million values.
 
 import { pickleError } from './pickle-text.js';
 import { PyException, PyStat, isPyDict, type PyValue } from './pickle-values.js';
 
 export interface PickleLimits {
-  /** Size of one pickle, and of all text and bytes in its value, each as often as it is referred to. */
+  /** Size of one pickle, and of all text and bytes in its value. Shared parts are charged for each reference. */
   readonly maxBytes: number;
-  /** Nesting of containers. */
+  /** Maximum nesting of containers. */
   readonly maxDepth: number;
-  /** Values in a value, each as often as it is referred to, with a container as CONTAINER_VALUES more; marks and entries of
-   *  the memo, too. */
+  /** Number of values. Shared parts are charged for each reference, and a container as CONTAINER_VALUES more. Pickle marks
+   *  and memo entries are included. */
   readonly maxValues: number;
 }
 
-/** Six times that request in values, 19 times in bytes. */
+/** Compared to the request above: six times its values, and 19 times its bytes. */
 export const DEFAULT_LIMITS: PickleLimits = { maxBytes: 256 * 1024 * 1024, maxDepth: 100, maxValues: 16_000_000 };
-/** An empty container takes as much memory as so many small values. */
+/** An empty container needs as much memory as this many small values. */
 export const CONTAINER_VALUES = 8;
 
-/** The unused part of the limits while a pickle is decoded. */
+/** Remaining part of the limits while a pickle is decoded. */
 export class PickleBudget {
   readonly #limits: PickleLimits;
   #values: number;
@@ -34,22 +35,22 @@ export class PickleBudget {
     this.#bytes = limits.maxBytes;
   }
 
-  /** @throws GsyncdError 'peer' when there are too many */
+  /** Charges `count` values. @throws GsyncdError 'peer' if there are too many */
   values(count: number): void {
     this.#values -= count;
     if (this.#values < 0) throw tooMany(this.#limits);
   }
 
-  /** A value that is in the value once more. A container's contents are not counted. @throws GsyncdError 'peer' */
+  /** Charges one more reference to `value`, without the contents of a container. @throws GsyncdError 'peer' */
   again(value: PyValue): void {
     this.#bytes -= byteLength(value);
     if (this.#bytes < 0) throw tooLarge(this.#limits);
   }
 }
 
-/** Counts a finished value as if nothing in it were shared; what is shared is walked once.
- *  @param value without cycles, and no deeper than the limit
- *  @throws GsyncdError 'peer' when it is beyond `limits` */
+/** Checks the expanded size of a finished value, but walks shared parts only once.
+ *  @param value without cycles, and not nested deeper than the limit
+ *  @throws GsyncdError 'peer' if it exceeds `limits` */
 export function checkExpanded(value: PyValue, limits: PickleLimits): void {
   const known = new Map<PyValue, readonly [values: number, bytes: number]>();
   const visit = (container: PyValue): readonly [number, number] => {
@@ -81,7 +82,7 @@ function* partsOf(container: PyValue): Iterable<PyValue> {
   else if (isPyDict(container)) for (const key in container) yield* [key, container[key] as PyValue];
 }
 
-/** A long integer counts as the longest. */
+/** Upper bound of the length of an integer (MAX_INT_CHARS in pickle-numbers.ts). */
 const BIGINT_BYTES = 1000;
 
 function byteLength(value: PyValue): number {

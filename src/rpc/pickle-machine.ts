@@ -1,5 +1,5 @@
-// The stack machine that a pickle is a program for: one opcode with its complete operand at a time. Invariant: it builds plain
-// data only; a global stays a name from the allow-list until REDUCE turns it into data, and can stand nowhere inside a value.
+// Stack machine that executes a pickle, one opcode with its complete operand at a time. Invariant: it builds plain data
+// only. A global is only a name from the allow-list until a call opcode turns it into data, and cannot be a part of a value.
 
 import { PickleGlobal, globalFrom, resolveGlobal } from './pickle-globals.js';
 import { CONTAINER_VALUES, PickleBudget, checkExpanded, isContainer, type PickleLimits } from './pickle-limits.js';
@@ -12,21 +12,21 @@ import { fsDecode } from '../names.js';
 
 type Item = PyValue | PickleGlobal;
 
-/** One for all: a byte makes one. */
+/** Shared: otherwise each byte of input could allocate a tuple. */
 const EMPTY_TUPLE = Object.freeze(new PyTuple());
 
 export class PickleMachine {
   readonly #limits: PickleLimits;
   #budget: PickleBudget;
-  /** Whether a container may be in the value more than once. */
+  /** Whether the value may hold a container more than once. */
   #shares = false;
   #stack: Item[] = [];
-  /** Stack heights at which a mark stands. */
+  /** Stack heights of the pickle marks. */
   #marks: number[] = [];
-  /** Picklers number what they memoize from 0 on; `#sparse` has what does not follow. */
+  /** Picklers number their memo entries from 0 upwards. `#sparse` holds entries that do not follow that order. */
   #memo: Item[] = [];
   #sparse = new Map<number, Item>();
-  /** Dicts that were given a key that is no string, and what stands for them. */
+  /** Dicts with a key that is not a string, and the Maps that replace them. */
   #turned = new Map<PyValue, Map<PyValue, PyValue>>();
   #result: PyValue | undefined;
 
@@ -35,7 +35,7 @@ export class PickleMachine {
     this.#budget = new PickleBudget(limits);
   }
 
-  /** The value of the pickle that just stopped; resets the machine for the next one. */
+  /** Returns the value of the finished pickle, and resets the machine for the next one. */
   take(): PyValue {
     const result = this.#result ?? null;
     this.#stack = [];
@@ -50,9 +50,9 @@ export class PickleMachine {
   }
 
   /**
-   * Executes one opcode whose operand (without length field or final newline) is `buf[start, end)`.
-   * @returns whether it was STOP: `take` then gives the value
-   * @throws GsyncdError 'peer' for whatever no pickler writes
+   * Executes one opcode. Its operand, without length field and final newline, is `buf[start, end)`.
+   * @returns true for STOP: take() then returns the value
+   * @throws GsyncdError 'peer' for input that no pickler writes
    */
   execute(op: number, buf: Buffer, start: number, end: number): boolean {
     switch (op) {
@@ -240,7 +240,7 @@ export class PickleMachine {
 
   #call(callee: Item, args: readonly PyValue[]): void {
     if (!(callee instanceof PickleGlobal)) throw pickleError('call: not a global');
-    // A called function may copy its arguments.
+    // The called function may copy its arguments.
     this.#budget.values(args.length);
     for (let i = 0; i < args.length; i += 1) this.#budget.again(args[i] as PyValue);
     this.#pushContainer(callee.call(args));

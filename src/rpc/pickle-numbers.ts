@@ -1,9 +1,9 @@
-// Numbers in pickles: text lines of protocol 0, and the binary form of long integers. Invariant: lengths are bounded before
-// anything quadratic runs on them.
+// Numbers in pickles: text lines of protocol 0, and binary long integers. Invariant: lengths are checked before any
+// conversion in quadratic time.
 
 import { pickleError } from './pickle-text.js';
 
-/** Digits or bytes. No integer of the protocol is longer; converting long ones takes quadratic time. */
+/** Maximum of digits or bytes. No integer of the RPC is longer, and converting long ones takes quadratic time. */
 const MAX_INT_CHARS = 1000;
 const DECIMAL = /^[+-]?[0-9]+$/;
 const FLOAT = /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
@@ -21,21 +21,21 @@ export function longFrom(bytes: Buffer): number | bigint {
   return shrink(BigInt.asIntN(bytes.length * 8, BigInt(`0x${hex}`)));
 }
 
-/** A decimal line, with Python 2's final `L`. @throws GsyncdError 'peer' */
+/** Parses a decimal line, with or without the final `L` of Python 2. @throws GsyncdError 'peer' */
 export function intFrom(line: string): number | bigint {
   const digits = line.endsWith('L') ? line.slice(0, -1) : line;
   if (digits.length > MAX_INT_CHARS || !DECIMAL.test(digits)) throw pickleError('int: not a decimal number');
   return shrink(BigInt(digits));
 }
 
-/** A memo index in text. @throws GsyncdError 'peer' */
+/** Parses a memo index. @throws GsyncdError 'peer' */
 export function indexFrom(line: string): number {
   const index = line.length <= 10 && DECIMAL.test(line) ? Number(line) : -1;
   if (index < 0) throw pickleError('memo: index is no number');
   return index;
 }
 
-/** A Python `repr` of a float. @throws GsyncdError 'peer' */
+/** Parses a Python `repr` of a float. @throws GsyncdError 'peer' */
 export function floatFrom(line: string): number {
   if (line === 'nan' || line === '-nan') return Number.NaN;
   if (line === 'inf' || line === '-inf') return line === 'inf' ? Infinity : -Infinity;
@@ -43,7 +43,7 @@ export function floatFrom(line: string): number {
   return Number(line);
 }
 
-/** A boolean as protocols 0 and 1 spell it, an int with a leading zero; undefined for other ints. */
+/** Parses a boolean of protocols 0 and 1, an int with a leading zero. @returns undefined for other ints */
 export function boolFrom(buf: Buffer, start: number, end: number): boolean | undefined {
   if (end - start !== 2 || buf[start] !== 0x30) return undefined;
   return buf[start + 1] === 0x31;

@@ -1,5 +1,5 @@
-// Pickle opcodes of protocols 0 to 5, and how many bytes belong to each. The decoder frames opcodes by this
-// table alone, so that it can wait for the rest of one without knowing what it means.
+// Pickle opcodes of protocols 0 to 5, and the layout of their operands. The decoder frames opcodes by this table alone, so
+// that it can wait for the rest of an opcode without interpreting it.
 
 export const OP = {
   MARK: 0x28,
@@ -60,12 +60,12 @@ export const OP = {
   FRAME: 0x95,
 } as const;
 
-/** Operand of an opcode: 0 to 8 bytes; a length field of 1, 4 or 8 bytes and that many; 1 or 2 text lines. */
+/** Layout of an operand: 0 to 8 bytes, or a length field of 1, 4 or 8 bytes and that many bytes, or 1 or 2 text lines. */
 export const COUNTED = 0x10;
 export const LINES = 0x20;
 export const UNKNOWN = 0xff;
 
-/** By opcode: a number of bytes, `COUNTED | size of the length field`, `LINES | count`, or UNKNOWN. */
+/** Indexed by opcode: a number of bytes, `COUNTED | size of the length field`, `LINES | count`, or UNKNOWN. */
 export const LAYOUT: Uint8Array = new Uint8Array(256).fill(UNKNOWN);
 
 const LAYOUTS: readonly (readonly [layout: number, opcodes: readonly number[]])[] = [

@@ -1,22 +1,23 @@
-// The last step of decoding: dicts with keys that are no strings become Maps, and the value is checked to be finite. Pickles
-// can share and nest values at will; a cycle, or nesting deeper than the limit, would hang or overflow the code that walks the
-// value.
+// Last step of decoding: replaces dicts that have non-string keys by Maps, and refuses cycles and excessive nesting.
+// Pickles can share and nest values at will. A cycle, or nesting deeper than the limit, would hang or overflow code that
+// walks the value.
 
 import { pickleError } from './pickle-text.js';
 import { PyException, isPyDict, type PyDict, type PyValue } from './pickle-values.js';
 
 const OPEN = -1;
-/** Containers of so few plain items are looked at again instead of being remembered: most are. */
+/** Containers with at most this many plain items are checked again at each visit instead of being stored. Most are that
+ *  small. */
 const FEW = 16;
 
 export interface SettleOptions {
-  /** Levels of containers. */
+  /** Maximum nesting of containers. */
   readonly maxDepth: number;
-  /** Dicts that are to be replaced. */
+  /** Dicts to replace, and their Maps. */
   readonly turned: ReadonlyMap<PyValue, Map<PyValue, PyValue>>;
 }
 
-/** The finished form of a built value. @throws GsyncdError 'peer' for cycles and for depth beyond `maxDepth` */
+/** @returns the finished value. @throws GsyncdError 'peer' for cycles and for nesting deeper than `maxDepth` */
 export function settle(value: PyValue, options: SettleOptions): PyValue {
   if (!isContainer(value)) return value;
   const settler = new Settler(options);
@@ -33,7 +34,7 @@ function isContainer(value: PyValue): value is Container {
 class Settler {
   readonly #maxDepth: number;
   readonly #turned: SettleOptions['turned'];
-  /** Levels of containers at and below one that was visited; OPEN while it is being visited. */
+  /** Nesting levels of a visited container, including itself; OPEN during its visit. */
   readonly #heights = new Map<Container, number>();
 
   constructor({ maxDepth, turned }: SettleOptions) {
@@ -45,7 +46,7 @@ class Settler {
     return this.#turned.size === 0 ? value : (this.#turned.get(value) ?? value);
   }
 
-  /** Settles what is below `container`, which stands at `depth`. @returns its height */
+  /** Settles the contents of `container`, which is at level `depth`. @returns its height */
   visit(container: Container, depth: number): number {
     const known = this.#heights.get(container);
     if (known === OPEN) throw pickleError('value: refers to itself');
@@ -97,7 +98,7 @@ class Settler {
   }
 }
 
-/** Whether nothing in it has anything in it. */
+/** Whether the container is small and contains no containers. */
 function isSmallAndPlain(container: Container): boolean {
   if (container instanceof PyException) return false;
   if (Array.isArray(container)) return container.length <= FEW && !container.some(isContainer);

@@ -1,18 +1,17 @@
-// Text in pickles. Python writes str as UTF-8 with lone surrogates kept ("surrogatepass"), which Node's own UTF-8 codec
-// replaces; protocol 0 writes escapes. Invariant: bytes that are no valid text raise GsyncdError('peer'), they are never
-// replaced.
+// Text in pickles. Python writes str as UTF-8 with lone surrogates kept ("surrogatepass"); the UTF-8 codec of Node would
+// replace them. Protocol 0 writes escapes. Invariant: invalid text raises GsyncdError('peer') and is never replaced.
 
 import { GsyncdError } from '../errors.js';
 
 const REPLACEMENT = '\uFFFD';
 const STRICT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** A pickle that cannot be decoded: one line, never retried on the same stream. */
+/** Error for an invalid pickle, on one line. Never retry on the same stream. */
 export function pickleError(state: string, cause?: unknown): GsyncdError {
   return new GsyncdError(`decode pickle: ${state}`, { code: 'peer', cause });
 }
 
-/** UTF-8 in which a lone surrogate is the three bytes that it would be, were it a character. */
+/** Encodes UTF-8, with a lone surrogate as the three bytes of its code point. */
 export function encodeSurrogatePass(text: string): Buffer {
   if (text.isWellFormed()) return Buffer.from(text, 'utf8');
   const parts: Buffer[] = [];
@@ -30,7 +29,7 @@ export function encodeSurrogatePass(text: string): Buffer {
   return Buffer.concat(parts);
 }
 
-/** The inverse of `encodeSurrogatePass` for `bytes[start, end)`. @throws GsyncdError 'peer' when it is no text */
+/** Inverse of encodeSurrogatePass() for `bytes[start, end)`. @throws GsyncdError 'peer' for invalid text */
 export function decodeSurrogatePass(bytes: Buffer, start: number, end: number): string {
   const text = bytes.toString('utf8', start, end);
   return text.includes(REPLACEMENT) ? decodeSlow(bytes.subarray(start, end)) : text;
@@ -40,7 +39,7 @@ function decodeSlow(bytes: Buffer): string {
   let text = '';
   let start = 0;
   try {
-    // 0xED is only ever the first byte of a sequence, so that looking for it cannot hit inside another one.
+    // 0xED occurs only as the first byte of a sequence, so this search cannot match inside another one.
     for (let i = bytes.indexOf(0xed); i >= 0; i = bytes.indexOf(0xed, i + 1)) {
       const second = bytes[i + 1] ?? 0;
       const third = bytes[i + 2] ?? 0;
@@ -57,7 +56,7 @@ function decodeSlow(bytes: Buffer): string {
 
 const RAW_UNICODE = /\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})/g;
 
-/** Protocol 0's UNICODE line: Latin-1 with `\uXXXX` and `\UXXXXXXXX`. @throws GsyncdError 'peer' */
+/** Decodes a UNICODE line of protocol 0: Latin-1 with `\uXXXX` and `\UXXXXXXXX`. @throws GsyncdError 'peer' */
 export function decodeRawUnicode(line: string): string {
   return line.replaceAll(RAW_UNICODE, (_match, short: string | undefined, long: string | undefined) => {
     const code = Number.parseInt(short ?? long ?? '', 16);
@@ -75,7 +74,7 @@ const SIMPLE_ESCAPES: ReadonlyMap<string, string> = new Map([
   ['t', '\t'],
 ]);
 
-/** Protocol 0's STRING line, a Python 2 `repr` of bytes, to those bytes. @throws GsyncdError 'peer' */
+/** Decodes a STRING line of protocol 0: a Python 2 `repr` of bytes. @throws GsyncdError 'peer' */
 export function decodeQuoted(line: string): Buffer {
   const quote = line.charAt(0);
   if (line.length < 2 || (quote !== "'" && quote !== '"') || !line.endsWith(quote)) throw pickleError('string: not quoted');

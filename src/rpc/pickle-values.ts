@@ -1,5 +1,4 @@
-// The Python values that cross the wire, as JavaScript sees them. Decoded values are plain data: nothing in them runs, and
-// dicts have no prototype.
+// Python values of the RPC as JavaScript values. Decoded values are plain data without code, and dicts have no prototype.
 
 /** A dict whose keys are all strings. Decoded ones have no prototype. */
 export interface PyDict {
@@ -7,9 +6,9 @@ export interface PyDict {
 }
 
 /**
- * Python to JavaScript: None null; int number when safe, else bigint; float number; str string with lone
- * surrogates kept; bytes Buffer; list array; tuple PyTuple; dict PyDict, or Map when a key is no
- * string. Python 2's byte strings arrive as strings in the form of names.ts.
+ * Python to JavaScript: None is null, int is a number if safe and else a bigint, float a number. str is a string with lone
+ * surrogates kept, bytes a Buffer, list an array, tuple a PyTuple. dict is a PyDict, or a Map if a key is not a string.
+ * Byte strings of Python 2 become strings in the form of names.ts.
  */
 export type PyValue =
   | null
@@ -26,19 +25,18 @@ export type PyValue =
   | ReadonlyMap<PyValue, PyValue>
   | PyDict;
 
-/** A tuple, made by `pyTuple`. What `map`, `slice` and the like return are plain arrays (lists). */
+/** A tuple, made by pyTuple(). Its methods such as `map` and `slice` return plain arrays (lists). */
 export class PyTuple extends Array<PyValue> {
   static override get [Symbol.species](): ArrayConstructor {
     return Array;
   }
 }
 
-/** The tuple of `items`. */
 export function pyTuple(items: readonly PyValue[]): PyTuple {
   return asTuple([...items]);
 }
 
-/** `items` itself, as a tuple. It takes less memory than one that is built item by item. */
+/** Turns `items` itself into a tuple, which takes less memory than building one item by item. */
 export function asTuple(items: PyValue[]): PyTuple {
   return Object.setPrototypeOf(items, PyTuple.prototype) as PyTuple;
 }
@@ -52,7 +50,7 @@ export class PyFloat {
   }
 }
 
-/** An exception that the peer raised: the bare name of its class and its arguments. */
+/** An exception that the peer raised: its class name without a module, and its arguments. */
 export class PyException {
   readonly className: string;
   readonly args: readonly PyValue[];
@@ -99,8 +97,8 @@ export function isPyInt(value: PyValue | undefined): value is number {
   return typeof value === 'number' && Number.isInteger(value);
 }
 
-/** An empty dict without a prototype and yet, unlike what Object.create(null) makes, of a shape that it shares with its
- *  like: a batch has tens of thousands. */
+/** An empty dict without a prototype. Unlike results of Object.create(null), all of these share one hidden class, which
+ *  saves memory: a batch has tens of thousands. */
 export function newDict(): PyDict {
   return Object.setPrototypeOf({}, null) as PyDict;
 }

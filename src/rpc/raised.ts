@@ -1,5 +1,5 @@
-// A Python exception that a handler raises towards the peer. Thrown by the handlers, turned into
-// an answer by the RPC server; everything else that is thrown becomes an OSError or a RuntimeError there.
+// A Python exception that a handler raises towards the peer. The RPC server sends it as the answer; it turns all other
+// errors into an OSError, a ValueError or a RuntimeError.
 
 import type { PyException } from './pickle-values.js';
 

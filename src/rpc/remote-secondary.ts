@@ -1,6 +1,6 @@
-// The Secondary contract over RePCe: a stock gsyncd, or our own, behind ssh or in this process. It only translates; ordering,
-// retries and what a failure means are the caller's. Every call has a deadline, so that a peer that stopped answering surfaces
-// as GsyncdError('peer').
+// The Secondary contract over RePCe, to a stock gsyncd or to this program, behind ssh or in this process. It only
+// translates: callers handle ordering, retries and the meaning of failures. Every call has a deadline, so a peer that hangs
+// causes GsyncdError('peer').
 
 import { setMaxListeners } from 'node:events';
 import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, VolumeInfo } from '../protocol/secondary.js';
@@ -12,7 +12,7 @@ import { PyFloat, PyStat, isPyInt, pyTuple, type PyValue } from './pickle-values
 export interface RemoteSecondaryOptions {
   /** Deadline of a simple call. Default 2 minutes. */
   readonly callTimeoutMs?: number;
-  /** Added for each operation of a batch: a stock peer retries one for 2.5 s. Default 2.5 s. */
+  /** Added for each operation of a batch: a stock peer retries an operation for 2.5 s. Default 2.5 s. */
   readonly operationTimeoutMs?: number;
   /** Added to calls that may delete a whole tree. Default 30 minutes. */
   readonly removalTimeoutMs?: number;
@@ -33,7 +33,7 @@ export class RemoteSecondary implements Secondary {
     this.#operationTimeoutMs = options.operationTimeoutMs ?? 2_500;
     this.#removalTimeoutMs = options.removalTimeoutMs ?? 1_800_000;
     this.#signal = options.signal;
-    // Each call under way listens to it; Node would warn of a leak from the eleventh on.
+    // Each running call listens to the signal. Node would report a leak for more than ten listeners.
     if (options.signal !== undefined) setMaxListeners(0, options.signal);
   }
 
@@ -65,7 +65,7 @@ export class RemoteSecondary implements Secondary {
     });
   }
 
-  /** To a stock peer an empty list of names means everything in the directory; here it means nothing. */
+  /** Does nothing for an empty list of names: a stock peer would remove everything in the directory. */
   async purge(path: string, names?: readonly string[]): Promise<void> {
     if (names?.length === 0) return;
     await this.#call('purge', names === undefined ? [path] : [path, names], this.#removalTimeoutMs);
@@ -85,7 +85,7 @@ export class RemoteSecondary implements Secondary {
     return count;
   }
 
-  /** Nodes of the volume's bricks that answer, one for each subvolume that is up. @throws RemoteCallError */
+  /** @returns node uuids of bricks that respond, one for each subvolume that is up. @throws RemoteCallError */
   async nodeUuids(): Promise<string[]> {
     const uuids = await this.#call('node_uuid', ['.']);
     if (!Array.isArray(uuids)) throw unexpected('node_uuid', 'not a list');

@@ -1,6 +1,6 @@
-// The server half of RePCe, on the secondary's stdin and stdout: requests `(rid, method, *args)` are served side by side, and
-// each is answered `(rid, is_exception, result)` as soon as it is done. Invariant: nothing of a request is run but the method
-// of that name; what is no request ends the service with an error, and from then on nothing more is served.
+// Server of RePCe, on stdin and stdout of the secondary. It serves requests `(rid, method, *args)` concurrently, and
+// answers each with `(rid, is_exception, result)` as soon as it is done. Invariant: a request runs only the registered
+// method of its name. A malformed request ends the service with an error, and no request is served after it.
 
 import type { Readable, Writable } from 'node:stream';
 import { GsyncdError, errorLine } from '../errors.js';
@@ -17,29 +17,29 @@ export type RpcMethod = (args: readonly PyValue[]) => Promise<PyValue> | PyValue
 export interface RepceServerOptions {
   readonly input: Readable;
   readonly output: Writable;
-  /** Own keys only. `__repce_version__` is the server's. */
+  /** Methods by name. The server itself adds `__repce_version__`. */
   readonly methods: ReadonlyMap<string, RpcMethod>;
   /** Limits of one request. */
   readonly limits?: Partial<PickleLimits>;
-  /** Requests under way above which no more are read. Default 64. */
+  /** Number of running requests at which reading pauses. Default 64. */
   readonly maxCalls?: number;
   /** Called for every request, before it is served. */
   readonly onCall?: (method: string) => void;
-  /** Called with what a method raised. */
+  /** Called with the error of a method. */
   readonly onRaised?: (method: string, line: string) => void;
 }
 
 const PROTOCOL_VERSION = 1.0;
 const MAX_METHOD_CHARS = 100;
-/** Most bytes of answers that the peer has not read: two of the largest. */
+/** Maximum of answer bytes that the peer has not read: two of the largest answers. */
 const MAX_UNREAD_BYTES = 2 * DEFAULT_LIMITS.maxBytes;
-/** Most characters of a method's error in the log: it may hold a path of the peer's. */
+/** Maximum length of a method's error in the log: it may hold a path from the peer. */
 const MAX_LINE_CHARS = 2000;
 
 /**
- * Serves until the input ends; resolves then, with requests still under way.
- * @throws GsyncdError 'peer' when the input is no stream of requests, ends inside one, an answer cannot be written, or
- *  the peer does not read its answers
+ * Serves until the input ends. Then resolves, even if requests are still running.
+ * @throws GsyncdError 'peer' if the input is malformed or ends inside a request, an answer cannot be written, or the peer
+ * does not read its answers
  */
 export function serveRepce(options: RepceServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -89,7 +89,7 @@ class RepceServer {
     }
   }
 
-  /** @throws GsyncdError 'peer' when it is no request */
+  /** @throws GsyncdError 'peer' if the request is malformed */
   #request(request: PyValue): void {
     if (!(request instanceof PyTuple)) throw new GsyncdError('not a tuple', { code: 'peer' });
     const [rid, method, ...args] = request;
@@ -115,7 +115,7 @@ class RepceServer {
       this.#options.onRaised?.(oneLine(method), errorLine(error).slice(0, MAX_LINE_CHARS));
     }
     if (this.#ended) return;
-    // A time without a fraction goes back as the float that it was.
+    // The decoder turns floats into numbers: return an integral time as the float that it was.
     const answeredRid = pyTuple([rid[0], rid[1], typeof rid[2] === 'number' ? new PyFloat(rid[2]) : rid[2]]);
     let answer: Buffer;
     try {
@@ -127,7 +127,7 @@ class RepceServer {
     await this.#write(answer);
   }
 
-  /** Resolves when the bytes have left this process: the call is under way until then. */
+  /** Resolves when the bytes have left this process. Until then, the request is one of maxCalls. */
   async #write(answer: Buffer): Promise<void> {
     const { output } = this.#options;
     if (output.writableLength + answer.length > MAX_UNREAD_BYTES) this.#end(requestError('the primary does not read its answers'));
@@ -141,7 +141,7 @@ class RepceServer {
   }
 }
 
-/** The exception for the peer: an OSError with errno and text when there is an errno. */
+/** @returns the exception for the peer: an OSError with errno and text if the error has an errno */
 export function raisedException(error: unknown): PyException {
   if (error instanceof Raised) return error.exception;
   const errno = errnoNumber(error);
@@ -152,7 +152,7 @@ export function raisedException(error: unknown): PyException {
 type Scalar = number | bigint;
 type RequestId = PyTuple & readonly [Scalar, Scalar, Scalar];
 
-/** A caller's id is `(pid, thread, time)`. It goes back as it came, so it must be small. */
+/** A request id is `(pid, thread, time)`. The answer repeats it, so it must be small. */
 function isRequestId(rid: PyValue | undefined): rid is RequestId {
   return rid instanceof PyTuple && rid.length === 3 && rid.every((part) => typeof part === 'number' || typeof part === 'bigint');
 }

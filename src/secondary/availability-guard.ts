@@ -1,9 +1,9 @@
-// A volume whose ENOENT can be believed. While a subvolume is down, GlusterFS's client says ENOENT for what lives there. If the
-// secondary believed it, removed files would stay, and moved files would be made a second time. So a call that met
-// an ENOENT ends with a look at the volume (confirm()). If a part of it is down, the call fails with ENOTCONN, and the primary
-// repeats it when the volume is whole. Within a call, an ENOENT is believed while the last look is fresh; otherwise
-// gluster/subvolume-watch.ts looks before and after. An ENOTCONN while the volume is up means that the copies of one name
-// disagree: it becomes EIO, GlusterFS's usual errno for that. The daemon's secondary wraps its mount in this.
+// Makes the ENOENT of a volume reliable. While a subvolume is down, the GlusterFS client returns ENOENT for its files. If
+// the secondary believed that, removed files would stay, and moved files would be created twice. So after a call that met
+// an ENOENT, confirm() checks the volume. If a subvolume is down, the call fails with ENOTCONN, and the primary repeats it
+// later. Within a call, an ENOENT is accepted while the last check is recent. Otherwise gluster/subvolume-watch.ts checks
+// before and after the lookup. An ENOTCONN while the volume is up means split-brain of one name. It becomes EIO, the usual
+// errno of GlusterFS for split-brain.
 
 import { constants } from 'node:os';
 import { entryPath, type Gfid } from '../protocol/gfid.js';
@@ -14,18 +14,20 @@ import { SingleFlight } from '../async/single-flight.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 
 const { EIO, ENOENT, ENOTCONN, ESTALE } = constants.errno;
-/** Should a brick go down in that time, confirm() notices: a lost brick stays away for at least 3 s. */
+/** Maximum age of a check that makes an ENOENT acceptable. If a brick fails within it, confirm() still notices: the client
+ *  reconnects no sooner than after 3 s. */
 const LOOK_COUNTS_MS = 200;
 
-/** State of the whole volume: gluster/volume-health.ts. */
+/** State of the volume, as VolumeHealth reports it. */
 export interface VolumeState {
-  /** Whether an ENOENT can be believed. */
+  /** Whether all of the volume is up, so that an ENOENT is reliable. */
   isWhole(): Promise<boolean>;
-  /** Whether an ENOTCONN is not the volume's. */
+  /** Whether the volume is up, so that an ENOTCONN concerns one name only. */
   isReachable(): Promise<boolean>;
 }
 
-/** Changes of copies take locks on several bricks. Calls side by side get in each other's way, and are slower than in turn. */
+/** On replicated and disperse volumes, each change locks several bricks. Concurrent calls block each other and are slower
+ *  than sequential ones. */
 const LANES_OF_COPIES = 1;
 
 export class AvailabilityGuard implements SecondaryVolume {
@@ -34,7 +36,7 @@ export class AvailabilityGuard implements SecondaryVolume {
   readonly #volume: SecondaryVolume;
   readonly #watch: SubvolumeWatch;
   readonly #reachable: SingleFlight<boolean>;
-  /** When the last ENOENT was taken, by performance.now(). */
+  /** Time of the last accepted ENOENT, by performance.now(). */
   #absentMs = -Infinity;
 
   constructor(volume: SecondaryVolume, state: VolumeState, bricksOfFile: 'one' | 'several') {
@@ -97,7 +99,8 @@ export class AvailabilityGuard implements SecondaryVolume {
     return this.#sure(path, () => this.#volume.rmdir(path));
   }
 
-  /** Without a brick the rest of the names comes, and no error. A long list takes longer than looks may be apart. */
+  /** While a brick is down, GlusterFS returns the remaining names without an error. A long listing may outlast the interval
+   *  between two checks, so a new check follows it. */
   async readdir(path: string): Promise<string[]> {
     const names = await this.#sure(path, () => this.#volume.readdir(path));
     if (!(await this.#watch.isUp())) throw notWhole(path);
@@ -136,7 +139,7 @@ export class AvailabilityGuard implements SecondaryVolume {
     return this.#sure(path, () => this.#volume.listXattrs(path));
   }
 
-  /** The result or the error of `call`; an ENOENT only when it is certain. */
+  /** Returns or throws what `call` does, but an ENOENT only if it is reliable. */
   async #sure<T>(path: string, call: () => Promise<T>): Promise<T> {
     let absent: unknown;
     const found = await this.#find(path, async () => {
@@ -153,8 +156,8 @@ export class AvailabilityGuard implements SecondaryVolume {
     return found.value;
   }
 
-  /** @throws ENOTCONN for the volume, or for this path alone EIO where its copies disagree, EAGAIN where the volume is up and
-   *  too slow to tell */
+  /** @throws ENOTCONN if a subvolume is down. For this path alone: EIO on split-brain, EAGAIN if the volume is up but
+   *  its checks are too slow to confirm an ENOENT */
   async #find<T>(path: string, ask: () => Promise<T | null>): Promise<T | null> {
     try {
       const isFresh = performance.now() - this.#watch.upMs < LOOK_COUNTS_MS;

@@ -1,6 +1,6 @@
-// A call of `entry_ops`: its operations side by side where they are independent, in their order where they are not, their
-// failures in the caller's order. Invariant: one operation's trouble is its own failure; only what would hit every operation
-// (a dead mount, a full or read-only volume) ends the call.
+// Serves `entry_ops`: independent operations run concurrently, dependent ones in order, and failures are returned in the
+// caller's order. Invariant: an error of one operation is a failure of that operation. Only an error that affects every
+// operation (a dead mount, a full or read-only volume) ends the call.
 
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -20,17 +20,18 @@ import type { SecondaryVolume, VolumeStat } from './volume.js';
 const { EINVAL, ECONNABORTED, ENOSPC, ENOTCONN, EROFS } = constants.errno;
 const VOLUME_WIDE: ReadonlySet<number> = new Set([ENOTCONN, ECONNABORTED, ENOSPC, EROFS]);
 const MAKES: ReadonlySet<EntryOpName> = new Set<EntryOpName>(['CREATE', 'MKNOD', 'MKDIR', 'LINK']);
-/** Operations of one call under way at once. */
+/** Maximum number of concurrent operations of one call. */
 export const DEFAULT_LANES = 8;
-/** Waves are planned for so many operations at a time: memory, and other calls' answers, do not wait for more. */
+/** Number of operations that are planned at once. It bounds memory, and the time for which other calls wait. */
 const SLICE = 5_000;
 
 export interface BatchOptions extends EntryContext {
-  /** Ends the batch between two operations. */
+  /** Aborting it ends the batch between two operations. */
   readonly signal: AbortSignal;
 }
 
-/** @returns the failures, `(entry, errno, info)` each. @throws Raised when it is no list of operations; volume-wide errors */
+/** @returns the failures, each `(entry, errno, info)`
+ *  @throws Raised if the argument is not a list of operations; errors that affect the whole volume */
 export async function applyEntries(options: BatchOptions, list: PyValue | undefined): Promise<PyValue> {
   if (!Array.isArray(list)) throw new Raised(new PyException('TypeError', ['entries: not a list']));
   const dicts = list as readonly PyValue[];
@@ -39,14 +40,14 @@ export async function applyEntries(options: BatchOptions, list: PyValue | undefi
   for (let start = 0; start < dicts.length; start += SLICE) {
     const entries: Entry[] = [];
     for (const [i, dict] of dicts.slice(start, start + SLICE).entries()) {
-      // A primary that resolved a conflict sends the batch again and marks what is not to be done.
+      // After resolving a conflict, a primary resends the batch and marks the operations to skip.
       if (!isPyDict(dict) || dict['skip_entry'] === true) continue;
       const entry = parseEntryOp(dict, start + i);
       if (entry === null) failures.push(failure(dict, start + i, EINVAL));
       else entries.push(entry);
     }
     for (const { lanes } of planWaves(entries, options.volume.lanes ?? DEFAULT_LANES)) {
-      // Each lane ends before an error does: no operation may still be under way when the call is answered.
+      // Wait for all lanes before an error is thrown: no operation may still run when the call is answered.
       const ends = await Promise.allSettled(lanes.map((lane) => runLane(options, lane as readonly Entry[], failures)));
       for (const end of ends) if (end.status === 'rejected') throw end.reason;
     }
@@ -72,12 +73,12 @@ async function runLane(options: BatchOptions, lane: readonly Entry[], failures: 
   }
 }
 
-/** While one inode is made, the next one can be looked for: two round trips side by side, and the directory sees one
- *  change at a time. Nothing that makes one inode has an effect on another. */
+/** Starts the lookup of the next inode while the current one is created. The two round trips overlap, but the directory
+ *  still gets one change at a time. Creating one inode does not affect the lookup of another. */
 function lookAhead(volume: SecondaryVolume, current: Entry, next: Entry | undefined): Promise<VolumeStat | null> | undefined {
   if (next === undefined || next.gfid === current.gfid || !MAKES.has(current.op) || !MAKES.has(next.op)) return undefined;
   const found = statOrNull(volume, next.inode);
-  // The operation that it is for may never come, and else it reports this.
+  // Not an unhandled rejection: the next operation reports it, unless the lane ends before.
   found.catch(() => undefined);
   return found;
 }

@@ -1,7 +1,7 @@
-// Does one namespace operation on the volume, as the stock secondary does: what is already as it should be is success, what is
-// in the way is a failure that says what it is, so that the primary can resolve the conflict. Invariant: an operation never
-// touches an entry whose gfid is not the operation's own. What is better than stock: nodes get their device numbers, hard
-// links of other types than files and symlinks are made, and no errno of one entry ends a call.
+// Applies one entry operation to the volume, as the stock secondary does. If the result already exists, that is success. If
+// another entry is in the way, the failure describes it, so that the primary can resolve the conflict. Invariant: an
+// operation never touches an entry with another gfid than its own. Improvements on stock: device nodes get their numbers,
+// hard links of special files are made, and an errno of one entry never ends a call.
 
 import { constants } from 'node:os';
 import type { Log } from '../log.js';
@@ -18,14 +18,15 @@ const S_IFLNK = 0o120000;
 
 export interface EntryContext {
   readonly volume: SecondaryVolume;
-  /** Subvolumes of the primary: with several, a name in the way may be another worker's doing. */
+  /** Number of subvolumes of the primary. If there are several, another worker may have made a name that is in the way. */
   readonly distributionCount: number;
   readonly log: Log;
 }
 
 /**
- * @returns failures, usually none. @throws errors of the volume that no operation is to blame for, too
- * @param known what is to be found under the operation's gfid, when somebody has looked
+ * @returns failures, usually none
+ * @param known result of an earlier lookup of the inode with the gfid of the operation
+ * @throws errors of the volume, including those that this operation did not cause
  */
 export async function applyEntry(context: EntryContext, entry: Entry, known?: Promise<VolumeStat | null>): Promise<Failure[]> {
   const work = new EntryWork(context, entry, known);
@@ -73,7 +74,7 @@ class EntryWork {
     if (holder === null) return;
     if (holder !== gfid) return (await statOrNull(volume, inode)) === null ? undefined : this.#fail(EEXIST);
     if (op === 'UNLINK') {
-      // A directory is left alone: only a primary that clears a conflict asks for that.
+      // UNLINK of a directory succeeds without removing it: only a primary that resolves a conflict sends that.
       await attempt(() => volume.unlink(entry), [ENOENT, ESTALE, EISDIR], [EBUSY]);
       return;
     }
@@ -83,14 +84,14 @@ class EntryWork {
     const left = await this.#orErrno(() => removeDirectory(volume, gfid, entry), known);
     if (left === null) return;
     this.#context.log.warn('Recursive remove failed', { gfid, entry, error: errnoText(left) });
-    // Stock leaves it at that.
+    // Stock only logs this, and reports no failure.
     this.#push(left, {});
   }
 
   async #createNode(): Promise<void> {
     const { op, entry, mode, uid, gid } = this.#e;
     if ((await this.#inode()) === null) return this.#newNode({ mode, uid, gid });
-    // A hard link that self-heal made is recorded as MKNOD.
+    // A brick records a hard link that self-heal makes as MKNOD.
     if (op === 'MKNOD') await this.#linkTo(entry);
   }
 
@@ -100,10 +101,10 @@ class EntryWork {
     const make = (): Promise<void> => this.#create(() => volume.createDirectory(parent, name, { gfid, mode, uid, gid }));
     if ((await this.#inode()) === null) return make();
     if (await this.#holds(entry)) return;
-    // It was renamed on the primary, and a crawl that knows only the new name reports it as new.
+    // The directory was renamed on the primary, and a crawl that knows only the new name reports it as new.
     this.#context.log.info('Special case: rename on mkdir', { gfid, entry });
     const place = await volume.directoryEntry(gfid);
-    // A mount may show a removed directory for a second: the bricks know better.
+    // A mount may show a removed directory for a second. The bricks have no path of it, so it is gone.
     if (place === null) return make();
     if (place !== entry) this.#push(EEXIST, { nameMismatch: true, isDirectory: true, gfid, place });
   }
@@ -133,13 +134,13 @@ class EntryWork {
     await this.#move(to.path);
   }
 
-  /** The old name is not there: what is to be at the new one is made there, as far as it is known. */
+  /** The old name does not exist: links or creates the inode at the new name, if the operation has enough attributes. */
   async #renameWithoutSource(to: NonNullable<Entry['to']>): Promise<void> {
     const { gfid, stat, link } = this.#e;
     const volume = this.#volume;
     if (stat === null || (stat.mode & S_IFMT) === S_IFDIR) return;
     if ((stat.mode & S_IFMT) !== S_IFLNK) return this.#linkOrMake(to);
-    // Without its target it cannot be made; then a later operation says what became of it.
+    // A symlink cannot be created without its target. A later operation brings its later state.
     if (link === null) return;
     if ((await statOrNull(volume, to.path)) === null) return this.#newSymlink(to);
     if ((await gfidOrNull(volume, to.path)) !== gfid) await this.#fail(EEXIST, true);
@@ -152,12 +153,12 @@ class EntryWork {
       return this.#fail(EEXIST);
     }
     const errno = await attempt(() => this.#volume.rename(entry, to), [ENOENT, EEXIST], [ESTALE, EBUSY]);
-    // When two renames of the same names meet on a distributed volume, only the first half of one may be done: a link.
+    // If two renames of the same names race on a distributed volume, GlusterFS may do only the first half of one: the link.
     if (errno === EEXIST && (await gfidOrNull(this.#volume, to)) === gfid) return this.#dropSource();
     return this.#report(errno);
   }
 
-  /** Both names are the same inode already. */
+  /** Removes the old name of a rename whose names are already the same inode. */
   async #dropSource(): Promise<void> {
     const { entry, entry1 } = this.#e;
     const volume = this.#volume;
@@ -168,18 +169,18 @@ class EntryWork {
 
   async #linkTo(path: string): Promise<void> {
     const errno = await attempt(() => this.#volume.link(this.#e.inode, path), [ENOENT, EEXIST], [ESTALE]);
-    // A brick that kept a mark of a name that is gone refuses to link it. Stock says nothing then.
+    // A brick that kept the gfid2path xattr of a removed name refuses to link it. Stock reports nothing then.
     if (errno === EEXIST && (await gfidOrNull(this.#volume, path)) === null) return this.#push(errno, { dst: path !== this.#e.entry });
     if (errno !== null) await this.#failToMake(errno, path !== this.#e.entry);
   }
 
-  /** A second inode of one gfid must not come about: its absence has to be sure. */
+  /** Creates an inode only if it is certainly absent: two inodes must never have the same gfid. */
   async #linkOrMake(at: NonNullable<Entry['to']>): Promise<void> {
     if ((await statOrNull(this.#volume, this.#e.inode)) === null) return this.#newOf(at);
     return this.#linkTo(at.path);
   }
 
-  /** An inode with the type and owner that the primary's has. */
+  /** Creates an inode with the type and owner that it has on the primary. Does nothing for directories. */
   async #newOf(at: Pick<Entry, 'parent' | 'name'>): Promise<void> {
     const { stat } = this.#e;
     const type = (stat?.mode ?? 0) & S_IFMT;
@@ -199,7 +200,7 @@ class EntryWork {
     await this.#create(() => this.#volume.createSymlink(at.parent, at.name, { gfid, mode: stat.mode, uid: 0, gid: 0, target: link }), at);
   }
 
-  /** Makes an inode as root and gives it away afterwards: its owner may lack the right to make it there. */
+  /** Creates an inode, then changes its owner: the final owner may not be allowed to create it there. */
   async #create(call: () => Promise<void>, at: unknown = this.#e): Promise<void> {
     const { stat, inode, to } = this.#e;
     const errno = await attempt(call, [EEXIST, ENOENT, ESTALE], [ESTALE, EINVAL, EBUSY]);
@@ -208,7 +209,7 @@ class EntryWork {
     await this.#report(await attempt(() => this.#volume.chown(inode, stat.uid, stat.gid), [ENOENT], [ESTALE, EINVAL]));
   }
 
-  /** The inode of the operation's gfid, before the operation. */
+  /** Attributes of the inode with the operation's gfid, before the operation. */
   #inode(): Promise<VolumeStat | null> {
     return this.#known ?? statOrNull(this.#volume, this.#e.inode);
   }
@@ -221,13 +222,13 @@ class EntryWork {
     if (errno !== null) await this.#fail(errno);
   }
 
-  /** Stock looks only at the old name of a rename for what is in the way of the new one, and often says nothing then. */
+  /** If the new name of a rename is taken, stock checks only the old name, and so often reports nothing. */
   async #failToMake(errno: number, isNewName: boolean): Promise<void> {
     if (errno === EEXIST && isNewName) await this.#fail(errno, true);
     if (this.failures.length === 0) await this.#fail(errno);
   }
 
-  /** A name in the way is a failure only when it holds another inode, and then it says which. */
+  /** A taken name is a failure only if it has another inode. The failure then describes that inode. */
   async #fail(errno: number, dst = false): Promise<void> {
     if (errno !== EEXIST && errno !== ESTALE) return this.#push(errno, { dst });
     const { entry, entry1, gfid } = this.#e;

@@ -1,13 +1,12 @@
-// One namespace operation as it came over the RPC: the dict, which goes back with a failure, and what it says, checked.
-// Also the failures, in the shape that stock primaries resolve conflicts by. Pure; used by entry-batch.ts and
-// entry-ops.ts.
+// Parses and checks an entry operation from the RPC, and keeps its dict, which a failure returns. Also builds failures, in
+// the form from which stock primaries resolve conflicts. Pure.
 
 import { gfidPath, isGfid, type Gfid } from '../protocol/gfid.js';
 import { isPyDict, isPyInt, pyTuple, type PyDict, type PyTuple, type PyValue } from '../rpc/pickle-values.js';
 import { parseEntry } from './path-guard.js';
 import type { EntryOp, EntryOpName, OpStat } from '../protocol/secondary.js';
 
-/** An operation that can be done. Numbers are 0 where the peer sent none. */
+/** A valid operation. Numbers that the peer did not send are 0. */
 export interface Entry extends EntryOp {
   readonly dict: PyDict;
   readonly index: number;
@@ -27,7 +26,7 @@ export interface Entry extends EntryOp {
 
 const NAMES: ReadonlySet<string> = new Set<EntryOpName>(['CREATE', 'MKNOD', 'MKDIR', 'LINK', 'SYMLINK', 'RENAME', 'UNLINK', 'RMDIR']);
 
-/** The operation in `dict`; null when it is none that this side knows, or names something outside of the volume. */
+/** @returns the operation; null if it is unknown or malformed, or if it names an entry outside of the volume */
 export function parseEntryOp(dict: PyDict, index: number): Entry | null {
   const { op, gfid, entry, entry1, stat, link } = dict;
   const place = parseEntry(entry);
@@ -58,7 +57,7 @@ export function parseEntryOp(dict: PyDict, index: number): Entry | null {
   };
 }
 
-/** Attributes in a dict; null for none, undefined when they are no attributes. */
+/** @returns null if there are none, undefined if they are malformed */
 export function parseStat(value: PyValue | undefined): OpStat | null | undefined {
   if (value === undefined || value === null) return null;
   if (!isPyDict(value)) return undefined;
@@ -73,7 +72,7 @@ function isName(op: string): op is EntryOpName {
   return NAMES.has(op);
 }
 
-/** 0 when it is missing, null when it is none. */
+/** @returns 0 if the value is missing, null if it is malformed */
 function u32(value: PyValue | undefined): number | null {
   if (value === undefined) return 0;
   return isPyInt(value) && value >= 0 && value <= 0xffff_ffff ? value : null;
@@ -84,14 +83,14 @@ function time(value: PyValue | undefined): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
-/** The inode that was found where the operation could not be done. */
+/** The inode that made an operation fail. */
 export interface Found {
   readonly gfidMismatch?: true;
   readonly nameMismatch?: true;
   readonly dst?: boolean;
   readonly isDirectory?: boolean;
   readonly gfid?: Gfid | null;
-  /** Where the directory is: an entryPath. */
+  /** Path of the directory, as entryPath() writes it. */
   readonly place?: string | null;
 }
 
@@ -101,14 +100,14 @@ export interface Failure {
   readonly value: PyTuple;
 }
 
-/** Keys in both spellings, since old primaries look for `slave_*`. */
+/** Writes each key in both spellings, since old primaries read `slave_*`. */
 export function failure(dict: PyDict, index: number, errno: number, found: Found = {}): Failure {
   const info: Record<string, PyValue> = {
     gfid_mismatch: found.gfidMismatch === true,
     name_mismatch: found.nameMismatch === true,
     dst: found.dst === true,
   };
-  // Stock calls the directory's place `_entry` where it is under another name, and `_name` everywhere else.
+  // Stock calls the directory's path `_entry` if its name differs, and `_name` otherwise.
   const place = found.nameMismatch === true ? 'entry' : 'name';
   const theirs = { isdir: found.isDirectory === true, gfid: found.gfid ?? null, [place]: found.place ?? null };
   for (const [key, value] of Object.entries(theirs)) {

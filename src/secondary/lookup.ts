@@ -1,5 +1,5 @@
-// Questions to the volume in which "not there" is an answer, and calls whose known failures are values. A moment's trouble is
-// repeated, as the stock daemon does.
+// Lookups that return null for an absent path, and calls that return expected errnos as values. Transient errors are
+// retried, as the stock daemon does.
 
 import { constants } from 'node:os';
 import type { Gfid } from '../protocol/gfid.js';
@@ -8,7 +8,7 @@ import { errnoNumber } from '../native/libc.js';
 import type { SecondaryVolume, VolumeStat } from './volume.js';
 
 const { EBUSY, ENOENT, ENOTDIR, ESTALE } = constants.errno;
-/** A path through something that is no directory names nothing. */
+/** A path through an inode that is not a directory names nothing. */
 const ABSENT: readonly number[] = [ENOENT, ENOTDIR];
 
 /** null when the path names nothing. */
@@ -22,9 +22,9 @@ export function gfidOrNull(volume: SecondaryVolume, path: string): Promise<Gfid 
 }
 
 /**
- * Makes a call, and makes it again for a while when it fails with one of `transient`.
- * @returns null, or the errno number when it is among `known`
- * @throws what else it failed with
+ * Makes a call, and retries it for a while if it fails with one of `transient`.
+ * @returns null, or the errno number if it is in `known`
+ * @throws all other errors
  */
 export async function attempt(call: () => Promise<void>, known: readonly number[], transient: readonly number[] = []): Promise<number | null> {
   const again = transient.filter((errno) => !known.includes(errno));

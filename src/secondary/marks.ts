@@ -1,6 +1,6 @@
-// Marks that live in xattrs of the secondary volume: xtime, stime, entry_stime, volume marks, node uuids, for the primaries
-// that ask for them over the RPC. A missing path or mark is its errno as a plain answer, as stock has it. An unprivileged
-// daemon (mountbroker) reaches them in the `system` name space.
+// Marks in xattrs of the secondary volume: xtime, stime, entry_stime, volume marks and node uuids. Primaries read and set
+// them over the RPC. As in stock, a missing path or mark is returned as its errno. An unprivileged daemon (mountbroker)
+// uses the `system` namespace.
 
 import { constants } from 'node:os';
 import { unpackVolumeMark } from '../gluster/volume-mark.js';
@@ -14,7 +14,7 @@ import { attempt } from './lookup.js';
 import type { SecondaryVolume } from './volume.js';
 
 const { EINVAL, ENODATA, ENOENT, ENOTDIR, ESTALE } = constants.errno;
-/** A volume's uuid, or two of them with a dot. */
+/** One volume uuid, or two joined by a dot. */
 const UUIDS = /^[0-9a-fA-F-]{36}(\.[0-9a-fA-F-]{36})?$/;
 
 export type MarkKind = 'xtime' | 'stime' | 'entry_stime';
@@ -28,7 +28,7 @@ export class Marks {
     this.#space = space;
   }
 
-  /** `(seconds, microseconds)`, or an errno number. */
+  /** @returns `(seconds, microseconds)`, or an errno number */
   async get(kind: MarkKind, path: string, uuid: PyValue | undefined): Promise<PyValue> {
     try {
       return pyTuple(unpackXtime(await this.#volume.getXattr(path, this.#name(kind, uuid))));
@@ -39,7 +39,7 @@ export class Marks {
     }
   }
 
-  /** A path that is gone is passed over, when `absent` says so. */
+  /** @param absent `ignored`: does nothing if the path is gone */
   async set(kind: MarkKind, path: string, uuid: PyValue | undefined, mark: PyValue | undefined, absent: 'ignored' | 'raised'): Promise<null> {
     const [seconds, micros] = Array.isArray(mark) ? (mark as readonly PyValue[]) : [];
     if (!isPyInt(seconds) || !isPyInt(micros)) throw new Raised(new PyException('TypeError', ['mark: not two integers']));
@@ -53,7 +53,7 @@ export class Marks {
     return text.replace(/\0$/, '').split(' ');
   }
 
-  /** None when the volume has none. */
+  /** @returns None if the volume has no mark */
   async native(): Promise<PyValue> {
     try {
       return volumeInfoDict(unpackVolumeMark(await this.#volume.getXattr('.', this.#local(VOLUME_MARK))));
@@ -63,7 +63,7 @@ export class Marks {
     }
   }
 
-  /** Those that have not expired; the others are removed. */
+  /** Returns marks that have not expired, and removes the others. */
   async foreign(): Promise<PyValue> {
     const valid: PyValue[] = [];
     const prefix = `${this.#local(VOLUME_MARK)}.`;
@@ -75,7 +75,7 @@ export class Marks {
     return valid;
   }
 
-  /** Keeps the mark that a primary announces with its keepalive. */
+  /** Stores the volume mark that a primary sends with its keepalive. */
   async announce(info: PyValue): Promise<void> {
     if (!isPyDict(info)) throw new Raised(new PyException('TypeError', ['volume info: not a dict']));
     const { version, uuid, retval, volume_mark: mark, timeout } = info;

@@ -1,6 +1,6 @@
-// A call of `meta_ops`: owner, permissions and times of inodes. Inodes go side by side, the operations on one in their order;
-// what is gone is passed over, as by stock; what is right is left alone, since each change locks all copies. Symlinks have no
-// permissions of their own; their times are set here, which stock cannot.
+// Serves `meta_ops`: sets owner, permissions and times. Different inodes are processed concurrently, and operations on one
+// inode in order. As in stock, missing inodes are skipped. Owner and permissions that already match are left alone, since
+// each change locks all copies. Symlinks have no permissions; their times are set here, which stock cannot do.
 
 import { constants } from 'node:os';
 import { gfidPath } from '../protocol/gfid.js';
@@ -31,7 +31,8 @@ interface Work {
 
 type Failed = readonly [index: number, dict: PyDict, errno: number, call: string];
 
-/** @returns the failures, `(entry, errno, call)` each, in the caller's order. @throws Raised when it is no such list */
+/** @returns the failures, each `(entry, errno, call)`, in the caller's order
+ *  @throws Raised if the argument is not a list of dicts */
 export async function applyMeta(volume: SecondaryVolume, signal: AbortSignal, list: PyValue | undefined): Promise<PyValue> {
   if (!Array.isArray(list)) throw new Raised(new PyException('TypeError', ['entries: not a list']));
   const failures: Failed[] = [];
@@ -68,7 +69,7 @@ async function applyOne(volume: SecondaryVolume, { dict, index, path, stat }: Wo
     if (st === null) return;
     const isGivenAway = st.uid !== uid || st.gid !== gid;
     if (isGivenAway && (await attempt(() => volume.chown(path, uid, gid), [ENOENT], TRANSIENT)) !== null) return;
-    // A new owner takes the set-id bits.
+    // chown clears the set-id bits, so the mode must be set again.
     const isChanged = isGivenAway || (st.mode & PERMISSIONS) !== (mode & PERMISSIONS);
     if (isChanged && (st.mode & S_IFMT) !== S_IFLNK) await step('chmod', () => volume.chmod(path, mode & PERMISSIONS));
     await step('utime', () => volume.utimes(path, atime, mtime));

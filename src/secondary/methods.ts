@@ -1,6 +1,5 @@
-// The methods that primaries may call, by name: what the stock secondary offers, with its arguments and answers, and
-// `gsyncd_ts_features`, by which two sides of this program recognise each other. Every path is guarded before the volume sees
-// it.
+// The RPC methods by name: those of the stock secondary, with its arguments and answers, and additions of this program. By
+// `gsyncd_ts_features` two sides of this program recognise each other. Every path is checked before the volume gets it.
 
 import { constants } from 'node:os';
 import type { Log } from '../log.js';
@@ -29,7 +28,7 @@ export interface MethodOptions {
   readonly distributionCount: number;
   readonly markSpace: 'trusted' | 'system';
   readonly log: Log;
-  /** Ends batches between two operations. */
+  /** Aborting it ends batches between two operations. */
   readonly signal: AbortSignal;
 }
 
@@ -104,7 +103,7 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
   return new Map(Object.entries(methods).map(([name, method]) => [name, confirmed(method)]));
 }
 
-/** Makes something where something else may be: that goes. */
+/** Makes an entry, and purges an existing one first. */
 async function replace(volume: SecondaryVolume, path: string, make: (path: string) => Promise<void>): Promise<null> {
   if ((await attempt(() => make(path), [EEXIST])) === EEXIST) {
     await purge(volume, path);

@@ -1,6 +1,6 @@
-// The secondary's volume through its gfid-access mount. The calls run in the thread pool, since the mount may be slow to
-// answer. Where the kernel was told not to follow symlinks in this mount (native/mount-flags.ts), that is the guard; elsewhere
-// every directory on the way is looked at first.
+// The secondary's volume through its mount with gfid access. The calls run in the thread pool, since the mount may respond
+// slowly. If the kernel refuses symlinks on this mount (native/mount-flags.ts), no other check is needed. Otherwise every
+// directory of a path is checked first.
 
 import { chmod, lchown, link, lstat, lutimes, mkdir, readdir, readlink, rename, rmdir, symlink, unlink } from 'node:fs/promises';
 import { constants } from 'node:os';
@@ -18,7 +18,7 @@ const NS = 1e9;
 export interface MountVolumeOptions {
   /** Absolute path of the mount's root. */
   readonly dir: string;
-  /** Who sees to it that no symlink is followed: the kernel, for the whole mount, or this class. */
+  /** `refused by the kernel`: the mount does not follow symlinks. `looked for`: this class checks each path for them. */
   readonly symlinks: 'refused by the kernel' | 'looked for';
 }
 
@@ -35,7 +35,7 @@ export class MountVolume implements SecondaryVolume {
     const st = await lstat(await this.#at(path), { bigint: true });
     return {
       mode: Number(st.mode),
-      // Node gives them signed.
+      // Node returns them as signed numbers.
       ino: BigInt.asUintN(64, st.ino),
       dev: BigInt.asUintN(64, st.dev),
       nlink: Number(st.nlink),
@@ -54,7 +54,7 @@ export class MountVolume implements SecondaryVolume {
     return text;
   }
 
-  /** The mount names a path from the root, whose parent's gfid it is asked for. */
+  /** The GFID2PATH xattr holds a path from the root; its parent needs a gfid lookup. */
   async directoryEntry(gfid: Gfid): Promise<string | null> {
     if (gfid === ROOT_GFID) return null;
     const bytes = await this.#pathOf(gfid);
@@ -106,7 +106,7 @@ export class MountVolume implements SecondaryVolume {
     try {
       return await this.#names(path);
     } catch (error) {
-      // GlusterFS opens no directory as `.gfid/<gfid>`, only as an entry of its parent.
+      // GlusterFS cannot open a directory as `.gfid/<gfid>`, only as an entry of its parent.
       const gfid = path.slice(GFID_PREFIX.length);
       if (errnoNumber(error) !== EOPNOTSUPP || !path.startsWith(GFID_PREFIX) || !isGfid(gfid)) throw error;
       return this.#names(gfid === ROOT_GFID ? '.' : ((await this.directoryEntry(gfid)) ?? path));
@@ -151,7 +151,7 @@ export class MountVolume implements SecondaryVolume {
     return llistxattrAsync(await this.#at(path));
   }
 
-  /** null when the bricks have no such inode, or no path for it. */
+  /** @returns null if the bricks have no such inode, or no path of it */
   async #pathOf(gfid: Gfid): Promise<Buffer | null> {
     try {
       return await lgetxattrAsync(await this.#at(gfidPath(gfid)), GFID2PATH);
@@ -170,11 +170,11 @@ export class MountVolume implements SecondaryVolume {
     await lsetxattrAsync(await this.#at(gfidPath(parent)), GFID_NEWFILE, blob);
   }
 
-  /** The path's bytes. @throws NativeError ELOOP when a symlink is on the way to its last part */
+  /** @returns the bytes of the absolute path. @throws NativeError ELOOP if a part before the last one is a symlink */
   async #at(path: string): Promise<Buffer> {
     if (this.#look) {
       const parts = path.split('/').filter((part) => part !== '' && part !== '.');
-      // `.gfid` itself is the mount's own.
+      // `.gfid` is virtual, so it needs no check.
       for (let i = parts[0] === '.gfid' ? 2 : 1; i < parts.length; i++) {
         const on = parts.slice(0, i).join('/');
         if ((await lstat(fsEncode(`${this.#dir}/${on}`))).isSymbolicLink()) throw new NativeError('path', on, ELOOP);

@@ -1,11 +1,11 @@
-// The value of the xattr `glusterfs.gfid.newfile`, which makes an inode with a given gfid in the directory on which it
-// is set: packed big-endian structures of GlusterFS's gfid access. Pure; used by mount-volume.ts.
+// Builds values of the xattr `glusterfs.gfid.newfile`. Setting it on a directory creates an inode with a given gfid in it.
+// A value holds packed big-endian structures of the gfid-access translator. Pure.
 
 import { fsEncode } from '../names.js';
 import type { NewInode } from './volume.js';
 
 const PERMISSIONS = 0o7777;
-/** What a daemon's files are cut by, were it to make them itself; GlusterFS applies it to `mode`. */
+/** Umask that GlusterFS applies to `mode`: 0 keeps all bits. */
 const NO_UMASK = 0;
 const MAX_U32 = 0xffff_ffff;
 
@@ -28,7 +28,7 @@ function head(name: string, { uid, gid, gfid, mode }: NewInode): Buffer {
   return Buffer.concat([u32(uid, gid), Buffer.from(`${gfid}\0`, 'latin1'), u32(mode), fsEncode(name), Buffer.of(0)]);
 }
 
-/** @throws RangeError for what does not fit */
+/** @throws RangeError if a number does not fit into 32 bits */
 function u32(...numbers: number[]): Buffer {
   const out = Buffer.alloc(4 * numbers.length);
   numbers.forEach((number, i) => {

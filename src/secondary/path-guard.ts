@@ -1,5 +1,5 @@
-// Which paths a peer may name: relative ones that stay in the volume by their text. Every path that arrives over the
-// RPC passes here first; that no symlink leads out is the volume's own promise (volume.ts).
+// Checks the text of every path from the RPC: it must be relative and stay in the volume. The volume itself ensures that no
+// symlink leads out (volume.ts).
 
 import { GFID_PREFIX, isGfid, type Gfid } from '../protocol/gfid.js';
 import { PyException } from '../rpc/pickle-values.js';
@@ -8,8 +8,8 @@ import { Raised } from '../rpc/raised.js';
 const MAX_NAME_BYTES = 255;
 
 /**
- * `path` without `.` and empty parts, when it is safe: a slash at its end, or a `.`, would make the system follow the
- * symlink that it names. @throws Raised ValueError as a stock peer does, for what leads out
+ * @returns `path` without `.` and empty parts: with a slash or `.` at its end, the kernel would follow a symlink
+ * @throws Raised ValueError, as a stock peer does, if the path leads out of the volume; TypeError if it is not a string
  */
 export function guardPath(path: unknown): string {
   if (typeof path !== 'string') throw new Raised(new PyException('TypeError', ['path: not a str']));
@@ -23,7 +23,7 @@ export interface EntryName {
   readonly name: string;
 }
 
-/** Parts of `.gfid/<parent gfid>/<name>`, the only form in which operations name an entry; null for any other. */
+/** @returns parts of `.gfid/<parent gfid>/<name>`, the only form of an entry in operations; null for any other form */
 export function parseEntry(path: unknown): EntryName | null {
   if (typeof path !== 'string' || !path.startsWith(GFID_PREFIX)) return null;
   const [parent = '', name = '', ...more] = path.slice(GFID_PREFIX.length).split('/');
@@ -31,17 +31,17 @@ export function parseEntry(path: unknown): EntryName | null {
   return isEntryName(name) ? { parent, name } : null;
 }
 
-/** `.gfid/<gfid>` as it is; null for anything else. */
+/** @returns the gfid of `.gfid/<gfid>`; null for any other form */
 export function parseInode(path: unknown): Gfid | null {
   if (typeof path !== 'string' || !path.startsWith(GFID_PREFIX)) return null;
   const gfid = path.slice(GFID_PREFIX.length);
   return isGfid(gfid) ? gfid : null;
 }
 
-/** Whether `name` can be one entry's name in a directory. */
+/** Whether `name` is a valid name in a directory. */
 export function isEntryName(name: string): boolean {
   if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) return false;
-  // A name of names.ts has at most three bytes a character: only long ones need counting.
+  // In names.ts, one UTF-16 code unit is at most three bytes: only long names need an exact count.
   return name.length * 3 <= MAX_NAME_BYTES || Buffer.byteLength(name.replaceAll(/[\uDC80-\uDCFF]/g, 'x')) <= MAX_NAME_BYTES;
 }
 

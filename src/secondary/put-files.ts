@@ -1,5 +1,5 @@
-// A call of `put_files`, from a primary of this program: whole small files for inodes that are there. A file's trouble is its
-// own: the primary sends that file with rsync or tar, which reports what is wrong.
+// Serves `put_files`, which only primaries of this program call: writes whole small files into existing inodes. An error of
+// one file affects that file alone. The primary then sends it with rsync or tar, which reports the reason.
 
 import { constants } from 'node:os';
 import { gfidPath, isGfid, type Gfid } from '../protocol/gfid.js';
@@ -12,13 +12,13 @@ import { throwIfStopping } from './stopping.js';
 import type { SecondaryVolume } from './volume.js';
 
 const { EINVAL, EIO } = constants.errno;
-/** Files of one call that are written at once. */
+/** Maximum number of concurrent writes of one call. */
 const WRITES_AT_ONCE = 2;
 const MAX_ID = 0xffff_ffff;
 const MAX_NANOSECONDS = 999_999_999;
 const PERMISSIONS = 0o7777;
 
-/** @returns an errno number for each file, in their order; 0 for one that is there now. @throws Raised when it is no list */
+/** @returns an errno number for each file, in order; 0 for success @throws Raised if the argument is not a list */
 export async function putFiles(volume: SecondaryVolume, signal: AbortSignal, list: PyValue | undefined): Promise<PyValue> {
   if (!Array.isArray(list)) throw new Raised(new PyException('TypeError', ['files: not a list']));
   return mapBounded(list as readonly PyValue[], WRITES_AT_ONCE, async (value) => {

@@ -1,5 +1,5 @@
-// Removes whole trees: what the primary removed while the secondary still held something in it, and what a crawl found to be
-// gone. No symlink is followed: the volume sees to it.
+// Removes whole trees: directories that the primary removed but that are not empty here, and paths that a crawl found to be
+// gone. The volume ensures that no symlink is followed.
 
 import { constants } from 'node:os';
 import { entryPath, GFID_PREFIX, isGfid, type Gfid } from '../protocol/gfid.js';
@@ -11,9 +11,9 @@ import type { SecondaryVolume } from './volume.js';
 const { EBUSY, EISDIR, ELOOP, ENODATA, ENOENT, ENOTDIR, ENOTEMPTY, EOPNOTSUPP, EPERM, ESTALE } = constants.errno;
 
 /**
- * Removes the directory `gfid` at `entry` and what is in it, as long as it is there: another worker may have moved it
- * away, and then nothing more of it is removed. Tried again while something new appears in it.
- * @throws the volume's errors
+ * Removes the directory `gfid` at `entry` with its contents. Another worker may move it away meanwhile: then it stops
+ * removing. Retries while new entries appear in the directory.
+ * @throws errors of the volume
  */
 export function removeDirectory(volume: SecondaryVolume, gfid: Gfid, entry: string): Promise<void> {
   const isThere = async (): Promise<boolean> => (await gfidOrNull(volume, entry)) === gfid;
@@ -34,8 +34,8 @@ export function removeDirectory(volume: SecondaryVolume, gfid: Gfid, entry: stri
 }
 
 /**
- * Removes what `path` names, whatever it is: a whole tree, too; nothing there is fine. With `names`, these children of
- * it; with none of them (an empty list), everything in it, and itself only when it is no directory: as stock does.
+ * Removes `path`, a whole tree, too. A missing path is success. With `names`, it removes only these children. With an
+ * empty list, as in stock, it removes all children, and `path` itself only if it is not a directory.
  */
 export async function purge(volume: SecondaryVolume, path: string, names?: readonly string[]): Promise<void> {
   let children = names;
@@ -48,7 +48,7 @@ export async function purge(volume: SecondaryVolume, path: string, names?: reado
   if (names === undefined) await attempt(() => volume.rmdir(path), [ENOENT]);
 }
 
-/** POSIX lets unlink of a directory fail with EPERM, too. */
+/** Turns EPERM for a directory into EISDIR: POSIX allows both for unlink. */
 async function unlinkFile(volume: SecondaryVolume, path: string): Promise<void> {
   try {
     await volume.unlink(path);

@@ -1,10 +1,10 @@
-// What a secondary that ends raises for the operations it has not done: an errno that is no operation's, so that a primary
-// takes it for the peer's end and does them again, and not for a fault of each.
+// Error for operations that a stopping secondary has not done. No operation fails with this errno. So the primary knows
+// that the peer ended, and repeats the operations instead of recording failures.
 
 import { PyException } from '../rpc/pickle-values.js';
 import { Raised } from '../rpc/raised.js';
 
-/** Linux's number; Node does not name it. */
+/** Errno of Linux; Node has no constant for it. */
 export const ESHUTDOWN = 108;
 
 /** @throws Raised OSError(ESHUTDOWN) when `signal` has aborted */

@@ -1,10 +1,12 @@
-// What the secondary's handlers need of a volume: every file-system access by path, and nothing else. The real one
-// is a mount with gfid access (mount-volume.ts); an embedded one can be plain directories. Handlers decide, this
-// only does. Paths are relative to the volume's root, in the form of names.ts, and have passed path-guard.ts:
-// `.`, `.gfid/<gfid>`, `.gfid/<parent gfid>/<name>`, or a plain relative path.
-// Invariant: no method follows a symlink, neither at the end of a path nor inside it, and none leaves the volume.
-// Every failure is an Error with an errno (NativeError, or Node's own: native/libc.ts errnoNumber); a moment's
-// trouble (ESTALE and the like) is thrown too, the handlers repeat the call.
+// Interface of the secondary's handlers to a volume: every file-system access by path. Implementations are a mount with
+// gfid access (mount-volume.ts) and a plain directory. Handlers decide; a volume only executes.
+//
+// Paths are relative to the root of the volume, in the form of names.ts, and have passed path-guard.ts: `.`,
+// `.gfid/<gfid>`, `.gfid/<parent gfid>/<name>`, or a plain relative path.
+//
+// Invariant: no method follows a symlink, neither at the end of a path nor inside it, and none leaves the volume. Every
+// failure is an Error with an errno (NativeError or a Node error, see errnoNumber in native/libc.ts). Transient errors
+// (ESTALE and the like) are thrown, too; the handlers repeat the call.
 
 import type { Gfid } from '../protocol/gfid.js';
 import type { FileToPut } from '../native/put-file.js';
@@ -33,28 +35,28 @@ export interface NewInode {
 }
 
 export interface SecondaryVolume {
-  /** How many calls are quicker side by side than one after the other; DEFAULT_LANES where left out. */
+  /** Optimal number of concurrent calls. Default: DEFAULT_LANES. */
   readonly lanes?: number;
   /** @throws ENOENT, … */
   lstat(path: string): Promise<VolumeStat>;
-  /** To be called before a primary is answered; left out where an ENOENT is always to be believed. @throws ENOTCONN when what
-   *  was said not to be there may be there, since a part of the volume is down */
+  /** Call it before answering a primary. Absent if an ENOENT of this volume is always reliable.
+   *  @throws ENOTCONN if an earlier ENOENT may be wrong, since a part of the volume is down */
   confirm?(): Promise<void>;
-  /** gfid of what the path names. @throws ENOENT, … */
+  /** @returns the gfid of the inode at `path`. @throws ENOENT, … */
   gfidOf(path: string): Promise<Gfid>;
-  /** Where a directory is, as an entryPath (`.gfid/<parent>/<name>`); null when it is not there, is no directory, or
-   *  is the root. Slow: only for conflicts. */
+  /** @returns the path of a directory, as entryPath() writes it (`.gfid/<parent>/<name>`). null if it does not exist, is
+   *  not a directory, or is the root. Slow: use it only for conflicts. */
   directoryEntry(gfid: Gfid): Promise<string | null>;
 
-  /** A regular file, device, fifo or socket under `parent`, with the given gfid.
-   *  @throws EEXIST the name is taken; ENOENT, ENOTDIR, EOPNOTSUPP no such directory `parent`; others when the gfid
-   *  is in use elsewhere */
+  /** Creates a regular file, device, fifo or socket under `parent`, with the given gfid.
+   *  @throws EEXIST if the name is taken; ENOENT, ENOTDIR or EOPNOTSUPP if the directory `parent` does not exist; others if
+   *  the gfid is in use elsewhere */
   createNode(parent: Gfid, name: string, inode: NewInode & { readonly rdev: number }): Promise<void>;
   /** As createNode. */
   createDirectory(parent: Gfid, name: string, inode: NewInode): Promise<void>;
   /** As createNode; `target` in the form of names.ts. */
   createSymlink(parent: Gfid, name: string, inode: NewInode & { readonly target: string }): Promise<void>;
-  /** A directory or symlink with a gfid of the volume's own choice. */
+  /** Creates a directory or symlink with a new gfid. */
   mkdir(path: string): Promise<void>;
   symlink(target: string, path: string): Promise<void>;
 
@@ -66,17 +68,17 @@ export interface SecondaryVolume {
   rmdir(path: string): Promise<void>;
   /** Names in a directory, without `.` and `..`. Works for `.gfid/<gfid>` too. */
   readdir(path: string): Promise<string[]>;
-  /** Target of a symlink. @throws EINVAL when it is none */
+  /** @returns the target of a symlink. @throws EINVAL if the inode is not a symlink */
   readlink(path: string): Promise<string>;
 
-  /** Changes the inode itself, also a symlink. */
+  /** Changes the inode at `path` itself, even if it is a symlink. */
   chown(path: string, uid: number, gid: number): Promise<void>;
   /** @param mode permission bits. @throws ELOOP or EOPNOTSUPP for a symlink */
   chmod(path: string, mode: number): Promise<void>;
-  /** Seconds, with a fraction; of the inode itself, also of a symlink. */
+  /** Times in seconds, with a fraction. Changes the inode at `path` itself, even if it is a symlink. */
   utimes(path: string, atime: number, mtime: number): Promise<void>;
-  /** Gives a regular file that is there its content and attributes; left out where rsync and tar do. @throws EINVAL for what
-   *  is no regular file */
+  /** Writes content and attributes of an existing regular file. Absent if only rsync and tar write files.
+   *  @throws EINVAL if the inode is not a regular file */
   putFile?(path: string, file: FileToPut): Promise<void>;
 
   /** @throws ENODATA, ENOENT, … */

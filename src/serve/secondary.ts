@@ -1,7 +1,7 @@
-// The secondary's life: mounts the volume (or opens a plain directory), makes the mount its working directory (primaries reach it as
-// `/proc/PID/cwd`, both its text and what it links to), serves the RPC until the primary goes or falls silent, and
-// leaves nothing mounted. Before and after, its working directory is one in which nothing can be made: a client may
-// start a transfer at any time.
+// The secondary process. It mounts the volume (or opens a plain directory) and makes the mount its working directory.
+// Primaries use the path `/proc/PID/cwd` and its link target. It serves the RPC until the primary disconnects or falls
+// silent, and leaves no mount behind. Before and after, its working directory is a removed one in which no file can be
+// created: a client may start a transfer at any time.
 
 import { closeSync } from 'node:fs';
 import { mkdir, realpath } from 'node:fs/promises';
@@ -39,7 +39,7 @@ export interface SecondaryOptions {
   readonly served: { readonly volume: string } | { readonly directory: string };
   readonly config: Config;
   readonly log: RootLog;
-  /** Label of the mount broker's mount; '' to mount directly, as root does. */
+  /** Label for the mount broker; '' mounts directly, as root does. */
   readonly mountLabel: string;
   readonly input: Readable;
   readonly output: Writable;
@@ -49,18 +49,18 @@ interface Mounted {
   readonly dir: string;
   readonly volume: SecondaryVolume;
   readonly markSpace: 'trusted' | 'system';
-  /** Methods beside those of every secondary. */
+  /** Additional RPC methods. */
   readonly more?: ReadonlyMap<string, RpcMethod>;
-  /** Rejects when the mount is of no use any more. */
+  /** Rejects when the mount has died. */
   readonly broken: Promise<never>;
 }
 
 /**
  * Serves until the primary closes the connection, is silent for too long, or `signal` aborts.
- * @throws GsyncdError 'peer' for requests that are none, 'mount' when the volume cannot be mounted or its mount dies
+ * @throws GsyncdError 'peer' for malformed requests, 'mount' if the volume cannot be mounted or its mount dies
  */
 export async function runSecondary(options: SecondaryOptions, signal: AbortSignal): Promise<void> {
-  // A batch is many small objects that live until it is done: room for many dead ones would be memory for nothing.
+  // The objects of a batch are small and live until it ends: a growing young generation would waste memory on dead ones.
   setFlagsFromString('--semi-space-growth-factor=1');
   const log = options.log.child({ module: 'resource', ctx: 'GLUSTER' });
   const cleanup = new Cleanup();
@@ -107,7 +107,7 @@ async function serve(options: SecondaryOptions, mount: Mounted, over: AbortContr
   await Promise.race([served, stopped, silent, mount.broken]);
 }
 
-/** Resolves after an interval in which the primary called nothing; with an interval of 0 never. */
+/** Resolves after an interval without a call from the primary. Never resolves if the interval is 0. */
 async function untilSilent(timeoutS: number, calls: () => number, signal: AbortSignal): Promise<number> {
   while (timeoutS > 0) {
     const before = calls();
@@ -145,8 +145,8 @@ async function mountVolume(options: SecondaryOptions, volume: string, cleanup: C
   return { ...mounted, volume: whole, markSpace: root ? 'trusted' : 'system' };
 }
 
-/** With write-behind, a write that fails (a full disk) is told when the inode is next closed, by whomever: rsync, which has a
- *  second descriptor for reading, closes that one first and does not look, sets size and mtime, and exits with 0. */
+/** With write-behind, a failed write (a full disk) is reported at the next close of the inode, on any descriptor. rsync has
+ *  a second descriptor for reading. It closes that one first, ignores the error, sets size and mtime, and exits with 0. */
 const ERRORS_OF_WRITES = 'xlator-option=*-write-behind.pass-through=true';
 
 async function mountDirectly({ config }: SecondaryOptions, volume: string, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Pick<Mounted, 'dir' | 'broken'>> {
@@ -177,7 +177,7 @@ async function mountDirectly({ config }: SecondaryOptions, volume: string, clean
 }
 
 /** glusterfs runs as root and follows symlinks when it opens its log.
- *  @throws GsyncdError 'mount' when another user could have put the file or a symlink there */
+ *  @throws GsyncdError 'mount' if another user could have put the file or a symlink there */
 function refusePlanted(logFile: string): void {
   try {
     closeSync(openLog(logFile, 0o600));
@@ -203,11 +203,11 @@ async function mountBrokered({ config, mountLabel }: SecondaryOptions, volume: s
   });
   cleanup.add('mount', () => mount.close());
   signal.throwIfAborted();
-  // The broker returns a symlink to the mount; symlinks are not followed below.
+  // The broker returns a symlink to the mount. Later code does not follow symlinks.
   return { dir: await realpath(mount.dir), broken: new Promise<never>(() => undefined) };
 }
 
-/** Whom the mount broker knows this process as; '' for root, who needs none. */
+/** Label of this process at the mount broker; '' for root, which needs no broker. */
 export function defaultMountLabel(): string {
   return process.geteuid?.() === 0 ? '' : userInfo().username;
 }
