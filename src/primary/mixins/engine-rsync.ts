@@ -1,4 +1,4 @@
-// engine slot: data travels with rsync. The transfer itself is rsync-transfer.ts.
+// engine slot: sends data with rsync, by rsync-transfer.ts.
 
 import type { Gfid } from '../../protocol/gfid.js';
 import type { DataItem } from '../../queue/engine.js';
@@ -7,9 +7,9 @@ import type { PrimaryBase } from '../base.js';
 import type { AbstractCtor } from './mixin.js';
 
 export interface Engine {
-  /** Sends files' data; the result says what became of each. @throws GsyncdError 'stopped' */
+  /** Sends files' data. @returns one result per file. @throws GsyncdError 'stopped' */
   syncData(items: readonly DataItem[]): Promise<BoxResult>;
-  /** Sends extended attributes and ACLs of files and directories whose content agrees. @throws GsyncdError 'stopped' */
+  /** Sends xattrs and ACLs of files and directories whose content is equal on both sides. @throws GsyncdError 'stopped' */
   syncAttributes(gfids: readonly Gfid[], signal: AbortSignal): Promise<BoxResult>;
 }
 
