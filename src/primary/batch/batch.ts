@@ -117,8 +117,8 @@ export class BatchPipeline {
     await this.#before;
   }
 
-  /** Moves files that a killed worker left under temporary names on the secondary to their right names. @throws as submit()
-   *  and drain() do */
+  /** Moves files that a killed worker left under temporary names on the secondary to their right names, or removes them.
+   *  @throws as submit() and drain() do */
   async clearParked(signal: AbortSignal): Promise<void> {
     const plan = emptyPlan();
     addFixed(plan, await this.#entries.clearParked());

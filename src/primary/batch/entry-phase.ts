@@ -122,7 +122,7 @@ export class EntryPhase {
     return this.#reconciler.present([...names]);
   }
 
-  /** Removes the temporary names that a killed worker left on the secondary. */
+  /** Compares the temporary names that a killed worker left on the secondary. The comparison moves or removes their files. */
   async clearParked(): Promise<EntryPhaseResult> {
     return this.retry(this.#deps.failures.items().flatMap(({ entry }) => (entry?.startsWith(TEMP_PATH_PREFIX) === true ? [entry] : [])));
   }
