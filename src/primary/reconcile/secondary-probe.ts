@@ -33,7 +33,7 @@ const { EEXIST, ENOENT, ENOTDIR, EOPNOTSUPP, ESTALE } = constants.errno;
 /** The parent is not a directory, or the name was removed meanwhile. */
 const SAYS_ABSENT: ReadonlySet<number> = new Set([EEXIST, ENOENT, ENOTDIR, ESTALE]);
 
-/** Limit on a path's depth: a peer's answers could form a cycle. */
+/** Limit on a path's depth: a peer's answers may never reach the root. */
 const MAX_LEVELS = 4096;
 
 /** An entry in a directory that no volume has. If the probed gfid is gone, nothing is created. */

@@ -34,7 +34,7 @@ export interface TarsshTransferOptions {
 
 /** In files up to this size, finding holes costs more than sending them. */
 const SMALL_FILE_BYTES = 64 << 10;
-/** Small records limit tar's buffering. Content that spans two records is written in two calls on the secondary's mount. */
+/** Larger than tar's default of 10 KiB: content that spans two records is written in two calls on the secondary's mount. */
 const RECORDS = '--record-size=64K';
 /** Stock does not log a vanished file as an error. */
 const NOT_LOGGED = 'No such file or directory';
