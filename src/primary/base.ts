@@ -17,7 +17,7 @@ export const ROOT_PATH = '.';
 const PASSIVE_INTERVAL_MS = 5_000;
 /** Time after a heal's end until every changelog with records of the heal is closed and read. */
 const HEAL_SETTLES_S = 60;
-/** Limit for the wait: a brick that stays down without an active worker would never be healed. */
+/** Without this limit, the worker would wait without end for a brick that stays down and has no active worker. */
 const STAND_IN_AT_MOST_S = 6 * 3_600;
 
 export interface SystemVolinfo {
@@ -64,8 +64,8 @@ export abstract class PrimaryBase {
   abstract nextCrawl(signal: AbortSignal): Promise<void>;
   /** crawl: whether it reads changelogs. */
   abstract get followsChangelogs(): boolean;
-  /** crawl: compares with the primary the names that are removed or renamed in unprocessed changelogs. Only changelogs that
-   *  closed at or after `since`, seconds, are read. */
+  /** crawl: compares on both sides the names that unprocessed changelogs remove or rename. Only changelogs that closed at or
+   *  after `since`, seconds, are read. */
   abstract compareChangelogs(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
   /** crawl: retries the due entries of this brick's failure list. */
   abstract retryFailures(signal: AbortSignal): Promise<void>;
@@ -134,7 +134,8 @@ export abstract class PrimaryBase {
     await this.deps.status.setLastSyncedEntry(stime[0]);
   }
 
-  /** Whether this worker is its subvolume's active one. @throws GsyncdError 'preflight' without a meta volume */
+  /** Whether this worker is its subvolume's active one. @throws GsyncdError 'preflight' when use-meta-volume is set and the
+   *  meta volume is not mounted */
   async shouldCrawl(): Promise<boolean> {
     const { config, session, volume } = this.deps;
     if (config.get('use-meta-volume')) return this.deps.electByMetaVolume(this.uuid);

@@ -121,8 +121,8 @@ export interface PrimaryDeps {
   readonly config: Config;
   readonly session: Session;
   readonly volume: PrimaryVolume;
-  /** Lookups through the mount that the MountSelector selects. That mount is fresh enough for the changelogs in hand. When it
-   *  is the cached one, a lookup takes a third of the time. Absent: `volume` is used. */
+  /** Lookups through the mount that the MountSelector selects. That mount is fresh enough for the unprocessed changelogs.
+   *  When it is the cached one, a lookup takes a third of the time. Absent: `volume` is used. */
   readonly names?: Pick<PrimaryView, 'lstat'>;
   readonly brick: PrimaryBrick;
   readonly secondary: Secondary;

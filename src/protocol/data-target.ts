@@ -3,6 +3,7 @@
 export interface DataTarget {
   /** `[user@]host`; null: this machine, without ssh. */
   readonly address: string | null;
-  /** Directory on that host in which `.gfid/<gfid>` resolves, also as plain text, without symlinks (rsync >= 3.4). */
+  /** Directory on that host in which `.gfid/<gfid>` resolves. rsync >= 3.4 resolves its path as text, so a GlusterFS mount
+   *  must stay mounted there. */
   readonly directory: string;
 }

@@ -1,7 +1,8 @@
 // Orders entry operations for a peer that serves several calls at a time: independent operations go into concurrent lanes,
-// dependent ones keep their order. Pure. Invariant: if two operations share a gfid or a name, and at least one changes it,
-// the earlier one is in an earlier wave, or before the later one in the same lane. The same holds for a LINK before a RENAME:
-// the rename's new name may be the one that the linked inode had until then.
+// dependent ones keep their order. Pure.
+// Invariant: if two operations share a gfid or a name, and at least one changes it, the earlier one keeps its precedence. It
+// is in an earlier wave, or before the later one in the same lane. So is a LINK before a RENAME: the rename's new name may be
+// the one that the linked inode had until then.
 
 import { splitEntryPath, type Gfid } from './gfid.js';
 import type { EntryOp } from './secondary.js';

@@ -50,7 +50,7 @@ export interface PrimaryView {
   lstat(path: string): Promise<ViewStat | null>;
   /** Target of a symlink; null when it does not exist. */
   readlink(path: string): Promise<string | null>;
-  /** gfid of whatever the path names; null when it does not exist. */
+  /** gfid of a path; null when the path does not exist. */
   gfidOf(path: string): Promise<Gfid | null>;
 }
 

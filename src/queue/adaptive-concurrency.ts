@@ -43,11 +43,11 @@ export class AdaptiveConcurrency {
   readonly #waiting: Waiting[] = [];
   #running = 0;
   #runsAlone = false;
-  /** Calls that bypass the limiter. */
+  /** Running calls of beside(). */
   #beside = 0;
-  /** Start times of the concurrent calls that are under way. */
+  /** Start times of the running concurrent calls. */
   readonly #begun = new Set<{ readonly atS: number }>();
-  /** Null until a call has ended. Calls under way at a window's start make up for those under way at its end. */
+  /** Null until a call has ended. Calls running at a window's start make up for those running at its end. */
   #window: { costS: number; calls: number; tookS: number } | null = null;
   #sinceS = 0;
   #countedS = 0;

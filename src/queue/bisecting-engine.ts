@@ -1,5 +1,5 @@
-// Wraps an engine so that one file's error fails only that file, even if a transfer dies of it without naming it (a crash of
-// the other end, a timeout). If an empty transfer works, the files are bisected until that file is alone.
+// Wraps an engine so that one file's error fails only that file. A transfer can die of a file without naming it (a crash of
+// the other end, a timeout). If an empty transfer works, the files are then bisected until that file is alone.
 
 import type { Gfid } from '../protocol/gfid.js';
 import type { DataEngine, EngineOutcome, SyncOptions } from './engine.js';

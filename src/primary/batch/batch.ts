@@ -246,7 +246,7 @@ export class BatchPipeline {
     return plan;
   }
 
-  /** When several batches are under way, only one of them retries the failure list. */
+  /** When several batches are uncommitted, only one of them retries the failure list. */
   async #finish(batch: Batch, plan: Plan, progress: BatchProgress, signal: AbortSignal): Promise<void> {
     if (this.#retriesDue) return this.#sendAndCommit(batch, plan, progress, signal);
     this.#retriesDue = true;

@@ -31,7 +31,7 @@ export interface DataPhaseOptions {
   readonly files: readonly string[];
   readonly send: (items: readonly DataItem[]) => Promise<BoxResult>;
   readonly entries: EntryPhase;
-  /** Receives directories and special files that were created so that a file could be: their xattrs must follow. */
+  /** Receives directories and special files that were created together with a missing file: their xattrs must follow. */
   readonly xattrs: Set<Gfid>;
   /** Files whose content the secondary cannot have. */
   readonly fresh: ReadonlySet<Gfid>;

@@ -259,7 +259,8 @@ export function createUnderNewNames({ entries }: Plan): void {
 }
 
 /** Extends a set of doubtful names. Every name of a gfid that had a doubtful name is doubtful, too. So is a name that several
- *  gfids had within the batch, if a rename or a link was among the operations: after a replay the wrong gfid may have it. */
+ *  gfids had within the batch, if a rename or a link was among the operations. After a replay the wrong gfid may have that
+ *  name. */
 export function doubtfulNames(entries: readonly EntryOp[], seeds: Iterable<string>): Set<string> {
   const names = new Set<string>(seeds);
   const byName = new Map<string, EntryOp[]>();

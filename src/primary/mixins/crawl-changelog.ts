@@ -22,8 +22,8 @@ export interface Crawl {
   nextCrawl(signal: AbortSignal): Promise<void>;
   readonly followsChangelogs: boolean;
   retryFailures(signal: AbortSignal): Promise<void>;
-  /** Compares with the primary the names that are removed or renamed in unprocessed changelogs. Only changelogs that closed
-   *  at or after `since`, seconds, are read. */
+  /** Compares on both sides the names that unprocessed changelogs remove or rename. Only changelogs that closed at or after
+   *  `since`, seconds, are read. */
   compareChangelogs(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
 }
 

@@ -141,8 +141,8 @@ export class XsyncWalk {
     return (await this.#currentPath(path, gfid)) === path;
   }
 
-  /** @returns null, and skips the entry, when the brick cannot read it. @throws when it cannot read its root: the walk cannot
-   *  continue */
+  /** Skips an entry that the brick cannot read. @returns the answer; null for a skipped entry. @throws errors about the
+   *  brick's root: the walk cannot continue */
   async #orSkip<T>({ path, entry }: Pick<Dir, 'path' | 'entry'>, answer: Promise<T>, message = 'skipping entry'): Promise<T | null> {
     try {
       return await answer;

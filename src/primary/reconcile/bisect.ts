@@ -7,7 +7,7 @@ import { errorLine, GsyncdError } from '../../errors.js';
 import { RemoteCallError } from '../../rpc/errors.js';
 import { ESHUTDOWN } from '../../secondary/stopping.js';
 
-/** An item that made the peer raise. */
+/** An item for which the peer raised an exception. */
 export interface FailedItem<T> {
   readonly item: T;
   readonly reason: string;

@@ -1,3 +1,4 @@
+// Lookups of names on the primary, for conflict resolution and retries.
 
 import { entryPath, gfidPath, type Gfid } from '../../protocol/gfid.js';
 import { mapBounded } from '../../async/map-bounded.js';

@@ -37,8 +37,8 @@ export interface RsyncRun {
 }
 
 /**
- * Builds the command line. Stock's flags come first, then the user's, then those that the report depends on, so that the
- * user's cannot override them. `--quiet` would, so it is left out.
+ * Builds the command line: stock's flags, then the user's, then those that the report depends on. The user's flags cannot
+ * override these. `--quiet` could, so it is left out.
  */
 export function rsyncArgv(
   options: RsyncCommand,

@@ -1,6 +1,6 @@
-// Sends data with rsync: one run per set of files with equal options, from the primary's mount to the secondary's over ssh,
-// with the gfids on stdin. The command line is stock's, so that a stock secondary's forced command accepts it, plus the
-// options that make rsync report every file.
+// Sends data with rsync from the primary's mount to the secondary's over ssh. One run takes a set of files with equal
+// options, with the gfids on stdin. The command line is stock's, so that a stock secondary's forced command accepts it, plus
+// the options that make rsync report every file.
 
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
