@@ -114,7 +114,7 @@ export interface FreshView {
   close(): Promise<void>;
 }
 
-/** null when no fresh mount can be opened */
+/** @returns null when no fresh mount can be opened */
 export type OpenFreshView = (signal?: AbortSignal) => Promise<FreshView | null>;
 
 export interface PrimaryDeps {

@@ -54,7 +54,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
         progress?.walked(chunk.entries);
         if (compares) for (const gfid of chunk.changed) changed.add(gfid);
         ahead = chunks.next();
-        ahead.catch(() => undefined); // the next await reports it; if the submit fails first, it must not be an unhandled rejection
+        ahead.catch(() => undefined); // the next await reports it; if the submit fails first, it must not be unhandled
         await this.#submit(chunk, signal);
       }
       progress?.walkFound();
