@@ -1,7 +1,6 @@
-// The contract between the primary side and a secondary. The RPC client to a stock or own gsyncd implements it, and so does
-// an embedded secondary. Paths are relative to the secondary's mount, in the form of names.ts. Every call has a deadline and
-// rejects with GsyncdError('peer') when the peer is gone. A RemoteCallError (rpc/errors.ts) is an exception that the peer
-// raised.
+// The contract between the primary side and a secondary: a stock or own gsyncd over RPC, or a plain directory. Paths are
+// relative to the secondary's mount, in the form of names.ts. Every call has a deadline and rejects with GsyncdError('peer')
+// when the peer is gone. A RemoteCallError (rpc/errors.ts) is an exception that the peer raised.
 
 import type { Gfid } from './gfid.js';
 
