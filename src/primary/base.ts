@@ -1,6 +1,6 @@
-// GMasterCommon of the reference: volume info, election of the active worker, the crawl loop, the passive
-// worker's duties, marks. The five slots (mode, sendmark, purge, engine, crawl) are mixed in by build.ts; what
-// this class needs of them are its abstract members. No lifecycle is started in the constructor.
+// Port of GMasterCommon: volume info, election of the active worker, the crawl loop, the passive worker's duties, marks.
+// build.ts mixes in the five slots (mode, sendmark, purge, engine, crawl). The abstract members are the parts of the slots
+// that this class needs. The constructor starts nothing.
 
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,13 +11,13 @@ import type { VolumeInfo } from '../protocol/secondary.js';
 import type { PrimaryDeps } from './deps.js';
 import { delayOrWake } from '../async/wait.js';
 
-/** The root of a brick, as mark paths go. */
+/** Path of the brick's root in the calls that read and set marks. */
 export const ROOT_PATH = '.';
-/** How often a passive worker brings its brick's mark up to the cluster's. */
+/** Interval at which a passive worker raises its brick's stime to the cluster's. */
 const PASSIVE_INTERVAL_MS = 5_000;
-/** After the end of a heal, until all changelogs that tell of it are closed and read. */
+/** Time after a heal's end until every changelog with records of the heal is closed and read. */
 const HEAL_SETTLES_S = 60;
-/** A brick that stays down, and has no active worker, would be waited for without end. */
+/** Without this limit, the worker would wait without end for a brick that stays down and has no active worker. */
 const STAND_IN_AT_MOST_S = 6 * 3_600;
 
 export interface SystemVolinfo {
@@ -26,11 +26,11 @@ export interface SystemVolinfo {
 }
 
 export interface CrawlOptions {
-  /** Return after one crawl; the first crawl of a worker, which also starts the keepalive. */
+  /** Return after one crawl. A worker's first crawl is such a crawl; it also starts the keepalive. */
   readonly oneshot?: boolean;
-  /** When changelogs began to be followed, seconds: history ends there, and marks of an xsync crawl must not pass it. */
+  /** Start of the live changelog crawl, seconds. History ends there, and an xsync crawl must not set marks past it. */
   readonly registerTime?: number;
-  /** An xsync crawl finds what changed from here on, seconds, whatever the brick's mark says. */
+  /** An xsync crawl looks for changes since this time, seconds, and ignores the brick's stime. */
   readonly walkFrom?: number;
 }
 
@@ -41,10 +41,10 @@ export abstract class PrimaryBase {
   protected liveChangelogStart: Xtime | null = null;
   protected walkFrom: Xtime | null = null;
   protected crawls = 0;
-  /** Since when, and until when, seconds, another brick of the set has been seen to lack what this one has. */
+  /** First and last time, seconds, at which this brick had pending heals for another brick of the replica set. */
   #healWindow: { readonly since: number; readonly until: number } | null = null;
   #standsIn = true;
-  /** The checkpoint that has been reported as complete, seconds. */
+  /** The checkpoint that the status file shows as completed, seconds. */
   #completed = 0;
   #blockers = '';
 
@@ -52,21 +52,22 @@ export abstract class PrimaryBase {
     this.deps = deps;
   }
 
-  /** mode: which volume info counts. */
+  /** mode: the volume info of this volume, and of a foreign primary if one is announced. */
   abstract systemVolinfo(signal: AbortSignal): Promise<SystemVolinfo>;
-  /** mode: the amended synced-up-to mark of a path of this brick. */
+  /** mode: stime of a path of this brick; MINUS_INFINITY when it is missing or expired. */
   abstract secondaryXtime(path: string): Promise<Xtime | null>;
-  /** mode: sets it. */
+  /** mode: sets the stime of a path of this brick. */
   abstract markSecondary(path: string, mark: Xtime): Promise<void>;
   /** crawl: one pass. */
   abstract crawl(signal: AbortSignal): Promise<void>;
-  /** crawl: resolves early when there is something to crawl. */
+  /** crawl: waits for the next crawl; resolves early when changes are waiting. */
   abstract nextCrawl(signal: AbortSignal): Promise<void>;
-  /** crawl: whether it learns of changes from changelogs. */
+  /** crawl: whether it reads changelogs. */
   abstract get followsChangelogs(): boolean;
-  /** crawl: compares the names that changelogs in hand take away which closed at or after `since`, seconds. */
+  /** crawl: compares on both sides the names that unprocessed changelogs remove or rename. Only changelogs that closed at or
+   *  after `since`, seconds, are read. */
   abstract compareChangelogs(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
-  /** crawl: tries what is on this brick's list of failures and due. */
+  /** crawl: retries the due entries of this brick's failure list. */
   abstract retryFailures(signal: AbortSignal): Promise<void>;
 
   get uuid(): string {
@@ -78,7 +79,7 @@ export abstract class PrimaryBase {
     return this.volinfo?.volumeMark ?? null;
   }
 
-  /** Whether the volume's mark is known, which the keepalive announces. */
+  /** Whether the volume info is read. Only then can the keepalive announce the volume's mark. */
   get isInformed(): boolean {
     return this.volinfo !== null;
   }
@@ -91,13 +92,13 @@ export abstract class PrimaryBase {
     return this.deps.brick.entryStime(this.uuid);
   }
 
-  /** Updates the secondary's mark of a path; `attrs` go to the secondary first. */
+  /** Sets the stime of a path. If `attrs` are given, the secondary gets them first. */
   async sendmark(path: string, mark: Xtime, attrs?: { mode?: number; own?: [number, number]; times?: [number, number] }): Promise<void> {
     if (attrs !== undefined) await this.deps.secondary.setattr(path, attrs);
     await this.markSecondary(path, mark);
   }
 
-  /** Moves stime, and the status and checkpoint with it when the path is the brick's root. */
+  /** Sets stime. For the brick's root it also updates the status and the checkpoint. */
   async updStime(stime: Xtime, path: string = ROOT_PATH): Promise<void> {
     if (compareXtime(stime, MINUS_INFINITY) !== 0) await this.sendmark(path, stime);
     if (path !== ROOT_PATH) return;
@@ -108,7 +109,7 @@ export abstract class PrimaryBase {
     if (!blockedByFailures && checkpoint <= stime[0]) this.#completed = checkpoint;
   }
 
-  /** Completes a checkpoint that was set in the past, or has waited for failures. */
+  /** Completes a checkpoint that lies before stime, or that waited for failed entries. */
   protected async judgeCheckpoint(): Promise<void> {
     const stime = await this.dataStime();
     if (stime !== null && this.#isOpen(this.deps.config.getLive('checkpoint'), stime)) await this.updStime(stime);
@@ -118,7 +119,8 @@ export abstract class PrimaryBase {
     return checkpoint !== 0 && checkpoint <= stime[0] && checkpoint !== this.#completed;
   }
 
-  /** Whether the worker of another brick of the set, which was the active one before, owes what came before the checkpoint. */
+  /** Whether another brick of the replica set has a failure list with entries. If that brick's worker was the active one
+   *  before, these entries may be older than the checkpoint. */
   async #waitsForOthers(): Promise<boolean> {
     const marks = await this.deps.volume.othersOwe();
     const blockers = marks.join(' ');
@@ -132,20 +134,22 @@ export abstract class PrimaryBase {
     await this.deps.status.setLastSyncedEntry(stime[0]);
   }
 
-  /** Whether this worker is its subvolume's active one. @throws GsyncdError 'preflight' without a meta volume */
+  /** Whether this worker is its subvolume's active one. @throws GsyncdError 'preflight' when use-meta-volume is set and the
+   *  meta volume is not mounted */
   async shouldCrawl(): Promise<boolean> {
     const { config, session, volume } = this.deps;
     if (config.get('use-meta-volume')) return this.deps.electByMetaVolume(this.uuid);
     return (await volume.nodeUuids()).includes(session.localNodeId);
   }
 
-  /** The changelogs that follow may tell of a time when this brick was away, and heals are silent about what went. */
+  /** The next changelogs may cover a time when this brick was down. A heal leaves no records of deletes and renames, so the
+   *  names have to be compared. */
   protected async expectReplay(): Promise<void> {
     if (await this.deps.volume.keepsCopies()) this.deps.replayTracker.markReplay();
   }
 
-  /** Reads the volume info, then crawls while this worker is the active one, and keeps the marks current
-   *  while it is not. Settles when `signal` aborts, or after one crawl when `oneshot`. */
+  /** Reads the volume info. Crawls while this worker is active, and raises the brick's marks while it is passive. Settles
+   *  when `signal` aborts, or after one crawl when `oneshot`. */
   async crawlwrap(signal: AbortSignal, options: CrawlOptions = {}): Promise<void> {
     const { config, status, log, session } = this.deps;
     this.liveChangelogStart = options.registerTime === undefined ? null : [options.registerTime, 0];
@@ -177,7 +181,7 @@ export abstract class PrimaryBase {
         await delayOrWake(Math.max(100, Math.min(PASSIVE_INTERVAL_MS, failoverMs)), signal);
         continue;
       }
-      this.#healWindow = null; // what the changelogs in hand tell is applied now
+      this.#healWindow = null; // the active worker applies the unprocessed changelogs itself
       this.#standsIn = true;
       await status.setActive();
       this.crawls += 1;
@@ -188,11 +192,12 @@ export abstract class PrimaryBase {
   }
 
   /**
-   * What happens while another brick of the set is not healed may be in this brick's changelogs only: the other one does
-   * not know the names yet that are removed, and its heal leaves no record of them. Where the other brick's worker is the
-   * active one, as it is soon after its node came back, this one compares these names: as changelogs close, and all of
-   * them again when the heal is over and the active worker is past it. What is new is in the healed brick's changelogs.
-   * @returns whether changelogs are to be kept for it
+   * While another brick of the replica set has pending heals, only this brick's changelogs may have the deletes and renames.
+   * The other brick does not have these names yet, and its heal records no deletes. Soon after its node is back, that brick's
+   * worker may be the active one. Then this passive worker compares the removed names: first in each changelog as it closes.
+   * When the heal is over and the active worker has passed it, this worker compares them all once more. New names are in the
+   * healed brick's changelogs.
+   * @returns whether this brick's changelogs must be kept for the comparison
    */
   async #reconcileDuringHeal(signal: AbortSignal): Promise<boolean> {
     if (!this.followsChangelogs) return false;
@@ -217,14 +222,14 @@ export abstract class PrimaryBase {
     return false;
   }
 
-  /** A passive worker's brick follows the cluster's stime, and its changelogs up to there are not needed. */
+  /** Raises the brick's stime to the cluster's, and removes the changelogs before it, which are no longer needed. */
   async #followCluster(): Promise<void> {
     const { brick, volume, log, workingDir } = this.deps;
     const clusterStime = await volume.clusterStime(this.uuid);
     const brickStime = await this.secondaryXtime(ROOT_PATH);
     log.debug('Crawl info', { cluster_stime: clusterStime, brick_stime: brickStime });
     if (clusterStime === null || (brickStime !== null && compareXtime(brickStime, clusterStime) >= 0)) return;
-    // The stime of a clock that was ahead would also cover the changes until then.
+    // A stime in the future comes from a clock that was ahead. It would hide all changes until then.
     if (clusterStime[0] > Date.now() / 1000 + CLOCK_SKEW_S) return;
     await brick.setStime(ROOT_PATH, this.uuid, clusterStime);
     await this.updStime(clusterStime);

@@ -1,5 +1,5 @@
-// gmaster_builder of the reference: the only place where the mixins are applied. Engine innermost, crawl
-// outermost; a slot that is missing, or in the wrong place, does not compile.
+// Port of gmaster_builder: applies the mixins, the engine innermost and the crawl outermost. A slot that is missing or in the
+// wrong place does not compile.
 
 import { GsyncdError } from '../errors.js';
 import { PrimaryBase } from './base.js';
@@ -27,7 +27,6 @@ export interface Slots {
   readonly crawl: keyof typeof CRAWLS;
 }
 
-/** Composes the class for these slots. */
 export function gmasterBuilder(slots: Slots): PrimaryClass {
   const engine = slots.engine === 'tarssh' ? withTarsshEngine(PrimaryBase) : withRsyncEngine(PrimaryBase);
   const purge = slots.purge === 'noop' ? withPurgeNoop(engine) : withPurgeNormal(engine);
@@ -38,8 +37,9 @@ export function gmasterBuilder(slots: Slots): PrimaryClass {
   return GPrimary;
 }
 
-/** Slots that the configuration asks for. `excrawl` is the crawl to build unless change-detector is xsync.
- *  @throws GsyncdError 'config' for a special-sync-mode that does not exist */
+/** Chooses the slots by the configuration.
+ *  @param excrawl the crawl to build unless change-detector is xsync
+ *  @throws GsyncdError 'config' for an unknown special-sync-mode */
 export function slotsFromConfig(config: PrimaryDeps['config'], excrawl?: keyof typeof CRAWLS): Slots {
   const mode = config.get('special-sync-mode') || 'normal';
   if (!Object.hasOwn(MODES, mode)) {

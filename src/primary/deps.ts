@@ -1,5 +1,5 @@
-// What the primary's classes are handed, once, in the base's constructor. worker/worker.ts builds it from the
-// real things; tests build it from others. Everything here is an interface or a value: no lifecycles.
+// Dependencies of the primary's classes, passed to the constructor of the base. Each is an interface or a value. None is
+// started or stopped here.
 
 import type { ChangelogSource } from '../changelog/source.js';
 import type { Config } from '../config/config.js';
@@ -16,7 +16,7 @@ import type { MountSelector } from './mount-selector.js';
 import type { RsyncTransfer } from './transfer/rsync-transfer.js';
 import type { BrickView, PrimaryView, ViewStat } from '../protocol/view.js';
 
-/** Who this worker is: its arguments, completed. */
+/** The worker's arguments, completed. */
 export interface Session {
   readonly primary: string;
   readonly secondaryVolume: string;
@@ -27,51 +27,50 @@ export interface Session {
   readonly localNodeId: string;
   readonly subvolNum: number;
   readonly hotTier: boolean;
-  /** `[user@]host` of the secondary's node that this worker talks to. */
+  /** `[user@]host` of the secondary's node that this worker connects to. */
   readonly resourceRemote: string;
   /** Secondary volume's uuid. */
   readonly secondaryId: string;
 }
 
-/** The primary volume through its mount, with the marks that live on its root. */
+/** The primary volume through its mount, and the marks on its root. */
 export interface PrimaryVolume extends PrimaryView {
-  /** null when the volume has none: indexing is off. */
+  /** null when indexing is off. */
   nativeVolumeInfo(): Promise<VolumeInfo | null>;
-  /** Marks of other primaries that have not expired. */
+  /** Marks of other primaries, without expired ones. */
   foreignVolumeInfos(): Promise<VolumeInfo[]>;
   nodeUuids(): Promise<string[]>;
-  /** Whether a brick may have been away from what happened on the volume: not with one brick a subvolume. */
+  /** Whether a brick can miss changes while it is down and the volume is up. False when each subvolume is one brick. */
   keepsCopies(): Promise<boolean>;
-  /** The cluster's stime of this session: the least of the subvolumes, the most of their replicas. */
+  /** Stime of this session for the whole volume: the minimum over subvolumes of the maximum over replicas. */
   clusterStime(volumeUuid: string): Promise<Xtime | null>;
   setXtime(path: string, volumeUuid: string, mark: Xtime): Promise<void>;
-  /** Tells the workers of the other bricks of the set whether this one's list of failures holds anything. */
+  /** Announces to the workers of the replica set's other bricks whether this brick's failure list has entries. */
   announceOwed(owes: boolean): Promise<void>;
-  /** Where other bricks of the set have said so: a name for each. */
+  /** Names of the replica set's other bricks that announced a failure list with entries. */
   othersOwe(): Promise<string[]>;
 }
 
-/** This worker's brick. Paths are relative to it; a mark is null when the path or the mark is missing. */
+/** This worker's brick. Paths are relative to it. A mark is null when the path or the xattr is missing. */
 export interface PrimaryBrick extends BrickView {
   xtime(path: string, volumeUuid: string): Promise<Xtime | null>;
-  /** The mark under which very old versions kept the secondary's xtime. */
+  /** The xattr in which very old versions kept the stime. */
   legacyStime(path: string, volumeUuid: string): Promise<Xtime | null>;
   stime(path: string, volumeUuid: string): Promise<Xtime | null>;
   setStime(path: string, volumeUuid: string, mark: Xtime): Promise<void>;
   entryStime(volumeUuid: string): Promise<Xtime | null>;
   setEntryStime(volumeUuid: string, mark: Xtime): Promise<void>;
   entries(path: string): Promise<string[]>;
-  /** null when it is gone. `nlink` counts the brick's own link. */
+  /** null when it is gone. `nlink` includes the brick's link under .glusterfs. */
   lstat(path: string): Promise<ViewStat | null>;
   gfid(path: string): Promise<Gfid | null>;
   isLinkto(path: string): Promise<boolean>;
   /** Whether a user xattr or an ACL is set. */
   hasXattrs(path: string): Promise<boolean>;
-  /** As hasXattrs(), for an inode. */
   gfidHasXattrs(gfid: Gfid): Promise<boolean>;
-  /** Whether it has had changes that another brick of its set still lacks. */
+  /** Whether this brick has pending heals for another brick of its replica set. */
   hasPendingHeals(): Promise<boolean>;
-  /** A file as far as this brick holds it; null when it holds none. */
+  /** A file's attributes on this brick; null when the brick does not hold it. */
   fileOf(gfid: Gfid): Promise<Pick<ViewStat, 'size' | 'mode' | 'allocatedBytes'> | null>;
 }
 
@@ -99,14 +98,14 @@ export interface SharedQueue {
   sync(items: readonly DataItem[]): Promise<BoxResult>;
 }
 
-/** Sends what is neither content nor plain attributes: xattrs and ACLs. */
+/** Sends xattrs and ACLs. */
 export interface AttributeSender {
   sync(gfids: readonly Gfid[], signal?: AbortSignal): Promise<BoxResult>;
 }
 
-/** The volumes through mounts that have looked up nothing yet. A GlusterFS client keeps the place where it saw a
- *  directory until it looks there again: when two directories have changed places since, one above the other, it takes
- *  the new path for a cycle and denies it for as long as it lives. */
+/** The volumes through new mounts with empty caches. A GlusterFS client caches a directory's parent until the next lookup.
+ *  When two directories, one above the other, have swapped places since, the client takes the new path for a cycle. It then
+ *  denies that path until it is unmounted. */
 export interface FreshView {
   readonly volume: PrimaryVolume;
   readonly secondary: Secondary;
@@ -114,15 +113,15 @@ export interface FreshView {
   close(): Promise<void>;
 }
 
-/** @returns null when there is no other look */
+/** @returns null when no fresh mount can be opened */
 export type OpenFreshView = (signal?: AbortSignal) => Promise<FreshView | null>;
 
 export interface PrimaryDeps {
   readonly config: Config;
   readonly session: Session;
   readonly volume: PrimaryVolume;
-  /** Names through the mount that data is read through, which is as fresh as the changelogs in hand need, and else costs
-   *  a third. Absent: the volume. */
+  /** Lookups through the mount that the MountSelector selects. That mount is fresh enough for the unprocessed changelogs.
+   *  When it is the cached one, a lookup takes a third of the time. Absent: `volume` is used. */
   readonly names?: Pick<PrimaryView, 'lstat'>;
   readonly brick: PrimaryBrick;
   readonly secondary: Secondary;
@@ -134,22 +133,21 @@ export interface PrimaryDeps {
   readonly replayTracker: ReplayTracker;
   readonly mountSelector: Pick<MountSelector, 'changed'>;
   readonly log: Log;
-  /** Absent: no progress is recorded. */
   readonly progress?: ProgressSink;
-  /** Directory of this brick's changelogs in hand, archives and lists. */
+  /** Directory of this brick's unprocessed changelogs, archives and lists. */
   readonly workingDir: string;
   readonly peerNames: 'utf8' | 'bytes';
-  /** Entry calls that the peer works on at once; null when it does not say. */
+  /** Number of entry calls that the secondary processes concurrently; null when it does not announce it. */
   readonly entryLanes?: number | null;
-  /** Whether files that a batch creates and renames are made under their new names at once: where a rename to a name that
-   *  another file has fails in any case, since it may be another worker's. Default false. */
+  /** Whether a file that one batch creates and renames is created under its new name directly. Set where the secondary
+   *  rejects a rename to the name of another file, because that file may be another worker's. Default false. */
   readonly makesRenamed?: boolean;
-  /** Reads a file to its end as a transfer will. @throws Node system errors */
+  /** Reads a whole file through the mount that a transfer uses. @throws Node system errors */
   readToEnd(gfid: Gfid, signal: AbortSignal): Promise<void>;
-  /** Absent where paths are no mounts' affair. */
+  /** Absent for plain directories, which have no mounts. */
   readonly openFreshView?: OpenFreshView;
-  /** Notes durably that the brick has to be walked for what changed since `from`, seconds. */
+  /** Records durably that an xsync crawl for changes since `from`, seconds, is pending. */
   addPendingCrawl(from: number): Promise<void>;
-  /** Takes the meta volume's lock of this subvolume; true once it is held, and from then on. */
+  /** Tries to take the subvolume's lock on the meta volume. @returns true once this worker holds the lock, and from then on */
   electByMetaVolume(volumeUuid: string): Promise<boolean>;
 }

@@ -1,8 +1,9 @@
-// Which of the primary's mounts is read through. One with GlusterFS's and the kernel's caches is several times as fast,
-// and answers from up to two seconds ago; one without them is right at once. What has changed just now needs the
-// latter, since no later changelog names it; anything else is as right through the former.
+// Selects the primary's mount to read through. The mount with GlusterFS's and the kernel's caches is several times as fast,
+// but its answers may be two seconds old. The mount without caches is always current. Recent changes need the uncached mount,
+// because no later changelog names them. For older changes both mounts give the same answers.
 
-/** A second each in the kernel and in GlusterFS, a changelog's time in whole seconds, and what a busy machine takes longer. */
+/** One second of cache in the kernel, one in GlusterFS, one for the changelog's time in whole seconds, and a margin for a
+ *  busy machine. */
 const CACHED_FOR_MS = 10_000;
 
 export interface MountDirs {
@@ -18,12 +19,11 @@ export class MountSelector {
     this.#dirs = dirs;
   }
 
-  /** What was changed until `time`, in seconds, is going to be read: a changelog's that closed then. */
+  /** Announces that changes up to `time`, seconds, will be read: the time at which a changelog closed. */
   changed(time: number): void {
     this.#neededUntilMs = Math.max(this.#neededUntilMs, time * 1000 + CACHED_FOR_MS);
   }
 
-  /** Mount to read through now. */
   mountDir(nowMs: number = Date.now()): string {
     return nowMs < this.#neededUntilMs ? this.#dirs.uncached : this.#dirs.cached;
   }

@@ -1,4 +1,4 @@
-// A secondary that passes each call on: what wrappers that change some calls begin with.
+// A secondary that forwards each call, as a base for wrappers that change some calls.
 
 import type { Secondary } from './secondary.js';
 

@@ -1,4 +1,4 @@
-// gfids: the 128-bit inode identities that a GlusterFS volume and its replica share.
+// gfids: the 128-bit inode numbers that a GlusterFS volume and its copy on the secondary share.
 
 declare const gfidBrand: unique symbol;
 /** Canonical lower-case text of a gfid, 36 characters. */

@@ -1,8 +1,8 @@
-// Orders entry operations for a peer that works on several calls at a time: independent operations go side by
-// side in lanes, dependent ones in their order. Pure; entry-sync.ts runs the result.
-// Invariant: of two operations that share a gfid or a name, with at least one of them changing it, the earlier
-// one is in an earlier wave, or in the same lane of the same wave and before the later one; so is a LINK before a
-// RENAME, whose new name may be the one that the linked inode had until then.
+// Orders entry operations for a peer that serves several calls at a time: independent operations go into concurrent lanes,
+// dependent ones keep their order. Pure.
+// Invariant: if two operations share a gfid or a name, and at least one changes it, the earlier one keeps its precedence. It
+// is in an earlier wave, or before the later one in the same lane. So is a LINK before a RENAME: the rename's new name may be
+// the one that the linked inode had until then.
 
 import { splitEntryPath, type Gfid } from './gfid.js';
 import type { EntryOp } from './secondary.js';
@@ -10,7 +10,7 @@ import type { EntryOp } from './secondary.js';
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 
-/** Waves run one after the other, the lanes of a wave side by side, a lane's operations in order. */
+/** Waves run one after the other, the lanes of a wave concurrently, the operations of a lane in order. */
 export interface Wave {
   readonly lanes: readonly (readonly EntryOp[])[];
 }
@@ -21,7 +21,7 @@ interface Touch {
   readonly lane: number;
 }
 
-/** @param laneCount calls that may be under way at once, at least 1 */
+/** @param laneCount maximum of concurrent calls, at least 1 */
 export function planWaves(ops: readonly EntryOp[], laneCount: number): Wave[] {
   const waves: EntryOp[][][] = [];
   const writes = new Map<string, Touch>();
@@ -58,7 +58,7 @@ export function planWaves(ops: readonly EntryOp[], laneCount: number): Wave[] {
   return waves.map((lanes) => ({ lanes: lanes.filter((list) => list.length > 0) }));
 }
 
-/** Moving a directory changes what lies under what, and that is in no key: nothing may overtake it. */
+/** A directory's move changes the paths of everything below it, which no key expresses. So no operation may overtake it. */
 function isBarrier(op: EntryOp): boolean {
   if (op.op !== 'RENAME') return false;
   return op.stat === undefined || op.stat === null || (op.stat.mode & S_IFMT) === S_IFDIR;
@@ -66,7 +66,7 @@ function isBarrier(op: EntryOp): boolean {
 
 function after(last: Touch | undefined, lane: number, op: EntryOp): number {
   if (last === undefined) return 0;
-  // A removed directory must find its children handled: never in the wave of an operation on it.
+  // A directory must be removed after the operations on its children, never in the same wave.
   return last.lane === lane && op.op !== 'RMDIR' ? last.wave : last.wave + 1;
 }
 
@@ -80,7 +80,7 @@ function touched(before: Touch | undefined, wave: number, lane: number): Touch {
   return before;
 }
 
-/** Lanes go by parent directory: creating side by side in one directory is slower than in turn. */
+/** The parent directory selects the lane: concurrent creates in one directory are slower than sequential ones. */
 function laneOf(parent: Gfid, laneCount: number): number {
   return Number.parseInt(parent.slice(-6), 16) % laneCount;
 }

@@ -1,7 +1,6 @@
-// What the primary side needs of a secondary: the contract that the RPC client to a stock or own gsyncd
-// fulfils, and that an embedded secondary will. Paths are relative to the secondary's mount, in the name
-// form of names.ts. Every call carries a deadline of its own and rejects with GsyncdError('peer') when the
-// peer is gone; RemoteCallError (rpc/errors.ts) is what the peer itself raised.
+// The contract between the primary side and a secondary: a stock or own gsyncd over RPC, or a plain directory. Paths are
+// relative to the secondary's mount, in the form of names.ts. Every call has a deadline and rejects with GsyncdError('peer')
+// when the peer is gone. A RemoteCallError (rpc/errors.ts) is an exception that the peer raised.
 
 import type { Gfid } from './gfid.js';
 
@@ -17,8 +16,8 @@ export interface OpStat {
   readonly mtime: number;
 }
 
-/** One namespace operation. Which optional fields a kind needs: CREATE, MKNOD, MKDIR: mode, uid, gid;
- *  LINK, SYMLINK: stat, and link for symlinks; RENAME: entry1, stat (null when the gfid is gone), link. */
+/** One entry operation. Required optional fields: CREATE, MKNOD, MKDIR: mode, uid, gid; LINK, SYMLINK: stat, and link for
+ *  symlinks; RENAME: entry1, stat (null when the gfid is gone), link. */
 export interface EntryOp {
   readonly op: EntryOpName;
   readonly gfid: Gfid;
@@ -29,22 +28,22 @@ export interface EntryOp {
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
-  /** MKNOD of a device: its number as the kernel has it. A stock peer does not look at it. */
+  /** MKNOD of a device: its number as the kernel has it. A stock peer ignores it. */
   readonly rdev?: number;
   readonly stat?: OpStat | null;
   /** Target of a symlink, null when unknown. */
   readonly link?: string | null;
 }
 
-/** The state of the secondary where an operation could not be done. */
+/** The secondary's state at an entry whose operation failed. */
 export interface FailureInfo {
   readonly gfidMismatch: boolean;
   readonly nameMismatch: boolean;
-  /** The trouble is at `entry1`. */
+  /** The conflict is at `entry1`. */
   readonly dst: boolean;
   readonly secondaryIsDir: boolean;
   readonly secondaryGfid: Gfid | null;
-  /** Where the secondary has the directory (an entryPath), when it says so (spelled `_name` or `_entry`). */
+  /** Entry path of the directory on the secondary, if the peer sends it (as `_name` or `_entry`). */
   readonly secondaryEntry: string | null;
 }
 
@@ -90,15 +89,15 @@ export interface VolumeInfo {
 }
 
 export interface Secondary {
-  /** Applies the operations in order. Failures that the peer can name are values; when it raises instead,
-   *  a prefix has been applied and the call rejects with RemoteCallError. */
+  /** Applies the operations in order. Failures that the peer reports are values. If it raises, it has applied a prefix of the
+   *  operations, and the call rejects with RemoteCallError. */
   entryOps(ops: readonly EntryOp[]): Promise<EntryFailure[]>;
   metaOps(ops: readonly MetaOp[]): Promise<MetaFailure[]>;
   /** null when the path does not exist. */
   lstat(path: string): Promise<PeerStat | null>;
   /** Names in a directory. @throws RemoteCallError ENOENT, ENOTDIR */
   entries(path: string): Promise<string[]>;
-  /** Deletes the named children of `path`, whole subtrees; `path` itself when no names are given. */
+  /** Deletes the named children of `path`, with whole subtrees; without names, `path` itself. */
   purge(path: string, names?: readonly string[]): Promise<void>;
   setattr(path: string, attrs: { own?: readonly [number, number]; mode?: number; times?: readonly [number, number] }): Promise<void>;
   /** @returns the number of keepalives that the peer has seen */

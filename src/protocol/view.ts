@@ -1,5 +1,5 @@
-// What planning and conflict resolution may ask of the primary: the whole volume through its aux-gfid-mount
-// (PrimaryView) and this worker's brick (BrickView). Answers describe the present, not the time of a record.
+// Lookups on the primary for planning and conflict resolution: the whole volume through its aux-gfid-mount (PrimaryView) and
+// this worker's brick (BrickView). Answers are the present state, not the state at the time of a record.
 
 import type { Gfid } from './gfid.js';
 import type { OpStat } from './secondary.js';
@@ -13,7 +13,7 @@ export const S_IFBLK = 0o060000;
 
 export type FileKind = 'dir' | 'file' | 'symlink' | 'device' | 'special';
 
-/** Kind of a file by its st_mode. `special` are fifos and sockets. */
+/** File kind of an st_mode. `special` are fifos and sockets. */
 export function fileKind(mode: number): FileKind {
   switch (mode & S_IFMT) {
     case S_IFDIR:
@@ -32,25 +32,25 @@ export function fileKind(mode: number): FileKind {
 
 export interface ViewStat extends OpStat {
   readonly size: number;
-  /** Less than the size where the file has holes. */
+  /** Less than the size if the file has holes. */
   readonly allocatedBytes?: number;
   readonly nlink: number;
   /** Number of a device node. */
   readonly rdev?: number;
 }
 
-/** Attributes only, as they travel. */
+/** Reduces a stat to the attributes that are sent. */
 export function toOpStat(stat: OpStat): OpStat {
   return { uid: stat.uid, gid: stat.gid, mode: stat.mode, atime: stat.atime, mtime: stat.mtime };
 }
 
-/** The primary volume. Paths are relative to the mount, in names.ts form; calls carry deadlines. */
+/** The primary volume. Paths are relative to the mount, in the form of names.ts. Calls have deadlines. */
 export interface PrimaryView {
   /** null when it does not exist. */
   lstat(path: string): Promise<ViewStat | null>;
   /** Target of a symlink; null when it does not exist. */
   readlink(path: string): Promise<string | null>;
-  /** gfid of whatever the path names; null when it does not exist. */
+  /** gfid of a path; null when the path does not exist. */
   gfidOf(path: string): Promise<Gfid | null>;
 }
 
@@ -59,12 +59,12 @@ export interface Location {
   readonly name: string;
 }
 
-/** This worker's brick: where a gfid lives. */
+/** This worker's brick: the paths of gfids. */
 export interface BrickView {
-  /** Directories live on every brick. null when there is no such directory. */
+  /** Every brick has every directory. null when the directory does not exist. */
   dirLocation(gfid: Gfid): Promise<Location | null>;
   /** All hard links of a file that this brick holds; empty when it holds none. */
   fileLocations(gfid: Gfid): Promise<Location[]>;
-  /** Names in a directory as far as this brick holds them, without GlusterFS's own. */
+  /** Names in a directory on this brick, without GlusterFS's internal ones. */
   childNames(gfid: Gfid): Promise<string[]>;
 }

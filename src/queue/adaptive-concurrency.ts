@@ -1,29 +1,29 @@
-// How much is under way to the secondary at a time. A brick of GlusterFS serves geo-replication's calls with one thread
-// (performance.least-prio-threads), and as long as more of them wait, each other thread that the brick happens to have turns
-// round in a loop for them (io-threads, 10.3): with other clients on the secondary, calls side by side take two and three
-// times as long as the same calls one after the other, and without any they are quicker. So both is measured: what each kind
-// of work costs alone, and whether the same work side by side is done in less than the sum. Invariant: whatever is given is
-// run, at the latest when all that was given before has ended.
+// Decides whether calls to the secondary run concurrently or one at a time. A brick serves geo-replication's calls with one
+// thread (performance.least-prio-threads). While several calls wait, every other io-thread of the brick spins in a loop for
+// them (io-threads, 10.3). If the secondary has other clients, concurrent calls take two to three times as long as sequential
+// ones. Without other clients, concurrent calls are faster. So both are measured: the cost of each kind of work alone, and
+// whether concurrent work takes less than the sum of these costs. Invariant: every call is run, at the latest when all
+// earlier calls have ended.
 
 import { GsyncdError } from '../errors.js';
 import type { Log } from '../log.js';
 
-/** Each costs something else. */
+/** Kinds of work, each with its own cost. */
 export type Work = 'entries' | 'lookups' | 'attributes' | 'files';
 
-/** Smaller ones neither wait nor tell anything. */
+/** Calls below this size bypass the limiter. */
 const MIN_UNITS = 30;
-/** Work side by side is judged after so many seconds of it, and so many calls. */
+/** Concurrent work is judged after so many seconds of it, and so many calls. */
 const WINDOW_S = 2;
 const WINDOW_CALLS = 4;
-/** So much of the time that work side by side takes, the same work has to cost alone. Less than one, since not all entries
- *  and files cost the same. */
+/** Concurrent work is worth it if its cost alone is at least this share of the time it took. The share is below one, since
+ *  entries and files differ in cost. */
 const WORTH = 0.8;
-/** What work costs is measured again after so many seconds of work side by side. */
+/** Costs are measured again after so many seconds of concurrent work. */
 const COSTS_COUNT_S = 30;
-/** How long one thing at a time goes on before the other way is tried again, seconds of work: doubled each time. */
+/** Length of the mode `one by one`, in seconds of work, and its maximum. It doubles each time. */
 const [ALONE_S, MAX_ALONE_S] = [60, 600];
-/** Weight of a new measurement. */
+/** Weight of a new measurement in the moving average. */
 const WEIGHT = 0.3;
 
 interface Waiting {
@@ -34,7 +34,7 @@ interface Waiting {
 export class AdaptiveConcurrency {
   readonly #log: Pick<Log, 'info'>;
   readonly #nowS: () => number;
-  /** Seconds a unit, alone. */
+  /** Seconds per unit, measured alone. */
   readonly #costs = new Map<Work, number>();
   #mode: 'one by one' | 'side by side' = 'side by side';
   /** Seconds left of the mode `one by one`. */
@@ -43,11 +43,11 @@ export class AdaptiveConcurrency {
   readonly #waiting: Waiting[] = [];
   #running = 0;
   #runsAlone = false;
-  /** Calls that bypass the limiter. */
+  /** Running calls of beside(). */
   #beside = 0;
-  /** When calls that are under way side by side began. */
+  /** Start times of the running concurrent calls. */
   readonly #begun = new Set<{ readonly atS: number }>();
-  /** Null until a call has ended: what is under way when a window begins makes up for what is when it ends. */
+  /** Null until a call has ended. Calls running at a window's start make up for those running at its end. */
   #window: { costS: number; calls: number; tookS: number } | null = null;
   #sinceS = 0;
   #countedS = 0;
@@ -57,7 +57,7 @@ export class AdaptiveConcurrency {
     this.#nowS = nowS;
   }
 
-  /** Runs `call` when its turn has come. @throws what it throws; GsyncdError 'stopped' when `signal` aborts before */
+  /** Runs `call` when it is its turn. @throws the call's errors; GsyncdError 'stopped' when `signal` aborts while it waits */
   async run<T>(work: Work, units: number, call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (units < MIN_UNITS) return call();
     const alone = await this.#enter(work, signal);
@@ -80,7 +80,7 @@ export class AdaptiveConcurrency {
     }
   }
 
-  /** Runs at once what takes long for other reasons than the number of its calls. */
+  /** Runs a call at once. For calls whose duration does not depend on their number of units. */
   async beside<T>(call: () => Promise<T>): Promise<T> {
     this.#beside += 1;
     try {
@@ -90,7 +90,7 @@ export class AdaptiveConcurrency {
     }
   }
 
-  /** @returns whether it is alone */
+  /** @returns whether the call runs alone */
   #enter(work: Work, signal: AbortSignal | undefined): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const stop = (): void => {
@@ -130,7 +130,7 @@ export class AdaptiveConcurrency {
     this.#next();
   }
 
-  /** Work that failed, or ran beside a large file, is not measured. */
+  /** Failed work, and work beside a large file's transfer, is not measured. */
   #count(cost: number | undefined, units: number, besideBefore: number): void {
     if (cost === undefined || besideBefore > 0 || this.#beside > 0) {
       this.#window = null;
@@ -157,7 +157,7 @@ export class AdaptiveConcurrency {
 
   #judge({ costS, calls, tookS }: { readonly costS: number; readonly calls: number; readonly tookS: number }): void {
     if (tookS < WINDOW_S || calls < WINDOW_CALLS) return;
-    // One that takes long tells nothing before it ends.
+    // A long call has no result before it ends.
     const nowS = this.#nowS();
     for (const { atS } of this.#begun) if (nowS - atS > tookS / 2) return;
     this.#countedS += tookS;

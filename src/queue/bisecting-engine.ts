@@ -1,17 +1,16 @@
-// Makes one file's trouble that file's, also where a transfer dies of it without naming it (a crash of the other end, a
-// time limit): as long as a transfer of nothing works, the files are sent again in halves until the one is alone. Wraps
-// any engine.
+// Wraps an engine so that one file's error fails only that file. A transfer can die of a file without naming it (a crash of
+// the other end, a timeout). If an empty transfer works, the files are then bisected until that file is alone.
 
 import type { Gfid } from '../protocol/gfid.js';
 import type { DataEngine, EngineOutcome, SyncOptions } from './engine.js';
 import type { SyncLog } from './syncer.js';
 
-/** Bounds what one box may take: it finds four or five such files in a thousand, and the next try finds more. */
+/** Limit per box: it suffices for four or five such files in a thousand, and the next try finds more. */
 const MAX_TRANSFERS = 100;
-/** This is no file's trouble. */
+/** An error that is not about one file. */
 const FULL = /No space left on device/;
 
-/** @returns an engine whose outcome is `broken` only when transfers do not work at all, or too many broke */
+/** @returns an engine whose outcome is `broken` only if no transfer works, or too many transfers broke */
 export function bisecting(engine: DataEngine, log?: SyncLog): DataEngine {
   return {
     name: engine.name,
@@ -24,7 +23,7 @@ export function bisecting(engine: DataEngine, log?: SyncLog): DataEngine {
   };
 }
 
-/** Those that failed with the whole transfer. */
+/** Files that failed together with the whole transfer. */
 function suspectsOf(gfids: readonly Gfid[], { broken, failed }: EngineOutcome): Gfid[] {
   return broken === undefined ? [] : gfids.filter((gfid) => failed.get(gfid) === broken);
 }
@@ -64,7 +63,7 @@ class Division {
     const suspects = suspectsOf(gfids, outcome);
     if (broken === undefined || suspects.length === 0) return;
     if (gfids.length === 1) {
-      // It is to blame only if the connection did not just go.
+      // The file is the cause only if the connection still works.
       if (!(await works(this.#engine, this.#options))) this.#broken = broken;
       return;
     }

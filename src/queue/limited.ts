@@ -1,4 +1,4 @@
-// A secondary and an engine whose work on the secondary's volume goes at a pace that suits it.
+// Wraps a secondary and an engine so that AdaptiveConcurrency limits their calls.
 
 import { ROOT_GFID } from '../protocol/gfid.js';
 import { delegate } from '../protocol/delegate.js';
@@ -6,7 +6,7 @@ import type { EntryOp, Secondary } from '../protocol/secondary.js';
 import type { DataEngine } from './engine.js';
 import type { AdaptiveConcurrency } from './adaptive-concurrency.js';
 
-/** Larger files take their time for their bytes. */
+/** The duration of larger files depends on their bytes, not on the number of calls. */
 const SMALL_FILE_BYTES = 64 << 10;
 
 export function limitedSecondary(secondary: Secondary, limiter: AdaptiveConcurrency): Secondary {
@@ -27,7 +27,7 @@ export function limitedEngine(engine: DataEngine, limiter: AdaptiveConcurrency):
   };
 }
 
-/** Removing the root changes nothing, and tells what is at a name: see primary/reconcile/secondary-probe.ts. */
+/** An UNLINK of the root's gfid is a lookup: it changes nothing. See primary/reconcile/secondary-probe.ts. */
 function isLookup({ op, gfid }: EntryOp): boolean {
   return op === 'UNLINK' && gfid === ROOT_GFID;
 }

@@ -1,12 +1,12 @@
-// The box in which producers leave data items, and from which jobs take shares. Invariant: an item is in exactly one of three
-// places: queued, handed out, or parked. An item posted while the same gfid is handed out is parked until that transfer ends,
-// since the transfer may have read the file before the change that the new post is about, and two transfers of one file at a
-// time could mix versions.
+// The queue of data items that producers post and jobs take in shares. Invariant: an item is in exactly one of three places:
+// queued, handed out, or parked. If a gfid is posted while it is handed out, the new item is parked until that transfer ends.
+// The transfer may have read the file before the change that the new post is about. Two concurrent transfers of one file
+// could mix versions.
 
 import type { Gfid } from '../protocol/gfid.js';
 import type { DataItem, Holes } from './engine.js';
 
-/** Called once for each post of a gfid, with the result of a transfer that began after the post. */
+/** Called once per post of a gfid, with the result of a transfer that began after the post. */
 export type Settle<R> = (gfid: Gfid, result: R) => void;
 
 interface Posted<R> {
@@ -28,11 +28,11 @@ export interface Share {
   readonly gfids: Gfid[];
   readonly compareTimes: Set<Gfid>;
   readonly holes: Map<Gfid, Holes>;
-  /** One of the files asks for it. */
+  /** True if one of the files asks for it. */
   readonly logErrors: boolean;
-  /** undefined when not all sizes are known */
+  /** Size of the largest file; undefined when a size is unknown. */
   readonly maxFileBytes: number | undefined;
-  /** Sum of the sizes that are known. */
+  /** Sum of the known sizes. */
   readonly bytes: number;
 }
 
@@ -64,7 +64,7 @@ export class PostBox<R> {
     return this.#queued.size + this.#handedOut.size + this.#parked.size;
   }
 
-  /** Leaves an item. A gfid that is queued already is queued once, with both posts' settles. */
+  /** Queues an item. A gfid that is queued already stays queued once, with the `settle` callbacks of both posts. */
   post(item: DataItem, settle: Settle<R>): void {
     const sizeBytes = item.sizeBytes ?? 0;
     const shelf = this.#handedOut.has(item.gfid) ? this.#parked : this.#queued;
@@ -85,7 +85,7 @@ export class PostBox<R> {
     }
   }
 
-  /** Takes the oldest items, at least one if any is queued, up to the limits. Each must be settled. */
+  /** Takes the oldest items up to the limits, at least one if any is queued. The caller must settle each. */
   take(limits: BoxLimits): Share {
     const gfids: Gfid[] = [];
     const compareTimes = new Set<Gfid>();
@@ -110,7 +110,7 @@ export class PostBox<R> {
     return { gfids, compareTimes, holes, logErrors, maxFileBytes: sizesKnown ? maxFileBytes : undefined, bytes };
   }
 
-  /** Gives a handed-out item its result. What was posted meanwhile for the same gfid joins the queue's end.
+  /** Gives a handed-out item its result. If the same gfid was posted meanwhile, that item goes to the end of the queue.
    *  @throws RangeError when `gfid` is not handed out */
   settle(gfid: Gfid, result: R): void {
     const posted = this.#handedOut.get(gfid);
@@ -125,7 +125,7 @@ export class PostBox<R> {
     for (const settle of posted.settles) settle(gfid, result);
   }
 
-  /** Gives all items that no job has taken (queued and parked) the same result. */
+  /** Gives the same result to all queued and parked items, which no job has taken. */
   settleUntaken(result: R): void {
     for (const shelf of [this.#queued, this.#parked]) {
       const all = [...shelf];

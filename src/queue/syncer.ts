@@ -1,8 +1,7 @@
-// The staged queue between the crawls, which find files whose data must travel, and a fixed number of sync
-// jobs, which run the engine on boxes of them. Results are per gfid, so that one file's trouble is its own.
-// Invariant: every item added gets exactly one result, or its add() rejects with 'stopped'; no gfid is in
-// two transfers at a time. Unlike the reference, an idle job never waits for a clock, and what is queued is
-// divided among all jobs instead of going to the first that comes.
+// The queue between the crawls, which find files to send, and a fixed number of sync jobs, which run the engine on boxes of
+// files. Each gfid has its own result, so that one file's error fails only that file. Invariant: every added item gets
+// exactly one result, or its add() rejects with 'stopped'; no gfid is in two concurrent transfers. Unlike in the reference,
+// an idle job does not poll, and queued items are divided among all jobs instead of going to the first one.
 
 import { GsyncdError, errorLine, isGsyncdError } from '../errors.js';
 import type { Gfid } from '../protocol/gfid.js';
@@ -10,33 +9,32 @@ import type { TransferSink } from '../progress/sink.js';
 import type { DataEngine, DataItem, EngineOutcome } from './engine.js';
 import { PostBox, type Share } from './post-box.js';
 
-/** What became of one item. `scope` says whom the failure is about: the file, or the whole transfer
- *  (connection lost, program missing), in which case `error` may hold what the engine threw. */
+/** The result of one item. `scope` says what failed: the file, or the whole transfer (connection lost, program missing). In
+ *  the latter case `error` may be the engine's exception. */
 export type ItemResult =
   | { readonly status: 'synced' }
   | { readonly status: 'failed'; readonly reason: string; readonly scope: 'item' | 'transfer'; readonly error?: unknown };
 
 export type BoxResult = ReadonlyMap<Gfid, ItemResult>;
 
-/** The part of a logger that the queue and the engines use. */
 export interface SyncLog {
   info(message: string, fields?: Record<string, unknown>): void;
   error(message: string, fields?: Record<string, unknown>): void;
 }
 
 export interface SyncerOptions {
-  /** Transfers at a time (sync-jobs). */
+  /** Concurrent transfers (sync-jobs). */
   readonly jobs: number;
   readonly engine: DataEngine;
   readonly log: SyncLog;
   readonly maxFilesPerBox: number;
   /** Default: no limit. A file larger than this has a box of its own. */
   readonly maxBytesPerBox?: number;
-  /** Fewer queued files than this are not divided among jobs: a transfer has a fixed price. Default 100. */
+  /** Fewer queued files than this are not divided among jobs, since a transfer has a fixed cost. Default 100. */
   readonly minFilesPerBox?: number;
-  /** From this many queued bytes on, files are divided among jobs even if they are few. Default 16 MiB. */
+  /** From this many queued bytes on, even few files are divided among jobs. Default 16 MiB. */
   readonly minBytesPerBox?: number;
-  /** How long a transfer under way may go on after the stop, before its children are ended. Default 5 s. */
+  /** Time that a running transfer has after the stop, before its children are ended. Default 5 s. */
   readonly stopGraceMs?: number;
   readonly progress?: TransferSink | undefined;
 }
@@ -58,19 +56,19 @@ export class Syncer {
     for (let job = options.jobs; job >= 1; job -= 1) this.#idle.push(job);
   }
 
-  /** Items without a result, each gfid counted once (twice while it is sent and posted again). */
+  /** Number of items without a result. A gfid that is sent and posted again meanwhile is counted twice. */
   get size(): number {
     return this.#box.size;
   }
 
-  /** Bytes of these items, as far as known. */
+  /** Known bytes of these items. */
   get bytes(): number {
     return this.#box.bytes;
   }
 
   /**
-   * Queues items and waits for the results of all of them. A gfid given twice is sent once; one that is
-   * under way already is sent again afterwards.
+   * Queues items and waits for all their results. A gfid given twice is sent once. A gfid whose transfer is running is sent
+   * again afterwards.
    * @throws GsyncdError('stopped') when the queue stops before all results are there
    */
   add(items: Iterable<Gfid | DataItem>): Promise<BoxResult> {
@@ -102,8 +100,8 @@ export class Syncer {
   }
 
   /**
-   * Runs the jobs until `signal` aborts, then settles when the transfers under way have settled: they may
-   * finish within `stopGraceMs`, after which the engine's signal aborts. Items not taken are rejected at once.
+   * Runs the jobs until `signal` aborts, then settles when the running transfers have settled. They have `stopGraceMs` to
+   * finish, after which the engine's signal aborts. Items not taken are rejected at once.
    */
   async run(signal: AbortSignal): Promise<void> {
     if (this.#state !== 'new') throw new GsyncdError('run sync queue: already run', { code: 'fault' });
@@ -120,7 +118,7 @@ export class Syncer {
     clearTimeout(timer);
   }
 
-  /** Jobs take their shares after the current tick, so that its other producers' items are seen too. */
+  /** Jobs take their shares after the current tick, so that they include the items that other producers post in it. */
   #scheduleDispatch(): void {
     if (this.#dispatchDue || this.#state !== 'running') return;
     this.#dispatchDue = true;
@@ -130,7 +128,7 @@ export class Syncer {
     });
   }
 
-  /** Divides what is queued by the number of jobs; every idle job takes one such share. */
+  /** Divides the queued items by the number of jobs. Every idle job takes one share. */
   #dispatch(): void {
     const { jobs, maxFilesPerBox, maxBytesPerBox = Infinity, minFilesPerBox = 100, minBytesPerBox = 16 << 20 } = this.#options;
     const limits = {
@@ -185,7 +183,7 @@ export class Syncer {
   }
 }
 
-/** A gfid that the engine does not mention has not arrived. */
+/** A gfid without a result from the engine has not arrived. */
 function itemResult(gfid: Gfid, outcome: EngineOutcome): ItemResult {
   const reason = outcome.failed.get(gfid);
   if (reason === undefined && outcome.synced.has(gfid)) return SYNCED;

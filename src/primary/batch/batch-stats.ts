@@ -1,5 +1,5 @@
-// What one batch did, for the three lines that the reference logs at its end. Its format for the age of a crawl, which calls a
-// function that Python 3 has no more (string.zfill), is used nowhere.
+// Statistics of one batch, for the lines that the reference logs at its end. The reference's format for the age of a crawl is
+// not used: it calls string.zfill, which Python 3 no longer has.
 
 import type { Plan } from './plan.js';
 
@@ -31,7 +31,7 @@ export function batchLines(plan: Plan, dataFiles: number, times: BatchTimes): { 
       meta_duration: times.meta.toFixed(4),
       SETX: n('SETXATTR'),
       XATT: n('XATTROP'),
-      // The reference subtracts the xattr records from a sum that does not hold them, and may end below zero.
+      // The reference subtracts the xattr records from a sum that does not include them, and so can log a negative count.
       DATA: dataFiles,
       data_duration: times.data.toFixed(4),
     },

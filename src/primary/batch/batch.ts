@@ -1,8 +1,8 @@
-// Processes batches of changelogs: plan, namespace, attributes, data, and then the marks. Port of the reference's
-// process() and process_change(), with two differences: all changelogs of a batch are planned together, so that a
-// file is sent once per batch; and the namespace of a batch goes ahead while the data of the one before flows.
-// Invariant: a batch is committed (stime, done, archive) only after the batch before it, and only when all it
-// holds has arrived, is gone from the primary, or is on the durable list on disk.
+// Processes batches of changelogs: plan, entry operations, attributes, data, marks. Port of process() and process_change(),
+// with two differences. All changelogs of a batch are planned together, so that a file is sent once per batch. The entry
+// operations of a batch are applied while the data of the batch before it is sent. Invariant: a batch is committed (stime,
+// done, archive) after the batch before it. By then everything in it has arrived, is gone from the primary, or is in the
+// failure list on disk.
 
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -24,22 +24,22 @@ import { createUnderNewNames, emptyPlan, finishPlan, planNeeds, planRecords, tak
 import { tryInode, InodeError } from '../inode-error.js';
 import { fileKind } from '../../protocol/view.js';
 
-/** Names of a walk's batches that are under way together: they are in memory. */
+/** Limit for the names of a crawl's uncommitted batches, which are held in memory. */
 const MAX_WALK_NAMES = 1 << 13;
 
 export type CrawlName = 'xsync' | 'live_changelog' | 'history_changelog';
 
-/** A group of changelogs in the consumer's text form, oldest first. */
+/** A group of changelogs in libgfchangelog's text form, oldest first. */
 export interface Batch {
   readonly changes: readonly string[];
   readonly crawl: CrawlName;
-  /** How to treat the namespace of a changelog with this time. */
+  /** How to treat the entry operations of a changelog with this time. */
   readonly entriesOf: (changeTime: number) => PlanOptions['entries'];
-  /** The namespace is applied: moves entry_stime. */
+  /** Called when the entry operations are applied: raises entry_stime. */
   readonly entriesApplied: (lastChangeTime: number) => Promise<void>;
-  /** Everything is acknowledged: moves stime, marks the changelogs as done, archives them. */
+  /** Called when all of the batch is synced or in the failure list: raises stime, marks the changelogs as done, archives them. */
   readonly commit: (lastChangeTime: number) => Promise<void>;
-  /** Whether the brick was synced before. */
+  /** Whether this brick has been synced before. */
   readonly synced: () => Promise<boolean>;
   /** More fields for "Batch Completed". */
   readonly marks: () => Promise<Record<string, unknown>>;
@@ -51,7 +51,7 @@ export interface BatchSlots {
   readonly syncAttributes: (gfids: readonly Gfid[], signal: AbortSignal) => Promise<BoxResult>;
 }
 
-/** State of a batch whose namespace is applied. */
+/** State of a batch whose entry operations are applied. */
 interface BatchProgress {
   readonly counts: { readonly data: number; readonly meta: number };
   readonly timing: { readonly startMs: number; readonly entryS: number; readonly last: number; readonly before: Promise<void> };
@@ -63,7 +63,7 @@ export class BatchPipeline {
   readonly #entries: EntryPhase;
   readonly #due: DueItems;
   #before: Promise<void> = Promise.resolve();
-  /** Batches that are not committed, oldest first. */
+  /** Uncommitted batches, oldest first. */
   readonly #underWay: { readonly names: number; readonly committed: Promise<void> }[] = [];
   #retriesDue = false;
 
@@ -75,8 +75,8 @@ export class BatchPipeline {
   }
 
   /**
-   * Applies the batch's namespace, waits until it may, and starts its data.
-   * @throws GsyncdError of this batch's or an earlier one's; nothing later is committed then
+   * Applies the batch's entry operations, waits for earlier batches if it must, and starts its attributes and data.
+   * @throws GsyncdError of this batch or an earlier one; then no later batch is committed
    */
   async submit(batch: Batch, signal: AbortSignal): Promise<void> {
     const startMs = performance.now();
@@ -96,14 +96,14 @@ export class BatchPipeline {
 
     await this.#roomFor(batch, counts.entry);
     const committed = this.#finish(batch, plan, { counts, timing: { startMs, entryS, last, before: this.#before } }, signal);
-    // A failure is reported by a later submit() or drain(); without one it must not be an unhandled rejection.
+    // A later submit() or drain() reports a failure. Until then it must not be an unhandled rejection.
     committed.catch(() => undefined);
     this.#underWay.push({ names: counts.entry, committed });
     this.#before = committed;
   }
 
-  /** A walk names each file once, so the data of several of its batches may flow together; a changelog may change the
-   *  attributes of a file that is still being sent, and waits. @throws what a batch that it waits for throws */
+  /** A crawl names each file once, so several of its batches may be sent concurrently. A changelog may change the attributes
+   *  of a file that is still being sent, so its batch waits. @throws the error of an earlier batch */
   async #roomFor({ crawl }: Batch, names: number): Promise<void> {
     const room = crawl === 'xsync' ? MAX_WALK_NAMES - names : -1;
     while (this.#underWay.length > 0 && this.#underWay.reduce((sum, batch) => sum + batch.names, 0) > room) {
@@ -117,14 +117,16 @@ export class BatchPipeline {
     await this.#before;
   }
 
-  /** Puts in place what a killed worker left parked on the secondary. @throws as submit() and drain() do */
+  /** Moves files that a killed worker left under temporary names on the secondary to their right names, or removes them.
+   *  @throws as submit() and drain() do */
   async clearParked(signal: AbortSignal): Promise<void> {
     const plan = emptyPlan();
     addFixed(plan, await this.#entries.clearParked());
     await this.#send(plan, [], signal);
   }
 
-  /** Compares the names that these changelogs take away and the primary has no more. @throws as submit() and drain() do */
+  /** Compares the names that these changelogs remove or rename and that the primary no longer has. @throws as submit() and
+   *  drain() do */
   async compareGone(changes: readonly string[], signal: AbortSignal): Promise<void> {
     const names = new Set<string>();
     const gfids = new Set<Gfid>();
@@ -139,8 +141,8 @@ export class BatchPipeline {
     this.#deps.status.setFailures(this.#deps.failures.size);
   }
 
-  /** Takes away, or puts where it is now, what the secondary has in these directories and the primary has not.
-   *  @throws as submit() and drain() do */
+  /** Compares names that only the secondary has in these directories, and removes or moves them. @throws as submit() and
+   *  drain() do */
   async compareDirectories(gfids: Iterable<Gfid>, signal: AbortSignal): Promise<void> {
     if (this.#slots.deletes === 'ignore') return;
     const { brick, secondary, log } = this.#deps;
@@ -148,7 +150,7 @@ export class BatchPipeline {
       signal.throwIfAborted();
       const [there, here] = await Promise.all([tryInode(secondary.entries(gfidPath(gfid))), tryInode(brick.childNames(gfid))]);
       if (there instanceof InodeError || here instanceof InodeError) {
-        // Most likely it is gone by now.
+        // Most likely the directory is gone by now.
         log.warn('cannot compare directory', { gfid, error: (there instanceof InodeError ? there : (here as InodeError)).reason });
         continue;
       }
@@ -159,7 +161,7 @@ export class BatchPipeline {
     this.#deps.status.setFailures(this.#deps.failures.size);
   }
 
-  /** Compares those of the names that the primary has no more, and sends what that brings to light. */
+  /** Compares those of the names that the primary no longer has, and sends the resulting attributes and data. */
   async #compare(names: Iterable<string>, gfids: Iterable<Gfid>, signal: AbortSignal): Promise<void> {
     const plan = emptyPlan();
     addFixed(plan, await this.#entries.retryGone(names, gfids));
@@ -167,9 +169,9 @@ export class BatchPipeline {
   }
 
   /**
-   * All subvolumes hold all directories, so the workers of several bricks remove and rename the same ones. A directory that one
-   * worker removes comes back when another one's lookup heals it; and of two renames at the same time, one may leave its
-   * old name behind. GlusterFS reports neither.
+   * Every subvolume has every directory, so the workers of several bricks remove and rename the same ones. When one worker
+   * removes a directory, another one's lookup can heal it back. When two workers rename a directory at the same time, its old
+   * name can remain. GlusterFS reports neither.
    */
   async #compareTakenAway({ entries }: Plan, signal: AbortSignal): Promise<void> {
     const taken = this.#slots.deletes === 'ignore' ? [] : entries.filter(takesDirectoryAway);
@@ -178,7 +180,7 @@ export class BatchPipeline {
     if (left.length > 0) await this.#compare(left, taken.map(({ gfid }) => gfid), signal);
   }
 
-  /** Tries what is on the durable list and due, when no batch does. @returns whether there was anything */
+  /** Retries the due entries of the failure list when no batch does. @returns whether there were any */
   async retryDue(signal: AbortSignal): Promise<boolean> {
     await this.#before;
     if (this.#deps.failures.due(Date.now()).length === 0) return false;
@@ -191,7 +193,7 @@ export class BatchPipeline {
     return true;
   }
 
-  /** Attributes and data of a plan. What did not arrive is on the durable list, on the disk, when it resolves. */
+  /** Sends the attributes and data of a plan. When it resolves, everything that did not arrive is in the failure list on disk. */
   async #send(plan: Plan, files: readonly string[], signal: AbortSignal): Promise<void> {
     await applyMetaOps(this.#deps, plan.metaGfids);
     await this.#sendData(plan, files, signal);
@@ -229,7 +231,7 @@ export class BatchPipeline {
     for (const [gfid, stat] of facts.stats) if (stat === null) failures.resolveGone(gfid);
     for (const [gfid, reason] of plan.unknown) for (const kind of ['meta', 'data', 'xattrs'] as const) failures.add({ kind, gfid, reason });
     if (batch.crawl === 'xsync') {
-      // A walk of a brick that was synced before cannot tell which xattrs went away meanwhile.
+      // A crawl of a brick that was synced before cannot detect removed xattrs.
       if (!(await batch.synced())) for (const gfid of plan.dataGfids.keys()) plan.fresh.add(gfid);
       else if (xattrs === 'sync') for (const gfid of plan.dataGfids.keys()) plan.xattrs.add(gfid);
     }
@@ -244,7 +246,7 @@ export class BatchPipeline {
     return plan;
   }
 
-  /** When several batches are under way, only one of them retries what earlier ones failed to sync. */
+  /** When several batches are uncommitted, only one of them retries the failure list. */
   async #finish(batch: Batch, plan: Plan, progress: BatchProgress, signal: AbortSignal): Promise<void> {
     if (this.#retriesDue) return this.#sendAndCommit(batch, plan, progress, signal);
     this.#retriesDue = true;
@@ -300,13 +302,14 @@ export class BatchPipeline {
 
 }
 
-/** Time in a changelog's name, seconds; NaN when there is none. */
+/** Time in a changelog's name, seconds; NaN when the name has none. */
 export function changeTime(path: string): number {
   return Number.parseInt(path.slice(path.lastIndexOf('.') + 1), 10);
 }
 
-/** Groups changelogs so that a group's files hold at most `maxBytes`, one changelog at least (the reference's
- *  changelogs_batch_process). `sizes` are those of `changes`, in bytes. */
+/** Groups changelogs by size: at most `maxBytes` and at least one changelog per group (the reference's
+ *  changelogs_batch_process).
+ *  @param sizes sizes of `changes`, in bytes */
 export function groupBySize(changes: readonly string[], sizes: readonly number[], maxBytes: number): string[][] {
   const groups: string[][] = [];
   let bytes = 0;
@@ -325,7 +328,7 @@ export function groupBySize(changes: readonly string[], sizes: readonly number[]
 }
 
 
-/** Whether an operation removes or renames a directory, or what may have been one. */
+/** Whether an operation removes or renames a directory, or a gfid of unknown type. */
 function takesDirectoryAway({ op, stat }: EntryOp): boolean {
   return op === 'RMDIR' || (op === 'RENAME' && (stat === null || stat === undefined || fileKind(stat.mode) === 'dir'));
 }

@@ -1,5 +1,5 @@
-// Sends a batch's data and tries again what did not arrive: result by result, not box by box. After max-rsync-retries the rest
-// is on the durable list, before anything marks the batch as synced.
+// Sends a batch's data and retries by file, not by box. After max-rsync-retries the remaining files are in the failure list,
+// before the batch is marked as synced.
 
 import { constants } from 'node:os';
 import { gfidPath, entryPath, type Gfid } from '../../protocol/gfid.js';
@@ -18,12 +18,12 @@ import { type ViewStat } from '../../protocol/view.js';
 
 const { errno } = constants;
 
-/** Between tries, as the reference waits: whatever made the transfer fail gets a moment to pass. */
+/** Pause between tries, as in the reference, so that a temporary cause can pass. */
 const RETRY_PAUSE_MS = 500;
 const SET_ID_BITS = 0o6000;
-/** Fewer bytes of holes than this are not worth a transfer of another kind. */
+/** Below this size of holes a separate transfer does not pay off. */
 const MIN_HOLES_BYTES = 64 << 10;
-/** The file is gone, or the mount is, and the transfer finds out which. */
+/** Either the file or the mount is gone; the transfer finds out which. */
 const NO_READ_ERRORS: ReadonlySet<number> = new Set([errno.ENOENT, errno.ESTALE, errno.ELOOP, errno.ENOTCONN, errno.ECONNABORTED, errno.EINTR]);
 
 export interface DataPhaseOptions {
@@ -31,15 +31,15 @@ export interface DataPhaseOptions {
   readonly files: readonly string[];
   readonly send: (items: readonly DataItem[]) => Promise<BoxResult>;
   readonly entries: EntryPhase;
-  /** Receives directories and special files that had to be made for a file's sake: their xattrs have to follow. */
+  /** Receives directories and special files that were created together with a missing file: their xattrs must follow. */
   readonly xattrs: Set<Gfid>;
-  /** Whose content the secondary cannot have. */
+  /** Files whose content the secondary cannot have. */
   readonly fresh: ReadonlySet<Gfid>;
   readonly signal: AbortSignal;
 }
 
 /**
- * @returns once every file arrived, turned out to be gone, or is on the durable list
+ * @returns once every file has arrived, is gone, or is in the failure list
  * @throws GsyncdError 'peer' when no transfer works at all, 'stopped'
  */
 export async function syncData(deps: PrimaryDeps, dataGfids: ReadonlyMap<Gfid, DataCause>, options: DataPhaseOptions): Promise<void> {
@@ -73,12 +73,12 @@ export async function syncData(deps: PrimaryDeps, dataGfids: ReadonlyMap<Gfid, D
     await pause(RETRY_PAUSE_MS, options.signal);
     if (tries === 1) open = await recreateMissing(deps, open, options);
   }
-  // A write or a change of owner takes the set-id bits away, whenever it reaches the secondary's brick; and an ordinary
-  // user's rsync or tar sets no owner.
+  // A write or a change of owner clears the set-id bits when it reaches the secondary's brick. And rsync or tar of an
+  // ordinary user does not set owners.
   await applyMetaOps(deps, new Map([...privileged].filter((gfid) => !open.has(gfid)).map((gfid) => [gfid, null])));
   if (open.size === 0) return;
   if (!anyArrived && broken !== undefined) {
-    // Not these files' fault: nothing travels. Marking them as failed one by one would only hide it.
+    // No transfer works. Failures of single files would only hide that.
     const [reason = 'unknown'] = reasons.values();
     throw new GsyncdError(`sync data: ${reason}`, { code: 'peer', cause: broken });
   }
@@ -86,8 +86,8 @@ export async function syncData(deps: PrimaryDeps, dataGfids: ReadonlyMap<Gfid, D
   for (const gfid of open.keys()) failures.add({ kind: 'data', gfid, reason: reasons.get(gfid) ?? 'unknown' });
 }
 
-/** Sizes let the queue balance its jobs and an engine choose how to send. A file that is not on this brick is on another
- *  one, or gone, and then dropped. */
+/** The queue balances its jobs by size, and an engine chooses its method by it. A file that this brick does not hold is
+ *  looked up on the volume; if it is gone, it is dropped. */
 async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileged: Set<Gfid>, logErrors: boolean): Promise<DataItem[]> {
   const items: DataItem[] = [];
   const byRoot = /^(root@|[^@]*$)/.test(deps.session.resourceRemote);
@@ -114,7 +114,7 @@ interface LookedAt {
   readonly file: Pick<ViewStat, 'mode' | 'size' | 'allocatedBytes'> | InodeError | null;
 }
 
-/** On an arbiter's brick, which holds names and attributes only, each file is empty: then the volume knows their sizes. */
+/** An arbiter's brick holds only names and attributes, so all its files are empty. Then the sizes are read from the volume. */
 async function lookAtFiles({ brick, volume }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>): Promise<LookedAt[]> {
   const onVolume = (gfid: Gfid): Promise<ViewStat | null> => volume.lstat(gfidPath(gfid));
   const look = (of: (gfid: Gfid) => Promise<Exclude<LookedAt['file'], InodeError>>): Promise<LookedAt[]> =>
@@ -124,19 +124,20 @@ async function lookAtFiles({ brick, volume }: PrimaryDeps, open: ReadonlyMap<Gfi
   return areAllEmpty ? look(onVolume) : files;
 }
 
-/** What was written again is mostly there, so that rsync sends little of it: then holes have to be most of the file. What
- *  was renamed or linked is there as a whole, as a rule. */
+/** The secondary has most of a file that was written again, so rsync sends little of it. Then holes must be most of the file.
+ *  A renamed or linked file is as a rule there completely. */
 function holesOf({ size, allocatedBytes = size }: Pick<ViewStat, 'size' | 'allocatedBytes'>, cause: DataCause): Pick<DataItem, 'holes'> {
   if (size - allocatedBytes < MIN_HOLES_BYTES) return {};
   return { holes: cause === 'walked' || (cause === 'written' && allocatedBytes < size / 8) ? 'most' : 'some' };
 }
 
 /**
- * rsync and tar send zeros for what they cannot read, and the secondary's copy may be the only good one. So what may
- * replace content there is read first; what cannot be read is on the durable list, and stays there as it is.
+ * rsync and tar send zeros for blocks that they cannot read, and the secondary's copy may be the only good one. So a file
+ * that may replace content there is read first. If that fails, the file goes to the failure list, and its copy is not
+ * touched.
  */
 async function dropUnreadable(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { fresh, signal }: DataPhaseOptions): Promise<void> {
-  // rsync sends nothing of what has the size and time that it has there.
+  // rsync sends nothing of a file whose size and time are equal on both sides.
   const sendsAll = deps.config.get('sync-method') === 'tarssh';
   const replacing = [...open].filter(([gfid, cause]) => !fresh.has(gfid) && (sendsAll || cause !== 'linked'));
   await mapBounded(replacing, LOOKUPS_AT_ONCE, async ([gfid]) => {
@@ -153,7 +154,7 @@ async function dropUnreadable(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { f
 }
 
 /**
- * Sends the xattrs and ACLs of a plan, after its data. What fails is on the durable list.
+ * Sends the xattrs and ACLs of a plan, after its data. Failures are in the failure list.
  * @throws GsyncdError 'stopped'
  */
 export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xattrs'>, send: (gfids: readonly Gfid[]) => Promise<BoxResult>): Promise<void> {
@@ -168,7 +169,7 @@ export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xatt
   }
 }
 
-/** Files that are gone from the primary need no data. */
+/** Drops files that are gone from the primary. */
 async function dropUnlinked(deps: PrimaryDeps, open: Map<Gfid, DataCause>): Promise<void> {
   await mapBounded([...open.keys()], LOOKUPS_AT_ONCE, async (gfid) => {
     if ((await tryInode(deps.volume.lstat(gfidPath(gfid)))) === null) dropGone(deps, open, gfid);
@@ -180,7 +181,7 @@ function dropGone({ failures }: PrimaryDeps, open: Map<Gfid, DataCause>, gfid: G
   failures.resolveGone(gfid);
 }
 
-/** A file that the secondary lacks cannot take data: compares its names, and so creates it. */
+/** A file can be missing on the secondary. So this compares its names, which creates it. */
 async function recreateMissing(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { entries, xattrs }: DataPhaseOptions): Promise<Map<Gfid, DataCause>> {
   const names: string[] = [];
   for (const gfid of open.keys()) {

@@ -1,4 +1,4 @@
-// Tries again what is on the failure list and due: adds it to a plan, together with the names to compare.
+// Retries the due entries of the failure list: adds gfids to a plan and compares the names.
 
 import { gfidPath, ROOT_GFID, type Gfid } from '../../protocol/gfid.js';
 import { mapBounded } from '../../async/map-bounded.js';
@@ -19,7 +19,6 @@ export class DueItems {
     this.#entries = entries;
   }
 
-  /** Adds what is due to a plan, and compares the names on the list. */
   async addTo(plan: Plan): Promise<void> {
     const { failures, volume } = this.#deps;
     const due = failures.due(Date.now());
@@ -43,7 +42,7 @@ export class DueItems {
       if (stat instanceof InodeError) failures.add({ kind: 'data', gfid, reason: stat.reason });
       else if (stat === null || fileKind(stat.mode) === 'file') plan.dataGfids.set(gfid, 'written');
       else {
-        // Only files have content. Earlier versions listed the xattrs of other types as data.
+        // Only files have content. Earlier versions listed xattrs of other types under 'data'.
         failures.resolve('data', gfid);
         failures.owe({ kind: 'xattrs', gfid, reason: 'xattrs not synced yet' });
         plan.xattrs.add(gfid);
@@ -53,13 +52,14 @@ export class DueItems {
     addFixed(plan, await this.#entries.retry(names, gfids));
   }
 
-  /** What a walk passed over may differ in everything, also where its name is as it should be. @returns names to compare */
+  /** Entries that a crawl skipped may differ in content and attributes, even if their names are right. @returns names to
+   *  compare */
   async #addPassedOver(plan: Plan, entries: readonly string[]): Promise<Set<string>> {
     const { brick, failures, volume } = this.#deps;
     const { names, dataGfids, metaGfids, troubles } = await contentsOf(volume, brick, entries);
     for (const [entry, reason] of troubles) failures.add({ kind: 'entry', gfid: ROOT_GFID, entry, reason });
     addFixed(plan, { dataGfids, metaGfids });
-    // Noted before the comparison takes the names from the list.
+    // Added before the comparison removes the names from the list.
     const reason = 'skipped by a crawl, not synced yet';
     for (const gfid of dataGfids) {
       plan.xattrs.add(gfid);
@@ -69,7 +69,7 @@ export class DueItems {
     return names;
   }
 
-  /** How the files of a plan look on the primary now. */
+  /** Size, mtime, mode and owner of a plan's files on the primary now, as one comparable text. */
   async looks({ dataGfids, metaGfids }: Plan): Promise<Map<Gfid, string>> {
     const looks = new Map<Gfid, string>();
     await mapBounded([...new Set([...dataGfids.keys(), ...metaGfids.keys()])], LOOKUPS_AT_ONCE, async (gfid) => {
@@ -79,8 +79,8 @@ export class DueItems {
     return looks;
   }
 
-  /** A passive worker's retry may end after the active worker has sent a later change, and put an earlier state back.
-   *  Lists the files that changed since `before` again. */
+  /** A passive worker's retry may end after the active worker has sent a later change, and so restore an earlier state. This
+   *  puts files that changed since `before` on the failure list again. */
   async keepChanged(before: ReadonlyMap<Gfid, string>): Promise<void> {
     const gone = emptyPlan();
     for (const gfid of before.keys()) gone.metaGfids.set(gfid, null);
@@ -92,7 +92,7 @@ export class DueItems {
   }
 }
 
-/** Adds what conflict resolution made: its content and its attributes are to be sent. */
+/** Adds the files that conflict resolution created or linked. Their content and attributes must be sent. */
 export function addFixed(plan: Plan, { dataGfids, metaGfids }: EntryPhaseResult): void {
   for (const gfid of dataGfids) if (!plan.dataGfids.has(gfid)) plan.dataGfids.set(gfid, 'linked');
   for (const gfid of metaGfids) {

@@ -1,5 +1,5 @@
-// Applies a batch's namespace: entry operations, then the comparison of every name that failed or is in doubt. What cannot be
-// made equal goes to the durable list, never to an exception.
+// Applies a batch's entry operations, then compares every name that failed or is doubtful. A name that stays different goes
+// to the failure list. It never causes an exception.
 
 import { errorLine, isGsyncdError } from '../../errors.js';
 import { entryPath, gfidPath, splitEntryPath, type Gfid } from '../../protocol/gfid.js';
@@ -49,13 +49,13 @@ export class EntryPhase {
     return new Reconciler({ view, brick, secondary, sync, deletes: this.#deletes, removable: this.#removable, peerNames, owe: (what) => this.#owe(what) });
   }
 
-  /** @throws GsyncdError 'peer' when the secondary as a whole is lost */
+  /** @throws GsyncdError 'peer' when the connection to the secondary is lost, or it cannot take any entries */
   apply(plan: Plan): Promise<EntryPhaseResult> {
     return this.#inTurn(() => this.#apply(plan));
   }
 
-  /** A changelog does not say which device a node is: the primary's mount does. A node that is gone needs none; null when
-   *  the mount does not say. */
+  /** A changelog has no device numbers, so they are read from the primary's mount. A node that is gone needs none.
+   *  @returns null when the lookup fails */
   async #withDeviceNumber(op: EntryOp): Promise<EntryOp | null> {
     if (fileKind(op.mode ?? op.stat?.mode ?? 0) !== 'device') return op;
     if (this.#deps.peerNames === 'utf8') this.#deps.log.warn('stock secondary: device node is created without its numbers', { gfid: op.gfid, entry: op.entry });
@@ -64,7 +64,8 @@ export class EntryPhase {
     return stat?.rdev === undefined ? op : { ...op, rdev: stat.rdev };
   }
 
-  /** Rebalance moves a file to the brick that had its linkto file, and the linkto file's end is recorded as the name's. */
+  /** Rebalance moves a file to the brick that had its linkto file. The changelog then has the removal of the linkto file as
+   *  an UNLINK of the name. */
   async #isStillThere({ op, gfid, entry }: EntryOp): Promise<boolean> {
     if (op !== 'UNLINK') return false;
     const names = await tryInode(this.#deps.brick.fileLocations(gfid));
@@ -88,7 +89,7 @@ export class EntryPhase {
     const outcome = await this.#sync.apply(ops, async (soFar) => {
       const names = troubledNames(soFar);
       for (const name of names) seeds.add(name);
-      // Names that it leaves open, and files under temporary names, are compared again at the end, which decides.
+      // The final comparison below decides about unresolved names and files under temporary names.
       const { unresolved } = await this.#reconcile(names, result, 'interim');
       for (const name of unresolved.keys()) seeds.add(name);
     });
@@ -102,7 +103,8 @@ export class EntryPhase {
     return result;
   }
 
-  /** Tries names again that an earlier batch had to leave. `gfids` are those that the primary had there. */
+  /** Compares names that an earlier batch could not make equal.
+   *  @param gfids gfids that the primary had at these names */
   async retry(names: readonly string[], gfids: Iterable<Gfid> = []): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { dataGfids: new Set(), metaGfids: new Set() };
     if (this.#removable !== 'all') this.#deps.replayTracker.markKnown(gfids);
@@ -110,23 +112,23 @@ export class EntryPhase {
     return result;
   }
 
-  /** Compares those of the names that the primary has no more, or of which it does not say. */
+  /** Compares those of the names that the primary no longer has or cannot look up. */
   async retryGone(names: Iterable<string>, gfids: Iterable<Gfid>): Promise<EntryPhaseResult> {
     return this.retry(await goneFrom(this.#deps.volume, names), gfids);
   }
 
-  /** Those of the names that the secondary has, or does not tell of. */
+  /** @returns those of the names that the secondary has or cannot look up */
   leftBehind(names: Iterable<string>): Promise<string[]> {
     return this.#reconciler.present([...names]);
   }
 
-  /** Puts away what a killed worker left parked on the secondary. */
+  /** Compares the temporary names that a killed worker left on the secondary. The comparison moves or removes their files. */
   async clearParked(): Promise<EntryPhaseResult> {
     return this.retry(this.#deps.failures.items().flatMap(({ entry }) => (entry?.startsWith(TEMP_PATH_PREFIX) === true ? [entry] : [])));
   }
 
-  /** A batch's namespace and the retries of the batch before it come at the same time, and must not be mixed: a
-   *  comparison that is halfway through relies on what it parked and moved. */
+  /** Serialises the comparisons. A batch's entry operations and the retries of the batch before it are concurrent, and must
+   *  not mix. A comparison relies on the files that it has parked and moved. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(work);
     this.#turn = turn.catch(() => undefined);
@@ -145,7 +147,7 @@ export class EntryPhase {
     return result;
   }
 
-  /** Compares what is left through mounts that have seen nothing yet. */
+  /** Compares the remaining names through fresh mounts. */
   async #lookAgain(first: ReconcileResult): Promise<ReconcileResult> {
     const view = await this.#deps.openFreshView?.();
     if (view === undefined || view === null) return first;
@@ -160,7 +162,7 @@ export class EntryPhase {
         metaGfids: new Set([...first.metaGfids, ...again.metaGfids]),
       };
     } catch (error) {
-      // The view's own connection: the worker's goes on, and what is left is tried again later.
+      // Only the fresh view's connection is lost, not the worker's. The remaining names are retried later.
       if (!isGsyncdError(error, 'peer')) throw error;
       this.#deps.log.warn('cannot open a fresh mount', { error: errorLine(error) });
       return first;
@@ -169,7 +171,8 @@ export class EntryPhase {
     }
   }
 
-  /** Resolved one by one as names are compared, data and attributes sent. */
+  /** Puts everything that must follow on the failure list. Entries are resolved as names are compared, and data and
+   *  attributes sent. */
   async #owe({ names, dataGfids, metaGfids, xattrs }: Owed): Promise<void> {
     const { failures } = this.#deps;
     const reason = 'recreated by conflict resolution, content not synced yet';
@@ -181,23 +184,22 @@ export class EntryPhase {
   }
 
   /**
-   * Names that operations of a replay give and the primary has no more, or does not tell of. As a rule a later changelog
-   * takes them away, but not where this brick was down meanwhile: the changelogs of the heal that followed tell of names
-   * that came, and are silent about those that went.
+   * Names that a replay's operations create and that the primary no longer has or cannot look up. As a rule a later changelog
+   * removes them. If this brick was down meanwhile, it may not: the changelogs of the heal record new names, but no deletes.
    */
   #vanished(entries: readonly EntryOp[]): Promise<string[]> {
     const { volume, names = volume } = this.#deps;
     return goneFrom(names, namesGiven(entries));
   }
 
-  /** A stock peer encodes names strictly: an operation that it would raise on is left to the comparison. */
+  /** A stock peer encodes names strictly and raises on others. Such an operation is left to the comparison. */
   #isTakenByPeer(op: EntryOp): boolean {
     if (this.#deps.peerNames === 'bytes') return true;
     return namesOf(op).every(isPlainPath) && isPlainPath(op.link ?? '');
   }
 
-  /** A stock peer that is refused a link (EEXIST) looks who has the name, and when nobody has, it says nothing: a brick
-   *  refuses a link to a name of which it kept a mark. */
+  /** A brick rejects a link to a name whose gfid2path xattr it kept (EEXIST). A stock peer then looks up the name. If nothing
+   *  has it, the peer reports no failure. */
   #mayFailInSilence({ op, link }: EntryOp): boolean {
     return this.#deps.peerNames === 'utf8' && op === 'LINK' && (link ?? null) === null;
   }
@@ -215,7 +217,7 @@ export class EntryPhase {
   }
 }
 
-/** Names to compare, since they are gone or cannot be looked up. */
+/** @returns the names that are gone or cannot be looked up */
 async function goneFrom(view: Pick<PrimaryView, 'lstat'>, names: Iterable<string>): Promise<string[]> {
   const gone: string[] = [];
   await mapBounded([...names], LOOKUPS_AT_ONCE, async (name) => {

@@ -1,4 +1,4 @@
-// Answers a plan's lookups from the primary's mount, many at a time.
+// Answers a plan's lookups through the primary's mount, concurrently.
 
 import { gfidPath, type Gfid } from '../../protocol/gfid.js';
 import { mapBounded } from '../../async/map-bounded.js';
@@ -10,7 +10,7 @@ import { fileKind, type PrimaryView, type ViewStat } from '../../protocol/view.j
 export const LOOKUPS_AT_ONCE = 16;
 
 /** @param brick null when xattrs are not synced
- *  @throws whatever the view throws for anything but one file: see inode-error.ts */
+ *  @throws errors of the view that are not about one file: see inode-error.ts */
 export async function answerNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, 'gfidHasXattrs'> | null, needs: PlanNeeds): Promise<PlanFacts> {
   const stats = new Map<Gfid, ViewStat | null>();
   const links = new Map<Gfid, string | null>();
@@ -27,7 +27,7 @@ export async function answerNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, '
     }
   });
   const withXattrs = new Set<Gfid>();
-  // When the brick cannot tell, the file is sent: its transfer reports the error.
+  // If the brick cannot read the xattrs, the file is sent: its transfer reports the error.
   if (brick !== null) for (const gfid of needs.created) if ((await tryInode(brick.gfidHasXattrs(gfid))) !== false) withXattrs.add(gfid);
   return { stats, links, troubles, withXattrs };
 }

@@ -1,4 +1,4 @@
-// Applies a batch's attribute changes. A file that vanished meanwhile is no failure; one that cannot be looked up is.
+// Applies a batch's attribute changes. A file that vanished meanwhile is not a failure; one that cannot be looked up is.
 
 import { gfidPath, type Gfid } from '../../protocol/gfid.js';
 import { mapBounded } from '../../async/map-bounded.js';
@@ -12,7 +12,7 @@ import { toOpStat } from '../../protocol/view.js';
 const META_OPS_PER_CALL = 1_000;
 
 /**
- * @param metaGfids attributes to set; null: as they are now
+ * @param metaGfids attributes to set; null: those that the primary has now
  * @throws GsyncdError 'peer'
  */
 export async function applyMetaOps(deps: PrimaryDeps, metaGfids: ReadonlyMap<Gfid, OpStat | null>): Promise<void> {

@@ -1,8 +1,7 @@
-// records + lookups -> entry, meta and data operations. Pure: the lookups a batch needs are collected first
-// (planNeeds), answered by the caller side by side, and handed in (PlanFacts). Port of the reference's
-// process_change(); used by batch.ts for changelog, history and xsync changelogs alike.
-// Invariant: entry operations keep the order of the records; every data gfid and every meta gfid stands once
-// per batch, however many changelogs name it.
+// Turns records and lookups into entry, meta and data operations. Pure: planNeeds() collects the lookups that a batch needs,
+// the caller answers them concurrently and passes the answers in (PlanFacts). Port of process_change(), for changelog,
+// history and xsync changelogs alike. Invariant: entry operations keep the order of the records. Each data gfid and each meta
+// gfid is in a batch's plan once, however many changelogs name it.
 
 import type { ChangeRecord } from '../../changelog/record.js';
 import { entryPath, gfidPath, type Gfid } from '../../protocol/gfid.js';
@@ -10,45 +9,45 @@ import type { EntryOp, EntryOpName, OpStat } from '../../protocol/secondary.js';
 import { fileKind, toOpStat, type ViewStat } from '../../protocol/view.js';
 
 const STICKY = 0o1000;
-/** `.shard` of every volume. Where several reads of a hole make the same shard at once, GlusterFS 10 may record its removal
- *  with another gfid than its creation, and a secondary removes nothing then. */
+/** gfid of `.shard`, equal on every volume. If several reads of a hole create the same shard at once, GlusterFS 10 may record
+ *  its removal with another gfid than its creation. The secondary then removes nothing. */
 const SHARD_DIRECTORY = 'be318638-e8a0-4c6d-977d-7a937aa84806';
 
 export interface PlanOptions {
-  /** The changelog's namespace was applied before (its time is at or before entry_stime). */
+  /** 'applied-before': the changelog's time is at or before entry_stime, so its entry operations were applied. */
   readonly entries: 'apply' | 'applied-before' | 'hot-tier';
   readonly deletes: 'apply' | 'ignore';
   /** Whether changed xattrs and ACLs are synced. */
   readonly xattrs: 'sync' | 'ignore';
-  /** Whether the secondary may have had these changes before, from a worker that did not get to their end. */
+  /** Whether an earlier worker may have applied some of these changes already, and was then interrupted. */
   readonly replay: 'possible' | 'impossible';
-  /** What a data record means: in a changelog the content was written; in the file of a walk the file is newer
-   *  than the last sync, and may be there already. */
+  /** Meaning of a data record. In a changelog the content was written. In a crawl's file the file is newer than the last
+   *  sync, and the secondary may have it already. */
   readonly data: DataCause;
 }
 
-/** Lookups of one batch. */
+/** Gfids to look up for one batch. */
 export interface PlanNeeds {
   readonly stats: Set<Gfid>;
-  /** Created: what they inherited is in no record. */
+  /** Gfids that were created. No record has the xattrs that they inherited. */
   readonly created: Set<Gfid>;
 }
 
-/** Their answers: what each gfid is now (null: gone), and targets of those that are symlinks. */
+/** Answers to the lookups: each gfid's attributes now (null: gone), and the targets of symlinks. */
 export interface PlanFacts {
   readonly stats: ReadonlyMap<Gfid, ViewStat | null>;
   readonly links: ReadonlyMap<Gfid, string | null>;
-  /** Gfids whose lookup fails on the primary, with the reason; they have no stat. */
+  /** Gfids whose lookup fails on the primary, with the reason. They have no stat. */
   readonly troubles: ReadonlyMap<Gfid, string>;
-  /** Those of the created that have user xattrs or an ACL. */
+  /** Created gfids that have user xattrs or an ACL. */
   readonly withXattrs: ReadonlySet<Gfid>;
 }
 
-/** How a data gfid came into the plan: its content was written; or a walk found it changed; or a rename or a link may
- *  have created it. In the last two cases equal size and time mean equal content. */
+/** Why a file is in the plan: its content was written, a crawl found it changed, or a rename or link may have created it. In
+ *  the last two cases equal size and time mean equal content. */
 export type DataCause = 'written' | 'walked' | 'linked';
 
-/** Something that happened while planning, for the log. */
+/** Log line of the planning. */
 export interface PlanNote {
   readonly level: 'debug' | 'info' | 'warn';
   readonly message: string;
@@ -57,18 +56,18 @@ export interface PlanNote {
 
 export interface Plan {
   readonly entries: EntryOp[];
-  /** null: read the attributes when they are applied. */
+  /** Attributes to set; null: read them when they are applied. */
   readonly metaGfids: Map<Gfid, OpStat | null>;
   readonly dataGfids: Map<Gfid, DataCause>;
-  /** Whose xattrs and ACLs have to follow the data. */
+  /** Gfids whose xattrs and ACLs must be sent after the data. */
   readonly xattrs: Set<Gfid>;
-  /** Gfids whose xattrs and ACLs come with their data, since none was removed. */
+  /** Gfids whose data transfer also sends the xattrs and ACLs, since none was removed. */
   readonly xattrsWithData: Set<Gfid>;
-  /** Whose content the secondary cannot have: they were created in this batch, or this is a first sync. */
+  /** Files whose content the secondary cannot have: they were created in this batch, or this is a first sync. */
   readonly fresh: Set<Gfid>;
-  /** Names whose operations could not be planned exactly: to be compared after the entries are applied. */
+  /** Names whose operations could not be planned exactly. They are compared after the entry operations. */
   readonly doubtful: Set<string>;
-  /** Whose content or attributes may have to follow, which only a later look can tell, and why. */
+  /** Gfids whose lookup failed, with the reason. A later lookup decides whether their content or attributes must be sent. */
   readonly unknown: Map<Gfid, string>;
   readonly counts: Map<string, number>;
   readonly notes: PlanNote[];
@@ -77,15 +76,16 @@ export interface Plan {
 const CREATES: ReadonlySet<string> = new Set(['CREATE', 'MKNOD', 'MKDIR']);
 const REMOVES: ReadonlySet<string> = new Set(['UNLINK', 'RMDIR']);
 const XATTR_FOPS: ReadonlySet<string> = new Set(['SETXATTR', 'FSETXATTR', 'REMOVEXATTR', 'FREMOVEXATTR']);
-/** The changelog records them only where they change the size of a sharded file: xlators/features/changelog, 10 to devel. */
+/** The changelog xlator records these only when they change the size of a sharded file (xlators/features/changelog, 10 to
+ *  devel). */
 const SHARD_SIZE_FOPS: ReadonlySet<string> = new Set(['XATTROP', 'FXATTROP']);
 
-/** Whether an operation takes the name away that its record begins with. */
+/** Whether an operation removes the name that its record begins with. */
 export function takesAway(fop: string): boolean {
   return fop === 'RENAME' || REMOVES.has(fop);
 }
 
-/** Which gfids must be looked up before `planBatch` can work on these records. */
+/** Gfids that must be looked up before planRecords() can plan these records. */
 export function planNeeds(records: Iterable<ChangeRecord>): PlanNeeds {
   const stats = new Set<Gfid>();
   const created = new Set<Gfid>();
@@ -110,7 +110,7 @@ export function emptyPlan(): Plan {
   };
 }
 
-/** Adds the operations of one changelog's records to `plan`. Changelogs of a batch are added in order. */
+/** Adds the operations of one changelog's records to `plan`. The changelogs of a batch must be added in order. */
 export function planRecords(plan: Plan, records: Iterable<ChangeRecord>, facts: PlanFacts, options: PlanOptions): void {
   for (const record of records) {
     if (record.type === 'data') addData(plan, record.gfid, options.data);
@@ -119,7 +119,7 @@ export function planRecords(plan: Plan, records: Iterable<ChangeRecord>, facts: 
   }
 }
 
-/** A record counts once: the reference counts it again with each retry of its batch. */
+/** Counts a record once. The reference counts it again at each retry of its batch. */
 function count(plan: Plan, fop: string): void {
   plan.counts.set(fop, (plan.counts.get(fop) ?? 0) + 1);
 }
@@ -129,16 +129,16 @@ function addData(plan: Plan, gfid: Gfid, cause: DataCause): void {
 }
 
 function planMeta(plan: Plan, record: ChangeRecord & { type: 'meta' }, facts: PlanFacts, options: PlanOptions): void {
-  // The reference counts FSETXATTR as SETXATTR and looks at XATTROP, but never at the removal of an xattr.
+  // The reference counts FSETXATTR as SETXATTR and handles XATTROP, but ignores removals of xattrs.
   count(plan, record.fop === 'FSETXATTR' ? 'SETXATTR' : record.fop);
   if (record.fop === 'SETATTR' || record.fop === 'FSETATTR') {
-    // The reference tests for five fields where the record of an xsync crawl has seven, and so never used them.
+    // The reference tests for five fields, but an xsync crawl's record has seven. So it never used these attributes.
     if (record.stat !== undefined || !plan.metaGfids.has(record.gfid)) plan.metaGfids.set(record.gfid, record.stat ?? null);
   } else if (SHARD_SIZE_FOPS.has(record.fop)) plan.xattrsWithData.add(record.gfid);
   else if (XATTR_FOPS.has(record.fop) && options.xattrs === 'sync' && !isOwnXattr(plan, record, facts, options)) plan.xattrs.add(record.gfid);
 }
 
-/** On a distributed volume each new directory gets an xattr of GlusterFS's own. */
+/** Whether the record is about GlusterFS's own xattr, which each new directory gets on a distributed volume. */
 function isOwnXattr({ fresh }: Plan, { gfid, fop }: ChangeRecord & { type: 'meta' }, { withXattrs }: PlanFacts, { replay }: PlanOptions): boolean {
   return replay === 'impossible' && fresh.has(gfid) && !fop.includes('REMOVE') && !withXattrs.has(gfid);
 }
@@ -150,16 +150,16 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   }
   const { gfid, fop } = record;
   const stat = facts.stats.get(gfid) ?? null;
-  const trouble = facts.troubles.get(gfid); // the names of its renames and links are compared, as of what is gone
+  const trouble = facts.troubles.get(gfid); // the names of its renames and links are compared, as if it were gone
   if (trouble !== undefined && !CREATES.has(fop) && !REMOVES.has(fop)) plan.unknown.set(gfid, trouble);
   const apply = options.entries === 'apply';
-  // The changelog has the creator's ids; what a set-gid directory or a default ACL made of them is on the primary. A
-  // symlink may be made by any of its operations, in another directory than it was there.
+  // The changelog has the creator's ids. On the primary, a set-gid directory or a default ACL may have changed them. Any
+  // operation on a symlink may create it, and in another directory than on the primary.
   const mayMake = CREATES.has(fop) || (stat !== null && fileKind(stat.mode) === 'symlink' && !REMOVES.has(fop));
   if (mayMake && !plan.metaGfids.has(gfid)) plan.metaGfids.set(gfid, null);
   if (CREATES.has(fop) && facts.withXattrs.has(gfid)) plan.xattrsWithData.add(gfid);
   if (!apply && !REMOVES.has(fop) && fop !== 'MKNOD') {
-    // Where its file was missing, the operation created it, empty.
+    // If the file was missing, the operation created it, empty.
     if ((fop === 'RENAME' || fop === 'LINK') && stat !== null && fileKind(stat.mode) === 'file') addData(plan, gfid, 'linked');
     return;
   }
@@ -175,7 +175,7 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
 }
 
 function planRemove(plan: Plan, { gfid, fop, parent }: ChangeRecord & { type: 'entry' }, entry: string, stat: ViewStat | 'unknown' | null, apply: boolean): void {
-  if (stat === null) plan.dataGfids.delete(gfid); // unlinked meanwhile; the changelog may be historical
+  if (stat === null) plan.dataGfids.delete(gfid); // unlinked later; the changelog may be old
   if (fop === 'RMDIR' && stat !== null) {
     if (stat !== 'unknown') plan.notes.push({ level: 'info', message: 'Ignoring rmdir. Directory present in primary', fields: { gfid, pgfid_bname: entry } });
     if (apply) plan.doubtful.add(entry);
@@ -188,14 +188,14 @@ function planRemove(plan: Plan, { gfid, fop, parent }: ChangeRecord & { type: 'e
 function planCreate(plan: Plan, record: ChangeRecord & { type: 'entry' }, op: EntryOpName, entry: string, apply: boolean): void {
   const { gfid, mode = 0, uid = 0, gid = 0 } = record;
   if (op === 'MKNOD' && (mode & STICKY) !== 0 && fileKind(mode) === 'file') {
-    // A file that moved here with a tier or a rebalance is recorded as MKNOD with the sticky bit: it exists
-    // elsewhere already, or is created if it does not. Its attributes come with the data.
+    // A tier or a rebalance that moves a file to this brick records MKNOD with the sticky bit. The file exists already, or
+    // LINK creates it. Its attributes come with the data.
     if (apply) plan.entries.push({ op: 'LINK', gfid, entry, stat: { uid, gid, mode, atime: 0, mtime: 0 }, link: null });
     addData(plan, gfid, 'linked');
     return;
   }
   if (!apply) return;
-  // A peer that has the gfid already, under a later name, drops CREATE without a word, but gives a MKNOD its name.
+  // If the peer has the gfid already under a later name, it silently ignores CREATE, but MKNOD adds the name.
   plan.fresh.add(gfid);
   plan.entries.push({ op: op === 'CREATE' ? 'MKNOD' : op, gfid, entry, mode, uid, gid });
 }
@@ -208,17 +208,17 @@ function planRename(plan: Plan, record: ChangeRecord & { type: 'entry' }, entry:
   }
   const entry1 = entryPath(newParent, newName);
   plan.entries.push({ op: 'RENAME', gfid, entry, entry1, stat: stat === null ? null : toOpStat(stat), link });
-  // A secondary that lacks the source ignores such a rename without a word.
+  // A secondary without the source silently ignores such a rename.
   if (stat === null || fileKind(stat.mode) !== 'file') {
     plan.doubtful.add(entry);
     plan.doubtful.add(entry1);
   }
-  // Where the source is missing the target is created, empty: the content has to follow.
+  // If the source is missing, the rename creates the target, empty. So the content must follow.
   if (stat !== null && fileKind(stat.mode) === 'file') addData(plan, gfid, 'linked');
 }
 
-/** SYMLINK goes out as LINK, which creates a symlink that the peer lacks all the same, and gives it one more name
- *  where SYMLINK raises: in a replay the symlink may have its later name already. */
+/** Sends SYMLINK as LINK. LINK also creates a missing symlink. In a replay the symlink may have its later name already: then
+ *  LINK adds a name, but SYMLINK raises. */
 function planLink(plan: Plan, gfid: Gfid, entry: string, stat: ViewStat | null, link: string | null): void {
   const kind = stat === null ? null : fileKind(stat.mode);
   if (stat === null || (kind === 'symlink' && link === null)) {
@@ -231,8 +231,8 @@ function planLink(plan: Plan, gfid: Gfid, entry: string, stat: ViewStat | null, 
   else if (kind !== 'symlink') plan.doubtful.add(entry); // a stock peer creates no special file from LINK
 }
 
-/** Drops what the facts say is gone or is carried by another operation: data of vanished gfids, attributes
- *  of files whose data transfer sets them (setting times first would make rsync think the content equal). */
+/** Drops the data of gfids that are gone, and the attributes of files whose data transfer sets them. If the times were set
+ *  first, rsync would take the content for equal. */
 export function finishPlan(plan: Plan, isUnlinked: (gfid: Gfid) => boolean): void {
   for (const gfid of plan.dataGfids.keys()) {
     if (isUnlinked(gfid)) {
@@ -244,8 +244,8 @@ export function finishPlan(plan: Plan, isUnlinked: (gfid: Gfid) => boolean): voi
   for (const gfid of plan.xattrsWithData) if (!plan.dataGfids.has(gfid)) plan.xattrs.add(gfid);
 }
 
-/** Drops the creation of files that are renamed next: a rename whose source is missing makes the file under its new name, in
- *  one step instead of two. */
+/** Drops the creation of a file that is renamed next. The rename finds no source and so creates the file under its new name,
+ *  in one step instead of two. */
 export function createUnderNewNames({ entries }: Plan): void {
   const created = new Map<Gfid, EntryOp>();
   const dropped = new Set<EntryOp>();
@@ -258,9 +258,9 @@ export function createUnderNewNames({ entries }: Plan): void {
   if (dropped.size > 0) entries.splice(0, entries.length, ...entries.filter((op) => !dropped.has(op)));
 }
 
-/** Closes a set of names over shared gfids and names: whatever was done to a doubtful name's gfids, or to the
- *  names these had, is doubtful too. Also adds names that more than one gfid held within the batch, when a
- *  rename or a link was among the operations: a replay may have left them to the wrong one. */
+/** Extends a set of doubtful names. Every name of a gfid that had a doubtful name is doubtful, too. So is a name that several
+ *  gfids had within the batch, if a rename or a link was among the operations. After a replay the wrong gfid may have that
+ *  name. */
 export function doubtfulNames(entries: readonly EntryOp[], seeds: Iterable<string>): Set<string> {
   const names = new Set<string>(seeds);
   const byName = new Map<string, EntryOp[]>();
@@ -275,7 +275,7 @@ export function doubtfulNames(entries: readonly EntryOp[], seeds: Iterable<strin
   }
   const gfidsDone = new Set<Gfid>();
   for (const name of names) {
-    // A Set iterates over what is added meanwhile: this is the closure.
+    // Iterating a Set includes elements that are added meanwhile, so this is the closure.
     for (const op of byName.get(name) ?? []) {
       if (gfidsDone.has(op.gfid)) continue;
       gfidsDone.add(op.gfid);
@@ -288,7 +288,7 @@ export function doubtfulNames(entries: readonly EntryOp[], seeds: Iterable<strin
   return names;
 }
 
-/** Names that the operations leave in place. */
+/** Names that exist after the operations. */
 export function namesGiven(entries: readonly EntryOp[]): Set<string> {
   const names = new Set<string>();
   for (const { op, entry, entry1 } of entries) {

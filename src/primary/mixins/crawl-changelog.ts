@@ -1,5 +1,5 @@
-// crawl slot: the live changelog crawl, and what the history and xsync crawls share with it (batches, marks).
-// Port of GMasterChangelogMixin.
+// crawl slot: the live changelog crawl, and the batches and marks that the history and xsync crawls share with it. Port of
+// GMasterChangelogMixin.
 
 import { lstat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -18,31 +18,31 @@ import { delayOrWake } from '../../async/wait.js';
 export interface Crawl {
   readonly crawlName: CrawlName;
   crawl(signal: AbortSignal): Promise<void>;
-  /** Resolves when the next crawl is due: early when there is something to crawl. */
+  /** Resolves when the next crawl is due, early when changes are waiting. */
   nextCrawl(signal: AbortSignal): Promise<void>;
   readonly followsChangelogs: boolean;
   retryFailures(signal: AbortSignal): Promise<void>;
-  /** Compares the names that changelogs in hand take away which closed at or after `since`, seconds. */
+  /** Compares on both sides the names that unprocessed changelogs remove or rename. Only changelogs that closed at or after
+   *  `since`, seconds, are read. */
   compareChangelogs(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
 }
 
-/** Everything a crawl stands on: the base and the other four slots. */
+/** The base and the other four slots. */
 export type CrawlBase = PrimaryBase & Mode & Sendmark & Purge & Engine;
 export type CrawlMixin = <B extends AbstractCtor<CrawlBase>>(Base: B) => AbstractCtor<Crawl> & B;
 
-/** Base of history and xsync crawls. */
 export interface ChangelogCrawl extends Crawl {
   readonly pipeline: BatchPipeline;
-  /** Processes changelogs in batches of changelog-batch-size bytes; returns when all are submitted. */
+  /** Processes changelogs in batches of changelog-batch-size bytes. Resolves when all are submitted. */
   processChanges(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string, signal: AbortSignal): Promise<void>;
-  /** Sets aside changelogs whose changes are synced already. @returns the others */
+  /** Marks as done and archives changelogs from before stime. @returns the others */
   dropProcessed(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string): Promise<string[]>;
 }
 
 export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): AbstractCtor<ChangelogCrawl> & B => {
   abstract class Changelog extends Base implements ChangelogCrawl {
     #pipeline: BatchPipeline | null = null;
-    /** Changelogs that are ready, whose names compareChangelogs() has compared. */
+    /** Unprocessed changelogs whose names compareChangelogs() has compared. */
     #compared: ReadonlySet<string> = new Set();
 
     get crawlName(): CrawlName {
@@ -125,8 +125,8 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
         changes,
         crawl: this.crawlName,
         entriesOf,
-        // A changelog is named by the time of its rollover; one second less makes up for the difference between
-        // the marks' clock and the changelog's.
+        // A changelog's name has the time of its rollover. One second less allows for the difference between the clock of the
+        // marks and the changelog's.
         entriesApplied: (last) => this.#raiseEntryStime([last - 1, 0]),
         commit: async (last) => {
           await this.updStime([last - 1, 0]);
@@ -138,11 +138,11 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       };
     }
 
-    /** Changelogs whose namespace was applied before a crash are planned for their data and attributes only. */
+    /** If a changelog's entry operations were applied before a crash, only its data and attributes are planned. */
     #entryPolicy(entryStime: Xtime | null, dataStime: Xtime | null): (time: number) => PlanOptions['entries'] {
       if (this.deps.session.hotTier) return () => 'hot-tier';
       if (entryStime === null || dataStime === null) return () => 'apply';
-      // A passive worker moves stime alone.
+      // A passive worker raises stime but not entry_stime.
       const applied = dataStime[0] > entryStime[0] ? dataStime : entryStime;
       return (time) => (time <= applied[0] ? 'applied-before' : 'apply');
     }

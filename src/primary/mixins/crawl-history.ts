@@ -1,6 +1,6 @@
-// crawl slot: the history crawl, one pass over the changelogs between stime and the moment the live crawl's
-// cursor was set. Port of GMasterChangeloghistoryMixin. The agent hands over every changelog up to that cursor,
-// so the reference's second turn, which waits for a rollover in between, is not needed.
+// crawl slot: the history crawl, one pass over the changelogs between stime and the live crawl's start. Port of
+// GMasterChangeloghistoryMixin. The agent returns every changelog up to that start. So the reference's second turn, which
+// waits for a rollover in between, is not needed.
 
 import { join } from 'node:path';
 import type { HistoryResult, ChangelogLoss } from '../../changelog/source.js';
@@ -17,7 +17,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       return 'history_changelog';
     }
 
-    /** @throws GsyncdError 'no-stime', 'no-history' or 'partial-history' when an xsync crawl has to follow */
+    /** @throws GsyncdError 'no-stime', 'no-history' or 'partial-history' when an xsync crawl must follow */
     override async crawl(signal: AbortSignal): Promise<void> {
       const { status, log } = this.deps;
       await status.setCrawlStatus('History Crawl');
@@ -58,19 +58,22 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       if (history.status === 'unavailable') {
         throw new GsyncdError(`history crawl: changelogs since ${stime[0]}: not available`, { code: 'no-history' });
       }
-      // Noted before history moves the mark over the gap.
+      // Record it before the history crawl raises stime past the gap.
       if (history.status === 'partial') await this.deps.addPendingCrawl(history.actualEnd);
-      // Where the mark belongs in an index with equal times is not certain: some changelogs may be read again.
+      // After the clock was set back, two changelogs may have equal times. The position of stime in HTIME is then uncertain,
+      // and some changelogs may be read again.
       if (history.setBack !== null) replayTracker.markReplay();
       return history;
     }
 
-    /** @returns since when changes are not known, seconds, where changelogs could not be read; a walk is owed for them */
+    /** Processes all changelogs of this history.
+     *  @returns the start, seconds, of the first interval whose changelog cannot be read, or null. An xsync crawl for it is
+     *  then pending */
     async #readAll(signal: AbortSignal): Promise<number | null> {
       const { agent, log, workingDir } = this.deps;
       const processed = join(workingDir, '.history', '.processed');
       const done = (path: string): Promise<void> => agent.historyDone(path);
-      // What an earlier scan made ready stays listed until its batch is committed, and that goes on meanwhile.
+      // A changelog stays listed until its batch is committed, and commits go on during later scans.
       const taken = new Set<string>();
       const losses: ChangelogLoss[] = [];
       for (;;) {
@@ -89,14 +92,15 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       await this.pipeline.drain();
       const [first] = losses;
       if (first === undefined) return null;
-      // The next history begins behind a changelog that is lost, as long as none can have the same time as this mark.
+      // The next history crawl may begin after a lost changelog, if no other changelog can have the time of this stime.
       const passed = Math.max(...losses.map(({ to }) => to)) + 1;
       const now = this.liveChangelogStart?.[0] ?? 0;
       if (passed < now && ((await this.dataStime())?.[0] ?? 0) < passed) await this.updStime([passed, 0]);
       return first.from;
     }
 
-    /** Everything from before the clock was set back is synced: marks are compared with times of after from now on. */
+    /** Everything from before the clock was set back is synced. Later changes have times after `setBack.to`, so stime must be
+     *  at that time, too. */
     async #followClock(setBack: ClockSetBack): Promise<void> {
       this.deps.log.warn('brick clock set back: setting the stime to the new time', { from: setBack.from, to: setBack.to });
       await this.#setMarks(setBack.to - 1);

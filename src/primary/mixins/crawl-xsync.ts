@@ -1,6 +1,6 @@
-// crawl slot: the hybrid crawl, a walk of the brick by change marks for the first sync and for gaps in the
-// changelogs' history. Port of GMasterXsyncMixin; the walk itself is xsync-walk.ts. What the walk finds is written
-// as XSYNC-CHANGELOG files, so that it is processed, logged and archived like any changelog.
+// crawl slot: the hybrid crawl, which walks the brick by xtime. It runs for the first sync and for gaps in the changelogs'
+// history. Port of GMasterXsyncMixin; xsync-walk.ts walks the tree. The crawl writes its findings as XSYNC-CHANGELOG files,
+// so that they are processed, logged and archived like changelogs.
 
 import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import { delayOrWake } from '../../async/wait.js';
 import { XsyncWalk, type WalkChunk } from './xsync-walk.js';
 
 const FILE_PREFIX = 'XSYNC-CHANGELOG';
-/** Between crawls when change-detector is xsync, as in the reference. */
+/** Interval between crawls when change-detector is xsync, as in the reference. */
 const REPEAT_INTERVAL_MS = 60_000;
 
 export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): AbstractCtor<ChangelogCrawl> & B => {
@@ -36,16 +36,17 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       log.info('starting hybrid crawl', { stime });
       progress?.walkStarted(stime === null ? 'first' : 'again');
       await status.setCrawlStatus('Hybrid Crawl');
-      // A first sync is followed by history, which does both.
+      // After a first sync the history crawl does both.
       if (stime !== null) {
         this.deps.mountSelector.changed(Date.now() / 1000);
         await this.pipeline.clearParked(signal);
       }
       const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);
-      // Changelogs that are missing told what went, too. Before a first sync the secondary may have names of its own.
+      // The missing changelogs also had the deletes and renames. Before a first sync the secondary may have names that the
+      // primary never had.
       const compares = this.walkFrom !== null && this.makesMarks() && stime !== null && compareXtime(stime, ZERO_XTIME) > 0;
       const changed = new Set<Gfid>();
-      // The walk is one chunk ahead of the sync, which waits for it: the reference's looks at an empty list again and again.
+      // The walk is one chunk ahead of the sync, which awaits it. The reference polls an empty list instead.
       let ahead = chunks.next();
       for (;;) {
         const { value: chunk, done } = await ahead;
@@ -53,13 +54,13 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
         progress?.walked(chunk.entries);
         if (compares) for (const gfid of chunk.changed) changed.add(gfid);
         ahead = chunks.next();
-        ahead.catch(() => undefined); // seen when awaited; a failure below must not make it unhandled
+        ahead.catch(() => undefined); // the next await reports it; if the submit fails first, it must not be unhandled
         await this.#submit(chunk, signal);
       }
       progress?.walkFound();
       await this.pipeline.drain();
       await this.pipeline.compareDirectories(changed, signal);
-      // A walk that finds nothing sends no batch, which would try them.
+      // A crawl that finds nothing submits no batch, and only batches include retries.
       await this.retryFailures(signal);
       await this.judgeCheckpoint();
       progress?.walkEnded();
@@ -82,7 +83,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
     async #prepareDir(): Promise<void> {
       await mkdir(this.#dir, { recursive: true });
       for (const name of await readdir(this.#dir)) {
-        if (name.startsWith(FILE_PREFIX)) await rm(join(this.#dir, name), { force: true }); // a killed crawl's
+        if (name.startsWith(FILE_PREFIX)) await rm(join(this.#dir, name), { force: true }); // left by a killed crawl
       }
     }
 
@@ -103,7 +104,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
         changes: [path],
         crawl: 'xsync',
         entriesOf: () => 'apply',
-        // Not before: a retry would make directories that this batch makes.
+        // Only now: an earlier retry would create directories that this batch creates.
         entriesApplied: () => this.#listSkipped(chunk),
         commit: async () => {
           await archiveAndPurge(this.#dir, [path.slice(this.#dir.length + 1)], this.deps.config.get('changelog-archive-format'));
@@ -115,7 +116,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       };
     }
 
-    /** What the walk passed over is retried with all that is below it: see BatchPipeline. */
+    /** Puts entries that the crawl skipped on the failure list. The retry includes everything below them: see DueItems. */
     async #listSkipped({ skipped }: WalkChunk): Promise<void> {
       if (skipped.length === 0) return;
       const { failures, status } = this.deps;
@@ -127,15 +128,15 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
     async #setStimes({ stimes }: WalkChunk): Promise<void> {
       for (const stime of stimes) {
         const done = stime.path === ROOT_PATH ? await this.#setStime(stime) : await tryInode(this.#setStime(stime), NO_ROOM);
-        // A directory that keeps its old mark is walked again, if there is another walk.
+        // A directory that keeps its old stime is crawled again by a later hybrid crawl.
         if (done instanceof InodeError) this.deps.log.warn('cannot mark a directory as synced', { path: stime.path, error: done.reason });
       }
     }
 
     async #setStime({ path, gfid, mark }: WalkChunk['stimes'][number]): Promise<void> {
-      // A directory that moved keeps its old mark; what took its place must not get this one.
+      // A directory that moved keeps its old stime. The entry that took its path must not get this stime.
       if (path !== ROOT_PATH && (await this.deps.brick.gfid(path)) !== gfid) return;
-      // A walk for a gap ends when history has moved the brick's mark further already.
+      // When a crawl for a gap ends, the history crawl may have raised the root's stime further already.
       const now = path === ROOT_PATH ? await this.dataStime() : null;
       if (now !== null && compareXtime(mark, now) <= 0) return;
       this.deps.log.debug('setting secondary time', { time: mark });
@@ -143,7 +144,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
     }
 
     async #write(chunk: WalkChunk): Promise<string> {
-      // One second apart at least, since the name is all that tells files apart.
+      // At least one second apart: only the time in the name distinguishes the files.
       this.#lastFileTime = Math.max(Math.floor(Date.now() / 1000), this.#lastFileTime + 1);
       const path = join(this.#dir, `${FILE_PREFIX}.${this.#lastFileTime}`);
       const file = await open(path, 'w');

@@ -1,4 +1,4 @@
-// engine slot: data travels with rsync. The transfer itself is rsync-transfer.ts.
+// engine slot: sends data with rsync, by rsync-transfer.ts.
 
 import type { Gfid } from '../../protocol/gfid.js';
 import type { DataEngine, DataItem } from '../../queue/engine.js';
@@ -7,11 +7,11 @@ import type { PrimaryBase } from '../base.js';
 import type { AbstractCtor } from './mixin.js';
 
 export interface Engine {
-  /** The engine of the worker's queue, made once. */
+  /** Makes the engine of the worker's queue. */
   makeEngine(): DataEngine;
-  /** Sends files' data; the result says what became of each. @throws GsyncdError 'stopped' */
+  /** Sends files' data. @returns one result per file. @throws GsyncdError 'stopped' */
   syncData(items: readonly DataItem[]): Promise<BoxResult>;
-  /** Sends extended attributes and ACLs of files and directories whose content agrees. @throws GsyncdError 'stopped' */
+  /** Sends xattrs and ACLs of files and directories whose content is equal on both sides. @throws GsyncdError 'stopped' */
   syncAttributes(gfids: readonly Gfid[], signal: AbortSignal): Promise<BoxResult>;
 }
 

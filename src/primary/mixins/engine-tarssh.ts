@@ -1,5 +1,4 @@
-// engine slot: data travels with tar piped over ssh, good for lots of small files. The transfer itself is
-// tarssh-transfer.ts.
+// engine slot: sends data with tar over ssh, by tarssh-transfer.ts. It suits many small files.
 
 import type { Gfid } from '../../protocol/gfid.js';
 import type { DataEngine, DataItem } from '../../queue/engine.js';
@@ -16,7 +15,7 @@ export const withTarsshEngine: EngineMixin = (Base) => {
       return this.deps.queue.sync(items);
     }
 
-    /** Not tar's: it cannot put xattrs on an inode that must stay the same. */
+    /** Uses rsync: tar cannot set xattrs without replacing the inode. */
     syncAttributes(gfids: readonly Gfid[], signal: AbortSignal): Promise<BoxResult> {
       return this.deps.engines.attributes().sync(gfids, signal);
     }

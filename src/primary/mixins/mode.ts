@@ -1,5 +1,4 @@
-// mode slot: Normal, Partial, Recover. How marks are read, amended and compared, and what is announced to the
-// secondary with the keepalive.
+// mode slot: Normal, Partial, Recover. A mode reads, corrects and compares marks, and chooses the payload of the keepalive.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { GsyncdError } from '../../errors.js';
@@ -13,16 +12,17 @@ import { NO_ROOM } from '../inode-error.js';
 
 export interface KeepalivePayload {
   readonly info: VolumeInfo | null;
-  /** Seconds until the next one. */
+  /** Seconds until the next keepalive. */
   readonly gapS: number;
 }
 
 export interface Mode {
-  /** Whether a missing mark on the primary is made: in recover mode unindexed files stay unindexed. */
+  /** Whether a missing xtime is created. In recover mode, files without xtime stay without. */
   makesMarks(): boolean;
-  /** Change mark of a path on the brick, made or replaced where it is missing or expired; null: no such path. */
+  /** Xtime of a path on the brick. If makesMarks(), a missing or expired xtime is set to now, and null means that the path
+   *  does not exist. Otherwise MINUS_INFINITY stands for a missing or expired xtime. */
   primaryXtime(path: string): Promise<Xtime | null>;
-  /** Synced-up-to mark of a path on the brick; MINUS_INFINITY where there is none. */
+  /** Stime of a path on the brick; MINUS_INFINITY when it is missing or expired. */
   secondaryXtime(path: string): Promise<Xtime | null>;
   markSecondary(path: string, mark: Xtime): Promise<void>;
   needSync(xtime: Xtime, stime: Xtime): boolean;
@@ -32,10 +32,10 @@ export interface Mode {
   systemVolinfo(signal: AbortSignal): Promise<SystemVolinfo>;
 }
 
-/** A mode fills in abstract members of the base, so it asks only for the base. */
+/** A mode implements abstract members of the base, so it needs only the base. */
 export type ModeMixin = <B extends AbstractCtor<PrimaryBase>>(Base: B) => AbstractCtor<Mode> & B;
 
-/** Queries the volume marks of the root. @throws GsyncdError when several foreign primaries are announced */
+/** Reads the volume marks of the root. @throws GsyncdError when several foreign primaries are announced */
 async function readVolinfo({ volume, session }: PrimaryDeps): Promise<SystemVolinfo> {
   const [foreign, native] = await Promise.all([volume.foreignVolumeInfos(), volume.nativeVolumeInfo()]);
   if (foreign.length > 1) {
@@ -57,7 +57,7 @@ export const withNormalMode: ModeMixin = (Base) => {
       if (!this.makesMarks()) return mark !== null && compareXtime(mark, ZERO_XTIME) === 0 ? mark : MINUS_INFINITY;
       if (mark === null && (await brick.lstat(path)) === null) return null;
       const now = xtimeNow();
-      // Without a mark it is new to each walk.
+      // Persist the xtime, or every crawl syncs this file again.
       await volume.setXtime(path, this.uuid, now).catch((error: unknown) => {
         if (!NO_ROOM.has(errnoNumber(error) ?? 0)) throw error;
       });
@@ -88,7 +88,7 @@ export const withNormalMode: ModeMixin = (Base) => {
     }
 
     keepalivePayload(timeoutS: number, gapS: number): KeepalivePayload {
-      // Without volume info, announce more often, so that it reaches the secondary soon after it is there.
+      // Without volume info, announce more often, so that the secondary gets it soon after it is available.
       if (this.volinfo === null) return { info: null, gapS: Math.min(10, gapS) };
       return { info: { ...this.volinfo, timeout: Math.floor(Date.now() / 1000) + timeoutS }, gapS };
     }
@@ -97,7 +97,7 @@ export const withNormalMode: ModeMixin = (Base) => {
       return readVolinfo(this.deps);
     }
 
-    /** Marks from before the volume mark are from before the volume was indexed. */
+    /** A mark older than the volume mark was set before indexing was enabled. */
     #expired(mark: Xtime): boolean {
       return this.volmark !== null && compareXtime(mark, this.volmark) < 0;
     }
@@ -105,18 +105,18 @@ export const withNormalMode: ModeMixin = (Base) => {
   return Normal;
 };
 
-/** For a primary that has only part of what the secondary has (a brick): marks may run backwards. */
+/** For a primary with only part of the secondary's files (a brick): stime may be later than xtime. */
 export const withPartialMode: ModeMixin = (Base) => {
   abstract class Partial extends withNormalMode(Base) {
     override checkReversion(): void {
-      // By definition of the mode.
+      // stime may be later than xtime in this mode.
     }
   }
   return Partial;
 };
 
-/** Failover and failback: files that are not indexed are left alone, and a foreign primary's announcement is
- *  waited out, so that two primaries never write to one secondary. */
+/** For failover and failback: files without xtime are not synced. The worker waits until a foreign primary's announcement
+ *  expires, so that two primaries never write to one secondary. */
 export const withRecoverMode: ModeMixin = (Base) => {
   abstract class Recover extends withNormalMode(Base) {
     override makesMarks(): boolean {

@@ -1,14 +1,14 @@
-// purge slot: whether what is deleted on the primary is deleted on the secondary (ignore-deletes).
+// purge slot: whether deletes are replicated (ignore-deletes).
 
 import { gfidPath, type Gfid } from '../../protocol/gfid.js';
 import type { PrimaryBase } from '../base.js';
 import type { AbstractCtor } from './mixin.js';
 
 export interface Purge {
-  /** What planning and conflict resolution do about names that are gone from the primary. */
+  /** How planning and conflict resolution treat names that are gone from the primary. */
   readonly deletes: 'apply' | 'ignore';
-  /** Removes names from a directory of the secondary, whole subtrees. Idempotent: names already gone are not
-   *  errors. */
+  /** Removes names, with whole subtrees, from a directory of the secondary. Idempotent: a name that is already gone is no
+   *  error. */
   purgeMissing(dir: Gfid, names: readonly string[]): Promise<void>;
 }
 

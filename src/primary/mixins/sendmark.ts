@@ -1,4 +1,4 @@
-// sendmark slot: who sends the mark after a regular crawl. With use-rsync-xattrs rsync carries it.
+// sendmark slot: sets stime after a regular crawl, unless rsync copies it (use-rsync-xattrs).
 
 import type { Xtime } from '../../gluster/xtime.js';
 import type { PrimaryBase } from '../base.js';

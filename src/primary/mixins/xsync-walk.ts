@@ -1,7 +1,7 @@
-// Walks a brick by its change marks and yields what has to be synced, in chunks: the records of an XSYNC-CHANGELOG file, the
-// directories whose marks may move once these records are synced, and what the brick does not tell of, which has to be on the
-// durable list by then. Port of Xcrawl. Invariant: a directory's mark comes with or after the chunk that completes its
-// subtree, and a directory's record comes before those of its children.
+// Walks a brick by xtime and yields chunks of work. A chunk has the records of an XSYNC-CHANGELOG file, and the directories
+// whose stime may be raised once these records are synced. It also has the entries that the brick cannot read, which must be
+// on the failure list by then. Port of Xcrawl. Invariant: a directory's stime comes with or after the chunk that completes
+// its subtree, and a directory's record comes before its children's.
 
 import type { ChangeRecord } from '../../changelog/record.js';
 import { errnoCode } from '../../errors.js';
@@ -13,7 +13,7 @@ import type { PrimaryBrick } from '../deps.js';
 import { tryInode, inodeErrorOf } from '../inode-error.js';
 import { fileKind, toOpStat, type ViewStat } from '../../protocol/view.js';
 
-/** Small, so that data flows while the next chunk's names are made: the reference's are of 8,192. */
+/** Small, so that data is sent while the next chunk's names are created. The reference uses 8,192. */
 const CHUNK_ENTRIES = 512;
 const LOOKUPS_AT_ONCE = 32;
 const MAX_DEPTH = 4_096;
@@ -28,11 +28,11 @@ export interface WalkMode {
 export interface WalkChunk {
   readonly entries: number;
   readonly records: ChangeRecord[];
-  /** Paths relative to the brick, what was there, and its new mark. */
+  /** Path relative to the brick, the gfid found there, and the new stime. */
   readonly stimes: readonly { readonly path: string; readonly gfid: Gfid; readonly mark: Xtime }[];
-  /** Entries that were passed over, with all that is below them. */
+  /** Entries that were skipped, with everything below them. */
   readonly skipped: readonly Skipped[];
-  /** Directories that had something new: names may be gone from them. */
+  /** Directories with a new xtime: names may have been removed from them. */
   readonly changed: readonly Gfid[];
 }
 
@@ -43,18 +43,18 @@ export interface Skipped {
 }
 
 export interface WalkBounds {
-  /** Marks do not move past it: from then on changelogs tell deletes and renames, a walk does not. */
+  /** Stime is not raised past it. After it, changelogs record deletes and renames, and a walk would miss them. */
   readonly limit: Xtime | null;
-  /** Find what changed after it; null: after the brick's own synced-up-to mark. */
+  /** Look for changes after this time; null: after the brick's own stime. */
   readonly from: Xtime | null;
 }
 
-/** A directory: where it was found, and what it is. */
+/** A directory and the path where the walk found it. */
 interface Dir {
   readonly path: string;
   readonly gfid: Gfid;
   readonly xtime: Xtime;
-  /** Its entry path; null: the root. */
+  /** Entry path; null for the root. */
   readonly entry: string | null;
 }
 
@@ -85,8 +85,8 @@ export class XsyncWalk {
     this.#bounds = bounds;
   }
 
-  /** @throws whatever reading the brick throws for anything but one entry (see inode-error.ts), or for its root; entries that
-   *  vanish meanwhile are skipped */
+  /** @throws errors of the brick that are not about one entry (see inode-error.ts), and all errors about its root. Entries
+   *  that vanish meanwhile are skipped */
   async *chunks(signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
     this.#rootStime = this.#bounds.from ?? (await this.#mode.secondaryXtime('.')) ?? MINUS_INFINITY;
     const xtime = (await this.#mode.primaryXtime('.')) ?? MINUS_INFINITY;
@@ -108,8 +108,8 @@ export class XsyncWalk {
         const place = { path: path === '.' ? name : `${path}/${name}`, entry: entryPath(gfid, name) };
         return this.#orSkip(place, this.#candidate(place.path, name, stime));
       });
-      // A directory that moved meanwhile may have been looked up in vain, and its rename, which a changelog has, does
-      // not bring what it holds.
+      // If the directory was moved meanwhile, the lookups at its old path have failed. The rename is in a changelog, but it
+      // does not bring the directory's content.
       const isThere = await this.#orSkip(dir, this.#isAt(path, gfid), 'skipping directory');
       if (isThere === null) return;
       if (!isThere) return yield* this.#directory({ ...dir, path }, signal);
@@ -124,7 +124,7 @@ export class XsyncWalk {
     }
   }
 
-  /** Where a directory is, its mark and its names; null when it is gone, or has nothing new. */
+  /** @returns a directory's present path, stime and names; null when it is gone or unchanged */
   async #open({ path: lastPath, gfid, xtime }: Dir): Promise<{ path: string; stime: Xtime; names: string[] } | null> {
     for (let at = lastPath; ; ) {
       const path = await this.#currentPath(at, gfid);
@@ -141,8 +141,8 @@ export class XsyncWalk {
     return (await this.#currentPath(path, gfid)) === path;
   }
 
-  /** null, and the entry is passed over, where the brick does not tell what it has there. Without the brick's root no walk
-   *  goes on. */
+  /** Skips an entry that the brick cannot read. @returns the answer; null for a skipped entry. @throws errors about the
+   *  brick's root: the walk cannot continue */
   async #orSkip<T>({ path, entry }: Pick<Dir, 'path' | 'entry'>, answer: Promise<T>, message = 'skipping entry'): Promise<T | null> {
     try {
       return await answer;
@@ -155,7 +155,7 @@ export class XsyncWalk {
     }
   }
 
-  /** Where a directory is now that was at `path`; null when it is gone. */
+  /** @returns the present path of a directory that was at `path`; null when it is gone */
   async #currentPath(path: string, gfid: Gfid): Promise<string | null> {
     if (gfid === ROOT_GFID || (await this.#brick.gfid(path)) === gfid) return path;
     const names: string[] = [];
@@ -168,7 +168,7 @@ export class XsyncWalk {
     return names.join('/');
   }
 
-  /** Names in a directory; none when it was removed, or replaced by something else, meanwhile. */
+  /** @returns the names in a directory; none when it was removed, or replaced by something else, meanwhile */
   async #names(path: string): Promise<string[]> {
     try {
       return await this.#brick.entries(path);
@@ -181,8 +181,8 @@ export class XsyncWalk {
   }
 
   async #stimeOf(path: string): Promise<Xtime> {
-    // After delete with reset-sync-time the root's mark is 0.0: everything is synced again, whatever the
-    // directories' own marks say.
+    // `delete reset-sync-time` sets the root's stime to 0.0: everything is synced again, and the directories' own stimes are
+    // ignored.
     if (compareXtime(this.#rootStime, ZERO_XTIME) === 0) return MINUS_INFINITY;
     const own = path === '.' ? this.#rootStime : await this.#mode.secondaryXtime(path);
     return maxXtime(own ?? MINUS_INFINITY, this.#rootStime);
@@ -197,8 +197,8 @@ export class XsyncWalk {
     if (!this.#mode.needSync(xtime, stime)) return null;
     const gfid = await this.#brick.gfid(path);
     const stat = await this.#brick.lstat(path);
-    // Something else may have got the name in between, and a record that mixes the two would make an inode of the
-    // wrong type on the secondary. The changelogs tell the rest.
+    // Another inode may have got the name in between. A record that mixes the two would create an inode of the wrong type on
+    // the secondary. The changelogs have the later changes.
     if (stat === null || gfid === null || (await this.#brick.gfid(path)) !== gfid) {
       this.#log.warn('got purged in the interim', { path });
       return null;
@@ -221,8 +221,8 @@ export class XsyncWalk {
       ...(withMode ? { mode: stat.mode, uid: 0, gid: 0 } : {}),
     });
     const attributes: ChangeRecord = { type: 'meta', gfid, fop: 'SETATTR', stat: toOpStat(stat) };
-    // The brick's own link under .glusterfs is counted in nlink. What has more names is recorded as LINK: the
-    // secondary decides whether to create or to link.
+    // nlink includes the brick's link under .glusterfs. A file with several names is recorded as LINK: the secondary decides
+    // whether to create or to link.
     const single = stat.nlink - 1 <= 1;
     switch (fileKind(stat.mode)) {
       case 'dir':
@@ -237,9 +237,9 @@ export class XsyncWalk {
         break;
       case 'special':
       case 'device':
-        // The reference's walk leaves these out; with them a first sync is complete.
+        // The reference skips these types; with them a first sync is complete.
         this.#records.push(entry('MKNOD', true), attributes);
-        // An ACL that it inherited.
+        // It may have inherited an ACL.
         if (await this.#mayHaveXattrs(path)) this.#records.push({ type: 'meta', gfid, fop: 'SETXATTR' });
         break;
     }

@@ -1,13 +1,13 @@
-// Sends a list to a peer in calls of bounded size. When the peer answers one exception for a whole call, the
-// culprit is found by halving and becomes a value. Used for entry and meta operations.
-// Invariant: every item was part of a call that succeeded, or is among the culprits.
+// Sends a list to a peer in calls of bounded size. When the peer raises one exception for a whole call, bisection finds the
+// item that caused it. That item is returned as a FailedItem. Invariant: each item was part of a successful call, or is a
+// FailedItem.
 
 import { constants } from 'node:os';
 import { errorLine, GsyncdError } from '../../errors.js';
 import { RemoteCallError } from '../../rpc/errors.js';
 import { ESHUTDOWN } from '../../secondary/stopping.js';
 
-/** An item that made the peer raise. */
+/** An item for which the peer raised an exception. */
 export interface FailedItem<T> {
   readonly item: T;
   readonly reason: string;
@@ -15,7 +15,8 @@ export interface FailedItem<T> {
   readonly errno: number | undefined;
 }
 
-/** Errors that are not one item's: the peer ends, or its mount is dead, full or read-only, and every item would fail. */
+/** Errors that are not about one item: the peer ends, or its mount is dead, full or read-only. Every other item would fail,
+ *  too. */
 const PEER_WIDE: ReadonlySet<number> = new Set([
   constants.errno.ENOTCONN,
   constants.errno.ECONNABORTED,
@@ -25,10 +26,10 @@ const PEER_WIDE: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Calls `send` with slices of `items` in order; items that were sent in a failed call are sent again in smaller
- * ones, so they have to be idempotent.
- * @returns what the successful calls returned, and the culprits
- * @throws GsyncdError 'peer' when the connection is lost or the peer as a whole cannot do its work
+ * Calls `send` with slices of `items`, in order. Items of a failed call are sent again in smaller calls, so they must be
+ * idempotent.
+ * @returns the results of the successful calls, and the failed items
+ * @throws GsyncdError 'peer' when the connection is lost, or an error concerns the peer as a whole
  */
 export async function sendBisecting<T, R>(
   items: readonly T[],

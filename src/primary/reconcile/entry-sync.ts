@@ -1,6 +1,6 @@
-// Sends entry operations to the secondary: waves of lanes, each lane in calls of bounded size, so that a peer that serves
-// several calls at a time works on independent directories side by side, and one entry's trouble stays that entry's.
-// Invariant: every operation was applied, is among the failures, or is among the culprits.
+// Sends entry operations to the secondary in waves of lanes, each lane in calls of bounded size. So a peer that serves
+// several calls at a time works on independent directories concurrently, and one entry's error fails only that entry.
+// Invariant: each operation was applied, is in `failures`, or is in `failedItems`.
 
 import type { EntryFailure, EntryOp, Secondary } from '../../protocol/secondary.js';
 import { sendBisecting, type FailedItem } from './bisect.js';
@@ -12,15 +12,15 @@ export interface EntryOutcome {
 }
 
 export interface EntrySyncOptions {
-  /** Calls under way at once. */
+  /** Concurrent calls. */
   readonly lanes: number;
   readonly opsPerCall: number;
 }
 
-/** A secondary of this project says itself how many lanes it has. */
+/** For a secondary of this project, which announces its number of lanes. */
 export const OWN_OPS_PER_CALL = 500;
-/** A stock secondary takes one call at a time (rpc/one-call.ts), and does 600 operations in a second. Its volume is looked at
- *  between calls (worker/gluster/availability-checks.ts), every second or two, and keepalives go out between them. */
+/** A stock secondary takes one call at a time (rpc/one-call.ts) and applies 600 operations per second. Between calls, every
+ *  second or two, the worker checks its volume (worker/gluster/availability-checks.ts) and sends keepalives. */
 export const STOCK_ENTRY_SYNC: EntrySyncOptions = { lanes: 1, opsPerCall: 200 };
 
 export class EntrySync {
@@ -34,10 +34,10 @@ export class EntrySync {
 
   /**
    * Applies `ops`, dependent ones in order.
-   * @param beforeRemovals is called with what went wrong so far before a wave that removes directories: a
-   * stock secondary empties a directory that it is told to remove, so what should have left it must have left.
-   * @throws GsyncdError 'peer' when the connection is lost or the secondary as a whole cannot take entries; what
-   * was applied by then is unknown
+   * @param beforeRemovals called with the failures so far, before a wave that removes directories. A stock secondary empties
+   * a directory before it removes it, so entries that were to be moved out of it must be out by then.
+   * @throws GsyncdError 'peer' when the connection is lost, or the secondary as a whole cannot take entries; which operations
+   * were applied is then unknown
    */
   async apply(ops: readonly EntryOp[], beforeRemovals?: (soFar: EntryOutcome) => Promise<void>): Promise<EntryOutcome> {
     const outcome: EntryOutcome = { failures: [], failedItems: [] };
@@ -51,7 +51,7 @@ export class EntrySync {
     return outcome;
   }
 
-  /** Applies operations that do not depend on each other, in any order: probes. */
+  /** Applies independent operations, such as probes, in any order. */
   async applyIndependent(ops: readonly EntryOp[]): Promise<EntryOutcome> {
     const outcome: EntryOutcome = { failures: [], failedItems: [] };
     const share = Math.max(1, Math.ceil(ops.length / this.#options.lanes));

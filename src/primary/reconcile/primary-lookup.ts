@@ -1,4 +1,4 @@
-// Looks up names on the primary.
+// Lookups of names on the primary, for conflict resolution and retries.
 
 import { entryPath, gfidPath, type Gfid } from '../../protocol/gfid.js';
 import { mapBounded } from '../../async/map-bounded.js';
@@ -12,7 +12,8 @@ export interface PrimaryEntry {
   readonly kind: FileKind;
 }
 
-/** Looks up names (entry paths). Absent names have null; names of which the primary does not tell are in `troubles`. */
+/** Looks up names (entry paths) on the primary. Absent names have null. Names whose lookup fails are in `troubles`, with the
+ *  reason. */
 export async function entriesAt(view: PrimaryView, names: Iterable<string>): Promise<{ found: Map<string, PrimaryEntry | null>; troubles: Map<string, string> }> {
   const found = new Map<string, PrimaryEntry | null>();
   const troubles = new Map<string, string>();
@@ -31,11 +32,11 @@ export interface Contents {
   readonly dataGfids: Set<Gfid>;
   /** All others. */
   readonly metaGfids: Set<Gfid>;
-  /** Names of which the primary does not tell, or not what is in them. */
+  /** Names that cannot be looked up, and directories that cannot be listed, with the reason. */
   readonly troubles: Map<string, string>;
 }
 
-/** Looks through names (entry paths) and everything below them, as far as this brick holds it. */
+/** Collects names (entry paths) and everything below them that this brick holds. */
 export async function contentsOf(view: PrimaryView, brick: Pick<BrickView, 'childNames'>, names: Iterable<string>): Promise<Contents> {
   const contents: Contents = { names: new Set(), dataGfids: new Set(), metaGfids: new Set(), troubles: new Map() };
   for (let level = new Set(names); level.size > 0; ) {

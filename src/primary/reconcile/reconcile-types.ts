@@ -12,17 +12,18 @@ export interface ReconcileDeps {
   readonly secondary: Secondary;
   readonly sync: EntrySync;
   readonly deletes: 'apply' | 'ignore';
-  /** What may be taken away on the secondary though the primary has it no more: everything, or what came from there. */
+  /** Entries that may be removed from the secondary when the primary no longer has them: all, or those that came from the
+   *  primary. */
   readonly removable: 'all' | Known;
-  /** Whether the peer takes only UTF-8 names in most positions (a stock one). */
+  /** 'utf8': the peer takes only UTF-8 names in most positions (a stock one). */
   readonly peerNames: 'utf8' | 'bytes';
-  /** Notes durably what has to follow something that is about to be made again: should the worker be killed before
-   *  it does, nothing else tells of it. */
+  /** Records durably the work that must follow an entry that is about to be created again. If the worker is killed before
+   *  that work is done, no changelog names it. */
   readonly owe: (what: Owed) => Promise<void>;
 }
 
 export interface Owed {
-  /** Entry paths of what new directories have to hold, and parking names. */
+  /** Entry paths of the children of new directories, and temporary names. */
   readonly names: Set<string>;
   /** Files that lack their content. */
   readonly dataGfids: Set<Gfid>;
@@ -38,16 +39,16 @@ export interface Unresolved {
 }
 
 export interface ReconcileResult {
-  /** Names that differed and now agree. */
+  /** Number of names that differed and are now equal. */
   readonly fixed: number;
-  /** Names that agree in the end: given ones, and those that were found to be concerned. */
+  /** Names that are equal in the end: the given ones, and others that the comparison had to include. */
   readonly agreed: Set<string>;
-  /** Every name that was compared, and the gfids found there: see replay-tracker.ts. */
+  /** All compared names, and the gfids found there: see replay-tracker.ts. */
   readonly touched: Set<string>;
   /** Names that still differ. */
   readonly unresolved: Map<string, Unresolved>;
-  /** Those of them that are there on the secondary, though its mount does not show them at any name, or not what is in
-   *  them: a mount that has seen other places of the directories above may deny the present one. */
+  /** Unresolved names whose inode exists on the secondary, although its mount shows it, or its content, at no path. A mount
+   *  that cached other places of the directories above may deny the present path. */
   readonly denied: Set<string>;
   /** Files that were linked or created: their content must follow. */
   readonly dataGfids: Set<Gfid>;

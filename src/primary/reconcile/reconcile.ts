@@ -1,11 +1,10 @@
-// gfid conflict resolution: makes given names on the secondary what they are on the primary now. The reference
-// decides from the failed operation alone (its fix_possible_entry_failures) and gives up, or goes Faulty, when
-// several conflicts are entangled; this compares both sides and repeats until they agree:
-//   1. clear: whatever holds a name it should not hold makes room. What is gone on the primary is removed; what
-//      lives elsewhere on the primary is parked under a name of its own, so that swaps and cycles come apart;
-//   2. place: what should be there is made, linked, or moved from where it is, parents before children.
-// Used by batch.ts for failed and doubtful names, and for the durable list's retries.
-// Invariant: nothing that lives on the primary is removed from the secondary before it has another name there.
+// gfid conflict resolution: makes names on the secondary equal to the primary's present state. The reference decides by the
+// failed operation alone (fix_possible_entry_failures). When several conflicts are entangled, it gives up or goes Faulty.
+// This class compares both sides and repeats two steps until they are equal:
+// 1. clear: an entry that has a wrong name makes room. If it is gone on the primary, it is removed. If it has another path
+// there, it is moved to a temporary name, which resolves swaps and cycles.
+// 2. place: a missing entry is created, linked, or moved from its present path, parents before children.
+// Invariant: an inode that exists on the primary is not removed from the secondary until it has another name there.
 
 import { constants } from 'node:os';
 import { errorLine } from '../../errors.js';
@@ -24,24 +23,24 @@ import { fileKind, toOpStat, type ViewStat } from '../../protocol/view.js';
 
 const { EIO } = constants.errno;
 const MAX_ROUNDS = 64;
-/** Rounds that may leave the same names differing: the primary may be changing them all the while. */
+/** Rounds without progress: the primary may be changing the names meanwhile. */
 const MAX_STUCK_ROUNDS = 3;
 
 interface Run {
-  /** Inode numbers of what may be taken away, made when it is asked for. */
+  /** Inode numbers of the removable gfids, computed on first use. */
   removableInos: ReadonlySet<bigint> | null;
   pending: Set<string>;
   next: Set<string>;
   readonly reasons: Map<string, Unresolved>;
-  /** What has to go for something else's sake, even when deletes are to be ignored. */
+  /** Names that must be removed to free another name, even if deletes are ignored. */
   readonly inTheWay: Set<string>;
   readonly parked: Map<Gfid, 'dir' | 'other'>;
-  /** Names for which a link was asked for. A brick that kept a gfid2path xattr of a name that is long gone refuses
-   *  ever to link that name again, but takes a file that is renamed to it. */
+  /** Names for which a link was tried. A brick that kept a gfid2path xattr of a deleted name rejects every link to that name,
+   *  but accepts a rename to it. */
   readonly linked: Set<string>;
-  /** How many names of a file this round takes away. */
+  /** Number of names of a file that this round removes. */
   readonly going: Map<Gfid, number>;
-  /** What this round makes again. */
+  /** Work that must follow the entries that this round creates. */
   owed: Owed;
   readonly result: ReconcileResult;
 }
@@ -56,7 +55,7 @@ export class Reconciler {
   }
 
   /**
-   * Compares and mends `names` (entry paths), and whatever stands in their way.
+   * Makes `names` (entry paths) equal, and all names that conflict with them.
    * @throws GsyncdError 'peer' when the connection is lost; running it again is safe
    */
   async run(names: Iterable<string>): Promise<ReconcileResult> {
@@ -92,13 +91,13 @@ export class Reconciler {
     return { ...result, fixed };
   }
 
-  /** Those of `names` that the secondary has, or does not tell of. */
+  /** @returns those of `names` that the secondary has or cannot look up */
   async present(names: readonly string[]): Promise<string[]> {
     const { found } = await this.#truth.lookup(names);
     return names.filter((name) => found.get(name) !== null);
   }
 
-  /** One comparison of all pending names and the operations that follow from it. @returns names that agree */
+  /** Compares all pending names and applies the resulting operations. @returns the number of fixed names */
   async #round(run: Run): Promise<number> {
     run.going.clear();
     run.owed = nothingOwed();
@@ -154,8 +153,8 @@ export class Reconciler {
     if (owed.names.size + owed.dataGfids.size + owed.metaGfids.size > 0) await this.#deps.owe(owed);
   }
 
-  /** A directory cannot be moved below itself. What lies in it on the secondary, and is above its place on the primary, has
-   *  to leave it first, whether anybody said that it differs or not. */
+  /** Adds the directories above `name` on the primary to the next round. A directory cannot be moved below itself, so an
+   *  entry inside it that is above its new path must leave it first. */
   async #compareAbove(run: Run, name: string): Promise<void> {
     const seen = new Set<string>();
     for (let { parent } = splitEntryPath(name); parent !== ROOT_GFID; ) {
@@ -169,7 +168,7 @@ export class Reconciler {
     }
   }
 
-  /** Whether something there is kept from giving way, since it did not come from the primary. */
+  /** Whether an entry must stay on the secondary because it did not come from the primary. */
   async #mustStay(run: Run, name: string, there: SecondaryEntry): Promise<boolean> {
     const { removable } = this.#deps;
     if (removable === 'all' || name.startsWith(TEMP_PATH_PREFIX) || removable.targets.has(name)) return false;
@@ -180,15 +179,15 @@ export class Reconciler {
     return !removable.gfids.has(there.gfid) && (await this.#deps.view.lstat(gfidPath(there.gfid))) === null;
   }
 
-  /** Another worker may take away what is being looked at, or the peer's mount deny its path: then the peer raises, and
-   *  the name is left for the next round, as it is when the primary does not say what it has. */
+  /** Runs `decide`. It may fail because another worker removes the entry, the peer's mount denies its path, or the primary
+   *  cannot look it up. Then the name is left for the next round. */
   async #tried(run: Run, name: string, decide: () => Promise<EntryOp[]>): Promise<EntryOp[]> {
     try {
       return await decide();
     } catch (error) {
       if (!(error instanceof RemoteCallError) && inodeErrorOf(error) === null) throw error;
       run.reasons.set(name, { gfid: run.reasons.get(name)?.gfid ?? null, reason: errorLine(error) });
-      // EIO is the volume's answer: another mount gets it, too.
+      // EIO comes from the volume, so another mount would get it, too.
       if (error instanceof RemoteCallError && error.errno !== EIO) run.result.denied.add(name);
       return [];
     }
@@ -199,11 +198,11 @@ export class Reconciler {
     if (!run.reasons.has(name)) run.reasons.set(name, { gfid, reason });
   }
 
-  /** Operations that make room at `name`, where the secondary holds `there`. */
+  /** @returns operations that free `name`, where the secondary has `there` */
   async #clear(run: Run, name: string, there: SecondaryEntry): Promise<EntryOp[]> {
     const { view, brick, secondary } = this.#deps;
     if (there.gfid === null) {
-      // A stock peer can unlink or move nothing from a name that is not UTF-8, but it can purge.
+      // A stock peer cannot unlink or move a name that is not UTF-8, but it can purge it.
       const { parent, name: base } = splitEntryPath(name);
       await secondary.purge(gfidPath(parent), [base]);
       return [];
@@ -232,20 +231,21 @@ export class Reconciler {
     return name === park ? [] : [{ op: 'RENAME', gfid, entry: name, entry1: park, stat: toOpStat(alive), link: null }];
   }
 
-  /** Which inodes are there: those to be placed and their parents are asked for together, since each answer takes a round trip. */
+  /** Looks up which of the inodes to place, and of their parents, exist on the secondary. The lookups are concurrent, since
+   *  each takes a round trip. */
   async #existing(place: readonly { name: string; entry: PrimaryEntry }[]): Promise<(gfid: Gfid) => Promise<boolean>> {
     const answers = new Map<Gfid, Promise<boolean>>();
     const gfids = new Set(place.flatMap(({ name, entry }) => [splitEntryPath(name).parent, entry.gfid]));
     await mapBounded([...gfids], LOOKUPS_AT_ONCE, (gfid) => {
       const answer = this.#truth.exists(gfid);
       answers.set(gfid, answer);
-      // The code that awaits the answer gets its failure.
+      // The code that awaits the answer handles its failure.
       return answer.then(() => undefined, () => undefined);
     });
     return (gfid) => answers.get(gfid) ?? this.#truth.exists(gfid);
   }
 
-  /** Operations that put `entry` at `name`, which is free or will be. */
+  /** @returns operations that put `entry` at `name`, which is free or will be */
   async #place(run: Run, name: string, entry: PrimaryEntry, isThere: (gfid: Gfid) => Promise<boolean>): Promise<EntryOp[]> {
     const { parent } = splitEntryPath(name);
     if (!(await isThere(parent))) {
@@ -261,7 +261,7 @@ export class Reconciler {
   async #makeDir(run: Run, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
     const children = await this.#deps.brick.childNames(gfid);
     for (const set of [run.result.metaGfids, run.owed.metaGfids, run.owed.xattrs]) set.add(gfid);
-    // Whatever the directory holds may have been lost with it: compare it all.
+    // The directory's content may have been lost with it, so all of it is compared.
     for (const child of children) {
       run.next.add(entryPath(gfid, child));
       run.owed.names.add(entryPath(gfid, child));
@@ -280,13 +280,13 @@ export class Reconciler {
     if (!isPlainPath(from) && this.#deps.peerNames === 'utf8') {
       const { parent, name: base } = splitEntryPath(from);
       await this.#deps.secondary.purge(gfidPath(parent), [base]);
-      return []; // the next round makes it again
+      return []; // the next round creates it again
     }
     run.next.add(from);
     return [{ op: 'RENAME', gfid, entry: from, entry1: name, stat: toOpStat(stat), link: null }];
   }
 
-  /** The parking name of a directory that an earlier run, or one that was killed, has left there. */
+  /** @returns the temporary name under which an earlier run or a killed worker left a directory, or null */
   async #parkedBefore(gfid: Gfid): Promise<string | null> {
     const park = tempPath(gfid);
     const there = (await this.#truth.lookup([park])).found.get(park);
@@ -299,7 +299,7 @@ export class Reconciler {
       run.reasons.set(name, { gfid, reason: 'stock secondary: symlink target is not UTF-8' });
       return [];
     }
-    // A symlink's owner, too: in a directory with the set-gid bit it is made with the directory's group.
+    // A symlink's owner must follow, too: in a set-gid directory it is created with the directory's group.
     (kind === 'file' ? run.result.dataGfids : run.result.metaGfids).add(gfid);
     if (!present) for (const set of kind === 'file' ? [run.owed.dataGfids] : [run.owed.metaGfids, run.owed.xattrs]) set.add(gfid);
     const make = (entry: string): EntryOp =>
@@ -314,18 +314,19 @@ export class Reconciler {
     return this.#viaParkingName(run, name, gfid, stat, make);
   }
 
-  /** A stock peer can create nothing under a name that is not UTF-8, but it can rename to it. */
+  /** A stock peer cannot create a name that is not UTF-8, but it can rename to it. */
   #viaPlainName(run: Run, name: string, gfid: Gfid, stat: ViewStat, make: (entry: string) => EntryOp): EntryOp[] {
     return this.#deps.peerNames === 'bytes' || isPlainPath(name) ? [make(name)] : this.#viaParkingName(run, name, gfid, stat, make);
   }
 
   #viaParkingName(run: Run, name: string, gfid: Gfid, stat: ViewStat, make: (entry: string) => EntryOp): EntryOp[] {
-    // Where the renaming fails, the next round links the file to its name, and the parking name has to go.
+    // If the rename fails, the next round links the file to its name, and the temporary name must be removed.
     const park = this.#park(run, gfid, fileKind(stat.mode) === 'dir');
     return [make(park), { op: 'RENAME', gfid, entry: park, entry1: name, stat: toOpStat(stat), link: null }];
   }
 
-  /** A worker that is killed meanwhile leaves it there: the next one finds the name on the durable list. */
+  /** @returns the temporary name of a gfid. It is put on the failure list, so that the next worker finds it if this one is
+   *  killed */
   #park(run: Run, gfid: Gfid, isDir: boolean): string {
     const park = tempPath(gfid);
     run.parked.set(gfid, isDir ? 'dir' : 'other');
@@ -335,7 +336,7 @@ export class Reconciler {
 
   #note(run: Run, outcome: EntryOutcome): void {
     const failed = [...outcome.failures.map(({ op, errno }) => ({ op, reason: peerReason(errno) })), ...outcome.failedItems.map(({ item: op, reason }) => ({ op, reason }))];
-    // What could not be made under its parking name cannot be renamed from there.
+    // An entry that could not be created under its temporary name cannot be renamed from it.
     const made = new Map(failed.filter(({ op }) => op.op !== 'RENAME').map(({ op, reason }) => [op.entry, `${op.op}: ${reason}`]));
     for (const { op, reason } of failed) this.#reason(run, op, made.get(op.entry) ?? `${op.op}: ${reason}`);
   }
@@ -346,7 +347,7 @@ export class Reconciler {
     }
   }
 
-  /** Files that were parked have their true names by now: the parking names go. */
+  /** Removes the temporary names of files that have their right names by now. */
   async #unpark(run: Run): Promise<void> {
     if (run.parked.size === 0) return;
     const { agreed, unresolved } = run.result;

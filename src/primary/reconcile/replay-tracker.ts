@@ -1,20 +1,19 @@
-// Which names a replay may spoil. Conflict resolution and a walk put the secondary into the primary's present state,
-// and the changelogs that are replayed afterwards tell of the time before: their operations may overwrite or link
-// what is in place already, and a stock peer says nothing about it. So whatever was touched stays in doubt, and is
-// compared again after each batch that names it, until the changelogs have passed the moment of the touch. Shared by
-// all crawls of a worker.
+// Tracks the names that a replay may damage. Conflict resolution and the xsync crawl put the secondary into the primary's
+// present state. Changelogs that are replayed afterwards describe an earlier state. Their operations may overwrite or link
+// entries that are already right, and a stock peer does not report it. So each touched name is compared again after every
+// batch that contains it, until the changelogs have passed the time of the touch. All crawls of a worker share one tracker.
 
 import type { Gfid } from '../../protocol/gfid.js';
 import type { EntryOp } from '../../protocol/secondary.js';
 
-/** What gives way on the secondary though the primary has it no more: by gfid, or whatever is at a name. */
+/** Entries that may be removed from the secondary when the primary no longer has them: by gfid, or by name. */
 export interface Known {
   readonly gfids: ReadonlyMap<Gfid, unknown>;
   readonly targets: ReadonlyMap<string, unknown>;
 }
 
 export class ReplayTracker {
-  /** Entry paths and gfids, and when they were touched, seconds. */
+  /** Entry paths and gfids, with the time of the touch, seconds. */
   readonly #touched = new Map<string, number>();
   readonly #known = { gfids: new Map<Gfid, number>(), targets: new Map<string, number>() };
   #allUntilS = 0;
@@ -26,14 +25,14 @@ export class ReplayTracker {
     for (const key of keys) this.#touched.set(key, seconds);
   }
 
-  /** The primary has, or had, these. */
+  /** Records gfids that the primary has or had. */
   markKnown(gfids: Iterable<Gfid>, nowMs: number = Date.now()): void {
     const seconds = Math.ceil(nowMs / 1000);
     for (const gfid of gfids) this.#known.gfids.set(gfid, seconds);
   }
 
-  /** As markKnown() for all gfids of operations, and for whatever was at the new name of a rename: its record does not say what it
-   *  replaced. */
+  /** As markKnown() for all gfids of operations, and for the new names of renames: a RENAME record does not contain the gfid
+   *  that it replaced. */
   markOpsKnown(ops: readonly EntryOp[], nowMs: number = Date.now()): void {
     const seconds = Math.ceil(nowMs / 1000);
     for (const { gfid, entry1 } of ops) {
@@ -42,18 +41,18 @@ export class ReplayTracker {
     }
   }
 
-  /** Gfids and names of recent changelogs. */
+  /** Gfids and rename targets of recent changelogs. */
   get known(): Known {
     return this.#known;
   }
 
-  /** Everything was brought to its present state. */
+  /** Marks all names as touched: a crawl has put everything into its present state. */
   markAllTouched(nowMs: number = Date.now()): void {
     this.#allUntilS = Math.ceil(nowMs / 1000);
   }
 
-  /** Changelogs up to now tell of a time when another worker may have been the active one, or none: what they name may be
-   *  gone since, and they may not say so. */
+  /** Marks changelogs up to now as a replay. While they were written, another worker may have been active, or none. Their
+   *  names may be gone since, without a record of it. */
   markReplay(nowMs: number = Date.now()): void {
     this.#replayUntilS = Math.ceil(nowMs / 1000);
   }
@@ -62,7 +61,7 @@ export class ReplayTracker {
     return this.#replayUntilS > 0;
   }
 
-  /** Names of a batch's operations that are in doubt. */
+  /** @returns the touched names of a batch's operations */
   *touchedNames(entries: readonly EntryOp[]): Generator<string> {
     if (this.#allUntilS === 0 && this.#touched.size === 0) return;
     for (const { op, gfid, entry, entry1 } of entries) {
@@ -73,8 +72,8 @@ export class ReplayTracker {
     }
   }
 
-  /** A batch whose last changelog closed at `changeTime` was applied: what was touched before is safe from now on. A time
-   *  that is still to come is of a clock that was set back since, and may be from before. */
+  /** Called when a batch whose last changelog closed at `changeTime` was applied: forgets all earlier touches. A time in the
+   *  future was written before the clock was set back, so the changelog may be older than the touches. */
   expireBefore(changeTime: number, nowMs: number = Date.now()): void {
     if (changeTime > Math.ceil(nowMs / 1000) + 1) return;
     if (this.#allUntilS < changeTime) this.#allUntilS = 0;

@@ -1,7 +1,7 @@
-// What the secondary has at a name, asked with the calls that a stock peer offers: an UNLINK of the root's gfid at some name
-// changes nothing, and comes back as a failure that tells which gfid the name holds; a MKDIR of an existing gfid at a name
-// that does not exist comes back with the directory's real place. A stock peer cannot look up names that are not UTF-8 so; for
-// them lstat's inode number is compared instead.
+// Looks up names on the secondary with the calls that a stock peer has. An UNLINK of the root's gfid at a name changes
+// nothing, and its failure contains the gfid at that name. A MKDIR of an existing gfid at a name that does not exist fails
+// with the directory's real path. A stock peer cannot do this for names that are not UTF-8. For them the inode number of
+// lstat is compared.
 
 import { constants } from 'node:os';
 import { errorLine } from '../../errors.js';
@@ -13,14 +13,14 @@ import type { EntrySync } from './entry-sync.js';
 import { peerReason } from '../inode-error.js';
 import { fileKind } from '../../protocol/view.js';
 
-/** Whatever the secondary holds at a name. `gfid` is null where only the inode number is known. */
+/** The entry at a name of the secondary. `gfid` is null when only the inode number is known. */
 export interface SecondaryEntry {
   readonly gfid: Gfid | null;
   readonly ino: bigint | null;
   readonly isDir: boolean;
 }
 
-/** Whether a path's names are such that a stock peer can take them in every position. */
+/** Whether a stock peer can take a path in every position. */
 export function isPlainPath(path: string): boolean {
   return isUtf8Name(path);
 }
@@ -30,13 +30,13 @@ export function holds(entry: SecondaryEntry, gfid: Gfid): boolean {
 }
 
 const { EEXIST, ENOENT, ENOTDIR, EOPNOTSUPP, ESTALE } = constants.errno;
-/** The parent is no directory there, or the name was removed meanwhile. */
+/** The parent is not a directory, or the name was removed meanwhile. */
 const SAYS_ABSENT: ReadonlySet<number> = new Set([EEXIST, ENOENT, ENOTDIR, ESTALE]);
 
-/** A path has no more directories; what a peer says need not end. */
+/** Limit on a path's depth: a peer's answers may never reach the root. */
 const MAX_LEVELS = 4096;
 
-/** Under a directory that no volume has: should the gfid asked for be gone, nothing is created. */
+/** An entry in a directory that no volume has. If the probed gfid is gone, nothing is created. */
 const NOWHERE = entryPath('b3f9a4c2-5d0e-4f7b-9c68-2f8d1e6a7c35' as Gfid, 'nowhere');
 
 export class SecondaryProbe {
@@ -51,8 +51,8 @@ export class SecondaryProbe {
     this.#isTaken = peerNames === 'bytes' ? () => true : isPlainPath;
   }
 
-  /** Looks up names (entry paths). Absent names have null; names that the peer could not look up are in `errors` with
-   *  its reason, and in `denied` when that is its mount's fault. */
+  /** Looks up names (entry paths). Absent names have null. Names that the peer could not look up are in `errors`, with its
+   *  reason. If its mount is the cause, they are in `denied`, too. */
   async lookup(names: readonly string[]): Promise<{ found: Map<string, SecondaryEntry | null>; errors: Map<string, string>; denied: string[] }> {
     const found = new Map<string, SecondaryEntry | null>();
     const errors = new Map<string, string>();
@@ -68,7 +68,7 @@ export class SecondaryProbe {
     for (const { op, errno, info } of failures) {
       if (info.secondaryGfid !== null) found.set(op.entry, { gfid: info.secondaryGfid, ino: null, isDir: info.secondaryIsDir });
       else if (!SAYS_ABSENT.has(errno)) untold(op.entry, peerReason(errno));
-      // A mount that knows a directory by its gfid alone, because of an error, opens nothing in it any more.
+      // After an error a mount may know a directory by its gfid only. It then opens nothing in that directory any more.
       if (errno === EOPNOTSUPP) denied.push(op.entry);
     }
     for (const { item: op, reason, errno } of failedItems) {
@@ -92,7 +92,7 @@ export class SecondaryProbe {
     return gfid === ROOT_GFID || (await this.#secondary.lstat(gfidPath(gfid))) !== null;
   }
 
-  /** Hard links of a file there, 0 when it does not exist or the peer cannot tell. */
+  /** Number of hard links of a file; 0 when it does not exist or the peer cannot look it up. */
   async linkCount(gfid: Gfid): Promise<number> {
     try {
       return (await this.#secondary.lstat(gfidPath(gfid)))?.nlink ?? 0;
@@ -102,14 +102,15 @@ export class SecondaryProbe {
     }
   }
 
-  /** Where the secondary has a directory that exists there; null when it cannot tell. */
+  /** Entry path of a directory that exists on the secondary; null when the peer does not report it. */
   async locate(gfid: Gfid): Promise<string | null> {
     const probe: EntryOp = { op: 'MKDIR', gfid, entry: NOWHERE, mode: 0o040700, uid: 0, gid: 0 };
     const { failures } = await this.#sync.applyIndependent([probe]);
     return failures[0]?.info.secondaryEntry ?? null;
   }
 
-  /** Names in a directory there. A peer lists real paths only, so the path is put together from the root. */
+  /** Names in a directory of the secondary; null when its path is unknown. A peer lists real paths only, so this builds the
+   *  path from the root. */
   async children(gfid: Gfid): Promise<string[] | null> {
     const parts: string[] = [];
     const seen = new Set<Gfid>();

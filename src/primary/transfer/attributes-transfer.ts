@@ -1,6 +1,6 @@
-// Sends extended attributes and ACLs of inodes whose content agrees, with rsync. Files go by gfid like data; directories
-// cannot: rsync >= 3.4 opens a directory's parent to set its attributes, and `.gfid` itself cannot be opened, so their
-// attributes would be dropped without a word. Their real paths can.
+// Sends xattrs and ACLs of inodes with equal content, with rsync. Files are sent by gfid, as for data. Directories are sent
+// by their real paths: rsync >= 3.4 opens a directory's parent to set its attributes, but `.gfid` cannot be opened. By gfid
+// it would silently drop their attributes.
 
 import { errorLine, isGsyncdError } from '../../errors.js';
 import { ROOT_GFID, type Gfid } from '../../protocol/gfid.js';
@@ -18,7 +18,7 @@ const SYNCED: ItemResult = { status: 'synced' };
 export interface AttributesTransferOptions {
   readonly rsync: RsyncTransfer;
   readonly brick: Pick<BrickView, 'dirLocation'>;
-  /** Absent where paths are no mounts' affair. */
+  /** Absent for plain directories, which have no mounts. */
   readonly fresh?: { readonly open: OpenFreshView; readonly isThere: (gfid: Gfid) => Promise<boolean> };
 }
 
@@ -33,12 +33,12 @@ export class AttributesTransfer {
     this.#fresh = fresh;
   }
 
-  /** Paths, relative to the volume's root, of those of the gfids that are directories. */
+  /** Paths of those gfids that are directories, relative to the volume's root. */
   async directories(gfids: Iterable<Gfid>): Promise<Map<Gfid, string>> {
     return (await this.#look(gfids)).dirs;
   }
 
-  /** The directories, and for which gfids the brick does not answer, with the reason. */
+  /** @returns paths of the directories, and the reasons for gfids that the brick cannot look up */
   async #look(gfids: Iterable<Gfid>): Promise<{ dirs: Map<Gfid, string>; troubles: Map<Gfid, string> }> {
     const dirs = new Map<Gfid, string>();
     const troubles = new Map<Gfid, string>();
@@ -50,7 +50,7 @@ export class AttributesTransfer {
     return { dirs, troubles };
   }
 
-  /** @throws GsyncdError 'stopped'; anything else that goes wrong is in the results */
+  /** @throws GsyncdError 'stopped'; all other failures are in the results */
   async sync(gfids: readonly Gfid[], signal?: AbortSignal): Promise<BoxResult> {
     const results = new Map<Gfid, ItemResult>();
     const { dirs, troubles } = await this.#look(gfids);
@@ -78,8 +78,8 @@ export class AttributesTransfer {
     return results;
   }
 
-  /** @returns a reason for each that failed. A directory that is there, at a path that a mount denies, is reached through
-   *  other mounts. */
+  /** Sends the attributes of directories. If a mount denies the path of an existing directory, fresh mounts are used for it.
+   *  @returns a reason for each directory that failed */
   async #syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<Map<Gfid, string>> {
     const failed = new Map((await bisecting(directoryEngine(this.#rsync, dirs)).sync([...dirs.keys()], options)).failed);
     const denied = new Map<Gfid, string>();
@@ -99,7 +99,7 @@ export class AttributesTransfer {
     }
   }
 
-  /** A path that the peer cannot look up counts as absent. */
+  /** @returns false also when the peer cannot look up the gfid */
   async #isThere(gfid: Gfid): Promise<boolean> {
     try {
       return (await this.#fresh?.isThere(gfid)) === true;
@@ -123,7 +123,6 @@ export class AttributesTransfer {
   }
 }
 
-/** Sends attributes of directories, each by its path. */
 function directoryEngine(rsync: RsyncTransfer, dirs: ReadonlyMap<Gfid, string>): DataEngine {
   const some = (gfids: readonly Gfid[]): Map<Gfid, string> => new Map(gfids.map((gfid) => [gfid, dirs.get(gfid) ?? '']));
   return { name: rsync.name, sync: (gfids, options) => (gfids.length === 0 ? rsync.sync(gfids, options) : rsync.syncDirectories(some(gfids), options)) };

@@ -1,33 +1,32 @@
-// Reads what rsync prints and says, for each gfid, whether it arrived. Pure; rsync-transfer.ts feeds it.
-// The truth about a file is never the exit code: with --existing a file that the secondary lacks is skipped
-// with exit 0. A gfid has arrived only when the itemized list names it, no error line does, and the run came
-// to its end. Checked against the messages of rsync 3.2.7 and 3.5.0.
+// Parses rsync's output and decides for each gfid whether it arrived. Pure. The exit code is no evidence for one file: with
+// --existing, rsync skips a file that the secondary lacks and exits with 0. A gfid has arrived only if the itemized list
+// names it, no error line does, and the run was complete. Checked against the messages of rsync 3.2.7 and 3.5.0.
 
 import { isGfid, type Gfid } from '../../protocol/gfid.js';
 import { fsDecode } from '../../names.js';
 
-/** Marks this program's own lines on rsync's stdout (--out-format). */
+/** Prefix of the itemized lines on rsync's stdout (--out-format). */
 export const ITEM_FORMAT = '@%i %n';
 
 const ITEM = /^@\S+ +\.gfid\/([0-9a-f-]{36})\/?$/;
 const GFID_IN_LINE = /\.gfid\/\.?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/g;
-/** Error lines about a file that was not there (ENOENT 2, ESTALE 116) when the sender looked at it. */
+/** Error lines about a file that was gone (ENOENT 2, ESTALE 116) when the sender opened it. */
 const MISSING = /^file has vanished: |(?:\[sender\]|link_stat|send_files failed to open).*\((?:2|116)\)$/;
-/** A file went while its xattrs were being sent. Files with the same xattrs share what is sent of them, and have now
- *  none on the other side. */
+/** A file vanished while its xattrs were being sent. Files with equal xattrs share the data sent for them, so these have no
+ *  xattrs on the secondary now. */
 const LOST_XATTRS = /^failed to re-read xattr /;
-/** Warnings that announce another try within the same run. */
+/** Warnings before another try within the same run. */
 const HARMLESS = /\(will try again\)|^rsync warning: /;
 const TRANSFERRED = /^Total transferred file size: ([\d,.]+)/;
 const PERFORMANCE =
   /^(?:Number of files:|Number of regular files transferred:|Total file size:|Total transferred file size:|Literal data:|Matched data:|Total bytes sent:|Total bytes received:|sent )/;
 
-/** Eleven characters say what changes, and may be blanks; so may a name's first ones. */
+/** The first eleven characters say what changes, and may be blanks. A name may begin with blanks, too. */
 const DIRECTORY_ITEM = /^@.d.{9} (.*?)\/?$/;
 const ESCAPED_BYTES = /(?:\\#[0-7]{3})+/g;
 
-/** Path of the directory that a line of the itemized list is about, null for other lines. In the C locale rsync
- *  writes each byte that is not printable ASCII as `\#` and three octal digits. */
+/** Path of the directory in an itemized line, null for other lines. In the C locale rsync writes each byte that is not
+ *  printable ASCII as `\#` and three octal digits. */
 export function directoryOfLine(line: string): string | null {
   const path = DIRECTORY_ITEM.exec(line)?.[1];
   if (path === undefined) return null;
@@ -35,14 +34,14 @@ export function directoryOfLine(line: string): string | null {
   return fsDecode(Buffer.from(bytes, 'latin1'));
 }
 
-/** Exit codes of runs that went through the whole list: fine, partial, source files vanished, --max-delete. */
+/** Exit codes of complete runs: success, partial transfer, source files vanished, --max-delete. */
 const COMPLETE = new Set([0, 23, 24, 25]);
 
 export function isCompleteRun(exitCode: number | null): boolean {
   return exitCode !== null && COMPLETE.has(exitCode);
 }
 
-/** The gfid that a line of a tool's output is about: the last `.gfid/<gfid>` in it. */
+/** The gfid that a line of rsync's or tar's output is about: the last `.gfid/<gfid>` in it. */
 export function gfidInLine(line: string): Gfid | null {
   let found: string | undefined;
   for (const match of line.matchAll(GFID_IN_LINE)) found = match[1];
@@ -50,18 +49,18 @@ export function gfidInLine(line: string): Gfid | null {
 }
 
 export class RsyncReport {
-  /** Named by the itemized list: sent, or found to be as it should. */
+  /** Files in the itemized list: sent, or already equal. */
   readonly itemized = new Set<Gfid>();
-  /** Not there when the sender looked. */
+  /** Files that were gone when the sender opened them. */
   readonly missing = new Set<Gfid>();
-  /** Named by an error line, with the first such line. */
+  /** Files in error lines, with the first such line. */
   readonly errors = new Map<Gfid, string>();
-  /** Remarks on files, such as why one was skipped. */
+  /** Other lines about files, such as why one was skipped. */
   readonly remarks = new Map<Gfid, string>();
-  /** The lines that log-rsync-performance wants. */
+  /** Lines for log-rsync-performance. */
   readonly performance: string[] = [];
   transferredBytes = 0;
-  /** Whether files whose transfer went well may have lost their xattrs. */
+  /** Whether files that arrived may have lost their xattrs. */
   hasLostXattrs = false;
 
   stdoutLine(line: string): void {
@@ -91,7 +90,7 @@ export interface RsyncVersion {
   readonly minor: number;
 }
 
-/** Version in the output of `rsync --version`, null when there is none. */
+/** Parses the output of `rsync --version`; null when it has no version. */
 export function parseRsyncVersion(text: string): RsyncVersion | null {
   const match = /version\s+v?(\d+)\.(\d+)/.exec(text);
   return match === null ? null : { major: Number(match[1]), minor: Number(match[2]) };

@@ -1,6 +1,6 @@
-// Data over rsync: one run per box, from the primary's mount to the secondary's over ssh, the list of gfids on
-// stdin. The command line is stock's, so a stock secondary's forced command accepts it, plus what makes rsync
-// name every file it handled. Used through the rsync engine slot.
+// Sends data with rsync from the primary's mount to the secondary's over ssh. One run takes a set of files with equal
+// options, with the gfids on stdin. The command line is stock's, so that a stock secondary's forced command accepts it, plus
+// the options that make rsync report every file.
 
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,31 +18,31 @@ import { RsyncReport, isCompleteRun, directoryOfLine, parseRsyncVersion, type Rs
 import { tryInode } from '../inode-error.js';
 
 export interface RsyncTransferOptions extends RsyncCommand {
-  /** Whether a file has xattrs or ACLs on the primary. For those that have none rsync need not look: each look is
-   *  several calls on both mounts. What was removed from a file travels by `attributes: 'all'`. */
+  /** Whether a file has xattrs or ACLs on the primary. If it has none, rsync need not read them, which saves several calls on
+   *  both mounts. Removed xattrs are sent with `attributes: 'all'`. */
   readonly hasAttributes?: (gfid: Gfid) => Promise<boolean>;
-  /** Sends files that are mostly holes, of which rsync reads and sends every byte. Absent: rsync does. */
+  /** Sends files that are mostly holes. rsync reads and sends every byte of a hole. Absent: rsync sends them. */
   readonly holeEngine?: DataEngine;
-  /** log-rsync-performance, asked at each run since it may change */
+  /** log-rsync-performance, read at each run since it may change. */
   readonly logPerformance: () => boolean;
-  /** The primary's aux-gfid-mount, asked for at each run. */
+  /** Directory of the primary's aux-gfid-mount, read at each run since it may change. */
   readonly mountDir: () => string;
   readonly log: SyncLog;
 }
 
-/** How often a broken run that blames some files is repeated without them. */
+/** Limit for repeating a broken run without the files that its errors name. */
 const MAX_RERUNS = 3;
 const SPARSE_REFUSED = /--sparse cannot be used with --inplace/;
-/** Fewer files without xattrs than this go with the others. */
+/** If there are fewer files without xattrs, they go with the others. */
 const MIN_BARE_FILES = 50;
 const STDERR_TAIL_BYTES = 8 << 10;
 const LSTAT_TIMEOUT_MS = 30_000;
 const VERBOSE_CHARS = 64 << 10;
 
-/** Why syncDirectories() passed a directory over: one of the mounts does not resolve its path. */
+/** Reason of a directory that syncDirectories() skipped: one of the mounts does not resolve its path. */
 export const NO_SUCH_DIRECTORY = 'no such directory at this path';
 
-/** Files of one run of rsync. */
+/** The files and options of one run of rsync. */
 interface TransferSet {
   readonly gfids: readonly Gfid[];
   readonly compare: 'content' | 'times';
@@ -54,7 +54,7 @@ export class RsyncTransfer implements DataEngine {
   readonly name = 'rsync';
   readonly #options: RsyncTransferOptions;
   #version: Promise<RsyncVersion> | undefined;
-  /** An rsync before 3.1.3 on the other end refuses --sparse with --inplace. */
+  /** False once the secondary's rsync, older than 3.1.3, has refused --sparse with --inplace. */
   #takesSparse = true;
 
   constructor(options: RsyncTransferOptions) {
@@ -83,7 +83,7 @@ export class RsyncTransfer implements DataEngine {
     return { returnCode, synced, failed, bytes, ...(broken === undefined ? {} : { broken }) };
   }
 
-  /** Divides files into runs of rsync with different options; one run of nothing when there is none. */
+  /** Divides files into runs with different options. @returns one empty run when there are no files */
   async #sets(gfids: readonly Gfid[], options: SyncOptions): Promise<TransferSet[]> {
     const bare = await this.#bare(gfids, options);
     const sets = new Map<string, TransferSet & { gfids: Gfid[] }>();
@@ -98,7 +98,7 @@ export class RsyncTransfer implements DataEngine {
     return sets.size > 0 ? [...sets.values()] : [{ compare: 'times', isBare: true, isSparse: false, gfids: [] }];
   }
 
-  /** Sends those of the files that are mostly holes. @returns null when there is none, or the other engine does not work */
+  /** Sends those of the files that are mostly holes. @returns null when there are none, or the hole engine does not work */
   async #syncHoles(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome | null> {
     const { holeEngine } = this.#options;
     const files = options.attributes === 'all' ? [] : gfids.filter((gfid) => options.holes?.get(gfid) === 'most');
@@ -116,8 +116,8 @@ export class RsyncTransfer implements DataEngine {
     }
   }
 
-  /** Runs rsync; when the receiver died of one file's trouble (its quota, an I/O error), or others lost their xattrs to
-   *  it, again without it. */
+  /** Runs rsync. If one file's error (its quota, an I/O error) ended the receiver, or made other files lose their xattrs,
+   *  repeats the run without that file. */
   async #syncSet(set: TransferSet, options: SyncOptions): Promise<EngineOutcome> {
     const failed = new Map<Gfid, string>();
     let rest = set.gfids;
@@ -152,8 +152,8 @@ export class RsyncTransfer implements DataEngine {
   }
 
   /**
-   * Sends the attributes of directories, given with their paths relative to the mount. The paths must be the same
-   * on both sides. rsync takes what begins with `#` or `;` for a comment, hence the `./`. @throws as DataEngine.sync says
+   * Sends the attributes of directories by their paths relative to the mount, which must be equal on both sides. rsync takes
+   * a line that begins with `#` or `;` for a comment, hence the `./`. @throws as DataEngine.sync says
    */
   async syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<EngineOutcome> {
     const failed = new Map<Gfid, string>();
@@ -182,14 +182,14 @@ export class RsyncTransfer implements DataEngine {
         else if (result.exitCode !== 0) alone.push(dir);
       } else failed.set(gfid, brokenReason(result));
     }
-    // Something went wrong with one of them; which one shows when each goes alone.
+    // Some directory failed. Single runs show which one.
     for (const dir of alone) {
       for (const [gfid, reason] of (await this.syncDirectories(new Map([dir]), options)).failed) failed.set(gfid, reason);
     }
     return { returnCode, synced: new Set([...dirs.keys()].filter((gfid) => !failed.has(gfid))), failed };
   }
 
-  /** Those of the files that have neither xattrs nor ACLs, unless they are too few to be worth a run of their own. */
+  /** @returns the files without xattrs and ACLs; none when they are too few for a separate run */
   async #bare(gfids: readonly Gfid[], options: SyncOptions): Promise<Set<Gfid>> {
     const { hasAttributes } = this.#options;
     const bare = new Set<Gfid>();
@@ -224,7 +224,7 @@ export class RsyncTransfer implements DataEngine {
     return { report, result };
   }
 
-  /** Results of a run that went through its list. A gfid of which rsync said nothing is looked for here. */
+  /** @returns the results of a complete run. A gfid that rsync did not report is looked up on the primary's mount */
   async #judge(gfids: readonly Gfid[], report: RsyncReport): Promise<{ synced: Set<Gfid>; failed: Map<Gfid, string> }> {
     const synced = new Set<Gfid>();
     const failed = new Map<Gfid, string>();
@@ -250,7 +250,7 @@ export class RsyncTransfer implements DataEngine {
     return this.#version;
   }
 
-  /** Looks for both programs once: rsync would report a missing ssh in words of its own, as a broken run. */
+  /** Finds both programs once. rsync would report a missing ssh as a broken run. */
   async #prepare(): Promise<RsyncVersion> {
     if (this.#options.target.address !== null) await findProgram(this.#options.sshArgv[0] ?? 'ssh');
     return askVersion(this.#options.command);
@@ -264,7 +264,7 @@ async function askVersion(command: string): Promise<RsyncVersion> {
   return version;
 }
 
-/** Whether a gfid has no file in the mount any more; false when the mount does not answer. */
+/** Whether a gfid is gone from the mount; false when the mount does not answer. */
 async function isGone(mountDir: string, gfid: Gfid): Promise<boolean> {
   const gone = lstat(fsEncode(join(mountDir, gfidPath(gfid)))).then(
     () => false,
@@ -273,7 +273,7 @@ async function isGone(mountDir: string, gfid: Gfid): Promise<boolean> {
   return (await within(gone, LSTAT_TIMEOUT_MS)) ?? false;
 }
 
-/** One line on why a run broke: the exit, and what stderr said last before rsync's own summing up. */
+/** @returns one line: the exit, and the last lines of stderr before rsync's summary */
 function brokenReason(result: ChildResult): string {
   const exit = result.exitCode === null ? `ended by ${result.signal}` : `exit ${result.exitCode}`;
   const lines = result.stderrTail.split('\n').filter((line) => line.trim() !== '');

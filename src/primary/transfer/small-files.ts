@@ -1,6 +1,6 @@
-// Small files travel in the RPC connection, many to a call: no process is started for them, and the secondary's bricks have a
-// third of the calls to serve that rsync makes. What is large, has holes, xattrs or ACLs, or did not arrive goes the way of
-// the engine behind this one.
+// Sends small files over the RPC connection, many per call. It starts no process, and the secondary's bricks serve a third of
+// the calls that rsync makes. The engine behind this one sends files that are large, have holes, xattrs or ACLs, or did not
+// arrive.
 
 import type { ClientsFile } from '../../gluster/brick.js';
 import type { Gfid } from '../../protocol/gfid.js';
@@ -15,19 +15,20 @@ import { pyTuple, type PyValue } from '../../rpc/pickle-values.js';
 
 export interface SmallFilesOptions {
   readonly calls: PeerCalls;
-  /** Bytes of the largest file that goes this way. */
+  /** Size limit of a file, bytes. */
   readonly maxFileBytes: number;
-  /** Looks for a file. @returns null when it does not go this way, since it is no file, or has xattrs or ACLs */
+  /** Finds a file on the primary. @returns null when the other engine must send it: it is not a regular file, or has xattrs
+   *  or ACLs */
   readonly find: (gfid: Gfid) => Promise<FoundFile | null>;
 }
 
-/** Attributes to send, and the path where the content is read. */
+/** Attributes to send, and the path to read the content from. */
 export type FoundFile = Omit<ClientsFile, 'ctimeNs' | 'hasXattrs'>;
 
 const FILES_PER_CALL = 64;
-/** Most bytes of files in memory for one job. */
+/** Limit for the file data that one job holds in memory, bytes. */
 const MAX_HELD_BYTES = 4 << 20;
-/** Other requests wait until a call of this size has been sent. */
+/** Size limit of a call, bytes: other requests wait while it is sent. */
 const MAX_CALL_BYTES = 512 << 10;
 const READS_AT_ONCE = 4;
 const CALL_TIMEOUT_MS = 300_000;
@@ -46,7 +47,7 @@ class Transfer {
   readonly #options: SyncOptions;
   readonly #arrived = new Set<Gfid>();
   #bytes = 0;
-  /** The secondary as a whole refuses them: rsync or tar reports why. */
+  /** The secondary rejected a whole call. rsync or tar then reports the reason. */
   #isRefused = false;
 
   constructor(files: SmallFilesOptions, options: SyncOptions) {
@@ -71,7 +72,7 @@ class Transfer {
     }
   }
 
-  /** @returns null when it does not go this way, or changes just now. @throws system errors */
+  /** @returns null when the other engine must send it, or it changes just now. @throws system errors */
   async #read(gfid: Gfid): Promise<SmallFile | null> {
     const { find, maxFileBytes } = this.#files;
     const found = await find(gfid);
@@ -99,7 +100,6 @@ class Transfer {
   }
 }
 
-/** Divides files into calls of a bounded size. */
 function* groups(files: readonly SmallFile[]): Iterable<readonly SmallFile[]> {
   let group: SmallFile[] = [];
   let bytes = 0;

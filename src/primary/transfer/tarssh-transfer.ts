@@ -1,8 +1,8 @@
-// Data over tar and ssh: one `tar -c | ssh tar -x` per box, from the primary's mount into the secondary's. It
-// sends whole files without comparing, which is quick for many small ones. Used through the tarssh engine slot.
-// Extraction overwrites in place, since the inodes must stay: --overwrite opens with O_TRUNC and rewrites. With
-// --xattrs, though, GNU tar unlinks a file and makes a new one to put them on, which gfid access refuses; so
-// xattrs are not tar's to write, and travel in a second pass, by another engine, for boxes that hold any.
+// Sends data with tar over ssh: one `tar -c | ssh tar -x` per box, from the primary's mount into the secondary's. It sends
+// whole files without comparing, which is fast for many small ones. Extraction overwrites in place, since the inodes must
+// stay: --overwrite opens with O_TRUNC and rewrites. With --xattrs, however, GNU tar replaces a file by a new one to set
+// them, which gfid access rejects. So tar does not write xattrs: if a box has any, another engine sends them in a second
+// pass.
 
 import { gfidPath, type Gfid } from '../../protocol/gfid.js';
 import { SHARD_PREFIX } from '../../gluster/xattr-names.js';
@@ -19,24 +19,24 @@ export interface TarsshTransferOptions {
   readonly command: string;
   /** The whole remote shell without the host: ssh-command, ssh-options-tar, `-p` port, control options. */
   readonly sshArgv: readonly string[];
-  /** Sends xattrs of files whose content and times agree: an rsync. */
+  /** Sends xattrs of files with equal content and times: an rsync. */
   readonly attributes?: DataEngine | undefined;
-  /** sync-xattrs. The size of a sharded file, which GlusterFS keeps in xattrs, travels either way. */
+  /** sync-xattrs. The size of a sharded file, which GlusterFS keeps in xattrs, is sent in any case. */
   readonly xattrs: boolean;
   readonly acls: boolean;
-  /** Whether a file has xattrs or ACLs on the primary: where none of a box has any, tar does not look for them. */
+  /** Whether a file has xattrs or ACLs on the primary. If no file of a box has any, tar does not read them. */
   readonly hasAttributes?: (gfid: Gfid) => Promise<boolean>;
   readonly target: DataTarget;
-  /** The primary's aux-gfid-mount, asked for at each run. */
+  /** Directory of the primary's aux-gfid-mount, read at each run since it may change. */
   readonly mountDir: () => string;
   readonly log: SyncLog;
 }
 
-/** Looking for holes in files up to this size costs more than sending them. */
+/** In files up to this size, finding holes costs more than sending them. */
 const SMALL_FILE_BYTES = 64 << 10;
-/** A small file's content that lies across two records is written in two pieces, two calls on the secondary's mount. */
+/** Larger than tar's default of 10 KiB: content that spans two records is written in two calls on the secondary's mount. */
 const RECORDS = '--record-size=64K';
-/** Stock logs a file that vanished as no error. */
+/** Stock does not log a vanished file as an error. */
 const NOT_LOGGED = 'No such file or directory';
 
 export class TarsshTransfer implements DataEngine {
@@ -102,7 +102,7 @@ export class TarsshTransfer implements DataEngine {
   }
 }
 
-/** Whether a text occurs in a stream. File data may hold it too: then the second pass finds nothing to do. */
+/** Finds a text in a stream. If only file data contains it, the second pass finds nothing to do. */
 class MarkFinder {
   found = false;
   readonly #mark: Buffer;
@@ -120,7 +120,7 @@ class MarkFinder {
   }
 }
 
-/** posix format keeps fractions of seconds, large ids and xattrs; names of users are nothing to the secondary. */
+/** The posix format keeps fractions of seconds, large ids and xattrs. User names of the primary mean nothing on the secondary. */
 export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attributes' | 'xattrs' | 'acls'>, maxFileBytes = Infinity): string[] {
   return [
     options.command,
@@ -139,12 +139,12 @@ export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attri
   ];
 }
 
-/** The secondary's forced command cuts this at spaces and runs `tar` with what follows the first word, so no
- *  word may need quotes. */
+/** The secondary's forced command splits this at spaces and runs `tar` with the words after the first. So no word may need
+ *  quotes. */
 export function unpackArgv(options: Pick<TarsshTransferOptions, 'command' | 'sshArgv' | 'acls' | 'target'>): string[] {
   const { address } = options.target;
   return [
-    // On this machine an ordinary user may be at work, whose tar would apply the umask.
+    // On this machine the worker may run as an ordinary user, whose tar would apply the umask.
     ...(address === null ? [options.command, '--same-permissions'] : [...options.sshArgv, address, 'tar']),
     '--overwrite',
     ...(options.acls ? ['--acls'] : []),
