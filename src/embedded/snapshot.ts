@@ -18,10 +18,19 @@ export interface Snapshot {
   readonly changelogsUpTo: number;
 }
 
-/** @returns null if there is no snapshot, or its version or number of lines is wrong: then the whole brick is indexed */
+/** @returns null if there is no snapshot, or it cannot be used: then the whole brick is indexed */
 export async function loadSnapshot(file: string): Promise<Snapshot | null> {
   const text = await readTextIfThere(file);
   if (text === null) return null;
+  try {
+    return parseSnapshot(text);
+  } catch {
+    return null;
+  }
+}
+
+/** @throws errors of JSON.parse() and of TreeIndex for a damaged snapshot */
+function parseSnapshot(text: string): Snapshot | null {
   const [head = '', ...lines] = text.split('\n').filter((line) => line !== '');
   const { version, changelogsUpTo, count } = JSON.parse(head) as { version: number; changelogsUpTo: number; count: number };
   if (version !== VERSION || count !== lines.length) return null;

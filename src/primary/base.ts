@@ -9,17 +9,13 @@ import { GsyncdError, errnoCode } from '../errors.js';
 import { compareXtime, MINUS_INFINITY, type Xtime } from '../gluster/xtime.js';
 import type { VolumeInfo } from '../protocol/secondary.js';
 import type { PrimaryDeps } from './deps.js';
+import { PeerHeal } from './peer-heal.js';
 import { delayOrWake } from '../async/wait.js';
 
 /** Path of the brick's root in the calls that read and set marks. */
 export const ROOT_PATH = '.';
 /** Interval at which a passive worker raises its brick's stime to the cluster's. */
 const PASSIVE_INTERVAL_MS = 5_000;
-/** Time after a heal's end until every changelog with records of the heal is closed and read. */
-const HEAL_SETTLES_S = 60;
-/** Without this limit, the worker would wait without end for a brick that stays down and has no active worker. */
-const STAND_IN_AT_MOST_S = 6 * 3_600;
-
 export interface SystemVolinfo {
   readonly native: VolumeInfo | null;
   readonly foreign: VolumeInfo | null;
@@ -41,15 +37,19 @@ export abstract class PrimaryBase {
   protected liveChangelogStart: Xtime | null = null;
   protected walkFrom: Xtime | null = null;
   protected crawls = 0;
-  /** First and last time, seconds, at which this brick had pending heals for another brick of the replica set. */
-  #healWindow: { readonly since: number; readonly until: number } | null = null;
-  #standsIn = true;
+  readonly #peerHeal: PeerHeal;
   /** The checkpoint that the status file shows as completed, seconds. */
   #completed = 0;
   #blockers = '';
 
   constructor(deps: PrimaryDeps) {
     this.deps = deps;
+    this.#peerHeal = new PeerHeal({
+      log: deps.log,
+      hasPendingHeals: () => deps.brick.hasPendingHeals(),
+      clusterStime: () => deps.volume.clusterStime(this.uuid),
+      compare: (since, which, stop) => this.compareChangelogs(since, which, stop),
+    });
   }
 
   /** mode: the volume info of this volume, and of a foreign primary if one is announced. */
@@ -174,52 +174,20 @@ export abstract class PrimaryBase {
       await this.deps.failures.announce();
       if (!active) {
         await status.setPassive();
-        if (!(await this.#reconcileDuringHeal(signal))) {
+        if (!this.followsChangelogs || !(await this.#peerHeal.step(signal))) {
           await this.#followCluster();
           await this.retryFailures(signal);
         }
         await delayOrWake(Math.max(100, Math.min(PASSIVE_INTERVAL_MS, failoverMs)), signal);
         continue;
       }
-      this.#healWindow = null; // the active worker applies the unprocessed changelogs itself
-      this.#standsIn = true;
+      this.#peerHeal.reset();
       await status.setActive();
       this.crawls += 1;
       await this.crawl(signal);
       if (options.oneshot === true) return;
       await this.nextCrawl(signal);
     }
-  }
-
-  /**
-   * While another brick of the replica set has pending heals, only this brick's changelogs may have the deletes and renames.
-   * The other brick does not have these names yet, and its heal records no deletes. Soon after its node is back, that brick's
-   * worker may be the active one. Then this passive worker compares the removed names: first in each changelog as it closes.
-   * When the heal is over and the active worker has passed it, this worker compares them all once more. New names are in the
-   * healed brick's changelogs.
-   * @returns whether this brick's changelogs must be kept for the comparison
-   */
-  async #reconcileDuringHeal(signal: AbortSignal): Promise<boolean> {
-    if (!this.followsChangelogs) return false;
-    const now = Math.floor(Date.now() / 1000);
-    const { log, brick, volume } = this.deps;
-    if (!(await brick.hasPendingHeals())) this.#standsIn = true;
-    else if (this.#standsIn) {
-      if (this.#healWindow === null) log.info('peer brick healing: verifying deletes and renames');
-      this.#healWindow = { since: Math.min(this.#healWindow?.since ?? now, now - PASSIVE_INTERVAL_MS / 1000), until: now };
-    }
-    if (this.#healWindow === null) return false;
-    const { since, until } = this.#healWindow;
-    const reached = (await volume.clusterStime(this.uuid))?.[0] ?? 0;
-    const healed = now > until + HEAL_SETTLES_S && reached > until - HEAL_SETTLES_S;
-    this.#standsIn = now - since < STAND_IN_AT_MOST_S;
-    const over = healed || !this.#standsIn;
-    await this.compareChangelogs(since, over ? 'all' : 'new', signal);
-    if (!over) return true;
-    if (healed) log.info('peer brick healed: deletes and renames are verified', { since, until });
-    else log.warn('peer brick still healing: no longer verifying deletes and renames', { since });
-    this.#healWindow = null;
-    return false;
   }
 
   /** Raises the brick's stime to the cluster's, and removes the changelogs before it, which are no longer needed. */

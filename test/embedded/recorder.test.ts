@@ -184,3 +184,14 @@ function below(path: string): string[] {
   if (!fs.lstatSync(file).isDirectory()) return [];
   return fs.readdirSync(file, { encoding: 'buffer' }).map(fsDecode).flatMap((name) => [`${path}/${name}`, ...below(`${path}/${name}`)]);
 }
+
+test.each(['', '{"version":2,', '{"version":2,"changelogsUpTo":1,"count":1}\n[[', 'null'])('a snapshot that holds %j is no snapshot: the brick is indexed again', async (text) => {
+  await recordsOf(() => fs.writeFileSync(at('a'), 'data'));
+  await recorder.close();
+  const [snapshot = ''] = fs.readdirSync(join(root, '.glusterfs/embedded')).filter((name) => name.startsWith('index'));
+  expect(snapshot).not.toBe('');
+  fs.writeFileSync(join(root, '.glusterfs/embedded', snapshot), text);
+  recorder = newRecorder();
+  expect(await recorder.open()).toBe('indexed');
+  expect(await recordsOf(() => fs.appendFileSync(at('a'), 'more'))).toEqual(['D']);
+});
