@@ -6,19 +6,19 @@
 const REPLACEMENT = '\uFFFD';
 const ESCAPED = /[\uDC80-\uDCFF]/;
 
-/** Bytes of a name to its string form. Never fails, whatever the bytes are. */
+/** Converts the bytes of a name to its string form. Never throws. */
 export function fsDecode(bytes: Uint8Array): string {
   const buf = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const text = buf.toString('utf8');
   return text.includes(REPLACEMENT) ? decodeSlow(buf) : text;
 }
 
-/** The string form back to the bytes it came from: `fsEncode(fsDecode(b))` equals `b` for every `b`. */
+/** Converts the string form back to bytes: `fsEncode(fsDecode(b))` equals `b` for every `b`. */
 export function fsEncode(name: string): Buffer {
   return ESCAPED.test(name) ? encodeSlow(name) : Buffer.from(name, 'utf8');
 }
 
-/** A path as volume info has it: a shell's completion adds a slash. */
+/** Removes trailing slashes, which shell completion adds. Volume info lists paths without them. */
 export function withoutSlashesAtEnd(path: string): string {
   return path.replace(/(?<=.)\/+$/, '');
 }
