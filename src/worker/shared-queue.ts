@@ -1,5 +1,5 @@
-// The queue that all crawls of a worker share. Its jobs start with the first data and that crawl's engine; all crawls of a
-// worker have the same engine.
+// The queue that all crawls of a worker share. The first data starts its jobs, with the engine of that crawl. All crawls of
+// a worker have the same engine.
 
 import type { SharedQueue } from '../primary/deps.js';
 import { bisecting } from '../queue/bisecting-engine.js';
@@ -9,7 +9,7 @@ import type { AdaptiveConcurrency } from '../queue/adaptive-concurrency.js';
 import { limitedEngine } from '../queue/limited.js';
 import { Syncer, type BoxResult, type SyncLog } from '../queue/syncer.js';
 
-/** Files per transfer: bounds what a broken transfer has to repeat. */
+/** Files per transfer. Bounds how much a broken transfer has to repeat. */
 const MAX_FILES_PER_BOX = 2_000;
 const MAX_BYTES_PER_BOX = 1 << 30;
 
@@ -54,7 +54,7 @@ export class WorkerQueue implements SharedQueue {
     if (this.#syncer !== null) this.#syncer.logErrors = on;
   }
 
-  /** Ends the jobs and the transfers under way. The caller has waited for them. */
+  /** Ends the jobs and the transfers under way at once: the caller has already waited for them. */
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#running;
