@@ -1,5 +1,5 @@
 // Formats log lines in GlusterFS's format, with the fields of the stock daemon's lf(), because existing tools parse it.
-// Each call returns one line, whatever bytes the values contain.
+// Each call returns one line, even if values contain newlines or invalid bytes.
 
 // Characters that could break a line or control a terminal: C0 and C1 controls, and surrogates without their other half.
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f]|\p{Cs}/u;

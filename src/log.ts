@@ -1,8 +1,8 @@
 // The daemon's log. pino filters by level; this file formats and writes. Each subsystem has a child log that names its
 // module and class. Messages are constant; values are fields.
 //
-// Each line is one synchronous write to a file in append mode, so no line is lost at exit and several processes can share a
-// file. A failed write (disk full) never reaches the caller. The log counts the lost lines and logs their number when
+// Each line is one synchronous write to a file in append mode. So no line is lost at exit, and several processes can share
+// a file. A failed write (disk full) never reaches the caller. The log counts the lost lines and logs their number when
 // writing works again.
 
 import { closeSync, fstatSync, mkdirSync, statSync, writeSync } from 'node:fs';
@@ -43,7 +43,7 @@ export interface RootLog {
   reopen(): void;
   /** Call before the process ends: reports lines that could not be written, if there are any. */
   flush(): void;
-  /** flush(), then closes the file; what is logged afterwards is dropped. */
+  /** flush(), then closes the file. Later lines are dropped. */
   close(): void;
 }
 

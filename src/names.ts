@@ -1,7 +1,7 @@
-// File names are bytes. In memory they are JavaScript strings in the form that Python calls
-// surrogateescape: valid UTF-8 decodes as usual, every other byte 0xNN becomes the lone surrogate U+DCNN.
-// The mapping is lossless in both directions, such a string serves as a Map key, and the stock peer uses
-// the same form on the wire. Bytes appear only at the edges: file-system calls, changelogs, pickles.
+// File names are bytes. In memory they are JavaScript strings in the form that Python calls surrogateescape. Valid UTF-8
+// decodes as usual; every other byte 0xNN becomes the lone surrogate U+DCNN. The mapping is lossless in both directions.
+// Such a string can be a Map key, and the stock peer uses the same form on the wire. Bytes appear only at the edges:
+// file-system calls, changelogs, pickles.
 
 const REPLACEMENT = '\uFFFD';
 const ESCAPED = /[\uDC80-\uDCFF]/;

@@ -1,5 +1,5 @@
-// Notifications to Gluster's events daemon, which passes them on to webhooks: one datagram per event to a local port, with
-// the numbers and keys of the stock daemon. Nothing here fails or blocks. Without an events daemon, events are dropped.
+// Notifications to Gluster's events daemon, which passes them on to webhooks. Each event is one datagram to a local port,
+// with the stock daemon's numbers and keys. Nothing here fails or blocks. Without an events daemon, events are dropped.
 
 import { createSocket } from 'node:dgram';
 import { readFile } from 'node:fs/promises';

@@ -1,7 +1,7 @@
-// A mark on the volume's root tells the workers of the other bricks of a set that this worker's failure list has entries.
-// The lists themselves are on the disks of their nodes. A worker sets its mark through its mount, so the mark is on every
-// brick that is up, and outlives the node. The other workers read it on their own bricks. GlusterFS does not heal such
-// marks, so the worker has to set its mark again from time to time. A mark of zero means an empty list.
+// A mark on the volume's root informs the workers of a set's other bricks that this worker's failure list has entries. The
+// lists themselves are on the disks of their nodes. A worker sets its mark through its mount, so the mark is on every brick
+// that is up, and outlives the node. The other workers read it on their own bricks. GlusterFS does not heal such marks, so
+// the worker has to set its mark again from time to time. A mark of zero means an empty list.
 
 import { createHash } from 'node:crypto';
 import { errnoCode } from '../errors.js';

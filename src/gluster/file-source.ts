@@ -1,6 +1,5 @@
-// Decides where a small file of the primary is read, with its attributes. If the brick's own file is what clients of the
-// volume see, it is read there, because each lookup through a mount costs the volume's bricks. Otherwise it is read through
-// the mount.
+// Decides where a small file of the primary is read, with its attributes. The brick's own file is read if clients of the
+// volume see the same. Otherwise the file is read through the mount, where each lookup costs the volume's bricks.
 
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,8 +1,8 @@
-// The auxiliary mount of a volume, in which `.gfid/<gfid>` is an inode: the worker's view of the primary, and the directory
-// in which rsync and tar run. glusterfs runs in the foreground as a child, which the kernel kills with this process
-// (spawnChild ensures that). The mount point is a new directory. A registry records it before its use, so that nothing
-// stays behind, however the worker ends. Paths are relative to the mount, in names.ts form. Every file system call runs in
-// the thread pool.
+// The auxiliary mount of a volume, in which `.gfid/<gfid>` is an inode. It is the worker's view of the primary, and rsync
+// and tar run in it. glusterfs runs in the foreground as a child, which the kernel kills with this process (spawnChild
+// ensures that). The mount point is a new directory. A registry records it before its use, so that nothing stays behind,
+// however the worker ends. Paths are relative to the mount, in names.ts form. Every file system call runs in the thread
+// pool.
 
 import { constants } from 'node:os';
 import { rmdirSync } from 'node:fs';
@@ -163,7 +163,7 @@ export class AuxMount {
     return text !== null && isGfid(text) ? text : null;
   }
 
-  /** Paths of a file from the volume's root, joined with `:`, as GlusterFS returns them: after the first, a path may end
+  /** Paths of a file from the volume's root, joined with `:`, as GlusterFS returns them. After the first, a path may end
    *  with the tail of an earlier, longer one. null when there are none.
    *  @throws as lstat() does */
   async pathsOf(gfid: Gfid): Promise<string | null> {

@@ -1,6 +1,6 @@
-// Volume-wide values that a mount shows as virtual xattrs of its root: the volume marks (its own and those of foreign
-// primaries), the nodes whose bricks answer, the stime of the cluster. All calls run in the thread pool, because the mount
-// may answer slowly.
+// Volume-wide values that a mount shows as virtual xattrs of its root. They are the volume marks (its own and those of
+// foreign primaries), the nodes whose bricks answer, and the stime of the cluster. All calls run in the thread pool,
+// because the mount may answer slowly.
 
 import type { VolumeInfo } from '../protocol/secondary.js';
 import { errnoCode } from '../errors.js';

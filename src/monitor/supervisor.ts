@@ -30,7 +30,7 @@ export interface SupervisorDeps {
   readonly log: Log;
   /** How long a worker may take to acknowledge. */
   readonly acknowledgeMs: number;
-  /** How long a worker may take to end when it is told to. */
+  /** How long a worker may take to end after a signal. */
   readonly stopMs: number;
   readonly backoff: BackoffLimits;
 }

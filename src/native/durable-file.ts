@@ -1,5 +1,5 @@
-// Replaces a file so that a crash at any instruction leaves the complete old or the complete new content: temporary file,
-// fsync, rename, fsync of the directory.
+// Replaces a file by a temporary file, fsync, rename and fsync of the directory. A crash at any instruction leaves the
+// complete old or the complete new content.
 
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';

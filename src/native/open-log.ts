@@ -13,8 +13,8 @@ const APPEND = O_WRONLY | O_APPEND | O_CREAT;
 
 /** @param path absolute. Symlinks are followed only if root and this user alone can change each directory of the path
  *  @returns a descriptor
- *  @throws system errors; Error when the file may be another user's trap: a symlink in place of the file or its directory,
- *  a file with several links, or no regular file */
+ *  @throws system errors. Error where other users may have planted the file: it, or its directory, is a symlink, it has
+ *  several links, or it is no regular file */
 export function openLog(path: string, mode: number): number {
   if (isOurs(path)) return openSync(fsEncode(path), APPEND, mode);
   const dir = openSync(fsEncode(dirname(path)), O_PATH | O_DIRECTORY | O_NOFOLLOW);

@@ -1,6 +1,5 @@
-// Runs other programs: to their end (runChild), as a long-lived peer (spawnPipe), as a server that dies with this process
-// (spawnDaemonChild), as a worker (spawnGroupChild), or two joined by a pipe (pipeline). No shell is used: a command is its
-// argv.
+// Runs other programs. runChild runs one to its end, spawnPipe starts a long-lived peer, spawnDaemonChild a server that
+// dies with this process, spawnGroupChild a worker. pipeline joins two by a pipe. No shell is used: a command is its argv.
 
 import { Readable, type Writable } from 'node:stream';
 import { pipeline as pipeStreams } from 'node:stream/promises';

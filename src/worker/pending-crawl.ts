@@ -31,8 +31,8 @@ export async function loadPendingCrawl(workingDir: string): Promise<PendingCrawl
   return { since: Number(match[1]), from: match[2] === '-' ? null : Number(match[2]) };
 }
 
-/** Adds a pending crawl for changes since `from` to what is pending already. If the clock was set back, times from before
- *  and after do not compare, so the crawl covers everything. */
+/** Adds changes since `from` to the pending crawl. If the clock was set back, times from before and after do not compare,
+ *  so the crawl covers everything. */
 export async function addPendingCrawl(workingDir: string, since: number, from: number): Promise<void> {
   const owed = await loadPendingCrawl(workingDir);
   const start = (await loadClockNote(workingDir)) === null ? from : 0;

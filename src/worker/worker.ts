@@ -1,7 +1,7 @@
-// One worker: opens its endpoints (secondary, primary, the transports between them) and runs the crawls: history first, an
-// xsync crawl where the history does not reach, then the live changelogs. It runs until it is stopped, or until a process,
-// mount or connection that it needs ends. Port of the reference's service loop. Invariant: before run() settles, everything
-// that this module started or mounted is undone, whatever the end.
+// One worker opens its endpoints (secondary, primary, the transports between them) and runs the crawls. History comes
+// first, then an xsync crawl where the history does not reach, then the live changelogs. The worker runs until it is
+// stopped, or until a process, mount or connection that it needs ends. Port of the reference's service loop. Invariant:
+// before run() settles, everything that this module started or mounted is undone, however it ends.
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -162,7 +162,7 @@ export class Worker {
     };
   }
 
-  /** Runs the crawls and watches what they depend on. The first failure ends all of them. */
+  /** Runs the crawls and watches their connections and mounts. The first failure ends all of them. */
   async #serve(deps: PrimaryDeps, ends: readonly Promise<never>[], signal: AbortSignal): Promise<void> {
     const failed = new AbortController();
     const soft = AbortSignal.any([signal, failed.signal]);

@@ -23,8 +23,8 @@ export interface AvailabilityOptions {
   readonly volume: string;
 }
 
-/** Calls reject with GsyncdError 'peer' when a subvolume is down, and with RemoteCallError EIO where GlusterFS answers ENOTCONN
- *  for one name while all subvolumes are up: split-brain, or a replica set without quorum. */
+/** Calls reject with GsyncdError 'peer' when a subvolume is down. If GlusterFS answers ENOTCONN for one name while all
+ *  subvolumes are up, they reject with RemoteCallError EIO: split-brain, or a replica set without quorum. */
 export function withAvailabilityChecks(secondary: Secondary, { subvolumesUp, subvolumes, volume }: AvailabilityOptions): Secondary {
   const looks = new SingleFlight(subvolumesUp);
   const requireUp = async (): Promise<void> => {

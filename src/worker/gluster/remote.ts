@@ -1,5 +1,5 @@
-// The connection to the secondary's gsyncd: ssh with a control socket that rsync's ssh shares, the RPC on its pipes, the
-// handshake, and the directory to which engines send data.
+// The connection to the secondary's gsyncd. ssh runs with a control socket that rsync's ssh shares; the RPC uses its pipes.
+// Also the handshake, and the directory to which engines send data.
 
 import { createHash } from 'node:crypto';
 import { constants } from 'node:os';
