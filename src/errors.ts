@@ -1,5 +1,5 @@
-// Errors that a caller catches, each with a stable code; everything else is a plain Error.
-// Messages are one line: action, colon, state. cli/main maps codes to exit codes, once.
+// Errors that callers catch have a stable code; every other error is a plain Error. A message is one line: action, object,
+// reason, separated by colons. Only cli/failure.ts maps codes to exit codes.
 
 import { safeText } from './log-format.js';
 
@@ -7,10 +7,10 @@ export type ErrorCode =
   | 'usage' // the command line or the configuration is wrong: restarting does not help
   | 'config'
   | 'preflight' // a volume, brick, host, key or program is not as needed
-  | 'peer' // the connection to the secondary is broken, or the peer answers nonsense
+  | 'peer' // the connection to the secondary is broken, or the peer's answer is invalid
   | 'mount' // the volume could not be mounted, or its mount died
   | 'changelog' // a changelog or its index cannot be read
-  | 'disk' // a file of this program's own cannot be written
+  | 'disk' // one of this program's own files cannot be written
   | 'no-stime'
   | 'partial-history'
   | 'no-history'
@@ -44,7 +44,7 @@ export function errnoCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** Makes one line for a log or a terminal of anything that was thrown. A message may hold a peer's text. */
+/** Formats any thrown value as one line that is safe for a log or a terminal. A message may contain a peer's text. */
 export function errorLine(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return safeText(text.replaceAll(/\s*\n\s*/g, ' ').trim());

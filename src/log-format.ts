@@ -1,5 +1,5 @@
-// How a log line looks: GlusterFS's format with the fields of the stock daemon's lf(), since people's tools and
-// habits read it. Pure; used by log.ts. One call gives one line, whatever bytes the values hold.
+// Formats log lines in GlusterFS's format, with the fields of the stock daemon's lf(), because existing tools parse it.
+// Each call returns one line, even if values contain newlines or invalid bytes.
 
 // Characters that could break a line or control a terminal: C0 and C1 controls, and surrogates without their other half.
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f]|\p{Cs}/u;
@@ -28,10 +28,10 @@ export function formatMessage(message: string, fields?: Readonly<Record<string, 
   return safeText(parts.length === 0 ? message : `${message} [${parts.join(', ')}]`);
 }
 
-/** Deeper than this, and in cycles, a value is cut: a log line is no dump. */
+/** Deeper values, and so cycles, are cut to keep a log line short. */
 const MAX_DEPTH = 6;
 
-/** A value as Python prints it: arrays as tuples, objects and maps as dicts, strings inside of them quoted. */
+/** Formats a value as Python does: arrays as tuples, objects and maps as dicts, nested strings quoted. */
 function pythonText(value: unknown, depth: number): string {
   switch (typeof value) {
     case 'string':

@@ -1,9 +1,9 @@
-// The daemon's log: pino decides what is written, this file how and where. Every subsystem has a child that names
-// its module and class; messages are constant, values are fields. Used by everything that runs.
+// The daemon's log. pino filters by level; this file formats and writes. Each subsystem has a child log that names its
+// module and class. Messages are constant; values are fields.
 //
-// Each line is one synchronous write to a file in append mode: no line is lost at exit, and several processes may
-// share a file. A write that fails (a full disk) never reaches the caller: the lines are counted, and the count is
-// logged when writing works again.
+// Each line is one synchronous write to a file in append mode. So no line is lost at exit, and several processes can share
+// a file. A failed write (disk full) never reaches the caller. The log counts the lost lines and logs their number when
+// writing works again.
 
 import { closeSync, fstatSync, mkdirSync, statSync, writeSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -27,7 +27,7 @@ export interface Log {
   error(message: string, fields?: Fields): void;
 }
 
-/** What stands between the brackets and after them; the names of the stock daemon where it has such a part. */
+/** Module, function and class of a line. Where the stock daemon has such a part, its names are used. */
 export interface LogOrigin {
   readonly module: string;
   /** Name of the function or activity. Default `<module>`. */
@@ -43,7 +43,7 @@ export interface RootLog {
   reopen(): void;
   /** Call before the process ends: reports lines that could not be written, if there are any. */
   flush(): void;
-  /** flush(), then closes the file; what is logged afterwards is dropped. */
+  /** flush(), then closes the file. Later lines are dropped. */
   close(): void;
 }
 
@@ -57,12 +57,12 @@ export interface LogOptions {
 
 const PINO_LEVELS: Readonly<Record<LogLevel, Level>> = { ERROR: 'error', WARNING: 'warn', INFO: 'info', DEBUG: 'debug' };
 const LETTERS: Readonly<Record<number, string>> = { 20: 'D', 30: 'I', 40: 'W', 50: 'E' };
-/** How often a write looks whether the file was renamed or removed under it. */
+/** How often a write checks whether the file at the path was renamed or removed. */
 const WATCH_INTERVAL_MS = 1000;
-/** How long a line waits for the reader of a full pipe. Once lines were lost, the next ones do not wait. */
+/** How long a line waits for the reader of a full pipe. After a line was lost, the next lines do not wait. */
 const PIPE_PATIENCE_MS = 1000;
 
-/** @throws GsyncdError `config` when the log file cannot be opened. */
+/** @throws GsyncdError `preflight` when the log file cannot be opened */
 export function createLogger(options: LogOptions): RootLog {
   const label = safeText(options.label === '' ? '' : `(${options.label})`);
   const sink = new LineSink(options.destination, label);
@@ -90,7 +90,7 @@ function childLog(logger: Logger, prefix: string): Log {
   };
 }
 
-/** A stream with pino's metadata symbol is handed message and level beside the JSON, which is not wanted here. */
+/** pino passes message and level to a stream that has its metadata symbol. The JSON text is not used. */
 function lineStream(sink: LineSink): DestinationStream {
   const stream = {
     [Symbol.for('pino.metadata')]: true,
@@ -103,14 +103,14 @@ function lineStream(sink: LineSink): DestinationStream {
   return stream;
 }
 
-/** Smaller steps back than this are the two clocks' disagreement, not a clock that was set. */
+/** A smaller step back comes from differences between the two clocks; a larger one means that the clock was set back. */
 const CLOCK_STEP_MICROS = 1_000_000;
 
 let anchorMs = Date.now();
 let anchorMonotonicMs = performance.now();
 let lastMicros = 0;
 
-/** Wall-clock microseconds: the monotonic clock gives the digits below Date.now()'s, as long as the two agree. */
+/** Wall-clock microseconds. While the two clocks agree, the monotonic clock supplies the digits below a millisecond. */
 function nowMicros(): number {
   const wallMs = Date.now();
   let preciseMs = anchorMs + performance.now() - anchorMonotonicMs;
@@ -124,7 +124,7 @@ function nowMicros(): number {
   return lastMicros;
 }
 
-/** Creates a directory and what is missing above it. Node's own recursive mkdir never returns under /proc. */
+/** Creates a directory and its missing parents. Node's own recursive mkdir never returns under /proc. */
 function makeDirectory(path: string): void {
   if (statSync(fsEncode(path), { throwIfNoEntry: false }) !== undefined) return;
   if (dirname(path) !== path) makeDirectory(dirname(path));
@@ -170,7 +170,7 @@ class LineSink {
     if (this.#lost > 0 && this.#writeAll(this.#notice())) this.#lost = 0;
   }
 
-  /** The line that tells of lost ones; empty when there are none. */
+  /** A line with the number of lost lines; empty when there are none. */
   #notice(): string {
     if (this.#lost === 0) return '';
     const message = formatMessage('log lines lost', { count: this.#lost });
@@ -182,7 +182,7 @@ class LineSink {
     try {
       this.#open(this.#path);
     } catch {
-      // The descriptor that is open still takes lines, and the next look at the path tries again.
+      // The open descriptor still accepts lines, and the next check of the path tries again.
       this.#fileId = '';
     }
   }
@@ -217,7 +217,7 @@ class LineSink {
     if (fileId !== this.#fileId) this.reopen();
   }
 
-  /** Whether the whole text was written. After one that was cut, the next begins on a line of its own. */
+  /** @returns whether the whole text was written. After a partial write, the next text starts on a new line. */
   #writeAll(text: string): boolean {
     if (this.#fd === undefined) return false;
     const bytes = Buffer.from(this.#torn ? `\n${text}` : text, 'utf8');

@@ -1,24 +1,24 @@
-// File names are bytes. In memory they are JavaScript strings in the form that Python calls
-// surrogateescape: valid UTF-8 decodes as usual, every other byte 0xNN becomes the lone surrogate U+DCNN.
-// The mapping is lossless in both directions, such a string serves as a Map key, and the stock peer uses
-// the same form on the wire. Bytes appear only at the edges: file-system calls, changelogs, pickles.
+// File names are bytes. In memory they are JavaScript strings in the form that Python calls surrogateescape. Valid UTF-8
+// decodes as usual; every other byte 0xNN becomes the lone surrogate U+DCNN. The mapping is lossless in both directions.
+// Such a string can be a Map key, and the stock peer uses the same form on the wire. Bytes appear only at the edges:
+// file-system calls, changelogs, pickles.
 
 const REPLACEMENT = '\uFFFD';
 const ESCAPED = /[\uDC80-\uDCFF]/;
 
-/** Bytes of a name to its string form. Never fails, whatever the bytes are. */
+/** Converts the bytes of a name to its string form. Never throws. */
 export function fsDecode(bytes: Uint8Array): string {
   const buf = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const text = buf.toString('utf8');
   return text.includes(REPLACEMENT) ? decodeSlow(buf) : text;
 }
 
-/** The string form back to the bytes it came from: `fsEncode(fsDecode(b))` equals `b` for every `b`. */
+/** Converts the string form back to bytes: `fsEncode(fsDecode(b))` equals `b` for every `b`. */
 export function fsEncode(name: string): Buffer {
   return ESCAPED.test(name) ? encodeSlow(name) : Buffer.from(name, 'utf8');
 }
 
-/** A path as volume info has it: a shell's completion adds a slash. */
+/** Removes trailing slashes, which shell completion adds. Volume info lists paths without them. */
 export function withoutSlashesAtEnd(path: string): string {
   return path.replace(/(?<=.)\/+$/, '');
 }

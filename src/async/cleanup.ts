@@ -1,6 +1,6 @@
-// Clean-up actions for every kind of end: mounts, mount points, children, directories.
+// Clean-up steps for mounts, mount points, children and directories, for a normal end and for an error.
 
-/** Runs its steps last-in first-out, once, all of them even if one throws. */
+/** Runs its steps once, last-in first-out. A step that throws does not stop the others. */
 export class Cleanup {
   readonly #steps: { what: string; undo: () => Promise<unknown> }[] = [];
 
@@ -8,7 +8,7 @@ export class Cleanup {
     this.#steps.push({ what, undo });
   }
 
-  /** @param onError is told of each step that failed; none of them stops the others */
+  /** @param onError receives each step that failed */
   async run(onError: (what: string, error: unknown) => void): Promise<void> {
     for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
       try {

@@ -1,17 +1,17 @@
-// Deadlines of waits for other processes. A paused session is stopped as a whole while the clock goes on: its timers are
-// late then, and what they wait for has had no time either.
+// Deadlines for waits on other processes. When glusterd pauses a session, it stops all its processes while the clock runs
+// on. Timers are then late, and the awaited process had no time to work either.
 
-/** A busy event loop makes timers late, too; to wait once more does no harm. */
+/** A busy event loop also makes timers late. Waiting once more does no harm. */
 const LATE_MS = 1_000;
-/** Node's timers fire at once when given more. */
+/** With a larger delay, Node's timer fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface Deadline {
   cancel(): void;
 }
 
-/** Calls `onTime` after `ms`; where this process was stopped meanwhile, `ms` after it goes on.
- *  @param holds whether the process stays for it */
+/** Calls `onTime` after `ms`. If this process was stopped meanwhile, the wait starts again when it continues.
+ *  @param holds whether the timer keeps this process alive */
 export function deadline(ms: number, onTime: () => void, holds: 'the process' | 'nothing' = 'the process'): Deadline {
   const waitMs = Math.min(ms, MAX_TIMER_MS);
   const start = (): NodeJS.Timeout => {

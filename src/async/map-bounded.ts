@@ -1,6 +1,7 @@
-// Runs an asynchronous function over a list with a bound on how many calls are under way.
+// Runs an asynchronous function over a list with a bound on concurrent calls.
 
-/** Results in the order of `items`. Rejects with the first failure, after no further call is started. */
+/** Resolves to the results in the order of `items`. After a failure it starts no further call and rejects with the first
+ *  error. */
 export async function mapBounded<T, R>(items: readonly T[], atOnce: number, fn: (item: T) => Promise<R>): Promise<R[]> {
   const out = new Array<R>(items.length);
   let next = 0;

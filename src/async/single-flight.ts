@@ -1,5 +1,5 @@
-// Single flight: callers that ask at the same time share one answer. Each answer belongs to a question that was put after its
-// callers asked: at most one question is under way, and one waits.
+// Single flight: concurrent callers share one call and its result. A shared call starts only after all its callers asked.
+// At most one call runs while one waits.
 
 export class SingleFlight<T> {
   readonly #put: () => Promise<T>;
@@ -10,7 +10,7 @@ export class SingleFlight<T> {
     this.#put = put;
   }
 
-  /** @throws what the question throws, to all who share it */
+  /** @throws the error of the shared call, to each of its callers */
   ask(): Promise<T> {
     this.#next ??= this.#current.then(
       () => this.#start(),

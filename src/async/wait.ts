@@ -1,4 +1,4 @@
-// Waiting for an interval that a user configured, or for something that happens before.
+// Waits for a configured interval, or for an event that ends the wait early.
 
 /** Resolves after `ms`, when `signal` aborts, or when `wake` settles, whichever is first. */
 export function delayOrWake(ms: number, signal: AbortSignal, wake?: Promise<unknown>): Promise<void> {

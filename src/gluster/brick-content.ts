@@ -1,6 +1,6 @@
-// Decides whether the files of a brick are what clients of the volume read. Then the worker can read a file without
-// a FUSE mount, which costs a hundredth. glusterd's volfiles list the translators between the brick's files and a
-// client. A translator that keeps content elsewhere (disperse, shard, arbiter), or may refuse a read, is not in this list.
+// Decides whether a brick's files are the ones that clients of the volume read. If so, the worker reads them without a FUSE
+// mount, at a hundredth of the cost. glusterd's volfiles list the translators between brick and client. PASSES_READS omits
+// every translator that stores content elsewhere (disperse, shard, arbiter), or may refuse a read.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,9 +15,9 @@ const PASSES_READS = new RegExp(
   ].join('|')})$`,
 );
 
-/** How the files of a brick are to be read. */
+/** How to read the files of a brick. */
 export interface ContentFacts {
-  /** Each file is what clients read. */
+  /** Each file has the content that clients read. */
   readonly isPlain: boolean;
   /** Other bricks have copies, which may be newer. */
   readonly hasCopies: boolean;
@@ -44,7 +44,7 @@ export class BrickContent {
   readonly #dir: string;
   readonly #client: string;
   readonly #brickLine: RegExp;
-  /** The answer, and the time of the directory's last change when it was found. glusterd replaces a volfile to change it. */
+  /** The last result, valid while the directory keeps this mtime. glusterd replaces a volfile to change it. */
   #known: { readonly mtimeMs: number; readonly facts: ContentFacts } | undefined;
 
   constructor({ glusterdWorkdir, volume, brickPath }: BrickContentOptions) {
@@ -53,7 +53,7 @@ export class BrickContent {
     this.#brickLine = new RegExp(`^\\s*option directory ${brickPath.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)}$`, 'm');
   }
 
-  /** Nothing is plain where the volfiles cannot be found. Synchronous: the files are local. */
+  /** Without volfiles, no file is reported as plain. Synchronous, because the volfiles are local. */
   facts(): ContentFacts {
     try {
       const { mtimeMs } = statSync(fsEncode(this.#dir));

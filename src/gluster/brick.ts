@@ -1,7 +1,7 @@
-// A brick of the primary volume, read and marked directly on its local file system: change marks, entries, gfids and where
-// they are. Paths are relative to the brick ('.' is its root) in the form of names.ts. Calls are synchronous underneath, since
-// a local inode answers in microseconds; every method is asynchronous all the same and gives the event loop a turn when such
-// calls have held it.
+// A brick of the primary volume, accessed directly on its local file system: marks, entries, gfids and their locations.
+// Paths are relative to the brick ('.' is its root) in the form of names.ts. Calls are synchronous underneath, because a
+// local inode answers in microseconds. Every method is still asynchronous, and yields to the event loop when such calls
+// have held it.
 
 import { lstatSync, readlinkSync } from 'node:fs';
 import { lstat, opendir, readdir } from 'node:fs/promises';
@@ -23,10 +23,10 @@ const { EINVAL, ELOOP, ENODATA, ENOENT, ENOTDIR, ENOTSUP, ESTALE } = constants.e
 const ABSENT: readonly number[] = [ENOENT, ENODATA, ENOTDIR];
 const MAX_HOLD_MS = 20;
 const GFID_BYTES = 16;
-/** A link by gfid for each inode that waits to be healed elsewhere, all of them to one base file. */
+/** Holds a link, named by gfid, for each inode that waits to be healed on another brick. All are links to one base file. */
 const PENDING_INDEX = '.glusterfs/indices/xattrop';
 const INDEX_BASE = 'xattrop-';
-/** Not the volume's content, at a brick's root. */
+/** Names in a brick's root that are not the volume's content. */
 export const INTERNAL_ROOT_NAMES: ReadonlySet<string> = new Set(['.glusterfs', '.trashcan']);
 
 export interface BrickOptions {
@@ -38,23 +38,23 @@ export interface BrickOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A name of an inode. */
+/** One name of an inode. */
 export interface EntryLocation {
   readonly parent: Gfid;
   readonly name: string;
 }
 
-/** Prefixes of the xattrs that GlusterFS keeps for itself on a brick. Everything else is the users'. */
+/** Prefixes of the xattrs that GlusterFS keeps for itself on a brick. All others belong to users. */
 const OWN_XATTRS: readonly string[] = ['trusted.gfid', 'trusted.glusterfs.', 'trusted.afr.', 'trusted.ec.', 'trusted.gfs.', 'trusted.pgfid.', 'trusted.bit-rot.', 'trusted.SGI_ACL_', 'trusted.tier'];
 
-/** Whether one of these xattrs has to reach the secondary: the users', and those that hold a sharded file's size. */
+/** Whether the secondary needs one of these xattrs: one of a user, or one that holds a sharded file's size. */
 function travels(names: readonly string[]): boolean {
   return names.some((name) => name.startsWith(SHARD_PREFIX) || !OWN_XATTRS.some((prefix) => name.startsWith(prefix)));
 }
 
 /** A regular file as clients of the volume see it. Times are nanoseconds since the epoch. */
 export interface ClientsFile {
-  /** Absolute, where the brick has it. */
+  /** Absolute path of a file with its content. */
   readonly path: string;
   readonly size: number;
   /** Permission bits. */
@@ -63,16 +63,16 @@ export interface ClientsFile {
   readonly gid: number;
   readonly mtimeNs: bigint;
   readonly ctimeNs: bigint;
-  /** Whether it has xattrs that travel. */
+  /** Whether it has xattrs that the secondary needs. */
   readonly hasXattrs: boolean;
 }
 
-/** While a rebalance moves a file, its brick has it with these bits, and hides them. */
+/** While a rebalance moves a file, GlusterFS sets these bits on the brick's file and hides them from clients. */
 const MIGRATING = 0o3000;
 const PERMISSIONS = 0o7777;
 const MDATA_BYTES = 57;
 
-/** @returns ctime and mtime; null when it is none. See MDATA. */
+/** @returns ctime and mtime; null when the value is malformed. See MDATA. */
 function parseMdata(value: Buffer): { ctimeNs: bigint; mtimeNs: bigint } | null {
   if (value.length !== MDATA_BYTES) return null;
   const time = (at: number): bigint => value.readBigInt64BE(at) * 1_000_000_000n + value.readBigInt64BE(at + 8);
@@ -91,22 +91,22 @@ export class Brick {
     this.#signal = options.signal;
   }
 
-  /** Change mark of an entry for the volume `volumeUuid`; null when it has none or the path does not exist. */
+  /** xtime of an entry for the volume `volumeUuid`; null when it has none or the path does not exist. */
   async xtime(path: string, volumeUuid: string): Promise<Xtime | null> {
     return this.#mark(path, xtimeName(volumeUuid));
   }
 
-  /** Does nothing when the path does not exist, as all setters here. */
+  /** Like all setters here, does nothing when the path does not exist. */
   async setXtime(path: string, volumeUuid: string, mark: Xtime): Promise<void> {
     await this.#setMark(path, xtimeName(volumeUuid), mark);
   }
 
-  /** The mark under which very old versions kept what is stime now. */
+  /** The stime under the name that very old versions used. */
   async legacyStime(path: string, volumeUuid: string): Promise<Xtime | null> {
     return this.#mark(path, xtimeName(`${volumeUuid}.${this.secondaryUuid}`));
   }
 
-  /** How far the data below `path` has been synced to the secondary; null when unknown. */
+  /** Time up to which the data below `path` has been synced to the secondary; null when unknown. */
   async stime(path: string, volumeUuid: string): Promise<Xtime | null> {
     return this.#mark(path, stimeName(volumeUuid, this.secondaryUuid));
   }
@@ -115,7 +115,7 @@ export class Brick {
     await this.#setMark(path, stimeName(volumeUuid, this.secondaryUuid), mark);
   }
 
-  /** How far the namespace has been replayed; null when unknown. Only the root has it. */
+  /** Time up to which the names have been replayed; null when unknown. Only the root has it. */
   async entryStime(volumeUuid: string): Promise<Xtime | null> {
     return this.#mark('.', entryStimeName(volumeUuid, this.secondaryUuid));
   }
@@ -124,7 +124,7 @@ export class Brick {
     await this.#setMark('.', entryStimeName(volumeUuid, this.secondaryUuid), mark);
   }
 
-  /** Names in a directory, not through a symlink, without the brick's internal ones.
+  /** Names in a directory, without the brick's internal ones. Does not follow a symlink.
    *  @throws NativeError ENOTDIR; Node system errors ENOENT, … */
   async entries(path: string): Promise<string[]> {
     const dir = this.#resolve(path);
@@ -154,7 +154,7 @@ export class Brick {
     return this.#local(() => toFileStat(lstatSync(fsEncode(this.#resolve(path)))));
   }
 
-  /** null when the path does not exist. An inode that has no gfid yet is asked again for a while.
+  /** null when the path does not exist. While an inode has no gfid yet, the call is retried.
    *  @throws NativeError ENODATA when it never gets one */
   async gfid(path: string): Promise<Gfid | null> {
     const file = this.#resolve(path);
@@ -168,13 +168,13 @@ export class Brick {
     }
   }
 
-  /** Whether the file is only a pointer of the distribute layer to where the file is. */
+  /** Whether the file is a linkto file: only a pointer of DHT to the subvolume that has the file. */
   async isLinkto(path: string): Promise<boolean> {
     const value = await this.#local(() => lgetxattr(this.#resolve(path), DHT_LINKTO));
     return value !== null && value.length > 0;
   }
 
-  /** Where the directory `gfid` is; null when it is not on this brick, is no directory, or is the root. */
+  /** Location of the directory `gfid`; null when it is not on this brick, is not a directory, or is the root. */
   async dirLocation(gfid: Gfid): Promise<EntryLocation | null> {
     const target = await this.#local(() => readlinkSync(fsEncode(this.#handle(gfid)), { encoding: 'buffer' }), [EINVAL]);
     if (target === null) return null;
@@ -183,8 +183,8 @@ export class Brick {
     return parts.length > 2 && parent !== undefined && name !== undefined && isGfid(parent) ? { parent, name } : null;
   }
 
-  /** Every name of the file `gfid` on this brick (several for hard links); empty when there is none known, and
-   *  for directories. */
+  /** Every name of the file `gfid` on this brick (several for hard links); empty when none is recorded, and for
+   *  directories. */
   async fileLocations(gfid: Gfid): Promise<EntryLocation[]> {
     const handle = this.#handle(gfid);
     const names = (await this.#local(() => llistxattr(handle))) ?? [];
@@ -199,8 +199,8 @@ export class Brick {
     return found;
   }
 
-  /** Whether the entry has xattrs that travel: a user's, a POSIX ACL, or the size of a sharded file. False when it does
-   *  not exist. */
+  /** Whether the entry has xattrs that the secondary needs: one of a user, a POSIX ACL, or the size of a sharded file.
+   *  False when it does not exist. */
   async hasXattrs(path: string): Promise<boolean> {
     return travels((await this.#local(() => llistxattr(this.#resolve(path)))) ?? []);
   }
@@ -212,8 +212,7 @@ export class Brick {
     return travels(ofDirectory ?? (await this.#local(() => llistxattr(handle))) ?? []);
   }
 
-  /** The file `gfid` as far as this brick holds it (a fragment of it on disperse volumes); null when it holds no
-   *  such file. */
+  /** The file `gfid` as this brick holds it (a fragment on disperse volumes); null when it holds no such file. */
   async fileOf(gfid: Gfid): Promise<FileStat | null> {
     return this.#local(() => {
       const stat = lstatSync(fsEncode(this.#handle(gfid)));
@@ -221,15 +220,15 @@ export class Brick {
     });
   }
 
-  /** Absolute path of the file `gfid`; null when this brick holds no such file, or a pointer to it, or GlusterFS's scrubber
-   *  has found it damaged: then the brick refuses reads that the disk allows. */
+  /** Absolute path of the file `gfid`; null when this brick holds no such file, or only a linkto file. Also null when
+   *  GlusterFS's scrubber has found it damaged: the brick then refuses reads that the disk allows. */
   async contentFile(gfid: Gfid): Promise<string | null> {
     const handle = this.#handle(gfid);
     const names = (await this.fileOf(gfid)) === null ? null : await this.#local(() => llistxattr(handle));
     return names === null || names.includes(DHT_LINKTO) || names.includes(BAD_FILE) ? null : handle;
   }
 
-  /** The file `gfid`; null when this brick holds no such file, or contentFile() would not give it, or a rebalance moves it.
+  /** The file `gfid`; null when contentFile() would return null for it, or while a rebalance moves it.
    *  @param times who keeps the times that clients see: GlusterFS in an xattr, or the file system */
   async clientsFile(gfid: Gfid, times: 'in an xattr' | 'in the inode'): Promise<ClientsFile | null> {
     const path = this.#handle(gfid);
@@ -238,7 +237,7 @@ export class Brick {
       const names = st.isFile() ? llistxattr(path) : [];
       const mode = Number(st.mode) & PERMISSIONS;
       if (!st.isFile() || names.includes(DHT_LINKTO) || names.includes(BAD_FILE) || (mode & MIGRATING) === MIGRATING) return null;
-      // A file from before the feature was switched on has none.
+      // A file from before the feature was switched on has no such xattr.
       const kept = times === 'in an xattr' && names.includes(MDATA) ? parseMdata(lgetxattr(path, MDATA)) : st;
       if (kept === null) return null;
       const { ctimeNs, mtimeNs } = kept;
@@ -246,7 +245,7 @@ export class Brick {
     });
   }
 
-  /** Whether this brick has had changes that another brick of its set still lacks: GlusterFS keeps an index of them. */
+  /** Whether another brick of the set still lacks changes that this brick has. GlusterFS keeps an index of them. */
   async hasPendingHeals(): Promise<boolean> {
     await this.#yieldIfHeld();
     try {
@@ -263,12 +262,12 @@ export class Brick {
     return value?.length === GFID_BYTES ? gfidFromBytes(value) : null;
   }
 
-  /** Absolute path of the brick's handle of an inode: a hard link of files, a symlink for directories. */
+  /** Absolute path of the brick's handle of an inode: a hard link for files, a symlink for directories. */
   #handle(gfid: Gfid): string {
     return `${this.path}/.glusterfs/${gfid.slice(0, 2)}/${gfid.slice(2, 4)}/${gfid}`;
   }
 
-  /** @throws RangeError when `path` points out of the brick */
+  /** @throws RangeError when `path` leads out of the brick */
   #resolve(path: string): string {
     if (path.startsWith('/') || path.split('/').includes('..')) throw new RangeError(`path outside of the brick: ${path}`);
     return path === '.' ? this.path : `${this.path}/${path}`;
@@ -297,8 +296,9 @@ export class Brick {
     return where === 'root' ? names.filter((name) => !INTERNAL_ROOT_NAMES.has(name)) : names;
   }
 
-  /** Absolute path of a directory, from handle to handle: the kernel follows only 40 symlinks, and each level of
-   *  the tree is one. @throws NativeError ENOENT when the chain does not end at the root */
+  /** Absolute path of a directory, resolved handle by handle. The kernel follows only 40 symlinks, and each level of the
+   *  tree is one.
+   *  @throws NativeError ENOENT when the chain does not end at the root */
   async #walkUp(gfid: Gfid): Promise<string> {
     const names: string[] = [];
     for (let at = gfid; at !== ROOT_GFID; ) {

@@ -1,5 +1,5 @@
-// The gfid-access mount of a volume for a user who is not root: glusterd's mount broker mounts it and unmounts it, at the
-// request of `gluster system::`. glusterfs is no child of this process: only an unmount ends it.
+// The gfid-access mount of a volume for an unprivileged user. glusterd's mount broker mounts and unmounts it at the request
+// of `gluster system::`. glusterfs is not a child of this process, so only an unmount ends it.
 
 import { userInfo } from 'node:os';
 import { GsyncdError } from '../errors.js';
@@ -24,7 +24,7 @@ export interface BrokerMount {
   close(): Promise<void>;
 }
 
-/** @throws GsyncdError 'mount' with what glusterd said, when it refuses */
+/** @throws GsyncdError 'mount' with glusterd's message when it refuses */
 export async function mountByBroker(options: BrokerMountOptions): Promise<BrokerMount> {
   const { label, params, volume, logFile, logLevel, run } = options;
   const settings = [...params, `log-level=${logLevel}`, `log-file=${logFile}`, 'volfile-server=localhost', `volfile-id=${volume}`, 'client-pid=-1'];

@@ -1,6 +1,5 @@
-// Notifications to Gluster's events daemon, which passes them on to webhooks: a datagram per event to a local port.
-// Sent by the worker (active, passive, checkpoint) and by the monitor (faulty), with the numbers and keys of the
-// stock daemon. Nothing here fails or blocks: where no events daemon runs, events are dropped.
+// Notifications to Gluster's events daemon, which passes them on to webhooks. Each event is one datagram to a local port,
+// with the stock daemon's numbers and keys. Nothing here fails or blocks. Without an events daemon, events are dropped.
 
 import { createSocket } from 'node:dgram';
 import { readFile } from 'node:fs/promises';
@@ -14,7 +13,7 @@ export type EventName = keyof typeof EVENT_NUMBERS;
 /** Keys and values in the order in which they are sent. */
 export type EventFields = Readonly<Record<string, string | number>>;
 
-/** Says that something happened. Must not throw. */
+/** Receives an event. Must not throw. */
 export type EventSink = (event: EventName, fields: EventFields) => void;
 
 /** Fields of every event of a brick's worker; `secondaryHost` as the session spells it, user included. */
@@ -28,7 +27,7 @@ export interface EventSubject {
 }
 
 const PACKAGED_CONFIG = '/etc/glusterfs/eventsconfig.json';
-/** Any local address of the events daemon takes it. */
+/** The events daemon accepts datagrams at any local address. */
 const SERVER_ADDRESS = '0.0.0.0';
 
 /** The datagram: `<seconds> <number> key=value;key=value`. Gluster escapes nothing. */
@@ -50,13 +49,13 @@ export function eventFields(subject: EventSubject, more: EventFields = {}): Even
   };
 }
 
-/** Fields of FAULTY, where stock's monitor names the secondary's node before the brick. */
+/** Fields of FAULTY. Stock's monitor puts the secondary's node before the brick. */
 export function faultyFields(subject: EventSubject, currentSecondaryHost: string): EventFields {
   const { brick_path: brickPath = '', ...fields } = eventFields(subject);
   return { ...fields, current_secondary_host: currentSecondaryHost, brick_path: brickPath };
 }
 
-/** Port of the events daemon, from its packaged configuration and the cluster's over it; null when it has none. */
+/** Port of the events daemon. The cluster's configuration overrides the packaged one. null when neither has a port. */
 export async function eventPort(glusterdWorkdir: string, packaged: string = PACKAGED_CONFIG): Promise<number | null> {
   let port: number | null = null;
   for (const file of [packaged, `${glusterdWorkdir}/events/config.json`]) {
@@ -72,7 +71,7 @@ export async function eventPort(glusterdWorkdir: string, packaged: string = PACK
   return port;
 }
 
-/** A sink that sends to the events daemon of this machine. The port is looked up for each event: they are rare, and
+/** A sink that sends to the events daemon of this machine. It looks up the port for each event, because events are rare and
  *  the daemon may be set up while this process runs. */
 export function eventSender(glusterdWorkdir: string, packaged: string = PACKAGED_CONFIG): EventSink {
   return (event, fields) => {

@@ -1,7 +1,7 @@
-// Marks on the volume's root that a worker's list of failures holds something, for the workers of the other bricks of its
-// set: the lists themselves are on the disks of their nodes. A worker sets its mark through its mount, so it is on every
-// brick that is up, and outlives the node; the others read it on their own bricks. GlusterFS does not heal such marks, so
-// they have to be set again now and then. A mark of zero says that nothing is owed.
+// A mark on the volume's root informs the workers of a set's other bricks that this worker's failure list has entries. The
+// lists themselves are on the disks of their nodes. A worker sets its mark through its mount, so the mark is on every brick
+// that is up, and outlives the node. The other workers read it on their own bricks. GlusterFS does not heal such marks, so
+// the worker has to set its mark again from time to time. A mark of zero means an empty list.
 
 import { createHash } from 'node:crypto';
 import { errnoCode } from '../errors.js';
@@ -21,9 +21,9 @@ export class FailureListMark {
   constructor(mount: Pick<AuxMount, 'setXtime'>, of: { readonly secondaryId: string; readonly subvolNum: number; readonly localNodeId: string; readonly localPath: string }) {
     this.#mount = mount;
     this.#brickRoot = fsEncode(of.localPath);
-    // From geo-replication's client a mount passes on xattrs whose names end like change marks, and few others.
+    // From geo-replication's client, a mount passes on xattrs whose names end as an xtime's does, and few others.
     this.#setKey = `${of.secondaryId}.owed.${of.subvolNum}.`;
-    // The path may hold any bytes, and may be long.
+    // The path may contain any bytes and may be long, so the key holds its hash.
     const path = createHash('sha256').update(this.#brickRoot).digest('hex').slice(0, 16);
     this.#key = `${this.#setKey}${of.localNodeId}.${path}`;
   }
@@ -33,7 +33,7 @@ export class FailureListMark {
     await this.#mount.setXtime('.', this.#key, owes ? xtimeNow() : ZERO_XTIME);
   }
 
-  /** Names of the marks of other bricks of the set that owe something. */
+  /** Names of the marks of other bricks of the set whose failure lists have entries. */
   async others(): Promise<string[]> {
     const head = xtimeName(this.#setKey).slice(0, -'.xtime'.length);
     const names = (await llistxattrAsync(this.#brickRoot)).filter((name) => name.startsWith(head) && name !== xtimeName(this.#key));

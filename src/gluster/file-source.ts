@@ -1,5 +1,5 @@
-// Where a small file of the primary is read, and what is sent with it: on the brick itself where that is what clients of the
-// volume see, since each look through a mount costs the volume's bricks; else through the mount.
+// Decides where a small file of the primary is read, with its attributes. The brick's own file is read if clients of the
+// volume see the same. Otherwise the file is read through the mount, where each lookup costs the volume's bricks.
 
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,11 +13,12 @@ const PERMISSIONS = 0o7777;
 export interface FileSourceOptions {
   readonly brick: Brick;
   readonly content: BrickContent;
-  /** The primary's aux-gfid-mount, asked for at each file. */
+  /** The primary's aux-gfid-mount, queried for each file. */
   readonly mountDir: () => string;
 }
 
-/** The file; null when it is none, is of another brick, or has xattrs or ACLs. @throws system errors */
+/** @returns null when it is no regular file, is on another brick, or has xattrs or ACLs
+ *  @throws system errors */
 export async function findFile(gfid: Gfid, { brick, content, mountDir }: FileSourceOptions): Promise<Omit<ClientsFile, 'hasXattrs'> | null> {
   const { isPlain, hasCopies, keepsTimes } = content.facts();
   const own = await brick.clientsFile(gfid, keepsTimes ? 'in an xattr' : 'in the inode');
@@ -28,7 +29,7 @@ export async function findFile(gfid: Gfid, { brick, content, mountDir }: FileSou
   if (!st.isFile()) return null;
   const { mtimeNs, ctimeNs } = st;
   const seen = { size: Number(st.size), mode: Number(st.mode) & PERMISSIONS, uid: Number(st.uid), gid: Number(st.gid), mtimeNs, ctimeNs };
-  // This brick's copy may be an old one.
+  // This brick's copy may be outdated.
   const isSame = isPlain && own.size === seen.size && own.mtimeNs === mtimeNs && own.ctimeNs === ctimeNs;
   return { ...seen, path: isSame ? own.path : path };
 }

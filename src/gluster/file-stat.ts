@@ -3,7 +3,7 @@
 import type { Stats } from 'node:fs';
 import type { OpStat } from '../protocol/secondary.js';
 
-/** The unit of st_blocks on every file system, bytes. */
+/** The unit of st_blocks on every file system, in bytes. */
 const STAT_BLOCK_BYTES = 512;
 
 export interface FileStat extends OpStat {

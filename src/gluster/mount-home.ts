@@ -1,6 +1,6 @@
-// The directory of mount points. What sweeps old files out of /tmp (systemd-tmpfiles, tmpreaper, a cron job's find) walks
-// into mounts there, and these mounts may write to a read-only secondary: it would empty the volume. So they are in a
-// directory of root alone, below GlusterFS's run directory.
+// The directory of mount points. Programs that clean up /tmp (systemd-tmpfiles, tmpreaper, a cron job's find) descend into
+// mounts there. These mounts may write even to a read-only secondary, so such a program would empty the volume. The mount
+// points are therefore in a directory that root alone can access, below GlusterFS's run directory.
 
 import { chmod, lstat, mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,11 +10,9 @@ import { fsEncode } from '../names.js';
 const NAME = 'gsyncd-mounts';
 const PRIVATE = 0o700;
 
-/**
- * Makes the directory below the first of `parents` where it can be made. A parent is made where it is missing.
- * @returns its absolute path without symlinks, as the kernel's table of mounts shows it
- * @throws GsyncdError 'preflight' when none can have it
- */
+/** Creates the directory below the first of `parents` where this works. A missing parent is created.
+ *  @returns its absolute path without symlinks, as the kernel's table of mounts shows it
+ *  @throws GsyncdError 'preflight' when it works below none of them */
 export async function mountHome(parents: readonly string[]): Promise<string> {
   const reasons: string[] = [];
   for (const parent of parents) {

@@ -1,4 +1,4 @@
-// Finds the reason for a failed mount in glusterfs's own log, since it says nothing on stderr.
+// Finds the reason for a failed mount in glusterfs's own log, because glusterfs writes nothing to stderr.
 
 import { open, stat } from 'node:fs/promises';
 import { errnoCode } from '../errors.js';
@@ -6,8 +6,7 @@ import { fsEncode } from '../names.js';
 
 const MAX_READ_BYTES = 64 * 1024;
 const MAX_LINES = 2;
-/** `[time] E [MSGID: n] [file.c:1:function] 0-name: message`. That no server answers is logged at level I, by
- *  the function that notices it. */
+/** `[time] E [MSGID: n] [file.c:1:function] 0-name: message`. When no server answers, mgmt_rpc_notify logs that at level I. */
 const REASON_LINE = /^\[[^\]]+\] (?:[ECA] (?:\[[^\]]*\] )*|I \[[^\]]*:mgmt_rpc_notify\] )(?<text>.*)$/;
 
 /** Size of the log in bytes before glusterfs starts, 0 when there is none. */

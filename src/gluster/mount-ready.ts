@@ -1,7 +1,7 @@
 // Waits until a started glusterfs has its mount in place and its subvolumes are up. The kernel wakes the wait when a mount
-// appears (/proc/self/mountinfo has exceptional news); only the subvolumes' state, for which there is no event, is looked for,
-// every 50 ms. A volume of which a part stays down is ready after a while, as for stock: the other parts shall not wait for
-// it.
+// appears (a POLLPRI event of /proc/self/mountinfo). For the state of the subvolumes there is no event, so it is polled
+// every 50 ms. As with stock, a volume with a subvolume down is ready after some time, so that the other subvolumes need
+// not wait.
 
 import { lstat, open, readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
@@ -18,7 +18,7 @@ const POLL_SLICE_MS = 200;
 const STATUS_LOOK_MS = 50;
 const PARTLY_UP_AFTER_MS = 5_000;
 
-/** Whether all of a mounted volume answers. */
+/** Whether every subvolume of a mounted volume is up. */
 export type SubvolumeState = 'up' | 'partly up';
 
 export interface ReadyOptions {
@@ -29,8 +29,8 @@ export interface ReadyOptions {
   readonly signal?: AbortSignal;
 }
 
-/** @throws GsyncdError 'mount' when glusterfs exits, all of the volume stays down or the time is over, 'stopped' when the signal aborts. A call
- *  that hangs in the mount ends when the caller kills glusterfs. */
+/** @throws GsyncdError 'mount' when glusterfs exits, the whole volume stays down or the time is over; 'stopped' when the
+ *  signal aborts. A call that hangs in the mount ends when the caller kills glusterfs. */
 export async function awaitReady(options: ReadyOptions): Promise<SubvolumeState> {
   if (options.signal?.aborted) throw stopped();
   const stop = new AbortController();
@@ -67,14 +67,14 @@ async function mounted(dir: string, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Whether something is mounted at `dir`, without touching it. */
+/** Whether something is mounted at `dir`. Does not access the mount. */
 export async function isMountPoint(dir: string): Promise<boolean> {
   const word = mountinfoWord(dir);
   const lines = (await readFile(MOUNTINFO, 'latin1')).split('\n');
   return lines.some((line) => line.split(' ')[4] === word);
 }
 
-/** A path as mountinfo has it, a character for each byte: blanks and backslashes are a backslash and three octal digits. */
+/** A path in mountinfo's form, one character per byte: blanks and backslashes become a backslash and three octal digits. */
 function mountinfoWord(path: string): string {
   const bytes = fsEncode(path).toString('latin1');
   return bytes.replaceAll(/[ \t\n\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
@@ -86,7 +86,7 @@ function stopped(): GsyncdError {
 
 async function subvolumesUp(dir: string, signal: AbortSignal): Promise<SubvolumeState> {
   const startMs = performance.now();
-  // A mount that has ended meanwhile leaves a directory that answers as an old glusterfs would.
+  // A mount that has ended leaves a directory that answers like an old glusterfs without the attribute.
   while (!(await statusIsUp(dir)) || !(await isMountPoint(dir))) {
     if (performance.now() - startMs > PARTLY_UP_AFTER_MS && (await isMountPoint(dir))) {
       const errno = await errnoOf(dir);
@@ -102,12 +102,12 @@ export async function answers(dir: string): Promise<boolean> {
   return (await errnoOf(dir)) === null;
 }
 
-/** Why a mount does not answer; null when it does. */
+/** The errno with which a mount fails to answer; null when it answers. */
 async function errnoOf(dir: string): Promise<number | undefined | null> {
   return lstat(fsEncode(dir)).then(() => null, errnoNumber);
 }
 
-/** Whether every subvolume of the volume that is mounted at `dir` is up. A volume without that attribute counts as up. */
+/** Whether every subvolume of the volume mounted at `dir` is up. A volume without that attribute is reported as up. */
 export async function statusIsUp(dir: string): Promise<boolean> {
   try {
     return (await lgetxattrAsync(dir, SUBVOL_STATUS)).toString('latin1').replace(/\0+$/, '') === '1';

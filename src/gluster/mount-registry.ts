@@ -1,7 +1,7 @@
-// Which mounts a worker has made, in a small file of its working directory, so that what a killed worker left behind can be
-// found and removed by the next one: dead mount points, their directories, and glusterfs processes that outlived it. An entry
-// is written before its mount exists and removed after it is gone; a process is recognised by its start time and its command
-// line, since process ids are used again.
+// Records the mounts of a worker in a small file of its working directory. If a worker is killed, the next one finds and
+// removes its dead mount points, their directories and its glusterfs processes. An entry is written before its mount exists
+// and removed after the mount is gone. A process is identified by its start time and command line, because the kernel
+// reuses process ids.
 
 import { constants } from 'node:os';
 import { readFile, rmdir } from 'node:fs/promises';
@@ -52,7 +52,7 @@ export async function forgetMount(registry: string, mountPoint: string): Promise
   await updateRegistry(registry, (records) => records.filter((r) => r.mountPoint !== mountPoint));
 }
 
-/** Unmounts, ends and removes what dead workers left. Records of living workers stay.
+/** Removes the mounts, directories and glusterfs processes of dead workers. Records of living workers stay.
  *  @returns the mount points that were removed
  *  @throws system errors; what could not be removed stays in the registry */
 export async function removeRecorded(registry: string): Promise<string[]> {
@@ -67,7 +67,7 @@ export async function removeRecorded(registry: string): Promise<string[]> {
   return removed;
 }
 
-/** Unmounts whatever is mounted there, however often, and removes the directory. Nothing there is fine. */
+/** Unmounts everything that is stacked there and removes the directory. Idempotent. */
 export async function removeMountPoint(mountPoint: string): Promise<void> {
   for (let layers = 0; layers < 8; layers++) {
     try {
@@ -85,7 +85,7 @@ export async function removeMountPoint(mountPoint: string): Promise<void> {
   }
 }
 
-/** SIGTERM, then SIGKILL. It is no child of ours, so its end has to be looked for. */
+/** Sends SIGTERM, then SIGKILL. The process is no child of this one, so its end is polled. */
 async function endServer(server: ProcessMark, mountPoint: string): Promise<void> {
   if (!(await isAlive(server))) return;
   const cmdline = await readFile(`/proc/${server.pid}/cmdline`).catch(() => Buffer.alloc(0));
@@ -110,7 +110,7 @@ async function updateRegistry(registry: string, change: (records: MountRecord[])
   });
 }
 
-/** A missing or broken file has no records: whatever it named cannot be known. */
+/** A missing or broken file yields no records, because its content cannot be recovered. */
 async function readRegistry(registry: string): Promise<MountRecord[]> {
   try {
     const found: unknown = JSON.parse(await readFile(fsEncode(registry), 'utf8'));

@@ -1,8 +1,8 @@
-// The auxiliary mount of a volume, in which `.gfid/<gfid>` is an inode: the worker's view of the primary, and
-// the directory in which rsync and tar run. glusterfs runs in the foreground as a child that the kernel kills with
-// this process (spawnChild sees to that); the mount point is a fresh directory, recorded in a registry before it
-// is used, so that nothing stays whatever ends the worker. Paths are relative to the mount, in names.ts form.
-// Every file system call runs in the thread pool.
+// The auxiliary mount of a volume, in which `.gfid/<gfid>` is an inode. It is the worker's view of the primary, and rsync
+// and tar run in it. glusterfs runs in the foreground as a child, which the kernel kills with this process (spawnChild
+// ensures that). The mount point is a new directory. A registry records it before its use, so that nothing stays behind,
+// however the worker ends. Paths are relative to the mount, in names.ts form. Every file system call runs in the thread
+// pool.
 
 import { constants } from 'node:os';
 import { rmdirSync } from 'node:fs';
@@ -45,7 +45,7 @@ export interface MountOptions {
   readonly volume: string;
   readonly logFile: string;
   readonly logLevel: string;
-  /** From the start of glusterfs until every subvolume is up. */
+  /** Bounds the time from the start of glusterfs until every subvolume is up. */
   readonly timeoutMs: number;
   /** Absolute; six characters are added to make the mount point. */
   readonly directoryPrefix: string;
@@ -56,8 +56,7 @@ export interface MountOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Mount points of this process. Whatever ends it, an exit in the middle of anything, too, takes them with it; after a
- *  SIGKILL it is the next worker that does. */
+/** Mount points of this process. They are removed at every exit. After a SIGKILL, the next worker removes them. */
 const mountPoints = new Set<string>();
 let watchesExit = false;
 
@@ -80,7 +79,7 @@ function removeAtExit(dir: string): void {
 export class AuxMount {
   /** Absolute path of the mount's root. */
   readonly dir: string;
-  /** 'partly up' when a subvolume stayed down while mounting: what it holds cannot be read. */
+  /** 'partly up' when a subvolume stayed down during the mount: its content cannot be read. */
   readonly subvolumes: SubvolumeState;
   readonly #child: MountChild;
   readonly #registry: string;
@@ -98,8 +97,9 @@ export class AuxMount {
     this.#watch = new SubvolumeWatch(() => health.isWhole());
   }
 
-  /** Mounts the volume and waits until it is ready, with the kernel's restrictions (native/mount-flags.ts).
-   *  @throws GsyncdError 'mount' with the last errors of glusterfs's log; 'stopped'; nothing is left mounted then */
+  /** Mounts the volume, waits until it is ready, and sets the kernel's restrictions (native/mount-flags.ts). After a
+   *  failure, nothing is left mounted.
+   *  @throws GsyncdError 'mount' with the last errors of glusterfs's log; 'stopped' */
   static async mount(options: MountOptions): Promise<AuxMount> {
     const { volume, registry, signal } = options;
     if (signal?.aborted) throw new GsyncdError(`mount: ${volume}: stopped`, { code: 'stopped' });
@@ -133,18 +133,20 @@ export class AuxMount {
     }
   }
 
-  /** Removes what workers that are dead left of their mounts. @returns the mount points removed */
+  /** Removes the mounts that dead workers left.
+   *  @returns the mount points removed */
   static async removeLeftovers(registry: string): Promise<string[]> {
     return removeRecorded(registry);
   }
 
-  /** Resolves when glusterfs has ended, for whatever reason: the mount is of no use then. */
+  /** Resolves when glusterfs has ended, for any reason. The mount is unusable then. */
   get exited(): MountChild['exited'] {
     return this.#child.exited;
   }
 
-  /** null when the path does not exist. @throws Node system errors, ENOTCONN among them when glusterfs is gone;
-   *  BrickDown when it may exist on one that is down */
+  /** null when the path does not exist.
+   *  @throws Node system errors, ENOTCONN among them when glusterfs is gone; BrickDown when the path may exist on a brick
+   *  that is down */
   async lstat(path: string): Promise<FileStat | null> {
     return this.#find(path, async () => toFileStat(await lstat(this.#bytes(path))));
   }
@@ -154,20 +156,22 @@ export class AuxMount {
     return this.#find(path, async () => fsDecode(await readlink(this.#bytes(path), { encoding: 'buffer' })), [EINVAL]);
   }
 
-  /** gfid of what the path names; null when it does not exist. @throws as lstat() does */
+  /** gfid of the entry at `path`; null when it does not exist.
+   *  @throws as lstat() does */
   async gfidOf(path: string): Promise<Gfid | null> {
     const text = await this.#find(path, async () => (await lgetxattrAsync(this.#bytes(path), GFID_STRING)).toString('latin1').replace(/\0+$/, ''));
     return text !== null && isGfid(text) ? text : null;
   }
 
-  /** Paths of a file in the volume, `/` first, with `:` between them, as GlusterFS puts them together: after the first one,
-   *  the end of a longer one before may follow. null when there are none. @throws as lstat() does */
+  /** Paths of a file from the volume's root, joined with `:`, as GlusterFS returns them. After the first, a path may end
+   *  with the tail of an earlier, longer one. null when there are none.
+   *  @throws as lstat() does */
   async pathsOf(gfid: Gfid): Promise<string | null> {
     const path = gfidPath(gfid);
     return this.#find(path, async () => fsDecode(await lgetxattrAsync(this.#bytes(path), GFID_TO_PATH)).replace(/\0+$/, ''), [EINVAL, ENODATA, EOPNOTSUPP]);
   }
 
-  /** Sets the change mark of an entry, on all of its bricks. Does nothing when the path does not exist. */
+  /** Sets the xtime of an entry on all of its bricks. Does nothing when the path does not exist. */
   async setXtime(path: string, volumeUuid: string, mark: Xtime): Promise<void> {
     await this.#ofOne(path, () => this.#ask(() => lsetxattrAsync(this.#bytes(path), xtimeName(volumeUuid), packXtime(mark)), [], [ESTALE, EINVAL]));
   }
@@ -180,7 +184,7 @@ export class AuxMount {
 
   async #close(): Promise<void> {
     await this.#unmount();
-    // Before glusterfs ends, which may take longer than the caller of a stop waits.
+    // Before glusterfs ends, because that may take longer than the caller of a stop waits.
     await removeMountPoint(this.dir);
     mountPoints.delete(this.dir);
     await forgetMount(this.#registry, this.dir);
@@ -218,12 +222,12 @@ export class AuxMount {
     return this.#ofOne(path, () => this.#watch.find(path, () => this.#ask(call, absent)));
   }
 
-  /** @throws BrickDown where the volume answers and this path does not */
+  /** @throws BrickDown when the volume answers and this path does not */
   async #ofOne<T>(path: string, call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
-      // With a brick down, too, as long as the rest of the volume answers.
+      // The root answers even with a brick down, if the rest of the volume answers.
       if (errnoNumber(error) === ENOTCONN && (await answers(this.dir))) throw new BrickDown(path);
       throw error;
     }

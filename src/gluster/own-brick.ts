@@ -1,6 +1,6 @@
-// Whether the process of one brick runs, as the client of a mount sees it: `.meta`, the mount's description of itself, has
-// a directory for each connection to a brick. Without that process nothing writes the brick's changelogs, while a replica of
-// it, or the rest of the volume, goes on answering.
+// Whether the process of one brick runs, as the client of a mount sees it. The mount's description of itself, `.meta`, has
+// a directory for each connection to a brick. Without that process the brick records no changelogs, while a replica of the
+// brick, or the rest of the volume, still answers.
 
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import { constants } from 'node:os';
@@ -12,14 +12,14 @@ import { retryErrnos } from './retry.js';
 const { ENOENT, ENOTCONN, ESTALE } = constants.errno;
 const CLIENT = /-client-\d+$/;
 const LOOK_MS = 1_000;
-/** So many looks one after the other: a client needs 3 s to connect again to a brick that was only started again. */
+/** Number of checks in a row that must fail. A client needs 3 s to reconnect to a brick that was only restarted. */
 const AWAY_LOOKS = 5;
 
 export class OwnBrick {
   readonly #dir: string;
   readonly #host: string;
   readonly #path: string;
-  /** The connection's directory in the graph that was active when it was looked for; null when none is told. */
+  /** Directory of the connection in the graph that was active at the lookup; null when the mount lists no such connection. */
   #client: { readonly graph: string; readonly dir: string | null } | null = null;
 
   /** @param dir absolute path of the mount's root
@@ -30,7 +30,8 @@ export class OwnBrick {
     this.#path = brick.path;
   }
 
-  /** Resolves when the brick has been away for a while. @throws what is no system error, and an abort of `signal` */
+  /** Resolves when the brick has been down for AWAY_LOOKS checks in a row.
+   *  @throws errors that are no system errors; the abort of `signal` */
   async untilDown(signal: AbortSignal): Promise<void> {
     for (let away = 0; away < AWAY_LOOKS; ) {
       away = (await this.isUp()) ? 0 : away + 1;
@@ -38,7 +39,8 @@ export class OwnBrick {
     }
   }
 
-  /** Waits as long for it. @returns whether it is up */
+  /** Waits as long as untilDown() for the brick to come up.
+   *  @returns whether it is up */
   async comesUp(signal: AbortSignal): Promise<boolean> {
     for (let away = 0; away < AWAY_LOOKS; away++) {
       if (await this.isUp()) return true;
@@ -47,7 +49,8 @@ export class OwnBrick {
     return false;
   }
 
-  /** @throws nothing for a brick or a volume that is down; a brick that the mount does not list is reported as up */
+  /** A brick that the mount does not list is reported as up.
+   *  @throws nothing for a brick or a volume that is down */
   async isUp(): Promise<boolean> {
     try {
       const graph = await this.#read(() => readlink(fsEncode(`${this.#dir}/.meta/graphs/active`), 'latin1'));

@@ -1,5 +1,5 @@
-// Repeats a call that GlusterFS or a brick may refuse for a moment (a stale handle after a rename, a graph switch): the
-// reference's errno_wrap.
+// Repeats a call that GlusterFS or a brick may refuse for a moment (a stale handle after a rename, a graph switch). Port of
+// the reference's errno_wrap.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoNumber } from '../native/libc.js';
@@ -8,7 +8,7 @@ const TRIES = 10;
 const PAUSE_MS = 250;
 
 /** Calls `call` up to 10 times, 250 ms apart, while it fails with one of the errno numbers `transient`.
- *  @throws what the last call threw; AbortError when `signal` aborts between two calls */
+ *  @throws the error of the last call; AbortError when `signal` aborts between two calls */
 export async function retryErrnos<T>(call: () => T | Promise<T>, transient: readonly number[], signal?: AbortSignal): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {

@@ -1,18 +1,18 @@
-// Whether a mount's ENOENT can be believed. While a part of a volume is down, GlusterFS's client answers ENOENT for what lives
-// there: a worker that took it for gone would leave its data behind, or remove it from the secondary. So an answer counts that
-// came between two looks that found all of the volume up, and so close together that no brick was away in between: a client
-// takes seconds to connect again.
+// Decides whether a mount's ENOENT is valid. While a subvolume is down, GlusterFS's client answers ENOENT for its entries.
+// A worker that believed it would skip their data, or remove them from the secondary. An ENOENT is valid only between two
+// checks that found the whole volume up. Both must be so close together that no brick was away in between: a client takes
+// seconds to reconnect.
 
 import { constants } from 'node:os';
 import { SingleFlight } from '../async/single-flight.js';
 
 const { EAGAIN } = constants.errno;
-/** Less than the time that GlusterFS's client leaves between losing a brick and connecting to it again, 3 s. */
+/** Less than the 3 s that GlusterFS's client leaves between losing a brick and reconnecting to it. */
 const CLOSE_MS = 2_000;
-/** A lookup that takes longer than that each time tells nothing. */
+/** If a lookup takes longer than CLOSE_MS this many times, its ENOENT is not believed. */
 const MAX_TRIES = 3;
 
-/** A path of which the volume, as far as it is up, does not tell. One inode's trouble, by its errno. */
+/** Thrown for a path that may exist on a brick that is down. Its errno marks it as a failure of one inode. */
 export class BrickDown extends Error {
   readonly errno = EAGAIN;
   readonly code = 'EAGAIN';
@@ -25,16 +25,17 @@ export class BrickDown extends Error {
 export class SubvolumeWatch {
   readonly #looks: SingleFlight<boolean>;
   readonly #now: () => number;
-  /** When the last look that found all up, and is over, began. */
+  /** Start of the last completed check that found the whole volume up. */
   #upMs = -Infinity;
 
-  /** @param isUp asks the mount whether all of the volume is up */
+  /** @param isUp asks the mount whether the whole volume is up */
   constructor(isUp: () => Promise<boolean>, now: () => number = () => performance.now()) {
     this.#looks = new SingleFlight(() => this.#look(isUp));
     this.#now = now;
   }
 
-  /** What `ask` finds; null when it is not there. @throws BrickDown when that cannot be told; what `ask` throws */
+  /** @returns the result of `ask`; null when the path does not exist
+   *  @throws BrickDown when that cannot be determined; errors of `ask` */
   async find<T>(path: string, ask: () => Promise<T | null>): Promise<T | null> {
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
       const beforeMs = this.#upMs;
@@ -46,12 +47,12 @@ export class SubvolumeWatch {
     throw new BrickDown(path);
   }
 
-  /** When the last look began that found all up, by performance.now(); -Infinity before the first. */
+  /** Start of the last completed check that found the whole volume up, by performance.now(); -Infinity before the first. */
   get upMs(): number {
     return this.#upMs;
   }
 
-  /** By a look that begins after this call. */
+  /** @returns the result of a check that begins after this call */
   isUp(): Promise<boolean> {
     return this.#looks.ask();
   }

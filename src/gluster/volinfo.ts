@@ -93,7 +93,7 @@ function tierOf(bricks: Node): Pick<VolumeInfo, 'tier'> {
 }
 
 /** Parses the command's output, which must describe exactly one volume.
- *  @param name of the volume that was asked for, for the messages
+ *  @param name the requested volume, for the messages
  *  @throws GsyncdError preflight: the volume does not exist, gluster refused, or the output is not its XML */
 export function parseVolumeInfo(xml: string, name: string): VolumeInfo {
   const fail = (state: string): never => {
@@ -134,9 +134,10 @@ export function parseVolumeInfo(xml: string, name: string): VolumeInfo {
 
 type SubvolumeSizes = Pick<VolumeInfo, 'disperseCount' | 'replicaCount'>;
 
-/** How many bricks form a subvolume. `distCount` is not asked: the gluster command divides the number of bricks by what
- *  glusterd says up to GlusterFS 10, and prints it as it is from 11 on, where glusterd has divided. While an upgrade has
- *  replaced only one of the two, and in all releases before 8, it prints the bricks of a subvolume. */
+/** Number of bricks in a subvolume. `distCount` is not used, because its meaning differs between releases. Up to GlusterFS
+ *  10, the gluster command divides the number of bricks by glusterd's value. From 11 on, glusterd has divided, and the
+ *  command prints that value. While an upgrade has replaced only one of the two, and in all releases before 8, it prints
+ *  the bricks of a subvolume. */
 function subvolumeSize({ disperseCount, replicaCount }: SubvolumeSizes): number {
   return disperseCount > 0 ? disperseCount : Math.max(replicaCount, 1);
 }
@@ -156,7 +157,8 @@ export interface CommandOutput {
 /** Runs an argv, here or over ssh, to its end. Rejects when it cannot be run. */
 export type RunCommand = (argv: readonly string[]) => Promise<CommandOutput>;
 
-/** Asks gluster about a volume. `commandDir` is where the `gluster` program is ('' for PATH), with a slash or not.
+/** Asks gluster about a volume. `commandDir` is the directory of `gluster` ('' for PATH), with or without a slash at its
+ *  end.
  *  @throws GsyncdError preflight, one line, with the command's last error line when it printed no XML */
 export async function volumeInfo(run: RunCommand, name: string, commandDir = '', host = 'localhost'): Promise<VolumeInfo> {
   const program = commandDir === '' ? 'gluster' : `${commandDir.replace(/\/+$/, '')}/gluster`;

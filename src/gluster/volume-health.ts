@@ -1,8 +1,8 @@
-// Whether a mount sees all of its volume: every subvolume is up, and every set of replicas has its quorum. GlusterFS tells the
-// former in one attribute. A set that lost its quorum counts as up there, refuses to answer (ENOTCONN), and beside others the
-// mount makes an ENOENT of that as often as not; only the mount's own description of itself, `.meta`, has it. Both are
-// answered by the client alone, without the bricks. An ENOTCONN is not always the volume's: of a name on which the copies
-// disagree (split-brain) a set says the same while all of it is up.
+// Whether a mount sees the whole volume: every subvolume is up, and every replica set has quorum. One xattr of the mount
+// reports the subvolumes. There, a set without quorum is still up, although it answers ENOTCONN. If the volume has other
+// sets, the mount often turns that into ENOENT. Only the mount's description of itself, `.meta`, shows the lost quorum. The
+// client alone answers both queries, without the bricks. An ENOTCONN does not always concern the volume: for a name in
+// split-brain, a set also answers ENOTCONN while the whole volume is up.
 
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import { constants } from 'node:os';
@@ -30,17 +30,22 @@ export class VolumeHealth {
     this.#dir = dir;
   }
 
-  /** @throws nothing for a part that is down; what GlusterFS does not tell counts as up */
+  /** @returns true where GlusterFS does not report the state
+   *  @throws nothing for a subvolume that is down */
   async isWhole(): Promise<boolean> {
     return (await statusIsUp(this.#dir)) && (await this.#haveQuorum(2)) !== 'no';
   }
 
-  /** Whether an ENOTCONN cannot be the volume's, which is up. @throws nothing; what GlusterFS does not tell counts as down */
+  /** Whether the volume is up, so that an ENOTCONN has another cause.
+   *  @returns false where GlusterFS does not report the state
+   *  @throws nothing */
   async isReachable(): Promise<boolean> {
     return (await statusIsUp(this.#dir)) && (await this.#haveQuorum(1)) === 'yes';
   }
 
-  /** Whether each file is on one brick or on several. @throws nothing; 'one' where GlusterFS does not tell */
+  /** Whether each file is on one brick or on several.
+   *  @returns 'one' where GlusterFS does not report it
+   *  @throws nothing */
   async bricksOfFile(): Promise<'one' | 'several'> {
     try {
       return (await this.#translators()).names.some((name) => COPIES.test(name)) ? 'several' : 'one';
@@ -50,7 +55,7 @@ export class VolumeHealth {
     }
   }
 
-  /** @param fromSets fewer sets are not looked at: one that is alone answers ENOTCONN to every call */
+  /** @param fromSets fewer sets are not checked: a single set answers ENOTCONN to every call */
   async #haveQuorum(fromSets: number): Promise<'yes' | 'no' | 'unknown'> {
     try {
       const states = await this.#states();
@@ -63,13 +68,13 @@ export class VolumeHealth {
     }
   }
 
-  /** Files that describe the sets. */
+  /** Files that describe the replica sets. */
   async #states(): Promise<readonly string[]> {
     const { dir, names } = await this.#translators();
     return names.filter((name) => REPLICATE.test(name)).map((name) => `${dir}/${name}/private`);
   }
 
-  /** Translators of the active graph. Each change of the volume makes a new graph. */
+  /** Translators of the active graph. Each change of the volume creates a new graph. */
   async #translators(): Promise<Graph> {
     const graphs = `${this.#dir}/.meta/graphs`;
     const active = await retryErrnos(() => readlink(fsEncode(`${graphs}/active`), 'latin1'), [ESTALE]);

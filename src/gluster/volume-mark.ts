@@ -1,6 +1,6 @@
-// Volume-wide facts that a mount of the volume shows as virtual xattrs of its root: the volume marks (its own and those that
-// foreign primaries announced), the nodes whose bricks answer, the sync time of the cluster. All calls run in the thread pool:
-// the mount may be slow to answer.
+// Volume-wide values that a mount shows as virtual xattrs of its root. They are the volume marks (its own and those of
+// foreign primaries), the nodes whose bricks answer, and the stime of the cluster. All calls run in the thread pool,
+// because the mount may answer slowly.
 
 import type { VolumeInfo } from '../protocol/secondary.js';
 import { errnoCode } from '../errors.js';
@@ -15,8 +15,9 @@ import type { Xtime } from './xtime.js';
 const NATIVE_BYTES = 27;
 const FOREIGN_BYTES = 31;
 
-/** Unpacks a native mark: version 2 bytes, uuid 16, retval 1, seconds u32, microseconds u32, big-endian; a foreign
- *  one has its expiry, u32 seconds, at the end. @throws RangeError for any other length */
+/** Unpacks a native mark: version 2 bytes, uuid 16, retval 1, seconds u32, microseconds u32, big-endian. A foreign mark has
+ *  its expiry, u32 seconds, at the end.
+ *  @throws RangeError for any other length */
 export function unpackVolumeMark(bytes: Buffer): VolumeInfo {
   if (bytes.length !== NATIVE_BYTES && bytes.length !== FOREIGN_BYTES) {
     throw new RangeError(`volume mark: ${bytes.length} bytes instead of ${NATIVE_BYTES} or ${FOREIGN_BYTES}`);
@@ -36,8 +37,8 @@ export async function nativeVolumeInfo(mountRoot: string): Promise<VolumeInfo | 
   return bytes === null ? null : unpackVolumeMark(bytes);
 }
 
-/** Marks of primaries that replicate into this volume and have not expired. Expired ones are removed. Their names are
- *  those that the brick's root lists, for a mount shows each mark but names none. */
+/** Marks of primaries that replicate into this volume and have not expired. Removes expired ones. The brick's root supplies
+ *  the names, because a mount shows each mark but lists none. */
 export async function foreignVolumeInfos(mountRoot: string, brickRoot: string, nowMs: number = Date.now()): Promise<VolumeInfo[]> {
   const valid: VolumeInfo[] = [];
   const prefix = foreignMarkName('');
@@ -52,23 +53,23 @@ export async function foreignVolumeInfos(mountRoot: string, brickRoot: string, n
   return valid;
 }
 
-/** uuids of the nodes, one per subvolume, that are to replicate: a worker is active when its node is among them.
- *  Replicas that are down are named by zeros. */
+/** uuids of the nodes, one per subvolume, that are to replicate: a worker is active when its node is among them. Zeros
+ *  stand for replicas that are down. */
 export async function nodeUuids(mountRoot: string): Promise<string[]> {
   const { getAttribute } = await mountAttributes();
   const text = (await getAttribute(mountRoot, NODE_UUID)).toString('latin1');
   return text.replaceAll('\0', '').split(' ').filter((uuid) => uuid !== '');
 }
 
-/** Whether a brick may lack what happened on the volume, since others have it too: with replicas and with a disperse
- *  volume, whose root does not tell where it lies (ENOMEM). */
+/** Whether a brick may lack changes of the volume because other bricks have them. That is so with replicas and on a
+ *  disperse volume, whose root refuses to report its location (ENOMEM). */
 export async function keepsCopies(mountRoot: string): Promise<boolean> {
   const where = await attributeOrNull(mountRoot, PATHINFO).catch(() => null);
   return where === null || !/^\(*(?:<DISTRIBUTE:[^>]*> )?<POSIX\(/.test(where.toString('latin1'));
 }
 
-/** The stime of the whole volume: the minimum over its subvolumes of the maximum over replicas; null when some
- *  brick has none yet. */
+/** stime of the whole volume: the minimum over its subvolumes of the maximum over their replicas; null when some brick has
+ *  none yet. */
 export async function clusterStime(mountRoot: string, volumeUuid: string, secondaryUuid: string): Promise<Xtime | null> {
   const bytes = await attributeOrNull(mountRoot, stimeName(volumeUuid, secondaryUuid));
   return bytes === null ? null : unpackXtime(bytes);

@@ -1,9 +1,9 @@
-// Change marks: xtime, stime, entry_stime, volume marks are pairs of seconds and microseconds.
+// Marks: xtime, stime, entry_stime and volume marks are pairs of seconds and microseconds.
 
 /** [seconds, microseconds] since the epoch. */
 export type Xtime = readonly [seconds: number, micros: number];
 
-/** Older than every mark (the reference's URXTIME): nothing was synced yet. */
+/** Older than every mark (the reference's URXTIME): nothing is synced yet. */
 export const MINUS_INFINITY: Xtime = [-1, 0];
 export const ZERO_XTIME: Xtime = [0, 0];
 

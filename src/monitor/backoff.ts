@@ -1,10 +1,10 @@
-// How long a worker that ended waits for its next start. Pure; used by supervisor.ts. The delay doubles with
-// each end that follows soon after a start, up to a bound, and a worker that ran well resets it.
+// Computes how long a worker that ended waits for its next start. The delay doubles, up to a bound, with each end soon
+// after a start. A worker that ran well resets the delay.
 
 export interface BackoffLimits {
   readonly firstMs: number;
   readonly maxMs: number;
-  /** A worker that served this long ran well. */
+  /** A worker that served at least this long ran well. */
   readonly wellMs: number;
 }
 

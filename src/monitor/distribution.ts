@@ -1,6 +1,6 @@
-// Which workers a node runs, and which node of the secondary each is sent to. Pure; used by the monitor, with the
-// outcome of stock's: bricks of this node in the volume's order, the secondary's nodes dealt out to all bricks of the
-// volume in turn, so that the nodes of the primary spread over those of the secondary without talking to each other.
+// Decides which workers a node runs, and to which node of the secondary each connects. The result equals stock's: bricks of
+// this node in the volume's order, and the secondary's nodes assigned in turn to all bricks of the volume. So the primary's
+// nodes spread over the secondary's nodes without communication.
 
 import { GsyncdError } from '../errors.js';
 import { subvolNumber, type VolumeInfo } from '../gluster/volinfo.js';
@@ -10,7 +10,7 @@ export interface SecondaryNode {
   readonly id: string;
 }
 
-/** One worker: a brick of this node, and where its data goes when every node of the secondary is up. */
+/** One worker: a brick of this node, and the node that receives its data when every node of the secondary is up. */
 export interface WorkerSpec {
   readonly brickPath: string;
   /** This node as the volume names it. */
@@ -19,17 +19,17 @@ export interface WorkerSpec {
   /** From 1, counted within its tier. */
   readonly subvolNum: number;
   readonly hotTier: boolean;
-  /** The brick has left the volume: its worker ends when its changelogs are read. */
+  /** The brick has left the volume. Its worker ends after its changelogs are read. */
   readonly isRemoved?: true;
   readonly remote: SecondaryNode;
 }
 
 export interface Distribution {
   readonly workers: readonly WorkerSpec[];
-  /** Nodes with bricks of the secondary that may be used, in the order of its bricks. */
+  /** Nodes with bricks of the secondary that workers may use, in the order of its bricks. */
   readonly nodes: readonly SecondaryNode[];
   readonly secondaryId: string;
-  /** Prefix of the mark's name on a brick; `delete reset-sync-time` finds it in the session's config. */
+  /** Prefix of the stime xattr's name on a brick. `delete reset-sync-time` reads it from the session's config. */
   readonly stimeXattrPrefix: string;
   readonly distributionCount: number;
 }

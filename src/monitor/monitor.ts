@@ -1,6 +1,6 @@
-// The monitor of a session on one node: finds out which bricks of the primary volume are here, runs a worker for each, and
-// keeps that true while bricks come and go and the secondary changes. Port of stock's monitor. Invariant: when run() has
-// settled, no worker of this monitor is left.
+// The monitor of a session on one node. It finds the bricks of the primary volume on this node and runs a worker for each.
+// It adjusts the workers when bricks come and go and when the secondary changes. Port of stock's monitor. Invariant: when
+// run() has settled, no worker of this monitor is left.
 
 import { stat } from 'node:fs/promises';
 import type { Config } from '../config/config.js';
@@ -26,11 +26,11 @@ import { Supervisor } from './supervisor.js';
 import type { VolumeSource } from './volumes.js';
 import { parseSecondary } from '../worker/session.js';
 
-/** How often the volumes are looked at when nothing says that they changed. */
+/** How often the monitor reads the volumes when no event reports a change. */
 const VOLUME_CHECK_MS = 60_000;
 /** glusterd writes several files for one change. */
 const SETTLE_MS = 500;
-/** A worker needs up to 10 s to finish what it has in hand. */
+/** A worker needs up to 10 s to finish its current work. */
 const WORKER_STOP_MS = 12_000;
 const MAX_DELAY_MS = 60_000;
 const NODE_ANSWER_MS = 10_000;
@@ -44,9 +44,9 @@ export interface MonitorOptions {
   readonly log: RootLog;
   readonly debug: boolean;
   readonly volumes: VolumeSource;
-  /** Program and first arguments of a worker; the rest is added here. */
+  /** Program and first arguments of a worker. The monitor adds the rest. */
   readonly workerCommand: readonly string[];
-  /** Given to the workers, too. */
+  /** Also passed to the workers. */
   readonly configFile?: string;
   /** Shorter times for tests. */
   readonly times?: Partial<{ readonly volumeCheckMs: number; readonly stopMs: number; readonly acknowledgeMs: number; readonly backoff: BackoffLimits }>;
@@ -76,7 +76,7 @@ export class Monitor {
     this.#removed = new RemovedBricks({ config: options.config, log: this.#log, localNodeId: options.localNodeId, status: (brick) => this.#status(brick) });
   }
 
-  /** Works until `signal` aborts; then all workers have ended. */
+  /** Runs until `signal` aborts. When it settles, all workers have ended. */
   async run(signal: AbortSignal): Promise<void> {
     const { config, primary, times } = this.#options;
     const watch = new DirectoryWatch(`${config.get('glusterd-workdir')}/vols/${primary}`, times?.volumeCheckMs ?? VOLUME_CHECK_MS);
@@ -85,7 +85,7 @@ export class Monitor {
       while (!signal.aborted) {
         const woken = watch.next();
         const known = await this.#look(signal);
-        // Until the volumes are known there is nothing to run: that is tried again soon.
+        // Until the volumes are known, no worker can run, so retry soon.
         await delayOrWake(known ? VOLUME_CHECK_MS : retry.next(0), signal, known ? woken : undefined);
         if (known) await delayOrWake(SETTLE_MS, signal);
       }
@@ -97,7 +97,8 @@ export class Monitor {
     }
   }
 
-  /** Looks at both volumes and runs what they ask for. @returns whether they are known */
+  /** Reads both volumes, then starts and stops workers accordingly.
+   *  @returns whether the volumes are known */
   async #look(signal: AbortSignal): Promise<boolean> {
     const { volumes, localNodeId } = this.#options;
     let primary: VolumeInfo | null = null;
@@ -118,14 +119,14 @@ export class Monitor {
     return this.#started;
   }
 
-  /** Says once which options of the volumes lose data. */
+  /** Warns once about each volume option that loses data. */
   #checkOptions(primary: VolumeInfo, secondary: VolumeInfo): void {
     const found = harmfulOptions(primary.options, secondary.options);
     for (const warning of found) if (!this.#warned.includes(warning)) this.#log.warn(warning, { primary: primary.name, secondary: secondary.name });
     this.#warned = found;
   }
 
-  /** Workers for bricks that have left the volume with changelogs that no worker has read. */
+  /** Workers for bricks that have left the volume with unread changelogs. */
   async #forRemoved(primary: VolumeInfo, { workers, nodes, secondaryId }: Distribution): Promise<WorkerSpec[]> {
     const [remote] = nodes;
     const bricks = remote === undefined ? [] : await this.#removed.withChangelogs(primary, secondaryId);
@@ -135,7 +136,8 @@ export class Monitor {
     });
   }
 
-  /** The secondary is asked over ssh, so not for every change on this side. While it is away the last answer holds. */
+  /** Asking the secondary needs ssh, so not every change of the primary does it. While the secondary is unreachable, its
+   *  last answer is used. */
   async #secondaryInfo(signal: AbortSignal): Promise<VolumeInfo> {
     const last = this.#secondary;
     const nowMs = performance.now();
@@ -190,7 +192,7 @@ export class Monitor {
       chooseNode: (own) => chooseNode(own, this.#nodes, (host) => acceptsConnections(host, probe)),
       status: this.#status(spec.brickPath),
       onDone: (current) => this.#removed.forget(current.brickPath),
-      // The node that it was on, as in its other events; stock names the one before a failover.
+      // The node of the ended worker, as in its other events. Stock names the node that was used before a failover.
       onFaulty: (current, node) => sendEvent('FAULTY', faultyFields(this.#subject(current), node.host)),
       justResumed: () => this.#pauses.justResumed,
       log: log.child({ module: 'monitor', fn: 'monitor', ctx: 'Monitor' }),
@@ -227,7 +229,7 @@ export class Monitor {
     return spawnGroupChild(argv, debug ? { onStderrLine: (line) => void process.stderr.write(`${safeText(line)}\n`) } : {});
   }
 
-  /** Writes down what the workers and the session's delete command read from its config, where it is not there yet. */
+  /** Records the values that the workers and the session's delete command read from its config, unless they are there. */
   async #record({ stimeXattrPrefix, distributionCount }: Distribution): Promise<void> {
     const { config } = this.#options;
     const file = config.sessionFile;
@@ -243,7 +245,7 @@ export class Monitor {
     this.#recorded = text;
   }
 
-  /** Says at every brick of this node why nothing runs for it. */
+  /** Reports the reason in the status of every brick of this node. */
   async #blame(primary: VolumeInfo, reason: string): Promise<void> {
     for (const brick of primary.bricks) {
       if (brick.hostUuid !== this.#options.localNodeId) continue;
@@ -273,7 +275,7 @@ export class Monitor {
   }
 }
 
-/** Arguments of a running worker: when any of them changes, the worker is restarted. */
+/** Arguments of a running worker. If any of them changes, the monitor restarts the worker. */
 function workerKey(spec: WorkerSpec, { secondaryId, distributionCount }: Distribution): string {
   return JSON.stringify([spec.brickPath, spec.host, spec.hostId, spec.subvolNum, spec.hotTier, spec.isRemoved, secondaryId, distributionCount]);
 }
@@ -282,10 +284,10 @@ type Options = VolumeInfo['options'];
 
 function harmfulOptions(primary: Options, secondary: Options): string[] {
   const found: string[] = [];
-  // The changelog translator closes two changelogs within one second under one name: the second replaces the first, and
-  // no changelog holds what changed in that second.
+  // If the changelog translator closes two changelogs within one second, both get one name. The second replaces the first,
+  // and no changelog has the changes of that second.
   if (primary['changelog.rollover-time'] === '1') found.push('changelog.rollover-time of 1 s makes GlusterFS overwrite changelogs: changes get lost; set 2 or more');
-  // Any client but geo-replication's then reads the first piece of a file only.
+  // Every client except geo-replication's then reads only the first shard of a file.
   if (primary['features.shard'] === 'on' && secondary['features.shard'] !== 'on') {
     found.push('features.shard is on for the primary and off for the secondary: its clients see the first shard of each file only; set features.shard on there');
   }

@@ -1,6 +1,5 @@
-// Chooses the node of the secondary that a worker connects to: its own, unless that one is down and another is up.
-// A node is up when it accepts connections on ssh's port, which is all that stock's monitor asks for, too. Used each
-// time a worker is started.
+// Chooses the node of the secondary that a worker connects to: its own, unless that one is down and another is up. As in
+// stock's monitor, a node is up when it accepts connections on ssh's port.
 
 import { connect } from 'node:net';
 import type { SecondaryNode } from './distribution.js';
@@ -10,7 +9,6 @@ export interface NodeProbe {
   readonly timeoutMs: number;
 }
 
-/** Whether something listens there. */
 export function acceptsConnections(host: string, { port, timeoutMs }: NodeProbe): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: timeoutMs });
@@ -22,7 +20,7 @@ export function acceptsConnections(host: string, { port, timeoutMs }: NodeProbe)
   });
 }
 
-/** `own`, or any other of `nodes` that is up while it is not; `own` again when none is. */
+/** @returns `own` when it is up or no node is; otherwise a random one of `nodes` that is up */
 export async function chooseNode(own: SecondaryNode, nodes: readonly SecondaryNode[], isUp: (host: string) => Promise<boolean>): Promise<SecondaryNode> {
   if (await isUp(own.host)) return own;
   const others = nodes.filter((node) => node.host !== own.host);

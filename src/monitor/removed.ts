@@ -1,6 +1,7 @@
-// Bricks of this node that the session knew and that have left the volume. Rebalance moves their files to other bricks without
-// a record there, so what their changelogs tell of the time after the brick's mark is told nowhere else. glusterd leaves their
-// status files, by which they are found here; once nothing is left to do for a brick, its file goes.
+// Bricks of this node that the session knew and that have left the volume. Rebalance moves their files to other bricks
+// without a record there. So only the removed brick's changelogs have the changes after its stime. glusterd leaves the
+// status files of removed bricks, and the monitor finds the bricks by them. When nothing is left to do for a brick, its
+// status file is removed.
 
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -22,7 +23,7 @@ import type { WorkerStatus } from '../status/status-file.js';
 import { loadPendingCrawl, savePendingCrawl } from '../worker/pending-crawl.js';
 import { changelogDirOf, OPEN_CHANGELOG } from '../worker/removed-brick.js';
 
-/** In a removed brick's working directory: that it has left, and did not just change places with another of its set. */
+/** Marker in a removed brick's working directory: the brick has left, and another of its set did not just replace it. */
 const LEFT_FILE = 'left-the-volume';
 
 export interface RemovedOptions {
@@ -34,7 +35,7 @@ export interface RemovedOptions {
 
 export class RemovedBricks {
   readonly #options: RemovedOptions;
-  /** Subvolumes when the session last ran. */
+  /** Number of subvolumes at the session's last run. */
   readonly #subvolumesBefore: number;
   readonly #told = new Set<string>();
 
@@ -43,8 +44,8 @@ export class RemovedBricks {
     this.#subvolumesBefore = options.config.get('primary-distribution-count');
   }
 
-  /** @returns those whose changelogs have to be read by a worker. Others are forgotten, or said to be lost: then the bricks
-   *  of this node are walked. */
+  /** @returns the bricks whose changelogs a worker has to read. Others are forgotten, or reported as lost; then this node's
+   *  bricks are crawled. */
   async withChangelogs(primary: VolumeInfo, secondaryId: string): Promise<string[]> {
     const here = new Set(primary.bricks.filter(({ hostUuid }) => hostUuid === this.#options.localNodeId).map(({ path }) => path));
     const unread: string[] = [];
@@ -65,7 +66,7 @@ export class RemovedBricks {
     return unread;
   }
 
-  /** Nothing is left to do for the brick. */
+  /** Removes the brick's files in the session: nothing is left to do for it. */
   async forget(brick: string): Promise<void> {
     const file = join(this.#sessionDir, statusFileName(brick));
     for (const path of [file, file.replace(/\.status$/, '.progress'), join(this.#workingDir(brick), LEFT_FILE)]) await rm(fsEncode(path), { force: true });
@@ -84,7 +85,7 @@ export class RemovedBricks {
     return names.flatMap((name) => brickOfStatusFile(fsDecode(name)) ?? []);
   }
 
-  /** Where another brick has the same changelogs, as after replace-brick, nothing is lost. */
+  /** @returns false when another brick has the same changelogs, as after replace-brick: no change is lost then */
   async #matters(brick: string, { replicaCount, disperseCount, distributionCount }: VolumeInfo): Promise<boolean> {
     const note = join(this.#workingDir(brick), LEFT_FILE);
     if (await isThere(note)) return true;
@@ -126,7 +127,7 @@ export class RemovedBricks {
 
 type Changelogs = 'read' | 'unread' | { readonly lost: string };
 
-/** Whether a brick has changelogs after its mark. Reads them only as far as the index. */
+/** Whether a brick has changelogs after its stime. Reads only the index and the open changelog. */
 async function changelogsOf(path: string, volumeId: string, secondaryUuid: string): Promise<Changelogs> {
   const brick = new Brick({ path, secondaryUuid });
   if (!(await isThere(path))) return { lost: 'its directory is not there' };
@@ -136,7 +137,7 @@ async function changelogsOf(path: string, volumeId: string, secondaryUuid: strin
   const timeline = new Timeline(changelogDirOf(path));
   const end = await timeline.end().catch(() => null);
   if (end === null) return { lost: 'it has no index of changelogs' };
-  // A changelog is committed with the second before its name.
+  // A commit sets stime to the second before the changelog's name.
   const range = await timeline.survey(stime[0] + 2, end);
   if (range === null) return { lost: `its changelogs do not reach back to ${stime[0]}` };
   const open = join(changelogDirOf(path), OPEN_CHANGELOG);

@@ -1,7 +1,6 @@
-// Keeps one brick's worker running: starts it, waits until it acknowledges, starts it again when it ends, later each
-// time, through another node of the secondary when its own is down, and tells status, log and events daemon what
-// happened. One per brick of this node; monitor.ts makes and ends them.
-// Invariant: when run() has settled, its worker is gone.
+// Keeps one brick's worker running. It starts the worker, waits for its acknowledgement, and restarts it after each end,
+// with growing delays. When the worker's node of the secondary is down, the worker connects to another one. Reports to
+// status, log and events daemon. Invariant: when run() has settled, the worker has ended.
 
 import { errorLine } from '../errors.js';
 import type { Log } from '../log.js';
@@ -11,7 +10,7 @@ import type { GroupChild } from '../process/spawn.js';
 import { Backoff, type BackoffLimits } from './backoff.js';
 import type { SecondaryNode, WorkerSpec } from './distribution.js';
 
-/** Where the monitor reports a worker's state; WorkerStatus is one. */
+/** The part of WorkerStatus that the monitor writes. */
 export interface SupervisedStatus {
   setWorkerStatus(status: 'Initializing...'): Promise<void>;
   setFaulty(): Promise<void>;
@@ -23,21 +22,21 @@ export interface SupervisorDeps {
   readonly start: (spec: WorkerSpec, node: SecondaryNode) => Promise<GroupChild>;
   readonly chooseNode: (own: SecondaryNode) => Promise<SecondaryNode>;
   readonly status: SupervisedStatus;
-  /** A removed brick's worker has done its work. */
+  /** Called when a removed brick's worker has finished. */
   readonly onDone: (spec: WorkerSpec) => Promise<void>;
   readonly onFaulty: (spec: WorkerSpec, node: SecondaryNode) => void;
-  /** Whether a pause has just ended that a worker's connection may not have outlasted, which is no fault. */
+  /** Whether a pause has just ended that a worker's connection may not have outlasted. Such an end is no fault. */
   readonly justResumed: () => boolean;
   readonly log: Log;
   /** How long a worker may take to acknowledge. */
   readonly acknowledgeMs: number;
-  /** How long a worker may take to end when it is told to. */
+  /** How long a worker may take to end after a signal. */
   readonly stopMs: number;
   readonly backoff: BackoffLimits;
 }
 
 export class Supervisor {
-  /** May be replaced by one with another remote, which counts from the next start on. */
+  /** May be replaced by one with another remote, which applies from the next start on. */
   spec: WorkerSpec;
   readonly #deps: SupervisorDeps;
   readonly #backoff: Backoff;
@@ -57,18 +56,18 @@ export class Supervisor {
     return this.#node;
   }
 
-  /** Works until `signal` aborts or retire() is called. */
+  /** Runs until `signal` aborts or retire() is called. */
   run(signal: AbortSignal): Promise<void> {
     this.#done = this.#supervise(AbortSignal.any([signal, this.#retired.signal]));
     return this.#done;
   }
 
-  /** Where the worker waits for its next start, it is started: what kept it from running may be over. */
+  /** Starts a worker that waits for its next start, because the cause of its end may be gone. */
   volumesChanged(): void {
     this.#onNews();
   }
 
-  /** Ends the worker for good. */
+  /** Ends the worker permanently. */
   async retire(): Promise<void> {
     this.#retired.abort();
     await this.#done;
@@ -85,7 +84,7 @@ export class Supervisor {
     }
   }
 
-  /** One life of the worker. `reason` is why it ended, null when it asked to be started again at once. */
+  /** Runs the worker once. `reason` says why it ended; null when it is stopped, or restarts at once. */
   async #once(stop: AbortSignal): Promise<{ reason: string | null; servedMs: number }> {
     const { status, log } = this.#deps;
     const brick = this.spec.brickPath;
@@ -130,7 +129,7 @@ export class Supervisor {
     return { reason, servedMs };
   }
 
-  /** Waits for the worker's end, which a missing acknowledgement or `stop` brings about. */
+  /** Waits for the worker's end. A missing acknowledgement or `stop` causes it. */
   async #accompany(child: GroupChild, stop: AbortSignal): Promise<{ exit: ExitInfo; servedMs: number; silent: boolean }> {
     const { log, acknowledgeMs, stopMs } = this.#deps;
     const brick = this.spec.brickPath;
@@ -149,7 +148,7 @@ export class Supervisor {
       return { exit: await child.end({ closeMs: 0, termMs: 0, killMs: stopMs }), servedMs: 0, silent: true };
     }
     if (first !== 'stopped') {
-      // The end of the process closes the pipe, too.
+      // The end of the process also closes the pipe.
       if ((await within(exited, ACKNOWLEDGED_AND_GONE_MS)) !== undefined) {
         log.info('worker died before establishing connection', { brick });
         return { exit: await child.exited, servedMs: 0, silent: false };
@@ -163,7 +162,7 @@ export class Supervisor {
     return { exit, servedMs, silent: false };
   }
 
-  /** A status file that cannot be written keeps no worker from running. */
+  /** A status file that cannot be written does not prevent a worker from running. */
   async #tell(change: () => Promise<void>): Promise<void> {
     try {
       await change();
@@ -173,10 +172,10 @@ export class Supervisor {
   }
 }
 
-/** The pipe's end and the process's are told apart within this time. */
+/** If the process ends within this time after the pipe closed, the worker did not acknowledge. */
 const ACKNOWLEDGED_AND_GONE_MS = 300;
 
-/** Why a worker ended, in one line: what it said last, or how it was ended. */
+/** Why a worker ended, in one line: its last message, or its signal or exit code. */
 export function endReason(exit: ExitInfo): string {
   const said = lastLine(exit);
   if (exit.signal !== null) return `killed by ${exit.signal}${said === '' ? '' : `: ${said}`}`;
@@ -188,7 +187,7 @@ function lastWords(exit: ExitInfo): string {
   return said === '' ? '' : `: ${said}`;
 }
 
-/** The last line that the program marked as its own, or the last at all: after a fault a stack trace follows. */
+/** The last line that the program marked as its own, else the last line: after a fault a stack trace follows. */
 function lastLine({ stderrTail }: ExitInfo): string {
   const lines = stderrTail.split('\n').map((line) => line.trim()).filter((line) => line !== '');
   const own = lines.filter((line) => line.startsWith(OWN_PREFIX)).at(-1);

@@ -1,4 +1,4 @@
-// Information about both volumes for the monitor: asked from gluster, here and over ssh, or taken from the session's config when
+// Information about both volumes for the monitor. It comes from gluster, here and over ssh, or from the session's config if
 // glusterd has written it there (`--use-gconf-volinfo`).
 
 import type { Config } from '../config/config.js';
@@ -11,7 +11,7 @@ export interface VolumeSource {
   secondary(signal: AbortSignal): Promise<VolumeInfo>;
 }
 
-/** Both volumes as their clusters describe them now. Rejects with GsyncdError 'preflight'. */
+/** Both volumes as their clusters report them now. Rejects with GsyncdError 'preflight'. */
 export function volumesFromGluster(config: Config, primary: string, { user, host, volume }: SecondaryName): VolumeSource {
   return {
     primary: (signal) => volumeInfo(onThisNode(config, signal), primary, config.get('gluster-command-dir')),

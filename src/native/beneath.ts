@@ -15,7 +15,7 @@ const O_CLOEXEC = 0o2000000;
 const DIRECTORY = O_PATH | O_CLOEXEC | fsConstants.O_DIRECTORY | fsConstants.O_NOFOLLOW;
 const RESOLVE_NO_SYMLINKS = 0x04n;
 const RESOLVE_BENEATH = 0x08n;
-/** The working directory, as a descriptor: for absolute paths. */
+/** The working directory as a descriptor. An absolute path ignores it. */
 export const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
@@ -53,33 +53,32 @@ export interface InodeStats {
   readonly atimeNs: bigint;
   readonly mtimeNs: bigint;
   readonly ctimeNs: bigint;
-  /** 0 where the file system does not tell. */
+  /** 0 where the file system does not record it. */
   readonly birthtimeNs: bigint;
 }
 
-/**
- * Opens the directory at `path`, relative to the directory `root` and without `..`. The descriptor is one of O_PATH, to be
- * closed by the caller. @throws NativeError ENOTDIR where a part of the path is a symlink or no directory, ENOENT, EACCES, …
- */
+/** Opens the directory at `path`, relative to the directory `root` and without `..`.
+ *  @returns an O_PATH descriptor, which the caller closes
+ *  @throws NativeError ENOTDIR where a component is a symlink or not a directory, ENOENT, EACCES, … */
 export function openBeneath(root: number, path: string): number {
   if (!hasOpenat2(root)) return openStepwise(root, path);
   const fd = openat2(SYS_OPENAT2, root, cString(path), HOW, HOW.length);
   if (fd >= 0) return fd;
   const errno = koffi.errno();
-  // The path as a whole may be longer than a call takes.
+  // The whole path may exceed PATH_MAX.
   if (errno === ENAMETOOLONG) return openStepwise(root, path);
   throw new NativeError('open', JSON.stringify(path), errno === ELOOP ? ENOTDIR : errno);
 }
 
-/** openBeneath() part by part, for paths longer than PATH_MAX and for kernels without openat2 (before 5.6, or a filter that
- *  denies it). */
+/** openBeneath() component by component: for paths longer than PATH_MAX, and for kernels without openat2 (before 5.6, or a
+ *  filter that denies it). */
 export function openStepwise(root: number, path: string): number {
   let fd = root;
   for (const name of path.split('/')) {
     const above = fd;
     try {
       if (name === '' || name === '..') throw new NativeError('open', JSON.stringify(path), EINVAL);
-      // `/proc/self/fd/N` is the descriptor itself: only the last part is looked up.
+      // `/proc/self/fd/N` is the descriptor itself, so only the last component is looked up.
       fd = openSync(fsEncode(`/proc/self/fd/${above}/${name}`), DIRECTORY);
     } catch (error) {
       throw new NativeError('open', JSON.stringify(path), errnoNumber(error) ?? ENOENT);
@@ -90,10 +89,9 @@ export function openStepwise(root: number, path: string): number {
   return fd;
 }
 
-/**
- * Attributes of what `name` is in the directory `dir`, not following a symlink; '' is the directory itself.
- * @returns null when there is nothing. @throws NativeError EACCES, …
- */
+/** Attributes of the entry `name` of the directory `dir`, without following a symlink. '' is the directory itself.
+ *  @returns null when there is no such entry
+ *  @throws NativeError EACCES, … */
 export function statAt(dir: number, name: string): InodeStats | null {
   if (statx(dir, cString(name), AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, scratch) === 0) return parseStatx(scratch);
   const errno = koffi.errno();
@@ -106,7 +104,8 @@ export function statOf(path: string): InodeStats | null {
   return statAt(AT_FDCWD, path);
 }
 
-/** Makes another name of what `from` is in the directory `fromDir`, a symlink as such. @throws NativeError EEXIST, EPERM, … */
+/** Creates a hard link to the entry `from` of `fromDir`; does not follow a symlink.
+ *  @throws NativeError EEXIST, EPERM, … */
 export function linkAt(fromDir: number, from: string, toDir: number, to: string): void {
   if (linkat(fromDir, cString(from), toDir, cString(to), 0) !== 0) throw new NativeError('link', JSON.stringify(from), koffi.errno());
 }
@@ -141,7 +140,7 @@ function timeNs(out: Buffer, at: number): bigint {
   return out.readBigInt64LE(at) * NS + BigInt(out.readUInt32LE(at + 8));
 }
 
-/** As makedev(3) packs it. */
+/** Packs major and minor as makedev(3) does. */
 function deviceNumber(out: Buffer, at: number): number {
   const [major, minor] = [out.readUInt32LE(at), out.readUInt32LE(at + 4)];
   return (major & 0xfff) * 0x100 + (minor & 0xff) + (minor >>> 8) * 0x10_0000 + (major >>> 12) * 2 ** 44;

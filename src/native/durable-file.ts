@@ -1,5 +1,5 @@
-// Replaces a file so that a crash at any instruction leaves the old or the new content, whole: temporary file,
-// fsync, rename, fsync of the directory. Used for the status file, the failure list and the mount registry.
+// Replaces a file by a temporary file, fsync, rename and fsync of the directory. A crash at any instruction leaves the
+// complete old or the complete new content.
 
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
@@ -7,10 +7,11 @@ import { basename, dirname, join } from 'node:path';
 import { errnoCode, GsyncdError } from '../errors.js';
 import { fsEncode } from '../names.js';
 
-/** Node names no path for what fails in the middle of a file. */
+/** Node's message has no path when a write or an fsync fails. */
 const OF_THE_DISK: Readonly<Record<string, string>> = { ENOSPC: 'no space left on device', EDQUOT: 'disk quota exceeded', EIO: 'input/output error' };
 
-/** Runs `write`, which writes to the file `path`. @throws GsyncdError 'disk' that names it, when the disk is full or broken */
+/** Runs `write`, which writes to the file `path`.
+ *  @throws GsyncdError 'disk' that names it when the disk is full or broken */
 export async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write();
@@ -21,8 +22,8 @@ export async function writing<T>(path: string, write: () => Promise<T>): Promise
   }
 }
 
-/** Puts `data` in place of whatever `path` held, for root alone unless `mode` says otherwise. It is on the disk when this resolves. The temporary
- *  file is a hidden sibling and does not outlive a failure. */
+/** Replaces `path` by a file with `data`, which its owner alone can read unless `mode` says otherwise. When this resolves,
+ *  the data is on disk. The temporary file is a hidden sibling and is removed after a failure. */
 export async function replaceFile(path: string, data: string | Buffer, mode = 0o600): Promise<void> {
   const dir = dirname(path);
   const temp = fsEncode(join(dir, `.${basename(path)}.${randomBytes(6).toString('hex')}`));

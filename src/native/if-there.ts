@@ -1,15 +1,16 @@
-// What is on a local file system, where absence is an answer and not a failure. Paths are in the form of names.ts.
+// Reads local files for callers to whom absence is a result, not an error. Paths are in the form of names.ts.
 
 import { access, readFile } from 'node:fs/promises';
 import { errnoCode } from '../errors.js';
 import { fsEncode } from '../names.js';
 
-/** @throws Node system errors but for ENOENT */
+/** @throws Node system errors other than ENOENT */
 export async function isThere(path: string): Promise<boolean> {
   return (await absentAsNull(access(fsEncode(path)))) !== null;
 }
 
-/** The file's text, null when there is no such file. @throws Node system errors but for ENOENT */
+/** @returns the file's text, null when there is no such file
+ *  @throws Node system errors other than ENOENT */
 export async function readTextIfThere(path: string): Promise<string | null> {
   return absentAsNull(readFile(fsEncode(path), 'utf8'));
 }

@@ -1,7 +1,7 @@
-// Calls of libc that Node does not offer: extended attributes that do not follow symlinks, record and whole-file locks,
-// descriptor flags, unmounting, execve. Paths are bytes (or strings in the form of names.ts) and reach the kernel unchanged.
-// The synchronous calls are for local file systems only; whatever may touch a FUSE mount has an `Async` twin, which runs in
-// the thread pool, at most MAX_ASYNC_CALLS at once. Every failure is a NativeError with its errno.
+// Calls of libc that Node does not offer: extended attributes without following symlinks, record and whole-file locks,
+// descriptor flags, unmounting, execve. Paths are bytes (or strings in the form of names.ts) and reach the kernel
+// unchanged. The synchronous calls are for local file systems only. A call that may touch a FUSE mount has an `Async` twin,
+// which runs in the thread pool, at most MAX_ASYNC_CALLS at once. Every failure is a NativeError with its errno.
 
 import { constants } from 'node:os';
 import koffi from 'koffi';
@@ -26,7 +26,7 @@ export function errnoName(errno: number): string {
 
 const strerror = lib.func('strerror', 'const char *', ['int']) as KoffiFunc<(errno: number) => string>;
 
-/** libc's text for a positive errno number, which is what Python says, too. */
+/** libc's text for a positive errno number. Python prints the same text. */
 export function errnoText(errno: number): string {
   return strerror(errno);
 }
@@ -44,8 +44,8 @@ export class NativeError extends Error {
   }
 }
 
-/** Positive errno number of a NativeError or of a Node system error (whose `code` is of no use for numbers
- *  that libuv has no name for, ESTALE among them); undefined for anything else. */
+/** Positive errno number of a NativeError or of a Node system error; undefined for anything else. Node's `code` is not
+ *  enough: libuv has no name for some numbers, ESTALE among them. */
 export function errnoNumber(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('errno' in error) || typeof error.errno !== 'number') return undefined;
   return Math.abs(error.errno);
@@ -91,7 +91,8 @@ function check(result: number, call: string, object: () => string): number {
 let asyncCalls = 0;
 const waiting: (() => void)[] = [];
 
-/** Runs a call in the thread pool; `start` gets koffi's callback. The result, or the errno as a NativeError. */
+/** Runs a call in the thread pool; `start` gets koffi's callback.
+ *  @throws NativeError with the errno of the call */
 export async function inPool(call: string, object: () => string, start: (done: (error: unknown, result: number) => void) => void): Promise<number> {
   if (asyncCalls >= MAX_ASYNC_CALLS) await new Promise<void>((resolve) => waiting.push(resolve));
   else asyncCalls += 1;
@@ -113,7 +114,8 @@ export async function inPool(call: string, object: () => string, start: (done: (
 
 const scratch = Buffer.alloc(FIRST_BUFFER_BYTES);
 
-/** Calls `read` with growing buffers until the answer fits; a fresh Buffer with the answer's bytes. */
+/** Calls `read` with growing buffers until the result fits.
+ *  @returns a new Buffer */
 function readGrowing(read: (buffer: Buffer) => number): Buffer {
   for (let buffer = scratch, i = 0; ; i++) {
     try {
@@ -189,10 +191,10 @@ export async function lremovexattrAsync(path: PathBytes, name: string): Promise<
 }
 
 const futimensCall = lib.func('futimens', 'int', ['int', 'void *']) as KoffiFunc<(fd: number, times: Buffer) => number>;
-/** In the place of nanoseconds: the time stays as it is. */
+/** In place of nanoseconds: leaves that time unchanged. */
 const UTIME_OMIT = 0x3fff_fffen;
 
-/** Sets the modification time of an open file, which Node would round, in the thread pool. */
+/** Sets the modification time of an open file in the thread pool. Node's own call would round it. */
 export async function futimensAsync(fd: number, { seconds, nanoseconds }: { readonly seconds: number; readonly nanoseconds: number }): Promise<void> {
   const times = Buffer.alloc(32);
   times.writeBigInt64LE(UTIME_OMIT, 8);
@@ -204,8 +206,8 @@ export async function futimensAsync(fd: number, { seconds, nanoseconds }: { read
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
-/** Takes the whole-file lock of `fd`, waiting in the thread pool when another holds it. It ends with the
- *  last descriptor of this open file. */
+/** Takes the whole-file lock of `fd`. While another process holds it, waits in the thread pool. The lock ends with the last
+ *  descriptor of this open file. */
 export async function flockExclusive(fd: number): Promise<void> {
   if (flockCall(fd, LOCK_EX | LOCK_NB) === 0) return;
   const errno = koffi.errno();
@@ -241,15 +243,16 @@ export async function unmount(path: PathBytes, how: 'now' | 'lazy'): Promise<voi
   await inPool('umount', () => show(path), (done) => umount2.async(dir, how === 'lazy' ? MNT_DETACH : 0, done));
 }
 
-/** Detaches a mount at once, for a process that is about to exit. @returns whether there was one */
+/** Detaches a mount synchronously, for a process that is about to exit.
+ *  @returns whether there was one */
 export function detachMount(path: PathBytes): boolean {
   return umount2(cString(path), MNT_DETACH) === 0;
 }
 
 const POLLPRI = 2;
 
-/** Waits in the thread pool until `fd` has exceptional news: /proc/self/mountinfo has when a mount comes or goes.
- *  @returns whether there was any before `timeoutMs` passed */
+/** Waits in the thread pool for a POLLPRI event of `fd`. /proc/self/mountinfo has one when a mount appears or disappears.
+ *  @returns whether one occurred before `timeoutMs` passed */
 export async function pollPriority(fd: number, timeoutMs: number): Promise<boolean> {
   const request = Buffer.alloc(8);
   request.writeInt32LE(fd, 0);
@@ -257,17 +260,17 @@ export async function pollPriority(fd: number, timeoutMs: number): Promise<boole
   return (await inPool('poll', () => `fd ${fd}`, (done) => pollCall.async(request, 1, timeoutMs, done))) > 0;
 }
 
-/** A C array of strings. The strings must stay referenced as long as the table is in use. */
+/** A C array of strings. The caller must keep the strings referenced while the table is in use. */
 function pointerTable(strings: readonly Buffer[]): Buffer {
   const table = Buffer.alloc(8 * (strings.length + 1));
   strings.forEach((text, i) => table.writeBigUInt64LE(koffi.address(text), 8 * i));
   return table;
 }
 
-/** Makes this process run `file` (looked up in PATH) instead of this program: same process id, same parent, nothing
- *  of this program remains. Descriptors 0, 1, 2 and those of `keepFds` stay open; all others that Node opened are
- *  closed. Buffered output must have been written before. `argv` includes the program's name.
- *  Returns only by throwing. @throws NativeError ENOENT, EACCES, E2BIG, … and then this program goes on */
+/** Replaces this program by `file` (looked up in PATH) in this process: process id and parent stay, nothing else does.
+ *  Descriptors 0, 1, 2 and those of `keepFds` stay open; all others that Node opened are closed. Buffered output must be
+ *  written before. `argv` includes the program's name. Returns only by throwing.
+ *  @throws NativeError ENOENT, EACCES, E2BIG, …; this program then continues */
 export function replaceProcess(
   file: string,
   argv: readonly PathBytes[],

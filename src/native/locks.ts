@@ -1,7 +1,7 @@
-// Locks between processes. `tryLock` takes the record lock that Python's fcntl.lockf sees and respects (pid
-// files, the meta volume), as an open-file-description lock: unlike a POSIX record lock it does not vanish
-// when another descriptor of the file is closed in this process. `withFlock` is the whole-file lock around
-// files that are replaced by rename (the status files). Both leave the event loop free while they wait.
+// Locks between processes. `tryLock` takes the record lock that Python's fcntl.lockf respects (pid files, the meta volume).
+// It is an open-file-description lock: it stays when this process closes another descriptor of the file, unlike a POSIX
+// record lock. `withFlock` is the whole-file lock around files that are replaced by rename (the status files). Neither
+// blocks the event loop.
 
 import { close, constants as fsConstants, fstat, open } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -21,7 +21,7 @@ const F_UNLCK = 2;
 
 /** A lock that this process holds until `release`, until `fd` is closed, or until the process ends. */
 export interface HeldLock {
-  /** The locked descriptor: it may be written to, and handed over an exec. */
+  /** The locked descriptor. It may be written to and passed on through an exec. */
   readonly fd: number;
   /** Idempotent. Closes `fd` when tryLock opened it. */
   release(): Promise<void>;
@@ -68,7 +68,7 @@ export async function tryLock(target: string | number): Promise<HeldLock | null>
   };
 }
 
-/** Whether anybody holds a record lock on the file; false when there is no such file. Takes nothing. */
+/** Whether any process holds a record lock on the file; false when there is no such file. Takes no lock. */
 export async function isLocked(path: string): Promise<boolean> {
   let fd: number;
   try {
@@ -88,9 +88,9 @@ export async function isLocked(path: string): Promise<boolean> {
 
 const lastInProcess = new Map<string, Promise<unknown>>();
 
-/** Runs `fn` while this process holds the flock of the file that `path` names at that time: a file that was
- *  replaced while waiting is opened again. The file is created when missing. Callers in this process take turns
- *  before the lock, so that waiting never fills the thread pool. `fn` may replace the file by rename. */
+/** Runs `fn` while this process holds the flock of the file at `path`. If the file was replaced during the wait, the new
+ *  one is opened and locked. The file is created when missing. Callers in this process take turns before the lock, so that
+ *  waiting never fills the thread pool. `fn` may replace the file by rename. */
 export async function withFlock<T>(path: string, fn: (fd: number) => Promise<T>): Promise<T> {
   const before = lastInProcess.get(path);
   const run = (async () => {

@@ -13,7 +13,7 @@ function load(): MknodCall {
   try {
     return lib.func('mknod', 'int', ['const void *', 'uint', 'uint64']) as KoffiFunc<MknodCall>;
   } catch {
-    // glibc before 2.33 has it as an inline function around this one.
+    // glibc before 2.33 has mknod only as an inline function around this one.
     const old = lib.func('__xmknod', 'int', ['int', 'const void *', 'uint', 'uint64 *']) as KoffiFunc<(version: number, path: Buffer, mode: number, dev: number[]) => number>;
     return (path, mode, dev) => old(0, path, mode, [dev]);
   }

@@ -1,7 +1,7 @@
-// Xattrs of a mount's root, asked for in the thread pool: a mount may be slow to answer. Both throw errors with the errno's
-// name in `code`. fs-xattr follows symlinks and takes paths as text only, which is right for a mount point of this program's
-// own making and wrong for the names of a volume: those go through libc.ts alone. fs-xattr does
-// the work where npm could compile it; elsewhere libc is called through koffi.
+// Xattrs of a mount's root, accessed in the thread pool because a mount may answer slowly. Errors have the errno's name in
+// `code`. Where npm could compile fs-xattr, it does the work; elsewhere koffi calls libc. fs-xattr follows symlinks and
+// takes paths as text only. That is right for a mount point that this program made, and wrong for names in a volume: those
+// go through libc.ts alone.
 
 import { lgetxattrAsync, lremovexattrAsync } from './libc.js';
 
@@ -16,18 +16,17 @@ export const libcCalls: AttributeCalls = {
 };
 
 const NAMES = ['getAttribute', 'removeAttribute'] as const;
-/** Not a literal in the import: the types of an optional package may be missing where this is compiled. */
+/** Not a literal in the import, because the types of an optional package may be missing at compile time. */
 const PACKAGE: string = 'fs-xattr';
 
 let chosen: Promise<AttributeCalls> | undefined;
 
-/** The calls to use, chosen once. */
 export async function mountAttributes(): Promise<AttributeCalls> {
   chosen ??= chooseCalls(() => import(PACKAGE) as Promise<unknown>);
   return chosen;
 }
 
-/** What `load` brings when it has all the calls, libc's otherwise. Never throws. */
+/** @returns the module that `load` loads when it has all the calls, libc's otherwise. Never throws. */
 export async function chooseCalls(load: () => Promise<unknown>): Promise<AttributeCalls> {
   try {
     const loaded = await load();

@@ -1,7 +1,6 @@
-// Flags of one mount, set by the kernel on this mount point alone: nothing in the volume runs with another user's
-// rights (nosuid), opens a device (nodev) or runs at all (noexec), and no path below it leads out by a symlink
-// (nosymfollow). What a volume holds can still be made, read and replicated as it is. It needs root; the file system is
-// not asked.
+// Flags that the kernel sets on one mount point. Below it, no program gets another user's rights (nosuid) or runs at all
+// (noexec), no device opens (nodev), and the kernel follows no symlink (nosymfollow). The volume's content can still be
+// created, read and replicated unchanged. Setting the flags needs root. The kernel does not ask the file system.
 
 import koffi from 'koffi';
 import type { KoffiFunc } from 'koffi';
@@ -26,8 +25,8 @@ const mount = lib.func('mount', 'int', ['void *', 'const void *', 'void *', 'ulo
   (source: null, target: Buffer, type: null, flags: number, data: null) => number
 >;
 
-/** Sets as many of the restrictions as kernel and user allow, for the mount whose root is `dir`. Does not throw:
- *  restrictionsOf() says what came of it. */
+/** Sets as many of the restrictions as the kernel and this user's rights allow, for the mount whose root is `dir`. Does not
+ *  throw: restrictionsOf() returns the result. */
 export function restrictMount(dir: string): void {
   const path = Buffer.concat([fsEncode(dir), Buffer.of(0)]);
   // struct mount_attr: attr_set, attr_clr, propagation, userns_fd
@@ -36,7 +35,7 @@ export function restrictMount(dir: string): void {
   if (setattr(SYS_MOUNT_SETATTR, AT_FDCWD, path, 0, attributes, attributes.length) !== 0) mount(null, path, null, REMOUNT_FLAGS, null);
 }
 
-/** The restrictions that hold for the mount at `dir`, an absolute path without symlinks. */
+/** The restrictions in force on the mount at `dir`, an absolute path without symlinks. */
 export function restrictionsOf(dir: string): readonly Restriction[] {
   const options = readMounts().findLast(({ mountPoint }) => mountPoint === dir)?.options ?? [];
   return RESTRICTIONS.filter((name) => options.includes(name));

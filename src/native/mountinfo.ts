@@ -6,7 +6,7 @@ import { fsDecode } from '../names.js';
 export interface MountLine {
   /** As in the `mnt_id` of /proc/PID/fdinfo/FD. */
   readonly id: number;
-  /** Directory of the file system that is the mount's root; `/` unless a part of it is mounted. */
+  /** Directory of the file system that is the mount's root; `/` unless only a part of the file system is mounted. */
   readonly root: string;
   /** In the form of names.ts. */
   readonly mountPoint: string;
@@ -18,12 +18,12 @@ export interface MountLine {
   readonly source: string;
 }
 
-/** Mounts in the order in which they were made. A mount point may have several; the last one is seen. */
+/** Mounts in the order in which they were made. If a mount point has several, only the last one is visible. */
 export function readMounts(path = '/proc/self/mountinfo'): MountLine[] {
   return parseMounts(readFileSync(path));
 }
 
-/** Lines that are none are left out. */
+/** Skips malformed lines. */
 export function parseMounts(table: Buffer): MountLine[] {
   return table.toString('latin1').split('\n').flatMap((line) => {
     const [own = '', ofFileSystem = ''] = line.split(' - ', 2);
@@ -34,7 +34,7 @@ export function parseMounts(table: Buffer): MountLine[] {
   });
 }
 
-/** Blanks and backslashes are a backslash and three octal digits. */
+/** The kernel writes a blank or a backslash as a backslash and three octal digits. */
 function unescaped(word: string): string {
   const bytes = word.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
   return fsDecode(Buffer.from(bytes, 'latin1'));

@@ -1,5 +1,5 @@
-// Opens a log file for appending. The mount broker's group can write to the log directory of secondaries, where secondaries
-// of root log as well: a member of the group could put a symlink there.
+// Opens a log file for appending. The mount broker's group can write to the log directory of secondaries. Secondaries that
+// run as root log there too, so a member of the group could place a symlink there.
 
 import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from 'node:fs';
 import { basename, dirname } from 'node:path';
@@ -11,12 +11,10 @@ const { O_APPEND, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = con
 const O_PATH = 0o10000000;
 const APPEND = O_WRONLY | O_APPEND | O_CREAT;
 
-/**
- * @param path absolute. Symlinks are followed only if root and this user alone can change each directory of the path
- * @returns a descriptor
- * @throws system errors; Error where others could have planted it: a symlink in the place of the file or of its directory,
- * another name of some file, or no file
- */
+/** @param path absolute. Symlinks are followed only if root and this user alone can change each directory of the path
+ *  @returns a descriptor
+ *  @throws system errors. Error where other users may have planted the file: it, or its directory, is a symlink, it has
+ *  several links, or it is no regular file */
 export function openLog(path: string, mode: number): number {
   if (isOurs(path)) return openSync(fsEncode(path), APPEND, mode);
   const dir = openSync(fsEncode(dirname(path)), O_PATH | O_DIRECTORY | O_NOFOLLOW);
@@ -37,7 +35,7 @@ function isOurs(path: string): boolean {
   const file = lstatSync(fsEncode(path), { throwIfNoEntry: false });
   if (file !== undefined && !trusted.uids.includes(file.uid)) return false;
   const parent = lookAt(dirname(path));
-  // In a directory with the sticky bit, such as /tmp, others can make what is not there.
+  // In a directory with the sticky bit, such as /tmp, others can create a missing file.
   if (parent === undefined || isChangeable(parent, trusted)) return false;
   for (let dir = dirname(path); dir !== '/'; ) {
     dir = dirname(dir);

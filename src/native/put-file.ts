@@ -1,6 +1,6 @@
-// Writes a whole file into an inode that is there, in the thread pool, and gives it its attributes. For files on FUSE mounts:
-// each call to the file system is a round trip to bricks, so what is right already is left alone. Callbacks, since Node's promises
-// of files cost more than writing one.
+// Writes a whole file into an existing inode, in the thread pool, and sets its attributes. For files on FUSE mounts: each
+// call is a round trip to bricks, so attributes that are already right are left alone. Uses callbacks, because Node's file
+// promises cost more than writing a small file.
 
 import { close, constants as fsConstants, fchmod, fchown, fstat, ftruncate, open, write, type BigIntStats } from 'node:fs';
 import { constants } from 'node:os';
@@ -10,7 +10,7 @@ import { futimensAsync, NativeError } from './libc.js';
 const [opened, closed, truncated, chowned, chmoded] = [promisify(open), promisify(close), promisify(ftruncate), promisify(fchown), promisify(fchmod)];
 const stats = promisify(fstat) as (fd: number, options: { bigint: true }) => Promise<BigIntStats>;
 
-/** A double does not hold the nanoseconds of a time. */
+/** A double cannot hold a time to the nanosecond. */
 export interface WholeTime {
   readonly seconds: number;
   readonly nanoseconds: number;
@@ -23,14 +23,15 @@ export interface FileToPut {
   readonly uid: number;
   readonly gid: number;
   readonly mtime: WholeTime;
-  /** `times`: equal size and mtime prove that the content is there. */
+  /** `times`: equal size and mtime prove that the content is equal. */
   readonly compare: 'content' | 'times';
 }
 
 const NS = 1_000_000_000n;
 const PERMISSIONS = 0o7777n;
 
-/** As rsync does: only root gives files away. @throws NativeError EINVAL when it is no regular file, system errors */
+/** Changes the owner only as root, as rsync does.
+ *  @throws NativeError EINVAL when it is no regular file, system errors */
 export async function putFile(path: Buffer, wanted: FileToPut): Promise<void> {
   const fd = await opened(path, fsConstants.O_WRONLY | fsConstants.O_NOFOLLOW | fsConstants.O_NONBLOCK);
   try {
@@ -44,11 +45,11 @@ export async function putFile(path: Buffer, wanted: FileToPut): Promise<void> {
     }
     const isGivenAway = process.geteuid?.() === 0 && (found.uid !== BigInt(uid) || found.gid !== BigInt(gid));
     if (isGivenAway) await chowned(fd, uid, gid);
-    // A new owner takes the set-id bits.
+    // chown clears the set-id bits.
     if (isGivenAway || (found.mode & PERMISSIONS) !== BigInt(mode)) await chmoded(fd, mode);
     if (!hasContent) await futimensAsync(fd, mtime);
   } finally {
-    // Closing reports writes that failed.
+    // close() reports writes that failed.
     await closed(fd);
   }
 }

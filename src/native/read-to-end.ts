@@ -1,5 +1,5 @@
-// Reads a file to its end, in the thread pool, and keeps nothing of it: whether that works is what the caller wants to
-// know. Holes are passed over where the file system tells where they are. For files on FUSE mounts.
+// Reads a file to its end, in the thread pool, and discards the data. The caller only checks that all of it can be read.
+// Holes are skipped where the file system reports them. For files on FUSE mounts.
 
 import { constants as fsConstants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
@@ -17,7 +17,7 @@ const SEEK_HOLE = 4;
 type LseekCall = (fd: number, offset: number, whence: number) => number;
 const lseek = koffi.load('libc.so.6').func('lseek', 'int64', ['int', 'int64', 'int']) as KoffiFunc<LseekCall>;
 
-/** @throws Node system errors EIO, ENOENT, EACCES, …; what `signal` aborts with */
+/** @throws Node system errors EIO, ENOENT, EACCES, …; the abort reason of `signal` */
 export async function readToEnd(path: string, signal?: AbortSignal): Promise<void> {
   const file = await open(fsEncode(path), fsConstants.O_RDONLY | fsConstants.O_NOFOLLOW | fsConstants.O_NONBLOCK);
   try {
@@ -38,7 +38,7 @@ export async function readToEnd(path: string, signal?: AbortSignal): Promise<voi
   }
 }
 
-/** Bounds of the first data at or after `at`; empty at the end when nothing but a hole follows. */
+/** Bounds of the first data at or after `at`; empty and at `size` when only a hole follows. */
 async function nextData(file: FileHandle, at: number, size: number): Promise<{ from: number; to: number }> {
   try {
     const from = await seek(file, at, SEEK_DATA);

@@ -1,4 +1,4 @@
-// Reads a small file in the thread pool. Callbacks, since Node's promises of files cost more than reading one.
+// Reads a small file in the thread pool. Uses callbacks, because Node's file promises cost more than reading one.
 
 import { close, constants as fsConstants, fstat, open, read, type BigIntStats } from 'node:fs';
 import { promisify } from 'node:util';
@@ -6,7 +6,8 @@ import { fsEncode } from '../names.js';
 
 const [opened, stats, closed] = [promisify(open), promisify(fstat) as (fd: number, options: { bigint: true }) => Promise<BigIntStats>, promisify(close)];
 
-/** @returns null when it is no regular file of `size` bytes, or changes while it is read. @throws Node system errors */
+/** @returns null when it is no regular file of `size` bytes, or changes during the read
+ *  @throws Node system errors */
 export async function readWhole(path: string, size: number): Promise<Buffer | null> {
   const fd = await opened(fsEncode(path), fsConstants.O_RDONLY | fsConstants.O_NOFOLLOW | fsConstants.O_NONBLOCK);
   try {

@@ -1,14 +1,13 @@
-// Starts a program as a daemon: leader of a session of its own, its standard streams on /dev/null, with one pipe on which it
-// says how its start went. The caller ends afterwards; the daemon stays.
+// Starts a program as a daemon: leader of a new session, with its standard streams on /dev/null. The daemon reports the
+// result of its start on one pipe. The caller exits afterwards; the daemon continues.
 
 import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { FEEDBACK_FD } from './child.js';
 
-/**
- * Starts `argv`. @returns what the daemon wrote to FEEDBACK_FD until it closed it or ended, which may be nothing
- * @throws system errors of spawn
- */
+/** Starts `argv`.
+ *  @returns the text that the daemon wrote to FEEDBACK_FD before it closed the descriptor or ended; may be empty
+ *  @throws system errors of spawn */
 export function startInBackground(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<string> {
   const [program = '', ...args] = argv;
   return new Promise((resolve, reject) => {

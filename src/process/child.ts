@@ -1,8 +1,7 @@
-// One child process: started without a shell, its stderr always drained and bounded, ended by a ladder (close stdin,
-// SIGTERM, SIGKILL) of bounded waits. spawn.ts builds the forms that the rest of the program uses on it; nothing else
-// starts processes. Children stay in this process's group: glusterd pauses a session by stopping that group, and no byte
-// shall move then.
-// Invariant: a started child is signalled with its descendants, so they go too, and none outlives this process's exit.
+// One child process, started without a shell. Its stderr is always drained and bounded. A ladder of bounded waits ends it:
+// close stdin, SIGTERM, SIGKILL. Unless `reach` is 'group', a child stays in this process's group. glusterd pauses a
+// session by stopping that group, and then no data may move. Invariant: unless `reach` says otherwise, a signal reaches the
+// child and its descendants. No child outlives this process's exit.
 
 import { execa } from 'execa';
 import { constants } from 'node:os';
@@ -20,20 +19,19 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly stdin: 'pipe' | 'ignore';
   readonly stdout: 'pipe' | 'ignore';
-  /** Whether stdout's reader may take its time after the exit: what is in the pipe then is data, and none of it may
-   *  be cut. Default: output that is still to come a moment after the exit is cut. */
+  /** 'keep': stdout is data, so unread output is never cut, even after the exit. By default, output that arrives more than
+   *  a moment after the exit is cut. */
   readonly stdoutAfterExit?: 'keep' | undefined;
-  /** How much of stderr's end to keep. Default 8 KiB. */
+  /** How many bytes of the end of stderr to keep. Default 8 KiB. */
   readonly stderrTailBytes?: number | undefined;
   readonly onStderrLine?: ((line: string) => void) | undefined;
-  /** Have the kernel kill the child when this process dies. Default true. */
+  /** Lets the kernel kill the child when this process dies. Default true. */
   readonly pdeathsig?: boolean | undefined;
-  /**
-   * Who gets a signal that is sent from here. 'tree' (default): the child and its descendants. 'child': it alone, for one
-   * that ends its own children. 'group': the child leads a process group of its own, and goes on while this one is paused.
-   */
+  /** Which processes receive a signal. 'tree' (default): the child and its descendants. 'child': the child alone, because
+   *  it ends its own children. 'group': the child leads a new process group, and continues while this process's group is
+   *  paused. */
   readonly reach?: 'tree' | 'child' | 'group' | undefined;
-  /** 'pipe' opens FEEDBACK_FD in the child, whose end here is `feedback`. */
+  /** 'pipe' opens FEEDBACK_FD in the child. `feedback` is this process's end of it. */
   readonly feedback?: 'pipe' | undefined;
 }
 
@@ -47,7 +45,7 @@ export interface ExitInfo {
   readonly stderrTail: string;
 }
 
-/** Waits of the ladder, in milliseconds; each step begins when the one before has not ended the child. */
+/** Waits of the ladder, in milliseconds. A step begins when the previous one has not ended the child. */
 export interface Ladder {
   readonly closeMs: number;
   readonly termMs: number;
@@ -55,12 +53,12 @@ export interface Ladder {
 }
 
 export const DEFAULT_LADDER: Ladder = { closeMs: 1_000, termMs: 2_000, killMs: 2_000 };
-/** How long output may still come after the exit, when a grandchild holds the pipe. */
+/** How long output may still arrive after the exit, if a grandchild holds the pipe open. */
 const DRAIN_MS = 1_000;
 
 const live = new Set<Child>();
 let exitHook = false;
-/** A process that forks while it is looked for may be missed once. */
+/** One scan can miss a process that forks during it. */
 const KILL_ROUNDS = 3;
 
 export class Child {
@@ -72,7 +70,7 @@ export class Child {
   /** Settles when the process has ended and its output is read. Never rejects. */
   readonly exited: Promise<ExitInfo>;
   readonly #reach: NonNullable<StartOptions['reach']>;
-  /** In the environment of the child and its descendants. */
+  /** In the environment of the child and its descendants, which are found by it. */
   readonly #mark: string;
   #leader: 'runs' | 'has ended' = 'runs';
   #over = false;
@@ -88,7 +86,7 @@ export class Child {
     this.feedback = feedback instanceof Readable ? feedback : null;
     this.#reach = options.reach ?? 'tree';
     this.#mark = mark;
-    this.stdin?.on('error', () => undefined); // EPIPE: the exit says more
+    this.stdin?.on('error', () => undefined); // EPIPE: the exit status says more
     const tail = new Tail(options.stderrTailBytes ?? 8 << 10);
     const lines = options.onStderrLine && new LineSplitter(options.onStderrLine);
     process.stderr?.on('data', (chunk: Buffer) => {
@@ -100,7 +98,7 @@ export class Child {
       process.once('exit', () => {
         live.delete(this);
         this.#leader = 'has ended';
-        // Descendants must not outlive the child; a pipe that another process holds is cut.
+        // Descendants must not outlive the child. Pipes that another process holds open are closed.
         setTimeout(() => {
           if (this.#over) return;
           signalAll([this], 'SIGKILL');
@@ -115,7 +113,8 @@ export class Child {
     });
   }
 
-  /** Sends a signal to the child and its descendants. @returns false when it has ended */
+  /** Sends a signal to the processes that `reach` selects.
+   *  @returns false when none received it */
   kill(signal: NodeJS.Signals): boolean {
     return !this.#over && signalAll([this], signal);
   }
@@ -126,10 +125,8 @@ export class Child {
     return { target: this.#leader === 'runs' ? this.pid : null, mark: this.#reach === 'tree' ? this.#mark : null };
   }
 
-  /**
-   * Ends the child: closes stdin, then SIGTERM, then SIGKILL, each with its wait. A wait of 0 skips the step.
-   * @throws GsyncdError('fault') when it does not even die of SIGKILL (it hangs in the kernel)
-   */
+  /** Ends the child: closes stdin, then SIGTERM, then SIGKILL, each with its wait. A wait of 0 skips the step.
+   *  @throws GsyncdError('fault') when it survives SIGKILL because it hangs in the kernel */
   async end(ladder: Ladder = DEFAULT_LADDER): Promise<ExitInfo> {
     this.stdin?.end();
     const steps: [number, NodeJS.Signals | null][] = [
@@ -198,7 +195,7 @@ function launch(file: string, args: readonly string[], mark: string, options: St
   const cwd = options.cwd ?? childDirectory();
   return execa(file, args, {
     ...(cwd === undefined ? {} : { cwd }),
-    // A child has this process's terminal, where there is one: ssh must fail, not ask for a password there.
+    // A child shares this process's terminal, if there is one. ssh must fail instead of asking for a password there.
     env: { SSH_ASKPASS_REQUIRE: 'force', SSH_ASKPASS: 'false', ...options.env, [MARK_VARIABLE]: mark },
     stdio: [options.stdin, options.stdout, 'pipe', ...(options.feedback === undefined ? [] : [options.feedback])],
     buffer: false,
@@ -209,11 +206,11 @@ function launch(file: string, args: readonly string[], mark: string, options: St
   });
 }
 
-/** @returns whether there was anything to send it to */
+/** @returns whether any process received the signal */
 function signalAll(children: readonly Child[], signal: NodeJS.Signals): boolean {
   const reached = children.map((child) => child.reached);
   const marks = reached.flatMap(({ mark }) => mark ?? []);
-  // Looked for before anything ends: what is left of a tree then is found all the same.
+  // Search before any process ends. The mark also finds descendants whose parent has ended.
   const targets = new Set([...reached.flatMap(({ target }) => target ?? []), ...(marks.length === 0 ? [] : markedProcesses(marks))]);
   const sent = [...targets].filter((target) => send(target, signal));
   for (let round = 1; signal === 'SIGKILL' && marks.length > 0 && round < KILL_ROUNDS; round++) {

@@ -1,18 +1,18 @@
-// Finds what a child has started, however deep, after the child's own end, too: the child gets a word into its
-// environment, which its descendants inherit. A process group cannot serve for that: children are in this process's own,
-// which glusterd stops as a whole when the session is paused.
+// Finds all descendants of a child, also after the child's end. The child's environment holds a mark, which its descendants
+// inherit. A process group cannot serve for this: children are in this process's group, which glusterd stops to pause the
+// session.
 
 import { readdirSync, readFileSync } from 'node:fs';
 
 export const MARK_VARIABLE = 'GSYNCD_TS_CHILD';
 let marked = 0;
 
-/** A value of MARK_VARIABLE for a new child, which no other child has. */
+/** A unique value of MARK_VARIABLE for a new child. */
 export function newMark(): string {
   return `${process.pid}.${process.hrtime.bigint()}.${++marked}`;
 }
 
-/** Pids of the processes in this one's group that have one of the marks. Reads all of /proc: for rare events. */
+/** Pids of the processes in this process's group that have one of the marks. Reads all of /proc, so call it rarely. */
 export function markedProcesses(marks: readonly string[]): number[] {
   const group = groupOf('self');
   const words = marks.map((mark) => `${MARK_VARIABLE}=${mark}\0`);
@@ -22,7 +22,7 @@ export function markedProcesses(marks: readonly string[]): number[] {
       const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
       return words.some((word) => environment.includes(word));
     } catch {
-      return false; // it is gone, or another user's
+      return false; // it has ended, or belongs to another user
     }
   });
 }

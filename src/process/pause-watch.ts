@@ -1,15 +1,15 @@
-// Notices that this process was stopped for long, as a paused session is: its ticks are late then. Peers that heard nothing
-// meanwhile have given up, which is no fault of anybody's.
+// Detects that this process was stopped for a long time, as in a paused session: its ticks are late. Peers that received
+// nothing meanwhile have closed their connections. That is not a fault.
 
 const TICK_MS = 1_000;
-/** A connection that a pause has broken fails within this time. */
+/** After a pause, a connection that the pause broke fails within this time. */
 const AFTERMATH_MS = 10_000;
 
 export class PauseDetector {
   #resumedMs = -Infinity;
   readonly #timer: NodeJS.Timeout;
 
-  /** @param longMs how long a pause is that a connection may not outlast */
+  /** @param longMs a connection may not outlast a longer pause */
   constructor(longMs: number) {
     let tickMs = performance.now();
     this.#timer = setInterval(() => {
@@ -29,7 +29,7 @@ export class PauseDetector {
   }
 }
 
-/** A secondary ends when it has heard nothing for `secondary-timeout`, and hears something twice in that time. */
+/** A secondary ends when it receives nothing for `secondary-timeout`. A worker sends two messages in that time. */
 export function longPauseMs(secondaryTimeoutS: number): number {
   return secondaryTimeoutS > 0 ? (secondaryTimeoutS * 1000) / 2 : Infinity;
 }

@@ -1,15 +1,13 @@
-// Finds a program before it is run. The check is made here, and not left to the failing spawn, because a
-// wrapper (setpriv) in front of the program would report the failure in its own words.
+// Finds a program before it is started. A failing spawn is not enough: a wrapper (setpriv) in front of the program would
+// report the failure in its own words.
 
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { GsyncdError } from '../errors.js';
 
-/**
- * Absolute path of a program, looked up in PATH when its name holds no slash.
- * @throws GsyncdError('preflight') when there is no such program, or it may not be run
- */
+/** Absolute path of a program. A name without a slash is looked up in PATH.
+ *  @throws GsyncdError('preflight') when there is no such program, or this user may not run it */
 export async function findProgram(name: string, options: { cwd?: string | undefined; path?: string | undefined } = {}): Promise<string> {
   const candidates = name.includes('/')
     ? [isAbsolute(name) ? name : resolve(options.cwd ?? '.', name)]
@@ -31,8 +29,8 @@ export async function findProgram(name: string, options: { cwd?: string | undefi
 
 let setpriv: Promise<string | null> | undefined;
 
-/** Words to put before a command so that the kernel kills it when this process dies, even by SIGKILL.
- *  Empty where util-linux's setpriv is missing. */
+/** Arguments to put before a command so that the kernel kills it when this process dies, even by SIGKILL. Empty where
+ *  util-linux's setpriv is missing. */
 export async function deathSignalPrefix(): Promise<string[]> {
   setpriv ??= findProgram('setpriv').catch(() => null);
   const found = await setpriv;

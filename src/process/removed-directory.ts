@@ -21,7 +21,7 @@ export function enterRemovedDirectory(): void {
   }
 }
 
-/** A working directory for a child: `/` when this process is nowhere, its own (undefined) otherwise. */
+/** Working directory for a child: `/` if this process's directory is removed, undefined (inherit it) otherwise. */
 export function childDirectory(): string | undefined {
   try {
     process.cwd();

@@ -1,6 +1,5 @@
-// How the program runs other programs: to their end (runChild), as a long-lived peer (spawnPipe), as a server
-// that lives as long as this process (spawnDaemonChild), and as two joined by a pipe (pipeline). There is no
-// shell anywhere: a command is its argv.
+// Runs other programs. runChild runs one to its end, spawnPipe starts a long-lived peer, spawnDaemonChild a server that
+// dies with this process, spawnGroupChild a worker. pipeline joins two by a pipe. No shell is used: a command is its argv.
 
 import { Readable, type Writable } from 'node:stream';
 import { pipeline as pipeStreams } from 'node:stream/promises';
@@ -9,10 +8,10 @@ import { DEFAULT_LADDER, programName, startChild, type Child, type ExitInfo, typ
 import { deadline } from '../async/deadline.js';
 import { LineSplitter } from './tail.js';
 
-/** A child's input: bytes, or pieces as it asks for them. */
+/** A child's input: bytes, or chunks that are read on demand. */
 export type ChildInput = Uint8Array | string | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
-/** In a pipeline, how long A may outlive B: usually EPIPE ends it at once. */
+/** In a pipeline, how long A may outlive B. Usually EPIPE ends A at once. */
 const B_GONE_MS = 1_000;
 
 interface CommonOptions {
@@ -21,9 +20,9 @@ interface CommonOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** When it aborts, the child is ended and the call rejects with GsyncdError('stopped'). */
   readonly signal?: AbortSignal;
-  /** How much of stderr's end to keep, default 8 KiB. */
+  /** How many bytes of the end of stderr to keep, default 8 KiB. */
   readonly stderrTailBytes?: number;
-  /** Have the kernel kill the child when this process dies, even by SIGKILL. Default true. */
+  /** Lets the kernel kill the child when this process dies, even by SIGKILL. Default true. */
   readonly pdeathsig?: boolean;
   readonly ladder?: Ladder;
 }
@@ -31,7 +30,7 @@ interface CommonOptions {
 export interface RunOptions extends CommonOptions {
   readonly input?: ChildInput;
   readonly timeoutMs?: number;
-  /** Gets stdout line by line; without it stdout is collected. Must not throw. */
+  /** Receives stdout line by line; without it stdout is collected. Must not throw. */
   readonly onStdoutLine?: (line: string) => void;
   readonly onStderrLine?: (line: string) => void;
   /** Bound of the collected stdout, default 16 MiB. */
@@ -49,11 +48,9 @@ export interface ChildResult {
   readonly durationMs: number;
 }
 
-/**
- * Runs a program to its end. A non-zero exit is a value, not an error.
- * @throws GsyncdError('preflight') when the program is missing, ('stopped') when the signal aborts,
- *   ('fault') when it prints more than `maxStdoutBytes`; what reading `input` throws
- */
+/** Runs a program to its end. A non-zero exit code is a result, not an error.
+ *  @throws GsyncdError('preflight') when the program is missing, ('stopped') when the signal aborts, ('fault') when it
+ *  prints more than `maxStdoutBytes`; the error of reading `input` */
 export async function runChild(argv: readonly string[], options: RunOptions = {}): Promise<ChildResult> {
   throwIfStopped(argv, options.signal);
   const startMs = performance.now();
@@ -72,18 +69,18 @@ export async function runChild(argv: readonly string[], options: RunOptions = {}
   };
 }
 
-/** A child that is talked to through its stdin and stdout. */
+/** A child with pipes on its stdin and stdout. */
 export interface PipeChild {
   readonly pid: number;
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly exited: Promise<ExitInfo>;
   kill(signal: NodeJS.Signals): boolean;
-  /** Ends it by the ladder: stdin closed, SIGTERM, SIGKILL. Safe to call twice. */
+  /** Ends the child by the ladder: stdin closed, SIGTERM, SIGKILL. Safe to call twice. */
   close(ladder?: Ladder): Promise<ExitInfo>;
 }
 
-/** Starts a long-lived child such as ssh for the RPC. Its stderr is drained and its end kept for `exited`.
+/** Starts a long-lived child such as ssh for the RPC. Its stderr is drained; `exited` has the last bytes.
  *  @throws GsyncdError('preflight') when the program is missing */
 export async function spawnPipe(argv: readonly string[], options: CommonOptions & { onStderrLine?: (line: string) => void } = {}): Promise<PipeChild> {
   throwIfStopped(argv, options.signal);
@@ -91,7 +88,7 @@ export async function spawnPipe(argv: readonly string[], options: CommonOptions 
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new GsyncdError(`run ${programName(argv)}: no pipes`, { code: 'fault' });
   const close = (ladder: Ladder = options.ladder ?? DEFAULT_LADDER): Promise<ExitInfo> => {
-    stdout.resume(); // unread output would keep the child's end unnoticed
+    stdout.resume(); // unread output would keep `exited` from settling
     return child.end(ladder);
   };
   onAbort(options.signal, child.exited, () => void close().catch(() => undefined));
@@ -101,29 +98,27 @@ export async function spawnPipe(argv: readonly string[], options: CommonOptions 
 export interface DaemonChild {
   readonly pid: number;
   readonly exited: Promise<ExitInfo>;
-  /** To the child and its descendants. */
+  /** Signals the child and its descendants. */
   kill(signal: NodeJS.Signals): boolean;
 }
 
-/**
- * Starts a server without input or output. It dies with this process.
- * @param pause whether it stops while the session is paused. A mount's server must not: its bricks and whoever looks at
- *   the mount would wait for it in vain
- * @throws GsyncdError('preflight') when the program is missing
- */
+/** Starts a server without input or output. It dies with this process.
+ *  @param pause whether it stops while the session is paused. A mount's server must not stop: its bricks, and every process
+ *  that accesses the mount, would wait for it
+ *  @throws GsyncdError('preflight') when the program is missing */
 export async function spawnDaemonChild(argv: readonly string[], pause: 'stops' | 'goes on' = 'goes on'): Promise<DaemonChild> {
   const child = await startChild(argv, { stdin: 'ignore', stdout: 'ignore', reach: pause === 'stops' ? 'tree' : 'group' });
   return { pid: child.pid, exited: child.exited, kill: (signal) => child.kill(signal) };
 }
 
-/** A worker of the monitor: in the monitor's process group, which glusterd pauses and stops as a whole. */
+/** A worker of the monitor. It runs in the monitor's process group, which glusterd pauses and stops as a whole. */
 export interface GroupChild {
   readonly pid: number;
   readonly exited: Promise<ExitInfo>;
   /** Resolves when the child has closed its feedback descriptor, or has ended. */
   readonly acknowledged: Promise<void>;
   kill(signal: NodeJS.Signals): boolean;
-  /** SIGTERM, then SIGKILL, as the ladder says. */
+  /** Sends SIGTERM, then SIGKILL, with the waits of the ladder. */
   end(ladder: Ladder): Promise<ExitInfo>;
 }
 
@@ -148,7 +143,7 @@ export interface PipelineOptions {
   readonly cwdA?: string;
   readonly envA?: Readonly<Record<string, string>>;
   readonly inputA: ChildInput;
-  /** Sees what goes from A to B. Must not throw. */
+  /** Receives the data that goes from A to B. Must not throw. */
   readonly onData?: (chunk: Buffer) => void;
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
@@ -192,14 +187,14 @@ export async function pipeline(argvA: readonly string[], argvB: readonly string[
   });
   const moved = Promise.all([
     feed(a, options.inputA).catch((error: unknown) => stop.fail(error)),
-    pipeStreams(stdout, stdin).catch(() => undefined), // the exits say more
+    pipeStreams(stdout, stdin).catch(() => undefined), // the exit statuses say more
   ]);
   void b.exited.then(() => a.end({ ...DEFAULT_LADDER, closeMs: B_GONE_MS })).catch((error: unknown) => stop.fail(error));
   const [infoA, infoB] = await stop.settle(Promise.all([a.exited, b.exited, moved]));
   return { a: infoA, b: infoB, bytes, timedOut: stop.timedOut };
 }
 
-/** Ends children when a signal aborts, a timeout passes or something fails, and then decides how a call settles. */
+/** Ends children when a signal aborts, a timeout passes or an input fails, and decides how the call settles. */
 class Stopper {
   timedOut = false;
   #stopped = false;
@@ -219,7 +214,8 @@ class Stopper {
     this.#end();
   }
 
-  /** The result of `done`, once nothing is left to end. */
+  /** Waits for `done`.
+   *  @throws the first failure, GsyncdError('stopped'), or the error of a child that does not end */
   async settle<T>(done: Promise<T>): Promise<T> {
     const { timeoutMs } = this.#options;
     const hung = new Promise<never>((_, reject) => {
@@ -270,7 +266,7 @@ async function feed(child: Child, input: ChildInput): Promise<void> {
       throw error;
     }
   };
-  await pipeStreams(Readable.from(pieces(), { objectMode: false }), child.stdin).catch(() => undefined); // EPIPE: the exit says more
+  await pipeStreams(Readable.from(pieces(), { objectMode: false }), child.stdin).catch(() => undefined); // EPIPE: the exit status says more
   for (const error of failures) throw error instanceof Error ? error : new Error(String(error));
 }
 

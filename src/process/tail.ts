@@ -1,5 +1,5 @@
-// Bounded views of what a child writes: its last bytes for an error message, and its lines for a parser. Both take any amount
-// of output in constant memory.
+// Bounded views of a child's output: its last bytes for an error message, and its lines for a parser. Both need only
+// constant memory.
 
 import { fsDecode } from '../names.js';
 
@@ -23,14 +23,14 @@ export class Tail {
     }
   }
 
-  /** The tail as text in the form of names.ts, without white space at its ends. */
+  /** The tail as text in the form of names.ts, trimmed. */
   text(): string {
     const all = Buffer.concat(this.#chunks);
     return fsDecode(all.subarray(Math.max(0, all.length - this.#maxBytes))).trim();
   }
 }
 
-/** The last lines of what a child said, for an error message: `a; b`. A traceback's indented lines are left out. */
+/** Last lines of a child's output, for an error message: `a; b`. Skips a traceback's indented lines. */
 export function lastLines(text: string, count = 3): string {
   const lines = text.split(/[\r\n]+/).filter((line) => line.trim() !== '' && !/^\s/.test(line));
   return lines.slice(-count).map((line) => line.trim()).join('; ');
@@ -38,8 +38,8 @@ export function lastLines(text: string, count = 3): string {
 
 const NEWLINE = 10;
 
-/** Cuts a stream into lines and hands each on, without its newline, in the form of names.ts. A line longer
- *  than `maxBytes` is handed on cut to that length. */
+/** Splits a stream into lines without their newlines, in the form of names.ts. A longer line than `maxBytes` is cut to that
+ *  length. */
 export class LineSplitter {
   readonly #onLine: (line: string) => void;
   readonly #maxBytes: number;
@@ -61,7 +61,7 @@ export class LineSplitter {
     this.#keep(chunk.subarray(start));
   }
 
-  /** Hands on a last line that has no newline. */
+  /** Emits a last line that has no newline. */
   end(): void {
     if (this.#restBytes > 0) this.#emit();
   }

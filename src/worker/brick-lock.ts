@@ -1,5 +1,5 @@
-// Keeps two workers from serving one brick at the same time: a lock on a file in the brick's working directory, held
-// until the process ends, whatever the end. Taken by worker.ts before it touches anything of the brick.
+// Keeps two workers from serving one brick at the same time: a lock on a file in the brick's working directory. It is held
+// until the process ends, however it ends. A worker takes it before it touches the brick.
 
 import { ftruncate, write } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -13,14 +13,12 @@ import { tryLock, type HeldLock } from '../native/locks.js';
 const writeFd = promisify(write);
 const truncateFd = promisify(ftruncate);
 
-/** A worker that was killed holds its lock until the kernel has taken it apart: that long a newcomer waits. */
+/** A killed worker holds its lock until the kernel has removed its process. A new worker waits that long. */
 const DYING_MS = 3_000;
 const LOOK_AGAIN_MS = 100;
 
-/**
- * Takes the brick's lock and leaves this process's id in the file.
- * @throws GsyncdError 'preflight' when another worker has it and keeps it
- */
+/** Takes the brick's lock and writes this process's id into the file.
+ *  @throws GsyncdError 'preflight' when another worker still holds it after `patienceMs` */
 export async function lockBrick(workingDir: string, brickPath: string, patienceMs = DYING_MS): Promise<HeldLock> {
   const path = join(workingDir, 'worker.lock');
   const deadline = performance.now() + patienceMs;
@@ -38,7 +36,7 @@ export async function lockBrick(workingDir: string, brickPath: string, patienceM
   }
 }
 
-/** Puts this process's id into a file that it has locked. The descriptor must not be closed: the lock would go. */
+/** Writes this process's id into a file that it has locked. Keep the descriptor open: closing it releases the lock. */
 export async function writePid(fd: number): Promise<void> {
   await truncateFd(fd, 0);
   await writeFd(fd, `${process.pid}\n`, 0);

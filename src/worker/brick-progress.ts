@@ -1,4 +1,4 @@
-// Starts the count of what a worker does for its brick, beside the brick's status file.
+// Starts the progress counters of a worker, in a file beside the brick's status file.
 
 import { join } from 'node:path';
 import type { Session } from '../primary/deps.js';

@@ -1,6 +1,7 @@
-// Brings a brick up to the moment from which its changelogs are followed live: history where the changelogs reach, a walk of the
-// brick (xsync crawl) where they do not. Invariant: a walk that was begun is finished, by this worker or a later one, before
-// its note is removed; and what changed while it ran, or since an earlier attempt, is read from the changelogs afterwards.
+// Brings a brick up to the moment from which its changelogs are followed live. A history crawl covers the time that
+// changelogs reach; an xsync crawl of the brick covers the rest. Invariant: a crawl that has begun is finished, by this
+// worker or a later one, before its note is removed. Changes made while it ran, or since an earlier attempt, are read from
+// the changelogs afterwards.
 
 import { loadClockNote } from '../changelog/clock-note.js';
 import { isGsyncdError } from '../errors.js';
@@ -16,8 +17,8 @@ export interface Crawlers {
 
 type Reached = 'complete' | 'partial' | 'none' | 'no mark';
 
-/** @param registerTime when the live changelogs begin, seconds
- *  @throws what the crawls throw; what they have under way has settled by then */
+/** @param registerTime start of the live changelogs, seconds
+ *  @throws errors of the crawls, after their operations under way have settled */
 export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
   const { log, workingDir } = deps;
   const owedBefore = await loadPendingCrawl(workingDir);
@@ -35,19 +36,19 @@ export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, r
     if (owed.since === registerTime) break;
     log.info('reading the changelogs since the crawl started', { since: owed.since });
     if ((await crawlHistory(deps, history, registerTime, signal)) !== 'partial') break;
-    // Some of these are lost: another walk finds what they told.
+    // Some of these changelogs are lost. Another crawl finds their changes.
     owed = { since: registerTime, from: (await loadPendingCrawl(workingDir))?.from ?? 0 };
   }
   if (!signal.aborted) await clearPendingCrawl(workingDir);
 }
 
-/** What a walk is to find, and since when changelogs are to be read after it. In a failback nothing read the changelogs yet that
- *  were kept while the session was not there, and no walk sees what went meanwhile. */
+/** The range of a crawl, and since when changelogs are read after it. In a failback, no worker has read the changelogs that
+ *  were kept while the session did not exist. No crawl sees entries that were deleted in that time. */
 async function owedFrom({ agent, config, workingDir }: PrimaryDeps, reached: Reached, registerTime: number): Promise<PendingCrawl> {
   const begins = reached === 'no mark' && config.get('special-sync-mode') === 'recover' && config.get('change-detector') !== 'xsync';
   return {
     since: begins ? ((await agent.historyBegin()) ?? registerTime) : registerTime,
-    // Marks of before the clock was set back say nothing of after.
+    // A mark from before the clock was set back says nothing about changes after that.
     from: (await loadClockNote(workingDir)) === null ? null : 0,
   };
 }
@@ -75,7 +76,7 @@ async function crawlHistory({ log }: PrimaryDeps, history: Primary, registerTime
   }
 }
 
-/** Lets what a failed crawl has under way come to its end before its error goes on. */
+/** Lets a failed crawl's operations under way settle before its error is rethrown. */
 async function settling(primary: Primary, crawl: Promise<void>): Promise<void> {
   try {
     await crawl;

@@ -1,4 +1,4 @@
-// Keeps the secondary from believing that the primary is gone, and announces the volume mark with it.
+// Sends keepalives, so that the secondary does not assume that the primary is gone. Each announces the volume mark.
 
 import type { KeepalivePayload } from '../primary/mixins/mode.js';
 import { delayOrWake } from '../async/wait.js';

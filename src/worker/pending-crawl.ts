@@ -1,7 +1,7 @@
-// The note that a walk of the brick is owed: it is written before the first hybrid crawl starts, or before history is
-// read across a gap in the changelogs, and removed when the walk is done and the changelogs since its start are read.
-// Without it, a worker that was killed in between would miss what a walk alone cannot see (deletes and renames
-// made since the first attempt), or would take the mark, which history has moved, for the truth about the gap.
+// The note that a crawl of the brick is pending. A worker writes it before the first hybrid crawl starts, or before it
+// reads history across a gap in the changelogs. It is removed when the crawl is done and the changelogs since its start are
+// read. If a worker is killed in between, a crawl alone misses deletes and renames made since the first attempt. Also,
+// history has then moved stime past the gap, so stime proves nothing about it.
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,9 +10,9 @@ import { replaceFile } from '../native/durable-file.js';
 import { readTextIfThere } from '../native/if-there.js';
 
 export interface PendingCrawl {
-  /** When changelogs began to be followed at the first attempt, seconds: from then on they tell everything. */
+  /** When changelogs began to be followed at the first attempt, seconds. From then on they are complete. */
   readonly since: number;
-  /** The walk has to find what changed from here on, seconds; null: since the brick's mark. */
+  /** The crawl has to find changes from this time on, seconds; null: since the brick's stime. */
   readonly from: number | null;
 }
 
@@ -22,7 +22,7 @@ function path(workingDir: string): string {
   return join(workingDir, FILE_NAME);
 }
 
-/** null when no walk is owed. A note that cannot be read counts as one for everything: a walk too many is safe. */
+/** null when no crawl is pending. A note that cannot be read requests a crawl of everything: an unneeded crawl is safe. */
 export async function loadPendingCrawl(workingDir: string): Promise<PendingCrawl | null> {
   const text = await readTextIfThere(path(workingDir));
   if (text === null) return null;
@@ -31,8 +31,8 @@ export async function loadPendingCrawl(workingDir: string): Promise<PendingCrawl
   return { since: Number(match[1]), from: match[2] === '-' ? null : Number(match[2]) };
 }
 
-/** Notes that a walk is owed for what changed from `from` on, beside what is owed already. Marks of before the clock was
- *  set back and of after do not compare: then everything is. */
+/** Adds changes since `from` to the pending crawl. If the clock was set back, times from before and after do not compare,
+ *  so the crawl covers everything. */
 export async function addPendingCrawl(workingDir: string, since: number, from: number): Promise<void> {
   const owed = await loadPendingCrawl(workingDir);
   const start = (await loadClockNote(workingDir)) === null ? from : 0;

@@ -1,4 +1,4 @@
-// A daemon's pid file: its number and a newline, under a lock that glusterd and stock's status command look for to know
+// A daemon's pid file: its process id and a newline. glusterd and stock's status command check the lock on it to see
 // whether the daemon runs. One daemon per file.
 
 import { fstat } from 'node:fs';
@@ -12,12 +12,10 @@ import { writePid } from './brick-lock.js';
 
 const statFd = promisify(fstat);
 
-/**
- * Locks `path`, which is created when missing, and writes this process's id into it. The file stays when the lock
- * is released: removing it could remove a successor's.
- * @param what names the daemon in the message
- * @throws GsyncdError 'usage' when another process has it
- */
+/** Locks `path`, which is created when missing, and writes this process's id into it. The file stays when the lock is
+ *  released, because removing it could remove a successor's.
+ *  @param what names the daemon in the message
+ *  @throws GsyncdError 'usage' when another process has it */
 export async function takePidFile(path: string, what: string): Promise<HeldLock> {
   await mkdir(fsEncode(dirname(path)), { recursive: true });
   for (;;) {
@@ -26,7 +24,7 @@ export async function takePidFile(path: string, what: string): Promise<HeldLock>
       const pid = (await readFile(fsEncode(path), 'latin1').catch(() => '')).trim();
       throw new GsyncdError(`${what}: pidfile is taken: process ${pid || 'unknown'} holds ${path}`, { code: 'usage' });
     }
-    // glusterd unlinks the file after a stop: a lock on a file without a name excludes no other daemon.
+    // glusterd unlinks the file after a stop. A lock on an unlinked file excludes no other daemon.
     const [mine, current] = await Promise.all([statFd(lock.fd), stat(fsEncode(path)).catch(() => null)]);
     if (current !== null && mine.ino === current.ino && mine.dev === current.dev) {
       await writePid(lock.fd);

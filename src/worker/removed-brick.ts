@@ -1,6 +1,6 @@
-// A brick that has left the volume while changelogs of it were unread. Its changelogs are read to their end, the one that was
-// open included; what they name is looked up through the volume's mount, since rebalance has moved the files to other
-// bricks, with no record in the changelogs of those. On the brick, only this session's marks are written.
+// A brick that has left the volume with unread changelogs. They are read to their end, including the open one. The worker
+// looks up their entries through the volume's mount. Rebalance has moved the files to other bricks, whose changelogs have
+// no record of that. On the removed brick, only this session's marks are written.
 
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -25,20 +25,20 @@ export function changelogDirOf(brickPath: string): string {
   return join(brickPath, '.glusterfs', 'changelogs');
 }
 
-/** Files that are left on it prove nothing: only directories are where they were. */
+/** Files that remain on the brick prove nothing. Only directories are still in their place. */
 export class RemovedBrick extends Brick {
   override fileOf(): Promise<FileStat | null> {
     return Promise.resolve(null);
   }
 
-  /** The volume, once it is mounted. */
+  /** The volume's mount, set once it is mounted. */
   mount: Pick<AuxMount, 'pathsOf' | 'gfidOf'> | null = null;
 
   override async fileLocations(gfid: Gfid): Promise<EntryLocation[]> {
     const { mount } = this;
     const found: EntryLocation[] = [];
     for (const text of ((await mount?.pathsOf(gfid)) ?? '').split(/:(?=\/)/)) {
-      // Text that is not part of the name begins with a colon; a name may contain one, too.
+      // Text that is not part of the name begins with a colon. A name may also contain one.
       for (let path = text; path !== '' && mount !== null; path = path.slice(0, Math.max(0, path.lastIndexOf(':')))) {
         if ((await mount.gfidOf(path.slice(1))) !== gfid) continue;
         const parent = await mount.gfidOf(dirname(path).slice(1) || '.');
@@ -58,7 +58,7 @@ export class RemovedBrick extends Brick {
   }
 }
 
-/** The changelogs of a brick whose process has ended: the last one never closes, and comes at the end of the history. */
+/** The changelogs of a brick whose process has ended. The last one never closes and is read at the end of the history. */
 export function agentOfRemoved(options: ChangelogAgentOptions): ChangelogSource {
   const agent = new ChangelogAgent(options);
   const stage = new Stage(join(options.workingDir, '.history'));
@@ -89,7 +89,7 @@ export function agentOfRemoved(options: ChangelogAgentOptions): ChangelogSource 
   };
 }
 
-/** Reads the changelogs of a removed brick, and tries again what did not arrive until it did.
+/** Reads the changelogs of a removed brick, and retries failed entries until all are synced.
  *  @param registerTime when the agent was registered, seconds */
 export async function readRemoved(deps: PrimaryDeps, { history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
   try {

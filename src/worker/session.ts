@@ -1,5 +1,5 @@
-// Completes a worker's arguments: what the monitor passes on is taken as it is, what is missing is found from the volumes' own
-// information, here and over ssh.
+// Completes a worker's arguments. Values from the monitor are taken unchanged. Missing ones are found in the information of
+// the volumes, here and over ssh.
 
 import { readFile } from 'node:fs/promises';
 import type { Config } from '../config/config.js';
@@ -40,25 +40,23 @@ export function parseSecondary(text: string): SecondaryName {
   return { user: match[1] ?? 'root', host: match[2] ?? '', volume: match[3] ?? '' };
 }
 
-/** Everything before the host of an ssh command line. */
+/** An ssh command line up to the host. */
 export function sshArgv(config: Config): string[] {
   return [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options')), '-p', String(config.get('ssh-port'))];
 }
 
-/** A session and what else was found on the way. */
+/** A session and other values that were found with it. */
 export interface FoundSession {
   readonly session: Session;
   /** Uuid of the secondary's node; only the names of the peer's logs need it. */
   readonly resourceRemoteId: string;
-  /** Subvolumes of the primary; undefined when all arguments were given, as by a monitor, which records it in the config. */
+  /** Subvolumes of the primary. Undefined when all arguments were given, as by a monitor, which records the number in the
+   *  config. */
   readonly distributionCount: number | undefined;
 }
 
-/**
- * Fills in what `args` leaves out.
- * @throws GsyncdError 'preflight': a volume that does not exist, a path that is none of its bricks, a host that
- * cannot be reached
- */
+/** Completes `args`.
+ *  @throws GsyncdError 'preflight': a volume does not exist, a path is none of its bricks, a host is unreachable */
 export async function findSession(args: WorkerArgs, config: Config, signal: AbortSignal): Promise<FoundSession> {
   const { user, host, volume } = parseSecondary(args.secondary);
   const run = onThisNode(config, signal);
@@ -104,13 +102,12 @@ function asOutput(result: { stdout: Buffer; stderrTail: string; exitCode: number
   return { stdout: result.stdout.toString('utf8'), stderrTail: result.stderrTail, exitCode: result.exitCode };
 }
 
-/** Runs commands here. */
 export function onThisNode(config: Config, signal: AbortSignal): RunCommand {
   return (argv) => runChild(argv, { signal, timeoutMs: config.get('connection-timeout') * 1000 }).then(asOutput);
 }
 
-/** Runs commands at `address` ([USER@]HOST), with further options of ssh. They reject with GsyncdError 'preflight' when it
- *  cannot be reached. */
+/** Runs commands at `address` ([USER@]HOST), with additional ssh options. They reject with GsyncdError 'preflight' when it
+ *  is unreachable. */
 export function overSsh(config: Config, address: string, signal: AbortSignal, options: readonly string[] = [], timeoutS = config.get('connection-timeout')): RunCommand {
   return async (argv) => {
     const result = await runChild([...sshArgv(config), ...options, address, ...argv], { signal, timeoutMs: timeoutS * 1000 });
@@ -122,7 +119,8 @@ export function overSsh(config: Config, address: string, signal: AbortSignal, op
   };
 }
 
-/** Index of the brick at `path`, or of the only one of this node. @throws GsyncdError 'preflight' */
+/** Index of the brick at `path`, or of this node's only brick.
+ *  @throws GsyncdError 'preflight', 'usage' */
 function findBrick(info: VolumeInfo, path: string | undefined, nodeId: string): number {
   const wanted = path === undefined ? undefined : withoutSlashesAtEnd(path);
   const own = info.bricks.flatMap((brick, i) => (brick.hostUuid === nodeId && (wanted === undefined || brick.path === wanted) ? [i] : []));

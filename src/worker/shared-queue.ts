@@ -9,7 +9,7 @@ import type { AdaptiveConcurrency } from '../queue/adaptive-concurrency.js';
 import { limitedEngine } from '../queue/limited.js';
 import { Syncer, type BoxResult, type SyncLog } from '../queue/syncer.js';
 
-/** Files per transfer: bounds what a broken transfer has to repeat. */
+/** Files per transfer. Bounds how much a broken transfer has to repeat. */
 const MAX_FILES_PER_BOX = 2_000;
 const MAX_BYTES_PER_BOX = 1 << 30;
 
@@ -52,7 +52,7 @@ export class WorkerQueue implements SharedQueue {
     return { files: this.#syncer?.size ?? 0, bytes: this.#syncer?.bytes ?? 0 };
   }
 
-  /** Ends the jobs and the transfers under way. The caller has waited for them. */
+  /** Ends the jobs and the transfers under way at once: the caller has already waited for them. */
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#running;

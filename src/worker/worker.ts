@@ -1,7 +1,7 @@
-// One worker: opens its site (secondary, primary, the ways between them), and runs the crawls, history first, an xsync crawl
-// where the history does not reach, and then the live changelogs, until it is told to stop or something it stands on breaks.
-// Port of the reference's service loop. Invariant: whatever the end, everything this module started or mounted is undone
-// before run() settles.
+// One worker opens its endpoints (secondary, primary, the transports between them) and runs the crawls. History comes
+// first, then an xsync crawl where the history does not reach, then the live changelogs. The worker runs until it is
+// stopped, or until a process, mount or connection that it needs ends. Port of the reference's service loop. Invariant:
+// before run() settles, everything that this module started or mounted is undone, however it ends.
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,8 +32,8 @@ import { readRemoved } from './removed-brick.js';
 import { WorkerQueue } from './shared-queue.js';
 import { brickWorkingDir } from './working-dir.js';
 
-/** The batch in hand at a stop has this long to finish before it is put back. Ending transfers that do not want to, and
- *  unmounting, have to fit into the ten seconds that a stop may take. */
+/** At a stop, the batch under way has this long to finish before it is put back. Ending unwilling transfers and unmounting
+ *  also have to fit into the ten seconds that a stop may take. */
 const STOP_GRACE_MS = 6_000;
 /** systemd and the monitor signal all processes of a worker: ssh may end before this process gets its own signal. */
 const OWN_SIGNAL_MS = 500;
@@ -42,9 +42,9 @@ export interface WorkerOptions {
   readonly findEndpoints: FindEndpoints;
   readonly config: Config;
   readonly log: RootLog;
-  /** For a removed brick only the changelogs that it left are read. Default: in the volume. */
+  /** For a removed brick, only the changelogs that it left are read. Default: 'in the volume'. */
   readonly brick?: 'in the volume' | 'removed';
-  /** Whether a monitor started it, which then reports its faults. */
+  /** Whether a monitor started it. The monitor then reports its faults. */
   readonly monitored: 'yes' | 'no';
   /** Called when the worker is connected and mounted, and about to crawl. */
   readonly onReady: () => void;
@@ -60,7 +60,7 @@ export class Worker {
   #status: WorkerStatus | null = null;
   #outcome: 'stopped' | 'faulty' = 'stopped';
   #onFault: () => void = () => undefined;
-  /** When the live changelogs begin, seconds. */
+  /** Start of the live changelogs, seconds. */
   #registerTime = 0;
 
   constructor(options: WorkerOptions) {
@@ -69,10 +69,8 @@ export class Worker {
     this.#pauses = new PauseDetector(longPauseMs(options.config.get('secondary-timeout')));
   }
 
-  /**
-   * Works until `signal` aborts.
-   * @throws GsyncdError when the worker cannot go on; the status says Faulty and why
-   */
+  /** Runs until `signal` aborts.
+   *  @throws GsyncdError when the worker cannot continue; the status then says Faulty and why */
   async run(signal: AbortSignal): Promise<void> {
     try {
       await this.#work(signal);
@@ -80,7 +78,7 @@ export class Worker {
       if (isGsyncdError(error, 'peer')) await delay(OWN_SIGNAL_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       this.#outcome = 'faulty';
-      // The monitor starts it again at once then, see there.
+      // The monitor then restarts it at once (see Supervisor).
       if (this.#pauses.justResumed && isGsyncdError(error, 'peer') && this.#options.monitored === 'yes') this.#log.info('connection lost during the pause', { error: errorLine(error) });
       else await this.#recordFault(error);
       throw error;
@@ -96,7 +94,7 @@ export class Worker {
     const { session } = endpoints;
     const workingDir = await brickWorkingDir(config.get('working-dir'), session.localPath);
     this.#log.info('Working dir', { path: workingDir });
-    // Held to the end of the process: what this worker still does while it ends must not meet another one.
+    // Held until the process ends: while this worker shuts down, no other one may start.
     await lockBrick(workingDir, session.localPath);
 
     const sendEvent = eventSender(config.get('glusterd-workdir'));
@@ -120,7 +118,7 @@ export class Worker {
     status.setFailures(failures.size);
 
     const { broken, limiter, ...opened } = await endpoints.open(workingDir, this.#cleanup, signal);
-    // Those that wait for them get the error; until then it is no unhandled rejection.
+    // The waiters get the error. Until then it must not be an unhandled rejection.
     for (const end of broken) end.catch(() => undefined);
     const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), recorder);
     recorder.queue = () => queue.backlog();
@@ -166,7 +164,7 @@ export class Worker {
     };
   }
 
-  /** Runs the crawls and what they stand on; the first that ends badly ends them all. */
+  /** Runs the crawls and watches their connections and mounts. The first failure ends all of them. */
   async #serve(deps: PrimaryDeps, crawlers: Crawlers, ends: readonly Promise<never>[], signal: AbortSignal): Promise<void> {
     const failed = new AbortController();
     const soft = AbortSignal.any([signal, failed.signal]);
@@ -203,7 +201,7 @@ export class Worker {
         if (!signal.aborted) await live.crawlwrap(signal);
       } catch (error) {
         await live.pipeline.drain().catch(() => undefined);
-        // Recording of changes was off for a while, or the like: history finds out what that means.
+        // For example, recording of changes was off for a while. A history crawl determines the consequences.
         if (!isGsyncdError(error, 'partial-history')) throw error;
         log.warn('gap in the live changelogs: starting a history crawl', { error: errorLine(error) });
       }
@@ -222,7 +220,8 @@ export class Worker {
   }
 }
 
-/** Reads the brick's own file where that tells. Where it cannot be read, another brick may have a copy: the mount decides.
+/** Reads the brick's own file if it has the content that clients read. If that fails, another brick may have a copy, so the
+ *  mount decides.
  *  @throws Node system errors */
 async function readContent({ contentFile, mountSelector }: Pick<OpenEndpoints, 'contentFile' | 'mountSelector'>, gfid: Gfid, signal: AbortSignal): Promise<void> {
   const own = (await contentFile?.(gfid)) ?? null;
@@ -231,12 +230,12 @@ async function readContent({ contentFile, mountSelector }: Pick<OpenEndpoints, '
   await readToEnd(join(mountSelector.mountDir(), gfidPath(gfid)), signal);
 }
 
-/** The first that has read the volume's mark: the live crawl comes last. */
+/** The latest crawler that has read the volume mark. The live crawl runs last. */
 function informed({ live, history, xsync }: Crawlers): Crawlers['live'] {
   return [live, history, xsync].find((crawler) => crawler.isInformed) ?? live;
 }
 
-/** Resolves some time after `signal` aborts. */
+/** Resolves `ms` after `signal` aborts. */
 function signalAfter(signal: AbortSignal, ms: number): { passed: Promise<void>; cancel: () => void } {
   let timer: NodeJS.Timeout | undefined;
   let start: () => void = () => undefined;

@@ -1,5 +1,5 @@
-// The working directory of a brick. Its name is the stock daemon's, the brick's path with `-` for `/`, which is one name for
-// /d/x-1 and /d/x/1: a file in it says whose it is, and the second of such bricks gets another directory.
+// The working directory of a brick. Its name is the stock daemon's: the brick's path with `-` for `/`. So /d/x-1 and /d/x/1
+// share one name. A file in the directory names its brick, and the second of such bricks gets another directory.
 
 import { createHash, randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -10,7 +10,8 @@ import { fsDecode, fsEncode } from '../names.js';
 
 const OWNER = 'brick';
 
-/** Makes the directory. Of several bricks that share a name, the first to ask has it for good. @throws system errors */
+/** Creates the directory. If several bricks share a name, the first one to ask owns it permanently.
+ *  @throws system errors */
 export async function brickWorkingDir(parent: string, brickPath: string): Promise<string> {
   const shared = join(parent, escapePath(brickPath));
   await mkdir(fsEncode(shared), { recursive: true });
@@ -20,7 +21,7 @@ export async function brickWorkingDir(parent: string, brickPath: string): Promis
   return own;
 }
 
-/** The brick that owns the directory. A directory without an owner becomes that of `brickPath`. */
+/** The brick that owns the directory. If it has no owner, `brickPath` becomes its owner. */
 async function ownerOf(dir: string, brickPath: string): Promise<string> {
   const file = fsEncode(join(dir, OWNER));
   const claim = fsEncode(join(dir, `${OWNER}.${randomUUID()}`));
@@ -29,7 +30,7 @@ async function ownerOf(dir: string, brickPath: string): Promise<string> {
   } catch (error) {
     if (errnoCode(error) !== 'ENOENT') throw error;
   }
-  // A link, so that of two who claim it at a time neither reads half a name.
+  // A link, because two workers may claim the directory at once, and neither may read a partial name.
   await writeFile(claim, fsEncode(brickPath));
   try {
     await link(claim, file);

@@ -1,6 +1,6 @@
-// The endpoints of a worker whose primary and secondary are plain directories: `file:///a` to `file:///b`, or to a directory of
-// another machine (remote.ts). The recorder keeps the primary's changelogs while the worker runs; data travels by rsync
-// or tar, on one machine without ssh.
+// Endpoints of a worker whose primary and secondary are plain directories: `file:///a` to `file:///b`, or to a directory of
+// another machine (remote.ts). The recorder writes the primary's changelogs while the worker runs. rsync or tar transfers
+// the data, on one machine without ssh.
 
 import { ChangelogAgent } from '../../changelog/agent.js';
 import type { Config } from '../../config/config.js';
@@ -39,7 +39,7 @@ export interface DirectoryEndpointsOptions {
   readonly rolloverMs: number;
 }
 
-/** The secondary: a directory of this machine, or of another one. */
+/** The secondary: a directory of this machine or of another one. */
 type FarSide = { readonly here: BrickLayout } | { readonly there: RemoteDirectory };
 
 export function directoryEndpoints(options: DirectoryEndpointsOptions): FindEndpoints {
@@ -85,7 +85,7 @@ class EmbeddedSite implements Endpoints {
     this.eventSubject = { primary: names.primary, node, nodeId, secondaryHost: names.secondaryHost, secondaryVolume: names.secondaryVolume, brickPath };
   }
 
-  /** What the recorder has indexed, but for the root. */
+  /** Number of entries that the recorder has indexed, without the root. */
   estimateEntries(): Promise<number | null> {
     return Promise.resolve(this.#recorder === undefined ? null : this.#recorder.index.nodes.size - 1);
   }
@@ -135,7 +135,7 @@ class EmbeddedSite implements Endpoints {
     return { secondary: this.#secondaryOf(secondary, volume, signal), engines: this.#engines(secondary, recorder, volume), peerNames: 'bytes', broken: [] };
   }
 
-  /** The handlers of the secondary's daemon, in this process. */
+  /** Calls the handlers of the secondary's daemon in this process. */
   #secondaryOf({ xattrs }: BrickLayout, volume: EmbeddedVolume, signal: AbortSignal): RemoteSecondary {
     const log = this.#options.log.child({ module: 'resource', ctx: 'SECONDARY' });
     const methods = secondaryMethods({ volume, distributionCount: 1, markSpace: xattrs === 'trusted' ? 'trusted' : 'system', log, signal });
@@ -151,7 +151,7 @@ class EmbeddedSite implements Endpoints {
     };
     const attributes = new LocalAttributes(paths, { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls') });
     const shared = {
-      // They are copied beside the transfer.
+      // LocalAttributes copies them beside the transfer.
       xattrs: false,
       acls: false,
       hasAttributes: () => Promise.resolve(false),
@@ -185,7 +185,7 @@ function primaryPaths(recorder: Recorder): Pick<LocalPaths, 'primary' | 'primary
   };
 }
 
-/** An ordinary user's rsync cannot give files away: without this it would call that a failure, each time. */
+/** Without --no-super, an ordinary user's rsync reports a failure each time, because it cannot give files away. */
 function ownerOptions(): string[] {
   return process.geteuid?.() === 0 ? [] : ['--no-super'];
 }

@@ -1,4 +1,4 @@
-// `file:///path` and `ssh://[USER@]HOST[:PORT]/path` arguments, which name embedded primaries and secondaries.
+// `file:///path` and `ssh://[USER@]HOST[:PORT]/path` arguments, which name plain directories as primary or secondary.
 
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -24,7 +24,7 @@ export interface SshPlace {
   /** `[USER@]HOST` */
   readonly address: string;
   readonly host: string;
-  /** null for the configured one. */
+  /** null for the configured port. */
   readonly port: number | null;
   /** Absolute. */
   readonly path: string;
@@ -34,7 +34,7 @@ export interface SshPlace {
 export function sshUrl(text: string): SshPlace | null {
   const match = /^ssh:\/\/((?:[^@:/]+@)?([^@:/]+))(?::(\d+))?(\/.*)$/.exec(text);
   const [, address, host, port, path] = match ?? [];
-  // ssh would take a host that begins with a dash for an option.
+  // ssh would parse a host that begins with a dash as an option.
   if (address === undefined || host === undefined || path === undefined || address.startsWith('-')) return null;
   return { address, host, port: port === undefined ? null : Number(port), path };
 }

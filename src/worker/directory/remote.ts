@@ -1,5 +1,5 @@
-// A secondary that is a plain directory of another machine: `gsyncd-ts secondary` serves it behind ssh, data goes by rsync or
-// tar through ssh into its `.gfid` view, attributes of files by rsync, of directories by calls.
+// A secondary that is a plain directory of another machine. `gsyncd-ts secondary` serves it behind ssh. rsync or tar sends
+// data through ssh into its `.gfid` view. rsync sends attributes of files; calls send those of directories.
 
 import type { Config } from '../../config/config.js';
 import { splitWords } from '../../config/words.js';
@@ -26,11 +26,12 @@ const OWNER_WRITE = 0o200;
 
 export interface RemoteDirectory extends SshPlace {
   readonly volumeId: string;
-  /** Who writes to it. */
+  /** User id of the process that writes to it. */
   readonly uid: number;
 }
 
-/** Asks the other machine about its directory. @throws GsyncdError 'preflight' */
+/** Asks the other machine for the id and the user id of its directory.
+ *  @throws GsyncdError 'preflight' */
 export async function identifyRemote(config: Config, place: SshPlace, primary: string, signal: AbortSignal): Promise<RemoteDirectory> {
   const argv = [config.get('remote-gsyncd'), 'secondary', shellWord(primary), shellWord(`file://${place.path}`), '--print-id'];
   const { stdout, stderrTail, exitCode } = await overSsh(config, place.address, signal)(argv);
@@ -69,7 +70,7 @@ export async function openRemoteDirectory(options: RemoteDirectoryOptions, clean
   const rsyncOptions = {
     ...shared,
     command: config.get('rsync-command'),
-    // An ordinary user's rsync there cannot give files away: without this it would call that a failure, each time.
+    // Without --no-super, an ordinary user's rsync there reports a failure each time, because it cannot give files away.
     userOptions: [...splitWords(config.get('rsync-options')), ...(directory.uid === 0 ? [] : ['--no-super'])],
     sshArgv: rsyncSsh(config, remote.controlOptions),
     existing: config.get('rsync-opt-existing'),
@@ -91,7 +92,7 @@ export async function openRemoteDirectory(options: RemoteDirectoryOptions, clean
   };
 }
 
-/** Files by rsync under their gfids, directories by calls. */
+/** Sends attributes of files by rsync under their gfids, and those of directories by calls. */
 class DividedAttributes implements AttributeSender {
   readonly #files: AttributesTransfer;
   readonly #directories: AttributeSender;
@@ -108,8 +109,8 @@ class DividedAttributes implements AttributeSender {
   }
 }
 
-/** An ordinary user cannot open his own read-only files for writing: they are opened for the transfer, which sets their
- *  modes again when it arrives. */
+/** An ordinary user cannot open its own read-only files for writing. They are made writable for the transfer, which sets
+ *  their modes again when it succeeds. */
 function writableEngine(engine: DataEngine, brick: PrimaryBrick, secondary: Secondary): DataEngine {
   return {
     name: engine.name,

@@ -1,9 +1,10 @@
-// Checks a stock secondary's answers against the state of its volume. While a subvolume is down, the secondary's mount answers
-// ENOENT for what lives there, and a stock secondary counts that as success: a removed file would stay. It does not report the
-// state of its volume, but node_uuid returns one node for each subvolume that is up. So node_uuid follows each answer that may
-// rest on an ENOENT; when a subvolume is missing the connection counts as lost, and the changes are sent again later. A brick
-// that the mount has lost reconnects after 3 s at the earliest: only a call that takes longer may miss that it was away.
-// This program's own secondary does this itself (secondary/availability-guard.ts).
+// Checks a stock secondary's answers against the state of its volume. While a subvolume is down, the secondary's mount
+// answers ENOENT for its entries. A stock secondary treats that as success, so a removed file would stay. It does not
+// report the state of its volume, but node_uuid returns one node for each subvolume that is up. So the worker calls
+// node_uuid after each answer that may depend on an ENOENT. When a subvolume is missing, the worker treats the connection
+// as lost and sends the changes again later. The mount reconnects to a lost brick after 3 s at the earliest. Only a call
+// that takes longer may miss the outage. This program's own secondary does these checks itself
+// (secondary/availability-guard.ts).
 
 import { constants } from 'node:os';
 import { errorLine, GsyncdError } from '../../errors.js';
@@ -22,8 +23,8 @@ export interface AvailabilityOptions {
   readonly volume: string;
 }
 
-/** Calls reject with GsyncdError 'peer' when a subvolume is down, and with RemoteCallError EIO where GlusterFS answers ENOTCONN
- *  for one name while all subvolumes are up: split-brain, or a replica set without quorum. */
+/** Calls reject with GsyncdError 'peer' when a subvolume is down. If GlusterFS answers ENOTCONN for one name while all
+ *  subvolumes are up, they reject with RemoteCallError EIO: split-brain, or a replica set without quorum. */
 export function withAvailabilityChecks(secondary: Secondary, { subvolumesUp, subvolumes, volume }: AvailabilityOptions): Secondary {
   const looks = new SingleFlight(subvolumesUp);
   const requireUp = async (): Promise<void> => {

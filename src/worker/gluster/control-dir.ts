@@ -1,6 +1,6 @@
-// The directory of the socket through which a worker's ssh connections are shared. It is remembered in the brick's working
-// directory before it is made, so that one that a killed worker left is removed by the next worker of the brick. Whoever calls
-// holds the brick's lock, so no other worker owns a remembered directory.
+// The directory of the socket through which a worker's ssh connections are shared. The worker records it in the brick's
+// working directory before it creates it. If the worker is killed, the next worker of the brick removes it. The caller
+// holds the brick's lock, so no other worker owns a recorded directory.
 
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readFile, rm } from 'node:fs/promises';
@@ -15,13 +15,13 @@ const NAME = /^gsyncd-aux-ssh-[0-9a-f]{12}$/;
 
 export interface ControlDir {
   readonly dir: string;
-  /** What an earlier worker left and this call removed. */
+  /** Path of the directory that an earlier worker left and this call removed. */
   readonly removed: string | undefined;
   close(): Promise<void>;
 }
 
-/** Makes the directory below `parent`, which is the same for all workers of the brick or another: the whole path is
- *  remembered. @throws system errors */
+/** Creates the directory below `parent`. Workers of a brick may use different parents, so the whole path is recorded.
+ *  @throws system errors */
 export async function makeControlDir(workingDir: string, parent = tmpdir()): Promise<ControlDir> {
   const record = join(workingDir, RECORD);
   const removed = await removeLeft(record);
@@ -38,7 +38,8 @@ export async function makeControlDir(workingDir: string, parent = tmpdir()): Pro
   };
 }
 
-/** Removes what a killed worker left, where none is made now. @returns its path */
+/** Removes the directory that a killed worker left, without creating one.
+ *  @returns its path */
 export function removeControlDirLeft(workingDir: string): Promise<string | undefined> {
   return removeLeft(join(workingDir, RECORD));
 }
@@ -47,7 +48,7 @@ async function removeLeft(record: string): Promise<string | undefined> {
   const dir = (await orAbsent(readFile(fsEncode(record), 'utf8')))?.trim() ?? '';
   if (!NAME.test(basename(dir)) || dirname(dir) === '.') return undefined;
   const stat = await orAbsent(lstat(dir));
-  // Somebody else may have made one of that name, after ours went with everything in the directory for temporary files.
+  // If a program cleaned up the temporary directory, another user may have created a directory of that name.
   if (stat?.isDirectory() !== true || stat.uid !== process.geteuid?.()) return undefined;
   await rm(dir, { recursive: true, force: true });
   return dir;

@@ -1,5 +1,6 @@
-// The site of a worker on a real brick: a mount of the primary volume here, the secondary's gsyncd behind ssh, changelogs on the
-// brick. Invariant: each thing that is started or mounted has its clean-up before the next one starts.
+// Endpoints of a worker on a GlusterFS brick: a mount of the primary volume here, the secondary's gsyncd behind ssh,
+// changelogs on the brick. Invariant: the clean-up of each started or mounted thing is registered before the next one
+// starts.
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -38,9 +39,9 @@ import { connectRemote, rsyncSsh, sharedTarSsh, tarSsh, type Remote } from './re
 import { findSession, type FoundSession, type WorkerArgs } from '../session.js';
 import type { FindEndpoints, OpenEndpoints, Endpoints } from '../endpoints.js';
 
-/** A mount that keeps names, attributes and small files for so many seconds, in the kernel and in GlusterFS each, whatever
- *  the volume is set to. Pages that the kernel has are dropped when a file is opened: by default GlusterFS takes them
- *  away by notices of its own, which come after the new time was seen, and late when there are many. */
+/** Options of a mount that caches names, attributes and small files for `seconds`, in the kernel and in GlusterFS each,
+ *  whatever the volume's options are. The kernel drops cached pages when a file is opened. By default GlusterFS invalidates
+ *  them by notices instead. These arrive after the new time was visible, and late when there are many. */
 const cachingFor = (seconds: 0 | 1): readonly string[] => [
   `attribute-timeout=${seconds}`,
   `entry-timeout=${seconds}`,
@@ -51,15 +52,15 @@ const cachingFor = (seconds: 0 | 1): readonly string[] => [
   `xlator-option=*-io-cache.cache-timeout=${seconds}`,
 ];
 
-/** A changelog is read a moment after its rollover, so the mount must not answer from before: what is synced from such an
- *  answer stays wrong, since no later changelog names it. */
+/** A worker reads a changelog a moment after its rollover, so the mount must not answer from an older state. A sync from
+ *  such an answer stays wrong, because no later changelog names the file. */
 const UNCACHED = cachingFor(0);
 const CACHED = cachingFor(1);
 
-/** In the brick's working directory: what a connection of its own keeps there. */
+/** In the brick's working directory: the working directory of a fresh view's connection. */
 const FRESH_VIEW_DIR = '.fresh-view';
 
-/** Options of both engines. */
+/** Options that both engines share. */
 type SharedOptions = Pick<RsyncTransferOptions, 'xattrs' | 'acls' | 'target' | 'mountDir' | 'log'> & { readonly hasAttributes: (gfid: Gfid) => Promise<boolean> };
 
 export interface GlusterEndpointsOptions {
@@ -86,7 +87,7 @@ class GlusterSite implements Endpoints {
   readonly #options: GlusterEndpointsOptions;
   readonly #brick: Brick;
   readonly #found: Omit<FoundSession, 'session'>;
-  /** What the last mount found. */
+  /** Whether bricks were down at the last mount. */
   #bricksDown = false;
 
   constructor(options: GlusterEndpointsOptions, { session, brick, ...found }: FoundSession & { readonly brick: Brick }) {
@@ -104,13 +105,13 @@ class GlusterSite implements Endpoints {
   async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenEndpoints> {
     const { config, log } = this.#options;
     const { session } = this;
-    // Before anything that may fail: a secondary that cannot be reached shall not keep them here.
+    // Before anything that may fail: if the secondary is unreachable, the leftovers must still go.
     const registry = join(workingDir, 'aux-mounts');
     for (const left of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path: left });
     await removeControlDirLeft(join(workingDir, FRESH_VIEW_DIR));
     const remote = await this.#connect(workingDir, cleanup);
     const mounts: AuxMount[] = [];
-    // Side by side: glusterd gives a session that it stops one second.
+    // In parallel: glusterd gives a session that it stops one second.
     cleanup.add('primary mounts', () => Promise.all(mounts.map((one) => one.close())));
     const mount = await this.#mount(registry, UNCACHED, signal);
     mounts.push(mount);
@@ -148,7 +149,8 @@ class GlusterSite implements Endpoints {
     };
   }
 
-  /** @returns what rejects when the brick's process has ended @throws GsyncdError 'preflight' when it does not run now */
+  /** @returns a promise that rejects when the brick's process has ended
+   *  @throws GsyncdError 'preflight' when it does not run now */
   async #watchOwnBrick(mount: AuxMount, cleanup: Cleanup, signal: AbortSignal): Promise<{ readonly broken: Promise<never> }> {
     const { primary, localPath, localNode } = this.session;
     const down = new GsyncdError(`brick ${localPath}: process not running: gluster volume start ${primary} force`, { code: 'preflight' });
@@ -157,7 +159,7 @@ class GlusterSite implements Endpoints {
     const over = new AbortController();
     cleanup.add('watch of the brick', () => Promise.resolve(over.abort()));
     const broken = ownBrick.untilDown(over.signal).then(() => Promise.reject<never>(down));
-    broken.catch(() => undefined); // when the endpoints does not open, this must not be an unhandled rejection
+    broken.catch(() => undefined); // when open() fails, this must not be an unhandled rejection
     return { broken };
   }
 
@@ -166,7 +168,7 @@ class GlusterSite implements Endpoints {
     return connectRemote({ config, session: this.session, ...this.#found, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
   }
 
-  /** Another connection and another mount, for as long as they are needed; one view at a time. */
+  /** Opens another connection and another mount for as long as they are needed; one view at a time. */
   #freshViews(workingDir: string, registry: string, siteCleanup: Cleanup): OpenFreshView {
     const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
     const ownDir = join(workingDir, FRESH_VIEW_DIR);
@@ -211,8 +213,8 @@ class GlusterSite implements Endpoints {
     };
   }
 
-  /** A brick may never accept a mount that came right after another one, taking it for a client of before: a second one
-   *  shows whether bricks are down. */
+  /** A brick may never accept a mount that came right after another one, because it takes it for the earlier client. A
+   *  second mount shows whether bricks are really down. */
   async #mount(registry: string, extraParams: readonly string[], signal: AbortSignal): Promise<AuxMount> {
     const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
     log.info('Mounting gluster volume locally...');
@@ -252,7 +254,7 @@ class GlusterSite implements Endpoints {
       xattrs: config.get('sync-xattrs'),
       acls: config.get('sync-acls'),
       target: remote.target,
-      // A file of another brick cannot be asked here, and may have some.
+      // A file of another brick cannot be checked here, and may have xattrs.
       hasAttributes: async (gfid) => (await brick.fileOf(gfid)) === null || brick.gfidHasXattrs(gfid),
       mountDir,
       log: this.#options.log.child({ module: 'resource', ctx: 'SSH' }),
@@ -292,7 +294,7 @@ class GlusterSite implements Endpoints {
   }
 }
 
-/** The secondary's host as the command line spells it, which is what stock's events tell. */
+/** The secondary's host is spelled as on the command line, as in stock's events. */
 function eventSubject(session: Session, secondary: string): EventSubject {
   return {
     primary: session.primary,
@@ -321,7 +323,7 @@ function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
   };
 }
 
-/** Finds out early, and in one line, what would otherwise fail late and in many. */
+/** Reports early, and in one line, errors that would otherwise appear late and in many lines. */
 async function preflight(config: Config, session: Session, brick: Brick): Promise<void> {
   if ((await brick.volumeId()) === null) {
     throw new GsyncdError(`brick ${session.localPath}: not a brick of a Gluster volume`, { code: 'preflight' });

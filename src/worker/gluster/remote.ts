@@ -1,5 +1,5 @@
-// The connection to the secondary's gsyncd: ssh, with a control socket that rsync's ssh shares, the RPC on its pipes, the
-// handshake, and the place where engines send data to.
+// The connection to the secondary's gsyncd. ssh runs with a control socket that rsync's ssh shares; the RPC uses its pipes.
+// Also the handshake, and the directory to which engines send data.
 
 import { createHash } from 'node:crypto';
 import { constants } from 'node:os';
@@ -26,9 +26,9 @@ import { overSsh, sshArgv } from '../session.js';
 import { withAvailabilityChecks } from './availability-checks.js';
 
 const CALL_TIMEOUT_MS = 120_000;
-/** Lines of ssh's stderr that are kept to say why it ended. */
+/** Number of lines of ssh's stderr that are kept to report why it ended. */
 const SAID_LINES = 20;
-/** A worker whose start takes longer than connection-timeout is killed by its monitor. */
+/** The monitor kills a worker whose start takes longer than connection-timeout. */
 const VOLUME_INFO_TIMEOUT_S = 15;
 
 export interface Remote {
@@ -36,13 +36,13 @@ export interface Remote {
   /** For methods that only some peers have. */
   readonly calls: PeerCalls;
   readonly target: DataTarget;
-  /** Abilities of the peer beyond a stock one's. */
+  /** Abilities of the peer beyond those of a stock peer. */
   readonly features: PeerFeatures;
   /** Options that make another ssh share this connection. */
   readonly controlOptions: readonly string[];
   /** Directory of this worker's control sockets. */
   readonly controlDir: string;
-  /** Settles when the connection has ended, with one line that says how. */
+  /** Resolves when the connection has ended, with a one-line reason. */
   readonly ended: Promise<string>;
 }
 
@@ -50,19 +50,17 @@ export interface RemoteOptions {
   readonly config: Config;
   readonly session: Session;
   readonly resourceRemoteId: string;
-  /** Subvolumes of the primary. Default: what a monitor has recorded. */
+  /** Number of subvolumes of the primary. Default: the number that a monitor has recorded. */
   readonly distributionCount?: number | undefined;
-  /** The tree to serve there, when it is not the session's volume: a word of its shell. */
+  /** The tree to serve there, when it is not the session's volume: one word of the remote shell. */
   readonly secondary?: string;
-  /** The brick's: remembers what a killed worker leaves. */
+  /** The brick's; records what a killed worker leaves. */
   readonly workingDir: string;
   readonly debug: boolean;
 }
 
-/**
- * Starts the secondary's gsyncd over ssh and shakes hands.
- * @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails
- */
+/** Starts the secondary's gsyncd over ssh and performs the handshake.
+ *  @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails */
 export async function connectRemote(
   { config, session, resourceRemoteId, distributionCount = config.get('primary-distribution-count'), secondary, workingDir, debug }: RemoteOptions,
   cleanup: Cleanup,
@@ -103,9 +101,8 @@ export async function connectRemote(
   };
 }
 
-/** The secondary reads no config file, so its options go with the command line. Always with
- *  `--secondary-access-mount`: rsync >= 3.4 resolves its target by text, and finds `/` at a mount that was
- *  lazily unmounted. */
+/** The secondary reads no config file, so the command line carries its options. `--secondary-access-mount` is always set:
+ *  rsync >= 3.4 resolves its target by text, and finds `/` at a mount that was lazily unmounted. */
 function secondaryArgv({ config, session, resourceRemoteId, distributionCount, secondary, debug }: Required<Omit<RemoteOptions, 'workingDir'>>): string[] {
   const program = config.get('remote-gsyncd');
   const reader = program === '' ? 'forced command' : 'shell';
@@ -130,8 +127,9 @@ function secondaryArgv({ config, session, resourceRemoteId, distributionCount, s
   ];
 }
 
-/** `text`, which the secondary only shows and names logs after, as one word of what sshd starts. A forced command, which is
- *  there unless remote-gsyncd names a program, cuts its line at spaces and knows no quotes: they would become part of it. */
+/** `text` as one word of the command that sshd starts. The secondary only shows it and names logs after it. Unless
+ *  remote-gsyncd names a program, a forced command reads the line. It splits at spaces and knows no quotes, so quotes would
+ *  become part of the word. */
 export function remoteWord(text: string, reader: 'forced command' | 'shell'): string {
   return reader === 'shell' ? shellWord(text) : text.replaceAll(/\s/g, '_');
 }
@@ -141,8 +139,8 @@ export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** A volume that is distributed answers by halves when half of it is down. Its cluster is asked over the connection that is
- *  there: the host that the session names may be down. */
+/** Adds availability checks, because a distributed volume with a subvolume down returns partial results. The worker asks
+ *  the cluster over the open connection, because the host that the session names may be down. */
 async function believable(peer: RemoteSecondary, { config, session, controlOptions, log }: Pick<RemoteOptions, 'config' | 'session'> & Pick<Remote, 'controlOptions'> & { log: Log }): Promise<Secondary> {
   const volume = session.secondaryVolume;
   const timeoutS = Math.min(VOLUME_INFO_TIMEOUT_S, config.get('connection-timeout') / 2);
@@ -154,7 +152,7 @@ async function believable(peer: RemoteSecondary, { config, session, controlOptio
     return withAvailabilityChecks(peer, { subvolumesUp, subvolumes, volume });
   } catch (error) {
     if (isGsyncdError(error, 'peer')) throw error;
-    // All of it is down now, and will be up by halves perhaps.
+    // The whole volume is down now. Later only some of its subvolumes may come up.
     if (error instanceof RemoteCallError && error.errno === constants.errno.ENOTCONN) throw new GsyncdError(`secondary volume ${volume}: ${errorLine(error)}`, { code: 'peer', cause: error });
     log.warn('cannot determine the state of the secondary volume', { error: errorLine(error) });
     return peer;
@@ -166,32 +164,29 @@ async function shake(client: RepceClient, child: PipeChild, ended: Promise<strin
     return await handshake(client, { timeoutMs });
   } catch (error) {
     if (!isGsyncdError(error, 'peer')) throw error;
-    // The pipe breaks a moment before ssh has said why.
+    // The pipe breaks a moment before ssh has reported why.
     const why = await Promise.race([ended, new Promise<null>((resolve) => setTimeout(resolve, 2_000, null).unref())]);
     await child.close();
     throw new GsyncdError(`connect to secondary: ${why ?? errorLine(error)}`, { code: 'peer', cause: error });
   }
 }
 
-/** The ssh command line of rsync. */
 export function rsyncSsh(config: Config, controlOptions: readonly string[]): string[] {
   return [...sshArgv(config), ...controlOptions, ...splitWords(config.get('rsync-ssh-options'))];
 }
 
-/** The ssh command line of tar, whose key has a forced command of its own. */
+/** The ssh command line of tar, whose key has a separate forced command. */
 export function tarSsh(config: Config): string[] {
   return [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options-tar')), '-p', String(config.get('ssh-port'))];
 }
 
-/**
- * The ssh command line of tar over one shared connection, which is opened here: otherwise each box would pay for its own.
- * While the shared one is not up, each box's ssh connects by itself.
- */
+/** The ssh command line of tar over one shared connection, which is opened here. Otherwise the transfer of each PostBox
+ *  would open one. While the shared one is not up, each transfer's ssh connects by itself. */
 export async function sharedTarSsh(config: Config, { target, controlDir }: Pick<Remote, 'target' | 'controlDir'>, cleanup: Cleanup): Promise<string[]> {
   if (target.address === null) return tarSsh(config);
   const socket = ['-S', join(controlDir, 'tar.sock')];
   const master = await spawnDaemonChild([...tarSsh(config), '-oControlMaster=yes', ...socket, '-N', target.address], 'stops');
-  // It holds no resources: the clean-up need not wait for its end.
+  // The master holds no resources, so the clean-up need not wait for its end.
   cleanup.add('ssh of tar', () => Promise.resolve(master.kill('SIGTERM')));
   return [...tarSsh(config), '-oControlMaster=no', ...socket];
 }
