@@ -47,7 +47,7 @@ export const OPTIONS = {
   'use-meta-volume': { type: 'bool', value: 'false', help: 'Elect the active worker by a lock in the meta volume' },
   'meta-volume-mnt': { type: 'string', value: '/run/gluster/shared_storage', help: 'Where the meta volume is mounted' },
 
-  // How data is transferred
+  // Data transfer
   'sync-method': { type: 'choice', allowed: ['tarssh', 'rsync'], value: 'rsync', help: 'How data is transferred' },
   'sync-jobs': { type: 'int', min: 1, max: 100, value: '3', help: 'Concurrent data transfers' },
   'sync-xattrs': { type: 'bool', value: 'true', help: 'Sync extended attributes' },

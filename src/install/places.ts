@@ -11,7 +11,7 @@ const PER_ARCHITECTURE = '/usr/lib';
 
 export const ASIDE = 'gsyncd.stock';
 
-/** Paths that an admin's shell and man search. Every build of zsh has its directory here in the search path. */
+/** Paths that an admin's shell and man search. Every build of zsh searches the directory for zsh. */
 export const COMMAND_NAME_PATH = '/usr/local/bin/gsyncd-ts';
 export const MAN_PAGE_PATH = '/usr/share/man/man8/gsyncd-ts.8';
 export const COMPLETION_PATHS = {

@@ -74,7 +74,7 @@ export interface FirstSync {
   readonly expected: number | null;
   /** 0 to 1 */
   readonly fraction: number | null;
-  /** Entries per second since the walk began. */
+  /** Entries per second since the crawl began. */
   readonly rate: number;
   readonly started: number;
 }
