@@ -1,8 +1,8 @@
-// The changelog agent of a real brick: reads changelogs and their index directly from the brick, without the C
-// library and its socket, and hands them to crawls as text files in the same working directories. The register
-// cursor, a place in the index, parts live from history: everything listed after it, and everything unlisted that
-// precedes a listed one after it, is live; the rest is history. Memory and disk stay bounded whatever the backlog,
-// since changelogs are made ready a chunk at a time.
+// The changelog agent of a real brick. It reads changelogs and their index directly from the brick, without
+// libgfchangelog and its socket. It hands them to crawls as text files in libgfchangelog's working directories. The
+// register cursor, a position in the index, separates live changelogs from history. Live are the entries after the
+// cursor, and unlisted changelogs that precede one of these entries. All others are history. A scan makes a bounded
+// number of changelogs ready, so memory and disk use do not grow with the backlog.
 
 import { join } from 'node:path';
 import { errnoCode, GsyncdError, isGsyncdError } from '../errors.js';
@@ -21,11 +21,11 @@ const ROLLOVER_MS = 1000;
 export interface ChangelogAgentOptions {
   /** `<brick>/.glusterfs/changelogs` */
   readonly changelogDir: string;
-  /** The brick's working directory: `.processing` and the others are made in it. */
+  /** The brick's working directory. `.processing` and its siblings are created in it. */
   readonly workingDir: string;
-  /** Longest time between two looks at the index, whether or not the system reports a change of it. */
+  /** Longest time between two checks of the index, even if the kernel reports no change. */
   readonly changeIntervalMs: number;
-  /** How much one scan makes ready: it ends when one of them is reached. Default 1000 and 32 MiB of text. */
+  /** Limits of one scan, which ends when it reaches either. Defaults: 1000 changelogs, 32 MiB of text. */
   readonly maxChangelogs?: number;
   readonly maxBytes?: number;
 }
@@ -33,13 +33,13 @@ export interface ChangelogAgentOptions {
 interface Walk {
   readonly steps: AsyncGenerator<TimelineStep>;
   readonly stage: Stage;
-  /** Entries of the index that are not ready yet. */
+  /** Index entries that are not ready yet. */
   pending: HtimeEntry[];
-  /** What follows the last step. */
+  /** Unlisted changelogs that follow the last step. */
   tail: readonly HtimeEntry[];
-  /** When the changelog before the first of these closed, seconds. */
+  /** Seconds: when the changelog before the first pending one closed. */
   time: number;
-  /** Why it does not go on. */
+  /** The error that stopped the walk. */
   halt: GsyncdError | null;
   ended: boolean;
 }
@@ -50,7 +50,7 @@ export class ChangelogAgent implements ChangelogSource {
   readonly #live: Stage;
   readonly #past: Stage;
   #registered: { readonly time: number; readonly cursor: Cursor } | null = null;
-  /** How far live consumption has read the index. */
+  /** The position up to which live consumption has read the index. */
   #cursor: Cursor | null = null;
   #liveWalk: Walk | null = null;
   #pastWalk: Walk | null = null;
@@ -71,7 +71,8 @@ export class ChangelogAgent implements ChangelogSource {
       this.#watch?.close();
       this.#watch = null;
       const cursor = await this.#findEnd();
-      // History goes up to this time: neither history nor live would read a changelog before the cursor that is named later.
+      // The time is never below the cursor's. Otherwise a changelog before the cursor whose name has a later time
+      // would belong neither to history nor to live.
       const time = Math.max(Math.floor(Date.now() / 1000), cursor.time);
       await this.#requireOpenChangelog();
       await this.#live.prepare();
@@ -117,13 +118,14 @@ export class ChangelogAgent implements ChangelogSource {
       const note = await loadClockNote(this.#options.workingDir);
       const passed = note !== null && startTime >= note.time ? note : null;
       const range = await this.#timeline.survey(startTime, cursor, passed);
-      // No changelog here has a time like that of a mark from the future: nothing tells what it stands for.
+      // An stime from the future matches no changelog here, so its position in the history is unknown.
       if (range === null || (range.from === null && startTime > time + CLOCK_SKEW_S)) return UNAVAILABLE;
       const { from, to, first, previous } = range;
       const unlisted = range.setBack === null ? null : await this.#timeline.unlistedAtSetBack(range.setBack);
       const setBack = range.setBack === null ? null : { ...range.setBack, to: unlisted?.after[0]?.time ?? range.setBack.to };
       if (first !== null && (await this.#timeline.files.locate(first)) === null) {
-        // Changelogs are removed from the oldest on: when one before this is still there, this one is a loss.
+        // The oldest changelogs are removed first. If the previous changelog still exists, this one is lost, not
+        // removed.
         const kept = previous !== null && (await this.#timeline.files.locate(previous)) !== null;
         if (!kept) return UNAVAILABLE;
       }
@@ -189,7 +191,7 @@ export class ChangelogAgent implements ChangelogSource {
     return this.#timeline.hasMore(this.#requireRegistered(this.#cursor));
   }
 
-  /** Walks hold a file of the index open. */
+  /** A walk keeps an index file open. */
   async #dropWalks(...which: readonly ('live' | 'past')[]): Promise<void> {
     if (which.includes('live')) {
       await this.#liveWalk?.steps.return(undefined);
@@ -201,8 +203,10 @@ export class ChangelogAgent implements ChangelogSource {
     }
   }
 
-  /** Puts changelogs of a walk into its stage until a bound is reached or the walk ends. Live, what breaks their order, or
-   *  cannot be read, ends it, and each later call meets it again; history passes over it. */
+  /** Makes changelogs of a walk ready until a limit is reached or the walk ends. A history walk continues past gaps, a
+   *  clock that was set back and unreadable changelogs.
+   *  @throws GsyncdError('partial-history') in a live walk, when it meets one of these; each later call throws it
+   *  again */
   async #makeReady(walk: Walk, reached?: (cursor: Cursor) => void): Promise<number> {
     const { maxChangelogs = 1000, maxBytes = 32 * 1024 * 1024 } = this.#options;
     let ready = 0;
@@ -235,8 +239,8 @@ export class ChangelogAgent implements ChangelogSource {
     return ready;
   }
 
-  /** @returns bytes of text; null when it has to wait
-   *  @throws GsyncdError('partial-history') live, when the changelog cannot be read */
+  /** @returns bytes of text; null if the changelog has to wait
+   *  @throws GsyncdError('partial-history') in a live walk, if the changelog cannot be read */
   async #put(walk: Walk, changelog: HtimeEntry): Promise<number | null> {
     const path = await this.#timeline.files.locate(changelog);
     try {
@@ -296,7 +300,7 @@ export class ChangelogAgent implements ChangelogSource {
     return value;
   }
 
-  /** Runs one verb after the other. */
+  /** Runs one verb at a time, in the order of the calls. */
   #inTurn<T>(verb: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(verb);
     this.#turn = result.catch(() => undefined);
@@ -315,7 +319,7 @@ function haltReason(step: Exclude<TimelineStep, { kind: 'changelogs' }>): string
   return `the clock was set back from ${step.setBack.from} to ${step.setBack.to}`;
 }
 
-/** null when another try may succeed. */
+/** @returns null if a retry may succeed */
 function lossReason(error: unknown, changelog: HtimeEntry): string | null {
   if (errnoCode(error) === 'ENOENT') return missingChangelog(changelog).message;
   if (errnoCode(error) === 'EIO') return `read changelog: ${changelog.path}: input/output error`;

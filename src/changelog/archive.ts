@@ -1,7 +1,7 @@
-// Moves changelogs that are done into `archive_<date>.tar` beside them, as the reference does; archives can be appended to by
-// the stock daemon and by this one in turn. The invariant: a changelog is deleted only when its archive is on the disk, so that
-// being killed at any instruction loses none; a member may be there twice. What is no whole member at the end of an archive
-// (the writer was killed) is kept in a file beside it.
+// Moves finished changelogs into `archive_<date>.tar` beside them, as the reference does. The stock daemon and this
+// one can append to the same archive in turn. Invariant: a changelog is deleted only after its archive is on the disk,
+// so a kill at any instruction loses none. A changelog may be in the archive twice. If a killed writer left an
+// incomplete member at the end of an archive, the next append moves it to a file beside the archive.
 
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -20,8 +20,8 @@ const COPY_BYTES = 1024 * 1024;
 
 const turns = new Map<string, Promise<unknown>>();
 
-/** Appends the files `names` of directory `dir` to the archive there and removes them. Files that are not there
- *  are skipped. Calls for one directory take turns.
+/** Appends the files `names` of directory `dir` to its archive and removes them. Missing files are skipped. Calls for
+ *  one directory run one after the other.
  *  @param format strftime form of the date in the archive's name, e.g. `%Y%m` */
 export function archiveAndPurge(
   dir: string,
@@ -57,14 +57,16 @@ async function archive(dir: string, names: readonly string[], path: string): Pro
   for (const changelog of archived) await rm(fsEncode(changelog), { force: true });
 }
 
-/** @returns the paths of the changelogs that are in the archive, on the disk. A failure leaves it as it was. */
+/** @returns the paths of the changelogs that are now in the archive, on the disk. A failure leaves the archive as it
+ *  was. */
 async function append(tar: FileHandle, path: string, changelogs: readonly Changelog[]): Promise<string[]> {
   const start = (await tar.stat()).size;
   const archived: string[] = [];
   try {
     const packer = pack();
     const added = addAll(packer, changelogs, archived);
-    // The failure reaches the loop below through the packer; until then it is not unhandled.
+    // The packer passes the failure to the loop below. Until then this handler keeps the rejection from being
+    // unhandled.
     added.catch((error: unknown) => packer.destroy(error instanceof Error ? error : new Error(String(error))));
     let offset = start;
     for await (const chunk of packer as AsyncIterable<Buffer>) {
@@ -132,7 +134,7 @@ async function addFile(packer: Pack, name: string, file: FileHandle): Promise<vo
   await stored;
 }
 
-/** The archive, whole up to its end of members and open for writing. */
+/** Opens the archive for writing and truncates it after its last whole member. */
 async function openForAppend(path: string): Promise<FileHandle> {
   const file = await openOrCreate(path);
   try {
@@ -155,7 +157,7 @@ async function openOrCreate(path: string): Promise<FileHandle> {
   }
 }
 
-/** Copies what follows `offset` to `<path>.bad-<time in ms>`, which is on the disk when this resolves. */
+/** Copies everything after `offset` to `<path>.bad-<time in ms>`. The copy is on the disk when this resolves. */
 async function setAside(path: string, file: FileHandle, offset: number): Promise<void> {
   const bad = `${path}.bad-${Date.now()}`;
   const partial = `${bad}.partial`;

@@ -1,6 +1,7 @@
-// The changelog files of a brick: where a listed changelog is, and which changelogs exist that the index does not list. The latter
-// happens at every restart of a brick (measured with GlusterFS 10.3): the interval that was open when the brick went down is
-// closed under `CHANGELOG.<seconds>` before the index is opened, and never listed. The stock consumer loses its changes.
+// The changelog files of a brick: locates listed changelogs, and finds those that the index does not list. A brick
+// leaves an unlisted changelog at every restart (measured with GlusterFS 10.3). It closes the changelog that was open
+// when it went down as `CHANGELOG.<seconds>`. It does so before it opens the index, and never lists the changelog. The
+// stock consumer loses its changes.
 
 import { access, lstat, readdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
@@ -12,7 +13,7 @@ const NAME = /^CHANGELOG\.(\d+)$/;
 const DATED = /\/\d{4}\/\d\d\/\d\d\/[^/]+$/;
 const DAY_S = 86_400;
 const KEPT_LISTINGS = 4;
-/** From a clock that is set back until the index has an entry again: a restart of the brick, and an interval. */
+/** Time from a clock that is set back to the next index entry: at most a restart of the brick and an interval. */
 const SET_BACK_S = 300;
 
 export class ChangelogFiles {
@@ -24,8 +25,8 @@ export class ChangelogFiles {
     this.#dir = dir;
   }
 
-  /** Path of a listed changelog, null when it is nowhere: under this brick in the dated layout (GlusterFS 7 and
-   *  later) or the flat one, or where the index says, which may be a path that the brick no longer has. */
+  /** @returns the path of a listed changelog, null if it is missing. The changelog is in this brick's dated layout
+   *  (GlusterFS 7 and later), in its flat layout, or at the listed path. The brick may no longer have the listed path. */
   async locate(entry: HtimeEntry): Promise<string | null> {
     const name = `CHANGELOG.${entry.time}`;
     const candidates = [
@@ -45,9 +46,10 @@ export class ChangelogFiles {
     return null;
   }
 
-  /** Changelogs that are not listed and closed after `last` by the clock that was set back then, and before `first` by the clock
-   *  of after. Of the latter, those that are longer ago were written to before they were closed by an earlier time; some
-   *  that earlier restarts closed may be among them. */
+  /** Unlisted changelogs around a clock that was set back. Those in `before` closed after `last`, by the old clock.
+   *  Those in `after` closed before `first`, by the new clock. If one of them closed long before `first`, its mtime
+   *  must be later than its name: the brick wrote it by the old clock. `after` may include changelogs that earlier
+   *  restarts closed. */
   async unlistedAtSetBack(last: number, first: number, listed: ReadonlySet<number>): Promise<{ before: HtimeEntry[]; after: HtimeEntry[] }> {
     const unlisted = async (after: number, before: number): Promise<HtimeEntry[]> =>
       (await this.#existing(after, before, 'both')).filter(({ time }) => !listed.has(time));
@@ -56,9 +58,9 @@ export class ChangelogFiles {
     return { before: await unlisted(last, last + DAY_S), after: candidates.filter((_, i) => due[i]) };
   }
 
-  /** `entries`, which are neighbours in the index and follow an entry at `time`, with the changelogs that exist
-   *  between them and are not listed put in. A clock that was set back leaves changelogs there that are listed elsewhere.
-   *  @param listed all that are, asked for when there is something to tell apart */
+  /** Merges existing but unlisted changelogs into `entries`, which are neighbours in the index and follow an entry at
+   *  `time`. If the clock was set back, changelogs that the index lists elsewhere can lie between these times.
+   *  @param listed times of all listed changelogs; called only if there are candidates */
   async withUnlisted(time: number, entries: readonly HtimeEntry[], listed: () => Promise<ReadonlySet<number>>): Promise<HtimeEntry[]> {
     const here = new Set(entries.map((entry) => entry.time));
     const last = Math.max(time, ...here);
@@ -91,8 +93,8 @@ export class ChangelogFiles {
     return [...found.values()].sort((a, b) => a.time - b.time);
   }
 
-  /** Times of the changelogs in a directory, of those before `before` all. Changelogs come into being in order of
-   *  time, so a listing that reaches up to `before` stays right, unless the clock was set back since. */
+  /** Times of the changelogs in a directory; complete for times before `before`. A cached listing is used if the
+   *  directory's mtime is unchanged and the listing reaches `before`, since changelogs appear in order of time. */
   async #times(dir: string, before: number): Promise<readonly number[]> {
     const { mtimeMs } = await lstat(fsEncode(dir)).catch(() => ({ mtimeMs: 0 }));
     const known = this.#listings.get(dir);

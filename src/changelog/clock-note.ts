@@ -1,5 +1,6 @@
-// The note in a consumer's working directory of where a brick's clock was set back: changelogs before that place of the
-// index are synced, and marks from `time` on are of the clock after it. It is written when the marks follow the clock.
+// The note in a consumer's working directory about where a brick's clock was set back. Changelogs before that position
+// of the index are synced, and stimes from `time` on belong to the clock after it. The note is written once the stime
+// follows that clock.
 
 import { join } from 'node:path';
 import { replaceFile } from '../native/durable-file.js';
@@ -8,7 +9,8 @@ import type { ClockSetBack, Cursor } from './timeline.js';
 
 const FILE_NAME = 'clock-set-back';
 
-/** null when the clock never was, or the note cannot be read: then changelogs of before are read again, which is safe. */
+/** @returns null if the clock was never set back or the note is unreadable. Earlier changelogs are then read again,
+ *  which is safe. */
 export async function loadClockNote(workingDir: string): Promise<Cursor | null> {
   const match = /^(\d+) (\d+) (\d+)\n$/.exec((await readTextIfThere(join(workingDir, FILE_NAME))) ?? '');
   return match === null ? null : { created: Number(match[1]), offset: Number(match[2]), time: Number(match[3]) };

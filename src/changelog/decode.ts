@@ -1,9 +1,8 @@
-// Decoder of the changelogs that a brick's changelog translator writes: bytes in, records out, no I/O. A header
-// line states version and encoding; then records, in which every field is followed by one NUL byte, in both
-// encodings: gfids are 36 characters or 16 bytes, numbers are decimal digits or little-endian u32. Version 1.2
-// adds to UNLINK and RMDIR the deleted path, or a single NUL in its place when it is not captured. Whatever does
-// not fit is an error that says where: a record is never skipped. A file that was cut off exactly between two
-// records cannot be told from a whole one.
+// Decodes the changelogs that a brick's changelog translator writes: bytes in, records out, no I/O. A header line
+// states version and encoding. Records follow; in both encodings one NUL byte ends every field. Gfids are 36
+// characters or 16 bytes, numbers are decimal digits or little-endian u32. In version 1.2, UNLINK and RMDIR also have
+// the deleted path, or a single NUL if the brick did not capture it. Malformed data is an error that states its
+// offset; no record is skipped. If a file was cut off exactly between two records, the decoder cannot detect it.
 
 import { GsyncdError } from '../errors.js';
 import { gfidFromBytes, isGfid, type Gfid } from '../protocol/gfid.js';
@@ -177,7 +176,7 @@ class ChangelogReader {
     return path;
   }
 
-  /** Offset of the NUL that ends the field at hand. */
+  /** Offset of the NUL that ends the current field. */
   #fieldEnd(what: string): number {
     const end = this.#bytes.indexOf(0, this.#offset);
     return end < 0 ? this.#fail(`${what} and NUL before the end of the file`) : end;

@@ -1,5 +1,5 @@
-// Wakes its waiters when something happens in a directory, or when an interval is over. An event is only a hint:
-// the waiter reads the directory itself, and the interval makes up for lost events and for a system that has no watches left.
+// Wakes its waiters when something happens in a directory or an interval is over. An event is only a hint: the waiter
+// reads the directory itself. The interval covers lost events and a system without free inotify watches.
 
 import { watch, type FSWatcher } from 'node:fs';
 import { fsEncode } from '../names.js';
@@ -26,7 +26,7 @@ export class DirectoryWatch {
     return this.#closed;
   }
 
-  /** The next wake-up. Take it before reading the directory, so that what happens meanwhile is not missed. */
+  /** Resolves at the next wake-up. Call it before reading the directory, or a change in between is missed. */
   next(): Promise<void> {
     return this.#turn.ended;
   }

@@ -1,7 +1,8 @@
-// Reader of a brick's changelog index: `<changelogs>/htime/HTIME.<seconds>`, one file for each time that recording of changes was switched
-// on, holding NUL-terminated changelog paths that are appended at rollover. A path in lower case (`changelog.<seconds>`) stands
-// for an interval without changes and has no file. An entry whose NUL is not there yet is still being written: it is not read,
-// and reading goes on from its first byte. The index is not complete: see changelog-files.ts.
+// Reads a brick's changelog index, the files `<changelogs>/htime/HTIME.<seconds>`. GlusterFS starts a file each time
+// recording of changes is switched on. At each rollover it appends a NUL-terminated changelog path. A path in lower
+// case (`changelog.<seconds>`) stands for an interval without changes and has no file. An entry without its NUL is
+// still being written: the reader leaves it out and resumes at its first byte. The index is not complete: see
+// changelog-files.ts.
 
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,20 +15,20 @@ export interface HtimeEntry {
   readonly path: string;
   /** Seconds: when the interval ended. */
   readonly time: number;
-  /** Nothing was changed in the interval: there is no file. */
+  /** The interval had no changes, so there is no file. */
   readonly empty: boolean;
 }
 
 /** A place between two entries. */
 export interface HtimePosition {
-  /** The file, by the time in its name. */
+  /** Identifies the file by the time in its name, seconds. */
   readonly created: number;
   /** Bytes. */
   readonly offset: number;
 }
 
 export interface HtimeGap {
-  /** Seconds: recording of changes was switched off after the one, on again at the other, which is the earlier one when the
+  /** Seconds: recording of changes was switched off after `from` and on again at `to`. `to` is the earlier one if the
    *  clock was set back in between. */
   readonly from: number;
   readonly to: number;
@@ -42,11 +43,12 @@ const FILE = /^HTIME\.(\d+)$/;
 const ENTRY = /(?:^|\/)(CHANGELOG|changelog)\.(\d+)$/;
 const CHUNK_BYTES = 64 * 1024;
 const TAIL_BYTES = 16 * 1024;
-/** On the directory: the name of the file that is appended to. */
+/** Xattr of the directory: the name of the file to which the brick appends. */
 const CURRENT_XATTR = 'trusted.glusterfs.current_htime';
 
-/** The index files of an htime directory, oldest first: the one that is appended to is the last, also when the clock
- *  was set back before it was made. @throws the error of readdir */
+/** The index files of an htime directory, oldest first. The file to which the brick appends is the last one, even if
+ *  the clock was set back before the brick created it.
+ *  @throws the error of readdir */
 export async function listHtime(dir: string): Promise<{ path: string; created: number }[]> {
   const files: { path: string; created: number }[] = [];
   for (const bytes of await readdir(fsEncode(dir), { encoding: 'buffer' })) {
@@ -65,7 +67,6 @@ function currentFile(dir: string): string | null {
   }
 }
 
-/** The whole index. */
 export async function readHtime(dir: string): Promise<{ files: HtimeFile[]; entries: HtimeEntry[]; gaps: HtimeGap[] }> {
   const files: HtimeFile[] = [];
   const entries: HtimeEntry[] = [];
@@ -84,15 +85,16 @@ export async function readHtime(dir: string): Promise<{ files: HtimeFile[]; entr
   return { files, entries, gaps };
 }
 
-/** The gap, if any, between the last entry of an index file and the creation of the next one. Within a second
- *  both may belong to one moment. */
+/** The gap between the last entry of an index file and the creation of the next one, if any. A difference of one
+ *  second is no gap. */
 export function gapBetween(lastTime: number, created: number): HtimeGap | undefined {
   return Math.abs(created - lastTime) > 1 ? { from: lastTime, to: created } : undefined;
 }
 
-/** Complete entries of one index file from `offset` up to `endOffset` or its present end, in parts of bounded
- *  size. `ends` are the offsets right behind each entry; the last one is where reading goes on. What is no path of a changelog
- *  is passed over, such as zeros that a crash of the system left: the changelog that it stood for is an unlisted one then.
+/** Yields the complete entries of one index file from `offset` up to `endOffset` or its present end, in parts of
+ *  bounded size. `ends` are the offsets after each entry; reading resumes at the last one. The reader skips anything
+ *  that is no path of a changelog, such as zeros after a system crash. The changelog of a skipped entry is then an
+ *  unlisted one.
  *  @throws GsyncdError('changelog') when `offset` is beyond the end */
 export async function* readEntries(
   path: string,
@@ -131,8 +133,9 @@ export async function* readEntries(
   }
 }
 
-/** Where the index ends now, and the time of its last complete entry (that of the file's creation when it has
- *  none). Reads the end of the newest file only. null when there is no index file. */
+/** The present end of the index, and the time of its last complete entry, or of the file's creation if it has none.
+ *  Reads only the end of the newest file.
+ *  @returns null if there is no index file */
 export async function htimeEnd(dir: string): Promise<(HtimePosition & { time: number }) | null> {
   const newest = (await listHtime(dir)).at(-1);
   if (newest === undefined) return null;

@@ -1,6 +1,7 @@
-// A consumer's working directories, as libgfchangelog lays them out: `.current` where a text file is written, `.processing`
-// where it appears whole, `.processed` when the consumer is done with it. What an earlier run left in the first two is dropped
-// at the start: its changelogs are still on the brick, and the marks say that they have not been consumed.
+// A consumer's working directories, in libgfchangelog's layout. The stage writes a text file in `.current`, moves it
+// to `.processing` when it is complete, and to `.processed` when the consumer is done with it. prepare() drops the
+// files that an earlier run left in the first two. Their changelogs are still on the brick, and the stime shows that
+// they were not consumed.
 
 import { copyFile, mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -38,9 +39,10 @@ export class Stage {
     }
   }
 
-  /** Decodes the changelog at `path` into a ready file. Two rollovers in one second leave one file for two entries
-   *  of the index: what was put last is not put again, and a new content waits until the old one is done.
-   *  @returns bytes of text; 0 for a changelog without records, or put before; null when it has to wait
+  /** Decodes the changelog at `path` into a ready file. Two rollovers in one second leave one file for two entries of
+   *  the index. The stage does not repeat the changelog that it put last. Changed content waits until the consumer is
+   *  done with the old file.
+   *  @returns bytes of text; 0 for a changelog without records or a repeated one; null if it has to wait
    *  @throws GsyncdError('changelog') when the changelog is garbled; the error of open() */
   async put(path: string, time: number): Promise<number | null> {
     const file = await open(fsEncode(path), 'r');
@@ -59,7 +61,7 @@ export class Stage {
     }
   }
 
-  /** Keeps a copy of the changelog at `path`, which cannot be decoded, as far as it can be read. It stays on the brick, too. */
+  /** Tries to keep a copy of the changelog at `path`, which cannot be decoded. The brick keeps the original. */
   async keepAside(path: string, time: number): Promise<void> {
     await mkdir(fsEncode(this.#damaged), { recursive: true, mode: 0o700 });
     await copyFile(fsEncode(path), fsEncode(join(this.#damaged, `CHANGELOG.${time}`))).catch(() => undefined);

@@ -1,5 +1,5 @@
-// The part of strftime that archive names need (option changelog-archive-format), in local time as Python's
-// datetime.today().strftime has it. A directive that is not known stays as it is written.
+// The part of strftime that archive names need (option changelog-archive-format), in local time like Python's
+// datetime.today().strftime(). An unknown directive stays as it is written.
 
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 const MONTHS = (

@@ -1,21 +1,21 @@
-// Finds the place in a tar file at which members can be appended. tar-stream only writes new archives and reads
-// whole ones. Each append stores the place in an xattr, which is valid until something else writes to the
-// file; without it, or on a file system that keeps none, the headers are walked.
+// Finds the offset in a tar file at which members can be appended; tar-stream only writes new archives and reads whole
+// ones. Each append stores the offset in an xattr, which is valid until another program writes to the file. Without a
+// valid xattr, findTarEnd() reads the headers one after the other.
 
 import type { FileHandle } from 'node:fs/promises';
 import { fsEncode } from '../names.js';
 import { lgetxattrAsync, lsetxattrAsync } from '../native/libc.js';
 
 const BLOCK_BYTES = 512;
-/** Read at once: most members are small. */
+/** Most members are small, so one read covers several headers. */
 const WALK_BYTES = 64 * 1024;
 /** `<bytes up to the end of members> <inode> <size> <mtime in ns>` */
 const END_XATTR = 'user.gsyncd-ts.archive-end';
 
 export interface TarEnd {
-  /** Bytes: behind the last whole member. */
+  /** Bytes up to the end of the last whole member. */
   readonly offset: number;
-  /** `whole`: nothing but zeros, or nothing at all, follows. `garbage`: something that is no whole member. */
+  /** `whole`: nothing, or only zeros, follow. `garbage`: other bytes follow that are no whole member. */
   readonly tail: 'whole' | 'garbage';
 }
 
@@ -49,7 +49,7 @@ export async function findTarEnd(file: FileHandle, path: string): Promise<TarEnd
   return { offset, tail: 'whole' };
 }
 
-/** Notes that members end at `offset` and only zeros follow. A file system that keeps no xattrs goes without. */
+/** Stores that members end at `offset` and only zeros follow. Does nothing on a file system without xattrs. */
 export async function rememberTarEnd(file: FileHandle, path: string, offset: number): Promise<void> {
   const value = Buffer.from(`${offset} ${await identityOf(file)}`);
   await lsetxattrAsync(fsEncode(path), END_XATTR, value).catch(() => undefined);

@@ -1,7 +1,7 @@
-// The consumer's text form of changelogs: what libgfchangelog writes to `.processing` and the reference's xsync
-// crawl to XSYNC-CHANGELOG files. One record a line, fields separated by one space; in names `%`, space and
-// newline are escaped, every other byte stands as it is. Lines end at the newline byte only: names may end with
-// or contain any other white space, which the reference's text-mode reading breaks on.
+// The consumer's text form of changelogs. libgfchangelog writes it to `.processing`, and the reference's xsync crawl
+// writes it to XSYNC-CHANGELOG files. A line holds one record, with one space between fields. In names `%`, space and
+// newline are escaped; every other byte stays as it is. Only a newline byte ends a line. Names may contain any other
+// white space, which breaks the reference's text-mode reading.
 
 import { GsyncdError } from '../errors.js';
 import { isGfid, type Gfid } from '../protocol/gfid.js';
@@ -31,7 +31,7 @@ export function formatRecords(records: Iterable<ChangeRecord>): Buffer {
   let plain = '';
   for (const record of records) {
     const line = recordLine(record);
-    // Lines with bytes that are no UTF-8 take fsEncode's slow way: keep it off the others.
+    // fsEncode is slow for lines with bytes that are not UTF-8, so only such lines go through it.
     if (line.isWellFormed()) plain += line;
     else {
       parts.push(Buffer.from(plain), fsEncode(line));
@@ -83,7 +83,7 @@ export function parseText(bytes: Uint8Array, file = 'changelog text'): ChangeRec
   return records;
 }
 
-/** The record, or what would have been right in its place. */
+/** The record, or a description of the expected text. */
 function parseLine(text: string, start: number, end: number): ChangeRecord | string {
   const gfidEnd = start + 2 + GFID_LENGTH;
   const gfid = text.slice(start + 2, gfidEnd);

@@ -1,22 +1,23 @@
 // The changelogs of a brick in the order in which they closed: the index files one after the other, unlisted
-// changelogs in their places, and the gaps between index files. Live and history consumption both walk it, between
-// different cursors. A cursor stands right behind a listed entry; what is unlisted after that entry belongs to
-// whoever starts there, so that two walks that meet at a cursor share no changelog and miss none.
-// Order is that of the index. Times follow it until the brick's clock is set back: there a range of history ends, and
-// the next one begins.
+// changelogs in between, and the gaps between index files. Live and history consumption both walk it, between
+// different cursors. A cursor stands directly after a listed entry. Unlisted changelogs after that entry belong to the
+// walk that starts there. So two walks that meet at a cursor share no changelog and miss none.
+//
+// The index defines the order. Times ascend with it until the brick's clock is set back. There a range of history
+// ends, and the next one begins.
 
 import { join } from 'node:path';
 import { gapBetween, htimeEnd, listHtime, readEntries, readHtime, type HtimeEntry, type HtimeGap, type HtimePosition } from './htime.js';
 import { ChangelogFiles } from './changelog-files.js';
 
 export interface Cursor extends HtimePosition {
-  /** Seconds: the last listed entry before the cursor, or the creation of the index file when there is none. */
+  /** Seconds: the last listed entry before the cursor, or the creation of the index file if there is none. */
   readonly time: number;
 }
 
-/** A place in the index behind which the times are earlier than before it. */
+/** A position in the index after which the times are earlier than before it. */
 export interface ClockSetBack {
-  /** Times of the changelogs on its two sides, seconds. */
+  /** Seconds: times of the changelogs before and after it. */
   readonly from: number;
   readonly to: number;
   readonly at: HtimePosition;
@@ -27,19 +28,19 @@ export type TimelineStep =
   | { readonly kind: 'gap'; readonly gap: HtimeGap }
   | { readonly kind: 'set back'; readonly setBack: ClockSetBack };
 
-/** Marks that another node's clock made may be ahead by this much. */
+/** An stime from another node's clock may be ahead by this much. */
 export const CLOCK_SKEW_S = 120;
 
 /** Facts about a range of history that are known before its first changelog is read. */
 export interface RangeSurvey {
-  /** Start of the walk: right before the first listed entry at or after the start time; null when there is none. */
+  /** Start of the walk: directly before the first listed entry at or after the start time; null if there is none. */
   readonly from: Cursor | null;
   readonly to: Cursor;
-  /** The clock was set back at the end of the range, and the index goes on. */
+  /** Set if the clock was set back at the end of the range and the index goes on. */
   readonly setBack: ClockSetBack | null;
   /** Gaps that reach into the range. */
   readonly gaps: readonly HtimeGap[];
-  /** First changelog of the range, and the last one before it, of those that are not empty. */
+  /** The first changelog of the range that is not empty, and the last such one before the range. */
   readonly first: HtimeEntry | null;
   readonly previous: HtimeEntry | null;
 }
@@ -47,7 +48,7 @@ export interface RangeSurvey {
 export class Timeline {
   readonly files: ChangelogFiles;
   readonly #htimeDir: string;
-  /** Times of the changelogs that the index lists, as far as it was read for them. */
+  /** Times of the non-empty changelogs in the part of the index that was read for them. */
   readonly #listed = new Set<number>();
   readonly #listedUpTo = new Map<string, number>();
 
@@ -61,12 +62,12 @@ export class Timeline {
     return this.#htimeDir;
   }
 
-  /** Where the timeline ends now; null when there is no index. */
+  /** The present end of the index; null if there is no index. */
   end(): Promise<Cursor | null> {
     return htimeEnd(this.#htimeDir);
   }
 
-  /** Everything between two cursors, or from one to the present end. Each part of bounded size. */
+  /** Yields everything between two cursors, or from one to the present end, in parts of bounded size. */
   async *walk(from: Cursor, to?: Cursor): AsyncGenerator<TimelineStep> {
     let time = from.time;
     for (const file of await this.#filesBetween(from, to)) {
@@ -105,8 +106,8 @@ export class Timeline {
     return false;
   }
 
-  /** Changelogs that are not listed and closed between the last entry before the clock was set back and the first one after,
-   *  by the clock of before and by that of after. */
+  /** Unlisted changelogs that closed between the last entry before the clock was set back and the first one after:
+   *  `before` by the old clock, `after` by the new one. */
   async unlistedAtSetBack({ from, at }: Pick<ClockSetBack, 'from' | 'at'>): Promise<{ before: HtimeEntry[]; after: HtimeEntry[] }> {
     const parts = readEntries(join(this.#htimeDir, `HTIME.${at.created}`), at.offset);
     const part = await parts.next();
@@ -125,16 +126,16 @@ export class Timeline {
     return this.#listed;
   }
 
-  /** When recording of changes began that goes on without a gap up to now, seconds; null when there is no index. */
+  /** Seconds: since when changes are recorded without a gap; null if there is no index. */
   async begin(): Promise<number | null> {
     const { files, gaps } = await readHtime(this.#htimeDir);
     return gaps.at(-1)?.to ?? files[0]?.created ?? null;
   }
 
   /**
-   * Finds the range of the changelogs that closed at or after `startTime`, up to `limit` or to where the clock was set back.
-   * It is the first such range: what is before it in the index is from before `startTime` by any clock.
-   * @param passed a place up to which everything is known to be from before, and a second that is before what follows it
+   * Finds the range of the changelogs that closed at or after `startTime`, up to `limit` or to where the clock was set
+   * back. It returns the first such range: by any clock, everything before it in the index is older than `startTime`.
+   * @param passed a position that only older changelogs precede; its `time` is below the times that follow
    * @returns null when the index starts later than `startTime`
    */
   async survey(startTime: number, limit: Cursor, passed: Cursor | null = null): Promise<RangeSurvey | null> {
@@ -145,7 +146,8 @@ export class Timeline {
     if (oldest === undefined) return null;
     const resumed = start < 0 ? null : passed;
     const startsEarlier = resumed === null && startTime < oldest.created;
-    // A mark that no entry reaches may be from the clock of before, or, where it is older than the index, from that of after.
+    // No entry reaches this stime: it may come from the old clock. If it is older than the index, it may come from the
+    // new clock.
     const mayBeFrom = (before: number, after: number): boolean =>
       startsEarlier ? after <= startTime + CLOCK_SKEW_S : after < startTime && startTime <= before + CLOCK_SKEW_S;
     const gaps: HtimeGap[] = [];
@@ -168,7 +170,7 @@ export class Timeline {
               return { from, to: { created, offset, time }, setBack, gaps, first, previous };
             }
           }
-          // Unlisted changelogs before the start have been consumed: the cursor's time keeps them out.
+          // The worker has consumed unlisted changelogs before the start time, so the cursor's time excludes them.
           if (entry.time >= startTime && !startsEarlier) from ??= { created, offset, time: Math.max(time, startTime - 1) };
           offset = ends[i] ?? offset;
           time = entry.time;
@@ -181,7 +183,8 @@ export class Timeline {
     return { from, to: limit, setBack: null, gaps, first, previous };
   }
 
-  /** The index files between two places, in order; a file that is gone leaves those that are younger. */
+  /** The index files between two positions, in order. If the file of `from` is gone, the list begins with the next
+   *  younger file. */
   async #filesBetween(from: HtimePosition | null, to?: HtimePosition): Promise<{ path: string; created: number }[]> {
     const files = await listHtime(this.#htimeDir);
     const place = (position: HtimePosition): number => files.findIndex(({ created }) => created === position.created);
@@ -191,7 +194,7 @@ export class Timeline {
   }
 }
 
-/** Bounds of the parts in which times rise, the first of which may begin below `time`. */
+/** Bounds of the runs in which times rise. The first run may begin below `time`. */
 function* risingRuns(entries: readonly HtimeEntry[], time: number): Generator<{ start: number; end: number }> {
   let start = 0;
   let last = time;

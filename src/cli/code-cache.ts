@@ -1,7 +1,7 @@
-// The last step of the build: compiles the bundle once, so that the short commands need not. V8's code cache goes
-// beside the bundle, with the functions that a `status` uses; both begin with the same line, a digest of the bundle,
-// by which bin/gsyncd-ts.js sees that they belong together. V8 itself refuses a cache of another version, and then the
-// bundle is compiled as any file.
+// The last step of the build: compiles the bundle once, so that the short commands need not. It writes V8's code
+// cache, with the functions that `status` uses, beside the bundle. Both begin with the same line, a digest of the
+// bundle, by which bin/gsyncd-ts.js checks that they belong together. V8 refuses a cache of another version; then the
+// bundle is compiled like any file.
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ type Entry = (exports: Record<string, unknown>, require: NodeJS.Require, module:
 const BUNDLE = resolve(import.meta.dirname, 'main.cjs');
 
 const code = readFileSync(BUNDLE, 'utf8').replace(/^\/\/ [0-9a-f]{64}\n/, '');
-// The bundle is read byte by byte as characters, which is quicker.
+// The loader reads the bundle's bytes as characters, which is faster.
 if (/[^\0-\x7f]/.test(code)) throw new Error(`${BUNDLE}: not ASCII`);
 const id = `// ${createHash('sha256').update(code).digest('hex')}\n`;
 writeFileSync(BUNDLE, id + code);
@@ -26,7 +26,7 @@ const script = new Script(`(function (exports, require, module) {${id}${code}})`
 const module: Parameters<Entry>[2] = { exports: {} };
 (script.runInThisContext() as Entry)(module.exports, createRequire(BUNDLE), module);
 const session = mkdtempSync(join(tmpdir(), 'gsyncd-build-'));
-// The command ends the process. What it finds on this machine is nothing to the build.
+// The command ends the process. Its result on this machine does not affect the build.
 process.on('exit', () => {
   rmSync(session, { recursive: true });
   writeFileSync(`${BUNDLE}.cache`, Buffer.concat([Buffer.from(id), script.createCachedData()]));

@@ -1,6 +1,6 @@
-// What a short command has to say to the session's log, in the log's own format. A line is one append; a file that
-// cannot be written costs the line, never the command. The daemons' logger (log.ts) would take longer to load than
-// these commands take to run.
+// Messages of a short command for the session's log, in the log's own format. A line is one append. If the file cannot
+// be written, the line is lost and the command goes on. The daemons' logger (log.ts) takes longer to load than these
+// commands take to run.
 
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -49,7 +49,7 @@ export class CommandLog {
         appendFileSync(fsEncode(destination), line);
       }
     } catch {
-      // The command's own result does not depend on its log.
+      // A failure of the log does not change the command's result.
     }
   }
 }

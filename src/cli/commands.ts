@@ -1,11 +1,10 @@
-// The table of commands: a new one is one line here (or in fast-commands.ts) and a file in commands/. Only the module
-// of the command that runs is loaded; the help of the whole program loads them all.
+// The table of commands. A new command is one line here (or in fast-commands.ts) and a file in commands/. Only the
+// module of the command that runs is loaded; the help of the whole program loads them all.
 
 import type { Command } from 'commander';
 import { addFastCommand, type FastCommand } from './fast-command.js';
 import { FAST_COMMANDS } from './fast-commands.js';
 
-/** Adds one command to the program. */
 type AddCommand = (program: Command) => void;
 type Loader = () => Promise<AddCommand | FastCommand>;
 
@@ -26,16 +25,16 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['metrics', async () => (await import('./commands/metrics.js')).addMetricsCommand],
 ]);
 
-/** The command of that name, when it is described rather than built; undefined for others and unknown ones. */
+/** The command of that name, if it is described as data; undefined for other and for unknown commands. */
 export async function loadDescribed(name: string): Promise<FastCommand | undefined> {
   const loaded = await COMMANDS.get(name)?.();
   return typeof loaded === 'object' ? loaded : undefined;
 }
 
-/** Commands that tell about all commands. */
+/** Commands whose output covers all commands. */
 const ABOUT_ALL = new Set(['completion', 'man', 'install']);
 
-/** Adds the command that `args` (without program names) asks for, or every one when that is none of the table. */
+/** Adds the command that `args` (without program names) select, or every command if the table does not have it. */
 export async function addCommands(program: Command, args: readonly string[]): Promise<void> {
   const asked = args.find((arg) => !arg.startsWith('-')) ?? '';
   const chosen = ABOUT_ALL.has(asked) ? undefined : COMMANDS.get(asked);

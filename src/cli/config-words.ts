@@ -1,5 +1,5 @@
-// How the config commands say that an option or a value is not taken: sentences and exit codes are GlusterFS's, and
-// glusterd shows the one and tells cases apart by the other.
+// Errors of the config commands for an option or a value. glusterd shows the sentences and distinguishes the cases by
+// exit code, so both are GlusterFS's.
 
 import { CommandExit } from './exit.js';
 

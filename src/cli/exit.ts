@@ -1,6 +1,6 @@
-// How a command ends with an exit code or a sentence that others rely on. Thrown by commands, read by main alone.
+// The error with which a command sets an exit code or a sentence that other programs rely on.
 
-/** Ends the program with `exitCode`; `line`, when there is one, goes to stderr as it is. */
+/** Ends the program with `exitCode`. A `line` goes to stderr without a prefix, its control characters escaped. */
 export class CommandExit extends Error {
   readonly exitCode: number;
   readonly line: string | undefined;

@@ -1,14 +1,15 @@
-// How a failure ends the program: one line on stderr and an exit code.
+// Turns a failure into one line on stderr and an exit code. An unexpected error also prints its stack.
 
 import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../errors.js';
 import { safeText } from '../log-format.js';
 import { CommandExit } from './exit.js';
 
-/** The stock monitor starts a worker again that exits with 0 or 1, and gives up on any other. */
+/** The stock monitor restarts a worker that exits with 0 or 1, and gives up on any other code. */
 const EXIT_CODES: Readonly<Partial<Record<ErrorCode, number>>> = { usage: 2 };
 const EXIT_FAILURE = 1;
 
-/** Runs `work`; its exit code, or that of the failure, which has been told. */
+/** Runs `work`.
+ *  @returns its exit code, or that of its failure, which this function has reported */
 export async function exitCodeOf(work: () => Promise<number>): Promise<number> {
   try {
     return await work();

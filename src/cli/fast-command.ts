@@ -1,6 +1,6 @@
-// A command that answers at once, described rather than built: glusterd runs several for each thing that an admin
-// does, and the command-line library takes longer to load than they take to run. The plain forms are parsed here; for
-// everything else (help, mistakes) the same description is given to the library, which has the sentences.
+// A command that answers at once, described as data. glusterd runs several of them for each action of an admin, and
+// commander takes longer to load than they take to run. This module parses the plain forms. For everything else (help,
+// mistakes), commander gets the same description and writes the messages.
 
 import type { Command } from 'commander';
 
@@ -11,14 +11,14 @@ export interface FastOption {
   /** Name of the value in the help; absent for a flag. */
   readonly value?: string;
   readonly help: string;
-  /** May be given several times; all values count. */
+  /** May be given several times; all values are used. */
   readonly repeats?: true;
 }
 
 export interface FastCommand {
   readonly name: string;
   readonly description: string;
-  /** Name and help of each argument; all are needed. */
+  /** Name and help of each argument; all are required. */
   readonly positionals: readonly (readonly [string, string])[];
   readonly options: readonly FastOption[];
   readonly example: string;
@@ -66,7 +66,7 @@ export function commandName(args: readonly string[]): string {
   return args.find((arg) => arg !== INET6) ?? '';
 }
 
-/** Undefined when the arguments are not in plain form or not right; `args` begin as for commandName(). */
+/** @returns undefined when the arguments are invalid or not in plain form; `args` begin as for commandName() */
 export function parseFast(command: FastCommand, args: readonly string[]): ParsedFast | undefined {
   const positionals: string[] = [];
   const values = new Map<string, string[]>();
@@ -95,7 +95,6 @@ export function parseFast(command: FastCommand, args: readonly string[]): Parsed
   return positionals.length === command.positionals.length ? { positionals, flags: new Flags(values) } : undefined;
 }
 
-/** Adds the command to the library's program. */
 export function addFastCommand(program: Command, short: FastCommand): void {
   const command = program.command(short.name).description(short.description);
   for (const [name, help] of short.positionals) command.argument(`<${name}>`, help);

@@ -1,6 +1,6 @@
-// The commands that answer at once, for glusterd or for other programs. They are bundled with main.ts into the one
-// file that every start loads, so nothing they import, even later, may be bound to ES modules or to this project's
-// files outside: what they throw must be the errors that main knows.
+// The commands that answer at once. They are bundled with main.ts into the one file that every start loads. So nothing
+// that they import, even later, may depend on ES modules or on files outside the bundle. Their errors must be those
+// that main knows.
 
 import type { FastCommand } from './fast-command.js';
 

@@ -1,6 +1,6 @@
-// The ways through the program that take their time to load: the forced command, the daemons, help and mistakes.
-// main.ts is one bundled file and this is not, so the border is crossed by plain values alone: nothing is thrown here
-// that main would have to recognise.
+// The parts of the program that take long to load: the forced command, the daemons, help and mistakes. main.ts is one
+// bundled file and this is not, so only plain values cross the border. This file throws nothing that main would have
+// to recognise.
 
 import { loadDescribed } from './commands.js';
 import { exitCodeOf } from './failure.js';
@@ -8,7 +8,8 @@ import { runForcedCommand } from './forced/forced-exec.js';
 import type { ForcedLine } from './forced/forced-command-line.js';
 import { parseFast } from './fast-command.js';
 
-/** Becomes what an ssh client asked for; the exit code when that was refused. */
+/** Becomes the program that an ssh client asked for.
+ *  @returns the exit code when the request was refused */
 export async function forcedCommand(line: ForcedLine): Promise<number> {
   return exitCodeOf(async () => {
     await runForcedCommand(line);
@@ -16,7 +17,8 @@ export async function forcedCommand(line: ForcedLine): Promise<number> {
   });
 }
 
-/** Runs `args`, whose command is `name`; the exit code. */
+/** Runs `args`, whose command is `name`.
+ *  @returns the exit code */
 export async function anyCommand(name: string, args: readonly string[]): Promise<number> {
   return exitCodeOf(async () => {
     const described = await loadDescribed(name);

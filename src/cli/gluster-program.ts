@@ -1,6 +1,6 @@
-// Where the `gluster` program is that a forced command may run. The stock wrapper has the path that it was built with
-// compiled in; this program stands in the stock one's place, and GlusterFS's programs are below the same prefix. Neither
-// PATH nor anything else of the environment or of the client's line is asked: both are of the one who connects.
+// Finds the `gluster` program that a forced command may run. The stock wrapper has its path compiled in. This program
+// stands in the wrapper's place, and GlusterFS's programs are below the same prefix. PATH, the rest of the environment
+// and the client's line are ignored: the client controls them.
 
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -10,15 +10,16 @@ import { isChangeable, ROOT_ALONE } from '../native/changeable.js';
 const USUAL_DIRECTORIES = ['/usr/sbin', '/usr/local/sbin'];
 const EXECUTABLE = 0o111;
 
-/** The first `gluster` that is root's alone to change; where there is none, the one that ought to be there. */
+/** The first `gluster` that only root can change; if there is none, the path where it should be. */
 export async function findGluster(root = '/'): Promise<string> {
   for (const dir of await programDirectories(root)) if (await isRoots(join(dir, 'gluster'))) return join(dir, 'gluster');
   return join(root, USUAL_DIRECTORIES[0] ?? '', 'gluster');
 }
 
-/** The directory of this node's Gluster programs that a peer means by `dir`, without symlinks: `dir` may be one that the peer
- *  changes later. That a directory is root's says nothing: so is what the peer has put into a brick or a mount of the volume.
- *  @returns undefined when it is none */
+/** The directory of this node's Gluster programs that a peer means by `dir`. Symlinks are resolved, since the peer may
+ *  change `dir` later. Root's ownership of a directory proves nothing: root also owns what the peer has put into a
+ *  brick or a mount of the volume.
+ *  @returns undefined when `dir` is no such directory */
 export async function programDirectory(dir: string, root = '/'): Promise<string | undefined> {
   const real = async (path: string): Promise<string | undefined> => realpath(path).catch(() => undefined);
   const named = await real(dir);
@@ -36,7 +37,7 @@ async function isRoots(program: string): Promise<boolean> {
   try {
     const [file, dir] = await Promise.all([stat(program), stat(dirname(program))]);
     const isProgram = file.isFile() && (file.mode & EXECUTABLE) !== 0;
-    // Debian lets a group write in /usr/local, which is root's equal there.
+    // On Debian a group may write in /usr/local, and it is equivalent to root there.
     return isProgram && !isChangeable(file, ROOT_ALONE) && !isChangeable(dir, { ...ROOT_ALONE, gids: [dir.gid] });
   } catch {
     return false;

@@ -1,7 +1,7 @@
-// argv -> subcommand; the one owner of exit codes. A failure is one line on stderr. Bundled with the short commands
-// into one file (see package.json), because glusterd starts several processes for each thing that an admin asks for,
-// and loading modules one by one takes longer than what they do. Everything else is loaded by full-cli.ts, which the
-// caller imports: a script from the code cache cannot.
+// Maps argv to a subcommand and sets the exit code. A failure is one line on stderr. This file is bundled with the
+// short commands (see package.json): glusterd starts several processes for each action of an admin, and loading
+// modules one by one takes longer than their work. full-cli.ts loads everything else. The caller imports it, since a
+// script from the code cache cannot.
 
 import { exitCodeOf } from './failure.js';
 import { DISPATCHED, forcedCommandLine } from './forced/forced-command-line.js';
@@ -11,22 +11,21 @@ import { runLegacy } from './legacy/run-legacy.js';
 import { commandName, parseFast } from './fast-command.js';
 import { FAST_COMMANDS } from './fast-commands.js';
 
-/** Answer of GlusterFS 10's gsyncd to --version, which glusterd asks for before each of its commands. */
+/** Answer of GlusterFS 10's gsyncd to --version. glusterd asks for it before each of its commands. */
 const STOCK_VERSION = 'gsyncd.py 4.0.0';
 
 type FullCli = () => Promise<typeof fullCommands>;
 
-/** Runs the command line and exits. */
 export async function main(argv: readonly string[], fullCli: FullCli): Promise<void> {
   process.exitCode = await exitCodeOf(() => run(argv.slice(2), fullCli));
-  // Nothing may keep a finished command alive: what had to be ended has been.
+  // The command has ended everything that had to be ended. Nothing else may keep the process alive.
   process.exit();
 }
 
 async function run(given: readonly string[], fullCli: FullCli): Promise<number> {
   const forced = forcedCommandLine(given, process.env);
   if (forced !== undefined) return (await fullCli()).forcedCommand(forced);
-  // A peer's words have one meaning: the old style is glusterd's alone.
+  // A dispatched line comes from a peer and has one meaning. Only glusterd uses the old style.
   const args = process.env[DISPATCHED] === undefined ? await runLegacy(given) : given;
   if (args === undefined) return 0;
   if (args.includes('--version')) {

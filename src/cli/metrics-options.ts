@@ -1,4 +1,4 @@
-// The options that start an exporter of metrics, the same for every command that can: worker, monitor, metrics.
+// The options that start an exporter of metrics, equal in every command that has them.
 
 import { InvalidArgumentError, type Command } from 'commander';
 import type { Exporter, ExporterOptions } from '../metrics/exporter.js';
@@ -22,7 +22,8 @@ function interval(text: string): number {
   return value;
 }
 
-/** Starts what the flags ask for; null when they ask for nothing. @throws as startExporter() does */
+/** Starts the exporter that the flags request; null when they request none.
+ *  @throws as startExporter() does */
 export async function openMetrics(flags: MetricsFlags, samples: ExporterOptions['samples'], onError: (line: string) => void): Promise<Exporter | null> {
   const { metricsListen, metricsTextfile, metricsInterval } = flags;
   if (metricsListen === undefined && metricsTextfile === undefined) return null;

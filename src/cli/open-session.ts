@@ -1,5 +1,5 @@
-// What the short commands have in common: names from the command line to the session's settings and its log.
-// A session whose file is missing has the defaults, and the log says so, as with the stock daemon.
+// Opens the session of a short command: from names on the command line to the session's settings and log. If the
+// session's file is missing, the defaults apply and the log says so, as in the stock daemon.
 
 import { existsSync } from 'node:fs';
 import { DEFAULTS_FILE, GLUSTERD_WORKDIR } from '../config/places.js';
@@ -24,11 +24,11 @@ export interface SessionRequest {
   readonly secondary: string;
   readonly flags: Flags;
   readonly localPath?: string;
-  /** 'upgrade' turns a session's file of an old release into the present form first. */
+  /** 'upgrade' first converts a session's file of an old release to the present form. */
   readonly oldForm?: 'upgrade' | 'keep';
 }
 
-/** @throws GsyncdError `usage`: SECONDARY is none; `config`: a file that cannot be read or parsed */
+/** @throws GsyncdError `fault`: SECONDARY is not [USER@]HOST::VOLUME; `config`: a file cannot be read or parsed */
 export async function openSession(request: SessionRequest): Promise<OpenSession> {
   const { primary, secondary, flags, command } = request;
   const [address, volume, ...rest] = secondary.split('::');
@@ -49,7 +49,7 @@ export async function openSession(request: SessionRequest): Promise<OpenSession>
   return { settings, log };
 }
 
-/** The installed defaults alone, for commands that are about no session. */
+/** The installed defaults alone, for commands without a session. */
 export function openDefaults(command: string, flags: Flags): OpenSession {
   const settings = new Settings(DEFAULTS_FILE, undefined, {});
   return { settings, log: commandLog(settings, command, flags, 'cli') };
@@ -61,7 +61,7 @@ function commandLog(settings: Settings, label: string, flags: Flags, whose: 'ses
   return new CommandLog({ destination: settings.text(file), level: settings.text(level), label });
 }
 
-/** The module that changes files is loaded only for a file that has to change. */
+/** Loads the module that changes files only if the file has to change. */
 async function upgradeWhenOld(file: string, primary: string, volume: string): Promise<void> {
   if (readIni(file)?.sections().includes(`peers ${primary} ${volume}`) !== true) return;
   const { upgradeSessionFile } = await import('../config/edit.js');

@@ -1,10 +1,10 @@
-// Lines for stdout, as bytes: a value may hold what is not UTF-8. Synchronous, since the program ends right after.
+// Writes lines to stdout as bytes, since a value may not be UTF-8. Synchronous, since the program ends right after.
 
 import { writeSync } from 'node:fs';
 import { errnoCode } from '../errors.js';
 import { fsEncode } from '../names.js';
 
-/** Writes the lines; a reader that has gone (glusterd reads only what it needs) is not an error. */
+/** Writes the lines. A closed pipe is no error: glusterd reads only what it needs. */
 export function printLines(lines: readonly string[]): void {
   if (lines.length === 0) return;
   const bytes = fsEncode(`${lines.join('\n')}\n`);

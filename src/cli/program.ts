@@ -1,12 +1,13 @@
-// The command-line library's side of the program: help, mistakes, and the commands that are built with it. Loaded by
-// main only when it is needed.
+// Commander's part of the program: help, mistakes, and the commands that are built with it.
 
 import { Command, CommanderError } from 'commander';
 import { errorLine } from '../errors.js';
 import { addCommands } from './commands.js';
 import { VERSION } from './version.js';
 
-/** Runs `args`; the exit code when the library ended it, 0 when the command did. @throws what the command throws */
+/** Runs `args`.
+ *  @returns the exit code when commander ended the run, 0 when the command did
+ *  @throws what the command throws */
 export async function runProgram(args: readonly string[]): Promise<number> {
   try {
     const program = new Command('gsyncd-ts')
@@ -24,7 +25,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Help and version are successes; anything else is a command line that cannot be understood. */
+/** Help and version are successes; anything else is an invalid command line. */
 function commanderExit(error: CommanderError): number {
   if (error.exitCode === 0) return 0;
   if (error.code !== 'commander.help') process.stderr.write(`gsyncd-ts: ${errorLine(error).replace(/^error: /, '')}\n`);

@@ -1,4 +1,4 @@
-// Where a user's programs keep what they have to remember.
+// The directory for the state of a user's programs, by the XDG convention.
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';

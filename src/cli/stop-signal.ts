@@ -1,11 +1,11 @@
-// SIGTERM and SIGINT as an AbortSignal, for the daemons' commands.
+// Converts SIGTERM and SIGINT to an AbortSignal.
 
-/** Signals that come this close together are one wish: one to the whole process group reaches a worker from its
- *  monitor, too. */
+/** Signals this close together are one request: a worker gets a signal to the process group, and another one from its
+ *  monitor. */
 const SAME_WISH_MS = 1_000;
 
-/** Aborts at the first SIGTERM or SIGINT, after `onStop`. The second one asks for the end at once: the process exits
- *  with 1, and its children die with it. */
+/** Aborts at the first SIGTERM or SIGINT, after `onStop`. At the second one the process exits at once with 1, and its
+ *  children die with it. */
 export function stopSignal(onStop: () => void): AbortSignal {
   const stop = new AbortController();
   let stoppedMs = 0;

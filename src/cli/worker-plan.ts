@@ -1,4 +1,4 @@
-// What the worker command was asked, and what it makes of that: the same for bricks of Gluster volumes and for plain
+// The flags of the worker command and the plan that it makes from them, for bricks of Gluster volumes and for plain
 // directories.
 
 import type { Config } from '../config/config.js';

@@ -1,12 +1,12 @@
-// Whether an option may be set to a value: GlusterFS's rules, which stand in the installed gsyncd.conf, and over them the
-// option table's, so that no value gets into a session's file with which its worker would not start.
+// Checks whether an option may be set to a value: by GlusterFS's rules in the installed gsyncd.conf, then by the
+// option table's. So a session's file never gets a value with which its worker would not start.
 
 import { OPTION_NAMES, optionSpec } from './options.js';
 import type { Settings } from './settings.js';
 import { isExecutable, parseValue, wholeNumber } from './values.js';
 import { stripSpace } from './words.js';
 
-/** `unknown` also stands for an option that has no metadata; stock lets every other one be set. */
+/** `unknown` also means an option without metadata. Stock lets every option with metadata be set. */
 export type SettingVerdict = 'good' | 'unknown' | 'invalid';
 
 export function checkSetting(settings: Settings, name: string, value: string | undefined): SettingVerdict {
@@ -41,7 +41,7 @@ function inRange(value: number, min: number, max: number): boolean {
   return value >= min && value <= max;
 }
 
-/** The year as local time has it, which is what stock looks at. */
+/** Stock checks the year in local time. */
 function isLaterThan1970(seconds: number): boolean {
   const year = new Date(seconds * 1000).getFullYear();
   return year !== 1970 && year >= 1 && year <= 9999;

@@ -1,9 +1,9 @@
-// A session's configuration: the table's defaults, over them the installed gsyncd.conf (one section per option),
-// over them the session's own gsyncd.conf (`[vars]`), over them what the command line says. Every daemon and
-// command loads it once; a running worker asks again for the few options that are `live`.
+// A session's configuration in layers, each over the one before: the table's defaults, the installed gsyncd.conf (one
+// section per option), the session's own gsyncd.conf (`[vars]`), and the command line. A daemon loads it once; a
+// running worker reads only the few `live` options again.
 //
-// An invalid value of a known option, and a file that cannot be parsed, is fatal while loading and names file and
-// line. A key that is not known is a warning. Once loaded, nothing about the files can take a value away again.
+// While loading, an invalid value of a known option or a file that cannot be parsed is fatal; the error names file and
+// line. An unknown key is a warning. After loading, no change of the files can take a value away.
 
 import { statSync } from 'node:fs';
 import { errorLine } from '../errors.js';
@@ -17,12 +17,13 @@ import type { TemplateArgs } from './template.js';
 import { parseValue } from './values.js';
 
 export interface LoadConfigOptions {
-  /** Sections form. The default is `/etc/glusterfs/gsyncd.conf`, which may be missing; one that is named may not. */
+  /** A file in sections form. The default is `/etc/glusterfs/gsyncd.conf`, which may be missing. A file that is named
+   *  here must exist. */
   readonly defaultsFile?: string;
-  /** The session's file. When it is missing, a warning says so and the defaults hold, as in the stock daemon. */
+  /** The session's file. If it is missing, the defaults apply with a warning, as in the stock daemon. */
   readonly sessionFile?: string;
   readonly templateArgs: TemplateArgs;
-  /** Texts that win over both files. */
+  /** Texts that override both files. */
   readonly overrides?: Partial<Readonly<Record<OptionName, string>>>;
 }
 
@@ -57,7 +58,7 @@ export class Config {
     if (options.sessionFile !== undefined && session === undefined) this.#warnings.push(missingSession(options.sessionFile));
   }
 
-  /** One line for each thing that is not as it should be and stops nothing; grows while live options are asked for. */
+  /** Problems that are not fatal, one line each. The list grows when live options are read. */
   get warnings(): readonly string[] {
     return this.#warnings;
   }
@@ -68,8 +69,8 @@ export class Config {
   }
 
   /**
-   * The value as the session's file has it now. Costs one stat while the file does not change. A file that is
-   * missing or broken at that moment leaves the last values in force, and is reported once.
+   * The value that the session's file has now. Costs one stat while the file does not change. If the file is missing
+   * or broken, the last values stay in force and a warning is reported once.
    */
   getLive<N extends LiveOptionName>(name: N): OptionValue<N> {
     const stamp = this.#sessionStamp();
@@ -80,15 +81,15 @@ export class Config {
     return this.get(name);
   }
 
-  /** Sets variables of templates that were not known when the configuration was loaded, such as the brick's.
-   *  @throws GsyncdError 'config' for a value that is none with them */
+  /** Sets template variables that were unknown when the configuration was loaded, such as the brick's.
+   *  @throws GsyncdError 'config' for a value that is invalid with them */
   complete(templateArgs: TemplateArgs): void {
     this.#options = { ...this.#options, templateArgs: { ...this.#options.templateArgs, ...templateArgs } };
     this.#texts = this.#merge(this.#readSession());
     this.#values = valuesOf(this.#texts);
   }
 
-  /** Where a value comes from, for messages about it and for commands that show it. */
+  /** Source of a value, for messages about it and for commands that show it. */
   origin(name: OptionName): OptionOrigin {
     return this.#texts.get(name) ?? { text: '', where: 'default' };
   }

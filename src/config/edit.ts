@@ -1,7 +1,7 @@
-// Changes a session's gsyncd.conf: one writer of this project at a time, the file replaced whole, every byte that is not of
-// the entry in question kept. A writer that was killed holds its lock until it is stale; one that was stopped for so long that
-// another took its lock starts over. Also turns the `[peers …]` form of releases before 4.0 into `[vars]`, with the old file
-// kept beside it.
+// Edits a session's gsyncd.conf. One writer of this project at a time replaces the whole file; every byte outside the
+// edited entry stays. If a writer was killed, its lock lasts until it is stale. If a writer was stopped for so long
+// that another one took its lock, it starts over. This module also converts the `[peers …]` form of releases before
+// 4.0 to `[vars]`, and keeps the old file beside it.
 
 import { copyFile, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -12,13 +12,13 @@ import { replaceFile } from '../native/durable-file.js';
 import { IniFile } from './ini.js';
 import { configError } from './layers.js';
 
-/** Tries go on for about 20 s: past the time after which a lock is stale, even when it was touched just before. */
+/** Retries last about 20 s. That is longer than a lock takes to become stale, even if it was touched just before. */
 const LOCK = { stale: 10_000, retries: { retries: 100, minTimeout: 20, maxTimeout: 200 }, realpath: false };
 const MOST_TRIES = 10;
 const BACKUP_NAME = 'gsyncd.conf.bkp';
 
 /**
- * Lets `change` edit the file as it is now, and puts the outcome in its place when it differs.
+ * Applies `change` to the present content of the file, and replaces the file if the text differs.
  * @throws GsyncdError `config`: the file cannot be read, parsed, locked or written, or `change` threw
  */
 export async function editSessionFile(file: string, change: (ini: IniFile) => void): Promise<void> {
@@ -37,7 +37,7 @@ export function oldFormEntries(ini: IniFile, primary: string, secondaryVolume: s
   return ini.entries(section).map(({ key, value }) => [key, value]);
 }
 
-/** The text of the file that takes the old form's place: options under their present names. */
+/** The text that replaces the old form, with the options' present names. */
 export function upgradedText(entries: readonly (readonly [string, string])[]): string {
   const vars = new Map<string, string>();
   for (const [key, value] of entries) {
@@ -60,14 +60,14 @@ export async function upgradeSessionFile(file: string, primary: string, secondar
   });
 }
 
-/** Puts `text` in the place of the file's `former` text. */
+/** Replaces the file's `former` text by `text`. */
 type Write = (text: string, former: string) => Promise<void>;
 
-/** Thrown by a Write that found another text than the former one. */
+/** A Write found another text than the former one. */
 class Overtaken extends Error {}
 
-/** Two can believe that they hold the lock: one that stood still until its lock was stale, and two that found the
- *  same stale lock. So nothing is written over a text that has changed; `fn` runs again on the new one. */
+/** Two writers can believe that they hold the lock: one was stopped until its lock was stale, or both found the same
+ *  stale lock. So a Write never overwrites a text that has changed; `fn` runs again on the new one. */
 async function withLock(file: string, fn: (write: Write) => Promise<void>): Promise<void> {
   for (let tries = MOST_TRIES; ; tries--) {
     try {
@@ -93,7 +93,7 @@ async function whileLocked(file: string, fn: (write: Write) => Promise<void>): P
       await replace(file, text);
     });
   } finally {
-    // Fails when the lock was lost without being noticed: there is nothing to release then.
+    // This fails if the lock was lost unnoticed. There is nothing to release then.
     if (!lost) await release().catch(() => undefined);
   }
 }

@@ -1,15 +1,14 @@
-// gsyncd.conf's syntax: what Python's RawConfigParser reads with its default settings, no more and no less, so
-// that a file means the same to this daemon and to the stock one. The npm packages for INI files fail here (they
-// coerce, unquote or treat `#` inside values as comments). Used by config.ts and by the commands that change a
-// session's options.
+// The syntax of gsyncd.conf: exactly what Python's RawConfigParser reads with its default settings. So a file means
+// the same to this daemon and to the stock one. The npm packages for INI files fail here: they coerce, unquote or
+// treat `#` inside values as comments.
 //
-// An edit rewrites the lines of the one entry it touches; everything else keeps its bytes, comments included. An
-// edit that would not read back as asked, or would change another entry, throws and leaves the file as it was.
+// An edit rewrites only the lines of its entry; everything else keeps its bytes, comments included. If an edit would
+// not read back as requested, or would change another entry, it throws and leaves the file as it was.
 
 import { GsyncdError } from '../errors.js';
 import { leadingSpace, stripSpace, stripSpaceEnd } from './words.js';
 
-/** Entries of this section stand in every other section that does not have them. */
+/** Every other section inherits those entries of this section that it does not have. */
 const DEFAULT_SECTION = 'DEFAULT';
 
 export interface IniEntry {
@@ -17,7 +16,7 @@ export interface IniEntry {
   readonly key: string;
   /** Without surrounding white space; the lines of a continued value are joined by `\n`. */
   readonly value: string;
-  /** Counted from 1: where the entry begins. */
+  /** Line where the entry begins, counted from 1. */
   readonly line: number;
 }
 
@@ -106,7 +105,7 @@ export class IniFile {
     const neighbour = entry ?? [...(own?.entries.values() ?? [])].at(-1);
     const indent = own === undefined ? '' : entryIndent(lines, own, neighbour);
     const written = value.split('\n').map((part, i) => (i === 0 ? `${indent}${key} = ${part}` : `${indent}\t${part}`));
-    // An empty value keeps the space after its delimiter, and a new section ends with an empty line: stock's way.
+    // Like stock, an empty value keeps the space after its delimiter, and a new section ends with an empty line.
     const block = written.map((line, i) => (i === 0 && value === '' ? line : stripSpaceEnd(line)) + newline);
     const last = lines.at(-1);
     if (last !== undefined && !/[\r\n]$/.test(last)) lines[lines.length - 1] = last + newline;
@@ -116,7 +115,8 @@ export class IniFile {
     this.#commit(lines.join(''), section, key, value);
   }
 
-  /** Removes one entry. Returns whether it was there. */
+  /** Removes one entry.
+   *  @returns whether the entry was there */
   remove(section: string, key: string): boolean {
     const entry = this.#sections.get(section)?.entries.get(key.toLowerCase());
     if (entry === undefined) return false;
@@ -154,12 +154,12 @@ export class IniFile {
   }
 }
 
-/** Lines with their terminators, which are those of Python's text mode. */
+/** Lines with their terminators, split as Python's text mode does. */
 function splitLines(text: string): string[] {
   return text.match(/[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$/g) ?? [];
 }
 
-/** An indent under which what follows in the file keeps its meaning: no line may stand deeper than the entry before. */
+/** An indent that keeps the meaning of the following lines: no line may be indented deeper than the entry before it. */
 function entryIndent(lines: readonly string[], section: Section, neighbour: StoredEntry | undefined): string {
   const follows = (line: string): boolean => stripSpace(line) !== '' && !isComment(stripSpace(line));
   const like = neighbour === undefined ? lines.slice(section.header + 1).find(follows) : lines[neighbour.first];
@@ -170,7 +170,7 @@ function isComment(stripped: string): boolean {
   return stripped.startsWith('#') || stripped.startsWith(';');
 }
 
-/** Comment lines between the lines of a value: they survive the value. */
+/** Comment lines between the lines of a value. They stay when the value goes. */
 function comments(lines: readonly string[], entry: StoredEntry): string[] {
   return lines.slice(entry.first + 1, entry.last + 1).filter((line) => isComment(stripSpace(line)));
 }

@@ -1,6 +1,6 @@
-// From files to the text of every option: reads gsyncd.conf in both of its forms, finds options under all their spellings,
-// puts the layers over each other and replaces variables. Values are not checked here. Each text remembers the file and line
-// it came from.
+// Reads gsyncd.conf in both of its forms and produces the text of every option. It finds options under all their
+// spellings, merges the layers and replaces variables, but does not check values. Each text keeps the file and line it
+// came from.
 
 import { readFileSync } from 'node:fs';
 import { GsyncdError, errnoCode, errorLine } from '../errors.js';
@@ -14,7 +14,7 @@ import { substitute, templateText } from './template.js';
 import { stripSpace } from './words.js';
 
 export interface OptionOrigin {
-  /** The text behind the value, variables replaced. */
+  /** The text of the value, with variables replaced. */
   readonly text: string;
   /** `file:line`, `command line` or `default`. */
   readonly where: string;
@@ -22,19 +22,20 @@ export interface OptionOrigin {
 
 export interface ParsedFile {
   readonly file: string;
-  /** `[option]` sections, which hold what the option is by default. */
+  /** `[option]` sections, which hold the options' defaults. */
   readonly sections: readonly (readonly [OptionName, readonly IniEntry[]])[];
   /** Options that the session sets. */
   readonly vars: readonly (readonly [OptionName, OptionOrigin])[];
   readonly warnings: readonly string[];
 }
 
-/** An error of the configuration: one line, and trying again does not help. */
+/** A configuration error: one line, and a retry does not help. */
 export function configError(message: string, cause?: unknown): GsyncdError {
   return new GsyncdError(`config: ${message}`, { code: 'config', cause });
 }
 
-/** The file parsed, undefined when there is none. @throws GsyncdError `config` */
+/** The parsed file, undefined when there is none.
+ *  @throws GsyncdError `config` */
 export function readIni(file: string): IniFile | undefined {
   let bytes: Buffer;
   try {
@@ -47,8 +48,8 @@ export function readIni(file: string): IniFile | undefined {
 }
 
 /**
- * Reads one file, in whichever form its sections are; undefined when there is no such file. `oldSection` is where
- * releases before 4.0 kept a session's options.
+ * Reads one file, in either form; undefined when there is no such file. `oldSection` is the section in which releases
+ * before 4.0 kept a session's options.
  */
 export function readConfigFile(file: string, oldSection: string | undefined): ParsedFile | undefined {
   const ini = readIni(file);
@@ -86,8 +87,8 @@ function readVars(file: string, entries: readonly IniEntry[], warnings: string[]
 }
 
 /**
- * The text of every option. `overrides` win over the vars of all files, these over the sections of all files, these
- * over the table; a later file wins over an earlier one.
+ * The text of every option. The order of precedence is: `overrides`, the vars of all files, the sections of all files,
+ * the table. A later file overrides an earlier one.
  */
 export function mergeLayers(
   files: readonly ParsedFile[],

@@ -1,5 +1,6 @@
-// Every option of a geo-replication session: the names, defaults and meanings of GlusterFS's own gsyncd.conf. The Config type
-// is inferred from this table, so an option that is not here cannot be asked for. How a text becomes a value is in values.ts.
+// Every option of a geo-replication session, with the names, defaults and meanings of GlusterFS's gsyncd.conf. The
+// Config type is inferred from this table, so code cannot read an option that is not here. values.ts converts texts to
+// values.
 
 const LEVELS = ['ERROR', 'INFO', 'WARNING', 'DEBUG'] as const;
 const SESSION = '${primary}_${primary_secondary_host}_${secondaryvol}';
@@ -13,11 +14,11 @@ interface OptionBase {
   readonly help: string;
   /** Whether `${variable}` in the text is replaced. */
   readonly template?: true;
-  /** Absent means that an admin may set it with `config`; a file may hold it in any case. */
+  /** Absent: an admin may set the option with `config`. A file may hold it in any case. */
   readonly configurable?: false;
-  /** Stock has no such option, nor does its file. */
+  /** Only this program has the option; stock and its gsyncd.conf do not. */
   readonly own?: true;
-  /** `live` options are read again while the worker runs; absent means that a change takes a restart. */
+  /** A running worker reads `live` options again. Absent: a change takes a restart. */
   readonly reload?: 'live';
 }
 
@@ -32,7 +33,7 @@ export type OptionSpec = OptionBase &
 
 // prettier-ignore
 export const OPTIONS = {
-  // What is synced, and how it is noticed
+  // Detection and choice of changes
   'change-detector': { type: 'choice', allowed: ['changelog', 'xsync'], value: 'changelog', help: 'How changes are found' },
   'change-interval': { type: 'int', min: 1, value: '5', help: 'Seconds between scans for new changelogs' },
   'changelog-batch-size': { type: 'int', min: 1, value: '727040', help: 'Bytes of changelogs that form one batch' },
@@ -46,7 +47,7 @@ export const OPTIONS = {
   'use-meta-volume': { type: 'bool', value: 'false', help: 'Elect the active worker by a lock in the meta volume' },
   'meta-volume-mnt': { type: 'string', value: '/run/gluster/shared_storage', help: 'Where the meta volume is mounted' },
 
-  // How data is transferred
+  // Data transfer
   'sync-method': { type: 'choice', allowed: ['tarssh', 'rsync'], value: 'rsync', help: 'How data is transferred' },
   'sync-jobs': { type: 'int', min: 1, max: 100, value: '3', help: 'Concurrent data transfers' },
   'sync-xattrs': { type: 'bool', value: 'true', help: 'Sync extended attributes' },
@@ -62,7 +63,7 @@ export const OPTIONS = {
   'log-rsync-performance': { type: 'bool', reload: 'live', value: 'false', help: "Log rsync's statistics" },
   'tar-command': { type: 'string', validation: 'execpath', value: 'tar', help: 'The tar program' },
 
-  // The way to the secondary
+  // Connection to the secondary
   'ssh-command': { type: 'string', validation: 'execpath', value: 'ssh', help: 'The ssh program' },
   'ssh-port': { type: 'int', min: 1, max: 65535, value: '22', help: 'Port of the secondary\'s sshd' },
   'ssh-options': { type: 'string', template: true, value: `${SSH}/secret.pem`, help: 'Arguments for ssh' },
@@ -73,7 +74,7 @@ export const OPTIONS = {
   'allow-network': { type: 'string', value: '', help: 'Accepted only: no daemon of geo-replication listens on a network; sshd decides who may connect' },
   'isolated-secondarys': { type: 'string', value: '', help: 'Hosts or node ids of the secondary, separated by commas, that no worker connects to' },
 
-  // Gluster itself
+  // Gluster programs and mounts
   'gluster-command': { type: 'string', validation: 'execpath', value: 'gluster', help: 'Accepted only: gluster is started from gluster-command-dir' },
   'gluster-command-dir': { type: 'string', value: '/usr/sbin', help: 'Directory of the Gluster programs on the primary' },
   'secondary-gluster-command-dir': { type: 'string', value: '/usr/sbin', help: "Where the Gluster programs are on the secondary; for a session's key the secondary takes a usual directory only, else its own gsyncd.conf's" },
@@ -83,7 +84,7 @@ export const OPTIONS = {
   'access-mount': { type: 'bool', value: 'false', help: 'Keep the mount of the primary volume reachable, for debugging' },
   'secondary-access-mount': { type: 'bool', value: 'false', help: 'Accepted only: the mount of the secondary volume is always reachable, since rsync needs its path' },
 
-  // Volume facts that a session may carry, for daemons without a volume information of their own
+  // Volume facts that a session may carry, for daemons that cannot read the volume info
   'primary-bricks': { type: 'string', configurable: false, value: '', help: 'Bricks of the primary volume' },
   'secondary-bricks': { type: 'string', configurable: false, value: '', help: 'Bricks of the secondary volume' },
   'primary-volume-id': { type: 'string', configurable: false, value: '', help: 'Uuid of the primary volume' },
@@ -134,21 +135,20 @@ type ValueOf<S> = S extends { readonly type: 'int' }
 /** The type that `config.get(name)` returns. */
 export type OptionValue<N extends OptionName> = ValueOf<Table[N]>;
 
-/** Options that a running worker follows, which are those for whose change glusterd restarts nothing. */
+/** Options that a running worker follows. When they change, glusterd restarts nothing. */
 export type LiveOptionName = { [N in OptionName]: Table[N] extends { readonly reload: 'live' } ? N : never }[OptionName];
 
 /** All names, in the table's order. */
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];
 
-/** The row of an option. */
 export function optionSpec(name: OptionName): OptionSpec {
   return OPTIONS[name];
 }
 
-/** Names from releases that had others for the same option; before those, all options were spelled with `_`. */
+/** Options that older releases called differently. Still older releases spelled all options with `_`. */
 const RENAMED: Readonly<Record<string, OptionName>> = { timeout: 'secondary-timeout' };
 
-/** A name or a template variable in the present vocabulary: old releases said slave and master. */
+/** Translates a name or a template variable of old releases, which said slave and master. */
 export function presentVocabulary(name: string): string {
   return name.replaceAll('slave', 'secondary').replaceAll('master', 'primary');
 }

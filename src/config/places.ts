@@ -1,7 +1,7 @@
-// Where the packages of GlusterFS put what every part of geo-replication finds first.
+// Paths that GlusterFS's packages use and that every part of geo-replication needs first.
 
-/** The table of options with their defaults. */
+/** The installed options with their defaults. */
 export const DEFAULTS_FILE = '/etc/glusterfs/gsyncd.conf';
 
-/** State of glusterd, sessions among it. */
+/** State of glusterd, including its sessions. */
 export const GLUSTERD_WORKDIR = '/var/lib/glusterd';

@@ -1,9 +1,10 @@
-// gsyncd.conf as GlusterFS's own commands show and change it: every section of the installed file with its metadata,
-// the session's `[vars]` over them, values cast by the section's `type`. The config commands and status stand on it,
-// since glusterd and its users read their output. Daemons use config.ts, which is typed and checks every value.
+// gsyncd.conf as GlusterFS's own commands show and change it: the sections of the installed file with their metadata,
+// and over them the session's `[vars]`. Values are cast by the section's `type`. The config commands and status use
+// this form, since glusterd and its users read their output. Daemons use config.ts, which is typed and checks every
+// value.
 //
-// The installed file decides which options there are, beside this program's own; where it is missing, the option table stands
-// in for it.
+// The installed file decides which options exist, in addition to this program's own. If it is missing, the option
+// table takes its place.
 
 import { IniFile } from './ini.js';
 import { configError, readIni } from './layers.js';
@@ -17,7 +18,7 @@ export type SettingValue = string | number | boolean;
 /** One option as `config-get` shows it. */
 export interface Setting {
   readonly value: SettingValue;
-  /** The default value, as far as stock's commands know it; empty when the session does not set the option. */
+  /** The default value as stock's commands know it; empty when the session does not set the option. */
   readonly default: SettingValue;
   readonly configurable: boolean;
   readonly modified: boolean;
@@ -25,7 +26,7 @@ export interface Setting {
 
 type Metadata = ReadonlyMap<string, string>;
 
-/** Options of one session, or of none when there is no session file. */
+/** Options of one session; without a session file, the defaults. */
 export class Settings {
   /** The session's file; undefined when none was named or it does not exist. */
   readonly sessionFile: string | undefined;
@@ -46,7 +47,7 @@ export class Settings {
       const value = entries.get('value');
       if (value !== undefined) this.#values.set(name, stripSpace(value));
     }
-    // Lists are as stock's until a session sets one of them.
+    // Lists stay as stock's: they show an option of this program only if the session sets it.
     for (const [name, entries] of merge([fromTable('own')])) this.#metadata.set(name, entries);
     for (const [key, value] of sections.get('vars') ?? []) {
       this.#sessionKeys.push(key);
@@ -61,7 +62,8 @@ export class Settings {
     return this.#values.get(name) ?? this.#ownDefault(name);
   }
 
-  /** A value that is a text in every installed file, such as a path. @throws GsyncdError `config` when it is missing */
+  /** A value that every installed file has as a text, such as a path.
+   *  @throws GsyncdError `config` when it is missing */
   text(name: string): string {
     const value = this.#values.get(name);
     if (value === undefined) throw configError(`${name}: no such option in the installed gsyncd.conf`);
@@ -73,7 +75,7 @@ export class Settings {
     return this.#metadata.get(name);
   }
 
-  /** The options that the session sets (without those that are not for admins), or every option. */
+  /** The options that the session sets, without those that admins may not set; or every option. */
   list(which: 'session' | 'all'): Map<string, Setting> {
     const names = which === 'all' ? [...this.#values.keys()] : this.#sessionKeys.filter((name) => this.#isForAdmins(name));
     return new Map(names.map((name) => [name, this.#setting(name)]));
@@ -106,7 +108,7 @@ export class Settings {
     }
   }
 
-  /** Stock shows the present value of a typed option as its default, too. */
+  /** Stock shows the present value of a typed option also as its default. */
   #cast(): void {
     for (const [name, text] of this.#values) {
       const value = cast(name, String(text), this.#metadata.get(name)?.get('type'));
@@ -144,7 +146,7 @@ function fromTable(which: 'all' | 'own'): IniFile {
   return IniFile.parse(`${lines.join('\n')}\n`, 'option table');
 }
 
-/** An option's metadata in the words of the installed file. */
+/** An option's metadata in the format of the installed file. */
 function describe(spec: OptionSpec): [string, string][] {
   const out: [string, string][] = [['value', spec.value], ['help', spec.help]];
   if (spec.configurable === false) out.push(['configurable', 'false']);

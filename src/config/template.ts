@@ -1,9 +1,9 @@
-// `${variable}` in option values, as Python's string.Template.safe_substitute replaces it, and the variables that a session
-// has beside its own options. Commands build the arguments once, from their own.
+// Replaces `${variable}` in option values as Python's string.Template.safe_substitute does. Defines the variables that
+// a session has in addition to its options.
 
 import { presentVocabulary } from './options.js';
 
-/** Values of variables by name, spelled with `_`. Absent and null ones do not hide an option of that name. */
+/** Values of variables by name, spelled with `_`. An absent or null value does not hide an option of that name. */
 export type TemplateArgs = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 export interface SessionNames {
@@ -12,18 +12,18 @@ export interface SessionNames {
   readonly secondaryUser: string;
   readonly secondaryHost: string;
   readonly secondaryVolume: string;
-  /** Path of the brick that a worker serves; absent for what is not bound to a brick. */
+  /** Path of the worker's brick; absent when no brick is involved. */
   readonly localPath?: string;
 }
 
 const VARIABLE = /\$(?:(\$)|([_a-z][_a-z0-9]*)|\{([_a-z][_a-z0-9]*)\})/gi;
 
-/** A path as part of a file name: `/` becomes `-`, with none at the ends. The stock daemon's escape(). */
+/** A path as part of a file name: `/` becomes `-`, with none at the ends. Equals the stock daemon's escape(). */
 export function escapePath(path: string): string {
   return path.replaceAll('/', '-').replaceAll(/^-+|(?<!-)-+$/g, '');
 }
 
-/** The variables that stock's worker, monitor and commands have, from a session's names. */
+/** The template variables of stock's worker, monitor and commands, from a session's names. */
 export function sessionTemplateArgs(names: SessionNames): TemplateArgs {
   return {
     primary: names.primary,
@@ -35,7 +35,6 @@ export function sessionTemplateArgs(names: SessionNames): TemplateArgs {
   };
 }
 
-/** The variables of a brick. */
 export function brickTemplateArgs(path: string): TemplateArgs {
   return { local_path: path, local_id: escapePath(path) };
 }
@@ -45,7 +44,7 @@ export function sessionConfigPath(workdir: string, primary: string, host: string
   return `${workdir}/geo-replication/${primary}_${host}_${volume}/gsyncd.conf`;
 }
 
-/** Replaces the variables of `text` once, without looking into what they expand to; unknown ones stay as they are. */
+/** Replaces the variables of `text` once, not in the replacements; unknown ones stay as they are. */
 export function substitute(text: string, variables: ReadonlyMap<string, string>): string {
   return text.replaceAll(VARIABLE, (whole, dollar?: string, bare?: string, braced?: string) => {
     if (dollar !== undefined) return '$';

@@ -1,8 +1,8 @@
-// From the text of an option to its value, and the rules that a value must keep. Used by config.ts; a rule that
-// is broken is an answer here, not an exception, since the caller knows where the text came from.
+// Converts the text of an option to its value and checks the value's rules. A broken rule is a return value, not an
+// exception, since the caller knows the source of the text.
 //
-// Stricter than the stock daemon, which checks values only when its own command sets them: there a bool that is
-// spelled `yes` silently means false, and a number out of range fails in the middle of a crawl.
+// Stricter than the stock daemon, which checks values only when its own command sets them. In the stock daemon a bool
+// that is spelled `yes` silently means false, and a number out of range fails in the middle of a crawl.
 
 import { accessSync, constants, statSync } from 'node:fs';
 import { fsEncode } from '../names.js';
@@ -11,11 +11,11 @@ import { stripSpace } from './words.js';
 
 export type ParsedValue = { readonly value: string | number | boolean } | { readonly problem: string };
 
-/** Checkpoints are dates: from 1971, so that a small number by mistake is noticed, to the year 9999. */
+/** Checkpoints are dates from 1971, so that a small number given by mistake is detected, to the year 9999. */
 const MIN_UNIX_TIME = 31_536_000;
 const MAX_UNIX_TIME = 253_402_300_799;
 
-/** The value that `text` stands for, or what is allowed instead, as the end of a sentence that begins "must be". */
+/** The value of `text`, or the allowed values, as the end of a sentence that begins "must be". */
 export function parseValue(spec: OptionSpec, text: string): ParsedValue {
   switch (spec.type) {
     case 'bool':
@@ -35,7 +35,7 @@ function parseBool(text: string): ParsedValue {
   return folded === 'false' ? { value: false } : { problem: 'true or false' };
 }
 
-/** As Python's int(): a sign and single underscores between digits may be there. NaN for anything else. */
+/** Like Python's int(): allows a sign and single underscores between digits. NaN for anything else. */
 export function wholeNumber(text: string): number {
   const trimmed = stripSpace(text);
   return /^[+-]?\d+(?:_\d+)*$/.test(trimmed) ? Number(trimmed.replaceAll('_', '')) + 0 : NaN;
@@ -53,7 +53,7 @@ function parseUnixTime(text: string): ParsedValue {
   return { problem: '0 or a time in seconds since 1970, 1971 or later' };
 }
 
-/** The spelling of the table, whatever case the file has. */
+/** Matches in any case and returns the table's spelling. */
 function parseChoice(text: string, allowed: readonly string[]): ParsedValue {
   const value = allowed.find((word) => word.toLowerCase() === text.toLowerCase());
   if (value !== undefined) return { value };
@@ -73,7 +73,7 @@ function parseString(text: string, validation: 'path' | 'execpath' | undefined):
   }
 }
 
-/** A bare name is looked up when it is run: which directories count is the spawner's knowledge. */
+/** A bare name is not checked here. The spawner, which knows the directories, looks it up when it runs the program. */
 function isProgram(path: string): boolean {
   return path.includes('/') ? isExecutable(path) : path !== '';
 }

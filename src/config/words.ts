@@ -1,5 +1,5 @@
-// White space as Python's str methods see it, which is what GlusterFS's own tools apply to gsyncd.conf. It is not
-// JavaScript's: U+001C to U+001F and U+0085 count, U+FEFF does not.
+// White space as Python's str methods define it. GlusterFS's own tools apply these methods to gsyncd.conf. Unlike
+// JavaScript's, it includes U+001C to U+001F and U+0085, but not U+FEFF.
 
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const LEADING = new RegExp(`^[${SPACE}]+`);
@@ -21,14 +21,14 @@ export function leadingSpace(text: string): string {
   return isPrintable(text.charCodeAt(0)) ? '' : (LEADING.exec(text)?.[0] ?? '');
 }
 
-/** Most of what is asked about begins and ends with such a character: `status` spares the expressions' time. */
+/** Most texts begin and end with such a character, so `status` saves the time of the regular expressions. */
 function isPrintable(code: number): boolean {
   return code > 0x20 && code < 0x7f;
 }
 
 /**
- * Python's `str.split()`: `ssh-options`, `gluster-params` and the like become arguments. There is no quoting,
- * since the stock daemon knows none either.
+ * Python's `str.split()`: turns `ssh-options`, `gluster-params` and the like into arguments. Like the stock daemon, it
+ * knows no quoting.
  */
 export function splitWords(text: string): string[] {
   const stripped = stripSpace(text);

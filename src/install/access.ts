@@ -1,5 +1,6 @@
-// Who can read and who can change this program and the programs that it starts: on a secondary's nodes with a mountbroker,
-// sshd starts the launcher as the session's unprivileged user, and what another user can change runs as root.
+// Checks who can read and who can change this program and the programs that it starts. On a secondary's node with a
+// mountbroker, sshd starts the launcher as the session's unprivileged user. If another user can change a file, that
+// user's code runs as root.
 
 import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { lstat, readlink, stat } from 'node:fs/promises';
@@ -8,12 +9,12 @@ import { canReplaceIn, isChangeable, type Trusted } from '../native/changeable.j
 
 const OTHERS_READ = 0o004;
 const OTHERS_ENTER = 0o001;
-/** As many as the kernel follows. */
+/** The kernel's limit. */
 const MOST_LINKS = 40;
-/** Debian lets the group staff write here, which is root's equal there. */
+/** On Debian the group staff may write here, and it is equivalent to root there. */
 const USR_LOCAL = /^\/usr\/local(?:\/|$)/;
 
-/** The first path on the way to one of `files` that others may not read or enter; undefined when all is open. */
+/** The first of `files` or their parent directories that others may not read or enter; undefined when there is none. */
 export async function closedToOthers(files: readonly string[]): Promise<string | undefined> {
   for (const file of files) {
     for (let dir = dirname(file); ; dir = dirname(dir)) {
@@ -25,8 +26,9 @@ export async function closedToOthers(files: readonly string[]): Promise<string |
   return undefined;
 }
 
-/** The first of `path`, what it links to, and the directories above both that other users than `owners` can change or
- *  replace; undefined when there is none. @throws system errors, ENOENT among them */
+/** The first path that users other than `owners` can change or replace: `path`, the targets of its links, or a
+ *  directory above them. Undefined when there is none.
+ *  @throws system errors, including ENOENT */
 export async function changeableByOthers(path: string, owners: readonly number[]): Promise<string | undefined> {
   const waiting = [resolve(path)];
   for (let links = 0; waiting.length > 0; ) {
@@ -44,8 +46,9 @@ export async function changeableByOthers(path: string, owners: readonly number[]
   return undefined;
 }
 
-/** The first thing at or below `path` that other users than `owners` can change, symbolic links not followed; undefined when
- *  there is none or no such path. Synchronous: that is several times quicker for the thousands of files of a node_modules. */
+/** The first path at or below `path` that users other than `owners` can change; undefined when there is none or no
+ *  such path. It does not follow symbolic links. Synchronous: that is several times faster for the thousands of files
+ *  of a node_modules. */
 export function changeableBelow(path: string, owners: readonly number[]): string | undefined {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return undefined;

@@ -1,4 +1,4 @@
-// Rewrites the tar keys of sessions in authorized_keys, or puts them back, or says how many are not restricted.
+// Restricts the tar keys of sessions in authorized_keys, restores them, or reports how many are not restricted.
 
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fchmodSync, fchownSync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, type Stats } from 'node:fs';
@@ -9,12 +9,13 @@ import { findKeyFiles, type KeyFile } from './key-files.js';
 import { countTarKeys, releaseTarKeys, restrictTarKeys } from './tar-keys.js';
 
 export interface TarKeyOptions extends Omit<ApplyOptions, 'launcher'> {
-  /** What the keys' lines are to name: an absolute path; undefined to leave them as they are and to say how many are open. */
+  /** The absolute path that the keys' lines will name. Undefined: leave the lines as they are and report the
+   *  unrestricted ones. */
   readonly gsyncd?: string | undefined;
 }
 
-/** One file's trouble does not keep the others as they are.
- *  @throws GsyncdError 'preflight' for files that are not their user's own; system errors; when all have been looked at */
+/** A failure with one file does not stop the others.
+ *  @throws after all files: GsyncdError 'preflight' for files that are not their user's own; system errors */
 export async function applyTarKeys(root: string, options: TarKeyOptions): Promise<void> {
   let first: unknown;
   for (const file of await findKeyFiles(root)) {
@@ -75,7 +76,8 @@ function replaceFile(path: string, text: string, { mode, uid, gid }: Stats): voi
   }
 }
 
-/** Does it as the file's user where this process is root: a directory of the user's leads root nowhere then. */
+/** Runs `action` as the file's user when this process is root. So links in the user's directory give no access to
+ *  root's files. */
 function asUser({ uid, gid }: KeyFile, action: () => void): void {
   if (process.geteuid?.() !== 0 || uid === 0) return action();
   const groups = process.getgroups?.() ?? [];

@@ -1,5 +1,5 @@
-// Installs the launcher in every place of a stock gsyncd, and takes it away again. Looks at all places before it
-// touches one: a place that is refused leaves the others as they were. Called by `gsyncd-ts install`.
+// Installs the launcher in every place of a stock gsyncd, and removes it again. It checks all places before it changes
+// one, so a refusal leaves all of them as they were.
 
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { GsyncdError } from '../errors.js';
@@ -16,7 +16,7 @@ export interface ApplyOptions {
   readonly report: (line: string) => void;
 }
 
-/** @throws GsyncdError 'preflight' when a place is not as it must be; system errors */
+/** @throws GsyncdError 'preflight' when it refuses a place; system errors */
 export async function applyToPlaces(places: readonly string[], options: ApplyOptions): Promise<void> {
   const plan = options.action === 'install' ? planInstall : planUninstall;
   const plans: { place: string; plan: PlacePlan }[] = [];
@@ -85,8 +85,8 @@ export async function applyOwnFile(path: string, text: string, options: Omit<App
   options.report(`${path}: ${would}written`);
 }
 
-/** Makes, or removes, the name under which an admin's shell finds `script`. A file or link that somebody else made, such
- *  as npm's, which is relative, is left alone. */
+/** Makes, or removes, the name under which an admin's shell finds `script`. It leaves a file or link of another
+ *  program alone, such as npm's link, which is relative. */
 export async function applyCommandName(path: string, script: string, options: Omit<ApplyOptions, 'launcher'>): Promise<void> {
   const would = options.mode === 'do' ? '' : 'would: ';
   const target = await linkTarget(path);

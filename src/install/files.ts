@@ -1,5 +1,5 @@
-// File operations of the installer: whole files appear by rename, so that a program started meanwhile finds
-// the old or the new one. Paths are ASCII ones of packages.
+// File operations of the installer. Whole files appear by rename, so a program that starts meanwhile finds the old or
+// the new one. Paths are the ASCII paths of packages.
 
 import { randomBytes } from 'node:crypto';
 import { link, lstat, mkdir, open, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
@@ -15,7 +15,7 @@ export async function readIfThere(path: string): Promise<Buffer | null> {
   return absentAsNull(readFile(path));
 }
 
-/** Puts a file with exactly `mode` in place, whatever the umask; missing directories are made. */
+/** Puts a file with exactly `mode` in place, regardless of the umask. Creates missing directories. */
 export async function putFile(path: string, text: string, mode: number): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await renameOnto(path, async (temp) => {
@@ -30,23 +30,23 @@ export async function putFile(path: string, text: string, mode: number): Promise
   });
 }
 
-/** Gives the file `path` the second name `other`; a file of that name goes. */
+/** Gives the file `path` the second name `other`, and replaces a file of that name. */
 export async function putLink(path: string, other: string): Promise<void> {
   await renameOnto(other, (temp) => link(path, temp));
 }
 
-/** Makes `path` a symbolic link to `target`; missing directories are made, a file of that name goes. */
+/** Makes `path` a symbolic link to `target`, and replaces a file of that name. Creates missing directories. */
 export async function putSymlink(path: string, target: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await renameOnto(path, (temp) => symlink(target, temp));
 }
 
-/** The text of the link `path`; null for what is no link. */
+/** The target of the link `path`; null when `path` is no link. */
 export async function linkTarget(path: string): Promise<string | null> {
   return (await absentAsNull(lstat(path)))?.isSymbolicLink() === true ? absentAsNull(readlink(path)) : null;
 }
 
-/** Moves `from` over `to`, on the disk when this resolves. */
+/** Moves `from` over `to`. The move is on the disk when this resolves. */
 export async function moveOver(from: string, to: string): Promise<void> {
   await rename(from, to);
   await syncDirectory(dirname(to));
@@ -63,7 +63,7 @@ async function renameOnto(path: string, make: (temp: string) => Promise<void>): 
     await make(temp);
     await moveOver(temp, path);
   } finally {
-    // Renaming one name of a file onto another of the same file does nothing, and leaves the first.
+    // rename(2) does nothing if both names belong to the same file, so the temporary name can remain.
     await rm(temp, { force: true });
   }
 }

@@ -1,5 +1,5 @@
-// Where the ssh keys of sessions are: authorized_keys of root, and of the users whom glusterd's mount broker knows, found as
-// GlusterFS's own script (peer_add_secret_pub) finds them.
+// Finds the ssh keys of sessions: authorized_keys of root, and of the users in the configuration of glusterd's mount
+// broker. It finds them as GlusterFS's own script (peer_add_secret_pub) does.
 
 import { join } from 'node:path';
 import { readIfThere } from './files.js';
@@ -13,7 +13,7 @@ export interface KeyFile {
 
 const BROKER_USER = /^\s*option\s+mountbroker-geo-replication\.(\S+)\s/gm;
 
-/** The files of a machine whose root directory is `root`; not each of them has to exist. */
+/** The key files of a machine whose root directory is `root`. Some of them may not exist. */
 export async function findKeyFiles(root: string): Promise<KeyFile[]> {
   const read = async (path: string): Promise<string> => (await readIfThere(join(root, path)))?.toString('latin1') ?? '';
   const broker = await read('/etc/glusterfs/glusterd.vol');

@@ -1,9 +1,9 @@
-// The file that stands in the stock gsyncd's place: a few lines of sh that become node with this program. glusterd
-// starts it with an almost empty environment, sshd as a forced command of any user, so it relies on nothing: node and
-// the program are named by absolute paths, and the usual directories are added to PATH for what the program starts.
-// Also tells whether a file in that place is one of these, the stock one, or something unknown. Pure.
+// The file that takes the stock gsyncd's place: a few lines of sh that exec node with this program. glusterd starts it
+// with an almost empty environment, sshd as a forced command of any user. So it names node and the program by absolute
+// paths. It adds the usual directories to PATH for the programs that this program starts. This module also detects
+// whether a file in that place is a launcher, the stock gsyncd, or unknown. Pure.
 
-/** In the launcher's second line; how a later install or uninstall knows it. */
+/** In the launcher's second line. A later install or uninstall recognizes the launcher by it. */
 const MARK = '# gsyncd-ts launcher';
 const USUAL_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -28,8 +28,8 @@ function shellQuote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** What a file in the stock path is. The stock one is a compiled wrapper, or on some systems a script, that starts
- *  Python's gsyncd. */
+/** Detects the kind of a file in the stock path. The stock gsyncd is a compiled wrapper, or on some systems a script,
+ *  that starts Python's gsyncd. */
 export function gsyncdKind(content: Buffer): GsyncdKind {
   if (content.subarray(0, 2).equals(Buffer.from('#!')) && content.subarray(0, 256).includes(`\n${MARK}`)) return 'launcher';
   const startsPython = content.includes('syncdaemon') && content.includes('gsyncd.py');

@@ -1,5 +1,5 @@
-// Where GlusterFS keeps its gsyncd: Debian and its kin below /usr/lib/<architecture>, upstream and Red Hat below
-// /usr/libexec. glusterd and the forced commands of sessions name the path that the package was built with.
+// Paths of GlusterFS's gsyncd: below /usr/lib/<architecture> on Debian and its derivatives, below /usr/libexec
+// upstream and on Red Hat. glusterd and the forced commands of sessions name the path that the package was built with.
 
 import { readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const PER_ARCHITECTURE = '/usr/lib';
 
 export const ASIDE = 'gsyncd.stock';
 
-/** Where an admin's shell and manual look. The directory of zsh is in the search path of every build of it. */
+/** Paths that an admin's shell and man search. Every build of zsh searches the directory for zsh. */
 export const COMMAND_NAME_PATH = '/usr/local/bin/gsyncd-ts';
 export const MAN_PAGE_PATH = '/usr/share/man/man8/gsyncd-ts.8';
 export const COMPLETION_PATHS = {
@@ -19,7 +19,7 @@ export const COMPLETION_PATHS = {
   zsh: '/usr/local/share/zsh/site-functions/_gsyncd-ts',
 } as const;
 
-/** The places below `root` that hold a gsyncd, or one that was put aside; a place with two names comes once. */
+/** The places below `root` that hold a gsyncd, or one that was set aside. A place with two names is listed once. */
 export async function findPlaces(root: string): Promise<string[]> {
   const architectures = await readdir(join(root, PER_ARCHITECTURE)).catch((error: unknown) => {
     if (errnoCode(error) === 'ENOENT') return [];

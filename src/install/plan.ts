@@ -1,23 +1,22 @@
-// What installing or uninstalling does to one place of the stock gsyncd, decided from what stands there. Pure; the
-// steps are carried out by apply.ts. Every sequence of steps leaves a working gsyncd in the place at each moment, and
-// doing it twice does nothing the second time.
+// Decides from the present files what an install or uninstall does to one place of the stock gsyncd. Pure; apply.ts
+// executes the steps. The place holds a working gsyncd after every step, and a second run does nothing.
 
 import type { GsyncdKind } from './launcher.js';
 
 /** Files in the stock path and beside it. */
 export interface PlaceState {
   readonly current: GsyncdKind | 'missing';
-  /** Whether the launcher there is the very one that would be written. */
+  /** Whether the launcher there equals the one that would be written. */
   readonly upToDate: boolean;
   readonly aside: GsyncdKind | 'missing';
-  /** Whether both are the same stock file: an install was cut short. */
+  /** Whether both are the same stock file, which an interrupted install leaves. */
   readonly asideIsCurrent: boolean;
 }
 
 export type Step =
-  | 'keep-original' // the stock file gets its second name; an older one of that name goes
+  | 'keep-original' // gives the stock file its second name, and replaces an older file of that name
   | 'write-launcher'
-  | 'restore-original' // the file that was kept takes its place again
+  | 'restore-original' // moves the kept file back to its place
   | 'drop-aside';
 
 export interface PlacePlan {

@@ -1,6 +1,6 @@
-// The unit template for workers that systemd runs, without glusterd's monitor, and the logrotate snippet. Pure text;
-// written by `gsyncd-ts install --systemd`. The hardening leaves what a worker needs: FUSE mounts in a namespace of
-// its own, marks in trusted.* attributes of bricks anywhere, low ports for GlusterFS clients, ssh and rsync.
+// The unit template for workers that systemd runs, without glusterd's monitor, and the logrotate snippet. Pure text.
+// The hardening permits what a worker needs: FUSE mounts in a private namespace, trusted.* xattrs of bricks anywhere,
+// low ports for GlusterFS clients, ssh and rsync.
 
 import { join } from 'node:path';
 
@@ -72,7 +72,7 @@ WantedBy=multi-user.target
 `;
 }
 
-/** systemd knows double quotes, backslashes and %. */
+/** systemd interprets double quotes, backslashes, % and $. */
 function unitWord(path: string): string {
   const escaped = path.replaceAll(/[\\"]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$');
   return /^[\w./%$+:@-]+$/.test(path) ? escaped : `"${escaped}"`;

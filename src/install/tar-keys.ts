@@ -1,27 +1,29 @@
-// The tar keys of sessions in authorized_keys. GlusterFS gives them `command="tar ${SSH_ORIGINAL_COMMAND#* }"`, in which one
-// option of tar runs any program. Such a line can go through this program instead, which runs tar as primaries ask for it and
-// nothing else. Both directions replace these characters alone, so a line that was rewritten can be put back byte for byte.
+// The tar keys of sessions in authorized_keys. GlusterFS writes them with `command="tar ${SSH_ORIGINAL_COMMAND#* }"`,
+// which lets one option of tar run any program. A restricted line goes through this program instead, which runs tar
+// only as primaries request it. Both directions replace only these characters, so a restricted line can be restored
+// byte for byte.
 
 const STOCK = 'command="tar ${SSH_ORIGINAL_COMMAND#* }"';
-/** In any spelling: a tar that takes the client's words. */
+/** A tar command in any spelling that takes the client's words. */
 const UNRESTRICTED = /command="[^"]*\btar\b[^"]*SSH_ORIGINAL_COMMAND/i;
 const OWN = /restrict,command="[^"\s]+\/gsyncd --tar-key(?: --only-volume [\w-]+)?"/;
-/** Holds from everywhere and at any time: sshd looks at no later line of the key. */
+/** Applies to every host at any time, so sshd uses no later line of the key. */
 const ALWAYS_OWN = new RegExp(`^\\s*${OWN.source}\\s+$`);
 const KEY = /\b(?:ssh|ecdsa|sk)-[\w@.-]+ ([A-Za-z0-9+/=]+)/;
 
-/** The text of an authorized_keys file with each tar key going through `gsyncd`, an absolute path without spaces. */
+/** The text of an authorized_keys file in which each tar key goes through `gsyncd`, an absolute path without spaces. */
 export function restrictTarKeys(text: string, gsyncd: string): string {
   return eachLine(text, (line) => line.replace(STOCK, () => `restrict,command="${gsyncd} --tar-key"`));
 }
 
-/** The text with each tar key as GlusterFS wrote it. */
+/** The text with each tar key in GlusterFS's form. */
 export function releaseTarKeys(text: string): string {
   return eachLine(text, (line) => line.replace(OWN, () => STOCK));
 }
 
-/** How many lines let a client choose tar's options. sshd takes the first line of a key, so a line below one that goes
- *  through this program does not count: GlusterFS adds its own again whenever it sends the keys. */
+/** Number of lines that let a client choose tar's options. sshd takes the first line of a key, so this does not
+ *  include a line below a restricted line of the same key. GlusterFS adds its own line again whenever it sends the
+ *  keys. */
 export function countTarKeys(text: string): number {
   const restricted = new Set<string>();
   let count = 0;
@@ -35,7 +37,7 @@ export function countTarKeys(text: string): number {
   return count;
 }
 
-/** Comments stay as they are. */
+/** Applies `change` to all lines that are not comments. */
 function eachLine(text: string, change: (line: string) => string): string {
   return text
     .split('\n')

@@ -1,5 +1,5 @@
-// Alert rules for Prometheus, printed by `gsyncd-ts metrics alerts`. Thresholds are where an admin of a
-// disaster-recovery copy would want to know; they are meant to be edited.
+// Alert rules for Prometheus, printed by `gsyncd-ts metrics alerts`. The thresholds suit a disaster-recovery copy; an
+// admin is meant to edit them.
 
 import { METRICS } from './names.js';
 

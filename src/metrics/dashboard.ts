@@ -1,5 +1,5 @@
-// A Grafana dashboard over the metrics, printed by `gsyncd-ts metrics dashboard`: state and lag first, then what
-// waits, how fast it goes, and what failed. Import it in Grafana; it asks for the Prometheus data source.
+// A Grafana dashboard over the metrics, printed by `gsyncd-ts metrics dashboard`: state and lag first, then backlog,
+// rates and failures. Import it in Grafana, which asks for the Prometheus data source.
 
 import { METRICS } from './names.js';
 
@@ -20,7 +20,7 @@ const per = (name: string): string => `rate(${of(name)}[$__rate_interval])`;
 const state = (name: string, selector: string): string => `${name}{${selector}, primary=~"$primary", brick=~"$brick"}`;
 const quantile = (q: number, name: string, label: string): string => `histogram_quantile(${q}, sum by (le, ${label}) (rate(${of(`${name}_bucket`)}[$__rate_interval])))`;
 
-/** Title, unit, kind, width of 24, queries. */
+/** Title, unit, kind, width (of 24 columns), queries. */
 const PANELS: readonly (readonly [string, string, PanelKind, number, readonly Query[]])[] = [
   ['Lag (RPO)', 's', 'stat', 6, [{ expr: `max(${of(m.lag)})`, legend: 'largest lag' }]],
   ['Faulty bricks', 'short', 'stat', 6, [{ expr: `sum(${state(m.state, 'state="faulty"')})`, legend: 'faulty' }]],
@@ -82,7 +82,7 @@ function variable(name: string, query: string): Record<string, unknown> {
   return { name, type: 'query', datasource: DATASOURCE, query: { query, refId: name }, refresh: 2, multi: true, includeAll: true, allValue: '.*', current: { text: 'All', value: '$__all' } };
 }
 
-/** Panels from left to right, a new line where one does not fit. */
+/** Panels from left to right. A panel that does not fit begins a new row. */
 function panels(): Record<string, unknown>[] {
   let x = 0;
   let y = 0;

@@ -1,5 +1,5 @@
-// Where metrics go: an HTTP endpoint that Prometheus scrapes, and a file for node_exporter's textfile collector. Invariant: a
-// scrape that fails answers 500 and harms nothing else; the file is whole at every moment.
+// Exports metrics over an HTTP endpoint that Prometheus scrapes, and in a file for node_exporter's textfile collector.
+// Invariant: a scrape that fails answers 500 and affects nothing else; the file is complete at every moment.
 
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoCode, errorLine, GsyncdError } from '../errors.js';
@@ -7,11 +7,11 @@ import { replaceFile } from '../native/durable-file.js';
 import { SingleFlight } from '../async/single-flight.js';
 import type { BrickSamples } from './samples.js';
 
-/** A scraper or two, and some who look by hand. */
+/** Enough for a few scrapers and for manual requests. */
 const MAX_CONNECTIONS = 32;
-/** From the request's end until the client has read the answer, a few hundred KB. */
+/** Limit from the request's end until the client has read the answer, a few hundred KB. */
 const ANSWER_MS = 10_000;
-/** A connection without a whole request ends after these, looked for every second. */
+/** A connection without a complete request ends after these times, which the server checks every second. */
 const LIMITS = { headersTimeout: 5_000, requestTimeout: 5_000, keepAliveTimeout: 5_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 };
 
 export interface Listen {
@@ -29,13 +29,14 @@ export interface ExporterOptions {
 }
 
 export interface Exporter {
-  /** Where it listens, with the port that was given when 0 was asked for. */
+  /** Address on which it listens, with the actual port if port 0 was requested. */
   readonly address: Listen | null;
-  /** Ends both, with a last state in the file. */
+  /** Ends both, after a last write of the file. */
   close(): Promise<void>;
 }
 
-/** `[ADDR:]PORT`, `[::1]:PORT`; loopback unless told otherwise. @throws GsyncdError 'usage' */
+/** Parses `[ADDR:]PORT` or `[::1]:PORT`; the default address is loopback.
+ *  @throws GsyncdError 'usage' */
 export function parseListen(text: string): Listen {
   const match = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):)?(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
@@ -43,7 +44,7 @@ export function parseListen(text: string): Listen {
   return { host: match[1] ?? match[2] ?? '127.0.0.1', port };
 }
 
-/** @throws GsyncdError 'preflight' when the address is in use or is not this machine's, or the file cannot be written */
+/** @throws GsyncdError 'preflight' when the address is in use or not this machine's, or the file cannot be written */
 export async function startExporter(options: ExporterOptions): Promise<Exporter> {
   const { expose } = await import('./registry.js');
   const shared = new SingleFlight(async () => expose(await options.samples()));
@@ -81,7 +82,8 @@ async function serve({ host, port }: Listen, exposition: () => Promise<{ content
     }
   };
   const server = createServer(LIMITS, (request, response) => {
-    // Whatever the client does: one that reads a byte now and then never lets a socket's own timeout pass.
+    // A client that reads a byte now and then never lets a socket's own timeout pass, so this timer limits the whole
+    // answer.
     const timer = setTimeout(() => response.destroy(), ANSWER_MS);
     response.once('close', () => clearTimeout(timer));
     void answer(request.method ?? '', request.url ?? '', response);
@@ -148,7 +150,8 @@ class TextFile {
     }
   }
 
-  /** The collector's directory may be its user's: the temporary file's name cannot be guessed, and is no `*.prom`. */
+  /** Another user may own the collector's directory, so the temporary file's name cannot be guessed. It does not match
+   *  `*.prom`. */
   async #write(): Promise<void> {
     await replaceFile(this.#path, await this.#text(), 0o644);
   }

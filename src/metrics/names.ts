@@ -1,12 +1,12 @@
-// The metrics' names, types and meanings: one table that the registry is built from. Names follow the conventions
-// of Prometheus: base units, `_total` for counters. Every metric has the labels primary, secondary and brick, and at
-// most one more with few values, so that cardinality is bounded by the number of bricks.
+// The metrics' names, types and meanings, in one table. Names follow the conventions of Prometheus: base units,
+// `_total` for counters. Every metric has the labels primary, secondary and brick, and at most one more with few
+// values. So the number of bricks bounds the cardinality.
 
 export interface MetricDefinition {
   readonly name: string;
   readonly type: 'gauge' | 'counter' | 'histogram';
   readonly help: string;
-  /** A label beside those that all have. */
+  /** A label in addition to those of every metric. */
   readonly label?: string;
 }
 

@@ -1,11 +1,11 @@
-// Samples of the bricks of whole sessions, or of one brick, for an exporter. The readers are kept, since they know
-// what they have read already.
+// Samples of one brick, or of the bricks of whole sessions. The readers stay between calls, so that each call reads
+// only what is new.
 
 import { SessionReader } from '../progress/sessions.js';
 import { basename, dirname } from 'node:path';
 import { brickSamples, type BrickSamples } from './samples.js';
 
-/** All bricks of the sessions that `find` names, asked at each call. */
+/** All bricks of the sessions that `find` returns. Each call runs `find`. */
 export function sessionSamples(find: () => Promise<readonly string[]>, version: string): () => Promise<BrickSamples[]> {
   const readers = new Map<string, SessionReader>();
   return async () => {
@@ -14,7 +14,7 @@ export function sessionSamples(find: () => Promise<readonly string[]>, version: 
         let reader = readers.get(dir);
         if (reader === undefined) readers.set(dir, (reader = new SessionReader(dir)));
         const readings = await reader.readBricks();
-        // A brick on which no worker has run yet takes the names of volumes from the others of its session.
+        // A brick on which no worker has run yet takes the volumes' names from another brick of its session.
         const known = readings.find(({ progress }) => progress !== null)?.progress;
         return readings.map((reading) => ({ ...brickSamples(reading, basename(dir), version), ...(known === null || known === undefined ? {} : { primary: known.primary, secondary: known.secondary }) }));
       }),
@@ -23,7 +23,7 @@ export function sessionSamples(find: () => Promise<readonly string[]>, version: 
   };
 }
 
-/** One brick, by its status file; nothing before that is known. */
+/** One brick, by its status file. Without samples before watch(). */
 export class OneBrick {
   readonly #version: string;
   #reader: SessionReader | null = null;

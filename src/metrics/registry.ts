@@ -1,5 +1,5 @@
-// The metrics in the text form of Prometheus, made by prom-client from the present reports at each scrape. This
-// module is the only one that loads prom-client, and is loaded only where metrics are asked for.
+// The metrics in the text form of Prometheus, which prom-client makes from the present reports at each scrape. Only
+// this module loads prom-client, and it is loaded only if metrics are requested.
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Buckets } from '../progress/buckets.js';
@@ -13,7 +13,7 @@ export interface Exposition {
 
 type Labels = Record<string, string>;
 
-/** A histogram whose buckets were counted elsewhere: prom-client's own can only observe. */
+/** A histogram whose buckets were counted elsewhere; prom-client's own class can only observe values. */
 class CountedHistogram extends Histogram {
   readonly #name: string;
   readonly #help: string;
@@ -41,13 +41,13 @@ class CountedHistogram extends Histogram {
     return Promise.resolve({ name: this.#name, help: this.#help, type: 'histogram', values, aggregator: 'sum' } as unknown as Awaited<ReturnType<Histogram['get']>>);
   }
 
-  /** Preferred to get() by the registry. */
+  /** The registry prefers this method to get(). */
   getForPromString(): ReturnType<Histogram['get']> {
     return this.get();
   }
 }
 
-/** All metrics of all bricks. Metrics without a sample are left out. */
+/** All metrics of all bricks, without those that have no sample. */
 export async function expose(bricks: readonly BrickSamples[]): Promise<Exposition> {
   const registry = new Registry();
   const metrics = new Map<MetricKey, Counter | Gauge | CountedHistogram>();
@@ -56,7 +56,7 @@ export async function expose(bricks: readonly BrickSamples[]): Promise<Expositio
     if (metric === undefined) metrics.set(key, (metric = newMetric(METRICS[key], registry)));
     return metric;
   };
-  // In the table's order, whatever the samples' is.
+  // Use the table's order, not the samples'.
   for (const key of Object.keys(METRICS) as MetricKey[]) {
     for (const { primary, secondary, brick, samples } of bricks) {
       for (const sample of samples) {
@@ -81,7 +81,7 @@ function newMetric(definition: MetricDefinition, registry: Registry): Counter | 
   return type === 'counter' ? new Counter(options) : new Gauge(options);
 }
 
-/** A name that is not UTF-8 must not make the whole answer invalid. */
+/** A name that is not UTF-8 must not invalidate the whole answer. */
 function well(text: string): string {
   return text.toWellFormed();
 }

@@ -1,4 +1,4 @@
-// Reports to samples of the metrics: which value each has for a brick. Pure; registry.ts gives them to prom-client.
+// Converts a brick's report to samples of the metrics. Pure.
 
 import type { Buckets } from '../progress/buckets.js';
 import { BRICK_STATES, type BrickReport } from '../progress/report.js';
@@ -7,7 +7,7 @@ import type { MetricKey } from './names.js';
 
 export interface MetricSample {
   readonly key: MetricKey;
-  /** Value of the metric's further label. */
+  /** Value of the metric's additional label. */
   readonly label?: string;
   readonly value: number | Buckets;
 }
@@ -22,7 +22,7 @@ export interface BrickSamples {
 const CRAWLS: Readonly<Record<string, string>> = { 'Hybrid Crawl': 'hybrid', 'History Crawl': 'history', 'Changelog Crawl': 'changelog', 'N/A': 'none' };
 const BATCH_CRAWLS: Readonly<Record<string, string>> = { xsync: 'hybrid', history_changelog: 'history', live_changelog: 'changelog' };
 
-/** @param session name of the session's directory, where the volumes' names are not known */
+/** @param session name of the session's directory, used when the volumes' names are unknown */
 export function brickSamples({ report, progress }: BrickReading, session: string, version: string): BrickSamples {
   const samples: MetricSample[] = [];
   const add = (key: MetricKey, value: number | Buckets | null | undefined, label?: string): void => {

@@ -1,10 +1,10 @@
-// A histogram as plain numbers, so that it can lie in a file and be read by another process. Invariant: `counts` has one place
-// more than `bounds`, for what is above the last.
+// A histogram as plain numbers, which one process can write to a file and another can read. Invariant: `counts` has
+// one element more than `bounds`, for values above the last bound.
 
 export interface Buckets {
   /** Upper bounds, ascending, inclusive. */
   readonly bounds: readonly number[];
-  /** How many fell into each bucket, not cumulative. */
+  /** Number of values in each bucket, not cumulative. */
   readonly counts: readonly number[];
   readonly sum: number;
 }

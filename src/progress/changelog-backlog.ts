@@ -1,7 +1,7 @@
-// What a brick has recorded and no worker has synced, read from the brick's changelogs by whoever wants to know: the closed
-// changelogs behind the synced-up-to mark, and whether the open one holds anything. It needs no worker, so a stopped session's
-// backlog shows, and costs none of them anything. Invariant: each look reads only what the index has grown by, and a first
-// look only its end, as far as it is needed.
+// The backlog of a brick: its closed changelogs that are not synced, and whether the open one holds records. The probe
+// reads the brick's changelogs and needs no worker. So the backlog of a stopped session shows, and a worker has no
+// extra work. Invariant: each call reads only new index entries. The first call reads the index from its end, as far
+// back as needed.
 
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { fsDecode, fsEncode } from '../names.js';
 const OPEN_CHANGELOG = 'CHANGELOG';
 /** The header of a changelog ends with its first line break; records follow. */
 const HEADER_BYTES = 256;
-/** Behind the last entry of the index as many bytes as this are read first, then twice as many, and so on. */
+/** First distance from the end of the index at which to look for an older entry. It doubles until one is found. */
 const FIRST_TAIL_BYTES = 64 << 10;
 
 export interface ChangelogBacklog {
@@ -20,14 +20,14 @@ export interface ChangelogBacklog {
   readonly changelogs: number;
   /** The open changelog holds changes. */
   readonly open: boolean;
-  /** No change that is not synced is older than this, seconds; null when there is none. */
+  /** Seconds: no change that is not synced is older than this; null when there is none. */
   readonly oldestSince: number | null;
 }
 
 interface Interval {
   readonly since: number;
   readonly until: number;
-  /** Follows a time at which the clock was set back, of which the marks do not know yet. */
+  /** The interval follows a clock that was set back, and the stime still belongs to the old clock. */
   readonly pending?: true;
 }
 
@@ -66,7 +66,7 @@ export class ChangelogProbe {
     }
   }
 
-  /** New entries of the index since the last call. */
+  /** Reads the index entries since the last call. */
   async #readOn(synced: number): Promise<void> {
     const files = await listHtime(join(this.#dir, 'htime'));
     for (const { path, created } of files.slice(Math.max(0, files.findIndex((file) => file.path === this.#at?.path)))) {
@@ -75,7 +75,7 @@ export class ChangelogProbe {
     }
   }
 
-  /** Everything after `synced`, from scratch. */
+  /** Reads all entries after `synced`, from scratch. */
   async #readBack(synced: number): Promise<void> {
     this.#intervals = [];
     this.#pending = false;
@@ -98,7 +98,7 @@ export class ChangelogProbe {
     for await (const { entries, ends } of readEntries(path, offset)) {
       for (const entry of entries) {
         const setBack = entry.time < time;
-        // Marks that are not ahead of the clock before it was set back are taken for the one's after.
+        // An stime that is clearly below the old clock is taken as one of the new clock.
         if (setBack) this.#pending = synced > entry.time && synced > time - CLOCK_SKEW_S;
         if (setBack && !this.#pending) this.#intervals = [];
         if (!entry.empty) this.#intervals.push({ since: Math.min(time, entry.time), until: entry.time, ...(this.#pending && { pending: true as const }) });
@@ -124,7 +124,7 @@ export class ChangelogProbe {
   }
 }
 
-/** Offset of an entry that is not later than `time`, or 0: from it on, all later ones are read. */
+/** Offset of an entry that is not later than `time`, or 0. Reading from there finds all later entries. */
 async function startBefore(path: string, time: number): Promise<number> {
   const { size } = await stat(fsEncode(path));
   const file = await open(fsEncode(path), 'r');

@@ -1,7 +1,7 @@
-// How many entries a brick holds, without walking it: gfids are random, so the handles that lie in one of the 256
-// directories `.glusterfs/xx` are a fair sample of all. Directories are read until enough handles are counted; a
-// small brick is counted whole. Used for the expected end of a first sync.
-// Handles are inodes: a further name of a file is not counted, so the result is an estimate even then.
+// Estimates how many entries a brick holds, without a crawl. Gfids are random, so the handles in one of the 256
+// directories `.glusterfs/xx` are a fair sample of all. The estimate reads directories until it has counted enough
+// handles, and counts a small brick completely. Handles are inodes, so hard links are not counted: even a complete
+// count is an estimate.
 
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,8 +12,8 @@ const ENOUGH = 4_000;
 const HEX_NAME = /^[0-9a-f]{2}$/;
 
 /** @param brick path of the brick
- *  @param enough handles of the sample
- *  @returns null when the brick has no handles that can be read */
+ *  @param enough number of handles in the sample
+ *  @returns null when the brick has no readable handles */
 export async function estimateEntries(brick: string, enough = ENOUGH): Promise<number | null> {
   const root = join(brick, '.glusterfs');
   let found = 0;
@@ -21,13 +21,13 @@ export async function estimateEntries(brick: string, enough = ENOUGH): Promise<n
   try {
     const tops = (await readdir(fsEncode(root), 'utf8')).filter((name) => HEX_NAME.test(name)).sort();
     if (tops.length === 0) return null;
-    // 00 holds the root's handle and those of GlusterFS's own directories, so it comes last.
+    // Directory 00 also holds the handles of the root and of GlusterFS's own directories, so it comes last.
     for (const top of tops.reverse()) {
       found += await countHandles(join(root, top));
       read += 1;
       if (found >= enough) break;
     }
-    // Directories of handles are made when the first handle comes: those that are missing are empty.
+    // GlusterFS creates a handle directory with its first handle, so missing directories are empty.
     return read === tops.length ? found : Math.round((found * tops.length) / read);
   } catch {
     return null;

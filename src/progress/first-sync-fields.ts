@@ -1,7 +1,7 @@
-// What `status` says of a first sync under way, beside the fields that are GlusterFS's own: how many entries were found
-// and are on the secondary, how many there are, the speed, and when it will be done. The values are those of the live
-// view and the metrics. Nothing, and next to no work, where no first sync is under way: node:fs/promises alone would be
-// a tenth of what the command takes.
+// The fields that `status` adds to GlusterFS's own for a first sync in progress: entries found, entries synced,
+// expected total, speed, and expected end. The values are those of the live view and the metrics. Without a first sync
+// in progress this module returns nothing and loads little: node:fs/promises alone takes a tenth of the command's
+// time.
 
 import { readFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
@@ -10,7 +10,8 @@ import { parseProgress, progressFileOf } from './progress-data.js';
 
 const UNKNOWN = 'N/A';
 
-/** @param statusFile the brick's @returns names and texts, in the order in which they are printed */
+/** @param statusFile the brick's status file
+ *  @returns names and texts, in the order in which they are printed */
 export async function firstSyncFields(statusFile: string): Promise<(readonly [string, string])[]> {
   const progress = readProgress(progressFileOf(statusFile));
   if (progress === null || progress.walk?.kind !== 'first' || progress.walk.state === 'done') return [];

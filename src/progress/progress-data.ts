@@ -1,6 +1,6 @@
-// What a worker tells about its progress, as it lies in `brick_<path>.progress` beside the brick's status file, and
-// how a reader takes it in. The status file keeps to stock's keys and is written durably; this one is the worker's
-// alone, replaced often and never synced. Written by ProgressRecorder, read by the report.
+// A worker's progress, stored as `brick_<path>.progress` beside the brick's status file, and its parser. The status
+// file keeps stock's keys and is written durably. Only the worker writes the progress file, which it replaces often
+// and never syncs.
 
 import type { Buckets } from './buckets.js';
 import type { WalkKind } from './sink.js';
@@ -12,31 +12,31 @@ export const PROGRESS_VERSION = 2;
 export const SAMPLED = ['entries', 'files', 'bytes', 'changelogs'] as const;
 export type Sampled = (typeof SAMPLED)[number];
 
-/** A walk of the brick. */
+/** A hybrid crawl of the brick. */
 export interface WalkProgress {
   readonly kind: WalkKind;
-  /** `walking`: entries are still being found; `walked`: all are found, not all are synced; `done`. */
+  /** `walking`: the crawl still finds entries; `walked`: it has found all, but not all are synced; `done`. */
   readonly state: 'walking' | 'walked' | 'done';
   /** Milliseconds since the epoch; 0: not yet. */
   readonly startedMs: number;
   readonly endedMs: number;
   readonly seen: number;
   readonly synced: number;
-  /** Entries to be found, estimated at the start of a first walk; null: unknown. */
+  /** Expected number of entries, estimated at the start of a first sync; null: unknown. */
   readonly expected: number | null;
 }
 
 export interface ProgressData {
   readonly version: typeof PROGRESS_VERSION;
   readonly pid: number;
-  /** Start of the process in ticks since boot: tells it from a later one with the same id. */
+  /** Start time of the process in ticks since boot. Distinguishes it from a later process with the same id. */
   readonly startTicks: number;
   /** Milliseconds since the epoch. */
   readonly startedMs: number;
   readonly updatedMs: number;
-  /** Starts after an unrequested end. */
+  /** How often the worker started after an exit that was not requested. */
   readonly restarts: number;
-  /** How the process ended; null: it has not said. */
+  /** How the process ended; null: it has not reported its end. */
   readonly ended: 'stopped' | 'faulty' | null;
   readonly primary: string;
   /** `host::volume` */
@@ -44,14 +44,14 @@ export interface ProgressData {
   readonly brick: string;
   readonly workingDir: string;
   readonly changelogDir: string;
-  /** Bricks with the same word hold copies, or parts, of the same files. */
+  /** Bricks with the same value hold copies, or parts, of the same files. */
   readonly set?: string;
   /** Seconds, 0: never. See ProgressSink.caughtUp. */
   readonly caughtUp: number;
   readonly walk: WalkProgress | null;
   /** Files that wait for a transfer or are in one. */
   readonly queue: { readonly files: number; readonly bytes: number };
-  /** Start times of the transfers under way, milliseconds since the epoch. */
+  /** Milliseconds since the epoch: start times of the running transfers. */
   readonly jobs: { readonly total: number; readonly busySinceMs: readonly number[] };
   readonly totals: Readonly<Record<Sampled, number>> & {
     readonly metas: number;
@@ -62,7 +62,7 @@ export interface ProgressData {
   readonly ops: Readonly<Record<string, number>>;
   /** By crawl. */
   readonly batches: Readonly<Record<string, number>>;
-  /** `entry`, `meta`: calls; a name of an engine: transfers. */
+  /** Keys: `entry` and `meta` for calls, the engine's name for transfers. */
   readonly calls: Readonly<Record<string, Buckets>>;
   readonly transfers: Readonly<Record<string, Buckets>>;
   readonly history: readonly Sample[];
@@ -72,7 +72,7 @@ export function progressFileOf(statusFile: string): string {
   return `${statusFile.replace(/\.status$/, '')}.progress`;
 }
 
-/** The data in a file's text; null when it is of another version, half written or no such file at all. */
+/** Parses a file's text; null when it is of another version, incomplete or no such file at all. */
 export function parseProgress(text: string): ProgressData | null {
   let found: unknown;
   try {

@@ -1,4 +1,4 @@
-// A secondary whose calls with operations are measured.
+// Measures the calls to a secondary that carry operations: their duration, operations and failures.
 
 import { delegate } from '../protocol/delegate.js';
 import type { Secondary } from '../protocol/secondary.js';

@@ -1,7 +1,6 @@
-// Counts what the worker's parts report and keeps the brick's progress file up to date. Made by worker/worker.ts.
-// Counting is adding numbers; the file is written some time after something changed, at most once in an interval,
-// and not at all while nothing happens. Invariant: no call waits, throws, or fails because the file cannot be
-// written: a full disk must not stop replication.
+// Counts what the worker's parts report and keeps the brick's progress file up to date. Counting only adds numbers.
+// The recorder writes the file some time after a change, at most once per interval, and never while idle. Invariant:
+// no call waits, throws, or fails because the file cannot be written: a full disk must not stop replication.
 
 import { readFileSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -21,7 +20,7 @@ export interface ProgressRecorderOptions {
   readonly identity: Pick<ProgressData, 'primary' | 'secondary' | 'brick' | 'workingDir' | 'changelogDir' | 'set'>;
   /** sync-jobs */
   readonly jobs: number;
-  /** How many entries a first walk will find; null: cannot be told. */
+  /** Number of entries that a first sync will find; null if unknown. */
   readonly estimate: () => Promise<number | null>;
   readonly intervalMs?: number;
 }
@@ -52,19 +51,18 @@ export class ProgressRecorder implements ProgressSink {
     this.path = progressFileOf(options.statusFile);
   }
 
-  /** Takes over what holds across workers of a brick, and writes the first state. */
+  /** Takes over the values that outlive a worker, and writes the first state. */
   async start(): Promise<void> {
     const before = await readFile(fsEncode(this.path), 'utf8').then(parseProgress, () => null);
     if (before !== null) {
       this.#restarts = before.restarts + (before.ended === 'stopped' ? 0 : 1);
       this.#caughtUp = before.caughtUp;
-      // A first walk that was cut short: its successor goes on where the marks are.
+      // The previous worker did not finish its first sync. This one continues from the marks.
       if (before.walk !== null && before.walk.kind === 'first' && before.walk.state !== 'done') this.#walk = before.walk;
     }
     await this.#write();
   }
 
-  /** Writes the last state. */
   async close(ended: 'stopped' | 'faulty'): Promise<void> {
     this.#ended = ended;
     clearTimeout(this.#timer);
@@ -103,7 +101,7 @@ export class ProgressRecorder implements ProgressSink {
 
   walkStarted(kind: WalkKind): void {
     this.#change();
-    // A first walk that is repeated skips what its marks say is there; what was synced before counts as seen.
+    // A repeated first sync skips what its marks show as synced, so both counters begin with the earlier number.
     const before = kind === 'first' && this.#walk?.kind === 'first' && this.#walk.state !== 'done' ? this.#walk.synced : 0;
     this.#walk = { kind, state: 'walking', startedMs: Date.now(), endedMs: 0, seen: before, synced: before, expected: null };
     if (kind !== 'first') return;
@@ -132,7 +130,7 @@ export class ProgressRecorder implements ProgressSink {
   caughtUp(time: number): void {
     this.#change();
     this.#caughtUp = Math.max(this.#caughtUp, time);
-    // Another program has finished a first walk that was begun here.
+    // Another program has finished the first sync that began here.
     if (this.#walk !== null && this.#walk.state !== 'done') this.#walk = null;
   }
 
@@ -170,7 +168,7 @@ export class ProgressRecorder implements ProgressSink {
     return SAMPLED.map((name) => this.#totals[name]);
   }
 
-  /** Something is about to be counted. */
+  /** Call this before a counter changes. */
   #change(): void {
     const now = Date.now();
     this.#series.beforeChange(now, this.#sampled());
@@ -198,11 +196,11 @@ export class ProgressRecorder implements ProgressSink {
   }
 }
 
-/** When a process started, in ticks since boot; null when there is none. A look into /proc, which never waits. */
+/** Start time of a process in ticks since boot; null when there is no such process. Reads /proc, which never blocks. */
 export function startTicks(pid: number | 'self'): number | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // Fields are counted from behind the name, which may hold anything: the start is field 22.
+    // Count fields after the process name, which may contain anything. The start time is field 22.
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
   } catch {
     return null;

@@ -1,11 +1,11 @@
-// One brick's state as everybody sees it: the live view, its JSON and the metrics all read this report. Pure: made
-// from what was found in the status file, the progress file, the failure list and the brick's changelogs.
+// The state of one brick. The live view, its JSON and the metrics all show this report. Pure: computed from the status
+// file, the progress file, the failure list and the brick's changelogs.
 //
-// Lag is how much would be lost if the primary were lost now (RPO): the age of the oldest change that is not on the
-// secondary. It is 0 when nothing is pending; otherwise now minus the later of the synced-up-to mark and the start
-// of the changelog interval in which that change was made. Where the changelogs cannot be read it is now minus the
-// mark. Before the first sync is done there is no lag, since there is no copy. Entries on the failure list are
-// behind the mark and not in the lag: they are counted as failures.
+// Lag is the amount that a loss of the primary would cost now (RPO): the age of the oldest change that is not on the
+// secondary. It is 0 when nothing is pending. Otherwise it is now minus the later of two times: the stime, and the
+// start of the changelog interval in which that change was made. If the changelogs cannot be read, it is now minus the
+// stime. Before the first sync is done there is no copy, and therefore no lag. Entries on the failure list are older
+// than the stime and not in the lag: the report shows them as failures.
 
 import type { FailureSummary } from '../status/failure-summary.js';
 import type { StatusData } from '../status/status-file.js';
@@ -16,18 +16,17 @@ import { rateAt, ratesOver } from './series.js';
 export type BrickState = 'Initializing...' | 'Active' | 'Passive' | 'Faulty' | 'Paused' | 'Stopped' | 'Created' | 'N/A';
 export const BRICK_STATES: readonly BrickState[] = ['Initializing...', 'Active', 'Passive', 'Faulty', 'Paused', 'Stopped', 'Created', 'N/A'];
 
-/** Input of a report. */
 export interface BrickFacts {
   readonly brick: string;
   readonly status: StatusData;
   /** Content of monitor.status; null when there is none. */
   readonly monitor: string | null;
-  /** null: no worker of this program has run. */
+  /** null: no worker of this program has run yet. */
   readonly progress: ProgressData | null;
-  /** Whether the progress file's process runs. */
+  /** Whether the worker that wrote the progress file runs. */
   readonly alive: boolean;
   readonly changelogs: ChangelogBacklog | null;
-  /** null when the list cannot be read; the status file's count is used. */
+  /** null when the list cannot be read; the report then uses the status file's count. */
   readonly failures: FailureSummary | null;
   readonly nowMs: number;
 }
@@ -50,7 +49,7 @@ export interface BrickReport {
   readonly backlog: {
     /** Closed changelogs that are not synced. */
     readonly changelogs: number | null;
-    /** In the batches in hand. */
+    /** Operations of the batches in progress. */
     readonly entries: number;
     readonly meta: number;
     readonly data: number;
@@ -71,17 +70,17 @@ export interface FirstSync {
   readonly state: WalkProgress['state'];
   readonly seen: number;
   readonly synced: number;
-  /** All entries: counted when the walk has ended, estimated before. */
+  /** Number of all entries: counted when the crawl has ended, estimated before. */
   readonly expected: number | null;
   /** 0 to 1 */
   readonly fraction: number | null;
-  /** Entries per second since the walk began. */
+  /** Entries per second since the crawl began. */
   readonly rate: number;
   readonly started: number;
 }
 
 const RATE_WINDOW_MS = 15_000;
-/** Changelogs close every few seconds: their rate needs a longer look. */
+/** Changelogs close every few seconds, so their rate needs a longer window. */
 const CHANGELOG_WINDOW_MS = 60_000;
 const HISTORY_CELLS = 40;
 const HISTORY_SPAN_MS = 3_000;
@@ -128,13 +127,13 @@ function sampled<T>(of: (name: Sampled) => T): Record<Sampled, T> {
   return { entries: of('entries'), files: of('files'), bytes: of('bytes'), changelogs: of('changelogs') };
 }
 
-/** Whether the session has gone on under another program's worker since the progress file's came to its end. */
+/** Whether another program's worker has continued the session after the worker of the progress file ended. */
 function isOfAnother({ status, monitor, progress, alive }: BrickFacts): boolean {
   return progress !== null && !alive && progress.ended !== null && monitor === 'Started' && ['Active', 'Passive'].includes(status.worker_status);
 }
 
-/** Stock's rule, corrected by what is known of the process: a worker may run without a monitor, and one that died
- *  leaves its last word in the file. */
+/** Stock's rule, corrected by the state of the process. A worker may run without a monitor, and a worker that died
+ *  leaves its last state in the file. */
 function stateOf({ status, monitor, progress, alive }: BrickFacts): BrickState {
   const told = asState(status.worker_status);
   if (alive) return told === 'N/A' ? 'Initializing...' : told;
@@ -182,7 +181,7 @@ function etaOf({ pending, firstSync, backlog, rates }: Pick<BrickReport, 'pendin
   const inHand = [quotient(backlog.bytes ?? 0, rates.bytes), quotient(backlog.data, rates.files), quotient(backlog.entries, rates.entries)];
   const changelogs = quotient(backlog.changelogs ?? 0, rates.changelogs);
   const all = [...inHand, changelogs];
-  // Only the open changelog holds changes: their time comes when it closes.
+  // If only the open changelog holds changes, no rate applies until it closes.
   if (all.every((seconds) => seconds === 0)) return null;
   return all.includes(null) ? null : Math.max(...all.map((seconds) => seconds ?? 0));
 }

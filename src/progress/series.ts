@@ -1,6 +1,6 @@
-// Counters over time: a bounded list of samples of counters that only grow, from which a reader takes rates of any window and
-// of any resolution. Invariant: times ascend, and where nothing was counted for a while both ends of the pause are samples, so
-// that a burst after it is not smeared over the pause.
+// Counters over time: a bounded list of samples of counters that only grow. A reader computes rates for any window and
+// resolution from it. Invariant: times ascend, and both ends of a pause in counting are samples. So a burst after the
+// pause is not smeared over it.
 
 /** Time in milliseconds since the epoch, then one value for each counter. */
 export type Sample = readonly number[];
@@ -15,7 +15,7 @@ export class Series {
     return this.#samples;
   }
 
-  /** Call before counters change, with their values until now: keeps the end of a pause. */
+  /** Records the end of a pause. Call it before counters change, with their old values. */
   beforeChange(nowMs: number, values: readonly number[]): void {
     const last = this.#samples.at(-1);
     if (last === undefined || nowMs - (last[0] ?? 0) >= SPACING_MS) this.#push(nowMs, values);
@@ -30,14 +30,14 @@ export class Series {
   }
 
   #push(nowMs: number, values: readonly number[]): void {
-    // The clock was set back: what was measured before cannot be put in order with what comes.
+    // After the clock was set back, earlier samples cannot be ordered with later ones.
     if (nowMs < (this.#samples.at(-1)?.[0] ?? 0)) this.#samples.length = 0;
     this.#samples.push([nowMs, ...values]);
     if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
   }
 }
 
-/** Value of counter `index` at a time, between samples by interpolation, outside of them the nearest one's. */
+/** Value of counter `index` at a time: interpolated between samples, the nearest sample's outside of them. */
 export function valueAt(samples: readonly Sample[], index: number, timeMs: number): number {
   let before: Sample | undefined;
   for (const sample of samples) {

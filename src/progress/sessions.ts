@@ -1,5 +1,6 @@
-// Finds geo-replication sessions on this node and reads their bricks' reports. A session is a directory with brick_*.status
-// files: glusterd's, or any other that a worker was given. Nothing here writes, locks, or waits for a worker.
+// Finds geo-replication sessions on this node and reads their bricks' reports. A session is a directory with
+// brick_*.status files: glusterd's, or another one that a worker was given. This module never writes, locks, or waits
+// for a worker.
 
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
@@ -34,8 +35,9 @@ export interface BrickReading {
 }
 
 /**
- * Directories of the sessions that `name` means: all of this node's without one; a session's name, its beginning,
- * or a directory. `roots` hold the sessions' directories. @throws GsyncdError 'usage' when there is none
+ * Directories of the sessions that `name` selects: by a session's name, the beginning of one, or a directory. Without
+ * `name`, all sessions of this node. `roots` hold the sessions' directories.
+ * @throws GsyncdError 'usage' when `name` selects none
  */
 export async function findSessions(name: string | undefined, roots: readonly string[]): Promise<string[]> {
   if (name !== undefined && (name.includes('/') || name === '.')) {
@@ -76,7 +78,8 @@ export class SessionReader {
     this.directory = directory;
   }
 
-  /** The bricks' readings, in the order of their paths. @param only the status file of the one that is wanted */
+  /** The bricks' readings, in the order of their status files' names.
+   *  @param only the name of the one status file to read */
   async readBricks(only?: string): Promise<BrickReading[]> {
     const monitor = await this.#monitor();
     const names = only === undefined ? (await namesIn(this.directory)).filter((name) => brickOfStatusFile(name) !== null).sort() : [only];
@@ -138,7 +141,8 @@ class BrickReader {
     return { report, progress };
   }
 
-  /** A batch moves the mark to a second before its last changelog's end. Before the first sync is done nothing is. */
+  /** A batch sets the stime to a second before its last changelog's end, hence the + 1. Null before the first sync is
+   *  done. */
   async #changelogs(dir: string, lastSynced: number, caughtUp: number): ReturnType<ChangelogProbe['look']> {
     if (lastSynced === 0) return null;
     if (this.#probe?.dir !== dir) this.#probe = { dir, probe: new ChangelogProbe(dir) };

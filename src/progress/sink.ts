@@ -1,6 +1,6 @@
-// What the worker's parts tell about their work: the one interface between the hot path and whatever counts. The
-// crawls, the queue and the calls to the secondary call it where something is finished anyway; ProgressRecorder counts. It is
-// optional everywhere, so that nothing depends on being watched, and no call may wait or throw.
+// Receives the progress of the worker's parts: the one interface between the hot path and the counters. The crawls,
+// the queue and the calls to the secondary call it when they finish something, and ProgressRecorder counts. The sink
+// is optional everywhere, so replication never depends on it. No call may wait or throw.
 
 /** One transfer of the sync queue. */
 export interface JobResult {
@@ -11,7 +11,7 @@ export interface JobResult {
   readonly files: number;
   /** Files that did not. */
   readonly failed: number;
-  /** Content sent, as far as the engine or the queue knows. */
+  /** Content sent, in so far as the engine or the queue knows it. */
   readonly bytes: number;
 }
 
@@ -26,14 +26,14 @@ export type CallKind = 'entry' | 'meta';
 export interface CallResult {
   readonly seconds: number;
   readonly ops: number;
-  /** Operations that the secondary refused, all of them when it raised. */
+  /** Operations that the secondary refused; all of them when the call threw. */
   readonly failed: number;
 }
 
 /** A batch that is committed. */
 export interface BatchResult {
   readonly crawl: 'xsync' | 'live_changelog' | 'history_changelog';
-  /** Changelogs, or files of a walk. */
+  /** Number of changelogs, or of a hybrid crawl's XSYNC-CHANGELOG files. */
   readonly changelogs: number;
   /** Operations by the name of their record (`MKDIR`, `SETATTR`). */
   readonly ops: ReadonlyMap<string, number>;
@@ -41,21 +41,22 @@ export interface BatchResult {
   readonly dataFiles: number;
 }
 
-/** `first`: the brick was never synced; `again`: a part of it, for a gap in the changelogs or by configuration. */
+/** `first`: the brick was never synced. `again`: a crawl of a part of it, after a gap in the changelogs or by
+ *  configuration. */
 export type WalkKind = 'first' | 'again';
 
 export interface ProgressSink extends TransferSink {
   call(kind: CallKind, result: CallResult): void;
   batchDone(batch: BatchResult): void;
   walkStarted(kind: WalkKind): void;
-  /** The walk has found so many entries more. */
+  /** The crawl has found `entries` more entries. */
   walked(entries: number): void;
-  /** So many of them more are on the secondary. */
+  /** `entries` more of the found entries are on the secondary. */
   walkSynced(entries: number): void;
-  /** The walk has found all there is. */
+  /** The crawl has found all entries. */
   walkFound(): void;
-  /** Everything that the walk found is synced. */
+  /** All entries that the crawl found are synced. */
   walkEnded(): void;
-  /** All changes from before `time`, seconds, are on the secondary, whatever the brick's mark says. */
+  /** All changes from before `time`, seconds, are on the secondary, even if the brick's stime is older. */
   caughtUp(time: number): void;
 }

@@ -1,5 +1,5 @@
-// The durable failure list as somebody else than its worker sees it: read, never touched, and summed up by reason. Invariant:
-// memory is bounded, whatever the list's size.
+// A read-only summary of the failure list by reason, for processes other than its worker. Invariant: memory is
+// bounded, whatever the list's size.
 
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ export interface FailureReason {
   readonly reason: string;
   readonly count: number;
   readonly kinds: readonly FailureKind[];
-  /** One of them: `.gfid/<parent>/<name>`, or a gfid. */
+  /** An example: `.gfid/<parent>/<name>`, or a gfid. */
   readonly example: string;
   /** Milliseconds since the epoch. */
   readonly lastTryMs: number;
@@ -22,7 +22,7 @@ export interface FailureSummary {
   readonly byKind: Readonly<Record<FailureKind, number>>;
   /** The most frequent first, at most ten. */
   readonly reasons: readonly FailureReason[];
-  /** Whether the list was too long to be read whole: then the numbers are of its beginning. */
+  /** Whether the list was too long to be read completely. The numbers then cover its beginning. */
   readonly cut: boolean;
 }
 
@@ -30,7 +30,7 @@ const MAX_BYTES = 8 << 20;
 const MAX_REASONS = 10;
 const MAX_DIFFERENT = 1_000;
 
-/** Summary of the list in a working directory; null when it cannot be read. Reads it again only when it changed. */
+/** Summarizes the list of a working directory; null when it cannot be read. Reads the list again only after a change. */
 export class FailureReader {
   readonly #path: Buffer;
   #seen = '';

@@ -1,9 +1,9 @@
-// The failure list, `failures` in a brick's working directory: entries that could not be synced and are retried.
-// The batch phases add and resolve in memory, persist() puts the list on the disk before stime moves past what
-// is on it, later batches try again what is due. One line an item, fields separated by tabs:
+// The failure list, `failures` in a brick's working directory: entries that could not be synced and are retried. The
+// batch phases add and resolve items in memory. persist() writes the list to the disk before the stime moves past its
+// items. Later batches retry the items that are due. Each item is one line with fields separated by tabs:
 //   time of the last try (ISO), kind, gfid, `<parent gfid>/<name>` or nothing, number of tries, reason
-// with %, control characters and bytes that are not UTF-8 written as %XX. A line that cannot be read is put
-// aside into `failures.garbled` and reported, never dropped.
+// %, control characters and bytes that are not UTF-8 are written as %XX. load() moves a line that it cannot read to
+// `failures.garbled` and reports it; no line is dropped.
 
 import { appendFile, open, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -13,14 +13,14 @@ import type { Gfid } from '../protocol/gfid.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { replaceFile, syncDirectory, writing } from '../native/durable-file.js';
 
-/** `meta` are owner, permissions and times; `xattrs` are xattrs and ACLs, removed ones too, which data brings only where
- *  a file has others. */
+/** `meta`: owner, permissions and times. `xattrs`: xattrs and ACLs, removed ones too. A data transfer carries a
+ *  removal only if the file has other xattrs. */
 export type FailureKind = 'entry' | 'meta' | 'data' | 'xattrs';
 
 export interface NewFailure {
   readonly kind: FailureKind;
-  /** What could not be synced; for an entry whose gfid is unknown, its parent's, or the root's where a walk passed it
-   *  over: then nothing is known of what is below it either. */
+  /** The inode that could not be synced. For an entry whose gfid is unknown, its parent; or the root, if a crawl
+   *  skipped the entry. In the last case everything below the entry is unknown, too. */
   readonly gfid: Gfid;
   /** `.gfid/<parent>/<name>`, for kind 'entry'. */
   readonly entry?: string;
@@ -43,7 +43,7 @@ const ANNOUNCE_AGAIN_MS = 600_000;
 const MAX_REASON_CHARS = 500;
 const KINDS: ReadonlySet<string> = new Set<FailureKind>(['entry', 'meta', 'data', 'xattrs']);
 
-/** How long an item waits after its try number `tries` has failed: not at all at first, then 1 s, 2 s, 4 s, … 10 min. */
+/** Delay before the next try when try number `tries` has failed: none at first, then 1 s, 2 s, 4 s, … 10 min. */
 export function retryDelayMs(tries: number): number {
   return tries <= 1 ? 0 : Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(tries - 2, 30));
 }
@@ -61,7 +61,7 @@ export class FailureList {
   #savedVersion = 0;
   #saving: Promise<void> = Promise.resolve();
   #announce: (holdsAny: boolean) => Promise<void> = () => Promise.resolve();
-  /** The last announcement whether the list holds entries, and its time. */
+  /** The last announcement: whether the list held entries, and when. */
   #announced: { readonly holdsAny: boolean; readonly ms: number } | null = null;
 
   private constructor(path: string, items: Map<string, Failure>, garbled: readonly string[]) {
@@ -70,8 +70,8 @@ export class FailureList {
     this.garbled = garbled;
   }
 
-  /** Reads the list of a working directory; an absent file is an empty list. Lines that cannot be read are moved
-   *  to `failures.garbled` beside it, durably, and are in `garbled`. */
+  /** Reads the list of a working directory; a missing file is an empty list. Moves unreadable lines durably to
+   *  `failures.garbled` beside it, and keeps them in `garbled`. */
   static async load(workingDir: string): Promise<FailureList> {
     const path = join(workingDir, FAILURES_FILE);
     let bytes: Buffer;
@@ -112,7 +112,7 @@ export class FailureList {
     return [...this.#items.values()];
   }
 
-  /** Puts a failed try on the list: a new item, or one more try of an item that is on it. */
+  /** Records a failed try: a new item, or one more try of an existing item. */
   add(failure: NewFailure, nowMs: number = Date.now()): void {
     const key = keyOf(failure.kind, failure.gfid, failure.entry);
     const reason = failure.reason.replaceAll(/\s+/g, ' ').trim().slice(0, MAX_REASON_CHARS);
@@ -121,46 +121,46 @@ export class FailureList {
     this.#version += 1;
   }
 
-  /** Puts on the list what is under way and has not failed; what is on it already stays as it is. */
+  /** Adds an item that is in progress and has not failed. An existing item stays unchanged. */
   owe(item: NewFailure, nowMs: number = Date.now()): void {
     if (!this.#items.has(keyOf(item.kind, item.gfid, item.entry))) this.add(item, nowMs);
   }
 
-  /** Removes the inode's entry of this kind, which has arrived. */
+  /** Removes the inode's item of this kind, which is now synced. */
   resolve(kind: Exclude<FailureKind, 'entry'>, gfid: Gfid): void {
     this.#resolve(keyOf(kind, gfid, undefined));
   }
 
-  /** The inode is gone from the primary and owes nothing. */
+  /** Removes the items of an inode that is gone from the primary. */
   resolveGone(gfid: Gfid): void {
     for (const kind of ['meta', 'data', 'xattrs'] as const) this.resolve(kind, gfid);
   }
 
-  /** The name `.gfid/<parent>/<name>` is on the secondary as it is on the primary. */
+  /** Removes the item of the name `.gfid/<parent>/<name>`, which is on the secondary as it is on the primary. */
   resolveEntry(entry: string): void {
     this.#resolve(entry);
   }
 
-  /** Items whose wait is over. */
+  /** Items whose delay is over. */
   due(nowMs: number): Failure[] {
     return this.items().filter((item) => item.lastTryMs + retryDelayMs(item.tries) <= nowMs || item.lastTryMs > nowMs);
   }
 
-  /** From now on, whether the list holds anything is announced whenever that changed, before persist() resolves.
-   *  Where that fails it is tried again with the next call. */
+  /** Registers `announce`, which is called when the list becomes empty or stops being empty, before persist()
+   *  resolves. If it fails, the next persist() or announce() calls it again. */
   async announceTo(announce: (holdsAny: boolean) => Promise<void>): Promise<void> {
     this.#announce = announce;
     await this.announce();
   }
 
-  /** Announces it if it has changed, or was announced long ago. */
+  /** Announces whether the list holds entries, if that has changed or the last announcement is old. */
   async announce(nowMs: number = Date.now()): Promise<void> {
     const holdsAny = this.size > 0;
     if (this.#announced?.holdsAny === holdsAny && nowMs - this.#announced.ms < ANNOUNCE_AGAIN_MS) return;
     this.#announced = (await this.#announce(holdsAny).catch(() => 'failed')) === 'failed' ? null : { holdsAny, ms: nowMs };
   }
 
-  /** Resolves when everything added and resolved before the call is on the disk. Calls at one time share a write. */
+  /** Resolves when all changes before the call are on the disk. Concurrent calls share a write. */
   async persist(): Promise<void> {
     const wanted = this.#version;
     const before = this.#saving;
@@ -183,7 +183,7 @@ export class FailureList {
   }
 }
 
-/** %, control characters and bytes outside of UTF-8 as %XX. */
+/** Writes %, control characters and bytes outside of UTF-8 as %XX. */
 function escape(text: string): string {
   return text.replaceAll(/[%\p{Cc}\u2028\u2029\uDC80-\uDCFF]/gu, (char) => {
     const bytes = [...fsEncode(char)];
@@ -208,7 +208,7 @@ function isKind(text: string): text is FailureKind {
   return KINDS.has(text);
 }
 
-/** An item from its line; null when it cannot be read. */
+/** Parses one line of the list; null when it cannot be read. */
 export function parseFailureLine(line: string): Failure | null {
   const fields = line.split('\t');
   const [time = '', kind = '', gfid = '', place = '', triesText = '', reason = ''] = fields;

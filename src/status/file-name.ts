@@ -1,4 +1,4 @@
-// How the status file of a brick is called, beside monitor.status.
+// Names of the bricks' status files, which are beside monitor.status.
 
 import { fsDecode, fsEncode } from '../names.js';
 

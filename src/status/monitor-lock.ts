@@ -1,6 +1,6 @@
-// Whether a session's monitor runs, which is whether somebody holds the record lock of its pid file. The kernel's list of
-// locks answers in most cases; loading the native calls takes longer than everything else that status does, so they are asked
-// only when that list shows no such lock.
+// Checks whether a session's monitor runs: a monitor holds the record lock of its pid file. The kernel's list of locks
+// answers in most cases. The native calls take longer to load than the rest of status, so they run only if that list
+// shows no such lock.
 
 import { readFileSync, statSync } from 'node:fs';
 import { fsEncode } from '../names.js';
@@ -13,8 +13,8 @@ export async function isMonitorRunning(pidFile: string): Promise<boolean> {
   return isLocked(pidFile);
 }
 
-/** `1: POSIX  ADVISORY  WRITE 812 00:1a:1234 0 EOF`: device numbers are hexadecimal. A file system may list its
- *  files under other numbers than stat shows, so that only a hit is an answer. */
+/** A line is `1: POSIX  ADVISORY  WRITE 812 00:1a:1234 0 EOF`, with hexadecimal device numbers. A file system may list
+ *  its files under other numbers than stat shows, so only a hit is conclusive. */
 function isListed(dev: bigint, ino: bigint): boolean {
   const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
   const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);

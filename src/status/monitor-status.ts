@@ -1,5 +1,5 @@
-// The session's own status, `monitor.status`: one word (Created, Started, Paused, Stopped) without a newline, which
-// glusterd and the status commands read. Written by the monitor and by the command that glusterd has for it.
+// The state of a session, `monitor.status`: one word (Created, Started, Paused, Stopped) without a newline. glusterd
+// and the status commands read it.
 
 import { fsEncode } from '../names.js';
 import { withFlock } from '../native/locks.js';

@@ -1,15 +1,15 @@
-// What `status` prints of one brick: the worker's file, judged by the monitor's state and the checkpoint that is set.
-// Pure. Names, order, texts and times are GlusterFS's, since glusterd parses the lines and shows them.
+// The `status` output for one brick: the worker's status file, corrected by the monitor's state and the configured
+// checkpoint. Pure. Names, order, texts and times are GlusterFS's, since glusterd parses the lines and shows them.
 
 const NONE = 'N/A';
 
-/** Fields in the order in which they are printed: those of every brick, then what a file has beside them. */
+/** Fields in the order in which they are printed: those of every brick, then further fields of the file. */
 export type Report = Map<string, unknown>;
 
 export type MonitorState = { readonly said: string; readonly running: boolean };
 
 export interface ReportInput {
-  /** Content of the brick's status file, parsed; anything but an object says nothing. */
+  /** Content of the brick's status file, parsed; anything but an object is ignored. */
   readonly file: unknown;
   /** The state in monitor.status, and whether a monitor holds its pid file. */
   readonly monitor: MonitorState;
@@ -48,7 +48,8 @@ function judgeCheckpoint(report: Report, checkpoint: number): void {
     return;
   }
   if (checkpoint === report.get('checkpoint_time')) return;
-  // Stock takes the mark's word for a checkpoint that the worker has not judged yet, whatever is on the list of failures.
+  // The worker has not judged this checkpoint yet. Stock would judge it by the stime alone, regardless of the failure
+  // list.
   report.set('checkpoint_completed', 'No');
   report.set('checkpoint_time', checkpoint);
   report.set('checkpoint_completion_time', NONE);
@@ -70,7 +71,7 @@ function hideWhatIsNotCurrent(report: Report): void {
   const state = report.get('worker_status');
   if (state !== 'Active') {
     setAll(report, ['last_synced', 'last_synced_utc', 'crawl_status', 'entry', 'data', 'meta', 'failures', 'checkpoint_completed']);
-    // The second name is not one that is shown elsewhere; it is part of the output all the same.
+    // No other output has the second name, checkpoint_completed_time, but stock prints it.
     setAll(report, ['checkpoint_time', 'checkpoint_completed_time', 'checkpoint_time_utc', 'checkpoint_completion_time_utc']);
   }
   if (state !== 'Active' && state !== 'Passive') report.set('secondary_node', NONE);
@@ -83,7 +84,7 @@ function setAll(report: Report, names: readonly string[]): void {
   for (const name of names) report.set(name, NONE);
 }
 
-/** `2026-11-24 06:30:00`; N/A for what is no time. */
+/** `2026-11-24 06:30:00`; N/A if the value is no time. */
 function timeText(value: unknown, zone: 'local' | 'utc'): string {
   const date = new Date(Math.floor(Number(value)) * 1000);
   if (typeof value === 'string' && value.trim() === '') return NONE;

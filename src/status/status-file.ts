@@ -1,7 +1,7 @@
 // The status file of one brick, `brick_<path>.status` beside monitor.status: a JSON object that the stock status
-// command and glusterd read, and that the monitor and the worker both write, each its own fields, under flock.
-// The worker's side is WorkerStatus. Counters change with every batch phase, so their changes gather in memory
-// and are written together; a change of state is written at once, and takes gathered ones along.
+// command and glusterd read. The monitor and the worker both write it under flock, each its own fields. The worker's
+// side is WorkerStatus. Counters change with every batch phase, so it gathers their changes in memory and writes them
+// together. It writes a change of state at once, together with the gathered changes.
 
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -14,7 +14,7 @@ import { withFlock } from '../native/locks.js';
 import { statusFileName } from './file-name.js';
 
 export const NOT_AVAILABLE = 'N/A';
-/** glusterd reads stock's report line by line into a buffer. */
+/** glusterd reads stock's report line by line into a buffer, so the line must be short. */
 const MAX_ERROR_CHARS = 300;
 
 export type WorkerState = 'Initializing...' | 'Active' | 'Passive' | 'Faulty';
@@ -34,7 +34,7 @@ export interface StatusData {
   failures: number;
   checkpoint_completed: string;
   checkpoint_time: number;
-  /** "N/A" while a checkpoint that has been reached waits for failures. */
+  /** "N/A" while a checkpoint that has been reached waits for failures to be synced. */
   checkpoint_completion_time: number | string;
   /** One line; stock ignores it. */
   last_error?: string;
@@ -57,7 +57,7 @@ function defaults(): StatusData {
   };
 }
 
-/** The fields of the file, completed with the defaults; a missing, empty or broken file has no fields. */
+/** The fields of the file, completed with the defaults. A missing, empty or broken file gives the defaults. */
 export async function readStatus(path: string): Promise<StatusData> {
   let text: string;
   try {
@@ -80,7 +80,7 @@ function parseStatus(text: string): StatusData {
   return { ...others, ...sound(found as Readonly<Record<string, unknown>>) };
 }
 
-/** The file is written by several programs and versions: a field of another type than it should have says nothing. */
+/** Several programs and versions write the file, so a field of an unexpected type gets its default. */
 function sound({ last_error, ...found }: Readonly<Record<string, unknown>>): StatusData {
   const fields = Object.entries(defaults()).map(([name, otherwise]: [string, unknown]) => {
     const value = found[name];
@@ -99,16 +99,15 @@ export interface WorkerStatusOptions {
   readonly stateFile: string;
   readonly brickPath: string;
   readonly log: StatusLog;
-  /** Told of what Gluster's events daemon wants to know, once it is in the file. */
+  /** Receives events for Gluster's events daemon, after the change is in the file. */
   readonly onEvent?: (event: 'ACTIVE' | 'PASSIVE' | 'CHECKPOINT_COMPLETED', fields: EventFields) => void;
-  /** How long counter changes gather. */
+  /** How long counter changes gather, milliseconds; default 250. */
   readonly gatherMs?: number;
 }
 
-/** Changes the data in place; what it returns is said once the change is in the file. */
+/** Changes the data in place. The returned function runs once the change is in the file. */
 type Change = (data: StatusData) => (() => void) | undefined;
 
-/** A change that has nothing to say. */
 function assign(values: Partial<StatusData>): Change {
   return (data) => void Object.assign(data, values);
 }
@@ -129,7 +128,7 @@ export class WorkerStatus {
     this.#gatherMs = options.gatherMs ?? 250;
   }
 
-  /** Forgets what an earlier worker had in hand. The counter of failures stays: the failures do. */
+  /** Clears the values of an earlier worker. The counter of failures stays, since the failures do. */
   async resetOnWorkerStart(): Promise<void> {
     await this.#write(assign({ secondary_node: NOT_AVAILABLE, crawl_status: NOT_AVAILABLE, entry: 0, data: 0, meta: 0 }));
   }
@@ -170,7 +169,7 @@ export class WorkerStatus {
     await this.#write(assign({ secondary_node: node }));
   }
 
-  /** Why the worker is not well, in one line; null when it is well again. */
+  /** Sets the reason why the worker is not well, in one line; null removes it. */
   async setLastError(line: string | null): Promise<void> {
     await this.#write((data) => {
       if (line === null) delete data.last_error;
@@ -179,7 +178,7 @@ export class WorkerStatus {
     });
   }
 
-  /** Changes counters by the given amounts; none goes below zero. Written soon, or by flush(). */
+  /** Changes counters by the given amounts; none drops below zero. Written after `gatherMs`, or by flush(). */
   addCounts(delta: Readonly<Partial<Record<Counter, number>>>): void {
     this.#gather((data) => {
       for (const counter of ['entry', 'data', 'meta', 'failures'] as const) data[counter] = Math.max(0, data[counter] + (delta[counter] ?? 0));
@@ -187,13 +186,14 @@ export class WorkerStatus {
     });
   }
 
-  /** Sets the number of open failures. Written soon, or by flush(). */
+  /** Sets the number of open failures. Written after `gatherMs`, or by flush(). */
   setFailures(count: number): void {
     this.#gather(assign({ failures: count }));
   }
 
-  /** How far data has been synced, and what that means for the checkpoint (`checkpointTime`, seconds, 0 for none):
-   *  reached is completed, unless failures from before it are open: then stock's status shows it as not completed. */
+  /** Sets how far data has been synced, and judges the checkpoint (`checkpointTime`, seconds, 0 for none). A
+   *  checkpoint that has been reached is completed unless failures from before it are open. In that case stock's
+   *  status shows it as not completed. */
   async setLastSynced(stime: Xtime, checkpointTime: number, open: { readonly blockedByFailures: boolean }): Promise<void> {
     await this.#write((data) => {
       const [seconds] = stime;
@@ -203,7 +203,7 @@ export class WorkerStatus {
       }
       if (checkpointTime === 0 || checkpointTime > seconds || data.checkpoint_completed !== 'No') return undefined;
       const now = Math.floor(Date.now() / 1000);
-      // A mark of a clock that was set back since: what it means for a time of after is not known yet.
+      // The stime is ahead of a clock that was set back. Its meaning for a time of the new clock is not known yet.
       if (seconds > now + CLOCK_SKEW_S) return undefined;
       data.checkpoint_time = checkpointTime;
       if (open.blockedByFailures) {
@@ -247,7 +247,7 @@ export class WorkerStatus {
     this.#timer ??= setTimeout(() => void this.flush().catch(() => undefined), this.#gatherMs).unref();
   }
 
-  /** Applies what has gathered, in order, to what the file says now. Changes stay gathered when that fails. */
+  /** Applies the gathered changes, in order, to the present content of the file. When that fails, they stay gathered. */
   async #update(): Promise<void> {
     const changes = this.#gathered;
     if (changes.length === 0) return;

@@ -1,6 +1,6 @@
-// Reports to lines of a terminal: a block for each brick, or one row for each where blocks do not fit. Pure; used by
-// the screen and by output to pipes. Invariant: no line is wider than asked for, and nothing in it but printable
-// characters and this file's own colour sequences.
+// Renders reports as lines of a terminal: a block for each brick, or one row for each if blocks do not fit. Pure.
+// Invariant: no line is wider than requested, and it contains only printable characters and this file's colour
+// sequences.
 
 import type { BrickReport } from '../progress/report.js';
 import type { SessionReport } from '../progress/sessions.js';
@@ -11,7 +11,7 @@ export interface RenderOptions {
   readonly columns: number;
   readonly charset: Charset;
   readonly colours: 'on' | 'off';
-  /** Lines that there are; blocks that need more become rows. Absent: as many as it takes. */
+  /** Available lines. If blocks need more, each brick gets one row. Absent: no limit. */
   readonly rows?: number;
   readonly shape?: 'blocks' | 'rows';
 }
@@ -22,7 +22,7 @@ const LABEL_COLUMNS = 11;
 const MAX_REASONS = 3;
 const MIN_COLUMNS = 20;
 
-/** A piece of a line: coloured only after it is cut. */
+/** A piece of a line. It gets its colour after the cut. */
 type Piece = string | readonly [Colour, string];
 
 export function renderTop(sessions: readonly SessionReport[], nowMs: number, options: RenderOptions): string[] {
@@ -153,7 +153,7 @@ class Page {
     return this.#line([['dim', `  ${pad(label, LABEL_COLUMNS, this.#options.charset)}`], ...pieces]);
   }
 
-  /** Pieces in a row, made safe, cut to the width, and then coloured. */
+  /** Joins pieces to a line: makes them safe, cuts them to the width, and then colours them. */
   #line(pieces: readonly Piece[]): string {
     const { columns, charset, colours } = this.#options;
     let room = columns;
@@ -173,7 +173,8 @@ class Page {
   }
 }
 
-/** Bricks of one set of which more than one is active: workers of one node cannot tell by its uuid whose turn it is. */
+/** Bricks of sets in which more than one brick is active. Workers of one node share its uuid, so the uuid cannot
+ *  decide whose turn it is. */
 function sentTwice(bricks: readonly BrickReport[]): string[][] {
   const active = bricks.filter(({ state, set }) => state === 'Active' && set !== null);
   const sets = new Set(active.map(({ set }) => set));

@@ -1,5 +1,5 @@
-// The live view's hold on a terminal: the alternate screen, a frame at each interval and at each change of size, keys, and the
-// way back. Invariant: however it ends, the terminal is as it was before: the normal screen, a visible cursor, cooked input.
+// The live view's handling of a terminal: the alternate screen, a frame at each interval and at each change of size,
+// and keys. Invariant: after every end the terminal is as before: the normal screen, a visible cursor, cooked input.
 
 import type { ReadStream, WriteStream } from 'node:tty';
 
@@ -13,7 +13,7 @@ export interface ScreenOptions {
   readonly input: ReadStream;
   readonly output: WriteStream;
   readonly intervalMs: number;
-  /** Lines of a frame for a terminal of this size; more than fit are scrolled. */
+  /** Lines of a frame for a terminal of this size. The user scrolls lines that do not fit. */
   readonly frame: (columns: number, rows: number) => Promise<readonly string[]>;
   /** The last line. */
   readonly footer: (columns: number, hidden: number) => string;
@@ -25,7 +25,7 @@ export async function runScreen(options: ScreenOptions): Promise<void> {
   const { input, output, signal } = options;
   const view = new View(options);
   const restore = (): void => void output.write(LEAVE);
-  // A crash, too, gives the terminal back.
+  // Restores the terminal after a crash, too.
   process.once('exit', restore);
   const onData = (bytes: Buffer): void => view.keys(bytes.toString('latin1'));
   const onResize = (): void => view.wake('size');

@@ -1,11 +1,11 @@
-// Text for a terminal: nothing that comes from names, reasons or errors may steer it, and what is cut is cut by the columns
-// that it takes. Two character sets: `unicode`, and `ascii` for terminals and pipes that know no other. Pure.
+// Text for a terminal. Control sequences in names, reasons or errors do not reach the terminal, and text is cut by its
+// display columns. Two character sets: `unicode`, and `ascii` for terminals and pipes that support no other. Pure.
 
 import { safeText } from '../log-format.js';
 
 export type Charset = 'unicode' | 'ascii';
 
-/** Invisible, direction-changing and unassigned characters, beside the controls that safeText takes care of. */
+/** Invisible, direction-changing and unassigned characters. safeText escapes the control characters. */
 const INVISIBLE = /[\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
 const NOT_ASCII = /[^\x20-\x7e]/gu;
 const ZERO_WIDTH = /^[\p{Mn}\p{Me}\uFE00-\uFE0F]$/u;
@@ -41,7 +41,7 @@ function charWidth(ch: string): number {
   return wide ? 2 : 1;
 }
 
-/** The text in at most `columns`, with a mark where it was cut. */
+/** The text in at most `columns`, with a mark at the cut. */
 export function cut(text: string, columns: number, charset: Charset): string {
   if (widthOf(text) <= columns) return text;
   const mark = charset === 'ascii' ? '...' : '…';
@@ -65,7 +65,7 @@ export function pad(text: string, columns: number, charset: Charset, side: 'left
 
 const LEVELS: Readonly<Record<Charset, readonly string[]>> = { unicode: [...'▁▂▃▄▅▆▇█'], ascii: [...'_.-:=+*#'] };
 
-/** One character for each value; the largest of them is the full height. Nothing at all is a space. */
+/** One character per value, scaled to the largest one. A value of 0 is a space. */
 export function sparkline(values: readonly number[], charset: Charset): string {
   const levels = LEVELS[charset];
   const most = Math.max(...values, Number.MIN_VALUE);

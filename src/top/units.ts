@@ -6,7 +6,7 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }
 
-/** A rate: with a digit behind the point where it is small. */
+/** A rate, with one decimal if it is small. */
 export function rate(value: number): string {
   return value > 0 && value < 9.95 ? value.toFixed(1) : count(value);
 }
@@ -31,7 +31,7 @@ export function span(seconds: number): string {
   return `${Math.floor(s / 86_400)}d ${two(Math.floor((s % 86_400) / 3600))}h`;
 }
 
-/** Local time of day, with the date when it is not of today. */
+/** Local time of day, with the date unless it is today's. */
 export function clock(seconds: number, nowMs: number): string {
   const time = new Date(seconds * 1000);
   const two = (value: number): string => String(value).padStart(2, '0');

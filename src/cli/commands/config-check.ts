@@ -1,5 +1,5 @@
-// `gsyncd-ts config-check`: whether an option exists and would take a value. glusterd asks before it lets every node
-// change its own session file.
+// `gsyncd-ts config-check`: checks whether an option exists and would take a value. glusterd runs it before every node
+// changes its session file.
 
 import { checkSetting } from '../../config/check-setting.js';
 import { invalidValue, notConfigurable, optionName, unknownOption } from '../config-words.js';

@@ -1,4 +1,4 @@
-// `gsyncd-ts config-get`: one option or all of them, as `gluster volume geo-replication … config` shows them.
+// `gsyncd-ts config-get`: prints one option or all of them, as `gluster volume geo-replication … config` shows them.
 
 import type { SettingValue } from '../../config/settings.js';
 import { optionName, unknownOption } from '../config-words.js';

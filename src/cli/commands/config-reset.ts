@@ -1,4 +1,4 @@
-// `gsyncd-ts config-reset`: takes one option of a session, or all, back to the default.
+// `gsyncd-ts config-reset`: resets one option of a session, or all, to the default.
 
 import { checkSetting } from '../../config/check-setting.js';
 import { editSessionFile } from '../../config/edit.js';

@@ -1,5 +1,5 @@
-// `gsyncd-ts delete`: removes what a session left on this node, and with --reset-sync-time the marks on its bricks, so
-// that a session that is created again syncs everything again.
+// `gsyncd-ts delete`: removes a session's files from this node. With --reset-sync-time it also resets the stimes of
+// the session's bricks, so that a session that is created again syncs everything again.
 
 import { lstat, readdir, realpath, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -24,14 +24,15 @@ export const deleteCommand: FastCommand = {
   run: runDelete,
 };
 
-/** Where releases before GlusterFS 4 kept working directories. */
+/** Parent of the working directories of releases before GlusterFS 4. */
 const OLD_MISC_DIR = '/var/lib/misc/glusterfsd';
 const MARK_PREFIX = /^trusted\.glusterfs\.[\w.-]+$/;
 
 async function runDelete([primary = '', secondary = '']: readonly string[], flags: Flags): Promise<void> {
   const { settings, log } = await openSession({ command: 'delete', primary, secondary, flags });
   log.info('geo-replication delete');
-  // A file that the caller names does not say where sessions are; the one that glusterd keeps may move its working directory.
+  // A session file that the caller names does not decide where sessions are. Only glusterd's own file may move the
+  // working directory.
   const places = new Settings(DEFAULTS_FILE, undefined, {});
   const own = join(places.text('glusterd-workdir'), 'geo-replication');
   const isGlusterds = resolve(settings.sessionFile ?? '/').startsWith(`${own}/`);
@@ -50,7 +51,8 @@ async function runDelete([primary = '', secondary = '']: readonly string[], flag
   }
 }
 
-/** @throws GsyncdError when `path` is not below one of `homes`, or is a symbolic link, or one leads out of them */
+/** @throws GsyncdError when `path` is not below one of `homes`, is a symbolic link, or has a link above it that leads
+ *  out of them */
 async function refuseOutside(path: string, homes: readonly string[]): Promise<void> {
   const parent = await realPathIfThere(dirname(path));
   if (parent === undefined) return;
@@ -81,7 +83,7 @@ async function removeTree(dir: string): Promise<void> {
   }
 }
 
-/** The file and what was written beside it under a longer name. */
+/** Removes the file and the files beside it whose names begin with its name. */
 async function removeWithSiblings(file: string): Promise<void> {
   const dir = dirname(file);
   const prefix = fsEncode(basename(file));
@@ -97,7 +99,7 @@ async function removeWithSiblings(file: string): Promise<void> {
   }
 }
 
-/** A mark of zero and none for entries: the next session begins with a walk. */
+/** Sets the stime to zero and removes the entry_stime, so that the next session begins with a hybrid crawl. */
 async function resetMarks(brick: string, prefix: string): Promise<void> {
   const { lsetxattr, lremovexattr } = await import('../../native/libc.js');
   for (const [name, change] of [

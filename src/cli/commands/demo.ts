@@ -1,4 +1,4 @@
-// `gsyncd-ts demo`: shows the worker at work on two directories of its own making. What `npm start` runs.
+// `gsyncd-ts demo`: shows the worker at work on two directories that it creates. `npm start` runs it.
 
 import { InvalidArgumentError, type Command } from 'commander';
 import { GsyncdError } from '../../errors.js';

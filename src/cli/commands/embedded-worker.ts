@@ -1,5 +1,6 @@
-// `gsyncd-ts worker file:///a file:///b`, or `… ssh://HOST/b`: the worker on plain directories, for which nothing was configured before. Its
-// options come from the command line and an optional config file, its state is in a directory of the user's.
+// `gsyncd-ts worker file:///a file:///b`, or `… ssh://HOST/b`: the worker on plain directories, without an earlier
+// configuration. Its options come from the command line and an optional config file. Its state is in a directory of
+// the user's.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,10 +13,10 @@ import { findProgram } from '../../process/program.js';
 import { directorySessions } from '../session-lookup.js';
 import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
-/** changelog.rollover-time of GlusterFS. Changelogs close at once when something changes, but for one a second. */
+/** GlusterFS's changelog.rollover-time. A changelog closes at once when something changes, but at most one per second. */
 const ROLLOVER_S = 15;
 
-/** @throws GsyncdError 'usage' when the secondary is no such URL */
+/** @throws GsyncdError 'usage' when the secondary is neither a file:// nor an ssh:// URL */
 export async function embeddedPlan(primaryPath: string, secondary: string, flags: WorkerFlags): Promise<WorkerPlan> {
   const [here, there] = [fileUrlPath(secondary), sshUrl(secondary)];
   if (here === null && there === null) throw new GsyncdError(`secondary: ${secondary}: must be file:///PATH or ssh://[USER@]HOST/PATH, since the primary is a directory`, { code: 'usage' });
@@ -41,7 +42,8 @@ interface Places {
   readonly stateDir: string;
 }
 
-/** Without a choice in the config file, data travels by rsync where there is one, and ssh does what it does for its user. */
+/** Unless the config file sets them: rsync transfers the data if it is installed, and ssh uses its user's
+ *  configuration. */
 async function configFor({ primaryPath, secondaryPath, there, stateDir }: Places, flags: WorkerFlags): Promise<Config> {
   const options = {
     ...(flags.configFile === undefined ? {} : { sessionFile: flags.configFile }),

@@ -1,6 +1,6 @@
 // `gsyncd-ts install`: puts a launcher of this program in the place where glusterd and the sessions' ssh keys start
-// the stock gsyncd, beside it what admins use (a name in PATH, the manual page, completions), and takes all of it away
-// again. One line on stdout for each action.
+// the stock gsyncd. It also installs files for admins (a name in PATH, the manual page, completions), and removes all
+// of this again. It prints one line for each action.
 
 import { realpath, readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -70,13 +70,14 @@ async function install(program: Command, flags: InstallFlags): Promise<void> {
   if (options.action === 'install') await warnIfClosed(node, script, options);
 }
 
-/** The path that authorized_keys names, as GlusterFS's own lines do. */
+/** The path that GlusterFS writes to authorized_keys. */
 function gsyncdOf([place]: readonly string[], root: string): string {
   if (place === undefined) throw new GsyncdError('install: --tar-keys: no gsyncd that they could go through', { code: 'preflight' });
   return `/${relative(root, place)}`;
 }
 
-/** What another user could change would run as root at glusterd's next call. @throws GsyncdError 'preflight' */
+/** A program that another user can change would run as root at glusterd's next call.
+ *  @throws GsyncdError 'preflight' */
 async function refuseChangeable(node: string, script: string): Promise<void> {
   const owners = [0, process.geteuid?.() ?? 0];
   const home = dirname(dirname(script));
@@ -100,7 +101,7 @@ async function systemdFiles(root: string, node: string, script: string, options:
   await applyOwnFile(join(root, UNIT_PATH), unitText(node, script), options);
   const snippet = join(root, LOGROTATE_PATH);
   const other = options.action === 'install' ? await rotatedBy(dirname(snippet), snippet) : undefined;
-  // logrotate refuses to run at all when two snippets name one log.
+  // logrotate refuses to run when two snippets name the same log.
   if (other !== undefined) options.report(`${snippet}: nothing to do: ${other} rotates these logs already`);
   else await applyOwnFile(snippet, logrotateText(), options);
 }

@@ -1,5 +1,5 @@
-// `gsyncd-ts metrics`: metrics of all sessions of this node, whoever started their workers, printed once or served;
-// and what goes with them: a Grafana dashboard and alert rules.
+// `gsyncd-ts metrics`: prints or serves the metrics of all sessions of this node, however their workers were started.
+// It also prints a Grafana dashboard and alert rules.
 
 import { Argument, type Command } from 'commander';
 import { GsyncdError } from '../../errors.js';
@@ -43,7 +43,7 @@ async function serve(name: string | undefined, flags: MetricsFlags): Promise<voi
   if (exporter === null) throw new GsyncdError('metrics: nothing to do: give --metrics-listen or --metrics-textfile', { code: 'usage' });
   const { address } = exporter;
   if (address !== null) process.stderr.write(`gsyncd-ts: metrics: http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}/metrics\n`);
-  // Neither the server nor the timer holds the process.
+  // Neither the server nor the timer of the file keeps the process alive.
   const hold = setInterval(() => undefined, 1 << 30);
   await stopped;
   clearInterval(hold);

@@ -1,5 +1,5 @@
-// `gsyncd-ts monitor-status`: writes what a session's monitor is said to do (Created, Started, Paused, Stopped) into
-// the session's state file, which status and glusterd read.
+// `gsyncd-ts monitor-status`: writes the state of a session's monitor (Created, Started, Paused, Stopped) into the
+// session's state file, which status and glusterd read.
 
 import { dirname } from 'node:path';
 import { existsSync } from 'node:fs';

@@ -1,6 +1,6 @@
-// `gsyncd-ts monitor`: the session's daemon on one node, as glusterd starts it: the command returns when the daemon
-// has the pid file, and the daemon goes on in the background, leader of a process group of its own, which glusterd
-// stops, pauses and resumes as a whole. With --debug or --foreground it stays where it is.
+// `gsyncd-ts monitor`: the session's daemon on one node, as glusterd starts it. The command returns when the daemon
+// holds the pid file. The daemon goes on in the background as leader of a new process group, which glusterd stops,
+// pauses and resumes as a whole. With --debug or --foreground it stays in the foreground.
 
 import { closeSync, existsSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -25,7 +25,7 @@ interface MonitorFlags extends MetricsFlags {
   readonly debug?: true;
 }
 
-/** Set for the process that is the daemon: it reports on FEEDBACK_FD. */
+/** Set in the environment of the daemon, which reports on FEEDBACK_FD. */
 const DAEMON_MARK = 'GSYNCD_TS_DAEMON';
 const FEEDBACK_FD = 3;
 const READY = 'ready';
@@ -57,7 +57,7 @@ async function runMonitor(primary: string, secondary: string, flags: MonitorFlag
   }
 }
 
-/** Runs this command line again in the background and waits until that one has started, or says why it could not. */
+/** Runs this command line again in the background. Waits until that process has started, or reports why it could not. */
 async function startDaemon(): Promise<void> {
   const { startInBackground } = await import('../../process/background.js');
   const said = await startInBackground([process.execPath, ...process.execArgv, ...process.argv.slice(1)], { ...process.env, [DAEMON_MARK]: '1' });
@@ -83,7 +83,7 @@ async function asDaemon(primary: string, secondary: string, flags: MonitorFlags)
   }
 }
 
-/** @param onStarted is called when this process is the session's monitor, before anything that may take long */
+/** @param onStarted called when this process is the session's monitor, before the monitor starts workers */
 async function monitor(primary: string, secondary: string, flags: MonitorFlags, onStarted: () => void): Promise<void> {
   const { Monitor } = await import('../../monitor/monitor.js');
   const { volumesFromConfig, volumesFromGluster } = await import('../../monitor/volumes.js');
@@ -140,7 +140,7 @@ async function monitor(primary: string, secondary: string, flags: MonitorFlags, 
   }
 }
 
-/** As glusterd pauses a session; what `resume` sends wakes the monitor up. */
+/** Stops the group as glusterd does to pause a session. The signal of `resume` wakes the monitor up. */
 function stopGroup(): void {
   try {
     process.kill(-process.pid, 'SIGSTOP');

@@ -1,5 +1,5 @@
-// `gsyncd-ts secondary`: the secondary's side of one worker's connection, started by the primary over ssh with its
-// stdin and stdout as the connection. Nothing else may be written to stdout.
+// `gsyncd-ts secondary`: the secondary's side of one worker's connection. The primary starts it over ssh and uses its
+// stdin and stdout as the connection. So nothing else may write to stdout.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -131,7 +131,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   }
 }
 
-/** glusterd adds a tar key for each new session, in its own form. */
+/** For each new session glusterd adds a tar key in GlusterFS's unrestricted form. */
 async function warnOfOpenKeys(log: Log): Promise<void> {
   try {
     for (const path of await openTarKeys(process.geteuid?.() ?? 0)) log.warn('tar keys let their holders run any program: run "gsyncd-ts install --tar-keys"', { path });
@@ -140,21 +140,21 @@ async function warnOfOpenKeys(log: Log): Promise<void> {
   }
 }
 
-/** Facts about the directory that a worker elsewhere needs before it connects. */
+/** Prints the facts about the directory that a worker on another node needs before it connects. */
 async function printId(directory: string): Promise<void> {
   const { openLayout } = await import('../../embedded/layout.js');
   const { identity } = await openLayout(directory);
   process.stdout.write(`${JSON.stringify({ volumeId: identity.volumeId, uid: process.geteuid?.() ?? 0 })}\n`);
 }
 
-/** An ordinary user cannot write where GlusterFS logs. */
+/** An ordinary user cannot write to GlusterFS's log directory. */
 function directoryLog(directory: string): string {
   const dir = join(stateHome(), 'gsyncd-ts', `secondary_${escapePath(directory)}`);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   return join(dir, 'gsyncd.log');
 }
 
-/** The secondary has no session file of its own: what the primary says stands for it. */
+/** The secondary has no session file, so the primary's options take its place. */
 function overridesOf(flags: SecondaryFlags): NonNullable<LoadConfigOptions['overrides']> {
   const given: Partial<Record<OptionName, string | undefined>> = {
     'secondary-timeout': flags.secondaryTimeout ?? flags.slaveTimeout,

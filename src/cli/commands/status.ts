@@ -1,6 +1,6 @@
 // `gsyncd-ts status`: one brick's state, as `gluster volume geo-replication … status` shows it. glusterd runs it for
-// every brick, each time somebody asks, so nothing is loaded here that the answer does not need; it asks in its old
-// style, which prints the lines of the stock daemon and no others.
+// every brick at each request, so it loads only what the answer needs. glusterd uses the old argument style, which
+// prints only the stock daemon's lines.
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -49,7 +49,7 @@ async function runStatus([primary = '', secondary = '']: readonly string[], flag
   printLines(flags.has('json') ? [pythonJson(Object.fromEntries(fields))] : fields.map(([name, value]) => `${name}: ${safeText(value)}`));
 }
 
-/** The file's text; a missing one is created empty, since glusterd looks for it. */
+/** The file's text. A missing file is created empty, since glusterd looks for it. */
 function readOrCreate(path: string): string {
   try {
     return fsDecode(readFileSync(fsEncode(path)));

@@ -1,5 +1,5 @@
-// `gsyncd-ts top`: what the sessions of this node are doing, live in a terminal, once into a pipe, as JSON for
-// programs. It reads files only, so it works beside any worker, and when none runs.
+// `gsyncd-ts top`: shows the work of this node's sessions, live in a terminal, once into a pipe, or as JSON for
+// programs. It only reads files, so it works beside any worker and without one.
 
 import { InvalidArgumentError, type Command } from 'commander';
 import type { RenderOptions } from '../../top/render.js';
@@ -14,7 +14,7 @@ interface TopFlags {
   readonly rows?: true;
 }
 
-/** Version of the JSON's shape: fields may be added under the same number, not changed or removed. */
+/** Version of the JSON's shape. Fields may be added under the same number, but not changed or removed. */
 const JSON_VERSION = 1;
 
 export function addTopCommand(program: Command): void {
@@ -70,7 +70,7 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
     await print(`${renderTop(await look(), Date.now(), { columns: stdout.columns || 80, ...options }).join('\n')}\n`);
     return;
   }
-  // An error at the start is printed in one line on the normal screen.
+  // Reports an error at the start in one line on the normal screen.
   await look();
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort());
@@ -90,7 +90,7 @@ function isUtf8Locale(): boolean {
   return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || '');
 }
 
-/** Waits until a pipe has taken it: the program exits right after. A reader that went away is no error. */
+/** Waits until a pipe has taken the text, since the program exits right after. A closed pipe is no error. */
 function print(text: string): Promise<void> {
   return new Promise((resolve) => {
     process.stdout.once('error', () => resolve());

@@ -1,5 +1,5 @@
-// `gsyncd-ts voluuidget`: prints the uuid of a volume of another cluster; nothing when it cannot be had, which is how
-// glusterd asks for a secondary volume while a session is created.
+// `gsyncd-ts voluuidget`: prints the uuid of a volume of another cluster, or nothing when the uuid is not available.
+// glusterd runs it for the secondary volume while it creates a session.
 
 import { errorLine } from '../../errors.js';
 import { openDefaults } from '../open-session.js';

@@ -17,7 +17,7 @@ import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
-/** Set for the process that runs in a mount namespace of its own. */
+/** Set for the process that runs in a private mount namespace. */
 const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
 
 export function addWorkerCommand(program: Command): void {
@@ -56,13 +56,15 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
     const plan = from === null ? glusterPlan(primary, secondary, flags) : await (await import('./embedded-worker.js')).embeddedPlan(from, secondary, flags);
     await runPlan(plan, flags);
   } catch (error) {
-    // systemd starts no worker again that ends with 2, and no start mends a configuration. A monitor tries again.
+    // systemd does not restart a worker that exits with 2, since a restart does not correct a configuration. A monitor
+    // tries again.
     if (flags.feedbackFd !== undefined || !isGsyncdError(error, 'config')) throw error;
     throw new CommandExit(2, `gsyncd-ts: ${errorLine(error)}`);
   }
 }
 
-/** A brick of a Gluster volume. Loaded late: the process that only changes its mount namespace does without. */
+/** A brick of a Gluster volume. The endpoints are loaded late: the process that only changes its mount namespace needs
+ *  none. */
 function glusterPlan(primary: string, secondary: string, flags: WorkerFlags): WorkerPlan {
   const { user, host, volume } = parseSecondary(secondary);
   const config = loadConfig({
@@ -149,8 +151,8 @@ function closeFeedback(fd: number | undefined): void {
   if (fd !== undefined) closeSync(fd);
 }
 
-/** Runs this program again in a mount namespace of its own, so that nothing else sees or holds its mount. Where
- *  that is not possible, or access-mount asks for the contrary, the mount is in the common namespace. */
+/** Runs this program again in a private mount namespace, so that no other process sees or holds its mount. If that is
+ *  not possible, or access-mount is on, the mount is in the common namespace. */
 function enterPrivateMounts(config: Config, flags: WorkerFlags): void {
   if (process.env[PRIVATE_MARK] !== undefined || process.geteuid?.() !== 0 || config.get('access-mount')) return;
   const [script, ...args] = process.argv.slice(1);
@@ -159,6 +161,6 @@ function enterPrivateMounts(config: Config, flags: WorkerFlags): void {
   try {
     replaceProcess('unshare', argv, { ...process.env, [PRIVATE_MARK]: '1' }, flags.feedbackFd === undefined ? [] : [flags.feedbackFd]);
   } catch {
-    // No unshare here: go on in this namespace.
+    // unshare is missing: go on in this namespace.
   }
 }

@@ -1,5 +1,5 @@
-// The program's commands as plain data, read from commander's definitions: what the man page and the completions are
-// made of, so that neither can fall behind the commands.
+// The program's commands as plain data, read from commander's definitions. The man page and the completions are
+// generated from it, so they always match the commands.
 
 import type { Command } from 'commander';
 
@@ -32,7 +32,7 @@ export interface ProgramInfo {
   readonly commands: readonly CommandInfo[];
 }
 
-/** Everything that is shown in the program's help. */
+/** Everything that the program's help shows. */
 export function readProgram(program: Command): ProgramInfo {
   const help = program.createHelp();
   const shown = help.visibleCommands(program).filter((command) => command.name() !== 'help');
@@ -68,7 +68,7 @@ function optionsOf(command: Command): OptionInfo[] {
     }));
 }
 
-/** commander tells texts that were added to a help only by printing it. */
+/** Commander exposes texts that were added to a help only when it prints the help. */
 function notesOf(command: Command): string {
   let text = '';
   const before = command.configureOutput();

@@ -1,5 +1,5 @@
-// Completion scripts for bash and zsh, made from the commands' definitions. They are complete in themselves: the
-// program is not started at a press of the Tab key. Pure.
+// Completion scripts for bash and zsh, generated from the commands' definitions. They need no other file: the Tab key
+// does not start the program. Pure.
 
 import type { CommandInfo, OptionInfo, ProgramInfo } from './command-tree.js';
 
@@ -81,7 +81,7 @@ function zshOption(option: OptionInfo): string[] {
   return names(option).map((name) => quote(`${name}[${zshText(option.description)}]${value}`));
 }
 
-/** Signs that _arguments reads in a description. */
+/** Escapes the characters that _arguments interprets in a description. */
 function zshText(description: string): string {
   return description.replaceAll(/[\\[\]:]/g, '\\$&');
 }

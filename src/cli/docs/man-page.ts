@@ -1,8 +1,7 @@
-// The manual page, in roff, made from the commands' definitions and a few paragraphs of its own. Pure.
+// The manual page, in roff, generated from the commands' definitions and a few fixed paragraphs. Pure.
 
 import type { CommandInfo, OptionInfo, ProgramInfo } from './command-tree.js';
 
-/** The page for section 8. */
 export function manPage(program: ProgramInfo, version: string): string {
   const { name } = program;
   return [
@@ -68,7 +67,7 @@ function sentence(words: string): string {
   return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 }
 
-/** Text that roff takes as it is: hyphens are minus signs, and no line is a request. */
+/** Escapes text for roff: hyphens become minus signs, and no line is a request. */
 function text(words: string): string {
   const escaped = words.replaceAll('\\', '\\e').replaceAll('-', '\\-').replaceAll('"', '\\(dq');
   return /^[.']/.test(escaped) ? `\\&${escaped}` : escaped;

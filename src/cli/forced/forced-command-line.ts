@@ -1,14 +1,14 @@
-// Whether this program was started as an ssh forced command, told as the stock wrapper tells it: by the environment
-// that sshd sets. Asked by main.ts at every start, so it loads nothing; forced-exec.ts does the rest.
+// Detects whether this program was started as an ssh forced command, as the stock wrapper does: by the environment
+// that sshd sets. main.ts checks this at every start, so this file loads nothing. forced-exec.ts does the rest.
 
 import { basename } from 'node:path';
 
-/** Set for what a forced command starts, so that it is not taken for one again. */
+/** Set for the program that a forced command starts, so that it is not taken for a forced command again. */
 export const DISPATCHED = '_GSYNCD_DISPATCHED_';
-/** glusterd's own calls are not restricted; the mark is not for the programs that they start. */
+/** 1 in glusterd's own calls, which are not restricted. */
 const GLUSTERD_CALLED = '_GLUSTERD_CALLED_';
 
-/** Arguments that a forced command may have in authorized_keys: they limit the key. */
+/** Arguments of a forced command in authorized_keys that limit the key. */
 const TAR_KEY = '--tar-key';
 const ONLY_VOLUME = '--only-volume';
 
@@ -16,11 +16,11 @@ const PROBLEM = `authorized_keys: the arguments of gsyncd must be ${TAR_KEY} and
 
 /** The options of a key in authorized_keys. */
 export interface KeyLimits {
-  /** Runs tar in a session's mount, and nothing else. */
+  /** The key may run tar in a session's mount, and nothing else. */
   readonly isTarKey?: true;
-  /** The one secondary volume that the key is for. */
+  /** The only secondary volume that the key is for. */
   readonly onlyVolume?: string;
-  /** The arguments cannot be understood: nothing may run. */
+  /** The arguments are invalid, so nothing may run. */
   readonly problem?: string;
 }
 
@@ -30,17 +30,17 @@ export interface ForcedLine {
   readonly limits: KeyLimits;
 }
 
-/** The line that an ssh client sent, when this program is its forced command or its user's shell. A forced command has no
- *  arguments but those that limit the key: with others, this is an ordinary call within somebody's session. */
+/** The line that an ssh client sent, if this program is its forced command or its user's shell. A forced command has
+ *  only arguments that limit the key. With other arguments, this is an ordinary call within an ssh session. */
 export function forcedCommandLine(args: readonly string[], env: Readonly<Record<string, string | undefined>>): ForcedLine | undefined {
   if (env[GLUSTERD_CALLED] === '1' || env[DISPATCHED] !== undefined) return undefined;
   const line = env['SSH_ORIGINAL_COMMAND'];
   const isShell = args[0] === '-c' && args.length === 2 && basename(env['SHELL'] ?? '') === 'gsyncd';
-  // sshd hands authorized_keys' command to the user's shell.
+  // sshd passes the command of authorized_keys to the user's shell.
   const own = isShell ? (args[1] ?? '').split(/\s+/).filter((word) => word !== '').slice(1) : args;
   if (own[0] === TAR_KEY || own[0] === ONLY_VOLUME) return { line: line ?? '', limits: keyLimits(own) };
   if (args.length > 0 && !isShell) return undefined;
-  // An unknown option may have been meant to limit the key.
+  // An admin may have meant the unknown option to limit the key.
   if (isShell && line !== undefined && own.length > 0) return { line, limits: { problem: PROBLEM } };
   const asked = line ?? (isShell ? args[1] : undefined);
   return asked === undefined ? undefined : { line: asked, limits: {} };

@@ -1,8 +1,8 @@
-// What an ssh key of a geo-replication session may run on a secondary's node, decided without doing anything: the session's
-// gsyncd, rsync's server in the session's mount, and `gluster volume info`; a tar key runs tar in a session's mount. The
-// caller (forced-exec.ts) hands in the line that the client sent and a view of /proc. No shell ever sees the line: it is cut
-// at spaces, and nothing in it means anything else. Each program's options are checked against a list of what primaries
-// send, because a root shell is one option of rsync, tar or gsyncd away.
+// Decides what an ssh key of a geo-replication session may run on a secondary's node: the session's gsyncd, rsync's
+// server in the session's mount, and `gluster volume info`. A tar key runs tar in a session's mount. Pure: the caller
+// (forced-exec.ts) passes the client's line and a view of /proc. No shell ever sees the line: it is cut at spaces, and
+// no character in it is special. A root shell is one option of rsync, tar or gsyncd away. So each program's options
+// are checked against those that primaries send.
 
 import { basename } from 'node:path';
 import type { KeyLimits } from './forced-command-line.js';
@@ -26,24 +26,24 @@ export interface ProcessView {
   entry(pid: number): ProcessEntry | undefined;
   childrenOf(pid: number): number[];
   commandLine(pid: number): string[];
-  /** Text of the working directory's link. */
+  /** Target of the working directory's link. */
   cwd(pid: number): string | undefined;
 }
 
 export type ForcedDecision =
   | { readonly run: 'gluster' | 'gsyncd'; readonly args: readonly string[] }
-  /** In the mount of the secondary `session`, a process id; the mount's name is `.` then. */
+  /** Runs in the mount of the secondary with the process id `session`; the target is then `.`. */
   | { readonly run: 'rsync' | 'tar'; readonly args: readonly string[]; readonly session: number }
   | { readonly run: 'nothing'; readonly why: string };
 
-/** Since OpenSSH 9.8 a session's process has a name of its own. */
+/** Since OpenSSH 9.8 the process of an ssh session has the second name. */
 const SSHD_NAMES = new Set(['sshd', 'sshd-session']);
 const STOCK_SCRIPT = 'gsyncd.py';
 const OWN_SCRIPTS = new Set(['gsyncd-ts.js', 'gsyncd-ts']);
 const SECONDARY_COMMANDS = new Set(['secondary', 'slave']);
 const GLUSTER_OPTION = /^--(xml|wignore|nolog|inet6|mode=script|timeout=\d{1,6}|log-level=[A-Z]{1,10}|remote-host=localhost)?$/;
 
-/** Decides on the line that an ssh client sent. `limits` are what authorized_keys says of the key. */
+/** Decides on the line that an ssh client sent. `limits` are the key's options in authorized_keys. */
 export function decideForcedCommand(line: string, view: ProcessView, limits: KeyLimits = {}): ForcedDecision {
   const [program = '', ...args] = line.split(' ').filter((word) => word !== '');
   if (line.includes('\0')) return refuse('the command holds a NUL');
@@ -101,7 +101,7 @@ function decideRsync(args: readonly string[], view: ProcessView): ForcedDecision
   return { run: 'rsync', args: [...args.slice(0, -1), '.'], session: found.pid };
 }
 
-/** The gsyncd that came over the same ssh connection; the reason when there is none, or more than one. */
+/** The gsyncd of the same ssh connection; the reason when there is none, or more than one. */
 function siblingGsyncd(view: ProcessView): { pid: number } | string {
   const sshd = sshdAncestor(view);
   if (sshd === undefined) return 'sshd ancestor not found';
@@ -117,14 +117,16 @@ function sshdAncestor(view: ProcessView): number | undefined {
   return ancestor?.pid;
 }
 
-/** Whether the process that a decision named is still the one that it is about: the kernel may have given its id away. */
+/** Whether the process of a decision is still the session's secondary. The kernel may have given its id to another
+ *  process. */
 export function isStillSession({ run, session }: Extract<ForcedDecision, { session: number }>, view: ProcessView, { onlyVolume }: KeyLimits): boolean {
   if (run === 'rsync') return view.entry(session)?.parent === sshdAncestor(view) && isGsyncd(view.commandLine(session));
   const served = servedBy(view, session);
   return served !== undefined && (onlyVolume === undefined || served.volume === onlyVolume);
 }
 
-/** What the gsyncd of this user serves that runs as `pid`, whichever connection it came over: a tar key has its own. */
+/** The volume that this user's gsyncd with the id `pid` serves, over any connection: a tar key has a separate one.
+ *  @returns undefined when the process is no secondary of this user */
 function servedBy(view: ProcessView, pid: number): { volume: string | undefined } | undefined {
   const uid = view.entry(view.self)?.uid;
   if (uid === undefined || view.entry(pid)?.uid !== uid) return undefined;
@@ -136,7 +138,8 @@ function isGsyncd(commandLine: readonly string[]): boolean {
   return gsyncdWords(commandLine) !== undefined;
 }
 
-/** The words after gsyncd's name, when the command line is a secondary gsyncd's: this project's or Python's. */
+/** The words after gsyncd's name, when the command line is a secondary gsyncd's of this project or of Python; else
+ *  undefined. */
 function gsyncdWords([program = '', ...args]: readonly string[]): readonly string[] | undefined {
   const name = basename(program);
   if (/^python[\d.]*$/.test(name)) return basename(args[0] ?? '') === STOCK_SCRIPT ? args.slice(1) : undefined;

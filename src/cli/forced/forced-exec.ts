@@ -1,6 +1,6 @@
-// The program as an ssh forced command: becomes what the decision allows. rsync, tar, gluster and the secondary replace this
-// process, so that nothing of it stands in the data's way; the secondary's command line then shows what runs, which is how an
-// rsync of the same connection finds it.
+// Runs the program as an ssh forced command: it becomes what the decision allows. rsync, tar, gluster and the
+// secondary replace this process, so it does not stand between them and the data. /proc then shows the secondary's
+// command line, by which an rsync of the same connection finds it.
 
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { errorLine } from '../../errors.js';
@@ -14,11 +14,11 @@ import { enterSessionMount } from './session-mount.js';
 
 const EXIT_NOT_STARTED = 127;
 
-/** Becomes what `line` asks for, if that is allowed.
- *  @throws CommandExit with one line when it is not (1), or when the program cannot be started (127) */
+/** Becomes the program that `line` asks for, if that is allowed.
+ *  @throws CommandExit with one line: 1 when it is not allowed, 127 when the program cannot be started */
 export async function runForcedCommand({ line, limits }: ForcedLine): Promise<void> {
   const env = rawEnvironment();
-  // Node decodes its environment as UTF-8; a brick's path need not be.
+  // Node decodes its environment as UTF-8, but a brick's path may not be UTF-8.
   const exact = env['SSH_ORIGINAL_COMMAND'] ?? line;
   const decision = decideForcedCommand(exact, procView, limits);
   if (decision.run === 'nothing') throw new CommandExit(1, `gsyncd-ts: ${decision.why}`);
@@ -38,8 +38,9 @@ async function programOf({ run, args }: Exclude<ForcedDecision, { run: 'nothing'
   return [run === 'gluster' ? await findGluster() : run, [run, ...args]];
 }
 
-/** Enters the mount of the secondary `pid`. @param isSession asked again when the process is held
- *  @throws CommandExit when there is none */
+/** Enters the mount of the secondary `pid`.
+ *  @param isSession called again once the process's directory is open
+ *  @throws CommandExit when there is no such mount */
 function enterMountOf(pid: number, isSession: () => boolean): void {
   try {
     enterSessionMount(pid, isSession);
@@ -58,14 +59,14 @@ function rawEnvironment(): Record<string, string> {
   );
 }
 
-/** /proc, read as it is asked for. A process that has gone is no process. */
+/** A view of /proc, read on demand. It shows a process that has ended as one that does not exist. */
 const procView: ProcessView = {
   self: process.pid,
   entry(pid): ProcessEntry | undefined {
     const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'latin1'));
     if (status === undefined) return undefined;
     const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
-    // Uid: real, effective, saved, of the file system.
+    // Uid: real, effective, saved, file system.
     return { pid, parent: Number(field('PPid')), name: field('Name'), uid: Number(field('Uid').split(/\s+/)[1]) };
   },
   childrenOf(parent) {

@@ -1,11 +1,11 @@
-// The options of an rsync server that may write into a session's mount: those that the command lines of stock's and this
-// project's primary become, and those of `rsync-options` that act on nothing but the transfer. What rsync's server_options()
-// sends differs between versions; the list covers 3.1 to 3.5. Pure.
+// The options that an rsync server may have that writes into a session's mount. They are the options that stock's and
+// this project's primary cause, and those from `rsync-options` that affect only the transfer. The output of rsync's
+// server_options() differs between versions; the list covers 3.1 to 3.5. Pure.
 
-/** One letter each. Not among them: `s` (arguments come with the data), `K`, `k`, `L` (symlinks are followed), `b` (backups),
- *  `C` (reads ignore files), `T`, `M`, `f` and `B` (take a value). */
+/** Options of one letter. These are left out: `s` (arguments come with the data), `K`, `k`, `L` (symlinks are
+ *  followed), `b` (backups), `C` (reads ignore files), `T`, `M`, `f` and `B` (take a value). */
 const LETTERS = 'vqunldWHogDtUNpEAXrcIRxSzyOJm';
-/** Letters, then what the client can do: `e`, a protocol number for a preview version only, a dot, capabilities. */
+/** Letters, then the client's capabilities: `e`, a protocol number for a preview version only, a dot, capabilities. */
 const LETTER_WORD = new RegExp(`^-[${LETTERS}]*(?:e\\d*\\.[A-Za-z]*)?$`);
 
 const FLAGS: ReadonlySet<string> = new Set([

@@ -1,21 +1,21 @@
-// The command line of `gsyncd secondary` that an ssh key may ask for: the options that the primaries of GlusterFS 4 to 11
-// and this project's send, each with a pattern for its value, and nothing else. Names become directories and log files of
-// root's on this node, so none may hold `/` or `..`. Pure.
+// The `gsyncd secondary` command line that an ssh key may ask for. Only options that the primaries of GlusterFS 4 to
+// 11 and this project's send are allowed, each with a pattern for its value. Names become parts of root's directories
+// and log files on this node, so no name may hold `/` or `..`. Pure.
 
 import { presentVocabulary } from '../../config/options.js';
 import { printable } from './refusal.js';
 
 const SUBCOMMANDS = new Set(['secondary', 'slave']);
 
-/** glusterd lets a volume's name have no other characters. */
+/** glusterd permits no other characters in a volume's name. */
 const VOLUME = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,254}$/;
-/** Host name or address, IPv6 ones with brackets and zone, too. */
+/** Host name or address, including IPv6 with brackets and zone. */
 const HOST = /^(?!-)(?!.*\.\.)[\w.:%[\]-]{1,255}$/;
 const USER = /^(?!-)(?!.*\.\.)[\w.+-]{1,255}$/;
 const UUID = /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|unknown)$/i;
 const NUMBER = /^\d{1,9}$/;
 const LOG_LEVEL = /^(?:TRACE|DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|NONE)$/i;
-/** Absolute, without control characters and without `..` as a part. */
+/** Absolute, without control characters and without a `..` component. */
 const PATH = /^(?!.*\/\.\.(?:\/|$))\/[^\0-\x1f\x7f-\x9f]{0,4095}$/;
 
 type ValueCheck = (value: string) => boolean;
@@ -37,26 +37,26 @@ const VALUES: ReadonlyMap<string, ValueCheck> = new Map([
 ]);
 const FLAGS: ReadonlySet<string> = new Set(['--use-rsync-xattrs', '--secondary-access-mount', '--debug']);
 
-/** Whether `name` can be a volume's. */
 export function isVolumeName(name: string): boolean {
   return VOLUME.test(name);
 }
 
-/** Why the words after `gsyncd` are not those of a geo-replication session; undefined when they are.
- *  @param onlyVolume the one secondary volume that may be asked for */
+/** Reason why the words after `gsyncd` are not those of a geo-replication session; undefined when they are.
+ *  @param onlyVolume the only secondary volume that is allowed */
 export function refusalOfSecondaryLine(words: readonly string[], onlyVolume?: string): string | undefined {
   if (!SUBCOMMANDS.has(words[0] ?? '')) return 'only the secondary may be started';
   const names = namesIn(words.slice(1));
   return typeof names === 'string' ? names : refusalOfNames(names, onlyVolume);
 }
 
-/** The secondary volume that a running gsyncd serves, from the words after its program; undefined for what no primary starts. */
+/** The secondary volume of a running gsyncd, from the words after its program. Undefined when no primary would start
+ *  it so. */
 export function volumeServed(words: readonly string[]): string | undefined {
   const names = namesIn(words.slice(1));
   return typeof names === 'string' ? undefined : volumeOf(names[1] ?? '');
 }
 
-/** The words that are neither options nor values of options; what is wrong with an option. */
+/** The words that are neither options nor values of options, or the fault in an option. */
 function namesIn(words: readonly string[]): readonly string[] | string {
   const names: string[] = [];
   for (let at = 0; at < words.length; at++) {
@@ -86,7 +86,7 @@ function refusalOfNames([primary = '', secondary = '', ...more]: readonly string
   return undefined;
 }
 
-/** The volume of `[USER@]HOST::VOLUME[:UUID]`; undefined when that is not what `secondary` is. */
+/** The volume of `[USER@]HOST::VOLUME[:UUID]`; undefined when `secondary` has another form. */
 function volumeOf(secondary: string): string | undefined {
   const [, address = '', volume = ''] = /^(.+?)::([^:]+)(?::[\w-]*)?$/.exec(secondary) ?? [];
   return isAddress(address) && VOLUME.test(volume) ? volume : undefined;

@@ -14,12 +14,13 @@ const ROOT_INODE = 1n;
 /**
  * Makes the session's mount the working directory of this process, for a transfer whose target is `.`.
  * @param pid the secondary of the session
- * @param isSecondary whether `pid` is the secondary of this ssh connection; asked when the process has been opened
+ * @param isSecondary whether `pid` is the secondary of this ssh connection; called once the process's directory is
+ * open
  * @throws GsyncdError 'preflight' when it is not, or its directory is not the root of its volume's mount
  */
 export function enterSessionMount(pid: number, isSecondary: () => boolean): void {
   try {
-    // A descriptor of a process's directory in /proc never becomes another process's.
+    // The kernel never lets a descriptor of a process's directory in /proc refer to another process.
     const proc = `/proc/self/fd/${openSync(`/proc/${pid}`, constants.O_RDONLY | constants.O_DIRECTORY)}`;
     if (!isSecondary()) throw new Error('secondary process has ended');
     const fd = openSync(`${proc}/cwd`, O_PATH | constants.O_DIRECTORY);
@@ -38,8 +39,8 @@ function faultOf(fd: number, proc: string): string | null {
   if (statfsSync(`/proc/self/fd/${fd}`).type !== FUSE_MAGIC || ino !== ROOT_INODE) return 'not the root of a volume';
   const id = Number(/^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1]);
   const mount = readMounts(`${proc}/mountinfo`).find((line) => line.id === id);
-  // A stock secondary without --secondary-access-mount unmounts at once what stays its directory. rsync >= 3.4 looks for
-  // the text of a directory's path, which is `/` then, and would write there.
+  // A stock secondary without --secondary-access-mount unmounts at once, but stays in the directory. The path of the
+  // directory then reads `/`. rsync >= 3.4 looks for that path and would write to `/`.
   if (mount === undefined) return 'not mounted';
   if (mount.type !== 'fuse.glusterfs' || mount.root !== '/') return 'not a volume of GlusterFS';
   const volume = mount.source.slice(mount.source.indexOf(':') + 1);

@@ -1,10 +1,10 @@
-// Splits a command line the way Python's argparse.parse_known_args does, as far as the old argument style needs it:
-// options with one value (`--path X`, `--path=X`, `-cX`, unique prefixes of long names), flags, one list option, then
-// positionals in order; what is not known is left over. Pure; used by legacy-argv.ts alone.
+// Splits a command line like Python's argparse.parse_known_args, as far as the old argument style needs it: options
+// with one value (`--path X`, `--path=X`, `-cX`, unique prefixes of long names), flags, one list option, then
+// positionals in order. Unknown arguments are left out. Pure.
 
 export interface ArgumentSpec {
   readonly positionals?: readonly string[];
-  /** Option strings; each takes a value, the last one given counts. */
+  /** Option strings. Each takes a value, and the last one given wins. */
   readonly options?: readonly string[];
   readonly flags?: readonly string[];
   /** An option that takes every following word. */
@@ -18,7 +18,7 @@ export interface ParsedArguments {
   readonly flags: ReadonlySet<string>;
 }
 
-/** `problem` is the end of a sentence about the command line, for which argparse exits with 2. */
+/** `problem` is the end of a sentence about the command line. argparse exits with 2 for it. */
 export type ParseOutcome = ParsedArguments | { readonly problem: string };
 
 type Word = { readonly kind: 'word'; readonly text: string };

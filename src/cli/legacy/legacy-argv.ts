@@ -1,26 +1,26 @@
-// The argument style in which glusterd calls gsyncd (`--status-get -c FILE --iprefix=/var :gv0 host::sv0 --path /b`)
-// to the subcommands of this program. Pure: what glusterd expects to exist afterwards, and names to be looked up,
-// are parts of the answer. Called by main before anything else; a command line that is not of the old style passes
-// as it is. The tests hold every rule against the stock daemon's own argsupgrade.py.
+// Translates the argument style in which glusterd calls gsyncd (`--status-get -c FILE --iprefix=/var :gv0 host::sv0
+// --path /b`) to the subcommands of this program. Pure: files that glusterd expects afterwards, and names to look up,
+// are parts of the result. A command line in another style stays as it is, but --inet6 is repeated at its beginning.
+// The tests compare every rule with the stock daemon's own argsupgrade.py.
 
 import { parseKnown, type ArgumentSpec, type ParsedArguments } from './argparse.js';
 
 /** A file that is created empty when it is missing. */
 export interface TouchFile {
   readonly path: string;
-  /** 'create' makes its directory, too; 'require' leaves the file out when the directory is missing. */
+  /** 'create' also makes its directory; 'require' leaves the file out when the directory is missing. */
   readonly directory: 'create' | 'require';
 }
 
 export type LegacyOutcome =
-  /** Goes on as the command line `argv`, with the options `own` of this program, which the stock daemon does not have. */
+  /** Goes on as the command line `argv`, with the options `own`, which the stock daemon does not have. */
   | { readonly kind: 'run'; readonly argv: readonly string[]; readonly own: readonly string[]; readonly touch: readonly TouchFile[] }
-  /** Prints one line for each URL, its host as an IPv4 address unless `resolve` is false. */
-  /** `refused`: what is wrong with the URL after the last of `urls`, which are answered all the same. */
+  /** Prints one line for each URL, its host as an IPv4 address unless `resolve` is false. `refused` is the fault in
+   *  the URL after the last of `urls`, which are answered all the same. */
   | { readonly kind: 'canonicalize'; readonly urls: readonly RemoteVolume[]; readonly resolve: boolean; readonly refused?: string }
   | { readonly kind: 'print'; readonly line: string }
   | { readonly kind: 'done'; readonly touch: readonly TouchFile[] }
-  /** The command line cannot be understood: `exitCode` is stock's. */
+  /** The command line is invalid; `exitCode` is stock's. */
   | { readonly kind: 'refused'; readonly line: string; readonly exitCode: 1 | 2 };
 
 export interface RemoteVolume {
@@ -32,25 +32,25 @@ export interface RemoteVolume {
 /** Argument that glusterd adds for a paused session. */
 const PAUSED = '--pause-on-start';
 
-/** Option of `status`: no fields but those of the stock daemon, which are what glusterd expects. */
+/** Option of `status`: only the fields of the stock daemon, which glusterd expects. */
 export const STOCK_FIELDS = 'stock-fields';
 
-/** A fault that stock's parser has no sentence for. */
+/** A fault for which stock's parser has no sentence. */
 class Refusal extends Error {}
 
-/** Where glusterd looks for the template of sessions; it is created whatever the command is. */
+/** glusterd looks for the template of sessions here. It is created for every command. */
 export function templateFile(workdir: string): TouchFile {
   return { path: `${workdir}/geo-replication/gsyncd_template.conf`, directory: 'create' };
 }
 
 const SESSION: ArgumentSpec = { positionals: ['primary', 'secondary'], options: ['-c', '--iprefix'] };
 
-/** In the order in which they are looked for: the first that is in the command line decides. */
+/** In the order of lookup: the first rule whose mark is in the command line applies. */
 const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; readonly rewrite: (request: Request) => LegacyOutcome }[] = [
   {
     mark: '--monitor',
     spec: { ...SESSION, options: ['--glusterd-uuid', '-c', '--iprefix', '--path'] },
-    // Stock drops the flag, and replicates.
+    // Stock drops the flag, and replicates. Here the monitor gets it.
     rewrite: (r) => r.session('monitor', ['--local-node-id', r.need('--glusterd-uuid'), ...(r.has(PAUSED) ? [PAUSED] : [])]),
   },
   {
@@ -115,7 +115,6 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
   },
 ];
 
-/** Input of a rule. */
 class Request {
   readonly parsed: ParsedArguments;
   readonly #args: readonly string[];
@@ -131,7 +130,7 @@ class Request {
     return this.has('--inet6');
   }
 
-  /** Whether a flag is among the arguments, spelled out, that stock's parser of the rule does not know. */
+  /** Whether a flag that stock's parser of the rule does not know is among the arguments, spelled out. */
   has(flag: string): boolean {
     return this.#args.includes(flag);
   }
@@ -146,7 +145,7 @@ class Request {
     return { kind: 'run', argv: [...(this.inet6 ? ['--inet6'] : []), name, ...args], own, touch };
   }
 
-  /** A command about a session, whose file is created when its directory is there. */
+  /** A command about a session. The session's file is created when its directory exists. */
   session(name: string, args: readonly string[], own: readonly string[] = []): LegacyOutcome {
     const primary = this.need('primary').replaceAll(/^:+|:+$/g, '');
     const secondary = secondaryOf(this.need('secondary'));
@@ -206,7 +205,7 @@ function remoteVolume(url: string): RemoteVolume {
   return { user, host, volume };
 }
 
-/** `--path=/b/1 --path=/b/2 `, one argument, to one argument each. */
+/** Splits one argument `--path=/b/1 --path=/b/2 ` into one argument per path. */
 function pathList(text: string): string[] {
   return text.split('--path=').map((path) => path.trim()).filter((path) => path !== '').map((path) => `--path=${path}`);
 }

@@ -1,4 +1,4 @@
-// Values as the stock daemon prints them, which is how Python's str() and json.dumps() do.
+// Values as the stock daemon prints them, with Python's str() and json.dumps().
 
 /** Python's str() of a value that came from JSON or a configuration file. */
 export function pythonText(value: unknown): string {

@@ -1,5 +1,5 @@
-// Does what a command line of the old style asks for beside running a command: files that glusterd expects, and
-// answers that are one printed line. Called by main.
+// Does what an old-style command line asks for in addition to its command: creates files that glusterd expects, and
+// prints one-line answers.
 
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -10,7 +10,7 @@ import { CommandExit } from '../exit.js';
 import { templateFile, translateLegacyArgs, type RemoteVolume, type TouchFile } from './legacy-argv.js';
 import { printLines } from '../print.js';
 
-/** The arguments of the command to run; undefined when everything has been done.
+/** @returns the arguments of the command to run; undefined when everything has been done
  *  @throws CommandExit, GsyncdError `preflight` for a host without an address */
 export async function runLegacy(args: readonly string[]): Promise<readonly string[] | undefined> {
   touch(templateFile(GLUSTERD_WORKDIR));
@@ -22,7 +22,7 @@ export async function runLegacy(args: readonly string[]): Promise<readonly strin
       printLines([outcome.line]);
       return undefined;
     case 'canonicalize':
-      // One after the other, so that what was printed before a host without an address is what stock prints.
+      // One after the other, so that the output before a host without an address equals stock's.
       for (const url of outcome.urls) printLines([await canonicalUrl(url, outcome.resolve)]);
       if (outcome.refused !== undefined) throw new CommandExit(1, `gsyncd-ts: ${outcome.refused}`);
       return undefined;
@@ -49,9 +49,9 @@ async function addressOf(host: string): Promise<string> {
   }
 }
 
-/** A file that cannot be created is reported by the code that needs it, with a better message. */
+/** Ignores failures: the code that needs the file reports them with a better message. */
 function touch({ path, directory }: TouchFile): void {
-  // Names of sessions are parts of paths: none may lead elsewhere.
+  // Names of sessions become parts of paths; none may lead elsewhere.
   if (path.split('/').includes('..')) return;
   const file = fsEncode(path);
   if (existsSync(file)) return;
