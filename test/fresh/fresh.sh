@@ -8,6 +8,7 @@
 #   FRESH_GLUSTER=1     npm test as root installs GlusterFS inside and runs the tests on real volumes, too
 #   FRESH_USERS=root    as this one only, or as newcomer
 #   FRESH_SECONDS=120   how long npm start may take
+#   FRESH_PACKAGE=1     instead: installs the package that npm pack makes here, without the checkout, over Debian's GlusterFS
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$HERE/../.." && pwd)
@@ -79,6 +80,17 @@ as() {
   echo "fresh: npm test as $user: $(tail -2 "$root/test.log" | head -1)"
 }
 
+# The package alone: no compiler, no checkout. It takes the place of Debian's gsyncd, answers in it, and gives it back.
+package() {
+  local root=$1 file stock=/usr/lib/x86_64-linux-gnu/glusterfs/gsyncd
+  file=$(cd "$REPO" && npm pack --silent --pack-destination "$root/root") || fail "npm pack failed"
+  rm -rf "$root/root/gsyncd-ts" "$root/home/newcomer/gsyncd-ts"
+  mkdir "$root/root/gsyncd-ts"
+  enter "$root" root "apt-get update -qq && apt-get install -qq -y --no-install-recommends glusterfs-server >/dev/null && ! command -v make g++ gcc cc && npm install -g --no-audit --no-fund /root/$file && cd / && gsyncd-ts -V && gsyncd-ts install && $stock --version && gsyncd-ts install --uninstall && ! grep -q gsyncd-ts $stock" ||
+    fail "the package was not installed"
+  echo "fresh: $file installs, takes the place of the stock gsyncd, and gives it back"
+}
+
 since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }'; }
 
 [ "$(id -u)" = 0 ] || fail "needs root"
@@ -100,4 +112,5 @@ chmod 755 "$root"
 chroot "$root" useradd --create-home --shell /bin/bash newcomer || fail "no user could be made"
 take_node "$root" || fail "Node could not be put inside"
 [ -n "${FRESH_GLUSTER:-}" ] || export SKIP_GLUSTER=1
+if [ -n "${FRESH_PACKAGE:-}" ]; then package "$root"; exit; fi
 for user in ${FRESH_USERS:-newcomer root}; do as "$root" "$user"; done

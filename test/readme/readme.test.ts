@@ -10,7 +10,7 @@ import { addCommands } from '../../src/cli/commands.js';
 import { TABLES, withTable } from './tables.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const { scripts } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { scripts: Record<string, string> };
+const { scripts, version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { scripts: Record<string, string>; version: string };
 const DOCUMENTS = ['README.md', ...['test', '.github', 'src'].flatMap((directory) => {
   return readdirSync(`${root}${directory}`, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md')).map((name) => `${directory}/${name}`);
 })];
@@ -53,6 +53,11 @@ describe.each(DOCUMENTS)('%s', (document) => {
     }
     for (const [, script, short] of text.matchAll(/npm (?:run ([\w:]+)|(start|test)\b)/g)) expect(Object.keys(scripts)).toContain(script ?? short);
   });
+});
+
+it('installs the package of this version, whose changes are listed', () => {
+  expect(read('README.md')).toContain(`npm install -g gsyncd-ts-${version}.tgz`);
+  expect(read('.github/CHANGELOG.md')).toContain(`\n## ${version}\n`);
 });
 
 it('has commands and scripts in the README, and tests in SECURITY.md', () => {
