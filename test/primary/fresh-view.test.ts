@@ -81,6 +81,6 @@ test('what another one does not tell of either is listed', async () => {
 test('split-brain (EIO) are no mount\'s fault', async () => {
   const { there, listed, views } = await setUp(constants.errno.EIO, null);
   expect([there(NAME), there(entryPath(ROOT_GFID, 'other'))]).toEqual([undefined, OTHER]);
-  expect(listed).toEqual([expect.stringMatching(/^.*\/file: EIO .*disagree/)]);
+  expect(listed).toEqual([expect.stringMatching(/^.*\/file: EIO .*split-brain/)]);
   expect(views).toEqual({ opened: 0, closed: 0 });
 });
