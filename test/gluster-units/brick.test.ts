@@ -45,7 +45,7 @@ beforeAll(() => {
   symlinkSync('nowhere', join(root, 'dangling'));
 });
 
-describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('marks', () => {
+describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('xtime and stime', () => {
   it('are null until set, are read back unchanged, and use the xattr names of stock', async () => {
     expect(await brick.stime('.', UUID)).toBeNull();
     await brick.setXtime('.', UUID, [1, 2]);

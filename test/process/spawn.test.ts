@@ -116,7 +116,7 @@ describe('runChild()', () => {
     expect(result.durationMs).toBeLessThan(4_000);
   });
 
-  test('ends a grandchild of the same group that keeps the pipe open', async () => {
+  test('ends grandchildren that still run after the end of the child', async () => {
     const result = await runChild(['bash', '-c', 'sleep 1000 & echo $!']);
     expect(result.exitCode).toBe(0);
     await eventually(() => !runs(Number(result.stdout.toString())));

@@ -25,7 +25,7 @@ const written = (): ProgressData => {
   return found;
 };
 
-test('ProgressRecorder writes counters to the file within its interval, and names that are not UTF-8', async () => {
+test('ProgressRecorder writes counters and names that are not UTF-8 to its file', async () => {
   const recorder = make();
   recorder.queue = () => ({ files: 7, bytes: 70 });
   await recorder.start();

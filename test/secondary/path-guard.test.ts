@@ -1,4 +1,3 @@
-
 import { describe, expect, test } from 'vitest';
 import { guardPath, parseEntry, parseInode } from '../../src/secondary/path-guard.js';
 
