@@ -1,10 +1,10 @@
-// Bundles a test's script from the current sources, to run it in a process of its own.
+// Bundles a test's script from the current sources, to run it in a separate process.
 
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
 
-/** Bundles `script`, whose imports from `src/` begin with `/src/`, into `dir`, and gives the path of the file to run. */
+/** Bundles `script`, whose imports from `src/` begin with `/src/`, into `dir`. @returns the path of the bundle */
 export function childScript(dir: string, script: string): string {
   const root = new URL('..', import.meta.url).pathname;
   const outfile = join(dir, 'script.mjs');

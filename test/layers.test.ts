@@ -1,14 +1,14 @@
-// The folders of src are stages, and nothing imports upwards: the order is ARCHITECTURE.md's table.
+// The table of ARCHITECTURE.md orders the folders of src. Imports must not point upwards in it.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 
 const REPO = resolve(import.meta.dirname, '..');
 const SRC = join(REPO, 'src');
-/** Files of src itself. The log writes through native; names, errors and formats are below everything. */
+/** Levels of the files directly in src. The log writes through native; names, errors and formats are at its level. */
 const TOP_FILES: Readonly<Record<string, string>> = { 'log.ts': 'log.ts', 'log-format.ts': 'native', 'errors.ts': 'native', 'names.ts': 'native' };
 
-/** Folders from top to bottom, those of one row at one level. */
+/** Folders of each row of the table, from top to bottom. A row is one level. */
 function layers(): string[][] {
   const text = readFileSync(join(REPO, '.github/ARCHITECTURE.md'), 'utf8');
   const rows = text.slice(text.indexOf('| folder of `src` |')).split('\n\n')[0] ?? '';
@@ -28,7 +28,7 @@ function* imports(): Generator<{ from: string; to: string }> {
   }
 }
 
-test('each folder of src is in the table, and no import goes up in it', () => {
+test('every folder of src is in the table, and no import points upwards', () => {
   const order = layers();
   const levelOf = new Map(order.flatMap((row, level) => row.map((folder) => [folder, level] as const)));
   const folders = readdirSync(SRC, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name);

@@ -1,6 +1,3 @@
-// The log keeps GlusterFS's line format whatever the values hold, loses no line at exit, survives rotation in both
-// ways that happen, and never throws at its caller.
-
 import { execFileSync, spawnSync } from 'node:child_process';
 import type { SpawnSyncReturns } from 'node:child_process';
 import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, renameSync } from 'node:fs';
@@ -32,11 +29,11 @@ function lines(path: string): string[] {
   return readFileSync(path, 'utf8').split('\n').slice(0, -1);
 }
 
-/** Runs a script that begins with `createLogger` and `closeSync` in scope, in a process of its own. */
+/** Runs a script in a separate process, with `createLogger` and `closeSync` imported. */
 function runChild(script: string, argument = '', stderr: 'pipe' | number = 'pipe'): SpawnSyncReturns<string> {
   const imports = "import { createLogger } from '/src/log.ts';\nimport { closeSync } from 'node:fs';\n";
   const file = childScript(join(dir, 'child'), imports + script);
-  // Node hands its children blocking descriptors; what started the daemon may not.
+  // Node passes blocking descriptors to its children; the parent of the real daemon may pass non-blocking ones.
   const nonBlocking = 'import os, sys; os.set_blocking(2, False); os.execv(sys.argv[1], sys.argv[1:])';
   const argv = ['-c', nonBlocking, process.execPath, file, argument];
   return spawnSync('python3', argv, { encoding: 'utf8', stdio: ['ignore', 'pipe', stderr], timeout: 20_000 });
@@ -66,7 +63,7 @@ describe('createLogger()', () => {
     ]);
   });
 
-  it('stamps lines with the present time in UTC, never backwards', () => {
+  it('stamps lines with the current UTC time, in ascending order', () => {
     const path = freshPath();
     const log = open(path).child({ module: 'm' });
     const before = Date.now();
@@ -96,7 +93,7 @@ describe('createLogger()', () => {
     expect(afterStamp(path).map((line) => line[0]).join('')).toBe(letters);
   });
 
-  it.skipIf(lacksPython('a log that outlives its process'))('has every line in the file when the process is killed at once', () => {
+  it.skipIf(lacksPython('a log that outlives its process'))('has written every line when the process is killed right after', () => {
     const path = freshPath();
     const result = runChild(
       `const log = createLogger({ destination: process.argv[2], level: 'INFO', label: '' }).child({ module: 'm' });
@@ -109,7 +106,7 @@ describe('createLogger()', () => {
     expect(afterStamp(path).at(-1)).toBe('I [m:0:<module>] <top>: line [{i=4999}]');
   });
 
-  it.skipIf(lacksPython('a log that outlives its process'))('writes to stderr for -, and survives a reader that is gone', () => {
+  it.skipIf(lacksPython('a log that outlives its process'))('writes to stderr for destination -, and survives a closed stderr', () => {
     const result = runChild(
       `const log = createLogger({ destination: '-', level: 'INFO', label: 'x' }).child({ module: 'm' });
        log.info('to the terminal');
@@ -121,7 +118,7 @@ describe('createLogger()', () => {
     expect(result.stdout).toBe('alive');
   });
 
-  it('shares its file with other processes without mixing lines', () => {
+  it('two loggers append to one file without mixing lines', () => {
     const path = freshPath();
     const log = open(path).child({ module: 'm' });
     const other = open(path).child({ module: 'm' });
@@ -129,13 +126,13 @@ describe('createLogger()', () => {
     expect(afterStamp(path).map((line) => /\{i=(\d+)\}/.exec(line)?.[1])).toEqual(Array.from({ length: 200 }, (_, i) => String(i)));
   });
 
-  it('refuses a file that cannot be opened, in one line', () => {
+  it('throws one line for a file that cannot be opened', () => {
     expect(() => open('/proc/none/gsyncd.log')).toThrow('log: /proc/none/gsyncd.log: cannot be opened: ENOENT');
   });
 });
 
 describe('rotation', () => {
-  it('goes to the new file after reopen()', () => {
+  it('reopen() switches to the new file', () => {
     const path = freshPath();
     const root = open(path);
     const log = root.child({ module: 'm' });
@@ -149,7 +146,7 @@ describe('rotation', () => {
     expect(afterStamp(path)).toEqual(['I [m(worker /d/b1):0:<module>] <top>: third']);
   });
 
-  it('notices within a second that the file was renamed, or its directory removed', async () => {
+  it('the log detects a renamed file and a removed directory, and creates them again', async () => {
     const path = freshPath();
     const log = open(path).child({ module: 'm' });
     log.info('first');
@@ -165,7 +162,7 @@ describe('rotation', () => {
     }, { timeout: 3000, interval: 50 });
   });
 
-  it('keeps the open file when the path cannot be opened', () => {
+  it('reopen() keeps the open file when the path cannot be opened', () => {
     const path = freshPath();
     const root = open(path);
     const log = root.child({ module: 'm' });
@@ -178,7 +175,7 @@ describe('rotation', () => {
 });
 
 describe('a full disk', () => {
-  it('throws nothing, and the number of lost lines is logged when there is room again', () => {
+  it('does not make the log throw; the number of lost lines is logged once there is space', () => {
     const path = freshPath();
     open(path).close();
     unlinkSync(path);
@@ -197,7 +194,7 @@ describe('a full disk', () => {
     ]);
   });
 
-  it.skipIf(lacksPython('a log that outlives its process'))('waits for the reader of a full pipe once, not with every line', () => {
+  it.skipIf(lacksPython('a log that outlives its process'))('the log waits for a full pipe once, not for every line', () => {
     const fifo = join(dir, 'fifo');
     execFileSync('mkfifo', [fifo]);
     const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -237,13 +234,13 @@ describe('formatMessage()', () => {
     expect(formatMessage(message, fields)).toBe(wanted);
   });
 
-  it('ends, with a value that contains itself', () => {
+  it('terminates for a value that contains itself', () => {
     const loop: Record<string, unknown> = {};
     loop['self'] = loop;
     expect(formatMessage('m', { loop })).toContain('...');
   });
 
-  it('gives one well-formed line for anything', () => {
+  it('returns one well-formed line for any value', () => {
     const text = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)) });
     fc.assert(
       fc.property(text, fc.dictionary(text, fc.oneof(text, fc.anything())), (message, fields) => {

@@ -1,4 +1,4 @@
-// Whom a worker runs as that must not be root: another user where the tests' own is root.
+// The user for workers that must not run as root, when the tests run as root.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ export const isRoot = process.geteuid?.() === 0;
 
 const PROGRAM = join(import.meta.dirname, '../bin/gsyncd-ts.js');
 
-/** Whether root can run the program as USER: the checkout may be closed to others. */
+/** False when USER cannot run the program, as in a checkout that other users cannot read. */
 export function canBeUser(): boolean {
   return isRoot && spawnSync(process.execPath, [PROGRAM, '--version'], { uid: USER, gid: USER, cwd: '/' }).status === 0;
 }

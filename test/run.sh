@@ -1,9 +1,9 @@
 #!/bin/bash
-# npm test: everything that can be checked here, from a fresh clone on. As root on Debian it installs what tests need;
-# what is missing all the same is skipped, and the reasons stand together at the end, one line each. Builds, then runs
-# types, lint, import cycles, unit tests and the tests on real GlusterFS volumes. Each step counts as one check beside
-# the tests. The last line is "N passed, N failed"; the exit code is 0 when nothing failed.
-#   SKIP_GLUSTER=1  leaves the real volumes out, and installs nothing
+# npm test: builds, then runs types, lint, import cycles, unit tests and the tests on real GlusterFS volumes. Works in a
+# fresh clone. As root on Debian it installs the packages that tests need. Tests whose requirements are still missing are
+# skipped; the reasons are listed at the end, one line each. Each step adds one check to the number of tests. The last line
+# is "N passed, N failed"; the exit code is 0 when nothing failed.
+#   SKIP_GLUSTER=1  runs no tests on real volumes, and installs nothing
 #   NIGHTLY=1       also runs the tests on real volumes that are slow or about rare faults (test/nightly)
 #   FRESH=1         runs both commands on a fresh machine at the end (test/fresh/fresh.sh; root)
 set -u
@@ -25,7 +25,7 @@ finish() {
   exit $?
 }
 
-# step NAME COMMAND...: one check.
+# step NAME COMMAND...: runs one check.
 step() {
   local name=$1
   shift
@@ -37,8 +37,8 @@ step() {
   fi
 }
 
-# tests PROJECT SECONDS [OPTION...]: a vitest run of at most so long, counted test by test; a file that does not load
-# counts as one failure, and so does a run that does not end.
+# tests PROJECT SECONDS [OPTION...]: a vitest run of at most SECONDS. Each test is one check. A file that does not load is
+# one failure, and so is a run that exceeds its time.
 tests() {
   local project=$1 report="$reports/$1.json" limit=$2 counts code good bad left
   shift 2

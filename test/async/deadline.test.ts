@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest';
 import { deadline } from '../../src/async/deadline.js';
 
-test('a deadline that is late, as after a pause of the process, begins again', async () => {
+test('deadline() starts over when its timer fires late, as after SIGSTOP', async () => {
   const fired: number[] = [];
   deadline(50, () => fired.push(performance.now()));
   const endMs = performance.now() + 1_200;
-  while (performance.now() < endMs); // as SIGSTOP does it
+  while (performance.now() < endMs); // blocks the event loop, as SIGSTOP does
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(fired).toEqual([]);
   await expect.poll(() => fired.length).toBe(1);
   expect(fired[0]).toBeGreaterThan(endMs + 45);
 });
 
-test('a deadline that is cancelled, before or after that, is none', async () => {
+test('deadline() does not fire once cancelled, before or after a late timer', async () => {
   let fired = 0;
   const [early, late] = [deadline(20, () => (fired += 1)), deadline(20, () => (fired += 1))];
   early.cancel();

@@ -1,4 +1,4 @@
-// What the tests of the agent share: a fake brick, agents on it, and consumers that take everything.
+// Setup for the agent's tests: a fake brick, agents on it, and consumers that take everything.
 
 import { mkdtempSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,18 +8,18 @@ import { ChangelogAgent, type ChangelogAgentOptions } from '../../src/changelog/
 import { parseText } from '../../src/changelog/text.js';
 import { FakeBrick } from './brick.js';
 
-/** When the tests' bricks start recording of changes, seconds. */
+/** Time at which the fake bricks enable changelogs, seconds. */
 export const T = 1_700_000_000;
 
 export interface Setup {
   readonly root: string;
   readonly brick: FakeBrick;
   newAgent(options?: Partial<ChangelogAgentOptions>): ChangelogAgent;
-  /** Puts an empty brick in place of the present one. */
+  /** Replaces the brick with an empty one. */
   reset(): void;
 }
 
-/** A fresh brick in a directory of its own for each test. */
+/** Each test gets a new brick in a new directory. */
 export function setUp(): Setup {
   let root = '';
   let brick: FakeBrick;

@@ -9,7 +9,7 @@ import { lacksRoot } from '../skip.js';
 const setup = setUp();
 
 describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('ChangelogAgent: history', () => {
-  test('delivers what closes before register() as history and what closes after it live', async () => {
+  test('delivers changelogs closed before register() as history and later ones live', async () => {
     setup.brick.enable(T);
     const past = setup.brick.change();
     setup.brick.rollover(T + 15);
@@ -26,8 +26,8 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await agent.scan()).toBe(0);
   });
 
-  // A rollover right at the start of a second, or a clock that was set back.
-  test('a changelog that closed before register() and is named by a later second is history', async () => {
+  // Such a name comes from a rollover at the very start of a second, or from a clock that was set back.
+  test('delivers a changelog closed before register() as history when its name has a later second', async () => {
     const soon = Math.floor(Date.now() / 1000) + 5;
     setup.brick.enable(soon - 20);
     const past = setup.brick.change();
@@ -42,7 +42,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await agent.scan()).toBe(0);
   });
 
-  test('delivers changelogs that a restart of the brick left out of the index, in their order', async () => {
+  test('delivers changelogs that a brick restart left out of the HTIME index, in time order', async () => {
     setup.brick.enable(T);
     const a = setup.brick.change();
     setup.brick.rollover(T + 15);
@@ -64,7 +64,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await takeLive(agent)).toEqual([d, e, f]);
   });
 
-  test('does not go back to unlisted changelogs before the start of the history', async () => {
+  test('skips unlisted changelogs that closed before the start of the history', async () => {
     setup.brick.enable(T);
     setup.brick.rollover(T + 15);
     setup.brick.change();
@@ -79,7 +79,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await takeHistory(agent)).toEqual([b, c]);
   });
 
-  test('makes months of history ready in chunks, and says 0 only when it is finished', async () => {
+  test('historyScan() returns months of history in chunks, and 0 only at the end', async () => {
     setup.brick.enable(T);
     const all: string[] = [];
     for (let i = 1; i <= 950; i += 1) {
@@ -103,7 +103,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(sizes.reduce((a, b) => a + b)).toBe(95);
   });
 
-  test('has no history from before the first index', async () => {
+  test('history() returns unavailable for a start before the first HTIME file', async () => {
     setup.brick.enable(T);
     setup.brick.change();
     setup.brick.rollover(T + 15);
@@ -113,7 +113,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await agent.historyScan()).toBe(0);
   });
 
-  test('calls history partial across a gap, and still delivers both sides of it', async () => {
+  test('history() returns partial across a gap and delivers the changelogs on both sides', async () => {
     setup.brick.enable(T);
     const a = setup.brick.change();
     setup.brick.disable(T + 15);
@@ -130,7 +130,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await takeHistory(agent)).toEqual([b]);
   });
 
-  test('passes over changelogs that are missing or damaged, says which and keeps a copy', async () => {
+  test('skips missing and damaged changelogs, reports them as losses and keeps a copy of the damaged one', async () => {
     setup.brick.enable(T);
     const gfids = [15, 30, 45, 60].map((t) => {
       const gfid = setup.brick.change();
@@ -153,7 +153,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(readFileSync(join(setup.root, 'work/.history/.damaged', `CHANGELOG.${T + 45}`))).toEqual(readFileSync(setup.brick.changelogPath(T + 45)));
   });
 
-  test('delivers what an index lists no more in which a crash of the system left zeros', async () => {
+  test('delivers changelogs whose HTIME entries a system crash overwrote with zeros', async () => {
     setup.brick.enable(T);
     const gfids = [15, 30, 45].map((t) => {
       const gfid = setup.brick.change();
@@ -169,7 +169,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(agent.historyLosses()).toEqual([]);
   });
 
-  test('calls history unavailable when its first changelogs are gone with all older ones', async () => {
+  test('history() returns unavailable when its first changelogs and all older ones are deleted', async () => {
     setup.brick.enable(T);
     for (const t of [15, 30, 45]) {
       setup.brick.change();
@@ -183,7 +183,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect((await agent.history(T + 31)).status).toBe('ok');
   });
 
-  test('reads both layouts in one index', async () => {
+  test('reads dated and flat paths from one HTIME file', async () => {
     const flat = new FakeBrick(setup.root, 'flat');
     flat.enable(T);
     const a = flat.change();
@@ -201,7 +201,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await takeHistory(agent)).toEqual([a, b, c]);
   });
 
-  test('a clock that was set back ends the history there, and what follows is the next one, once it is noted', async () => {
+  test('history() ends where the clock was set back; after passSetBack() the next history continues there', async () => {
     setup.brick.enable(T + 3000);
     const before = setup.brick.change();
     setup.brick.rollover(T + 3600);
@@ -215,7 +215,8 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     const { setBack } = await agent.history(T + 3599);
     expect(setBack).toMatchObject({ from: T + 3600, to: T + 10 });
     expect(await takeHistory(agent)).toEqual([before]);
-    // Also when the worker was stopped for an hour, or its mark is of another brick that closed its changelog a little later.
+    // An stime after the set-back gives the same result: the worker was stopped for an hour, or the stime is from another
+    // brick that closed its changelog a little later.
     expect((await agent.history(T + 3610)).setBack).toEqual(setBack);
     expect(await takeHistory(agent)).toEqual([]);
     await agent.passSetBack(setBack!);
@@ -226,12 +227,12 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     await next.register();
     expect(await next.history(T + 39)).toMatchObject({ status: 'ok', setBack: null });
     expect(await takeHistory(next)).toEqual([last]);
-    // A mark from before that place is looked for in all of the index.
+    // The agent searches the whole index for an stime from before the set-back.
     expect(await next.history(T + 8)).toMatchObject({ setBack: { to: T + 10 } });
     expect(await next.history(T - 1000)).toMatchObject({ status: 'unavailable' });
   });
 
-  test('a clock that was set back by less than an interval is noticed, too', async () => {
+  test('history() detects a clock set back by less than a rollover interval', async () => {
     setup.brick.enable(T);
     setup.brick.change();
     setup.brick.rollover(T + 15);
@@ -246,7 +247,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await takeHistory(agent)).toEqual([after]);
   });
 
-  test('what a restart of the brick closed after the clock was set back is not left out', async () => {
+  test('delivers the unlisted changelog of a brick restart after the clock was set back', async () => {
     setup.brick.enable(T + 3000);
     setup.brick.change();
     setup.brick.rollover(T + 3600);
@@ -263,7 +264,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await takeHistory(agent)).toEqual([open, after]);
   });
 
-  test('an index file that was made after the clock was set back is the last one', async () => {
+  test('treats an HTIME file created after the clock was set back as the newest', async () => {
     setup.brick.enable(T + 3000);
     setup.brick.change();
     setup.brick.disable(T + 3600);
@@ -284,7 +285,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await takeLive(agent)).toEqual([live]);
   });
 
-  test('a mark from the future that no changelog explains has no history', async () => {
+  test('history() returns unavailable for a future stime that no changelog explains', async () => {
     setup.brick.enable(T);
     setup.brick.change();
     setup.brick.rollover(T + 15);

@@ -7,7 +7,7 @@ import { lacksRoot } from '../skip.js';
 const setup = setUp();
 
 describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('ChangelogAgent: model', () => {
-  test('loses no change and delivers none twice, whatever happens between runs of a consumer', async () => {
+  test('delivers every change exactly once across random rollovers, brick restarts, crashes and clock changes', async () => {
     const step = fc.constantFrom('change', 'change', 'rollover', 'rollover', 'restart brick', 'consume live', 'consume and keep', 'new run', 'crash', 'set back', 'set forward');
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.integer({ min: 1, max: 3 }), async (steps, maxChangelogs) => {
@@ -17,7 +17,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
         let latest = T;
         const closed: string[] = [];
         let open: string[] = [];
-        // What the marks vouch for: a consumer's stime is one second before its last changelog.
+        // Changes that the stime covers. A consumer's stime is one second before its last changelog.
         const consumed: string[] = [];
         let stime = T;
         let setBacks = 0;
@@ -82,8 +82,8 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
             await scan();
             await newRun();
           }
-          // No time comes again: 1000 is no multiple of 7. The index shows where the clock was set back, unless it is set a second
-          // time before the next changelog is closed.
+          // Times never repeat, since 1000 is not a multiple of 7. The index shows where the clock was set back, unless the
+          // clock changes a second time before the next changelog closes.
           if (action === 'rollover') mayBeSetBack = true;
           if (action === 'set back' && mayBeSetBack) {
             now -= 1000;
@@ -95,7 +95,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
         open.push(setup.brick.change());
         setup.brick.rollover(now + 7);
         await live();
-        // What a brick closed by a clock that was ahead, without listing it, is read when the clock gets there.
+        // The agent reads an unlisted changelog with a future time once the clock reaches that time.
         setup.brick.rollover(Math.max(latest, now) + 14);
         await live();
         if (setBacks === 0) {

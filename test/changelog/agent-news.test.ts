@@ -6,7 +6,7 @@ import { lacksRoot } from '../skip.js';
 const setup = setUp();
 
 describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('ChangelogAgent: news()', () => {
-  test('comes well under 200 ms after a rollover', async () => {
+  test('resolves within 200 ms of a rollover (median of five)', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -24,7 +24,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(delays.sort((a, b) => a - b)[2]).toBeLessThan(200);
   });
 
-  test('comes at once for what is there, and not again when it was scanned', async () => {
+  test('resolves at once for an unscanned changelog, and not again after scan()', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent({ changeIntervalMs: 20 });
     await agent.register();
@@ -38,11 +38,11 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await Promise.race([next.then(() => 'news'), new Promise((resolve) => setTimeout(() => resolve('quiet'), 100))])).toBe('quiet');
   });
 
-  test('comes without a working watch, after the interval', async () => {
+  test('resolves after the change interval when the inotify watch is lost', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent({ changeIntervalMs: 100 });
     await agent.register();
-    // A directory that is replaced takes its watch with it.
+    // Replacing the directory removes its inotify watch.
     renameSync(setup.brick.htimeDir, `${setup.brick.htimeDir}.old`);
     cpSync(`${setup.brick.htimeDir}.old`, setup.brick.htimeDir, { recursive: true });
     const news = agent.news();
@@ -52,7 +52,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await agent.scan()).toBe(1);
   });
 
-  test('ends when the agent is closed', async () => {
+  test('resolves when the agent is closed', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();

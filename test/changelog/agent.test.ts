@@ -7,7 +7,7 @@ import { lacksRoot } from '../skip.js';
 const setup = setUp();
 
 describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('ChangelogAgent: live', () => {
-  test('lays its files out as libgfchangelog does', async () => {
+  test('uses the working directory layout of libgfchangelog', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -25,7 +25,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(readdirSync(join(work, '.history')).sort()).toEqual(['.current', '.processed', '.processing']);
   });
 
-  test('keeps a scan within the bound on bytes', async () => {
+  test('scan() delivers at most maxBytes of changelogs', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent({ maxBytes: 60 });
     await agent.register();
@@ -36,7 +36,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect([await agent.scan(), await agent.scan(), await agent.scan(), await agent.scan()]).toEqual([2, 2, 1, 0]);
   });
 
-  test('fails live, after what came before, when recording of changes was switched off and on', async () => {
+  test('scan() delivers earlier changelogs, then fails, when changelogs were disabled and enabled', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -52,7 +52,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     }
   });
 
-  test('fails live, after what came before, when the clock was set back', async () => {
+  test('scan() delivers earlier changelogs, then fails, when the clock was set back', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -69,7 +69,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     }
   });
 
-  test('follows live into a new index file', async () => {
+  test('scan() continues in a new HTIME file', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -81,7 +81,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await takeLive(agent)).toEqual([a, b]);
   });
 
-  test('names a garbled changelog at every scan, keeps it, and delivers what came before', async () => {
+  test('scan() delivers earlier changelogs, names a damaged one each time, and keeps it', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -98,7 +98,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(existsSync(path)).toBe(true);
   });
 
-  test('finds changelogs where the brick has them now, wherever the index says', async () => {
+  test('finds changelogs in the present brick directory when HTIME lists an older brick path', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -109,7 +109,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await takeLive(agent)).toEqual([a]);
   });
 
-  test('delivers two changelogs of one second one after the other, and one that is listed twice once', async () => {
+  test('delivers two changelogs of one second in turn, and a changelog listed twice only once', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -128,7 +128,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await takeLive(agent)).toEqual([]);
   });
 
-  test('waits for the end of an entry that is being written to the index', async () => {
+  test('scan() waits for the rest of a partly written HTIME entry', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -141,7 +141,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await agent.scan()).toBe(1);
   });
 
-  test('drops what an earlier run left undone and keeps what was done', async () => {
+  test('register() drops unprocessed files of an earlier run and keeps processed ones', async () => {
     setup.brick.enable(T);
     const work = join(setup.root, 'work');
     for (const dir of ['.processing', '.current', '.processed', '.history/.processing', '.history/.processed']) {
@@ -157,7 +157,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(readdirSync(join(work, '.history/.processed'))).toEqual([`CHANGELOG.${T - 5}`]);
   });
 
-  test('refuses to finish a file that it did not make ready', async () => {
+  test('done() refuses a file that scan() did not deliver', async () => {
     setup.brick.enable(T);
     const agent = setup.newAgent();
     await agent.register();
@@ -165,14 +165,14 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     await expect(agent.done(join(setup.root, 'work/.processing/CHANGELOG.5'))).rejects.toThrow('CHANGELOG.5: not there');
   });
 
-  test('does not register on a brick without changelogs', async () => {
+  test('register() fails on a brick without an HTIME index or an open changelog', async () => {
     await expect(setup.newAgent().register()).rejects.toMatchObject({ code: 'changelog', message: expect.stringContaining('no changelog index') as unknown });
     setup.brick.enable(T);
     setup.brick.disable(T + 5);
     await expect(setup.newAgent().register()).rejects.toMatchObject({ code: 'changelog', message: expect.stringContaining('no open changelog') as unknown });
   });
 
-  test('registers during a rollover', async () => {
+  test('register() succeeds during a rollover', async () => {
     setup.brick.enable(T);
     renameSync(join(setup.brick.dir, 'CHANGELOG'), join(setup.brick.dir, 'aside'));
     const registered = setup.newAgent().register();
@@ -180,7 +180,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     await expect(registered).resolves.toBeGreaterThan(T);
   });
 
-  test('sorts ready files by number', async () => {
+  test('getchanges() sorts changelogs by number, not by text', async () => {
     setup.brick.enable(999_999_000);
     setup.brick.rollover(999_999_900);
     const agent = setup.newAgent();

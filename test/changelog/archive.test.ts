@@ -51,7 +51,7 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     expect(others()).toEqual([]);
   });
 
-  test('takes turns with stock Python in appending', async () => {
+  test('appends to archives that Python tarfile wrote, and the reverse', async () => {
     for (let i = 0; i < 6; i += 1) {
       const name = put(`CHANGELOG.${i}`, `text ${i}\n`.repeat(i * 200));
       if (i % 2 === 0) await archive(name);
@@ -60,7 +60,7 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     expect(members()).toEqual(Array.from({ length: 6 }, (_, i) => [`CHANGELOG.${i}`, `text ${i}\n`.repeat(i * 200)]));
   });
 
-  test('reads no more of a long archive than of a short one, and all of one that something else wrote to', async () => {
+  test('findTarEnd() reads as little of a long archive as of a short one, and walks one changed by another program', async () => {
     const reads = async (): Promise<number> => {
       const file = await open(tar, 'r');
       const read = vi.spyOn(file, 'read');
@@ -79,7 +79,7 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     pythonAppend(put('CHANGELOG.600', 'six hundred\n'));
     const walked = await reads();
     expect(walked).toBeGreaterThan(short);
-    // Of many members at once.
+    // One read covers many members.
     expect(walked).toBeLessThan(20);
     rmSync(join(dir, 'CHANGELOG.600'));
     await add(601, 1);
@@ -87,7 +87,7 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     expect(members().map(([name]) => name).slice(-3)).toEqual(['CHANGELOG.509', 'CHANGELOG.600', 'CHANGELOG.601']);
   });
 
-  test('does not trust a note that something else wrote past, or of another file', async () => {
+  test('ignores the saved end offset after a foreign write or when the archive is another file', async () => {
     await archive(put('CHANGELOG.1', 'one\n'));
     const { atime, mtime } = statSync(tar);
     const bytes = readFileSync(tar);
@@ -103,7 +103,7 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     expect(members().map(([name]) => name)).toEqual(['CHANGELOG.1', 'CHANGELOG.2', 'CHANGELOG.3']);
   });
 
-  test('skips files that are not there, and makes no archive of nothing', async () => {
+  test('skips missing files, and creates no archive when none is left', async () => {
     await archive('CHANGELOG.1');
     expect(readdirSync(dir)).toEqual([]);
     put('CHANGELOG.2', 'two');
@@ -111,7 +111,7 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     expect(members()).toEqual([['CHANGELOG.2', 'two']]);
   });
 
-  test('keeps whole members and sets the rest aside, wherever an archive was cut', async () => {
+  test('keeps the whole members of an archive cut at any byte and moves the rest to a .bad file', async () => {
     put('CHANGELOG.1', 'a'.repeat(700));
     put('CHANGELOG.2', 'b'.repeat(1500));
     await archive('CHANGELOG.1', 'CHANGELOG.2');
@@ -135,7 +135,7 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     );
   }, 60_000);
 
-  test('sets members aside that stand behind zeros', async () => {
+  test('moves members that follow zero blocks to a .bad file', async () => {
     put('CHANGELOG.1', 'one');
     put('CHANGELOG.2', 'two');
     await archive('CHANGELOG.1', 'CHANGELOG.2');
@@ -147,7 +147,7 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     expect(readFileSync(join(dir, others()[0]!)).equals(damaged)).toBe(true);
   });
 
-  test('sets a file aside that is no archive', async () => {
+  test('moves a file that is not a tar archive to a .bad file', async () => {
     writeFileSync(tar, 'this is no tar archive'.repeat(100));
     put('CHANGELOG.1', 'one');
     await archive('CHANGELOG.1');
@@ -157,24 +157,24 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     expect(readFileSync(join(dir, bad!), 'latin1')).toBe('this is no tar archive'.repeat(100));
   });
 
-  test('keeps the changelogs and the archive as they were when it fails', async () => {
+  test('leaves changelogs and archive unchanged when it fails', async () => {
     put('CHANGELOG.1', 'one');
     await archive('CHANGELOG.1');
     const before = readFileSync(tar);
     put('CHANGELOG.2', 'two');
-    // A directory cannot be read as a file: the second member fails after the first was written.
+    // The second member is a directory, whose read fails after the first member was written.
     await expect(archiveAndPurge(dir, ['CHANGELOG.2', '.'], '%Y%m', NOW)).rejects.toThrow();
     expect(readFileSync(tar).equals(before)).toBe(true);
     expect(others()).toEqual(['CHANGELOG.2']);
   });
 
-  test('serves concurrent callers one after the other', async () => {
+  test('serializes concurrent callers', async () => {
     const names = Array.from({ length: 20 }, (_, i) => put(`CHANGELOG.${i}`, `${i}`));
     await Promise.all(names.map((name) => archive(name)));
     expect(members()).toEqual(names.map((name, i) => [name, `${i}`]));
   });
 
-  test('appends behind a member whose zero padding was cut to blocks', async () => {
+  test('appends to an archive that ends with a single zero block', async () => {
     put('CHANGELOG.1', 'one');
     await archive('CHANGELOG.1');
     truncateSync(tar, 1024);
@@ -187,7 +187,7 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
 });
 
 describe.skipIf(lacksPython('archives'))('strftime()', () => {
-  test('agrees with Python for every directive it knows', () => {
+  test('matches Python for every supported directive', () => {
     const format = '%Y %y %m %d %e %H %I %M %S %p %j %U %W %u %w %a %A %b %B %h %F %T %% x';
     const dates = [NOW, new Date(2023, 0, 1), new Date(2024, 11, 31, 23, 59, 59), new Date(2000, 1, 29, 12, 0), new Date(1999, 0, 3, 13)];
     const script = 'import sys,datetime,json\nf,ds=json.load(sys.stdin)\nprint(json.dumps([datetime.datetime(*d).strftime(f) for d in ds]))';
@@ -196,7 +196,7 @@ describe.skipIf(lacksPython('archives'))('strftime()', () => {
     expect(dates.map((date) => strftime(format, date))).toEqual(theirs);
   });
 
-  test('leaves alone what it does not know', () => {
+  test('keeps unknown directives unchanged', () => {
     expect(strftime('%Y%Q-%', NOW)).toBe('2024%Q-%');
   });
 });

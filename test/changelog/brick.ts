@@ -1,5 +1,5 @@
-// A brick's changelog directory as the changelog translator keeps it: open changelog, rollovers into the dated or the
-// flat layout, index with its xattr, restarts that leave a changelog unlisted, switching off and on.
+// A brick's changelog directory as the changelog translator writes it: open changelog, rollovers into the dated or the
+// flat layout, HTIME index with its xattr, restarts that leave a changelog unlisted, disabling and enabling.
 
 import { appendFileSync, existsSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -16,7 +16,7 @@ export class FakeBrick {
   #count = 0;
   #records = 0;
   #serial = 0;
-  /** Its clock, as far as it was told, seconds. */
+  /** The brick's clock at its last event, seconds. */
   #now = 0;
 
   constructor(root: string, layout: 'dated' | 'flat' = 'dated') {
@@ -38,7 +38,7 @@ export class FakeBrick {
     return join(this.dir, ...(this.#layout === 'dated' ? [day] : []), `${name}.${time}`);
   }
 
-  /** changelog.changelog on */
+  /** Sets changelog.changelog on. */
   enable(time: number): void {
     this.#now = time;
     this.#htime = join(this.htimeDir, `HTIME.${time}`);
@@ -48,12 +48,12 @@ export class FakeBrick {
     this.#open();
   }
 
-  /** changelog.changelog off */
+  /** Sets changelog.changelog off. */
   disable(time: number): void {
     this.rollover(time, 'stay closed');
   }
 
-  /** One change. @returns what identifies it in the changelogs */
+  /** Records one data change. @returns its gfid, unique in this brick */
   change(): Gfid {
     this.#serial += 1;
     const gfid = `00000000-0000-0000-0000-${this.#serial.toString(16).padStart(12, '0')}` as Gfid;
@@ -71,7 +71,7 @@ export class FakeBrick {
     this.#records = 0;
   }
 
-  /** The brick goes down and comes up: the open changelog is closed, and not listed. */
+  /** A brick restart closes the open changelog without listing it in HTIME. */
   restart(time: number): void {
     this.#close(time);
     this.#open();

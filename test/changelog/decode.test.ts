@@ -7,8 +7,8 @@ import { formatRecords } from '../../src/changelog/text.js';
 import { GsyncdError, isGsyncdError } from '../../src/errors.js';
 import { encodeChangelog, encodeRecord, header, recordArb, type ChangelogFormat } from './encode.js';
 
-// Changelogs of a GlusterFS 10.3 brick under every operation, and what its libgfchangelog made of them. The v1.1 one
-// is the v1.2 one without the bytes that v1.2 added, decoded by the same library.
+// Changelogs of a GlusterFS 10.3 brick with every operation, and the text that its libgfchangelog wrote for them. The v1.1
+// file is the v1.2 file without the bytes that v1.2 added, decoded by the same library.
 const fixture = (name: string): Buffer => readFileSync(new URL(`../fixtures/changelogs/${name}`, import.meta.url));
 
 const FORMATS: ChangelogFormat[] = [
@@ -29,13 +29,13 @@ function failure(bytes: Buffer): GsyncdError | null {
 }
 
 describe('decodeChangelog()', () => {
-  test.each(['ascii-v1.1', 'ascii-v1.2', 'ascii-v1.2-del-path'])('makes of %s the text that libgfchangelog makes', (name) => {
+  test.each(['ascii-v1.1', 'ascii-v1.2', 'ascii-v1.2-del-path'])('decodes %s to the text that libgfchangelog writes', (name) => {
     const text = formatRecords(decodeChangelog(fixture(`${name}.changelog`), name));
     expect(text.toString('latin1')).toBe(fixture(`${name}.txt`).toString('latin1'));
   });
 
-  test('reads from a binary changelog what an ascii changelog of the same operations says', () => {
-    // The same script of operations ran twice, under different top directories.
+  test('returns the same records from a binary and an ascii changelog of the same operations', () => {
+    // One script of operations ran twice, under different top directories.
     const normal = (name: string, top: string): ChangeRecord[] => {
       const seen = new Map<string, string>();
       return decodeChangelog(fixture(name), name).map((record) => {
@@ -60,7 +60,7 @@ describe('decodeChangelog()', () => {
     );
   });
 
-  test.each(FORMATS)('fails for a changelog cut at any byte that ends no record: $encoding $version', (format) => {
+  test.each(FORMATS)('fails for a changelog cut inside a record, at any byte: $encoding $version', (format) => {
     fc.assert(
       fc.property(fc.array(recordArb(format), { minLength: 1, maxLength: 4 }), (records) => {
         const whole = encodeChangelog(records, format);
@@ -78,7 +78,7 @@ describe('decodeChangelog()', () => {
     );
   });
 
-  test('answers a changed byte with records or a changelog error, with nothing else', () => {
+  test('returns records or a changelog error for any changed byte', () => {
     const whole = fixture('ascii-v1.2-del-path.changelog');
     fc.assert(
       fc.property(fc.nat(whole.length - 1), fc.nat(255), (at, byte) => {
@@ -90,7 +90,7 @@ describe('decodeChangelog()', () => {
     );
   });
 
-  test('names the file, the byte and what was expected there', () => {
+  test('errors name the file, the byte and the expected content', () => {
     const format: ChangelogFormat = { encoding: 'ascii', version: '1.2' };
     const start = header(format).length;
     const gfid = '11111111-2222-3333-4444-555555555555';
@@ -115,7 +115,7 @@ describe('decodeChangelog()', () => {
     expect(failure(Buffer.from(text))?.message).toContain(`byte 0: expected ${expected}`);
   });
 
-  test('finds no records in a changelog that is only a header', () => {
+  test('returns no records for a changelog with only a header', () => {
     expect(decodeChangelog(header({ encoding: 'ascii', version: '1.2' }), 'j')).toEqual([]);
   });
 });

@@ -54,7 +54,7 @@ const byteArray = (forbidden: readonly number[], maxLength: number): fc.Arbitrar
     .filter((bytes) => !bytes.some((byte) => forbidden.includes(byte)))
     .map((bytes) => fsDecode(Uint8Array.from(bytes)));
 
-/** Any name a file can have. */
+/** Any legal file name, in any encoding. */
 export const nameArb = byteArray([0x2f], 20);
 export const gfidArb = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => gfidFromBytes(bytes));
 const u32Arb = fc.nat(0xffff_ffff);

@@ -22,7 +22,7 @@ async function collect(path: string, offset: number): Promise<{ entries: HtimeEn
   return { entries, end };
 }
 
-describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('changelog index', () => {
+describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('HTIME index', () => {
   test.each(['dated', 'flat'] as const)('lists changelogs and empty intervals of the %s layout', async (layout) => {
     const brick = new FakeBrick(root, layout);
     brick.enable(1000);
@@ -39,7 +39,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     });
   });
 
-  test('reports the time in which recording of changes was off, and none for a change within a second', async () => {
+  test('readHtime() reports the time while changelogs were disabled as a gap, unless it is at most a second', async () => {
     const brick = new FakeBrick(root);
     brick.enable(1000);
     brick.disable(1010);
@@ -63,7 +63,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect((await readHtime(brick.htimeDir)).entries.map(({ time }) => time)).toEqual([1_000_000_000, 1_000_000_015]);
   });
 
-  test('leaves a torn last entry alone and reads it when it is whole', async () => {
+  test('readEntries() skips a partly written last entry and reads it once complete', async () => {
     const brick = new FakeBrick(root);
     brick.enable(1000);
     brick.rollover(1015);
@@ -78,7 +78,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     });
   });
 
-  test('reads an index of many chunks, from any entry on, with exact ends', async () => {
+  test('readEntries() reads an index of many chunks from any entry, with exact end offsets', async () => {
     const brick = new FakeBrick(root);
     brick.enable(1000);
     const paths = Array.from({ length: 5000 }, (_, i) => `/b/é/2024/01/01/${i % 3 ? 'CHANGELOG' : 'changelog'}.${2000 + i}`);
@@ -93,7 +93,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await htimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: ends.at(-1), time: 6999 });
   });
 
-  test('passes over what is no changelog path, and fails for an index that has shrunk', async () => {
+  test('readEntries() skips entries that are not changelog paths, and fails for an index that has shrunk', async () => {
     const brick = new FakeBrick(root);
     brick.enable(1000);
     brick.rollover(1015);
@@ -107,7 +107,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await htimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: statSync(brick.htimeFile).size, time: 1045 });
   });
 
-  test('has no end when there is no index file', async () => {
+  test('htimeEnd() returns null without an HTIME file', async () => {
     expect(await htimeEnd(new FakeBrick(root).htimeDir)).toBeNull();
   });
 });

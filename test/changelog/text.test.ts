@@ -13,7 +13,7 @@ const A = '11111111-2222-3333-4444-555555555555' as Gfid;
 const P = '00000000-0000-0000-0000-000000000001' as Gfid;
 
 describe('changelog text', () => {
-  test('comes back as it was formatted, whatever bytes the names have', () => {
+  test('parseText() returns the formatted records, for names of any bytes', () => {
     const stat = fc.record({
       uid: fc.nat(0xffff_ffff), gid: fc.nat(0xffff_ffff), mode: fc.nat(0o177777),
       atime: fc.double({ min: -1e9, max: 1e10, noNaN: true }).map((t) => t + 0), mtime: fc.integer({ min: 0, max: 2_000_000_000 }),
@@ -27,7 +27,7 @@ describe('changelog text', () => {
     }), { numRuns: 300 });
   });
 
-  test.skipIf(lacksPython('escapes in text changelogs'))('escapes names as the stock daemon does, and reads what it escapes', () => {
+  test.skipIf(lacksPython('escapes in text changelogs'))('formatRecords() escapes names as the stock daemon does, and parseText() reads its output', () => {
     fc.assert(fc.property(fc.array(nameArb, { minLength: 20, maxLength: 20 }), (names) => {
       const script = [
         'import sys,os,json',
@@ -50,12 +50,12 @@ describe('changelog text', () => {
     },
   );
 
-  test.each(['ascii-v1.1', 'ascii-v1.2', 'ascii-v1.2-del-path'])('reproduces the stock file %s.txt byte for byte', (name) => {
+  test.each(['ascii-v1.1', 'ascii-v1.2', 'ascii-v1.2-del-path'])('parsing and formatting reproduces the stock file %s.txt byte for byte', (name) => {
     const bytes = readFileSync(new URL(`../fixtures/changelogs/${name}.txt`, import.meta.url));
     expect(formatRecords(parseText(bytes)).equals(bytes)).toBe(true);
   });
 
-  test('reads the attributes of an xsync record, times with a fraction', () => {
+  test('parseText() reads the attributes of an xsync record, with fractional times', () => {
     expect(parseText(Buffer.from(`M ${A} SETATTR 12 34 16877 1690000000.25 1690000001.0\n`))).toEqual([
       { type: 'meta', gfid: A, fop: 'SETATTR', stat: { uid: 12, gid: 34, mode: 16877, atime: 1690000000.25, mtime: 1690000001 } },
     ]);

@@ -1,5 +1,4 @@
-// The code cache that the build leaves beside the bundle: it is used, and whatever is wrong with it, the program that
-// runs is the bundle as it stands.
+// The build writes a V8 code cache beside the bundle. The program uses it, and a bad cache never changes which code runs.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -8,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 const REPO = resolve(import.meta.dirname, '../..');
-/** Prints for each script that comes with cached data whether V8 took it. */
+/** Prints for each script with cached data whether V8 rejected the data. */
 const WATCH = `const vm = require('node:vm');
 vm.Script = class extends vm.Script { constructor(source, options) { super(source, options); if (options.cachedData) console.log('rejected', this.cachedDataRejected); } };`;
 
@@ -31,17 +30,17 @@ describe('the code cache', () => {
   const run = (...args: string[]): string =>
     execFileSync(process.execPath, ['--require', join(copy, 'watch.cjs'), join(copy, 'bin/gsyncd-ts.js'), ...args], { encoding: 'utf8', cwd: '/' });
 
-  test('is used for the short commands, also on the way to the others', () => {
+  test('is used by fast commands and by the start of all others', () => {
     expect(run('--version')).toBe('rejected false\ngsyncd.py 4.0.0\n');
     expect(run('help')).toContain('rejected false\nUsage: gsyncd-ts');
   });
 
-  test('is not needed', () => {
+  test('may be missing', () => {
     rmSync(cache);
     expect(run('--version')).toBe('gsyncd.py 4.0.0\n');
   });
 
-  test('is refused when it is damaged or another version of V8 made it', () => {
+  test('is rejected when it is damaged or from another version of V8', () => {
     const good = readFileSync(cache);
     for (const bad of [good.subarray(0, good.length - 1000), good.subarray(0, 70), Buffer.concat([good.subarray(0, 72), Buffer.alloc(good.length, 7)])]) {
       writeFileSync(cache, bad);
@@ -51,7 +50,7 @@ describe('the code cache', () => {
     expect(run('--version')).toBe('gsyncd.py 4.0.0\n');
   });
 
-  test('is not used for another bundle, of the same length too', () => {
+  test('is not used for another bundle, even of the same length', () => {
     const [id = '', ...code] = readFileSync(bundle, 'utf8').split('\n');
     writeFileSync(bundle, [id.replace(/.$/, (ch) => (ch === '0' ? '1' : '0')), ...code].join('\n').replace('gsyncd.py 4.0.0', 'gsyncd.py 9.9.9'));
     expect(run('--version')).toBe('gsyncd.py 9.9.9\n');

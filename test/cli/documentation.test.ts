@@ -1,4 +1,4 @@
-// The help, the manual page and the completions, against the commands themselves: none may fall behind.
+// Checks that help, manual page and completions cover every command, argument and option.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ beforeAll(async () => {
   program = readProgram(real);
 });
 
-/** The same, for signs that a shell or roff would read. */
+/** A program whose texts contain characters that a shell or roff interprets. */
 const HOSTILE: ProgramInfo = {
   name: 'gsyncd-ts',
   description: ".hidden it's \\fB [a:b]",
@@ -50,7 +50,7 @@ describe('help', () => {
 });
 
 describe('the manual page', () => {
-  it('has every command, argument, option and example', () => {
+  it('contains the usage, options and notes of every command', () => {
     const page = manPage(program, '1.2.3').replaceAll('\\-', '-').replaceAll('\\(dq', '"');
     for (const command of program.commands) {
       expect(page).toContain(`.SS ${command.usage}`);
@@ -59,7 +59,7 @@ describe('the manual page', () => {
     }
   });
 
-  it.skipIf(lacksProgram('mandoc', 'checks of the manual page'))('is free of complaints, and reads as it was meant', () => {
+  it.skipIf(lacksProgram('mandoc', 'checks of the manual page'))('passes mandoc -T lint and renders hostile text literally', () => {
     for (const [info, phrase] of [[program, 'gsyncd-ts worker'], [HOSTILE, ".hidden it's \\fB [a:b]"]] as const) {
       const page = manPage(info, '1.2.3');
       const lint = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning'], { input: page, encoding: 'utf8' });
@@ -70,7 +70,7 @@ describe('the manual page', () => {
   });
 });
 
-/** What bash offers for the words, the last of which is being typed. */
+/** Completions that bash offers for the last of `words`. */
 function bashOffers(info: ProgramInfo, words: readonly string[]): string[] {
   const script = join(dir, 'completion.bash');
   writeFileSync(script, completionScript(info, 'bash'));
@@ -98,7 +98,7 @@ describe('completion for bash', () => {
     }
   });
 
-  it('works at the Tab key of a real bash', () => {
+  it('completes at the Tab key of an interactive bash', () => {
     const script = join(dir, 'tab.bash');
     writeFileSync(script, completionScript(program, 'bash'));
     const keys = `PS1='> '\nsource ${script}\ngsyncd-ts() { echo "ran:$*"; }\ngsyncd-ts inst\t--dry\t\nexit\n`;
@@ -108,7 +108,7 @@ describe('completion for bash', () => {
 });
 
 describe.skipIf(lacksProgram('zsh', 'completion for zsh'))('completion for zsh', () => {
-  it('is understood, and offers commands and options at the Tab key', { timeout: 60_000 }, () => {
+  it('passes zsh -n, and offers options and values at the Tab key of an interactive zsh', { timeout: 60_000 }, () => {
     for (const [info, typed, expected] of [
       [program, 'gsyncd-ts install --dry\\t', '--dry-run'],
       [HOSTILE, 'gsyncd-ts one --mode sl\\t', 'slow'],

@@ -1,5 +1,5 @@
-// The forced command against hostile command lines, beside the stock wrapper where GlusterFS is installed: both are
-// run for real, below a process that is called sshd and beside one that looks like the session's gsyncd.
+// Runs hostile command lines through the forced command and, where GlusterFS is installed, through the stock wrapper. Their
+// parent process is called sshd, and a sibling process looks like the session's gsyncd.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 type Verdict = 'rsync' | 'gsyncd' | 'gluster' | 'refused';
 
-/** [line, ours, stock's when it is another]. PID is the sibling's process id, MOUNT its working directory. */
+/** [line, our verdict, stock's verdict if different]. PID is the sibling's process id, MOUNT its working directory. */
 const LINES: readonly (readonly [string, Verdict, Verdict?])[] = [
   ['rsync --server -vlHogDtpAXrze.iLsfxCIvu --existing --inplace --numeric-ids --log-format=%i . /proc/PID/cwd', 'rsync'],
   ['rsync --server -e.LsfxCIvu --stats . MOUNT', 'rsync'],
@@ -107,7 +107,7 @@ const LINES: readonly (readonly [string, Verdict, Verdict?])[] = [
 const STOCK = (existsSync('/usr/lib/x86_64-linux-gnu/glusterfs') ? ['/usr/lib/x86_64-linux-gnu/glusterfs/gsyncd'] : ['/usr/libexec/glusterfs/gsyncd'])
   .filter((path) => existsSync(path) && readFileSync(path).subarray(0, 4).equals(Buffer.from('\x7fELF')));
 
-/** Runs every line through a program; the sibling is Python's gsyncd or this one's secondary. */
+/** Runs every line through `program`, beside `sibling`: Python's gsyncd or this project's secondary. */
 function runAll(program: readonly string[], sibling: readonly string[], lines: readonly string[]): { text: string; code: number }[] {
   const out = mkdtempSync(join(dir, 'out-'));
   const script = `
@@ -131,7 +131,7 @@ function runAll(program: readonly string[], sibling: readonly string[], lines: r
   return lines.map((_, n) => ({ text: readFileSync(join(out, String(n)), 'latin1'), code: Number(readFileSync(join(out, `${n}.code`), 'utf8')) }));
 }
 
-/** The sibling's directory is no volume, which is found after the decision. On a volume: test/gluster/session-mount.test.ts. */
+/** Printed after the decision, since the sibling's directory is not a volume. On a volume: test/gluster/session-mount.test.ts. */
 const NO_VOLUME = "gsyncd-ts: disallowed transfer: the session's mount: not the root of a volume\n";
 
 function verdict({ text, code }: { text: string; code: number }): Verdict {
@@ -154,7 +154,7 @@ beforeAll(() => {
   writeFileSync(join(dir, 'bin/rsync'), FAKE.replace('NAME', 'rsync'), { mode: 0o755 });
   writeFileSync(join(dir, 'bin/fake-python'), FAKE.replace('NAME', 'gsyncd'), { mode: 0o755 });
   for (const name of ['gsyncd.py', 'other.py']) writeFileSync(join(dir, name), `import os, time\nopen("${dir}/ready-%d" % os.getpid(), "w").close()\ntime.sleep(300)\n`);
-  // Stands for the program: shows what would run as the secondary, and is the sibling.
+  // A wrapper of the program: prints the arguments of the secondary instead of running it, and acts as the sibling.
   writeFileSync(
     join(dir, 'own/gsyncd-ts.js'),
     `import { writeFileSync } from 'node:fs';
@@ -169,31 +169,31 @@ beforeAll(() => {
 describe('the forced command', () => {
   const node = (): string[] => [process.execPath, join(dir, 'own/gsyncd-ts.js'), 'secondary', 'sibling'];
 
-  it("decides as the table says, beside this project's secondary, and starts nothing through a shell", { timeout: 150_000 }, () => {
+  it("decides each line as LINES says beside this project's secondary, and starts no shell", { timeout: 150_000 }, () => {
     const results = runAll(ours(), node(), lines);
     expect(results.map((result, n) => [LINES[n]![0], verdict(result)])).toEqual(LINES.map(([line, own]) => [line, own]));
     for (const result of results.filter((each) => verdict(each) === 'refused')) {
       expect(result).toEqual({ code: 1, text: expect.stringMatching(/^gsyncd-ts: [^\n]+\n$/) as string });
     }
     expect(existsSync(join(dir, 'escaped'))).toBe(false);
-    // Words reach the program as they are, cut at spaces alone.
+    // The program gets the words unchanged, split only at spaces.
     expect(results[lines.findIndex((line) => line.includes('/$(id)'))]!.text).toBe('RAN gsyncd\n[slave]\n[gv0]\n[h::sv0]\n[--primary-brick]\n[/$(id)]\n');
     const brick = results[lines.findIndex((line) => line.includes('brück'))]!;
     expect(Buffer.from(brick.text, 'latin1').toString()).toContain("\n[--primary-brick]\n[/srv/it's&brück]\n");
     expect(results[2]!.text).toBe(NO_VOLUME);
   });
 
-  it.skipIf(lacks(existsSync(PYTHON), 'python3 is not installed', "Python's gsyncd as a session's"))("knows Python's gsyncd as the session's", { timeout: 60_000 }, () => {
+  it.skipIf(lacks(existsSync(PYTHON), 'python3 is not installed', "Python's gsyncd as a session's"))("accepts Python's gsyncd as the session's process", { timeout: 60_000 }, () => {
     const results = runAll(ours(), [PYTHON, join(dir, 'gsyncd.py')], lines.slice(0, 3));
     expect(results.map(verdict)).toEqual(['rsync', 'rsync', 'rsync']);
   });
 
-  it.skipIf(lacks(existsSync(PYTHON), 'python3 is not installed', "Python's gsyncd as a session's"))('runs no rsync without a session', { timeout: 60_000 }, () => {
+  it.skipIf(lacks(existsSync(PYTHON), 'python3 is not installed', "Python's gsyncd as a session's"))('refuses rsync without a session', { timeout: 60_000 }, () => {
     const results = runAll(ours(), [PYTHON, join(dir, 'other.py')], lines.slice(0, 3));
     expect(results.map(verdict)).toEqual(['refused', 'refused', 'refused']);
   });
 
-  it.skipIf(lacks(STOCK.length > 0 && existsSync(PYTHON), NO_GLUSTER, "forced commands beside stock's"))('allows nothing that the stock wrapper refuses, and refuses more only where the table says so', { timeout: 150_000 }, () => {
+  it.skipIf(lacks(STOCK.length > 0 && existsSync(PYTHON), NO_GLUSTER, "forced commands beside stock's"))('allows only lines that the stock wrapper allows, and refuses more only where LINES says so', { timeout: 150_000 }, () => {
     const results = runAll(STOCK, [PYTHON, join(dir, 'gsyncd.py')], lines);
     expect(results.map((result, n) => [LINES[n]![0], verdict(result)])).toEqual(LINES.map(([line, own, stock]) => [line, stock ?? own]));
   });
@@ -208,7 +208,7 @@ describe('decideForcedCommand()', () => {
     cwd: () => '/mnt/x',
   };
 
-  it('knows the processes of newer sshds', () => {
+  it('recognizes sshd-session, the process name of newer sshds', () => {
     expect(decideForcedCommand('rsync --server . /mnt/x', view)).toEqual({ run: 'rsync', args: ['--server', '.', '.'], session: 31 });
   });
 
@@ -217,7 +217,7 @@ describe('decideForcedCommand()', () => {
     expect(decideForcedCommand('rsync --server . /mnt/x', two)).toMatchObject({ run: 'nothing' });
   });
 
-  it('never runs anything but the three programs, whatever the line, and rsync only on the mount', () => {
+  it('runs only rsync, gsyncd and gluster for any line, and rsync only on the mount', () => {
     const words = fc.oneof(
       fc.constantFrom('rsync', '--server', '.', '/mnt/x', '/proc/31/cwd', '/', '-e.Ls', '-s', 'gluster', 'volume', 'info', '--', '--xml', 'gsyncd', 'secondary', '..'),
       fc.string(),
@@ -236,18 +236,18 @@ describe('decideForcedCommand()', () => {
 });
 
 describe('forcedCommandLine()', () => {
-  it('is what the client sent, for a start without arguments', () => {
+  it('returns SSH_ORIGINAL_COMMAND for a start without arguments', () => {
     expect(forcedCommandLine([], { SSH_ORIGINAL_COMMAND: 'x y' })).toEqual({ line: 'x y', limits: {} });
     expect(forcedCommandLine([], {})).toBeUndefined();
   });
-  it("is nothing for glusterd's calls, calls with arguments, and what a forced command started", () => {
+  it("returns undefined for glusterd's calls, calls with arguments, and children of a forced command", () => {
     expect(forcedCommandLine([], { SSH_ORIGINAL_COMMAND: 'x', _GLUSTERD_CALLED_: '1' })).toBeUndefined();
     expect(forcedCommandLine(['status'], { SSH_ORIGINAL_COMMAND: 'x' })).toBeUndefined();
     expect(forcedCommandLine([], { SSH_ORIGINAL_COMMAND: 'x', _GSYNCD_DISPATCHED_: '1' })).toBeUndefined();
   });
-  it('takes limits of the key from authorized_keys, also where the client asks for a shell', () => {
+  it('reads the key limits from authorized_keys, also when a login shell passes them', () => {
     const env = { SSH_ORIGINAL_COMMAND: 'x' };
-    // sshd hands the line to the user's shell as it stands in authorized_keys.
+    // sshd passes the command= text of authorized_keys to the user's shell unchanged.
     const shell = { ...env, SHELL: '/usr/libexec/glusterfs/gsyncd' };
     for (const own of ['/u/gsyncd  --tar-key', '/u/gsyncd\t--tar-key']) expect(forcedCommandLine(['-c', own], shell)).toEqual({ line: 'x', limits: { isTarKey: true } });
     for (const own of ['/u/my gsyncd --only-volume a', '/u/gsyncd --debug']) expect(forcedCommandLine(['-c', own], shell)?.limits.problem).toMatch(/^authorized_keys: /);
@@ -256,17 +256,17 @@ describe('forcedCommandLine()', () => {
     expect(forcedCommandLine(['--only-volume', 'sv0'], {})).toEqual({ line: '', limits: { onlyVolume: 'sv0' } });
     for (const args of [['--only-volume', 'sv0', '--tar-key'], ['--tar-key', '--only-volume', 'sv0']]) expect(forcedCommandLine(args, env)).toEqual({ line: 'x', limits: { onlyVolume: 'sv0', isTarKey: true } });
   });
-  it.each([[['--only-volume']], [['--only-volume', '--tar-key']], [['--tar-key', 'x']], [['--tar-key', '--only-volume', 'sv0', 'more']]])('%j lets nothing run', (args) => {
+  it.each([[['--only-volume']], [['--only-volume', '--tar-key']], [['--tar-key', 'x']], [['--tar-key', '--only-volume', 'sv0', 'more']]])('refuses every command with the malformed key limits %j', (args) => {
     const forced = forcedCommandLine(args, { SSH_ORIGINAL_COMMAND: 'gluster volume info' })!;
     expect(decideForcedCommand(forced.line, { self: 1, entry: () => undefined, childrenOf: () => [], commandLine: () => [], cwd: () => undefined }, forced.limits)).toMatchObject({ run: 'nothing', why: expect.stringContaining('authorized_keys') as string });
   });
-  it('takes them from a login shell that is gsyncd, too', () => {
+  it('reads the key limits when gsyncd is the login shell', () => {
     const args = ['-c', '/usr/libexec/glusterfs/gsyncd --only-volume sv0'];
     const env = { SHELL: '/usr/libexec/glusterfs/gsyncd' };
     expect(forcedCommandLine(args, { ...env, SSH_ORIGINAL_COMMAND: 'x' })).toEqual({ line: 'x', limits: { onlyVolume: 'sv0' } });
     expect(forcedCommandLine(args, env)).toEqual({ line: '', limits: { onlyVolume: 'sv0' } });
   });
-  it('is the command of a login shell that is gsyncd', () => {
+  it('returns the -c command when gsyncd is the login shell', () => {
     expect(forcedCommandLine(['-c', 'gsyncd secondary'], { SHELL: '/usr/libexec/glusterfs/gsyncd' })).toEqual({ line: 'gsyncd secondary', limits: {} });
     expect(forcedCommandLine(['-c', 'gsyncd secondary'], { SHELL: '/bin/sh' })).toBeUndefined();
   });

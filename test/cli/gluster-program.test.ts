@@ -23,18 +23,18 @@ function put(...paths: string[]): void {
 const found = async (): Promise<string> => (await findGluster(root)).slice(root.length);
 const [PACKAGED, OWN_BUILD] = ['/usr/sbin/gluster', '/usr/local/sbin/gluster'];
 
-// Programs of somebody else are passed over, and what an ordinary user makes is his.
+// findGluster() ignores files of other users, so only root can create files that it accepts.
 describe.skipIf(lacksRoot('the gluster program of a forced command'))('findGluster()', () => {
   it.each([
     ['usr/lib/x86_64-linux-gnu/glusterfs/gsyncd', PACKAGED],
     ['usr/libexec/glusterfs/gsyncd.stock', PACKAGED],
     ['usr/local/libexec/glusterfs/gsyncd', OWN_BUILD],
-  ])('with a gsyncd in %s is %s', async (place, program) => {
+  ])('with a gsyncd in %s returns %s', async (place, program) => {
     put(place, PACKAGED, OWN_BUILD);
     expect(await found()).toBe(program);
   });
 
-  it('without a known place is where there is one', async () => {
+  it('without an installed gsyncd returns the existing gluster, the packaged one first', async () => {
     expect(await found()).toBe(PACKAGED);
     put(OWN_BUILD);
     expect(await found()).toBe(OWN_BUILD);
@@ -43,16 +43,16 @@ describe.skipIf(lacksRoot('the gluster program of a forced command'))('findGlust
   });
 
   it.each<[string, (file: string) => void]>([
-    ['no program', (file) => chmodSync(file, 0o644)],
-    ['another user’s', (file) => chownSync(file, 1000, 0)],
-    ['open to a group', (file) => chmodSync(file, 0o775)],
-    ['in a directory of another user', (file) => chownSync(dirname(file), 1000, 0)],
-    ['in a directory that is open to all', (file) => chmodSync(dirname(file), 0o777)],
-    ['a link that leads nowhere', (file) => {
+    ['not executable', (file) => chmodSync(file, 0o644)],
+    ['owned by another user', (file) => chownSync(file, 1000, 0)],
+    ['writable by its group', (file) => chmodSync(file, 0o775)],
+    ['in a directory owned by another user', (file) => chownSync(dirname(file), 1000, 0)],
+    ['in a world-writable directory', (file) => chmodSync(dirname(file), 0o777)],
+    ['a dangling symlink', (file) => {
       rmSync(file);
       symlinkSync('nowhere', file);
     }],
-  ])('passes over what is %s', async (_, spoil) => {
+  ])('ignores a gluster that is %s', async (_, spoil) => {
     put('usr/local/libexec/glusterfs/gsyncd', PACKAGED, OWN_BUILD);
     spoil(join(root, OWN_BUILD));
     expect(await found()).toBe(PACKAGED);
@@ -63,7 +63,7 @@ describe.skipIf(lacksRoot('the directory of programs that a peer names'))('progr
   const both = (dir: string): void => put(`${dir}/gluster`, `${dir}/glusterfs`);
   const meant = async (dir: string): Promise<string | undefined> => (await programDirectory(join(root, dir), root))?.slice(root.length);
 
-  it('takes where packages and own builds put them, however it is spelled', async () => {
+  it('accepts the directories of packages and own builds, also with a trailing slash or through a symlink', async () => {
     both('usr/sbin');
     both('usr/local/sbin');
     symlinkSync('usr/sbin', join(root, 'sbin'));
@@ -71,14 +71,14 @@ describe.skipIf(lacksRoot('the directory of programs that a peer names'))('progr
     expect(await meant('usr/local/sbin')).toBe('/usr/local/sbin');
   });
 
-  it("is the directory itself, not the peer's symlink to it, which may lead elsewhere later", async () => {
+  it("returns the real path of the peer's symlink, so that a later change of the symlink has no effect", async () => {
     both('usr/sbin');
     mkdirSync(join(root, 'bricks'));
     symlinkSync('../usr/sbin', join(root, 'bricks/link'));
     expect(await meant('bricks/link')).toBe('/usr/sbin');
   });
 
-  it("refuses a brick's and every other directory, though it is root's, and programs of somebody else", async () => {
+  it('refuses directories in bricks, incomplete or missing ones, and programs of another user', async () => {
     both('bricks/b1/up');
     both('usr/sbin');
     chownSync(join(root, 'usr/sbin/glusterfs'), 1000, 0);

@@ -19,7 +19,7 @@ function stock(cases: readonly (readonly string[])[]): Answer[] {
   return JSON.parse(execFileSync('python3', ['-B', script], { input, maxBuffer: 64 << 20 }).toString()) as Answer[];
 }
 
-/** The same in the oracle's terms. Hosts in these tests are addresses, which need no look-up. */
+/** The result of translateLegacyArgs() in the form of `stock`. Hosts in these tests are addresses, which need no DNS. */
 function here(args: readonly string[]): Answer {
   const outcome = translateLegacyArgs(args, workdir);
   switch (outcome.kind) {
@@ -70,19 +70,19 @@ const more: readonly string[][] = [
   [],
 ];
 
-it('a session that is paused when glusterd starts its monitor stays so', () => {
+it('translateLegacyArgs() keeps --pause-on-start for the monitor', () => {
   const args = ['--monitor', '-c', 'f', '--iprefix=/var', ':gv0', '--glusterd-uuid=u', 'geo@h::sv0:uuid', '--pause-on-start'];
   expect(here(args)).toEqual({ argv: ['monitor', 'gv0', 'geo@h::sv0', '--local-node-id', 'u', '--pause-on-start'] });
 });
 
-describe.skipIf(lacks(syncdaemon !== undefined, NO_GLUSTER, "old command lines beside stock's"))('translateLegacyArgs() and the stock daemon make the same of', () => {
+describe.skipIf(lacks(syncdaemon !== undefined, NO_GLUSTER, "old command lines beside stock's"))('translateLegacyArgs() and the stock daemon give the same result for', () => {
   const cases = [...new Map([...recorded, ...more].map((args) => [JSON.stringify(args), args])).values()];
   const answers = syncdaemon === undefined ? [] : stock(cases);
   it.each(cases.map((args, i) => [args.join(' '), args, answers[i]] as const))('%s', (_, args, answer) => {
     expect(here(args)).toEqual(answer);
   });
 
-  it('any mixture of their words', () => {
+  it('random mixtures of legacy words', () => {
     const word = fc.constantFrom(
       '--monitor', '--status-get', '--canonicalize-url', '--normalize-url', '--config-get-all', '--verify', 'spawning', '--secondaryvoluuid-get',
       '--config-set-rx', '--create', '--config-get', '--config-set', '--config-check', '--config-del', '--delete', '--inet6', 'session-owner',

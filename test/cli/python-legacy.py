@@ -1,5 +1,5 @@
-"""What the stock daemon's argsupgrade.py makes of command lines. Reads JSON (the directory of its modules, a work
-directory, a list of argument lists) from standard input; answers one object per list: argv, or exit and out."""
+"""Translates command lines with the stock daemon's argsupgrade.py. Reads JSON (the directory of its modules, a work
+directory, a list of argument lists) from standard input; prints one object per list: argv, or exit and out."""
 
 import contextlib
 import io
@@ -23,7 +23,7 @@ def upgraded(args):
             return {"exit": end.code or 0, "out": out.getvalue()}
         except Exception:
             return {"exit": 1, "out": out.getvalue()}
-    # A missing value stands in the new command line as None, on which its parser fails.
+    # A missing value is None in the new command line, and stock's parser fails on it.
     return {"exit": 1, "out": ""} if None in sys.argv else {"argv": sys.argv[1:]}
 
 

@@ -1,4 +1,4 @@
-// What a session's keys may ask for, decided without running anything: command lines as primaries send them, and lines that
+// Decisions about command lines of a session's keys, without running them: lines that primaries send, and lines that would
 // make root read, write or run something else.
 
 import { spawnSync } from 'node:child_process';
@@ -12,7 +12,7 @@ import { isAtLeast, parseRsyncVersion } from '../../src/primary/transfer/rsync-r
 import { unpackArgv } from '../../src/primary/transfer/tarssh-transfer.js';
 import { lacksProgram } from '../skip.js';
 
-/** Each makes root read, write or run something else than the session's files, or is none that a primary sends. */
+/** Options that make root access files outside the session, or that no primary sends. */
 const ESCAPING_RSYNC = [
   ...['--copy-as=root', '-logDtprKe.LsfxCIvu', '-logDtprLe.LsfxCIvu', '-logDtprke.LsfxCIvu', '-bogDtpre.Lsf', '-Ce.Lsf', '--keep-dirlinks', '--write-devices', '--copy-devices'],
   ...['--sender', '--backup', '--backup-dir=.b', '--suffix=x', '--partial-dir=.part', '--link-dest=.', '--copy-dest=.', '--compare-dest=.', '--mkpath', '--delete', '--force'],
@@ -20,7 +20,7 @@ const ESCAPING_RSYNC = [
   ...['--stop-after=1', '--max-alloc=0', '--files-from=-', '--from0', '--out-format=%n', '--log-file-format=%n', '--block-size', '--filter=.', '--include-from=-', '--password-file=-'],
   ...['--trust-sender', '--old-args', '-e.Ls;id', '-Te.Lsf', '--address=x', '--port=1', '--no-detach', '--acls=x', '--timeout=-1', '--log-format=%u', '--', '-'],
 ];
-/** Each made root do something else than serve the session. */
+/** Lines that would make root do something else than serve the session. */
 const ESCAPING_GSYNCD = [
   'secondary x h_x::x --delete --path-list=--path=DIR/victim',
   'secondary gv0 h::sv0 --delete --path-list=',
@@ -78,7 +78,7 @@ const ESCAPING_GSYNCD = [
   '--delete --path-list= gv0 h::sv0',
 ];
 const ID = '5eb7c2a4-1f0d-4d2b-9a53-0e5a7c1d9b42';
-/** Command lines as GlusterFS's primaries send them, in the old words and the new ones, and this project's. */
+/** Command lines of GlusterFS's primaries with the old and the new option names, and of this project. */
 const SESSIONS = [
   `secondary gv0 root@10.0.0.1::sv0 --primary-node p1.example --primary-node-id ${ID} --primary-brick /bricks/b-1 --local-node 10.0.0.1 --local-node-id ${ID} --secondary-timeout 120 --secondary-log-level INFO --secondary-gluster-log-level INFO --secondary-gluster-command-dir /usr/sbin --primary-dist-count 1`,
   `slave gv0 h::sv0 --master-node p1 --master-node-id ${ID} --master-brick /b --local-node root@h --local-node-id ${ID} --slave-timeout 120 --slave-log-level DEBUG --slave-gluster-log-level INFO --slave-gluster-command-dir /usr/local/sbin/ --master-dist-count 2 --slave-access-mount --debug`,
@@ -86,7 +86,7 @@ const SESSIONS = [
 ];
 
 const NO_VIEW: ProcessView = { self: 1, entry: () => undefined, childrenOf: () => [], commandLine: () => [], cwd: () => undefined };
-/** A gsyncd and this process are children of one sshd. */
+/** This process and a gsyncd are children of one sshd. */
 const SESSION_VIEW: ProcessView = {
   self: 30,
   entry: (pid) => ({ pid, parent: pid === 10 ? 1 : 10, name: pid === 10 ? 'sshd' : 'node', uid: 0 }),
@@ -122,7 +122,7 @@ describe('isStillSession()', () => {
   });
   const gsyncd = ['node', '/x/gsyncd-ts.js', 'secondary', 'gv0', 'h::sv0'];
 
-  it("tells the session's gsyncd from another process that has its id now", () => {
+  it("is false when another process has the session's process id", () => {
     const rsync = { run: 'rsync', args: [], session: 31 } as const;
     expect(isStillSession(rsync, process(1, ...gsyncd), {})).toBe(true);
     expect(isStillSession(rsync, process(2, ...gsyncd), {})).toBe(false);
@@ -144,7 +144,7 @@ describe('a tar key', () => {
   };
   const decide = (line: string, onlyVolume?: string): unknown => decideForcedCommand(line, view, { isTarKey: true, ...(onlyVolume === undefined ? {} : { onlyVolume }) });
 
-  it('runs tar as stock and this project send it, in the mount of a session', () => {
+  it('runs tar in the mount of a session, with the arguments of stock and of this project', () => {
     expect(decide('tar --overwrite -xf - -C /proc/31/cwd')).toEqual({ run: 'tar', args: ['--overwrite', '-xf', '-'], session: 31 });
     expect(decide('tar --overwrite --acls --record-size=64K -xf - -C /proc/33/cwd')).toEqual({ run: 'tar', args: ['--overwrite', '--acls', '--record-size=64K', '-xf', '-'], session: 33 });
     expect(decide(unpackArgv({ command: '', sshArgv: ['ssh'], acls: true, target: { address: 'h', directory: '/proc/31/cwd' } }).slice(2).join(' '))).toMatchObject({ run: 'tar' });
@@ -184,12 +184,12 @@ describe('a tar key', () => {
     expect(decide(line)).toMatchObject({ run: 'nothing', why: expect.stringMatching(/disallowed tar|not allowed/) as string });
   });
 
-  it('keeps to the volume that authorized_keys names', () => {
+  it('is limited to the volume that authorized_keys names', () => {
     expect(decide('tar --overwrite -xf - -C /proc/31/cwd', 'sv0')).toMatchObject({ run: 'tar' });
     expect(decide('tar --overwrite -xf - -C /proc/33/cwd', 'sv0')).toMatchObject({ run: 'nothing', why: expect.stringContaining('volume sv0') as string });
   });
 
-  it('is the only one that runs tar', () => {
+  it('is the only key that runs tar', () => {
     expect(decideForcedCommand('tar --overwrite -xf - -C /proc/31/cwd', view)).toMatchObject({ run: 'nothing' });
   });
 });
@@ -216,7 +216,7 @@ describe.skipIf(lacksProgram('rsync', "what rsync's client asks of its server"))
   writeFileSync(shell, '#!/bin/sh\nshift\nprintf %s "$*" >"$(dirname "$0")/line"\n', { mode: 0o755 });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-  /** The command line that this machine's rsync wants to run on the secondary. */
+  /** The command line that the installed rsync sends to the secondary. */
   const serverLine = (argv: readonly string[]): string => {
     rmSync(join(dir, 'line'), { force: true });
     const done = spawnSync('rsync', argv, { input: 'x\0', encoding: 'utf8' });
@@ -234,7 +234,7 @@ describe.skipIf(lacksProgram('rsync', "what rsync's client asks of its server"))
       [], ['-z'], ['--compress-level=9', '-z'], ['--bwlimit=1000'], ['--timeout=60'], ['--whole-file'], ['--sparse'], ['-v'], ['-vv', '--progress'], ['--checksum'],
       ['--ignore-existing'], ['--fsync'], ['--partial'], ['--block-size=4096'], ['--modify-window=1'], ['--max-size=1G'], ['-H'], ['--no-D'], ['-u'], ['--size-only'], ['-i'], ['--info=progress2'],
     ].map((options) => [options] as const),
-  )("with stock's options and %j passes", (options) => {
+  )("is allowed with stock's options and %j", (options) => {
     expect(decideForcedCommand(serverLine(stock(...options)), SESSION_VIEW)).toMatchObject({ run: 'rsync' });
   });
 
@@ -242,7 +242,7 @@ describe.skipIf(lacksProgram('rsync', "what rsync's client asks of its server"))
     { compare: 'content', isSparse: true, maxFileBytes: 10 },
     { compare: 'times' },
     { compare: 'content', isBare: true },
-  ] as const)("as this project's primary starts it passes: %j", (run) => {
+  ] as const)("is allowed with the arguments of this project's primary: %j", (run) => {
     const known = parseRsyncVersion(spawnSync('rsync', ['--version'], { encoding: 'utf8' }).stdout)!;
     const choices = isAtLeast(known, 3, 2) ? [['--compress-choice=zstd'], ['--compress-choice=lz4'], ['--checksum-choice=xxh3']] : [];
     for (const userOptions of [[], ...choices]) {
@@ -251,7 +251,7 @@ describe.skipIf(lacksProgram('rsync', "what rsync's client asks of its server"))
     }
   });
 
-  it.each(['--keep-dirlinks', '--write-devices', '--backup', '--remove-source-files'])('with %s is refused', (option) => {
+  it.each(['--keep-dirlinks', '--write-devices', '--backup', '--remove-source-files'])('is refused with %s', (option) => {
     expect(decideForcedCommand(serverLine(stock(option)), SESSION_VIEW)).toMatchObject({ run: 'nothing' });
   });
 });

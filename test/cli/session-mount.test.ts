@@ -1,4 +1,4 @@
-// The directory that a transfer enters, where it must enter none. On a volume: test/gluster/session-mount.test.ts.
+// Cases in which a transfer must not enter the session's mount. On a volume: test/gluster/session-mount.test.ts.
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -8,16 +8,16 @@ import { enterSessionMount } from '../../src/cli/forced/session-mount.js';
 const here = process.cwd();
 afterEach(() => expect(process.cwd()).toBe(here));
 
-it('enters no directory that is no volume', () => {
+it('enterSessionMount() refuses a directory that is not the root of a volume', () => {
   expect(() => enterSessionMount(process.pid, () => true)).toThrow("the session's mount: not the root of a volume");
 });
 
-it('enters nothing of a process that is not, or no longer, the secondary', () => {
+it('enterSessionMount() refuses a process that has ended or is not the secondary', () => {
   expect(() => enterSessionMount(process.pid, () => false)).toThrow("the session's mount: secondary process has ended");
   expect(() => enterSessionMount(2 ** 22 + 1, () => true)).toThrow(/^the session's mount: ENOENT/);
 });
 
-it('enters nothing when the process ends after it was opened, whatever has its process id then', () => {
+it('enterSessionMount() refuses a process that ends during the check, even if its id is reused', () => {
   const { pid } = spawn('sleep', ['100']);
   const end = (): boolean => {
     process.kill(pid!, 'SIGKILL');

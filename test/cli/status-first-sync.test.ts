@@ -1,4 +1,4 @@
-// What `status` shows of a first sync that is under way, which GlusterFS's own has no field for.
+// The fields of `status` about a running first sync, which GlusterFS's status does not have.
 
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -36,20 +36,20 @@ function fields(text: string): Record<string, string> {
   return Object.fromEntries(all.filter(([name = '']) => name.startsWith('first_sync'))) as Record<string, string>;
 }
 
-test('a first sync under way shows how far it is, how fast, and when it will be done', async () => {
+test('status shows entries, rate and remaining time of a running first sync', async () => {
   await status.setActive();
   recorder.walkStarted('first');
   recorder.walked(100);
   recorder.walkSynced(40);
   await recorder.close('stopped');
-  // The worker of the file is this process, which runs.
+  // The progress file names this process as its worker, so the worker is alive.
   const written = recorder.snapshot();
   const startedMs = Date.now() - 20_000;
   writeFileSync(recorder.path, JSON.stringify({ ...written, ended: null, walk: { ...written.walk, startedMs } }));
   for (const text of [await shown(), await shown('--json')]) {
     const found = fields(text);
     expect(found).toMatchObject({ first_sync_state: 'walking', first_sync_entries_seen: '100', first_sync_entries_done: '40', first_sync_entries_expected: '400' });
-    // 40 in 20 s, and 360 are to come; a slow machine makes it slower.
+    // 40 entries in 20 s, 360 remain; a slow machine lowers the rate.
     expect(Number(found['first_sync_entries_per_second'])).toBeGreaterThan(1);
     expect(Number(found['first_sync_entries_per_second'])).toBeLessThanOrEqual(2);
     expect(Number(found['first_sync_eta_seconds'])).toBeGreaterThanOrEqual(180);
@@ -59,7 +59,7 @@ test('a first sync under way shows how far it is, how fast, and when it will be 
   expect(await shown('--json')).toMatch(/^\{"secondary_node": /);
 });
 
-test('what is not known, or over, is not made up', async () => {
+test('status shows N/A for unknown values, and no fields after the first sync or for a damaged file', async () => {
   recorder.walkStarted('first');
   await recorder.close('stopped');
   writeFileSync(recorder.path, JSON.stringify({ ...recorder.snapshot(), walk: { ...recorder.snapshot().walk, expected: null } }));

@@ -27,7 +27,7 @@ const state = (monitor: string, brick: string, checkpoint = 0): Record<string, s
   [PID_FILE]: '1',
 });
 
-/** A worker of this program is in its first sync, and says so where stock does not look. */
+/** A worker in its first sync, with a progress file that stock does not read. */
 const FIRST_SYNC = {
   ...state('Started', changed({ last_synced: 0 })),
   [BRICK_FILE.replace('.status', '.progress')]: JSON.stringify(progress({ walk: { kind: 'first', state: 'walking', startedMs: 1, endedMs: 0, seen: 30, synced: 20, expected: 80 } })),
@@ -40,28 +40,28 @@ const status = (files: Record<string, string>, more: readonly string[] = [], loc
 };
 const old = '[__meta__]\nversion = 2.0\n\n[peersrx . .]\nremote_gsyncd = /x\n\n[peers gv0 sv0]\nsession_owner = u\nuse_tarssh = true\ntimeout = 60\nlog_level = DEBUG\nrsync_options =\nsync_jobs = 7\n';
 
-/** Compared in full: output, exit code, what the config commands say on stderr, and the files. */
+/** Cases whose output, exit code, files and config messages on stderr must all equal stock's. */
 const SAME: Record<string, TwinCase> = {
-  'status of a session that was created': status(state('Created', '')),
-  'status without any file of the session': status(session),
+  'status: created': status(state('Created', '')),
+  'status: no monitor or brick file': status(session),
   'status: active, monitor running': status(state('Started', active), [], PID_FILE),
   'status: active, monitor gone': status(state('Started', active)),
   'status: active, as JSON': status(state('Started', active), ['--json'], PID_FILE),
   'status: passive': status(state('Started', changed({ worker_status: 'Passive' })), [], PID_FILE),
   'status: faulty': status(state('Started', changed({ worker_status: 'Faulty' })), [], PID_FILE),
-  'status: initializing, with a field that is not known': status(state('Started', changed({ worker_status: 'Initializing...', last_error: "it's ü" })), ['--json'], PID_FILE),
+  'status: initializing, with an unknown field': status(state('Started', changed({ worker_status: 'Initializing...', last_error: "it's ü" })), ['--json'], PID_FILE),
   'status: paused': status(state('Paused\n', active), [], PID_FILE),
   'status: paused, monitor gone': status(state('Paused', active)),
   'status: stopped': status(state('Stopped', active)),
   'status: an unknown state': status(state('Odd', active)),
-  'status: a brick file that is no JSON': status(state('Started', '{"worker_st'), [], PID_FILE),
+  'status: a brick file that is not JSON': status(state('Started', '{"worker_st'), [], PID_FILE),
   'status: checkpoint not reached': status(state('Started', active, 1_700_000_150), [], PID_FILE),
   'status: checkpoint completed': status(state('Started', changed({ checkpoint_completed: 'Yes', checkpoint_time: 1_700_000_050, checkpoint_completion_time: 1_700_000_110 }), 1_700_000_050), [], PID_FILE),
   'status: nothing synced yet': status(state('Started', changed({ last_synced: 0 }), 1_700_000_050), [], PID_FILE),
   'status with --inet6 first': { ...status(state('Created', '')), argv: ['--inet6', 'status', ...PAIR, '--local-path', BRICK] },
   'status in the old style': { files: state('Started', active), argv: [...OLD_PAIR, '--status-get', '--path', BRICK], locked: PID_FILE },
-  'status in the old style, in the middle of a first sync': { files: FIRST_SYNC, argv: [...OLD_PAIR, '--status-get', '--path', BRICK], locked: PID_FILE },
-  'status in the old style makes the session file': { files: { [`${DIR}/monitor.status`]: 'Created' }, argv: [...OLD_PAIR, '--status-get', '--path', BRICK] },
+  'status in the old style, during a first sync': { files: FIRST_SYNC, argv: [...OLD_PAIR, '--status-get', '--path', BRICK], locked: PID_FILE },
+  'status in the old style creates the session file': { files: { [`${DIR}/monitor.status`]: 'Created' }, argv: [...OLD_PAIR, '--status-get', '--path', BRICK] },
   'config-get': config(['config-get', ...PAIR]),
   'config-get of an empty file': config(['config-get', ...PAIR], { [CONF]: '' }),
   'config-get with defaults': config(['config-get', ...PAIR, '--show-defaults']),
@@ -81,7 +81,7 @@ const SAME: Record<string, TwinCase> = {
   'config-get from another file': config(['config-get', ...PAIR, '-c', '/var/lib/misc/c.conf'], { '/var/lib/misc/c.conf': vars('sync-jobs = 9\n') }),
   'config-get of another section in the session file': config(['config-get', ...PAIR, '--show-defaults', '--name=sync-jobs'], { [CONF]: '[sync-jobs]\nvalue = 12\n[DEFAULT]\nmin = 0\n' }),
   'config-get upgrades an old file': config(['config-get', ...PAIR], { [CONF]: old }),
-  'config-get leaves an old file of other volumes': config(['config-get', 'gv1', 'h1::sv0', '-c', CONF], { [CONF]: old }),
+  'config-get does not upgrade an old file of other volumes': config(['config-get', 'gv1', 'h1::sv0', '-c', CONF], { [CONF]: old }),
   'old style: --config-get-all': config([...OLD_PAIR, '--config-get-all']),
   'old style: --config-get': config([...OLD_PAIR, '--config-get', 'log_level']),
   'old style: --config-get of an unknown option': config([...OLD_PAIR, '--config-get', 'no_such']),
@@ -93,15 +93,15 @@ const SAME: Record<string, TwinCase> = {
   'config-set to the default': config(['config-set', ...PAIR, '--name=log-level', '--value=INFO'], session),
   'config-set to nothing': config(['config-set', ...PAIR, '--name=rsync-options', '--value=']),
   'config-set of words': config(['config-set', ...PAIR, '--name=rsync-options', '--value=--a=b  -c;d #e']),
-  'config-set, a choice that is none': config(['config-set', ...PAIR, '--name=log_level', '--value=debug']),
+  'config-set, an invalid choice': config(['config-set', ...PAIR, '--name=log_level', '--value=debug']),
   'config-set, too large': config(['config-set', ...PAIR, '--name=sync-jobs', '--value=101']),
-  'config-set, no number': config(['config-set', ...PAIR, '--name=sync-jobs', '--value=x']),
-  'config-set, a bool that is none': config(['config-set', ...PAIR, '--name=access-mount', '--value=True']),
-  'config-set, no program': config(['config-set', ...PAIR, '--name=rsync-command', '--value=rsync']),
+  'config-set, not a number': config(['config-set', ...PAIR, '--name=sync-jobs', '--value=x']),
+  'config-set, an invalid bool': config(['config-set', ...PAIR, '--name=access-mount', '--value=True']),
+  'config-set, a program without a path': config(['config-set', ...PAIR, '--name=rsync-command', '--value=rsync']),
   'config-set, a program': config(['config-set', ...PAIR, '--name=rsync-command', '--value=/bin/true']),
   'config-set, a checkpoint': config(['config-set', ...PAIR, '--name=checkpoint', '--value=1700000000']),
   'config-set, a checkpoint in 1970': config(['config-set', ...PAIR, '--name=checkpoint', '--value=1000']),
-  'config-set of an option for no admin': config(['config-set', ...PAIR, '--name=pid-file', '--value=/x']),
+  'config-set of an internal option': config(['config-set', ...PAIR, '--name=pid-file', '--value=/x']),
   'config-set of an unknown option': config(['config-set', ...PAIR, '--name=no-such', '--value=1']),
   'config-set without a session': config(['config-set', ...PAIR, '--name=sync-jobs', '--value=1'], {}),
   'config-set upgrades an old file': config(['config-set', ...PAIR, '--name=sync-jobs', '--value=2'], { [CONF]: old }),
@@ -112,13 +112,13 @@ const SAME: Record<string, TwinCase> = {
   'old style: --config-set-rx of a session': config(['-c', CONF, '--config-set-rx', 'a', 'b', '.', '.'], { '/var/lib/glusterd/geo-replication/x': '' }),
   'config-reset': config(['config-reset', ...PAIR, 'log_level']),
   'config-reset of the last option': config(['config-reset', ...PAIR, 'sync-jobs'], { [CONF]: vars('sync-jobs = 1\n') }),
-  'config-reset of what is not set': config(['config-reset', ...PAIR, 'ssh-port']),
+  'config-reset of an option that is not set': config(['config-reset', ...PAIR, 'ssh-port']),
   'config-reset of everything': config(['config-reset', ...PAIR, 'all']),
   'config-reset of an unknown option': config(['config-reset', ...PAIR, 'no-such']),
   'config-reset without a session': config(['config-reset', ...PAIR, 'sync-jobs'], {}),
   'old style: --config-del': config([...OLD_PAIR, '--config-del', 'sync_jobs']),
   'config-check of a name': config(['config-check', 'log_level'], {}),
-  'config-check of an option for no admin': config(['config-check', 'pid-file'], {}),
+  'config-check of an internal option': config(['config-check', 'pid-file'], {}),
   'config-check of an unknown name': config(['config-check', 'no_such'], {}),
   'config-check of a value': config(['config-check', 'sync-jobs', '--value', '5'], {}),
   'config-check of a bad value': config(['config-check', 'sync-jobs', '--value=0'], {}),
@@ -136,7 +136,7 @@ const SAME: Record<string, TwinCase> = {
     ...set, [`${DIR}/monitor.status`]: 'Stopped', '/var/lib/misc/gluster/gsyncd/gv0_h1_sv0/b/x': '1', '/var/lib/misc/gluster/gsyncd/gv1_h1_sv0/b/x': '1',
     [PID_FILE]: '1', [`${PID_FILE}.tmp`]: '', '/run/gluster/other': '',
   }),
-  'delete of what is not there': config(['delete', ...PAIR], {}),
+  'delete of a missing session': config(['delete', ...PAIR], {}),
   'old style: --delete': config(['--delete', '-c', CONF, '--iprefix=/var', '--path-list=--path=/srv/b/1 --path=/srv/b/2 ', ':gv0', 'h1::sv0'], set),
   'delete with --reset-sync-time': {
     files: { [CONF]: vars('stime-xattr-prefix = trusted.glusterfs.p.s\n'), '/srv/b1/f': '', '/srv/b2/f': '' },
@@ -146,30 +146,30 @@ const SAME: Record<string, TwinCase> = {
   },
 };
 
-/** Where stock ends with a traceback: the same exit code, one line that says why, and no file changed. */
+/** Cases in which stock prints a traceback: this program prints one line with the reason and has the same exit code. */
 const ONE_LINE: Record<string, { test: TwinCase; line: RegExp }> = {
   'a session file that cannot be parsed': { test: config(['config-get', ...PAIR], { [CONF]: 'x = 1\n' }), line: /gsyncd\.conf:1/ },
-  'a session file with a number that is none': { test: config(['status', ...PAIR, '--local-path', '/b'], { [CONF]: vars('sync-jobs = many\n') }), line: /sync-jobs = "many"/ },
-  'a name that is no secondary': { test: config(['config-get', 'gv0', 'h1:sv0'], {}), line: /\[USER@\]HOST::VOLUME/ },
+  'a session file with an invalid number': { test: config(['status', ...PAIR, '--local-path', '/b'], { [CONF]: vars('sync-jobs = many\n') }), line: /sync-jobs = "many"/ },
+  'an invalid secondary name': { test: config(['config-get', 'gv0', 'h1:sv0'], {}), line: /\[USER@\]HOST::VOLUME/ },
   'status of a session that does not exist': { test: { files: {}, argv: ['status', ...PAIR, '--local-path', '/b'] }, line: /no such session/ },
   'status without a brick': { test: { files: session, argv: ['status', ...PAIR] }, line: /--local-path: missing/ },
   'monitor-status of a session that does not exist': { test: { files: {}, argv: ['monitor-status', ...PAIR, 'Stopped'] }, line: /no such session/ },
   'a host that does not exist': { test: config(['--canonicalize-url', 'no.such.host.invalid::sv0'], {}), line: /cannot be resolved/ },
-  'an argument that is missing': { test: config(['config-get', 'gv0'], {}), line: /secondary/ },
-  'an option that does not exist': { test: config(['config-get', ...PAIR, '--nonsense'], set), line: /--nonsense/ },
+  'a missing argument': { test: config(['config-get', 'gv0'], {}), line: /secondary/ },
+  'an unknown option': { test: config(['config-get', ...PAIR, '--nonsense'], set), line: /--nonsense/ },
 };
 
-/** The config commands' own sentences, without what Python says about itself. */
+/** The messages of the config commands, without Python's warnings. */
 const sentences = (stderr: string): string[] => stderr.split('\n').filter((line) => /^(Invalid|Not configurable)/.test(line));
 
-describe.skipIf(lacks(noTwins === undefined, noTwins ?? '', "commands beside stock's"))('the stock daemon and this program do the same for', { concurrent: true }, () => {
+describe.skipIf(lacks(noTwins === undefined, noTwins ?? '', "commands beside stock's"))('this program gives the same result as the stock daemon for', { concurrent: true }, () => {
   it.for(Object.entries(SAME))('%s', { timeout: 120_000 }, async ([, test], { expect }) => {
     const { stock, here } = await runTwins(test);
     expect({ ...here, stderr: sentences(here.stderr) }).toEqual({ ...stock, stderr: sentences(stock.stderr) });
   });
 });
 
-describe.skipIf(noTwins !== undefined)('where stock raises, one line and the same exit code for', { concurrent: true }, () => {
+describe.skipIf(noTwins !== undefined)('this program prints one line and has the exit code of stock, which raises, for', { concurrent: true }, () => {
   it.for(Object.entries(ONE_LINE))('%s', { timeout: 120_000 }, async ([, { test, line }], { expect }) => {
     const { stock, here } = await runTwins(test);
     expect(here.code).toBe(stock.code);
@@ -180,7 +180,7 @@ describe.skipIf(noTwins !== undefined)('where stock raises, one line and the sam
 
 describe.skipIf(noTwins !== undefined)('config-set', () => {
   it.for([['change-interval', 'soon'], ['use-meta-volume', 'yes'], ['special-sync-mode', 'wrapped']])(
-    'refuses %s = %s, with which the worker would not start',
+    'refuses %s = %s, a value that would stop the worker from starting',
     { timeout: 120_000 },
     async ([name, value]) => {
       const { here } = await runTwins(config(['config-set', ...PAIR, `--name=${name}`, `--value=${value}`], session));

@@ -1,6 +1,5 @@
-// Runs a command line twice, with the stock daemon and with this program, each on its own copy of the same state, and
-// tells what came of it. A copy stands in the places of the real state inside a mount namespace of its own, so this
-// needs root. Used by the tests of the commands.
+// Runs a command line with the stock daemon and with this program, each on its own copy of the same state, and returns both
+// outcomes. Each run bind-mounts its copy over the real paths in a private mount namespace, which needs root.
 
 import { execFile } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -15,12 +14,12 @@ export const BIN = resolve(import.meta.dirname, '../../bin/gsyncd-ts.js');
 export const noTwins = STOCK_GSYNCD === undefined ? 'GlusterFS is not installed' : process.getuid?.() === 0 ? undefined : 'needs root';
 
 export interface TwinCase {
-  /** Contents of files by their real path, below the places above. */
+  /** Contents of files by their real path, below one of PLACES. */
   readonly files: Readonly<Record<string, string>>;
   readonly argv: readonly string[];
-  /** A process holds this file's record lock meanwhile. */
+  /** While the command runs, another process holds the record lock of this file. */
   readonly locked?: string;
-  /** Bash, run before and after the command; the output of the latter is part of the outcome. */
+  /** Bash, run before and after the command; the output of `after` is part of the outcome. */
   readonly before?: string;
   readonly after?: string;
 }
@@ -34,7 +33,6 @@ export interface Outcome {
   readonly after: string;
 }
 
-/** The outcome of both. */
 export async function runTwins(test: TwinCase): Promise<{ stock: Outcome; here: Outcome }> {
   const [stock, here] = await Promise.all([runOne(test, [STOCK_GSYNCD ?? '']), runOne(test, [process.execPath, BIN])]);
   return { stock, here };
@@ -43,12 +41,12 @@ export async function runTwins(test: TwinCase): Promise<{ stock: Outcome; here: 
 /** Holds $LOCKED's record lock, as a monitor does, while the command runs. */
 const HOLDER = 'import fcntl,os,subprocess,sys\nf=open(os.environ["LOCKED"],"w")\nfcntl.lockf(f,fcntl.LOCK_EX)\nsys.exit(subprocess.call(sys.argv[1:]))';
 
-/** The outcome of `program` with the case's arguments, on a state of its own. */
+/** Runs `program` with the case's arguments on a private copy of its state. */
 export async function runOne(test: TwinCase, program: readonly string[]): Promise<Outcome> {
   const root = mkdtempSync(join(tmpdir(), 'gsyncd-twin-'));
   try {
     for (const name of Object.keys(PLACES)) mkdirSync(join(root, name));
-    // Stock makes one level of directories for its log, and ends when more are missing.
+    // Stock creates one level of directories for its log, and fails when more are missing.
     mkdirSync(join(root, 'log/geo-replication'));
     for (const [path, content] of Object.entries(test.files)) {
       const inside = insideRoot(root, path);

@@ -1,4 +1,4 @@
-// Text of a peer on a terminal: no control character of it arrives.
+// Control characters in a peer's text must not reach the terminal.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,9 +18,9 @@ describe('a failure', () => {
   it.each([
     ['of this program', () => new GsyncdError(HOSTILE, { code: 'peer' })],
     ['of a command', () => new CommandExit(1, HOSTILE)],
-    ['that nobody foresaw, with its stack', () => new Error(`${HOSTILE}\n${HOSTILE}`)],
-    ['that is no error', () => HOSTILE as unknown as Error],
-  ])('%s is told without control characters', async (_what, make) => {
+    ['of an unexpected kind, with its stack', () => new Error(`${HOSTILE}\n${HOSTILE}`)],
+    ['that is not an Error', () => HOSTILE as unknown as Error],
+  ])('%s is printed without control characters', async (_what, make) => {
     const told: string[] = [];
     const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => told.push(String(text)) > 0);
     await exitCodeOf(() => Promise.reject(make())).finally(() => write.mockRestore());
@@ -28,7 +28,7 @@ describe('a failure', () => {
     expect(told.join('')).not.toMatch(CONTROL);
   });
 
-  it('is one line', () => {
+  it('is printed as one line', () => {
     expect(errorLine(new Error(' a\n\n  b\r\nc '))).toBe('a b c');
   });
 });
@@ -43,7 +43,7 @@ it("status shows a node's name without control characters", () => {
   const bin = resolve(import.meta.dirname, '../../bin/gsyncd-ts.js');
   for (const json of [[], ['--json']]) {
     const out = execFileSync(process.execPath, [bin, 'status', 'gv0', 'h::sv0', '--local-path', brick, '-c', config, ...json]).toString();
-    // DEL stays in JSON, as Python's has it: no terminal does anything at it.
+    // JSON keeps DEL, as Python's json does; terminals ignore it.
     expect(json.length === 0 ? out : out.replaceAll('\u007f', '')).not.toMatch(CONTROL);
   }
 });

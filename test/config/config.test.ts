@@ -1,6 +1,3 @@
-// Loading a session's configuration: the same values as the stock daemon from the same files, every invalid value
-// refused in one line, unknown keys reported, live options followed.
-
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -61,7 +58,7 @@ describe('loadConfig()', () => {
     expect(config.warnings).toEqual([]);
   });
 
-  it('lets session win over installed defaults, and the command line over both', () => {
+  it('prefers the session file to the installed defaults, and the command line to both', () => {
     const defaultsFile = fileWith('[sync-jobs]\nvalue=7\n[ssh-port]\nvalue = 2222\n[change-interval]\nvalue=9\n');
     const sessionFile = fileWith('[vars]\nssh-port = 23\nchange-interval = 8\n');
     const config = loadConfig({ defaultsFile, sessionFile, templateArgs, overrides: { 'change-interval': '2' } });
@@ -72,7 +69,7 @@ describe('loadConfig()', () => {
     expect(config.origin('rsync-options').where).toBe('default');
   });
 
-  it('knows the spellings of older releases, in both kinds of file', () => {
+  it('accepts option names of older releases in the session file and in the defaults', () => {
     const defaultsFile = fileWith('[slave-gluster-command-dir]\nvalue=/opt/sbin\n[master-replica-count]\nvalue=3\n');
     const config = load('[vars]\nslave-timeout = 7\nslave_gluster_log_level = DEBUG\nsync_jobs = 4\n', defaultsFile);
     expect(config.get('secondary-timeout')).toBe(7);
@@ -88,7 +85,7 @@ describe('loadConfig()', () => {
     expect(config.get('log-file')).toBe('/l/gv0_dr.example_sv0_root.log');
   });
 
-  it('reads the options of this session, and only these, from a file that was never upgraded', () => {
+  it('reads only the options of this session from a file in the old format', () => {
     const config = load('[peers gv0 sv0]\nuse_tarssh = true\ntimeout = 30\n[peers gv0 other]\nsync_jobs = 9\n');
     expect(config.get('sync-method')).toBe('tarssh');
     expect(config.get('secondary-timeout')).toBe(30);
@@ -96,7 +93,7 @@ describe('loadConfig()', () => {
     expect(config.warnings).toEqual([expect.stringContaining('unknown section [peers gv0 other]')]);
   });
 
-  it('reports unknown keys and goes on', () => {
+  it('warns about unknown options and sections and loads the rest', () => {
     const sessionFile = fileWith('[vars]\nsync-jobs = 4\nnew-thing = 1\n\n[future]\nvalue = 1\n');
     const config = loadConfig({ defaultsFile: noDefaults, sessionFile, templateArgs });
     expect(config.get('sync-jobs')).toBe(4);
@@ -109,7 +106,7 @@ describe('loadConfig()', () => {
   it.each([
     ['sync-jobs = 4\nsync_jobs = 5\n', 4],
     ['sync_jobs = 5\nsync-jobs = 4\n', 4],
-  ])('takes the present spelling of an option that stands there twice, and says so: %j', (text, jobs) => {
+  ])('prefers the current name of an option that appears under two names, with a warning: %j', (text, jobs) => {
     const config = load(`[vars]\n${text}`);
     expect(config.get('sync-jobs')).toBe(jobs);
     expect(config.warnings).toEqual([expect.stringContaining('are the same option, sync-jobs counts')]);
@@ -122,20 +119,20 @@ describe('loadConfig()', () => {
     ]);
   });
 
-  it('keeps a path that is not UTF-8', () => {
+  it('keeps the bytes of a path that is not UTF-8', () => {
     const sessionFile = fileWith(Buffer.from('[vars]\nmeta-volume-mnt = /mnt/\xff\xe9\n', 'latin1'));
     const config = loadConfig({ defaultsFile: noDefaults, sessionFile, templateArgs });
     expect(config.get('meta-volume-mnt')).toBe('/mnt/\udcff\udce9');
   });
 
-  it('has types from the table', () => {
+  it('returns values with the types of the option table', () => {
     const config = load('[vars]\n');
     expectTypeOf(config.get('sync-jobs')).toEqualTypeOf<number>();
     expectTypeOf(config.get('sync-method')).toEqualTypeOf<'rsync' | 'tarssh'>();
     expectTypeOf(config.getLive('log-rsync-performance')).toEqualTypeOf<boolean>();
-    // @ts-expect-error an option that the table does not have
+    // @ts-expect-error unknown option
     expect(config.get('sync-job')).toBeUndefined();
-    // @ts-expect-error an option that takes a restart
+    // @ts-expect-error not a live option
     expect(config.getLive('sync-jobs')).toBe(3);
   });
 });
@@ -172,7 +169,7 @@ describe('loadConfig() refuses', () => {
     expect(found).not.toContain('\n');
   });
 
-  it('an invalid value in the installed defaults and on the command line', () => {
+  it('invalid values in the installed defaults and on the command line', () => {
     const defaultsFile = fileWith('[sync-jobs]\nhelp=x\nvalue=none\n');
     expect(messageOf(() => load('[vars]\n', defaultsFile))).toBe(
       `config: sync-jobs = "none" (${defaultsFile}:3): must be a whole number from 1 to 100`,
@@ -182,7 +179,7 @@ describe('loadConfig() refuses', () => {
     );
   });
 
-  it('a file that cannot be read', () => {
+  it('an unreadable file', () => {
     expect(messageOf(() => loadConfig({ defaultsFile: `${dir}/none`, templateArgs }))).toBe(`config: ${dir}/none: no such file`);
     expect(messageOf(() => loadConfig({ defaultsFile: noDefaults, sessionFile: dir, templateArgs }))).toBe(
       `config: ${dir}: cannot be read: EISDIR`,
@@ -203,7 +200,7 @@ describe('getLive()', () => {
     return { config, file, write, reported };
   }
 
-  it('follows the file for live options and leaves the others alone', () => {
+  it('returns new values of live options and keeps the others', () => {
     const { config, write, reported } = live();
     expect(config.getLive('checkpoint')).toBe(1700000000);
     write('[vars]\ncheckpoint = 1800000000\nsync-jobs = 9\nlog-rsync-performance = true\n');
@@ -215,7 +212,7 @@ describe('getLive()', () => {
     expect(reported).toEqual([]);
   });
 
-  it('keeps the last values, and says so once, while the file is missing or broken', () => {
+  it('keeps the last values, with one warning per problem, while the file is missing or invalid', () => {
     const { config, file, write, reported } = live();
     unlinkSync(file);
     expect(config.getLive('checkpoint')).toBe(1700000000);
@@ -234,7 +231,7 @@ describe('getLive()', () => {
     expect(reported).toHaveLength(3);
   });
 
-  it('takes up a file that appears after loading', () => {
+  it('reads a file that appears after loading', () => {
     const file = join(dir, 'later.conf');
     const config = loadConfig({ defaultsFile: noDefaults, sessionFile: file, templateArgs });
     expect(config.getLive('checkpoint')).toBe(0);
@@ -244,21 +241,21 @@ describe('getLive()', () => {
 });
 
 describe('names and words', () => {
-  it('escapePath() makes a path a part of a file name', () => {
+  it('escapePath() turns a path into a part of a file name', () => {
     expect(['/d/b1', '/', '//a//b//', 'x'].map(escapePath)).toEqual(['d-b1', '', 'a--b', 'x']);
   });
 
-  it('sessionConfigPath() is where glusterd keeps it', () => {
+  it("sessionConfigPath() returns glusterd's path of the session file", () => {
     expect(sessionConfigPath('/var/lib/glusterd', 'gv0', 'h', 'sv0')).toBe('/var/lib/glusterd/geo-replication/gv0_h_sv0/gsyncd.conf');
   });
 
-  it('splitWords() splits at any white space and knows no quotes', () => {
+  it('splitWords() splits at white space and ignores quotes', () => {
     expect(splitWords('  -oA=no\t-i  "/a b"\n-p 22 ')).toEqual(['-oA=no', '-i', '"/a', 'b"', '-p', '22']);
     expect(splitWords(' ')).toEqual([]);
   });
 });
 
-it('takes in the brick when it is known', () => {
+it('complete() fills in the templates that depend on the brick', () => {
   const config = loadConfig({ sessionFile: fileWith('[vars]\n'), templateArgs: { primary: 'gv0', primary_secondary_host: 'h', secondaryvol: 'sv0' } });
   config.complete(brickTemplateArgs('/d/b1'));
   expect(config.get('gluster-log-file')).toMatch(/\/gv0_h_sv0\/mnt-d-b1\.log$/);
@@ -282,7 +279,7 @@ describe.skipIf(lacks(installed, NO_GLUSTER, "configuration beside stock's"))('b
     '[DEFAULT]\nsync-method = tarssh\n[vars]\nlog-level = ERROR\n',
   ];
 
-  it('gives the same values as the stock daemon for the same files', () => {
+  it('loadConfig() returns the values of the stock daemon for the same files', () => {
     const cases = sessions.map((text) => ({ defaults: DEFAULTS_FILE, session: fileWith(text), args, extra }));
     for (const [i, stock] of pythonGconf(cases).entries()) {
       const sessionFile = cases[i]!.session;
@@ -294,7 +291,7 @@ describe.skipIf(lacks(installed, NO_GLUSTER, "configuration beside stock's"))('b
     }
   });
 
-  it('takes its own options beside the installed ones, and lists them once a session sets them', () => {
+  it("Settings lists this project's own options only when the session sets them", () => {
     const settings = (text: string): Settings => new Settings(DEFAULTS_FILE, fileWith(text), {});
     const unset = settings('[vars]\n');
     expect(unset.get('small-file-size')).toBe(65_536);
@@ -303,7 +300,7 @@ describe.skipIf(lacks(installed, NO_GLUSTER, "configuration beside stock's"))('b
     expect(settings('[vars]\nsmall-file-size = 0\n').list('session').get('small-file-size')).toMatchObject({ value: 0, configurable: true });
   });
 
-  it('covers every option of the installed file, with its type, range, choices and default', () => {
+  it('the option table has every option of the installed file, with its type, range, choices and default', () => {
     const ini = IniFile.parse(readFileSync(DEFAULTS_FILE, 'utf8'), DEFAULTS_FILE);
     const seen = new Set<OptionName>();
     for (const section of ini.sections()) {
@@ -323,7 +320,7 @@ describe.skipIf(lacks(installed, NO_GLUSTER, "configuration beside stock's"))('b
     expect([...seen].sort()).toEqual([...STOCKS].sort());
   });
 
-  it('has escapePath() as syncdutils has it', () => {
+  it('escapePath() matches escape() of syncdutils', () => {
     const paths = ['/d/b1', '-/x-/-', '/', 'a b/c', '/é/', '---'];
     const code = 'import json, sys; sys.path.insert(0, sys.argv[1]); from syncdutils import escape; ' +
       'print(json.dumps([escape(path) for path in json.load(sys.stdin)]))';

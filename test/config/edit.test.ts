@@ -1,5 +1,4 @@
-// Several writers of one gsyncd.conf: processes of the real command side by side, writers that were killed and ones
-// that lost their lock.
+// Concurrent writers of one gsyncd.conf, including killed writers and writers that lost their lock.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,13 +19,13 @@ const text = (): string => readFileSync(file, 'utf8');
 const KEYS = ['sync-jobs', 'rsync-opt', 'tar-ssh-x', 'secondary-timeout', 'changelog-batch-size', 'connection-timeout', 'ssh-port', 'log-level', 'worker-x', 'checkpoint'] as const;
 
 describe('editSessionFile()', () => {
-  it('loses nothing of many at once', async () => {
+  it('keeps the changes of all concurrent callers', async () => {
     await Promise.all(KEYS.map((key, at) => editSessionFile(file, (ini) => ini.set('vars', key, String(at)))));
     for (const [at, key] of KEYS.entries()) expect(text()).toMatch(new RegExp(`^${key} = ${at}$`, 'm'));
     expect(existsSync(`${file}.lock`)).toBe(false);
   });
 
-  it("takes over the lock of a writer that was killed, when it is stale", { timeout: 60_000 }, async () => {
+  it('takes over the stale lock of a killed writer', { timeout: 60_000 }, async () => {
     const holder = spawn(process.execPath, ['-e', `require('proper-lockfile').lock(${JSON.stringify(file)}, { realpath: false }).then(() => { console.log('held'); setInterval(() => {}, 1000); })`], { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise((resolve) => holder.stdout.once('data', resolve));
     holder.kill('SIGKILL');
@@ -37,12 +36,12 @@ describe('editSessionFile()', () => {
     expect(existsSync(`${file}.lock`)).toBe(false);
   });
 
-  it('does not write over what another wrote who took its lock', async () => {
+  it('repeats its change on the new content when another writer took its lock', async () => {
     let runs = 0;
     await editSessionFile(file, (ini) => {
       runs += 1;
       if (runs === 1) {
-        // As another writer leaves it, after this one stood still until its lock was stale.
+        // Another writer does this after the first was suspended until its lock became stale.
         rmdirSync(`${file}.lock`);
         writeFileSync(file, '[vars]\nsync-jobs = 5\nssh-port = 2222\n');
       }
@@ -52,7 +51,7 @@ describe('editSessionFile()', () => {
     expect(text()).toBe('[vars]\nsync-jobs = 5\nssh-port = 2222\nlog-level = DEBUG\n');
   });
 
-  it('gives up with one line when others write all the time', async () => {
+  it('fails with one line when other processes write during every attempt', async () => {
     let runs = 0;
     const edit = editSessionFile(file, (ini) => {
       writeFileSync(file, `[vars]\nsync-jobs = ${(runs += 1)}\n`);
@@ -62,7 +61,7 @@ describe('editSessionFile()', () => {
     expect(text()).not.toContain('log-level');
   });
 
-  it('leaves the file as it is, and no lock,  when the change throws', async () => {
+  it('leaves the file unchanged and removes the lock when the change throws', async () => {
     await expect(editSessionFile(file, () => { throw new Error('no'); })).rejects.toThrow('no');
     expect(text()).toBe('# kept\n[vars]\nsync-jobs = 3\n');
     expect(existsSync(`${file}.lock`)).toBe(false);
@@ -76,7 +75,7 @@ describe.skipIf(noTwins)('config-set', () => {
     'log-level': 'DEBUG', 'use-meta-volume': 'true', 'ignore-deletes': 'true', 'rsync-options': '--bwlimit=9', 'sync-method': 'tarssh',
   };
 
-  it('ten at the same time all count', { timeout: 120_000 }, async () => {
+  it('ten concurrent calls all take effect', { timeout: 120_000 }, async () => {
     const calls = Object.entries(OPTIONS).map(([name, value]) => `"$@" config-set gv0 backup::sv0 --name=${name} --value=${value} & pids="$pids $!"`);
     const script = `${calls.join('\n')}\nfor pid in $pids; do wait $pid || exit 1; done`;
     const done = await runOne({ files: { [`${SESSION}/gsyncd.conf`]: '[vars]\n' }, argv: [] }, ['bash', '-c', script, 'many', process.execPath, BIN]);

@@ -1,6 +1,3 @@
-// The reader agrees with Python's RawConfigParser on every file, odd ones included, and an edit changes nothing
-// but what it was asked to change.
-
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isGsyncdError } from '../../src/errors.js';
@@ -39,7 +36,7 @@ const ODD_FILES = [
   '[DEFAULT]\na = 1\n[DEFAULT]\nb = 2\n[vars]\n',
   '[vars]\n__proto__ = 1\nconstructor = 2\n',
   '[__proto__]\na = 1\n',
-  // and what Python refuses
+  // Python refuses the following files.
   'a = 1\n[vars]\n',
   ' a = 1\n',
   '\ufeff[vars]\na = 1\n',
@@ -105,13 +102,13 @@ describe('IniFile.parse()', () => {
     ['[s]\n= 1', 'config: f:2: "= 1" is not "name = value"'],
     ['[s]\na = 1\nA = 2', 'config: f:3: option a appears twice'],
     ['[s]\na = 1\n[s]', 'config: f:3: section [s] appears twice'],
-  ])('names file and line for %j', (text, message) => {
+  ])('names file and line in the error for %j', (text, message) => {
     expect(() => IniFile.parse(text, 'f')).toThrow(message);
   });
 });
 
 describe('IniFile.set() and remove()', () => {
-  it('keep comments, order and spelling of everything else', () => {
+  it('keep comments, order and spelling of all other lines', () => {
     const ini = IniFile.parse('# head\n[vars]\nA: 1\n# about b\nb = two\n  lines\nc=3 # here\n\n[other]\nx=y', 'f');
     ini.set('vars', 'b', 'new');
     ini.set('vars', 'd', '4');
@@ -123,7 +120,7 @@ describe('IniFile.set() and remove()', () => {
     );
   });
 
-  it('keep a comment that stands inside a value they replace', () => {
+  it('keep a comment inside a replaced value', () => {
     const ini = IniFile.parse('[vars]\na = 1\n# why\n 2\nb = 3\n', 'f');
     ini.set('vars', 'a', 'x\ny');
     expect(ini.toString()).toBe('[vars]\na = x\n\ty\n# why\nb = 3\n');
@@ -137,14 +134,14 @@ describe('IniFile.set() and remove()', () => {
     ['vars', '#k', 'v'],
     ['vars', '[k]', 'v'],
     ['new\nline', 'k', 'v'],
-  ])('refuse what cannot be read back: [%s] %j = %j', (section, key, value) => {
+  ])('refuse values that would not be read back unchanged: [%s] %j = %j', (section, key, value) => {
     const ini = IniFile.parse('[vars]\na = 1\n', 'f');
     expect(() => ini.set(section, key, value)).toThrow('cannot be written');
     expect(ini.toString()).toBe('[vars]\na = 1\n');
     expect(ini.get('vars', 'a')).toBe('1');
   });
 
-  it.skipIf(noPython)('read back what was set, in any file, and Python reads the same', () => {
+  it.skipIf(noPython)('write values that IniFile and Python read back unchanged, in any file', () => {
     const edited: string[] = [];
     const word = fc.stringMatching(/^[a-z][a-z0-9 _-]{0,8}[a-z]$/);
     const value = fc.array(fc.stringMatching(/^[a-z0-9:=[\]%$ ]*$/).map((line) => line.trim()), { maxLength: 3 });

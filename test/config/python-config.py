@@ -1,5 +1,5 @@
-"""What Python itself makes of configuration files: RawConfigParser alone ("ini"), or GlusterFS's gsyncdconfig
-("gconf"). Reads one JSON request from standard input and answers with JSON on standard output."""
+"""Reads configuration files with Python's RawConfigParser ("ini") or GlusterFS's gsyncdconfig ("gconf"). Takes one JSON
+request on standard input and prints JSON on standard output."""
 
 import io
 import json

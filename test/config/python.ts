@@ -1,5 +1,4 @@
-// Runs python-config.py: the oracle for what a configuration file means. Used by the tests of the reader and of
-// the whole configuration.
+// Runs python-config.py, which gives the expected values of a configuration file.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -26,12 +25,12 @@ function ask(request: object): unknown {
   return JSON.parse(execFileSync('python3', ['-B', script], { input, maxBuffer: 64 << 20, stdio: ['pipe', 'pipe', 'ignore'] }).toString());
 }
 
-/** RawConfigParser's reading of each text. */
+/** Parses each text with RawConfigParser. */
 export function pythonIni(texts: readonly string[]): PythonIni[] {
   return ask({ kind: 'ini', cases: texts }) as PythonIni[];
 }
 
-/** The stock daemon's values for each pair of files. */
+/** The stock daemon's option values for each pair of files. */
 export function pythonGconf(cases: readonly GconfCase[]): Record<string, string | number | boolean>[] {
   return ask({ kind: 'gconf', syncdaemon, cases }) as Record<string, string | number | boolean>[];
 }

@@ -9,7 +9,7 @@ import { compareTrees } from '../../src/demo/compare.js';
 const root = mkdtempSync(join(tmpdir(), 'compare-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-/** Differences of two trees with one file each, whose times are so many seconds apart around the border of a step. */
+/** Compares two trees with one file each, whose mtimes differ by `apartS` around a microsecond boundary. */
 function differencesOf(apartS: number): readonly string[] {
   for (const [side, mtime] of [['a', 1_700_000_000.000005], ['b', 1_700_000_000.000005 - apartS]] as const) {
     mkdirSync(join(root, side), { recursive: true });
@@ -19,24 +19,24 @@ function differencesOf(apartS: number): readonly string[] {
   return compareTrees(join(root, 'a'), join(root, 'b')).differences;
 }
 
-test('times that are as near as a floating-point number can tell are the same, wherever they lie', () => {
+test('compareTrees() treats mtimes that differ by a microsecond as equal, also across a rounding boundary', () => {
   expect(differencesOf(0.000001)).toEqual([]);
 });
 
-test('what is skipped is so at the top alone', () => {
+test('compareTrees() skips the given names only at the top of the tree', () => {
   const [a, b] = [join(root, 'skip-a'), join(root, 'skip-b')];
   for (const path of [a, join(a, 'dir'), b, join(b, 'dir'), join(b, '.trashcan'), join(b, 'dir/.trashcan')]) mkdirSync(path);
   expect(compareTrees(a, b).differences).toHaveLength(2);
   expect(compareTrees(a, b, ['.trashcan']).differences).toEqual(['"/dir/.trashcan": only in the second']);
 });
 
-test('times that are further apart are a difference', () => {
+test('compareTrees() reports mtimes that differ by a millisecond', () => {
   expect(differencesOf(0.001)).toEqual([expect.stringMatching(/^"\/file": mtime: /)]);
 });
 
-test('trees that change meanwhile are compared all the same', async () => {
+test('compareTrees() does not fail while the trees change', async () => {
   const [a, b] = [join(root, 'moving-a'), join(root, 'moving-b')];
-  // What the symlink leads to must stand still: in the root there are processes that come and go.
+  // The target of the symlink must not change; in / it would contain processes that come and go.
   for (const dir of ['moving-a', 'moving-a/x', 'moving-b', 'elsewhere', 'elsewhere/below']) mkdirSync(join(root, dir));
   for (let i = 0; i < 20; i += 1) writeFileSync(join(a, 'x', `f${i}`), '');
   const change = `const fs = require('node:fs');

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/gsyncd-ts.js');
 
-test('the demo replicates, survives the kill, and says so', { timeout: 120_000 }, async () => {
+test('demo replicates, continues after SIGKILL of the worker, and reports equal trees', { timeout: 120_000 }, async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [PROGRAM, 'demo', '--seconds', '1']);
   const [, files] = /^first sync: (\d+) files equal/m.exec(stdout) ?? [];
   expect(Number(files)).toBeGreaterThan(900);

@@ -1,4 +1,4 @@
-// Which volfiles let the worker read a brick's files in the place of the volume's.
+// Checks for which volfiles the worker may read files on the brick instead of through the mount.
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,16 +10,16 @@ const BRICK = ['storage/posix', 'features/trash', 'features/changelog', 'feature
 const CLIENT = ['protocol/client', 'protocol/client', 'cluster/replicate', 'cluster/distribute', 'features/utime', 'performance/quick-read', 'debug/io-stats'];
 
 describe('passesReads()', () => {
-  it('holds for plain, distributed and replicated volumes', () => {
+  it('is true for plain, distributed and replicated volumes', () => {
     expect(passesReads(volfile(...BRICK))).toBe(true);
     expect(passesReads(volfile(...CLIENT))).toBe(true);
   });
 
-  it.each(['features/arbiter', 'debug/error-gen', 'cluster/disperse', 'features/shard', 'features/cloudsync', 'features/unheard-of'])('does not hold with %s', (type) => {
+  it.each(['features/arbiter', 'debug/error-gen', 'cluster/disperse', 'features/shard', 'features/cloudsync', 'features/unheard-of'])('is false with %s', (type) => {
     expect(passesReads(volfile(...CLIENT, type))).toBe(false);
   });
 
-  it('does not hold for what is no volfile', () => {
+  it('is false for text that is not a volfile', () => {
     expect(passesReads('')).toBe(false);
   });
 });
@@ -35,7 +35,7 @@ describe('BrickContent', () => {
   const brick = (path: string, ...more: string[]): string => `${volfile(...BRICK, ...more)}    option directory ${path}\n`;
   const content = (brickPath: string): BrickContent => new BrickContent({ glusterdWorkdir: base, volume: 'gv0', brickPath });
 
-  it("follows glusterd's volfiles, those of this brick and of the client", () => {
+  it('facts() follows changes of the volfiles of this brick and of the client', () => {
     expect(content('/b/1').facts().isPlain).toBe(false);
     mkdirSync(dir, { recursive: true });
     put('gv0.host.b-1.vol', brick('/b/1'));

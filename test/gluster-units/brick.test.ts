@@ -45,8 +45,8 @@ beforeAll(() => {
   symlinkSync('nowhere', join(root, 'dangling'));
 });
 
-describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('marks', () => {
-  it('are null before they are set, and read back as they were set, under the names that stock uses', async () => {
+describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('xtime and stime', () => {
+  it('are null until set, are read back unchanged, and use the xattr names of stock', async () => {
     expect(await brick.stime('.', UUID)).toBeNull();
     await brick.setXtime('.', UUID, [1, 2]);
     await brick.setStime('.', UUID, [4_000_000_000, 999_999]);
@@ -59,17 +59,17 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('marks
     expect(lgetxattr(root, `trusted.glusterfs.${UUID}.${SECONDARY}.entry_stime`).length).toBe(8);
   });
 
-  it('of a symlink are its own', async () => {
+  it('of a symlink are stored on the symlink', async () => {
     await brick.setXtime('dangling', UUID, [7, 8]);
     expect(await brick.xtime('dangling', UUID)).toEqual([7, 8]);
   });
 
-  it('of a very old session are found', async () => {
+  it('of sessions with the old xattr name are returned by legacyStime()', async () => {
     lsetxattr(join(root, 'd'), `trusted.glusterfs.${UUID}.${SECONDARY}.xtime`, Buffer.of(0, 0, 0, 9, 0, 0, 0, 1));
     expect(await brick.legacyStime('d', UUID)).toEqual([9, 1]);
   });
 
-  it('of what is gone are null, and setting them does nothing', async () => {
+  it('of missing files are null, and setting them does nothing', async () => {
     await brick.setStime('gone', UUID, [1, 1]);
     expect(await brick.stime('gone', UUID)).toBeNull();
     expect(await brick.xtime(`d/${odd}/f/below`, UUID)).toBeNull();
@@ -77,7 +77,7 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('marks
 });
 
 describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('entries', () => {
-  it('leave out the internal directories at the root only', async () => {
+  it('exclude .glusterfs and .trashcan at the root only', async () => {
     mkdirSync(join(root, 'd', '.glusterfs'));
     expect((await brick.entries('.')).sort()).toEqual(['d', 'dangling']);
     expect((await brick.entries('d')).sort()).toEqual(['.glusterfs', odd].sort());
@@ -85,7 +85,7 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('entri
     expect(await brick.childNames(gfid(2))).toEqual(['f']);
   });
 
-  it('of a symlink, a file or nothing are an error, by gfid just none', async () => {
+  it('of a symlink or a missing path fail; childNames() of a file or a missing gfid is empty', async () => {
     symlinkSync('d', join(root, 'link'));
     await expect(brick.entries('link')).rejects.toMatchObject({ code: 'ENOTDIR' });
     await expect(brick.entries('gone')).rejects.toMatchObject({ code: 'ENOENT' });
@@ -94,7 +94,7 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('entri
     rmSync(join(root, 'link'));
   });
 
-  it('are found in a directory deeper than the kernel follows symlinks', async () => {
+  it('are found in a directory deeper than the symlink limit of the kernel', async () => {
     let path = 'd';
     for (let i = 0; i < 60; i++) {
       path += '/x';
@@ -106,14 +106,14 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('entri
 });
 
 describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('locations', () => {
-  it('of a directory come from its handle, of the root and of files there are none', async () => {
+  it('of a directory come from its handle; of the root, files and missing gfids they are null', async () => {
     expect(await brick.dirLocation(gfid(2))).toEqual({ parent: gfid(1), name: odd });
     expect(await brick.dirLocation(ROOT_GFID)).toBeNull();
     expect(await brick.dirLocation(gfid(3))).toBeNull();
     expect(await brick.dirLocation(gfid(99))).toBeNull();
   });
 
-  it('of a file are all of its names', async () => {
+  it('of a file include all of its names', async () => {
     const found = await brick.fileLocations(gfid(3));
     expect(found).toHaveLength(2);
     expect(found).toEqual(expect.arrayContaining([{ parent: gfid(2), name: 'f' }, { parent: ROOT_GFID, name: odd }]));
@@ -122,14 +122,14 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('locat
 });
 
 describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inodes', () => {
-  it('lstat() and gfid() tell what is there, null for what is gone', async () => {
+  it('lstat() and gfid() return null for missing files', async () => {
     expect(await brick.lstat(`d/${odd}/f`)).toMatchObject({ size: 7, nlink: 2 });
     expect(await brick.lstat('gone')).toBeNull();
     expect(await brick.gfid('d')).toBe(gfid(1));
     expect(await brick.gfid('gone')).toBeNull();
   });
 
-  it('gfid() waits for an inode that has none yet', async () => {
+  it('gfid() waits for the gfid of a new inode', async () => {
     writeFileSync(join(root, 'fresh'), '');
     const asked = brick.gfid('fresh');
     setTimeout(() => lsetxattr(join(root, 'fresh'), 'trusted.gfid', gfidToBytes(gfid(50))), 100);
@@ -146,7 +146,7 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     rmSync(join(root, 'never'));
   });
 
-  it('isLinkto() and hasXattrs() see only their xattrs', async () => {
+  it('isLinkto() checks the linkto xattr, and hasXattrs() checks user xattrs', async () => {
     const file = join(root, 'd', 'pointer');
     writeFileSync(file, '');
     expect(await brick.isLinkto('d/pointer')).toBe(false);
@@ -159,7 +159,7 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     expect(await brick.isLinkto('gone')).toBe(false);
   });
 
-  it('contentFile() is the file itself, and nothing for a pointer, a damaged file, a directory and what is gone', async () => {
+  it('contentFile() returns the handle of a file, and null for linkto files, bad files, directories and missing gfids', async () => {
     const id = gfid(60);
     writeFileSync(handle(id), 'x');
     expect(await brick.contentFile(id)).toBe(handle(id));
@@ -173,7 +173,7 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     rmSync(handle(id));
   });
 
-  it('clientsFile() has the times that clients see, and says whether xattrs travel', async () => {
+  it('clientsFile() returns the times that clients see, and whether there are xattrs to sync', async () => {
     const id = gfid(62);
     const again = async (): Promise<unknown> => brick.clientsFile(id, 'in an xattr');
     writeFileSync(handle(id), 'four', { mode: 0o640 });
@@ -197,7 +197,7 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     rmSync(handle(id));
   });
 
-  it('clientsFile() has nothing of pointers, damaged files, files that a rebalance moves, directories and what is gone', async () => {
+  it('clientsFile() returns null for linkto files, bad files, files under rebalance, directories and missing gfids', async () => {
     const id = gfid(63);
     for (const spoil of [
       () => lsetxattr(handle(id), 'trusted.bit-rot.bad-file', Buffer.from('1\0')),
@@ -213,12 +213,12 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     for (const none of [gfid(1), id]) expect(await brick.clientsFile(none, 'in an xattr')).toBeNull();
   });
 
-  it('paths out of the brick are refused', async () => {
+  it('lstat() and gfid() refuse paths outside the brick', async () => {
     await expect(brick.lstat('../x')).rejects.toThrow(RangeError);
     await expect(brick.gfid('/etc')).rejects.toThrow(RangeError);
   });
 
-  it('isAhead() while something is in the index of what others lack, beside its base file', async () => {
+  it('hasPendingHeals() is true while indices/xattrop has an entry beside its base file', async () => {
     expect(await brick.hasPendingHeals()).toBe(false);
     const index = join(root, '.glusterfs/indices/xattrop');
     mkdirSync(index, { recursive: true });
@@ -229,7 +229,7 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     rmSync(index, { recursive: true });
   });
 
-  it('volumeId() tells a brick from another directory', async () => {
+  it('volumeId() returns the volume id of a brick, and null for other directories', async () => {
     expect(await brick.volumeId()).toBeNull();
     lsetxattr(root, 'trusted.glusterfs.volume-id', gfidToBytes(UUID as Gfid));
     expect(await brick.volumeId()).toBe(UUID);
@@ -237,7 +237,7 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
   });
 });
 
-it.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('a long run of calls lets the event loop turn', async () => {
+it.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('lstat() lets the event loop run during a long series of calls', async () => {
   let turns = 0;
   const timer = setInterval(() => (turns += 1), 1);
   const end = performance.now() + 200;

@@ -1,5 +1,5 @@
-# Stock's side of Gluster's events, told by argv[1]:
-#   listen            takes datagrams as glustereventsd does and prints what its handlers get, one JSON list a line;
+# Stock's side of Gluster's events. argv[1] is one of:
+#   listen            receives datagrams as glustereventsd does and prints what its handlers get, one JSON list a line;
 #                     the first line is the port
 #   send PORT KEYS    sends with stock's sender; KEYS is JSON: [event number, {key: value}]
 import glob

@@ -30,7 +30,7 @@ afterEach(() => {
   opened = [];
 });
 
-/** A socket of an own, and the next datagram it gets. */
+/** Opens a UDP socket; next() resolves with its next datagram. */
 async function listen(): Promise<{ port: number; next: () => Promise<string> }> {
   const socket = createSocket('udp4');
   opened.push(socket);
@@ -59,7 +59,7 @@ function configured(name: string, port: number | string): string {
 }
 
 describe('eventPort()', () => {
-  it("takes the cluster's port over the packaged one", async () => {
+  it("prefers the cluster's port to the packaged one", async () => {
     const packaged = configured('packaged.json', 55_555);
     const workdir = join(dir, 'workdir');
     expect(await eventPort(workdir, packaged)).toBe(55_555);
@@ -70,13 +70,13 @@ describe('eventPort()', () => {
     expect(await eventPort(workdir, packaged)).toBe(55_555);
   });
 
-  it('is null where nothing is installed', async () => {
+  it('is null without a configuration file', async () => {
     expect(await eventPort(join(dir, 'nowhere'), join(dir, 'nothing.json'))).toBeNull();
   });
 });
 
 describe('eventSender()', () => {
-  it("sends a worker's changes of state, each once, when they are in the file", async () => {
+  it('sends each state change of a worker once, and a completed checkpoint', async () => {
     const { port, next } = await listen();
     const send = eventSender(join(dir, 'nowhere'), configured('own.json', port));
     const session = mkdtempSync(join(dir, 'session-'));
@@ -96,7 +96,7 @@ describe('eventSender()', () => {
     expect(await next()).toMatch(new RegExp(`^\\d+ 92 ${common};checkpoint_time=200;checkpoint_completion_time=\\d+$`));
   });
 
-  it('says nothing and fails nowhere when nobody listens', async () => {
+  it('does not throw when no process listens or events are not installed', async () => {
     const { port } = await listen();
     opened.pop()?.close();
     const send = eventSender(join(dir, 'nowhere'), configured('closed.json', port));
@@ -106,20 +106,20 @@ describe('eventSender()', () => {
   });
 });
 
-describe.skipIf(lacks(STOCK, NO_GLUSTER, "events beside stock's"))("beside stock's code", () => {
+describe.skipIf(lacks(STOCK, NO_GLUSTER, "events beside stock's"))("events beside stock's code", () => {
   it.each([
     ['ACTIVE', eventFields(SUBJECT)],
     ['PASSIVE', eventFields(SUBJECT)],
     ['CHECKPOINT_COMPLETED', eventFields(SUBJECT, { checkpoint_time: 1_700_000_000, checkpoint_completion_time: 1_700_000_007 })],
     ['FAULTY', faultyFields({ ...SUBJECT, secondaryHost: 'backup' }, 'backup2')],
-  ] as const)('%s has the same bytes', async (event, fields) => {
+  ] as const)("%s has the bytes of stock's message", async (event, fields) => {
     const { port, next } = await listen();
     execFileSync('/usr/bin/python3', [PYTHON, 'send', String(port), JSON.stringify([EVENT_NUMBERS[event], fields])]);
     const theirs = await next();
     expect(eventMessage(event, fields, Number(theirs.split(' ')[0])).toString()).toBe(theirs);
   });
 
-  it('glustereventsd understands every event', async () => {
+  it('glustereventsd parses every event', async () => {
     const daemon: ChildProcess = spawn('/usr/bin/python3', [PYTHON, 'listen'], { stdio: ['ignore', 'pipe', 'inherit'] });
     try {
       const lines = createInterface({ input: daemon.stdout! })[Symbol.asyncIterator]();

@@ -8,7 +8,7 @@ const top = realpathSync(mkdtempSync(join(tmpdir(), 'mount-home-')));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
 const modeOf = (path: string): number => statSync(path).mode & 0o777;
 
-test('it is a directory of this user alone, below a parent that is made where it is missing', async () => {
+test('mountHome() creates a directory of mode 0700 and its missing parent, and restores the mode', async () => {
   const home = await mountHome([join(top, 'run/gluster')]);
   expect(home).toBe(join(top, 'run/gluster/gsyncd-mounts'));
   expect(modeOf(home)).toBe(0o700);
@@ -17,12 +17,12 @@ test('it is a directory of this user alone, below a parent that is made where it
   expect(modeOf(home)).toBe(0o700);
 });
 
-test('it has no symlinks in its path, as the table of mounts has none', async () => {
+test('mountHome() returns a path without symlinks, as in the mount table', async () => {
   symlinkSync(join(top, 'run'), join(top, 'var-run'));
   expect(await mountHome([join(top, 'var-run/gluster')])).toBe(join(top, 'run/gluster/gsyncd-mounts'));
 });
 
-test('where the first parent cannot have it, it is below the next, and never behind a symlink that somebody made', async () => {
+test('mountHome() uses the next parent when one is unusable or has a symlink in place of the directory', async () => {
   writeFileSync(join(top, 'file'), '');
   mkdirSync(join(top, 'linked'));
   symlinkSync(tmpdir(), join(top, 'linked/gsyncd-mounts'));

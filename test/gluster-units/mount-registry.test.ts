@@ -11,7 +11,7 @@ import { lacksRoot } from '../skip.js';
 const top = mkdtempSync(join(tmpdir(), 'registry-'));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
 const registry = join(top, 'mounts');
-// An ordinary user may not unmount, not even what is no mount: the broker does that for him.
+// Ordinary users cannot unmount, not even a directory that is not a mount: the mount broker does it for them.
 const noUnmount = lacksRoot('mounts that dead workers left');
 const dead: ProcessMark = { pid: process.pid, startTime: '1' };
 
@@ -21,7 +21,7 @@ function mountPoint(name: string): string {
   return dir;
 }
 
-/** A process whose command line is `sleep 60` with an argument more, the last of its group's life. */
+/** Starts `sleep 60` with `argument` in its command line, as a stand-in for glusterfs. */
 async function server(argument: string): Promise<{ mark: ProcessMark; gone: Promise<unknown>; kill: () => void }> {
   const child = spawn('bash', ['-c', 'exec -a "$0" sleep 60', `fake ${argument}`], { stdio: 'ignore' });
   const gone = once(child, 'exit');
@@ -32,7 +32,7 @@ async function server(argument: string): Promise<{ mark: ProcessMark; gone: Prom
   return { mark, gone, kill: () => void child.kill('SIGKILL') };
 }
 
-it.skipIf(noUnmount)('a dead worker: its server is ended, its mount point and record go', async () => {
+it.skipIf(noUnmount)("removeRecorded() ends a dead worker's glusterfs and removes its mount point and record", async () => {
   const dir = mountPoint('dead');
   const { mark, gone } = await server(dir);
   await recordMount(registry, { mountPoint: dir, worker: dead, glusterfs: null });
@@ -43,7 +43,7 @@ it.skipIf(noUnmount)('a dead worker: its server is ended, its mount point and re
   expect(await removeRecorded(registry)).toEqual([]);
 });
 
-it('a living worker keeps what it has', async () => {
+it('removeRecorded() keeps the mount of a living worker', async () => {
   const dir = mountPoint('living');
   const worker = await markProcess(process.pid);
   await recordMount(registry, { mountPoint: dir, worker: worker ?? dead, glusterfs: null });
@@ -52,7 +52,7 @@ it('a living worker keeps what it has', async () => {
   await forgetMount(registry, dir);
 });
 
-it.skipIf(noUnmount).each(['another command line', 'another start time'])('a process id that was used again is left alone: %s', async (what) => {
+it.skipIf(noUnmount).each(['another command line', 'another start time'])('removeRecorded() does not kill a process with a reused process id: %s', async (what) => {
   const dir = mountPoint(what.replaceAll(' ', '-'));
   const { mark, kill, gone } = await server(what === 'another command line' ? '/elsewhere' : dir);
   const recorded = what === 'another start time' ? { ...mark, startTime: '2' } : mark;
@@ -63,7 +63,7 @@ it.skipIf(noUnmount).each(['another command line', 'another start time'])('a pro
   await gone;
 });
 
-it.skipIf(noUnmount)('what is gone already is forgotten, a directory with content stays and so does its record', async () => {
+it.skipIf(noUnmount)('removeRecorded() forgets missing directories, and keeps non-empty ones and their records', async () => {
   await recordMount(registry, { mountPoint: join(top, 'gone'), worker: dead, glusterfs: null });
   expect(await removeRecorded(registry)).toEqual([join(top, 'gone')]);
   const dir = mountPoint('full');
@@ -73,7 +73,7 @@ it.skipIf(noUnmount)('what is gone already is forgotten, a directory with conten
   expect(readFileSync(registry, 'utf8')).toContain(dir);
 });
 
-it('a registry that is missing, empty or broken names nothing', async () => {
+it('removeRecorded() removes nothing for a missing, empty or damaged registry', async () => {
   expect(await removeRecorded(join(top, 'none'))).toEqual([]);
   for (const text of ['', '[{"mountPoint":', '[{"mountPoint":"relative"}, 5]']) {
     writeFileSync(join(top, 'broken'), text);

@@ -12,7 +12,7 @@ import { lacksProgram, lacksRoot } from '../skip.js';
 const top = mkdtempSync(join(tmpdir(), 'mount-'));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
 
-/** Starts the argv, or `instead` of it. */
+/** Starts `instead` when given, else the argv. */
 function spawner(seen: string[][], instead?: readonly string[]): (argv: readonly string[]) => MountChild {
   return (argv) => {
     seen.push([...argv]);
@@ -37,8 +37,8 @@ function nothingIsLeft(): void {
   expect(readFileSync(join(top, 'mounts'), 'utf8')).toBe('[]\n');
 }
 
-describe.skipIf(lacksRoot('mounts'))('a mount that fails leaves nothing behind', () => {
-  it('glusterfs says why on stderr', async () => {
+describe.skipIf(lacksRoot('mounts'))('AuxMount.mount() leaves no directory and no record when', () => {
+  it('glusterfs exits with a reason on stderr', async () => {
     const seen: string[][] = [];
     const spawnChild = spawner(seen, ['sh', '-c', 'echo first >&2; echo no such option >&2; exit 3']);
     const failure = AuxMount.mount(options(spawnChild, { glusterCommandDir: '/usr/sbin/' }));
@@ -52,13 +52,13 @@ describe.skipIf(lacksRoot('mounts'))('a mount that fails leaves nothing behind',
     nothingIsLeft();
   });
 
-  it('the time is over', async () => {
+  it('the timeout expires', async () => {
     const failure = AuxMount.mount(options(spawner([], ['sleep', '60']), { timeoutMs: 100 }));
     await expect(failure).rejects.toMatchObject({ code: 'mount', message: 'mount: gv-none: not mounted after 0.1 s' });
     nothingIsLeft();
   });
 
-  it('the caller stops', async () => {
+  it('the caller aborts', async () => {
     const stop = new AbortController();
     const failure = AuxMount.mount(options(spawner([], ['sleep', '60']), { signal: stop.signal }));
     setTimeout(() => stop.abort(), 50);
@@ -73,15 +73,15 @@ describe.skipIf(lacksRoot('mounts'))('a mount that fails leaves nothing behind',
     nothingIsLeft();
   });
 
-  it.skipIf(lacksProgram('glusterfs', 'mounts without a server'))('no server answers: the reason is in the log', async () => {
+  it.skipIf(lacksProgram('glusterfs', 'mounts without a server'))('no server answers, with the reason from the log', async () => {
     const failure = AuxMount.mount(options(spawner([]), { volfileServer: '127.0.0.1', params: ['volfile-server-port=1'], timeoutMs: 5_000 }));
     await expect(failure).rejects.toMatchObject({ code: 'mount', message: expect.stringMatching(/^mount: gv-none: .*127\.0\.0\.1/) as string });
     nothingIsLeft();
   }, 20_000);
 });
 
-describe("glusterfs's log", () => {
-  it('gives the last errors after the start of this mount', async () => {
+describe('logErrorsSince()', () => {
+  it('returns the last errors since the start of this mount, also after rotation', async () => {
     const log = join(top, 'log');
     expect(await logSize(log)).toBe(0);
     expect(await logErrorsSince(log, 0)).toEqual([]);
@@ -95,7 +95,7 @@ describe("glusterfs's log", () => {
   });
 });
 
-it('isMountPoint() tells mount points from other directories', async () => {
+it('isMountPoint() is true for mount points only', async () => {
   expect(await isMountPoint('/proc')).toBe(true);
   expect(await isMountPoint(top)).toBe(false);
 });

@@ -8,7 +8,7 @@ const top = mkdtempSync(join(tmpdir(), 'own-brick-'));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
 const GRAPHS = join(top, '.meta/graphs');
 
-/** What a mount shows of a connection to a brick. */
+/** Writes the .meta files of a client translator, which describe the connection to a brick. */
 function connection(graph: string, number: number, host: string, path: string, connected: 0 | 1): void {
   const dir = join(GRAPHS, graph, `gv0-client-${number}`);
   mkdirSync(join(dir, 'options'), { recursive: true });
@@ -22,7 +22,7 @@ function activate(graph: string): void {
   symlinkSync(graph, join(GRAPHS, 'active'));
 }
 
-test('a brick is found by its path, and by its node where several nodes have that path, after a change of the volume, too', async () => {
+test('isUp() finds the brick by path, and by host for equal paths, also after a graph change', async () => {
   connection('one', 0, 'a', '/b/1', 1);
   connection('one', 1, 'b', '/b/1', 0);
   connection('one', 2, 'b', '/b/2', 0);
@@ -30,7 +30,7 @@ test('a brick is found by its path, and by its node where several nodes have tha
   activate('one');
   const bricks = [['a', '/b/1'], ['b', '/b/1'], ['as it calls itself', '/b/2'], ['a', '/none'], ['c', '/b/1']] as const;
   const own = bricks.map(([host, path]) => new OwnBrick(top, { host, path }));
-  // What is not told counts as up.
+  // A brick without a matching connection is treated as up.
   expect(await Promise.all(own.map((brick) => brick.isUp()))).toEqual([true, false, false, true, true]);
   connection('two', 0, 'b', '/b/1', 1);
   connection('two', 1, 'a', '/b/1', 0);
@@ -38,7 +38,7 @@ test('a brick is found by its path, and by its node where several nodes have tha
   expect(await Promise.all(own.slice(0, 2).map((brick) => brick.isUp()))).toEqual([false, true]);
 });
 
-test('a brick that is away for a moment is not down, one that stays away is', async () => {
+test('untilDown() ignores a short disconnection and resolves for a lasting one', async () => {
   const stop = new AbortController();
   connection('three', 0, 'a', '/b/1', 0);
   activate('three');

@@ -1,9 +1,10 @@
-// When an ENOENT of a mount is believed, with answers and a clock that the test sets.
+// Checks when an ENOENT from a mount is trusted, with simulated answers and a simulated clock.
 import { expect, test } from 'vitest';
 import { inodeErrorOf } from '../../src/primary/inode-error.js';
 import { BrickDown, SubvolumeWatch } from '../../src/gluster/subvolume-watch.js';
 
-/** What the mount answers to each look and each question, in order; the last answer stays. */
+/** @param looks results of the subvolume checks, in order; the last one repeats
+ *  @param answers results of the lookups, likewise */
 function setUp(looks: boolean[], answers: (string | null)[] = [null]) {
   const state = { nowMs: 10_000, looks: 0, asked: 0, askMs: 0 };
   const watch = new SubvolumeWatch(
@@ -21,13 +22,13 @@ function setUp(looks: boolean[], answers: (string | null)[] = [null]) {
   return { state, find };
 }
 
-test('what is found needs no look', async () => {
+test('find() checks no subvolumes for a file that it finds', async () => {
   const { state, find } = setUp([false], ['here']);
   expect(await find()).toBe('here');
   expect(state.looks).toBe(0);
 });
 
-test('what is not found is asked for again between two looks, once; while looks are fresh, one more is enough', async () => {
+test('find() repeats a failed lookup once between two checks; a recent check saves the repetition', async () => {
   const { state, find } = setUp([true]);
   expect(await find()).toBeNull();
   expect([state.asked, state.looks]).toEqual([2, 2]);
@@ -38,17 +39,17 @@ test('what is not found is asked for again between two looks, once; while looks 
   expect([state.asked, state.looks]).toEqual([5, 5]);
 });
 
-test('while a part is down it cannot be told', async () => {
+test('find() throws BrickDown while a subvolume is down', async () => {
   const { find } = setUp([false]);
   await expect(find()).rejects.toThrow(BrickDown);
 });
 
-test('an answer from before a brick came back is not taken', async () => {
+test('find() discards a lookup made before a brick came back', async () => {
   const { find } = setUp([true, true, true], [null, 'here']);
   expect(await find()).toBe('here');
 });
 
-test('a brick that was away since the last look, and is back, is noticed', async () => {
+test('find() repeats the lookup when the last check is old, since a brick may have been down', async () => {
   const { state, find } = setUp([true], [null, null, null, 'here']);
   expect(await find()).toBeNull();
   state.nowMs += 3_000;
@@ -56,19 +57,19 @@ test('a brick that was away since the last look, and is back, is noticed', async
   expect(state.asked).toBe(4);
 });
 
-test('a mount that takes seconds for each answer does not tell', async () => {
+test('find() throws BrickDown after three lookups that take seconds each', async () => {
   const { state, find } = setUp([true]);
   state.askMs = 2_500;
   await expect(find()).rejects.toThrow(BrickDown);
   expect(state.asked).toBe(3);
 });
 
-test('many at once share their looks', async () => {
+test('concurrent find() calls share the checks', async () => {
   const { state, find } = setUp([true]);
   expect(new Set(await Promise.all(Array.from({ length: 50 }, find)))).toEqual(new Set([null]));
   expect(state.looks).toBeLessThan(10);
 });
 
-test('is trouble of the one path', () => {
+test('inodeErrorOf() maps BrickDown to an error of the path', () => {
   expect(inodeErrorOf(new BrickDown('.gfid/x'))?.reason).toBe('.gfid/x: a brick of the volume is down');
 });

@@ -1,5 +1,5 @@
-// The installed gsyncd.conf of GlusterFS 11.1, which is 10.3's to the byte: its sections are read without a warning, and what
-// they say is what the option table says. The samples of `volume info` are in volinfo.test.ts.
+// The installed gsyncd.conf of GlusterFS 11.1, byte for byte the same as 10.3's, against the option table. The samples of
+// `volume info` are in volinfo.test.ts.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ const ini = IniFile.parse(readFileSync(FILE, 'utf8'), FILE);
 const sections = ini.sections().filter((section) => section !== '__meta__');
 
 describe('gsyncd.conf of GlusterFS 11', () => {
-  it('is read without a warning, and its defaults hold', () => {
+  it('is read without a warning, with its defaults', () => {
     const config = loadConfig({ defaultsFile: FILE, templateArgs });
     expect(config.warnings).toEqual([]);
     expect(config.get('secondary-gluster-command-dir')).toBe('/usr/sbin');
@@ -30,14 +30,14 @@ describe('gsyncd.conf of GlusterFS 11', () => {
     expect(config.origin('sync-jobs')).toEqual({ text: '3', where: `${FILE}:${String(lineAfter('[sync-jobs]'))}` });
   });
 
-  // 11's daemon adds -caes128-ctr to rsync's ssh by itself; the file does not.
+  // The daemon of GlusterFS 11 adds -caes128-ctr to rsync's ssh; the file does not contain it.
   it('names no cipher', () => {
     const config = loadConfig({ defaultsFile: FILE, templateArgs });
     const key = (name: string): string => `-oPasswordAuthentication=no -oStrictHostKeyChecking=no -i /var/lib/glusterd/geo-replication/${name}.pem`;
     expect([config.get('ssh-options'), config.get('ssh-options-tar'), config.get('rsync-ssh-options')]).toEqual([key('secret'), key('tar_ssh'), '']);
   });
 
-  it.each(sections)('%s: the option table has the same default, type and limits', (section) => {
+  it.each(sections)('%s: has the default, type and limits of the option table', (section) => {
     const name = findOption(section);
     if (name === undefined) throw new Error('not in the option table');
     const spec = optionSpec(name);
@@ -48,7 +48,7 @@ describe('gsyncd.conf of GlusterFS 11', () => {
     if (found('min') !== undefined) expect('min' in spec && [String(spec.min), String(spec.max)]).toEqual([found('min'), found('max')]);
   });
 
-  it('has the options that glusterd of 11 reads, one of them with underscores', () => {
+  it('has the options that glusterd 11 reads, including state_socket_unencoded', () => {
     expect(sections).toHaveLength(71);
     const settings = new Settings(FILE, undefined, templateArgs);
     expect(settings.get('state_socket_unencoded')).toBe('');
@@ -62,7 +62,7 @@ describe('gsyncd.conf of GlusterFS 11', () => {
     ['sync-method', 'tarssh', 'good'],
     ['sync-method', 'scp', 'invalid'],
     ['slave-timeout', '5', 'unknown'],
-  ])('checks %s = %s by its rules: %s', (name, value, verdict) => {
+  ])('checkSetting() of %s = %s returns %s', (name, value, verdict) => {
     expect(checkSetting(new Settings(FILE, undefined, templateArgs), name, value)).toBe(verdict);
   });
 });

@@ -20,26 +20,26 @@ describe('parseVolumeInfo()', () => {
     ['distribute', { replicaCount: 1, disperseCount: 0, arbiterCount: 0, distributionCount: 3 }, ['1', '2', '3']],
     ['distributed-arbiter', { replicaCount: 3, disperseCount: 0, arbiterCount: 1, distributionCount: 2 }, ['1', '1', '1', '2', '2', '2']],
     ['disperse', { replicaCount: 1, disperseCount: 3, arbiterCount: 0, distributionCount: 1 }, ['1', '1', '1']],
-  ])('%s: counts, and the subvolume of each brick', (name, counts, subvolumes) => {
+  ])('%s: returns counts and the subvolume of each brick', (name, counts, subvolumes) => {
     const info = parseVolumeInfo(fixture(name), name);
     expect(info).toMatchObject(counts);
     expect(info.bricks.map((_, i) => String(subvolNumber(i, info)))).toEqual(subvolumes);
   });
 
-  // Samples of what the gluster command of 11.1 prints, derived from its cli-xml-output.c.
+  // Samples of the output of gluster 11.1, derived from its cli-xml-output.c.
   it.each([
     ['v11-distribute', 'Distribute', { replicaCount: 1, disperseCount: 0, arbiterCount: 0, distributionCount: 3 }, [1, 2, 3]],
     ['v11-replica', 'Replicate', { replicaCount: 3, disperseCount: 0, arbiterCount: 0, distributionCount: 1 }, [1, 1, 1]],
     ['v11-distributed-replicate', 'Distributed-Replicate', { replicaCount: 3, disperseCount: 0, arbiterCount: 0, distributionCount: 2 }, [1, 1, 1, 2, 2, 2]],
     ['v11-distributed-arbiter', 'Distributed-Replicate', { replicaCount: 3, disperseCount: 0, arbiterCount: 1, distributionCount: 2 }, [1, 1, 1, 2, 2, 2]],
     ['v11-distributed-disperse', 'Distributed-Disperse', { replicaCount: 1, disperseCount: 3, arbiterCount: 0, distributionCount: 2 }, [1, 1, 1, 2, 2, 2]],
-  ])('GlusterFS 11, %s: counts, and the subvolume of each brick', (name, type, counts, subvolumes) => {
+  ])('GlusterFS 11, %s: returns counts and the subvolume of each brick', (name, type, counts, subvolumes) => {
     const info = parseVolumeInfo(fixture(name), name);
     expect(info).toMatchObject({ type, status: 'Started', ...counts });
     expect(info.bricks.map((_, i) => subvolNumber(i, info))).toEqual(subvolumes);
   });
 
-  it('GlusterFS 11: identity, hosts, arbiters and options', () => {
+  it('GlusterFS 11: returns name, id, hosts, arbiters and options', () => {
     const info = parseVolumeInfo(fixture('v11-distributed-replicate'), 'gvdrep');
     expect(info).toMatchObject({ name: 'gvdrep', id: '5b0f9a60-7d5c-4c1b-9a35-0c1f6d7b8e03' });
     expect(info.bricks[1]).toEqual({ host: '10.77.0.2', path: '/d/r2', hostUuid: '1c9e3bb2-6d43-4b35-8d33-0c6f30f4a001', isArbiter: false });
@@ -47,20 +47,20 @@ describe('parseVolumeInfo()', () => {
     expect(parseVolumeInfo(fixture('v11-distributed-arbiter'), 'gvarb').bricks.map((b) => b.isArbiter)).toEqual([false, false, true, false, false, true]);
   });
 
-  // Until both are restarted, the command may be of 11 and glusterd of 10: distCount is the bricks of a subvolume then, as
-  // it is with either of them before GlusterFS 8.
+  // During an upgrade the gluster command may be 11 and glusterd 10. Then, and before GlusterFS 8, distCount is the number
+  // of bricks per subvolume.
   it.each([
     ['v11-distribute', 3, 1],
     ['v11-replica', 1, 3],
     ['v11-distributed-replicate', 2, 3],
     ['v11-distributed-disperse', 2, 3],
-  ])('the command of GlusterFS 11 beside a glusterd of 10, %s: still %i subvolumes, though distCount is %i', (name, subvolumes, leaf) => {
+  ])('gluster 11 with glusterd 10, %s: returns %i subvolumes although distCount is %i', (name, subvolumes, leaf) => {
     const xml = fixture(name).replace(`<distCount>${subvolumes}</distCount>`, `<distCount>${leaf}</distCount>`);
     expect(xml).not.toBe(fixture(name));
     expect(parseVolumeInfo(xml, name).distributionCount).toBe(subvolumes);
   });
 
-  it('tells arbiters', () => {
+  it('marks arbiter bricks', () => {
     const { bricks } = parseVolumeInfo(fixture('distributed-arbiter'), 'gvarb');
     expect(bricks.map((b) => b.isArbiter)).toEqual([false, false, true, false, false, true]);
   });
@@ -74,15 +74,15 @@ describe('parseVolumeInfo()', () => {
     ['missing', fixture('missing'), 'volume info: gvX: Volume does not exist'],
     ['several volumes', fixture('all'), 'volume info: gvX: 6 volumes instead of one'],
     ['no XML', 'Connection failed', 'volume info: gvX: not the output of gluster'],
-    ['nothing', '', 'volume info: gvX: not the output of gluster'],
-    ['cut', fixture('one-brick').slice(0, 400), 'volume info: gvX: incomplete output of gluster'],
-  ])('%s: one line that names the volume', (_, xml, message) => {
+    ['empty output', '', 'volume info: gvX: not the output of gluster'],
+    ['truncated output', fixture('one-brick').slice(0, 400), 'volume info: gvX: incomplete output of gluster'],
+  ])('%s: throws one line that names the volume', (_, xml, message) => {
     expect(() => parseVolumeInfo(xml, 'gvX')).toThrow(expect.objectContaining({ message, code: 'preflight' }) as Error);
   });
 });
 
 describe('volumeInfo()', () => {
-  it('asks the local gluster from the configured directory', async () => {
+  it('runs gluster of the configured directory against localhost', async () => {
     const asked: string[][] = [];
     const info = await volumeInfo(
       (argv) => {
@@ -96,7 +96,7 @@ describe('volumeInfo()', () => {
     expect(info.bricks).toHaveLength(2);
   });
 
-  it('reports the last line of a command that printed no XML, or that could not run', async () => {
+  it('throws the last stderr line of a command without output, or why it could not run', async () => {
     const failing = () => Promise.resolve({ stdout: '', stderrTail: 'warning\nssh: connect to host h port 22: No route to host\n', exitCode: 255 });
     await expect(volumeInfo(failing, 'gv')).rejects.toThrow('volume info: gv: ssh: connect to host h port 22: No route to host');
     const silent = () => Promise.resolve({ stdout: '', stderrTail: '', exitCode: 3 });

@@ -1,4 +1,4 @@
-// What a mount's description of itself says of its sets of replicas, in a directory that looks like one.
+// The health of replica sets from the .meta directory of a mount, with made-up directories.
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-/** `sets`: of each, whether it has its quorum. */
+/** @param sets for each replica set, whether it has quorum */
 async function graph(name: string, sets: readonly boolean[]): Promise<void> {
   const graphs = join(dir, '.meta', 'graphs');
   for (const [i, up] of sets.entries()) {
@@ -23,7 +23,7 @@ async function graph(name: string, sets: readonly boolean[]): Promise<void> {
   await symlink(name, join(graphs, 'active'));
 }
 
-test('a mount that does not describe itself counts as whole', async () => {
+test('isWhole() is true for a mount without .meta', async () => {
   expect(await new VolumeHealth(dir).isWhole()).toBe(true);
 });
 
@@ -31,16 +31,16 @@ test.each([
   [[true, true], true],
   [[true, false], false],
   [[false, false, true], false],
-  // It says so in each answer.
+  // With a single set, each call fails if the set has no quorum.
   [[false], true],
   [[], true],
-])('sets with quorum: %j, whole: %j', async (sets, whole) => {
+])('isWhole() for replica sets with quorum %j is %j', async (sets, whole) => {
   await graph('g1', sets);
   expect(await new VolumeHealth(dir).isWhole()).toBe(whole);
 });
 
-// Without knowing, an ENOTCONN is the volume's.
-test('a mount that does not describe itself is not known to be reachable', async () => {
+// Without .meta, an ENOTCONN is attributed to the volume.
+test('isReachable() is false for a mount without .meta', async () => {
   expect(await new VolumeHealth(dir).isReachable()).toBe(false);
 });
 
@@ -50,12 +50,12 @@ test.each([
   [[true], true],
   [[false], false],
   [[], true],
-])('sets with quorum: %j, reachable: %j', async (sets, reachable) => {
+])('isReachable() for replica sets with quorum %j is %j', async (sets, reachable) => {
   await graph('g1', sets);
   expect(await new VolumeHealth(dir).isReachable()).toBe(reachable);
 });
 
-test('a volume that grows has other sets', async () => {
+test('isWhole() reads the new replica sets after a graph change', async () => {
   const health = new VolumeHealth(dir);
   await graph('g0', [true]);
   expect(await health.isWhole()).toBe(true);
@@ -69,7 +69,7 @@ test.each([
   [['v-dht', 'v-client-0'], 'one'],
   [['v-dht', 'v-replicate-0', 'v-replicate-1'], 'several'],
   [['v-disperse-0'], 'several'],
-] as const)('of the translators %j, each file is on %s', async (names, bricks) => {
+] as const)('bricksOfFile() for the translators %j is %s', async (names, bricks) => {
   expect(await new VolumeHealth(dir).bricksOfFile()).toBe('one');
   for (const name of names) await mkdir(join(dir, '.meta', 'graphs', 'g1', name), { recursive: true });
   await symlink('g1', join(dir, '.meta', 'graphs', 'active'));

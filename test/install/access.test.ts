@@ -1,4 +1,4 @@
-// A program that other users can change is not installed.
+// install refuses a program that other users can change.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, cpSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -9,8 +9,8 @@ import { changeableBelow, changeableByOthers } from '../../src/install/access.js
 import { lacksRoot } from '../skip.js';
 import { DEBIAN, put, REPO, root, STOCK } from './root.js';
 
-describe('install, with what others can change', () => {
-  it('refuses a copy of the program in one line, and does nothing', () => {
+describe('install, with files that others can change', () => {
+  it('refuses a world-writable copy of the program in one line, and changes nothing', () => {
     const copy = join(root, 'copy');
     for (const name of ['bin', 'dist', 'package.json']) cpSync(join(REPO, name), join(copy, name), { recursive: true });
     symlinkSync(join(REPO, 'node_modules'), join(copy, 'node_modules'));
@@ -23,7 +23,7 @@ describe('install, with what others can change', () => {
     expect(readdirSync(dirname(join(root, DEBIAN)))).toEqual(['gsyncd']);
   });
 
-  it.skipIf(lacksRoot('who can change a file'))('knows owner, group, others, links and every directory on the way', async () => {
+  it.skipIf(lacksRoot('who can change a file'))('changeableByOthers() checks owner, group, mode and symlinks of a file and its parent directories', async () => {
     const home = mkdtempSync(join(homedir(), '.changeable-'));
     try {
       const file = join(home, 'a/b/file');

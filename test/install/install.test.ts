@@ -1,5 +1,5 @@
-// `gsyncd-ts install` on directories that look like a machine's root: what it does to the stock paths, and that the
-// launcher works in the environments of glusterd and sshd. The real command runs.
+// Runs `gsyncd-ts install` on directories that look like a machine's root. Checks the stock paths, and that the launcher
+// works in the environments of glusterd and sshd.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { BIN, DEBIAN, get, install, put, REPO, root, STOCK, UPSTREAM } from './r
 const OTHER_USER = 'installing as another user';
 
 describe('install', () => {
-  it('replaces the gsyncd of Debian and of upstream, keeps both, and puts both back', () => {
+  it('replaces the gsyncd of Debian and of upstream, and --uninstall restores both', () => {
     put(DEBIAN, STOCK);
     put(UPSTREAM, `#!/usr/bin/python3\nimport syncdaemon # gsyncd.py\n`);
     const done = install();
@@ -30,7 +30,7 @@ describe('install', () => {
     expect(install('--uninstall').out).toContain(`/${DEBIAN}: nothing to do`);
   });
 
-  it('does nothing the second time, and says so', () => {
+  it('changes nothing the second time, and prints so', () => {
     put(DEBIAN, STOCK);
     install();
     const before = statSync(join(root, DEBIAN)).ino;
@@ -46,7 +46,7 @@ describe('install', () => {
     for (const path of ['etc', 'usr/local', 'usr/share']) expect(existsSync(join(root, path))).toBe(false);
   });
 
-  it('gives admins a command, its manual page and completions, and takes them away again', () => {
+  it('installs the command, its manual page and completions, and --uninstall removes them', () => {
     put(DEBIAN, STOCK);
     const files = ['usr/local/bin/gsyncd-ts', 'usr/share/man/man8/gsyncd-ts.8', 'usr/share/bash-completion/completions/gsyncd-ts', 'usr/local/share/zsh/site-functions/_gsyncd-ts'];
     const done = install();
@@ -60,7 +60,7 @@ describe('install', () => {
     for (const path of files) expect(existsSync(join(root, path))).toBe(false);
   });
 
-  it("leaves another program's command and npm's link alone, and follows a copy of its own", () => {
+  it("keeps another program's command and npm's symlink, and replaces a symlink to another copy", () => {
     put(DEBIAN, STOCK);
     const name = join(root, 'usr/local/bin/gsyncd-ts');
     mkdirSync(dirname(name), { recursive: true });
@@ -76,7 +76,7 @@ describe('install', () => {
     expect(readlinkSync(name)).toBe(BIN);
   });
 
-  it('notices a package upgrade over the launcher, and keeps the new original', () => {
+  it('detects a package upgrade over the launcher, and keeps the new original', () => {
     put(DEBIAN, STOCK);
     install();
     rmSync(join(root, DEBIAN));
@@ -87,7 +87,7 @@ describe('install', () => {
     expect(get(DEBIAN)).toContain('11.0');
   });
 
-  it('leaves the newer original in place when uninstalled after an upgrade', () => {
+  it('--uninstall after a package upgrade keeps the newer original', () => {
     put(DEBIAN, STOCK);
     install();
     rmSync(join(root, DEBIAN));
@@ -97,7 +97,7 @@ describe('install', () => {
     expect(readdirSync(dirname(join(root, DEBIAN)))).toEqual(['gsyncd']);
   });
 
-  it('goes on where an install was cut short', () => {
+  it('completes an interrupted install', () => {
     put(DEBIAN, STOCK);
     put(`${DEBIAN}.stock`, STOCK);
     const done = install();
@@ -113,7 +113,7 @@ describe('install', () => {
     expect(gsyncdKind(readFileSync(join(root, `${DEBIAN}.stock`)))).toBe('stock');
   });
 
-  it('refuses a file that it does not know, and then touches nothing anywhere', () => {
+  it('refuses an unknown gsyncd file, and changes no other path', () => {
     put(DEBIAN, STOCK);
     put(UPSTREAM, '#!/bin/sh\nexec /site/own/gsyncd\n');
     const done = install();
@@ -122,13 +122,13 @@ describe('install', () => {
     expect(get(DEBIAN)).toContain('ELF');
   });
 
-  it('refuses where there is no GlusterFS, and to uninstall without the original', () => {
+  it('refuses without GlusterFS, and refuses --uninstall without the original', () => {
     expect(install()).toMatchObject({ code: 1, err: expect.stringMatching(/^gsyncd-ts: install: no gsyncd below [^\n]+\n$/) as string });
     put(DEBIAN, launcherText('/n', '/s'));
     expect(install('--uninstall')).toMatchObject({ code: 1, err: expect.stringContaining('install the GlusterFS package again') as string });
   });
 
-  it('takes a place that is reached under two names once', () => {
+  it('handles a directory with two names once', () => {
     put(DEBIAN, STOCK);
     mkdirSync(join(root, 'usr/libexec'), { recursive: true });
     symlinkSync(dirname(join(root, DEBIAN)), join(root, 'usr/libexec/glusterfs'));
@@ -136,12 +136,12 @@ describe('install', () => {
     expect(gsyncdKind(readFileSync(join(root, `${DEBIAN}.stock`)))).toBe('stock');
   });
 
-  it.skipIf(lacksRoot(OTHER_USER) || lacks(canBeUser(), 'no other user can run the program', OTHER_USER))('refuses an ordinary user with one line', () => {
+  it.skipIf(lacksRoot(OTHER_USER) || lacks(canBeUser(), 'no other user can run the program', OTHER_USER))('refuses to run as an ordinary user, with one line', () => {
     const done = spawnSync(process.execPath, ['--input-type=module', '-e', `process.seteuid(65534); process.argv = ['node', '${BIN}', 'install']; await (await import('${REPO}/dist/cli/main.js')).main(process.argv, () => import('${REPO}/dist/cli/full-cli.js'))`], { encoding: 'utf8' });
     expect(done).toMatchObject({ status: 1, stderr: 'gsyncd-ts: install: not root: the directories of GlusterFS are not writable\n' });
   });
 
-  it('writes and removes the unit and the snippet, and leaves logs to a snippet that has them', () => {
+  it('writes and removes unit and logrotate snippet, but no snippet for logs that another one rotates', () => {
     put(DEBIAN, STOCK);
     install('--systemd');
     expect(get('etc/systemd/system/gsyncd-ts-worker@.service')).toContain(BIN);
@@ -159,7 +159,7 @@ describe('the launcher', () => {
   const launcher = (): string => join(root, 'usr/libexec/glusterfs/gsyncd');
   const run = (args: string[], env: Record<string, string>): ReturnType<typeof spawnSync> => spawnSync(launcher(), args, { encoding: 'utf8', env });
 
-  it('works without any environment, with arguments as they are, and as a forced command', () => {
+  it('works with an empty environment, passes arguments unchanged, and works as a forced command', () => {
     put(UPSTREAM, launcherText(process.execPath, BIN));
     expect(run(['--version'], {}).stdout).toMatch(/^gsyncd/);
     expect(run(['worker', 'a b', "it's"], {}).stderr).toContain("it's");
@@ -167,7 +167,7 @@ describe('the launcher', () => {
     expect(refused).toMatchObject({ status: 1, stderr: 'gsyncd-ts: invoking id in restricted SSH session is not allowed\n' });
   });
 
-  it('adds to PATH, ahead of nothing, and finds another node when its own has gone', () => {
+  it('appends to PATH, and uses another node when its own is missing', () => {
     const script = join(root, "it's.js");
     writeFileSync(script, 'console.log(process.env.PATH)');
     put(UPSTREAM, launcherText('/gone/node', script));
@@ -179,7 +179,7 @@ describe('the launcher', () => {
 });
 
 
-describe('for systemd and logrotate', () => {
+describe('systemd unit and logrotate snippet', () => {
   it.skipIf(lacksProgram('systemd-analyze', 'checks of the unit'))('the unit passes systemd-analyze verify', { timeout: 60_000 }, () => {
     const unit = join(root, 'gsyncd-ts-worker@.service');
     writeFileSync(unit, unitText(process.execPath, BIN));
@@ -189,7 +189,7 @@ describe('for systemd and logrotate', () => {
     expect(done.status).toBe(0);
   });
 
-  it.skipIf(lacksProgram('systemd-analyze', 'checks of the unit'))('the unit is exposed no more than SECURITY.md says', { timeout: 60_000 }, () => {
+  it.skipIf(lacksProgram('systemd-analyze', 'checks of the unit'))('the unit stays within the systemd exposure level of SECURITY.md', { timeout: 60_000 }, () => {
     const unit = join(root, 'gsyncd-ts-worker.service');
     writeFileSync(unit, unitText(process.execPath, BIN));
     const done = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=40', '--no-pager', unit], { encoding: 'utf8' });
@@ -197,11 +197,11 @@ describe('for systemd and logrotate', () => {
     expect(done.status).toBe(0);
   });
 
-  it('a path with signs that systemd reads is quoted', () => {
+  it('unitText() quotes characters that systemd interprets in a path', () => {
     expect(unitText('/usr/bin/node', '/opt/my app/100%/$x.js')).toContain('ExecStart=/usr/bin/node "/opt/my app/100%%/$$x.js" worker');
   });
 
-  it.skipIf(lacksProgram('logrotate', 'rotation of logs'))('the snippet is understood by logrotate', () => {
+  it.skipIf(lacksProgram('logrotate', 'rotation of logs'))('logrotate accepts the snippet', () => {
     const snippet = join(root, 'snippet');
     writeFileSync(snippet, logrotateText());
     chmodSync(snippet, 0o644);
@@ -211,7 +211,7 @@ describe('for systemd and logrotate', () => {
     expect(done.stderr).toContain('geo-replication');
   });
 
-  it.skipIf(lacksProgram('logrotate', 'rotation of logs') || lacks(process.geteuid?.() === 0, 'not root', 'rotation of logs'))("rotates root's logs, and nothing where others can write or that a symlink leads to", () => {
+  it.skipIf(lacksProgram('logrotate', 'rotation of logs') || lacks(process.geteuid?.() === 0, 'not root', 'rotation of logs'))("logrotate rotates root's logs, and no logs behind symlinks or in directories that others can write", () => {
     const logs = mkdtempSync(join('/var/tmp', 'gsyncd-logs-'));
     const [own, secondaries, elsewhere] = ['geo-replication/session', 'geo-replication-secondaries/node', 'elsewhere'].map((name) => join(logs, name)) as [string, string, string];
     const rotated = (): string[] => {

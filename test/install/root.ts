@@ -15,7 +15,7 @@ export const UPSTREAM = 'usr/libexec/glusterfs/gsyncd';
 const base = mkdtempSync(join(tmpdir(), 'install-'));
 afterAll(() => rmSync(base, { recursive: true, force: true }));
 
-/** New for each test; below `base`. */
+/** A new directory below `base` for each test. */
 export let root = '';
 beforeEach(() => {
   root = mkdtempSync(join(base, 'root-'));
@@ -31,7 +31,7 @@ export function get(path: string): string {
   return readFileSync(join(root, path), 'latin1');
 }
 
-/** Runs install; paths in what it prints are below `/`. */
+/** Runs install and removes `root` from the paths in its output. */
 export function install(...args: string[]): { code: number | null; out: string; err: string } {
   const done = spawnSync(process.execPath, [BIN, 'install', '--root', root, ...args], { encoding: 'utf8' });
   return { code: done.status, out: done.stdout.replaceAll(root, ''), err: done.stderr.replaceAll(root, '') };

@@ -1,4 +1,4 @@
-// The tar keys of sessions: made to go through the launcher, counted, and put back.
+// Tar keys of sessions in authorized_keys: restricted to the launcher, counted, and restored.
 
 import { chmodSync, chownSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,14 +27,14 @@ describe('install --tar-keys', () => {
     put('etc/glusterfs/glusterd.vol', 'volume management\n    option mountbroker-root /var/mountbroker-root\n    option mountbroker-geo-replication.geo sv0\nend-volume\n');
   });
 
-  it('makes them go through the launcher, and uninstalling puts every byte back', () => {
+  it('restricts tar keys to the launcher, and --uninstall restores every byte', () => {
     keys('root');
     expect(install('--dry-run', '--tar-keys').out).toContain('/root/.ssh/authorized_keys: would: tar keys go through gsyncd');
     expect(get('root/.ssh/authorized_keys')).toBe(KEYS);
     const done = install('--tar-keys');
     expect(done).toMatchObject({ code: 0, err: '' });
     expect(done.out).toContain('/root/.ssh/authorized_keys: tar keys go through gsyncd');
-    // What somebody else wrote is told, not changed.
+    // install reports lines that GlusterFS did not write, and does not change them.
     expect(done.out).toContain('/root/.ssh/authorized_keys: note: 1 tar key lets its holder run any program');
     const own = `restrict,command="/${DEBIAN} --tar-key"`;
     expect(get('root/.ssh/authorized_keys')).toBe(KEYS.replace(`\n${TAR}`, `\n${own}`).replace(`,${TAR},`, `,${own},`));
@@ -45,13 +45,13 @@ describe('install --tar-keys', () => {
     expect(readdirSync(join(root, 'root/.ssh'))).toEqual(['authorized_keys']);
   });
 
-  it('says without the option how many let their holders run anything, and changes nothing', () => {
+  it('install without the option prints the number of unrestricted tar keys, and changes nothing', () => {
     keys('root');
     expect(install().out).toContain('/root/.ssh/authorized_keys: note: 3 tar keys let their holders run any program: install --tar-keys restricts');
     expect(get('root/.ssh/authorized_keys')).toBe(KEYS);
   });
 
-  it("does not count GlusterFS's line below the restricted one of the same key, and counts a new session's", () => {
+  it("install does not count GlusterFS's line below the restricted line of the same key, but counts a new key", () => {
     keys('root', `${TAR} ssh-rsa AAAAone x\n`);
     install('--tar-keys');
     keys('root', `${get('root/.ssh/authorized_keys')}${TAR} ssh-rsa AAAAone x\n`);
@@ -64,15 +64,15 @@ describe('install --tar-keys', () => {
     ['a restricted line that holds from some hosts only', `from="10.0.0.1",restrict,command="/usr/libexec/glusterfs/gsyncd --tar-key" ssh-rsa AAAAone x\n${TAR} ssh-rsa AAAAone x\n`],
     ['an option name in capitals', `${TAR.replace('command', 'Command')} ssh-rsa AAAAone x\n`],
     ['a comment that looks like a restricted line', `${TAR} ssh-rsa AAAAone restrict,command="/usr/libexec/glusterfs/gsyncd --tar-key" \n`],
-  ])('counts a key that lets its holder run anything: %s', (_what, text) => {
+  ])('install counts an unrestricted tar key: %s', (_what, text) => {
     keys('root', text);
     expect(install().out).toContain('note: 1 tar key lets');
   });
 
-  it.skipIf(lacksRoot('keys of the mount broker\'s users'))("takes the mount broker's users as themselves, where sshd looks for their keys, and follows no link of theirs", () => {
+  it.skipIf(lacksRoot('keys of the mount broker\'s users'))("changes keys of mount broker users with their uid, in sshd's AuthorizedKeysFile, without following symlinks", () => {
     for (const home of ['root', 'srv/geo', 'srv/other']) keys(home);
     const geo = join(root, 'srv/geo');
-    // The way there is open, as a home's is.
+    // The user must be able to enter the directories above the home.
     for (const dir of [base, root]) chmodSync(dir, 0o755);
     for (const path of [geo, join(geo, '.ssh'), join(geo, '.ssh/authorized_keys')]) chownSync(path, 4321, 4321);
     expect(install('--tar-keys').out).toContain('/srv/geo/.ssh/authorized_keys: tar keys go through gsyncd');

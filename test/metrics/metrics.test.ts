@@ -1,4 +1,4 @@
-// The metrics of made-up bricks: names, types, values, and that what the dashboard and the rules name is there.
+// Names, types and values of the metrics of made-up bricks, and the metrics that dashboard and alert rules use.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -37,7 +37,7 @@ const everything = facts({
 const samplesOf = (given: typeof everything) => brickSamples({ report: brickReport(given), progress: given.progress }, 'session', '0.0.0');
 const exposed = async (): Promise<string> => (await expose([samplesOf(everything)])).text;
 
-/** Value of a sample, by name and a part of its labels. */
+/** Value of the first sample with this name whose line contains `label`. */
 function value(text: string, name: string, label = ''): string | undefined {
   return text.split('\n').find((line) => line.startsWith(`${name}{`) && line.includes(label))?.split(' ').at(-1);
 }
@@ -47,15 +47,15 @@ function promtool(args: readonly string[], input = ''): { available: boolean; co
   return { available: result.error === undefined, code: result.status, output: `${result.stdout}${result.stderr}` };
 }
 
-test('every metric of the table is exported when its brick has a value for it', async () => {
+test('expose() exports every metric of the table for a brick with all values', async () => {
   const text = await exposed();
   for (const { name, type } of Object.values(METRICS)) expect(text).toContain(`# TYPE ${name} ${type}\n`);
 });
 
-test('values are those of the report and the counters', async () => {
+test('expose() exports the values of the report and the counters', async () => {
   const text = await exposed();
   expect(value(text, 'gsyncd_lag_seconds')).toBe('30');
-  // 5 entries in 10 s, and 15 are to come.
+  // 5 entries in 10 s, 15 remain.
   expect(value(text, 'gsyncd_eta_seconds')).toBe('30');
   expect(value(text, 'gsyncd_first_sync_entries_seen')).toBe('6');
   expect(value(text, 'gsyncd_first_sync_entries_done')).toBe('5');
@@ -72,7 +72,7 @@ test('values are those of the report and the counters', async () => {
   expect(Number(value(text, 'gsyncd_sync_job_duration_seconds_sum'))).toBeCloseTo(100_004.25);
 });
 
-test('what is unknown has no sample, and the number of series does not grow with what goes wrong', async () => {
+test('expose() omits unknown values, and bounds the number of series', async () => {
   const text = (await expose([samplesOf(facts({ progress: null, alive: false, changelogs: null, failures: null, status: { last_synced: 0, last_error: 'x'.repeat(100), failures: 9 } }))])).text;
   expect(text).not.toContain('gsyncd_lag_seconds');
   expect(text).not.toContain('gsyncd_eta_seconds');
@@ -80,15 +80,15 @@ test('what is unknown has no sample, and the number of series does not grow with
   expect((await exposed()).split('\n').filter((line) => line.startsWith('gsyncd_')).length).toBeLessThan(120);
 });
 
-test('the time left is that of the slowest part of a backlog, and none where nothing is pending', async () => {
+test('gsyncd_eta_seconds is the time of the slowest part of a backlog, and 0 without a backlog', async () => {
   const history = [[(NOW_S - 60) * 1000, 0, 0, 0, 0], [NOW_S * 1000, 6_000, 600, 60_000, 30]];
   const eta = async (given: Parameters<typeof facts>[0]): Promise<string | undefined> => value((await expose([samplesOf(facts(given))])).text, 'gsyncd_eta_seconds');
-  // 10 changelogs at 0.5 a second; 100 files at 10 a second take half of that.
+  // 10 changelogs at 0.5 a second take 20 s; 100 files at 10 a second take 10 s.
   expect(Number(await eta({ changelogs: { changelogs: 10, open: false, oldestSince: NOW_S - 30 }, status: { data: 100 }, progress: progress({ history }) }))).toBeCloseTo(20);
   expect(await eta({})).toBe('0');
 });
 
-test('names that are not UTF-8 or hold quotes and line breaks leave the format whole', async () => {
+test('expose() escapes label values with quotes, line breaks and bytes that are not UTF-8', async () => {
   const odd = progress({ brick: '/b"\n\udce9\\' });
   const { text } = await expose([samplesOf(facts({ brick: odd.brick, progress: odd }))]);
   expect(value(text, 'gsyncd_worker_up')).toBe('1');
@@ -96,25 +96,25 @@ test('names that are not UTF-8 or hold quotes and line breaks leave the format w
   for (const line of text.split('\n')) expect(line).toMatch(/^(#.*|gsyncd_\w+\{.*\} \S+|)$/);
 });
 
-describe('what goes with the metrics', () => {
-  /** Metrics that a text names, histograms by their base. */
+describe('dashboard and alert rules', () => {
+  /** Metric names in a text, for histograms without their suffix. */
   const named = (text: string): string[] => [...text.matchAll(/gsyncd_[a-z_]+/g)].map(([name]) => name.replace(/_(bucket|sum|count)$/, ''));
 
-  test('names only metrics that are exported', () => {
+  test('name only exported metrics', () => {
     const known = new Set<string>(Object.values(METRICS).map(({ name }) => name));
     const all = [...named(JSON.stringify(dashboard())), ...named(alertRules())];
     expect(all.length).toBeGreaterThan(30);
     for (const name of all) expect(known).toContain(name);
   });
 
-  test('labels that rules select have such values', async () => {
+  test('select only state labels that are exported', async () => {
     const text = await exposed();
     for (const { expr } of RULES) {
       for (const [, list = ''] of expr.matchAll(/state=~?"([^"]+)"/g)) for (const state of list.split('|')) expect(text).toContain(`state="${state}"`);
     }
   });
 
-  test('panels have ids of their own, lie side by side and not on each other', () => {
+  test('panels have unique ids and do not overlap', () => {
     const { panels } = dashboard() as { panels: { id: number; gridPos: { x: number; y: number; w: number; h: number } }[] };
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
     for (const { gridPos: a } of panels) {
@@ -124,7 +124,7 @@ describe('what goes with the metrics', () => {
     }
   });
 
-  test.skipIf(lacksProgram('promtool', 'checks of the metrics'))('passes the checks of promtool', async () => {
+  test.skipIf(lacksProgram('promtool', 'checks of the metrics'))('metrics and rules pass promtool check', async () => {
     const metrics = promtool(['check', 'metrics'], await exposed());
     expect(metrics.output).toBe('');
     expect(metrics.code).toBe(0);
@@ -154,7 +154,7 @@ describe('the exporter', () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  test('answers scrapes on loopback, and nothing else', async () => {
+  test('answers GET and HEAD of /metrics on loopback, and no other path or method', async () => {
     await start({ listen: parseListen('0') });
     expect(exporter?.address?.host).toBe('127.0.0.1');
     const response = await fetch(url('/metrics'));
@@ -165,7 +165,7 @@ describe('the exporter', () => {
     expect((await fetch(url('/metrics'), { method: 'POST' })).status).toBe(405);
   });
 
-  test('a scrape that fails says so, and the next one works', async () => {
+  test('reports a failed scrape with status 500 and one line, and answers the next one', async () => {
     let broken = true;
     await start({ listen: parseListen('0'), samples: () => (broken ? Promise.reject(new Error('no such luck')) : Promise.resolve([])) });
     expect((await fetch(url('/metrics'))).status).toBe(500);
@@ -174,7 +174,7 @@ describe('the exporter', () => {
     expect((await fetch(url('/metrics'))).status).toBe(200);
   });
 
-  describe('with clients that take their time', () => {
+  describe('with slow clients', () => {
     /** Resolves with the milliseconds after which the server ended the connection. */
     const ended = async (send: string, read: 'reads' | 'does not read'): Promise<number> => {
       const { host, port } = exporter!.address!;
@@ -183,20 +183,20 @@ describe('the exporter', () => {
       socket.on('error', () => undefined);
       socket.write(send);
       if (read === 'reads') socket.resume();
-      // A reset is seen without reading.
+      // Without reading, the client sees a closed connection only through a reset, which its writes provoke.
       else setInterval(() => socket.write('\n'), 500).unref();
       await new Promise((resolve) => socket.once('close', resolve));
       return performance.now() - began;
     };
 
-    test('drops those that send no whole request, and those that do not read the answer', { timeout: 40_000 }, async () => {
+    test('drops clients that send no complete request, and clients that do not read the answer', { timeout: 40_000 }, async () => {
       const bricks = Array.from({ length: 2_000 }, () => samplesOf(everything));
       await start({ listen: parseListen('0'), samples: () => Promise.resolve(bricks) });
       const waits = await Promise.all([ended('', 'reads'), ended('GET /metr', 'reads'), ended('GET /metrics HTTP/1.1\r\nHost: x\r\nX: ', 'reads'), ended('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n', 'does not read')]);
       for (const ms of waits) expect(ms).toBeLessThan(20_000);
     });
 
-    test('holds a few dozen connections, and reads the bricks once for all who ask at once', async () => {
+    test('keeps at most 32 connections, and shares one read of the bricks between concurrent scrapes', async () => {
       let reads = 0;
       const samples = async () => {
         reads += 1;
@@ -216,7 +216,7 @@ describe('the exporter', () => {
     });
   });
 
-  test.skipIf(lacks(process.geteuid?.() === 0, 'not root', 'names that others planted'))('no symlink that somebody planted in the directory of the file is followed', async () => {
+  test.skipIf(lacks(process.geteuid?.() === 0, 'not root', 'names that others planted'))('follows no symlink of another user in the directory of the text file', async () => {
     const victim = join(dir, 'victim');
     const theirs = join(dir, 'theirs');
     mkdirSync(theirs);
@@ -228,7 +228,7 @@ describe('the exporter', () => {
     expect(readFileSync(join(theirs, 'gsyncd.prom'), 'utf8')).toContain('gsyncd_lag_seconds');
   });
 
-  test('a port in use is one clear line', async () => {
+  test('throws one line for a port in use', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => other.once('listening', resolve));
     const { port } = other.address() as { port: number };
@@ -236,7 +236,7 @@ describe('the exporter', () => {
     other.close();
   });
 
-  test('the file is whole, readable by others, written again and again, and alone in its directory', async () => {
+  test('replaces the text file at each interval with mode 644, and leaves no other file beside it', async () => {
     const path = join(dir, 'gsyncd.prom');
     let version = 1;
     await start({ textfile: path, samples: () => Promise.resolve([brickSamples({ report: brickReport(everything), progress: full }, 's', String(version++))]) });
@@ -246,7 +246,7 @@ describe('the exporter', () => {
     expect(execFileSync('stat', ['-c', '%a', path], { encoding: 'utf8' })).toBe('644\n');
   });
 
-  test('a file that cannot be written at the start ends the start, and closes the port', async () => {
+  test('startExporter() fails and closes the port when the text file cannot be written', async () => {
     const probe = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => probe.once('listening', resolve));
     const { port } = probe.address() as { port: number };
@@ -255,11 +255,11 @@ describe('the exporter', () => {
     await start({ listen: { host: '127.0.0.1', port } });
   });
 
-  test.each([['9100', '127.0.0.1', 9100], ['0.0.0.0:1', '0.0.0.0', 1], ['[::1]:80', '::1', 80], ['localhost:80', 'localhost', 80]])('%s is an address to listen on', (text, host, port) => {
+  test.each([['9100', '127.0.0.1', 9100], ['0.0.0.0:1', '0.0.0.0', 1], ['[::1]:80', '::1', 80], ['localhost:80', 'localhost', 80]])('parseListen() accepts %s', (text, host, port) => {
     expect(parseListen(text)).toEqual({ host, port });
   });
 
-  test.each(['', 'x', ':', '70000', '::1:80', 'a b:1', '1.2.3.4'])('%j is none', (text) => {
+  test.each(['', 'x', ':', '70000', '::1:80', 'a b:1', '1.2.3.4'])('parseListen() refuses %j', (text) => {
     expect(() => parseListen(text)).toThrow(/must be \[ADDRESS:\]PORT/);
   });
 });

@@ -4,12 +4,12 @@ import { Backoff } from '../../src/monitor/backoff.js';
 
 const LIMITS = { firstMs: 1_000, maxMs: 60_000, wellMs: 60_000 };
 
-it('doubles up to its bound', () => {
+it('next() doubles the delay up to maxMs', () => {
   const backoff = new Backoff(LIMITS);
   expect(Array.from({ length: 8 }, () => backoff.next(0))).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
 });
 
-it('a worker that ran well, and reset(), start it anew', () => {
+it('next() returns firstMs after a worker that ran for wellMs and after reset()', () => {
   const backoff = new Backoff(LIMITS);
   for (let i = 0; i < 5; i++) backoff.next(59_999);
   expect(backoff.next(60_000)).toBe(1_000);
@@ -18,7 +18,7 @@ it('a worker that ran well, and reset(), start it anew', () => {
   expect(backoff.next(10)).toBe(1_000);
 });
 
-it('never leaves its bounds, whatever the workers do', () => {
+it('next() stays between firstMs and maxMs for random worker lifetimes', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(200_000)), (served) => {
       const backoff = new Backoff(LIMITS);

@@ -18,7 +18,7 @@ const STOCK = ['/usr/lib/x86_64-linux-gnu/glusterfs/python/syncdaemon', '/usr/li
 const dir = mkdtempSync(join(tmpdir(), 'distribution-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** A fixture's XML, its bricks dealt out to three nodes in turn. */
+/** A fixture's XML with its bricks spread over three nodes in turn. */
 function xml(name: string): string {
   let brick = 0;
   return readFileSync(join(FIXTURES, `${name}.xml`), 'utf8').replaceAll(/<brick uuid=.*<\/brick>/g, (line) => {
@@ -32,7 +32,7 @@ const volume = (name: string): VolumeInfo => parseVolumeInfo(xml(name), name);
 const PRIMARIES = ['one-brick', 'distribute', 'replica', 'disperse', 'distributed-arbiter', 'tier'];
 
 describe('distribute()', () => {
-  it("has a worker for each brick of this node, and deals the secondary's nodes out over all bricks", () => {
+  it("returns a worker for each brick of this node, and assigns the secondary's nodes to all bricks in turn", () => {
     const { workers, nodes } = distribute(volume('distributed-arbiter'), volume('distribute'), NODE);
     expect(nodes.map((node) => node.host)).toEqual(['10.77.0.2', '10.77.0.3', '10.77.0.1']);
     expect(workers.map((w) => [w.brickPath, w.subvolNum, w.remote.host])).toEqual([
@@ -41,7 +41,7 @@ describe('distribute()', () => {
     ]);
   });
 
-  it('counts the subvolumes of each tier on their own', () => {
+  it('numbers the subvolumes of each tier separately', () => {
     const { workers, distributionCount } = distribute(volume('tier'), volume('one-brick'), OTHER);
     expect(workers.map((w) => [w.brickPath, w.subvolNum, w.hotTier])).toEqual([
       ['/d/h1', 1, true],
@@ -52,20 +52,20 @@ describe('distribute()', () => {
     expect(distributionCount).toBe(2);
   });
 
-  it('sends no worker to a node that is isolated, by host or by id', () => {
+  it('assigns no worker to an isolated node, named by host or by id', () => {
     const { workers, nodes } = distribute(volume('distributed-arbiter'), volume('distribute'), NODE, ['10.77.0.1', THIRD, '']);
     expect(nodes.map((node) => node.host)).toEqual(['10.77.0.2']);
     expect(workers.map((w) => w.remote.host)).toEqual(['10.77.0.2', '10.77.0.2']);
     expect(() => distribute(volume('distribute'), volume('distribute'), NODE, [NODE, OTHER, THIRD])).toThrow(/isolated-secondarys names each of its nodes/);
   });
 
-  it('gives a node without bricks nothing to do', () => {
+  it('returns no workers for a node without bricks', () => {
     expect(distribute(volume('distribute'), volume('replica'), 'nobody').workers).toEqual([]);
   });
 });
 
 describe('parseBricks()', () => {
-  it('reads what a session carries of its volumes', () => {
+  it('parses the brick lists of a session file', () => {
     expect(parseBricks(`${NODE}:node1:/b/1, ${OTHER}:fe80::1%eth0:/b/2`)).toEqual([
       { host: 'node1', path: '/b/1', hostUuid: NODE, isArbiter: false },
       { host: 'fe80::1%eth0', path: '/b/2', hostUuid: OTHER, isArbiter: false },
@@ -82,7 +82,7 @@ describe('volumesFromConfig()', () => {
     return volumesFromConfig(loadConfig({ sessionFile, templateArgs: {} }), 'gv0', { user: 'root', host: 'backup', volume: 'sv0' });
   };
 
-  it('gives what distributes as the volumes themselves would', async () => {
+  it('returns volumes that distribute() accepts', async () => {
     const volumes = from(
       `primary-bricks = ${NODE}:n1:/b/1,${OTHER}:n2:/b/2,${NODE}:n1:/b/3\nsecondary-bricks = ${THIRD}:b1,${OTHER}:b2\n` +
         'primary-volume-id = P\nslave-volume-id = S\nprimary-replica-count = 2\nprimary-disperse-count = 0\nprimary-distribution-count = 2\n',
@@ -96,13 +96,13 @@ describe('volumesFromConfig()', () => {
     expect(rest).toMatchObject({ secondaryId: 'S', stimeXattrPrefix: 'trusted.glusterfs.P.S', distributionCount: 2 });
   });
 
-  it('says what is missing', async () => {
+  it('names the missing options', async () => {
     await expect(from('').primary(new AbortController().signal)).rejects.toThrow('config: volume gv0: no id, no bricks: --use-gconf-volinfo needs them');
   });
 });
 
 describe.skipIf(lacks(STOCK !== undefined, NO_GLUSTER, "the monitor beside stock's"))("beside stock's distribute()", () => {
-  it.each(PRIMARIES.flatMap((primary) => ['distribute', 'distributed-arbiter'].map((secondary) => [primary, secondary] as const)))('%s to %s', (primary, secondary) => {
+  it.each(PRIMARIES.flatMap((primary) => ['distribute', 'distributed-arbiter'].map((secondary) => [primary, secondary] as const)))('distribute() matches stock for %s to %s', (primary, secondary) => {
     const work = mkdtempSync(join(dir, 'stock-'));
     const files = [0, 1].map((i) => join(work, `${i}.xml`));
     [primary, secondary].forEach((name, i) => writeFileSync(files[i] ?? '', xml(name)));
@@ -112,7 +112,7 @@ describe.skipIf(lacks(STOCK !== undefined, NO_GLUSTER, "the monitor beside stock
       ) as { workers: [string, string, string, string, boolean, string, string][]; nodes: [string, string][]; secondaryId: string; config: Record<string, string> };
       const ours = distribute(volume(primary), volume(secondary), node);
       expect(new Set(ours.nodes.map(({ host, id }) => `${host} ${id}`))).toEqual(new Set(theirs.nodes.map((pair) => pair.join(' '))));
-      // Stock takes the nodes from a set, in an order that changes from run to run: each of ours stands for one of theirs.
+      // Stock takes the nodes from a set, in an order that changes from run to run. Map our nodes to stock's by position.
       const stand = new Map(ours.nodes.map((own, i) => [own.id, theirs.nodes[i]]));
       const tiered = primary === 'tier';
       expect(

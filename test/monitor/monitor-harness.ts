@@ -1,4 +1,4 @@
-// A monitor in this process with fake workers and volumes that a test may change. Used by monitor.test.ts.
+// A monitor in this process with fake workers, and volumes that a test can change.
 import { createServer, type Server } from 'node:net';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -38,7 +38,7 @@ export function volume(id: string, bricks: readonly (readonly [node: string, hos
 export class Harness {
   readonly dir = mkdtempSync(join(tmpdir(), 'monitor-'));
   readonly confFile = join(this.dir, 'gsyncd.conf');
-  /** What the volumes are said to be; an Error is thrown. */
+  /** Results of the volume sources; they throw an Error. */
   primary: VolumeInfo = volume('P', [['me', 'node1', '/b/1'], ['other', 'node2', '/b/2'], ['me', 'node1', '/b/3']]);
   secondary: VolumeInfo | Error = volume('S', [['s1', '127.0.0.1', '/s/1']]);
   readonly #stop = new AbortController();
@@ -48,7 +48,7 @@ export class Harness {
   /** Starts the monitor; its workers behave as `mode` says. */
   async start(mode: Mode, times: NonNullable<MonitorOptions['times']> = {}): Promise<void> {
     this.setMode(mode);
-    // What stands for the secondary's sshd listens on one address only.
+    // The stand-in for the secondary's sshd listens on one address only.
     this.#server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
     const address = this.#server.address();
@@ -91,7 +91,7 @@ export class Harness {
     writeFileSync(join(this.dir, 'mode'), mode);
   }
 
-  /** Every worker that was started, of one brick when `brick` is given. */
+  /** All workers started so far, or those of `brick`. */
   started(brick = ''): Started[] {
     const file = join(this.dir, 'started');
     const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
@@ -129,7 +129,7 @@ export class Harness {
 
 export function isAlive(pid: number): boolean {
   try {
-    // A process that has ended and waits for its parent is not alive.
+    // A zombie is not alive.
     return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch {
     return false;

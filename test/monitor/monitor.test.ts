@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => h.close());
 
-it('runs one worker for each brick of this node, with the arguments that stock gives, in its own process group', async () => {
+it('the monitor runs a worker per brick of this node, with the arguments of stock, in its own process group', async () => {
   await h.start('serves');
   await h.until('two workers', () => h.started().length === 2);
   const [first] = h.started('/b/1');
@@ -30,7 +30,7 @@ it('runs one worker for each brick of this node, with the arguments that stock g
   expect(h.started().filter(({ pid }) => isAlive(pid))).toEqual([]);
 });
 
-it('a worker that dies at once is Faulty with its reason, announced, and started again, later each time', async () => {
+it('the monitor sets a dead worker Faulty with its reason, sends an event, and restarts it with growing delays', async () => {
   const socket = createSocket('udp4').bind(0);
   await once(socket, 'listening');
   const events: string[] = [];
@@ -52,7 +52,7 @@ it('a worker that dies at once is Faulty with its reason, announced, and started
   expect(h.log()).toContain('worker died before establishing connection [{brick=/b/1}]');
 });
 
-it('a worker that never acknowledges is killed after the connection timeout', async () => {
+it('the monitor kills a worker that does not acknowledge within the connection timeout', async () => {
   h.primary = volume('P', [['me', 'node1', '/b/1']]);
   await h.start('silent', { acknowledgeMs: 300 });
   await h.until('Faulty', async () => (await h.status('/b/1')).last_error === 'no acknowledgement after 0.3 s');
@@ -61,7 +61,7 @@ it('a worker that never acknowledges is killed after the connection timeout', as
   await h.until('another try', () => h.started().length > 1);
 });
 
-it('a worker that hangs at SIGTERM is killed when its time is over', async () => {
+it('the monitor kills a worker that ignores SIGTERM for stopMs', async () => {
   h.primary = volume('P', [['me', 'node1', '/b/1']]);
   await h.start('stubborn', { stopMs: 400 });
   await h.until('connected', () => h.log().includes('worker connected'));
@@ -71,7 +71,7 @@ it('a worker that hangs at SIGTERM is killed when its time is over', async () =>
   expect(isAlive(h.started()[0]!.pid)).toBe(false);
 });
 
-it('a worker that was killed is started again, and one that ends by SIGUSR1 is not even Faulty', async () => {
+it('the monitor restarts a worker after SIGKILL, and after SIGUSR1 without setting it Faulty', async () => {
   h.primary = volume('P', [['me', 'node1', '/b/1']]);
   await h.start('serves');
   await h.until('connected', () => h.log().includes('worker connected'));
@@ -84,23 +84,23 @@ it('a worker that was killed is started again, and one that ends by SIGUSR1 is n
   expect(h.log()).toContain('{reason=killed by SIGKILL}');
 });
 
-it('notices bricks that come and go, and leaves the other workers alone', async () => {
+it('the monitor follows replaced bricks without restarting other workers, and restarts all for an added subvolume', async () => {
   await h.start('serves');
   await h.until('two workers', () => h.started().length === 2);
-  // Replaced: the number of subvolumes stays.
+  // A replaced brick does not change the number of subvolumes.
   h.primary = volume('P', [['me', 'node1', '/b/1'], ['me', 'node1', '/b/2'], ['other', 'node2', '/b/3']]);
   await h.until('new worker', () => h.started('/b/2').length === 1);
   expect(h.started('/b/1')).toHaveLength(1);
   expect(isAlive(h.started('/b/1')[0]!.pid)).toBe(true);
   expect(isAlive(h.started('/b/3')[0]!.pid)).toBe(false);
-  // Added: the secondary has to know over how many subvolumes files are distributed now.
+  // An added brick does. The secondary needs the new number.
   h.primary = volume('P', [...h.primary.bricks.map((b) => [b.hostUuid, b.host, b.path] as const), ['other', 'node2', '/b/4']]);
   await h.until('restart', () => h.started('/b/1').length === 2);
   expect(isAlive(h.started('/b/1')[0]!.pid)).toBe(false);
   expect(readFileSync(h.confFile, 'latin1')).toContain('primary-distribution-count = 4\n');
 });
 
-it('starts anew for another secondary volume, and moves away from a node that left it', async () => {
+it('the monitor restarts workers for another secondary volume and for a node that left it', async () => {
   h.primary = volume('P', [['me', 'node1', '/b/1']]);
   await h.start('serves');
   await h.until('worker', () => h.started().length === 1);
@@ -112,14 +112,14 @@ it('starts anew for another secondary volume, and moves away from a node that le
   expect(h.started().map(({ pid }) => isAlive(pid))).toEqual([false, false, true]);
 });
 
-it("goes to another node of the secondary when the worker's own is down", async () => {
+it("the monitor assigns another node of the secondary when a worker's node is down", async () => {
   h.secondary = volume('S', [['s2', '127.0.0.2', '/s/1'], ['s1', '127.0.0.1', '/s/2']]);
   await h.start('serves');
   await h.until('two workers', () => h.started().length === 2);
   for (const { args } of h.started()) expect(args).toContain('--resource-remote geo@127.0.0.1 --resource-remote-id s1');
 });
 
-it('warns, once each, of options that lose data', async () => {
+it('the monitor warns once about each option that loses data', async () => {
   h.primary = { ...h.primary, options: { 'changelog.rollover-time': '1', 'features.shard': 'on' } };
   await h.start('serves');
   await h.until('workers', () => h.started().length === 2);
@@ -129,7 +129,7 @@ it('warns, once each, of options that lose data', async () => {
   expect(h.log().match(/features\.shard is on for the primary and off for the secondary/g)).toHaveLength(1);
 });
 
-it('waits for a secondary that cannot be reached, says so at its bricks, and goes on when it is there', async () => {
+it('the monitor waits for an unreachable secondary, with the reason in the status files of its bricks', async () => {
   const there = h.secondary;
   h.secondary = new Error('ssh geo@backup: Connection refused');
   await h.start('serves');
@@ -143,7 +143,7 @@ it('waits for a secondary that cannot be reached, says so at its bricks, and goe
   expect(h.started().every(({ pid }) => isAlive(pid))).toBe(true);
 });
 
-it('starts a worker that waits for its next start as soon as glusterd changes the volume', async () => {
+it('the monitor ends a restart delay as soon as glusterd changes the volume', async () => {
   h.primary = volume('P', [['me', 'node1', '/b/1']]);
   const dir = join(h.dir, 'glusterd/vols/gv0');
   mkdirSync(dir, { recursive: true });

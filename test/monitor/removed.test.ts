@@ -1,5 +1,4 @@
-// Bricks that have left the volume, as far as no real brick is needed: one whose directory is gone, and one that another of
-// its set stands for.
+// Bricks that have left the volume and need no real brick: one without a directory, and one replaced in its replica set.
 
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -37,7 +36,7 @@ function removed(subvolumesBefore: number, told: string[]): RemovedBricks {
   });
 }
 
-test('a brick that is gone with its changelogs is said once, is a failure, and has the others walked from the beginning', async () => {
+test('withChangelogs() logs a brick without directory once, adds a failure, and makes the other bricks crawl from 0', async () => {
   const told: string[] = [];
   const bricks = removed(2, told);
   const primary = volume('P', [['me', 'node1', '/b/1'], ['other', 'node2', '/b/gone']]);
@@ -49,7 +48,7 @@ test('a brick that is gone with its changelogs is said once, is a failure, and h
   expect((await readStatus(join(dir, 'session', statusFileName('/b/gone')))).worker_status).toBe('Faulty');
 });
 
-test('a brick that was replaced in its set is forgotten', async () => {
+test('withChangelogs() deletes the status file of a brick that was replaced in its replica set', async () => {
   const told: string[] = [];
   const primary = { ...volume('P', [['me', 'node1', '/b/1'], ['other', 'node2', '/b/2']]), replicaCount: 2, distributionCount: 1 };
   expect(await removed(1, told).withChangelogs(primary, 'S')).toEqual([]);

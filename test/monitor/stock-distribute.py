@@ -1,13 +1,13 @@
-# What stock's monitor makes of two volumes: argv is the syncdaemon directory, the XML of the primary's and of the
+# Runs stock's distribute() for two volumes. argv is the syncdaemon directory, the XML of the primary's and of the
 # secondary's volume, this node's id, and a working directory. Prints JSON: the worker specs, the secondary's nodes in
-# the order in which stock happened to take them, and what it wrote into the session's config.
+# the order in which stock took them, and the options that it wrote into the session's config.
 import json
 import os
 import sys
 
 stock, primary_xml, secondary_xml, node_id, work = sys.argv[1:]
 sys.path.insert(0, stock)
-# The gluster of each side prints its fixture; ssh runs its command here.
+# The fake gluster of each side prints its fixture; the fake ssh runs its command locally.
 for name, text in (('bin/gluster', 'exec cat "$FIXTURE"'), ('ssh', 'while [ "$1" != user@backup ]; do shift; done; shift; FIXTURE=%s exec "$@"' % secondary_xml)):
     path = os.path.join(work, name)
     os.makedirs(os.path.dirname(path), exist_ok=True)

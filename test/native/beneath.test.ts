@@ -1,4 +1,4 @@
-// Directories opened beneath another one: what the kernel's call does, and what stands in for it where it is missing.
+// Opens directories beneath another one with openat2, and with the replacement for kernels without it.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -42,9 +42,9 @@ function errnoOf(call: () => unknown): number | undefined {
 
 describe.each([
   ['openat2', openBeneath],
-  ['part by part', openStepwise],
+  ['component by component', openStepwise],
 ])('%s', (_name, open) => {
-  test('opens directories of the tree, and leaves nothing else open', () => {
+  test('opens directories below the root, and leaks no descriptors', () => {
     const before = fs.readdirSync('/proc/self/fd').length;
     for (const path of ['.', 'a', 'a/b']) {
       const fd = open(root, path);
@@ -55,13 +55,13 @@ describe.each([
     expect(fs.readdirSync('/proc/self/fd')).toHaveLength(before);
   });
 
-  test('goes through no symlink, and not out', () => {
+  test('follows no symlink, and does not leave the root', () => {
     for (const path of ['inside', 'inside/b', 'out', 'out/b', 'a/file', 'a/file/b']) expect(errnoOf(() => open(root, path)), path).toBe(ENOTDIR);
     for (const path of ['nothing', 'a/nothing', 'nothing/b']) expect(errnoOf(() => open(root, path)), path).toBe(ENOENT);
     for (const path of ['..', 'a/../..', '/', dir]) expect(errnoOf(() => open(root, path)), path).toBeDefined();
   });
 
-  test('reaches what is deeper than a path may be long', () => {
+  test('opens a directory deeper than PATH_MAX', () => {
     const names = Array.from({ length: 100 }, (_, i) => `${i}`.padStart(60, 'x'));
     let at = '/proc/self/fd/' + String(fs.openSync(join(dir, 'root'), O_PATH));
     const opened = [at];
@@ -78,7 +78,7 @@ describe.each([
   });
 });
 
-test('attributes are those that Node tells, of symlinks and names of any bytes, too', () => {
+test("statAt() returns the attributes of Node's lstat, also for symlinks and names of any bytes", () => {
   const name = fsDecode(Buffer.from('66ff6f', 'hex'));
   fs.writeFileSync(fsEncode(`${dir}/root/${name}`), 'four');
   for (const path of ['a', 'a/file', 'out', name]) {
@@ -92,14 +92,14 @@ test('attributes are those that Node tells, of symlinks and names of any bytes, 
   expect(errnoOf(() => statAt(root, 'a\0b'))).toBe(constants.errno.EINVAL);
 });
 
-test.skipIf(lacksRoot('numbers of devices'))("a device's number is the one that Node tells", () => {
+test.skipIf(lacksRoot('numbers of devices'))("statOf() returns the device number of Node's lstat", () => {
   for (const [i, number] of [0x103, 0xfff_fffff, 0x1234_5678].entries()) {
     mknod(join(dir, `device${i}`), 0o020600, number);
     expect(statOf(join(dir, `device${i}`))?.rdev).toBe(fs.lstatSync(join(dir, `device${i}`)).rdev);
   }
 });
 
-test('a symlink gets another name, and not what it leads to', () => {
+test('linkAt() links a symlink itself, not its target', () => {
   linkAt(root, 'out', AT_FDCWD, join(dir, 'linked'));
   expect(fs.readlinkSync(join(dir, 'linked'))).toBe('../outside');
 });

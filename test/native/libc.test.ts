@@ -46,7 +46,7 @@ describe.skipIf(lacksRoot('trusted.* xattrs'))('xattrs', () => {
     expect(lgetxattr(link, 'trusted.mark').toString()).toBe('x');
   });
 
-  it('values larger than the first buffer are whole', async () => {
+  it('values larger than the first buffer are read completely', async () => {
     const big = mkdtempSync('/dev/shm/libc-');
     try {
       const path = join(big, 'f');
@@ -69,7 +69,7 @@ describe.skipIf(lacksRoot('trusted.* xattrs'))('xattrs', () => {
     expect(errorOf(() => lgetxattr(join(dir, 'a\0b'), 'user.none'))).toMatchObject({ code: 'EINVAL' });
   });
 
-  it('a thousand asynchronous calls at once all answer their own question', async () => {
+  it('a thousand concurrent asynchronous calls each return their own result', async () => {
     const path = join(dir, 'many');
     writeFileSync(path, '');
     for (let i = 0; i < 20; i++) lsetxattr(path, `user.n${i}`, Buffer.from(String(i)));
@@ -103,7 +103,7 @@ describe('replaceProcess()', () => {
     return { stdout: result.stdout, status: result.status, stderr: result.stderr.toString() + (result.error?.message ?? '') };
   }
 
-  it('keeps the pid, the three streams, the named descriptors, the argument bytes and only the given environment', () => {
+  it('keeps pid, standard streams, named descriptors and argument bytes, and passes only the given environment', () => {
     writeFileSync(join(dir, 'kept'), 'kept content');
     const result = run(`
       const fd = fs.openSync(${JSON.stringify(join(dir, 'kept'))});
@@ -117,7 +117,7 @@ describe('replaceProcess()', () => {
     expect(lines[4]).toBe('from stdinkept content<\xffA>');
   });
 
-  it('throws and goes on when there is no such program', () => {
+  it('throws ENOENT for a missing program, and changes no descriptor flags', () => {
     const result = run(`
       try { replaceProcess('no-such-program', ['x'], {}); } catch (e) { console.log(e.code, execFlag(0) === execFlag(1)); }`);
     expect(result.stdout.toString()).toBe('ENOENT true\n');

@@ -14,7 +14,7 @@ import { lacksPython } from '../skip.js';
 const dir = mkdtempSync(join(tmpdir(), 'locks-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Python in another process: says the one line that `code` prints, then waits for its stdin to end. */
+/** Runs `code` in a Python process, which prints one line and then waits for the end of its stdin. */
 async function python(code: string, path: string): Promise<{ said: string; end: () => Promise<void> }> {
   const source = `import fcntl, os, sys\npath = sys.argv[1]\n${code}\nsys.stdout.flush()\nsys.stdin.read()`;
   const child: ChildProcessByStdio<Writable, Readable, null> = spawn('python3', ['-c', source, path], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -37,7 +37,7 @@ try:
 except (IOError, OSError) as e:
     print('taken', e.errno)`;
 
-it.skipIf(lacksPython('locks of other processes'))('tryLock() is seen by lockf in another process until it is released', async () => {
+it.skipIf(lacksPython('locks of other processes'))('tryLock() blocks lockf in another process until released', async () => {
   const path = join(dir, 'pid');
   const lock = await tryLock(path);
   readFileSync(path);
@@ -52,7 +52,7 @@ it.skipIf(lacksPython('locks of other processes'))('tryLock() is seen by lockf i
   await second.end();
 });
 
-it.skipIf(lacksPython('locks of other processes'))('tryLock() gives null while another process holds lockf, and the lock once that process has ended', async () => {
+it.skipIf(lacksPython('locks of other processes'))('tryLock() returns null while another process holds lockf, and the lock once that process has ended', async () => {
   const path = join(dir, 'theirs');
   writeFileSync(path, '');
   const holder = await python(TRY, path);
@@ -72,7 +72,7 @@ it('tryLock() fails with the errno of the open', async () => {
   expect(await isLocked(join(dir, 'no', 'such'))).toBe(false);
 });
 
-it.skipIf(lacksPython('locks of other processes'))('withFlock() waits for another process and then opens the file that replaced the one it waited on', async () => {
+it.skipIf(lacksPython('locks of other processes'))('withFlock() waits for another process, then opens the file that replaced the locked one', async () => {
   const path = join(dir, 'status');
   writeFileSync(path, 'old');
   const holder = await python("f = open(path, 'r+')\nfcntl.flock(f, fcntl.LOCK_EX)\nprint('held')", path);
@@ -88,7 +88,7 @@ it.skipIf(lacksPython('locks of other processes'))('withFlock() waits for anothe
   expect(await waiting).toBe('new');
 });
 
-it('withFlock() callers of one process take turns, and one that throws does not stop the next', async () => {
+it('withFlock() serializes callers of one process, and continues after one that throws', async () => {
   const path = join(dir, 'turns');
   let inside = 0;
   const results = await Promise.allSettled(

@@ -7,7 +7,7 @@ import { llistxattr, lsetxattr } from '../../src/native/libc.js';
 import { chooseCalls, libcCalls, mountAttributes, type AttributeCalls } from '../../src/native/mount-attributes.js';
 import { lacks } from '../skip.js';
 
-/** Not a literal: the package's types may be missing. */
+/** A variable, since an import of a literal fails to compile when the package's types are missing. */
 const PACKAGE: string = 'fs-xattr';
 const load = (): Promise<unknown> => import(PACKAGE) as Promise<unknown>;
 const compiled = await load().then((found) => found as AttributeCalls, () => null);
@@ -24,16 +24,16 @@ function canMark(): boolean {
   }
 }
 
-describe('the choice', () => {
-  it.skipIf(lacks(compiled !== null, 'npm could not compile it (no compiler)', 'fs-xattr'))('is fs-xattr where it was compiled', async () => {
+describe('mountAttributes()', () => {
+  it.skipIf(lacks(compiled !== null, 'npm could not compile it (no compiler)', 'fs-xattr'))('uses fs-xattr where it was compiled', async () => {
     expect((await mountAttributes()).getAttribute).toBe(compiled?.getAttribute);
   });
 
-  it.skipIf(compiled !== null)('is libc where fs-xattr is not there', async () => {
+  it.skipIf(compiled !== null)('uses libc without fs-xattr', async () => {
     expect(await mountAttributes()).toBe(libcCalls);
   });
 
-  it('is libc when loading throws, or brings something else', async () => {
+  it('uses libc when loading throws or returns something else', async () => {
     expect(await chooseCalls(() => Promise.reject(new Error('no such module')))).toBe(libcCalls);
     expect(await chooseCalls(() => Promise.resolve({ getAttribute: () => undefined }))).toBe(libcCalls);
     expect(await chooseCalls(() => Promise.resolve(null))).toBe(libcCalls);
@@ -46,7 +46,7 @@ describe.skipIf(lacks(canMark(), 'the home directory takes none', 'xattrs of use
 ] as const)('%s', (_name, calls) => {
   beforeAll(() => lsetxattr(dir, 'user.fact', Buffer.from([0, 255, 10])));
 
-  it.skipIf(calls === null)('reads and removes, and says ENODATA for what is absent', async () => {
+  it.skipIf(calls === null)('reads and removes xattrs, and fails with ENODATA for a missing one', async () => {
     const { getAttribute, removeAttribute } = calls!;
     expect([...(await getAttribute(dir, 'user.fact'))]).toEqual([0, 255, 10]);
     await removeAttribute(dir, 'user.fact');

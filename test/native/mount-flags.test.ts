@@ -1,4 +1,4 @@
-// The kernel's restrictions on a mount, on a file system in memory, and the table of mounts that shows them.
+// Mount restrictions on a tmpfs, and the mount table that shows them.
 
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
@@ -8,8 +8,8 @@ import { lacks } from '../skip.js';
 const DIST = new URL('../../dist/native/', import.meta.url).href;
 const isRoot = process.geteuid?.() === 0;
 
-/** Runs a script in a mount namespace of its own, with a file system in memory at /mnt that holds a device, a program, a
- *  symlink and a directory with a file. */
+/** Runs a script in a new mount namespace, with a tmpfs at /mnt that holds a device, a program, a symlink and a directory
+ *  with a file. */
 function onMount(script: string): string {
   const prepare = `
     set -e; mount -t tmpfs -o mode=755 memory /mnt; cd /mnt
@@ -19,7 +19,7 @@ function onMount(script: string): string {
 }
 
 describe.skipIf(lacks(isRoot, 'not root', "mounts' restrictions"))('restrictMount()', () => {
-  it('ends devices, programs and symlinks on that mount, which keeps all that it holds', () => {
+  it('disables devices, programs and symlinks on the mount, and changes no file', () => {
     const out = onMount(`
       import { execFileSync } from 'node:child_process';
       import { closeSync, lstatSync, openSync, readFileSync, readlinkSync } from 'node:fs';
@@ -41,7 +41,7 @@ describe.skipIf(lacks(isRoot, 'not root', "mounts' restrictions"))('restrictMoun
     ]);
   });
 
-  it('sets the same where the kernel has no mount_setattr', () => {
+  it('sets the same restrictions without mount_setattr', () => {
     const out = onMount(`
       import koffi from '${import.meta.resolve('koffi')}';
       const load = koffi.load;
@@ -55,7 +55,7 @@ describe.skipIf(lacks(isRoot, 'not root', "mounts' restrictions"))('restrictMoun
     expect(JSON.parse(out)).toEqual(['nosuid', 'nodev', 'noexec', 'nosymfollow']);
   });
 
-  it('sets nothing on what is no mount, and throws nothing', () => {
+  it('does nothing, and does not throw, for a path that is not a mount', () => {
     const out = onMount(`
       import { restrictMount, restrictionsOf } from '${DIST}mount-flags.js';
       restrictMount('/mnt/dir'); restrictMount('/nonexistent');
@@ -65,7 +65,7 @@ describe.skipIf(lacks(isRoot, 'not root', "mounts' restrictions"))('restrictMoun
 });
 
 describe('parseMounts()', () => {
-  it("reads the kernel's table", () => {
+  it('parses /proc/self/mountinfo', () => {
     const table = '36 35 0:55 / /run/a\\040b\\134 rw,nosuid shared:1 master:2 - fuse.glusterfs localhost:sv0 rw,allow_other\n29 1 8:1 /sub /x ro - ext4 /dev/sda1 rw\nno line\n';
     expect(parseMounts(Buffer.from(table))).toEqual([
       { id: 36, root: '/', mountPoint: '/run/a b\\', options: ['rw', 'nosuid'], type: 'fuse.glusterfs', source: 'localhost:sv0' },

@@ -1,4 +1,4 @@
-// A log in a directory that others can write: what they planted there is not followed. As root, with a user's directory.
+// Logs in directories that other users can write: openLog() must not follow their symlinks and links. Runs as root.
 
 import { chmodSync, chownSync, closeSync, existsSync, lchownSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
@@ -25,14 +25,14 @@ function append(path: string): void {
 }
 
 describe.skipIf(lacks(process.geteuid?.() === 0, 'not root', 'logs where others can write'))('openLog()', () => {
-  it('appends, and makes a file that is missing', () => {
+  it('creates a missing file, and appends', () => {
     const log = join(dir, 'logs', 'own.log');
     append(log);
     append(log);
     expect(readFileSync(log, 'utf8')).toBe('line\nline\n');
   });
 
-  it("follows root's symlinks where nobody else can write", () => {
+  it("follows root's symlinks in directories that only root can write", () => {
     symlinkSync(join(dir, 'outside'), join(dir, 'moved'));
     symlinkSync(join(dir, 'outside', 'b.log'), join(dir, 'logs', 'a.log'));
     append(join(dir, 'moved', 'x.log'));
@@ -40,8 +40,8 @@ describe.skipIf(lacks(process.geteuid?.() === 0, 'not root', 'logs where others 
     expect(existsSync(join(dir, 'outside', 'x.log')) && existsSync(join(dir, 'outside', 'b.log'))).toBe(true);
   });
 
-  describe.each([["the group's", () => { chownSync(join(dir, 'logs'), 0, USER); chmodSync(join(dir, 'logs'), 0o775); }], ["a user's", () => chownSync(join(dir, 'logs'), USER, USER)], ["everybody's", () => chmodSync(join(dir, 'logs'), 0o1777)]])('in a directory that is %s', (_whose, give) => {
-    it('appends to what is a file, and follows nothing that was planted', () => {
+  describe.each([['writable by a group', () => { chownSync(join(dir, 'logs'), 0, USER); chmodSync(join(dir, 'logs'), 0o775); }], ['owned by a user', () => chownSync(join(dir, 'logs'), USER, USER)], ['world-writable', () => chmodSync(join(dir, 'logs'), 0o1777)]])('in a directory that is %s', (_whose, give) => {
+    it('appends to a regular file, and refuses symlinks, hard links and FIFOs of other users', () => {
       give();
       const at = (name: string): string => join(dir, 'logs', name);
       append(at('plain.log'));

@@ -8,7 +8,7 @@ afterEach(() => {
   for (const pid of started.splice(0)) process.kill(pid, 'SIGKILL');
 });
 
-it('startInBackground() gives what the daemon says, which then leads a session of its own on /dev/null', async () => {
+it('startInBackground() returns the first words of the daemon, which leads a new session with /dev/null as stdin', async () => {
   const said = await startInBackground(['bash', '-c', 'echo -n "$$ $(readlink /proc/self/fd/0)" >&3; exec 3>&-; exec sleep 1000'], process.env);
   const [pid = '', input] = said.split(' ');
   started.push(Number(pid));
@@ -17,12 +17,12 @@ it('startInBackground() gives what the daemon says, which then leads a session o
   expect([fields[2], fields[3]]).toEqual([pid, pid]);
 });
 
-it('startInBackground() gives nothing when the daemon ends without a word, and fails when there is no program', async () => {
+it('startInBackground() returns an empty string for a daemon without a message, and fails for a missing program', async () => {
   expect(await startInBackground(['true'], process.env)).toBe('');
   await expect(startInBackground(['/nonexistent/program'], process.env)).rejects.toThrow(/ENOENT/);
 });
 
-it('spawnGroupChild() tells the acknowledgement from the end, and reaches the child alone', async () => {
+it('spawnGroupChild() resolves acknowledged before the child ends, and kill() signals only the child', async () => {
   const child = await spawnGroupChild(['bash', '-c', 'trap "echo last words >&2; exit 7" TERM; exec 3>&-; while :; do sleep 0.05; done']);
   await child.acknowledged;
   expect(readFileSync(`/proc/${child.pid}/stat`, 'latin1')).not.toContain(' Z ');

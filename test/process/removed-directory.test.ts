@@ -1,11 +1,9 @@
-// A working directory in which nothing can be made, and children of a process that has it.
-
 import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 
 const DIST = new URL('../../dist/process/', import.meta.url).href;
 
-it('is one in which nothing can be made, and children start all the same', () => {
+it('enterRemovedDirectory() makes file creation in the working directory fail, and runChild() still works', () => {
   const script = `
     import { mkdirSync, readlinkSync, writeFileSync } from 'node:fs';
     import { enterRemovedDirectory } from '${DIST}removed-directory.js';

@@ -1,4 +1,4 @@
-// Real children: fixtures that flood, hang and ignore signals, and programs that every Debian has.
+// Runs real children: fixtures that flood, hang and ignore signals, and standard programs.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const BIN = join(import.meta.dirname, '../fixtures/bin');
 const STUBBORN = join(BIN, 'stubborn');
 const QUICK = { closeMs: 100, termMs: 200, killMs: 2_000 };
 
-/** Whether a process still runs; one that waits to be reaped does not. */
+/** Whether a process still runs. A zombie does not. */
 function runs(pid: number): boolean {
   if (!existsSync(`/proc/${pid}/stat`)) return false;
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -24,18 +24,18 @@ async function eventually(what: () => boolean): Promise<void> {
 }
 
 describe('runChild()', () => {
-  test('gives stdout, the end of stderr and the exit code as values', async () => {
+  test('returns stdout, the end of stderr and the exit code', async () => {
     const result = await runChild(['bash', '-c', 'echo out; echo err >&2; exit 7']);
     expect(result).toMatchObject({ exitCode: 7, signal: null, stderrTail: 'err', timedOut: false });
     expect(result.stdout.toString()).toBe('out\n');
   });
 
-  test('passes arguments as they are: no shell reads them', async () => {
+  test('passes arguments unchanged, without a shell', async () => {
     const result = await runChild(['printf', '%s', '$HOME; `id` *']);
     expect(result.stdout.toString()).toBe('$HOME; `id` *');
   });
 
-  test('feeds and reads more than pipes hold at the same time', async () => {
+  test('writes and reads more than pipe buffers hold at the same time', async () => {
     const input = Buffer.alloc(3 << 20, 'abcdefgh');
     expect((await runChild(['cat'], { input })).stdout.equals(input)).toBe(true);
     const pieces = async function* (): AsyncGenerator<Buffer> {
@@ -44,11 +44,11 @@ describe('runChild()', () => {
     expect((await runChild(['cat'], { input: pieces() })).stdout.equals(input)).toBe(true);
   });
 
-  test('a child that does not read its input is no error', async () => {
+  test('accepts a child that does not read its input', async () => {
     expect(await runChild(['true'], { input: Buffer.alloc(4 << 20) })).toMatchObject({ exitCode: 0 });
   });
 
-  test('an input that fails ends the child, and is what the call throws', async () => {
+  test('ends the child and throws the error of a failed input', async () => {
     const pieces = async function* (): AsyncGenerator<Buffer> {
       yield Promise.resolve(Buffer.from('x'));
       throw new Error('the list cannot be read');
@@ -56,14 +56,14 @@ describe('runChild()', () => {
     await expect(runChild(['cat'], { input: pieces() })).rejects.toThrow('the list cannot be read');
   });
 
-  test('drains a flood of stderr and keeps its end', async () => {
+  test('reads a flood of stderr and keeps its end', async () => {
     const result = await runChild(['bash', '-c', 'for i in {1..30000}; do echo "line $i of a flood" >&2; done; echo last >&2'], { stderrTailBytes: 100 });
     expect(result.exitCode).toBe(0);
     expect(result.stderrTail.length).toBeLessThanOrEqual(100);
     expect(result.stderrTail.endsWith('line 30000 of a flood\nlast')).toBe(true);
   });
 
-  test('hands on lines whose bytes are no UTF-8, and a last one without newline', async () => {
+  test('passes on lines that are not UTF-8, and a last line without newline', async () => {
     const lines: string[] = [];
     const errors: string[] = [];
     await runChild(['bash', '-c', String.raw`printf 'a\xff\nb\n\nc'; printf 'e1\ne2' >&2`], {
@@ -81,7 +81,7 @@ describe('runChild()', () => {
     await expect(runChild(['true'], { cwd: '/no/such/dir' })).rejects.toMatchObject({ code: 'preflight', message: expect.stringContaining('/no/such/dir') as string });
   });
 
-  test('refuses more output than its bound', async () => {
+  test('fails for more output than maxStdoutBytes', async () => {
     await expect(runChild(['yes'], { maxStdoutBytes: 1000 })).rejects.toMatchObject({ code: 'fault' });
   });
 
@@ -105,7 +105,7 @@ describe('runChild()', () => {
     await expect(runChild(['true'], { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'stopped' });
   });
 
-  test('a timeout ends the child and is a value', async () => {
+  test('returns timedOut after a timeout that ends the child', async () => {
     const result = await runChild(['sleep', '1000'], { timeoutMs: 100 });
     expect(result).toMatchObject({ timedOut: true, exitCode: null, signal: 'SIGTERM' });
   });
@@ -116,13 +116,13 @@ describe('runChild()', () => {
     expect(result.durationMs).toBeLessThan(4_000);
   });
 
-  test('what a child leaves behind, which holds its pipe, is ended', async () => {
+  test('ends grandchildren that still run after the end of the child', async () => {
     const result = await runChild(['bash', '-c', 'sleep 1000 & echo $!']);
     expect(result.exitCode).toBe(0);
     await eventually(() => !runs(Number(result.stdout.toString())));
   });
 
-  test.skipIf(lacksPython('what children inherit'))('the kernel is told to kill the child when this process dies', async () => {
+  test.skipIf(lacksPython('what children inherit'))('sets the parent-death signal of the child to SIGKILL, unless pdeathsig is false', async () => {
     const program = 'import ctypes; n = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(n)); print(n.value)';
     expect((await runChild(['python3', '-c', program])).stdout.toString()).toBe('9\n');
     expect((await runChild(['python3', '-c', program], { pdeathsig: false })).stdout.toString()).toBe('0\n');
@@ -130,7 +130,7 @@ describe('runChild()', () => {
 });
 
 describe('spawnPipe()', () => {
-  test('talks to a peer, which ends when its stdin closes', async () => {
+  test('exchanges data with a peer, which ends when its stdin closes', async () => {
     const peer = await spawnPipe(['cat']);
     peer.stdin.write('hello');
     const [answer] = (await once(peer.stdout, 'data')) as [Buffer];
@@ -139,13 +139,13 @@ describe('spawnPipe()', () => {
     expect(await peer.close()).toMatchObject({ code: 0 });
   });
 
-  test('tells why a peer died', async () => {
+  test('reports the exit code and the last stderr line of a peer', async () => {
     const peer = await spawnPipe(['bash', '-c', 'echo "Permission denied (publickey)." >&2; exit 255']);
     peer.stdout.resume();
     expect(await peer.exited).toMatchObject({ code: 255, stderrTail: 'Permission denied (publickey).' });
   });
 
-  test('climbs the ladder: closed stdin and SIGTERM are ignored, SIGKILL ends the child and its children', async () => {
+  test('close() escalates from closed stdin to SIGTERM to SIGKILL, which ends the child and its children', async () => {
     const peer = await spawnPipe([STUBBORN]);
     const [line] = (await once(peer.stdout, 'data')) as [Buffer];
     const pids = line.toString().trim().split(' ').map(Number);
@@ -170,7 +170,7 @@ test('spawnDaemonChild() reports the end of a server and ends it by signal', asy
   expect(server.kill('SIGTERM')).toBe(false);
 });
 
-test("children are in this process's group, and stop with it; a server that goes on is not", async () => {
+test("spawnPipe() children and 'stops' daemons join this process's group; other daemons lead a new group", async () => {
   const groupOf = (pid: number | string): string | undefined => readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /, '').split(' ')[2];
   const peer = await spawnPipe(['cat']);
   const [stops, goesOn] = [await spawnDaemonChild(['sleep', '1000'], 'stops'), await spawnDaemonChild(['sleep', '1000'])];
@@ -181,7 +181,7 @@ test("children are in this process's group, and stop with it; a server that goes
 });
 
 describe('pipeline()', () => {
-  test('moves bytes from one to the other and reports both ends', async () => {
+  test('moves bytes from the first program to the second and reports both exit codes', async () => {
     const errors: string[] = [];
     const result = await pipeline(['bash', '-c', 'cat; echo from a >&2; exit 1'], ['bash', '-c', 'wc -c >&2; exit 2'], {
       inputA: Buffer.alloc(1 << 20),
@@ -200,11 +200,11 @@ describe('pipeline()', () => {
     expect(hangs).toMatchObject({ a: { signal: 'SIGTERM' }, b: { code: 1 } });
   });
 
-  test('names the program that is missing, and leaves none running', async () => {
+  test('names the missing program', async () => {
     await expect(pipeline(['sleep', '1000'], ['/x/ssh'], { inputA: '' })).rejects.toMatchObject({ code: 'preflight', message: 'run ssh: /x/ssh: not found' });
   });
 
-  test('an abort ends both', async () => {
+  test('an abort ends both programs', async () => {
     const controller = new AbortController();
     const run = pipeline([STUBBORN], ['cat'], { inputA: '', signal: controller.signal, ladder: QUICK });
     setTimeout(() => controller.abort(), 200);
@@ -212,7 +212,7 @@ describe('pipeline()', () => {
   });
 });
 
-test('pipeline() loses nothing when the first program ends long before the second has read its output', async () => {
+test('pipeline() moves all bytes when the first program ends long before the second has read them', async () => {
   const size = 400_000;
   const slow = 'sleep 2.5; test "$(wc -c)" = ' + String(size);
   const result = await pipeline(['bash', '-c', `cat >/dev/null; head -c ${size} /dev/zero`], ['bash', '-c', slow], { inputA: '' });

@@ -1,4 +1,4 @@
-// The probe on changelog directories as the changelog translator keeps them, compared with what is known of them.
+// ChangelogProbe on changelog directories in the format of the changelog translator.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('changelogs behind the mark are counted, empty ones are not, and the oldest change is bounded by its interval', async () => {
+test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('look() counts non-empty changelogs after the stime, and bounds the oldest change by its interval', async () => {
   const brick = new FakeBrick(root);
   brick.enable(START);
   brick.change();
@@ -34,7 +34,7 @@ test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('cha
   expect(await probe.look(START + 75)).toEqual({ changelogs: 0, open: false, oldestSince: null });
 });
 
-test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('a mark that goes back counts what lies between again', async () => {
+test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('look() counts changelogs again when the stime goes back', async () => {
   const brick = new FakeBrick(root);
   brick.enable(START);
   for (let i = 1; i <= 4; i++) {
@@ -46,7 +46,7 @@ test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('a m
   expect((await probe.look(START))?.changelogs).toBe(4);
 });
 
-test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('what a clock that was set back leaves behind the mark is pending until the mark follows it, and then by its times', async () => {
+test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('look() counts changelogs after a clock set-back as pending until the stime follows the clock', async () => {
   const brick = new FakeBrick(root);
   brick.enable(START + 3600);
   brick.change();
@@ -64,11 +64,11 @@ test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('wha
   }
 });
 
-test('a directory without changelogs is not a brick without a backlog', async () => {
+test('look() returns null for a directory without changelogs', async () => {
   expect(await new ChangelogProbe(join(root, 'nowhere')).look(START)).toBeNull();
 });
 
-test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('whatever was recorded and however often it is looked at: the count is that of the changelogs with changes behind the mark', async () => {
+test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('look() returns the number of non-empty changelogs after the stime, for random changelogs and calls', async () => {
   const interval = fc.record({ changes: fc.boolean(), restart: fc.integer({ min: 0, max: 20 }).map((n) => n === 0), look: fc.boolean(), back: fc.nat(40) });
   let serial = 0;
   await fc.assert(
@@ -99,7 +99,7 @@ test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('wha
   );
 });
 
-test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('the end of a long index is enough', async () => {
+test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('look() counts correctly in a long index, for a late and for an early stime', async () => {
   const brick = new FakeBrick(root);
   brick.enable(START);
   for (let i = 1; i <= 3_000; i++) {

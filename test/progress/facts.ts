@@ -1,4 +1,4 @@
-// Facts about a brick to make reports from, with what a test does not care about filled in.
+// Default facts about a brick for reports; a test overrides the ones that it checks.
 import { parseProgress, PROGRESS_VERSION, type ProgressData } from '../../src/progress/progress-data.js';
 import type { BrickFacts } from '../../src/progress/report.js';
 
@@ -30,7 +30,7 @@ export function progress(values: Partial<ProgressData> = {}): ProgressData {
     history: [],
     ...values,
   };
-  // What a test makes up has to be what a reader takes.
+  // Readers must accept the data of a test.
   if (parseProgress(JSON.stringify(data)) === null) throw new Error('facts: no valid progress');
   return data;
 }

@@ -25,7 +25,7 @@ const written = (): ProgressData => {
   return found;
 };
 
-test('what is counted is in the file soon, also a name that is not UTF-8', async () => {
+test('ProgressRecorder writes counters and names that are not UTF-8 to its file', async () => {
   const recorder = make();
   recorder.queue = () => ({ files: 7, bytes: 70 });
   await recorder.start();
@@ -46,7 +46,7 @@ test('what is counted is in the file soon, also a name that is not UTF-8', async
   expect(readdirSync(dir)).toEqual(['brick_x.progress']);
 });
 
-test('the file is left alone while nothing happens, and written far less often than it is told something', async () => {
+test('ProgressRecorder writes once per interval, and not at all without changes', async () => {
   const recorder = make({ intervalMs: 100 });
   await recorder.start();
   const inodes = new Set<number>();
@@ -64,7 +64,7 @@ test('the file is left alone while nothing happens, and written far less often t
   expect(inodes.size).toBeLessThanOrEqual(8);
 });
 
-test('a start after an end that nobody asked for is a restart, one after a stop is not', async () => {
+test('start() counts a restart after a faulty end or a crash, and none after a stop', async () => {
   const restarts: number[] = [];
   for (const end of ['faulty', 'stopped', null, 'stopped'] as const) {
     const recorder = make();
@@ -75,7 +75,7 @@ test('a start after an end that nobody asked for is a restart, one after a stop 
   expect(restarts).toEqual([0, 1, 1, 2]);
 });
 
-test('a first walk that was cut short goes on with what it had brought', async () => {
+test('walkStarted() continues the counters of an interrupted first crawl', async () => {
   writeFileSync(join(dir, 'brick_x.progress'), JSON.stringify(progress({ walk: { kind: 'first', state: 'walking', startedMs: 1, endedMs: 0, seen: 60, synced: 40, expected: 100 } })));
   const recorder = make();
   await recorder.start();
@@ -90,7 +90,7 @@ test('a first walk that was cut short goes on with what it had brought', async (
   expect(written().walk?.state).toBe('done');
 });
 
-test('a file that cannot be written stops nothing', async () => {
+test('ProgressRecorder does not throw when its file cannot be written', async () => {
   const recorder = make({ statusFile: join(dir, 'nowhere', 'brick_x.status') });
   await recorder.start();
   recorder.walked(1);
@@ -101,13 +101,13 @@ test('a file that cannot be written stops nothing', async () => {
 });
 
 test.each([['not json'], ['null'], ['{}'], [JSON.stringify({ ...progress(), version: 1 })], [JSON.stringify({ ...progress(), history: [['x']] })], [JSON.stringify({ ...progress(), totals: null })]])(
-  'a file that says %s says nothing',
+  'parseProgress() returns null for %s',
   (text) => {
     expect(parseProgress(text)).toBeNull();
   },
 );
 
-test('calls to the secondary are measured, and one that raises counts as failed', async () => {
+test('recordedSecondary() records operations per call, and all operations of a rejected call as failed', async () => {
   const seen: unknown[] = [];
   const fake = {
     entryOps: (ops: readonly EntryOp[]) => (ops.length > 1 ? Promise.reject(new Error('raised')) : Promise.resolve([])),
@@ -121,7 +121,7 @@ test('calls to the secondary are measured, and one that raises counts as failed'
   expect(seen).toEqual([['entry', 1, 0], ['entry', 2, 2], ['meta', 0, 0]]);
 });
 
-test('entries are estimated from a sample of handles, and a small brick is counted', async () => {
+test('estimateEntries() counts a small brick exactly, and estimates a large one from a sample of handles', async () => {
   expect(await estimateEntries(join(dir, 'nowhere'))).toBeNull();
   const handle = (i: number): void => {
     const hex = (Math.imul(i + 1, 2_654_435_761) >>> 0).toString(16).padStart(8, '0');

@@ -4,30 +4,30 @@ import { facts, NOW_S, progress } from './facts.js';
 
 const walk = { kind: 'first', state: 'walking', startedMs: (NOW_S - 100) * 1000, endedMs: 0, seen: 6_000, synced: 5_000, expected: 20_000 } as const;
 
-test('lag is 0 when nothing is pending, however long ago the last change was', () => {
+test('lag is 0 when nothing is pending, even long after the last change', () => {
   expect(brickReport(facts())).toMatchObject({ lag: 0, pending: 'no', eta: 0, state: 'Active' });
 });
 
-test('after a quiet time, lag is the age of the first new change and not of the mark', () => {
+test('lag after a quiet time is the age of the first new change, not of the stime', () => {
   const report = brickReport(facts({ changelogs: { changelogs: 2, open: true, oldestSince: NOW_S - 40 } }));
   expect(report).toMatchObject({ pending: 'yes', lag: 40, backlog: { changelogs: 2 } });
 });
 
-test('a brick that has changelogs older than its mark lags behind the mark', () => {
+test('lag with changelogs older than the stime is the age of the stime', () => {
   const report = brickReport(facts({ status: { last_synced: NOW_S - 30 }, changelogs: { changelogs: 1, open: false, oldestSince: NOW_S - 45 } }));
   expect(report.lag).toBe(30);
 });
 
-test('where changelogs cannot be read, lag is what the mark says, and whether anything waits is not known', () => {
+test('lag without readable changelogs is the age of the stime, and pending is unknown', () => {
   expect(brickReport(facts({ changelogs: null, status: { last_synced: NOW_S - 70 } }))).toMatchObject({ pending: 'unknown', lag: 70, backlog: { changelogs: null } });
 });
 
-test('before the first sync is done there is no lag, and its end is foreseen from its speed', () => {
+test('lag is null during the first sync, and eta follows from its rate', () => {
   const report = brickReport(facts({ status: { last_synced: 0, crawl_status: 'Hybrid Crawl' }, changelogs: null, progress: progress({ walk }) }));
   expect(report).toMatchObject({ lag: null, pending: 'yes', eta: 300, firstSync: { rate: 50, fraction: 0.25, expected: 20_000 } });
 });
 
-test('a first sync whose walk has ended expects what it has found, and never less than it has found before', () => {
+test('firstSync.expected is the number of found entries after the walk, and at least that number before', () => {
   const at = (values: object) => brickReport(facts({ progress: progress({ walk: { ...walk, ...values } }) })).firstSync?.expected;
   expect(at({ state: 'walked' })).toBe(6_000);
   expect(at({ expected: 10 })).toBe(6_000);
@@ -35,11 +35,11 @@ test('a first sync whose walk has ended expects what it has found, and never les
   expect(brickReport(facts({ progress: progress({ walk: { ...walk, expected: null } }) })).eta).toBeNull();
 });
 
-test('a walk for a gap is no first sync', () => {
+test('firstSync is null for the crawl of a changelog gap', () => {
   expect(brickReport(facts({ progress: progress({ walk: { ...walk, kind: 'again' } }) })).firstSync).toBeNull();
 });
 
-test('the time to catch up is that of the slowest part, and unknown while one does not move', () => {
+test('eta is the time of the slowest part, and null while a part makes no progress', () => {
   const history = [[(NOW_S - 60) * 1000, 0, 0, 0, 0], [NOW_S * 1000, 6_000, 600, 60_000, 30]];
   const busy = { changelogs: { changelogs: 10, open: false, oldestSince: NOW_S - 30 }, status: { data: 100 } };
   expect(brickReport(facts({ ...busy, progress: progress({ history }) })).eta).toBeCloseTo(20);
@@ -60,27 +60,27 @@ test.each([
   ['Created', { alive: false, monitor: 'Created', progress: null }],
   ['Passive', { alive: false, progress: null, status: { worker_status: 'Passive' } }],
   ['N/A', { alive: false, progress: null, status: { worker_status: 'hostile \u001b[2J' } }],
-] as const)('the state is %s with %o', (state, values) => {
+] as const)('state is %s with %o', (state, values) => {
   expect(brickReport(facts(values)).state).toBe(state);
 });
 
-test('a passive brick lags behind nothing, and what a dead worker had in hand is nobody\'s any more', () => {
+test('lag is null for a passive brick, and the queue of a dead worker is not reported', () => {
   expect(brickReport(facts({ status: { worker_status: 'Passive' }, changelogs: { changelogs: 5, open: true, oldestSince: 1 } }))).toMatchObject({ lag: null, pending: 'no' });
   const dead = brickReport(facts({ alive: false, status: { entry: 5, data: 6 }, progress: progress({ queue: { files: 6, bytes: 99 } }) }));
   expect(dead.backlog).toMatchObject({ entries: 0, data: 0, bytes: 0 });
 });
 
-test('a stopped session still shows what waits', () => {
+test('a stopped session still reports its backlog', () => {
   const report = brickReport(facts({ alive: false, monitor: 'Stopped', changelogs: { changelogs: 7, open: true, oldestSince: NOW_S - 500 } }));
   expect(report).toMatchObject({ state: 'Stopped', lag: 500, backlog: { changelogs: 7 }, eta: null, crawl: 'N/A' });
 });
 
-test("where a session went on under another program's worker, what this one's said is past", () => {
+test('the progress of a stopped worker is ignored when a stock worker continues the session', () => {
   const report = brickReport(facts({ alive: false, status: { entry: 4 }, progress: progress({ ended: 'stopped', walk }) }));
   expect(report).toMatchObject({ state: 'Active', worker: null, firstSync: null, backlog: { entries: 4, bytes: null } });
 });
 
-test('a checkpoint that failures hold up is reached and not completed', () => {
+test('a reached checkpoint with failures is not completed', () => {
   const status = { checkpoint_time: NOW_S - 10, checkpoint_completed: 'No', checkpoint_completion_time: 'N/A' };
   expect(brickReport(facts({ status })).checkpoint).toEqual({ time: NOW_S - 10, completed: false, completionTime: null });
 });

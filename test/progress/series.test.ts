@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { rateAt, ratesOver, Series, valueAt } from '../../src/progress/series.js';
 
-test('a burst after a pause is not smeared over the pause', () => {
+test('rateAt() and ratesOver() attribute a burst after a pause to the burst alone', () => {
   const series = new Series();
   series.add(0, [0]);
   series.add(1_000, [10]);
@@ -12,7 +12,7 @@ test('a burst after a pause is not smeared over the pause', () => {
   expect(ratesOver(series.samples, 0, 101_000, 1_000, 3)).toEqual([0, 0, 50]);
 });
 
-test('while nothing is counted the rate falls to nothing', () => {
+test('rateAt() falls to 0 while nothing is counted', () => {
   const series = new Series();
   series.add(0, [0]);
   series.add(5_000, [100]);
@@ -20,7 +20,7 @@ test('while nothing is counted the rate falls to nothing', () => {
   expect(rateAt(series.samples, 0, 60_000, 5_000)).toBe(0);
 });
 
-test('a clock that is set back does not leave samples out of order', () => {
+test('add() keeps samples in order when the clock is set back', () => {
   const series = new Series();
   series.add(50_000, [5]);
   series.add(10_000, [6]);
@@ -28,7 +28,7 @@ test('a clock that is set back does not leave samples out of order', () => {
   expect(series.samples.map(([at]) => at)).toEqual([10_000, 14_000]);
 });
 
-test('whatever is counted and whenever: samples are bounded and in order, no rate is negative, and rates over a span add up to what was counted in it', () => {
+test('samples stay bounded and ordered, and rates are non-negative and add up to the count, for random input', () => {
   const steps = fc.array(fc.record({ wait: fc.integer({ min: 0, max: 20_000 }), count: fc.integer({ min: 0, max: 1_000 }) }), { maxLength: 400 });
   fc.assert(
     fc.property(steps, (changes) => {

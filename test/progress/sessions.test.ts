@@ -1,4 +1,4 @@
-// Sessions on disk, written by what really writes them, read by the session reader.
+// SessionReader on session directories that WorkerStatus and ProgressRecorder wrote.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -27,7 +27,7 @@ async function worker(session: string, brickPath: string): Promise<{ status: Wor
   return { status, recorder };
 }
 
-test('a session is found by its name, the beginning of it, its pair, its directory, and all without a name', async () => {
+test('findSessions() accepts a name, a prefix, a pair or a directory, and returns all sessions without one', async () => {
   for (const session of ['gv0_backup_sv0', 'gv0_other_sv0', 'gv1_backup_sv0']) await worker(session, '/b');
   mkdirSync(join(root, 'no-session'));
   await worker('elsewhere/home-me-here_home-me-there', '/home/me/here');
@@ -54,7 +54,7 @@ test('a session is found by its name, the beginning of it, its pair, its directo
   expect(await findSessions(undefined, [join(root, 'nowhere')])).toEqual([]);
 });
 
-test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('status, progress, changelogs and liveness come together in one report', async () => {
+test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('read() combines status, progress, changelogs and liveness in one report', async () => {
   const brick = new FakeBrick(join(root, 'brick'));
   brick.enable(START);
   brick.change();
@@ -70,7 +70,7 @@ test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('sta
   brick.change();
   brick.rollover(START + 30);
   expect(await look()).toMatchObject({ pending: 'yes', backlog: { changelogs: 1 } });
-  // Changes from before the live changelogs began are there, whatever the brick's mark says.
+  // caughtUp() reports that all changes before the live changelogs are synced, even if the brick's stime is older.
   recorder.caughtUp(START + 31);
   await expect.poll(async () => (await look())?.pending, { timeout: 5_000 }).toBe('no');
   await recorder.close('stopped');
@@ -79,7 +79,7 @@ test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('sta
   expect(await reader.read()).toMatchObject({ name: 'gv0_backup_sv0', primary: 'gv0', secondary: 'backup::sv0', monitor: 'Stopped' });
 });
 
-test("a stock worker's session, which has a status file only, is shown and exported", async () => {
+test('read() and sessionSamples() report the session of a stock worker, which has only a status file', async () => {
   const dir = join(root, 'gv0_backup_sv0');
   mkdirSync(dir);
   writeFileSync(join(dir, 'monitor.status'), 'Started');
@@ -91,7 +91,7 @@ test("a stock worker's session, which has a status file only, is shown and expor
   expect(samples?.samples.find(({ key }) => key === 'backlogFiles')?.value).toBe(4);
 });
 
-test('a status or progress file that holds garbage is no error', async () => {
+test('read() accepts damaged status and progress files', async () => {
   const dir = join(root, 'x');
   mkdirSync(dir);
   writeFileSync(join(dir, 'brick_b.status'), '{"worker_status": 7, "last_synced": "x", "failures": null');

@@ -1,5 +1,5 @@
-// Waves and lanes against an oracle: whatever order the lanes of a wave are worked in, every operation that depends
-// on another one comes after it, and a model volume ends up with the tree that working in sequence gives.
+// Waves and lanes against an oracle. For any order of the lanes of a wave, an operation must follow those that it depends
+// on, and a model volume must end with the tree of sequential execution.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -21,7 +21,7 @@ function isDirMove(op: EntryOp): boolean {
 /** Whether `later` may not overtake `earlier`. */
 function depends(earlier: EntryOp, later: EntryOp): boolean {
   if (isDirMove(earlier) || isDirMove(later)) return true;
-  // The rename may take the name that the link's inode had.
+  // The rename may replace the former name of the link's inode.
   if (earlier.op === 'LINK' && later.op === 'RENAME') return true;
   const names = (op: EntryOp): string[] => (op.entry1 === undefined ? [op.entry] : [op.entry, op.entry1]);
   const parents = (op: EntryOp): Gfid[] => names(op).map((name) => splitEntryPath(name).parent);
@@ -30,7 +30,7 @@ function depends(earlier: EntryOp, later: EntryOp): boolean {
   return parents(later).includes(earlier.gfid) || parents(earlier).includes(later.gfid);
 }
 
-/** One of the orders in which the waves may be worked. */
+/** A random valid execution order of the waves. */
 function interleaved(waves: readonly Wave[], random: Random): EntryOp[] {
   const out: EntryOp[] = [];
   for (const { lanes } of waves) {
@@ -55,7 +55,7 @@ async function treeOf(ops: readonly EntryOp[]): Promise<Map<string, string>> {
 const laneCounts = fc.integer({ min: 1, max: 5 });
 
 describe('planWaves()', () => {
-  test('keeps every operation, once', () => {
+  test('keeps every operation exactly once', () => {
     fc.assert(
       fc.property(histories, laneCounts, (ops, laneCount) => {
         const planned = planWaves(ops, laneCount).flatMap(({ lanes }) => lanes.flat());
@@ -66,7 +66,7 @@ describe('planWaves()', () => {
     );
   });
 
-  test('puts what depends on an operation after it, in another wave or in the same lane', () => {
+  test('puts dependent operations into a later wave or later in the same lane', () => {
     fc.assert(
       fc.property(histories, laneCounts, (ops, laneCount) => {
         const place = new Map<EntryOp, { wave: number; lane: number; index: number }>();
@@ -86,7 +86,7 @@ describe('planWaves()', () => {
     );
   });
 
-  test('gives the tree of the sequence, however the lanes interleave', async () => {
+  test('produces the tree of sequential execution, for any interleaving of the lanes', async () => {
     await fc.assert(
       fc.asyncProperty(histories, laneCounts, fc.nat(), async (ops, laneCount, seed) => {
         const order = interleaved(planWaves(ops, laneCount), new Random(seed));
@@ -96,7 +96,7 @@ describe('planWaves()', () => {
     );
   });
 
-  test('removes a directory in a later wave than anything was done in it, so that trouble with that is seen before', () => {
+  test('removes a directory in a later wave than operations inside it, so that their failures are known before', () => {
     fc.assert(
       fc.property(histories, laneCounts, (ops, laneCount) => {
         const wave = new Map<EntryOp, number>();
@@ -114,7 +114,7 @@ describe('planWaves()', () => {
     );
   });
 
-  test('an inode whose old name a rename takes has its new name by then', () => {
+  test('keeps the order of a link and a rename that may replace the old name of the linked inode', () => {
     const [root, dir] = ['00000000-0000-0000-0000-000000000001', '00000000-0000-4000-8000-000000000002'] as Gfid[];
     const gfid = (n: number): Gfid => `00000000-0000-4000-8000-00000000010${n}` as Gfid;
     const stat = { uid: 0, gid: 0, mode: S_IFREG, atime: 0, mtime: 0 };
@@ -124,7 +124,7 @@ describe('planWaves()', () => {
     expect(planWaves([old, link, over], 3).flatMap(({ lanes }) => lanes.flat())).toEqual([old, link, over]);
   });
 
-  test('works side by side where it may: files of different directories share a wave', () => {
+  test('puts files of different directories into one wave', () => {
     const parents = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}` as Gfid);
     const ops = parents.map((parent, i): EntryOp => ({ op: 'CREATE', gfid: `00000000-0000-4000-8000-00000000010${i}` as Gfid, entry: entryPath(parent, 'f'), mode: S_IFREG, uid: 0, gid: 0 }));
     expect(planWaves(ops, 3)).toEqual([{ lanes: expect.arrayContaining(ops.map((op) => [op])) as EntryOp[][] }]);

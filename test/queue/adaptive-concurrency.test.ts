@@ -1,4 +1,4 @@
-// How much goes to the secondary at a time, with calls whose times the test decides.
+// AdaptiveConcurrency with a model of the secondary and a simulated clock.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -8,8 +8,8 @@ import type { DataEngine } from '../../src/queue/engine.js';
 import type { EntryOp, Secondary } from '../../src/protocol/secondary.js';
 import { ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
 
-/** A secondary that needs `costS` a unit, for all that is under way together `factor` times what it needs for the same one
- *  after the other. Its clock goes on by steps. */
+/** A secondary that needs `costS` a unit. Concurrent calls take `factor` times as long as the same calls in series. Its
+ *  clock advances in steps. */
 class Model {
   nowS = 0;
   most = 0;
@@ -34,7 +34,7 @@ class Model {
     });
   }
 
-  /** Lets time pass until `done`. */
+  /** Advances the clock until `done` settles. */
   async pass(done: Promise<unknown>): Promise<void> {
     let open = true;
     void done.finally(() => (open = false));
@@ -62,7 +62,7 @@ class Model {
 }
 
 describe('AdaptiveConcurrency', () => {
-  test('lets calls go side by side where that is quicker, but for those that tell what each costs alone', async () => {
+  test('runs calls in parallel where that is faster, except for measurements in series', async () => {
     const model = new Model(0.6);
     const seconds = await model.flow(40);
     const alone = 40 * 100 * 2 * (0.001 + 0.004);
@@ -71,7 +71,7 @@ describe('AdaptiveConcurrency', () => {
     expect(model.lines).toEqual([]);
   });
 
-  test('one at a time where that is quicker, and tries the other way again less and less often', async () => {
+  test('runs calls one at a time where that is faster, and probes parallel calls less and less often', async () => {
     const model = new Model(2.5);
     const seconds = await model.flow(200);
     const alone = 200 * 100 * 2 * (0.001 + 0.004);
@@ -80,7 +80,7 @@ describe('AdaptiveConcurrency', () => {
     expect(model.lines.length).toBeLessThan(8);
   });
 
-  test('finds out that the secondary has changed, either way', async () => {
+  test('adapts when the secondary becomes slower or faster for parallel calls', async () => {
     const model = new Model(0.6);
     await model.flow(40);
     model.factor = 2.5;
@@ -94,7 +94,7 @@ describe('AdaptiveConcurrency', () => {
     expect(model.lines.length).toBe(lines);
   });
 
-  test('small calls do not wait, nor does what is slow for its bytes', async () => {
+  test('runs small calls and transfers of large files without waiting', async () => {
     const model = new Model(1);
     const large = model.call('entries', 1_000, 0.01);
     const small = model.call('entries', 5, 0.001);
@@ -105,7 +105,7 @@ describe('AdaptiveConcurrency', () => {
     expect(model.most).toBe(3);
   });
 
-  test('with something slow under way, nothing waits to be alone', async () => {
+  test('does not serialize calls while a large transfer runs', async () => {
     const model = new Model(1);
     const beside = model.limiter.beside(() => model.work(100));
     const calls = [model.call('entries', 100, 0.001), model.call('files', 100, 0.001)];
@@ -114,7 +114,7 @@ describe('AdaptiveConcurrency', () => {
     await model.pass(beside);
   });
 
-  test('long calls are not judged before they end', async () => {
+  test('measures long calls only after they end', async () => {
     const model = new Model(0.9);
     const call = async (work: Work, costS: number): Promise<void> => {
       for (let i = 0; i < 12; i++) await model.call(work, 100, costS);
@@ -124,7 +124,7 @@ describe('AdaptiveConcurrency', () => {
     expect(model.most).toBe(4);
   });
 
-  test('what goes on beside it is nothing to judge by', async () => {
+  test('takes no measurements while a large transfer runs', async () => {
     const model = new Model(2.5);
     const beside = model.limiter.beside(() => model.work(400));
     await model.flow(40);
@@ -133,7 +133,7 @@ describe('AdaptiveConcurrency', () => {
     await model.pass(beside);
   });
 
-  test('a call that fails ends its turn and tells nothing of what work costs', async () => {
+  test('ends the turn of a failed call and ignores its duration', async () => {
     const model = new Model(1);
     await expect(model.limiter.run('files', 100, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
     const [a, b] = [model.call('files', 100, 0.001), model.call('files', 100, 0.001)];
@@ -141,7 +141,7 @@ describe('AdaptiveConcurrency', () => {
     expect(model.most).toBe(1);
   });
 
-  test('what waits for its turn is stopped by its signal, and the rest goes on', async () => {
+  test('rejects a waiting call whose signal aborts, and runs the others', async () => {
     const model = new Model(1);
     const stop = new AbortController();
     const first = model.call('entries', 100, 0.01);
@@ -155,10 +155,10 @@ describe('AdaptiveConcurrency', () => {
   });
 });
 
-describe('what is paced', () => {
+describe('limitedEngine() and limitedSecondary()', () => {
   const gfids = Array.from({ length: 100 }, (_, i) => `00000000-0000-4000-8000-${String(i).padStart(12, '0')}` as Gfid);
 
-  test('boxes of small files, and calls with operations, each by its kind', async () => {
+  test('limit boxes of small files and calls by kind, and run large files beside', async () => {
     const ran: string[] = [];
     const limiter = {
       run: (work: Work, units: number, call: () => Promise<unknown>) => (ran.push(`${work} ${units}`), call()),

@@ -1,4 +1,4 @@
-// Dividing against a model: files that break any transfer they are in, and a connection that may go for good.
+// Bisection against a model with files that break every transfer that includes them, and a connection that may be lost.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -11,9 +11,9 @@ const OPTIONS = { logErrors: false };
 
 interface World {
   readonly breaking: ReadonlySet<Gfid>;
-  /** Failing by name, in a transfer that works. */
+  /** Files that fail individually in a working transfer. */
   readonly named?: ReadonlySet<Gfid>;
-  /** Transfers until the connection goes. */
+  /** Number of transfers until the connection is lost. */
   readonly connected?: number;
   readonly reason?: string;
 }
@@ -47,7 +47,7 @@ const worlds = fc.integer({ min: 1, max: 1_500 }).chain((size) =>
   }),
 );
 
-test('each item has one result, what did not break anything arrives once, and only a lost connection is broken', async () => {
+test('bisecting() returns one result per item, transfers good files once, and is broken only without connection', async () => {
   await fc.assert(
     fc.asyncProperty(worlds, async ({ size, breaking, named, connected }) => {
       const gfids = Array.from({ length: size }, (_, n) => gfid(n));
@@ -68,13 +68,13 @@ test('each item has one result, what did not break anything arrives once, and on
   );
 });
 
-test('a full disk is nobody’s fault: nothing is divided', async () => {
+test('bisecting() does not split a transfer that failed with a full disk', async () => {
   const { engine, sizes } = engineOf({ breaking: new Set([gfid(3)]), reason: 'rsync: exit 11: write failed: No space left on device (28)' });
   expect((await bisecting(engine).sync([gfid(1), gfid(2), gfid(3)], OPTIONS)).broken).toContain('No space left');
   expect(sizes).toEqual([3]);
 });
 
-test('where every file breaks its transfer, it ends, as broken', async () => {
+test('bisecting() ends as broken after fewer than 200 transfers when every file breaks its transfer', async () => {
   const gfids = Array.from({ length: 2_000 }, (_, n) => gfid(n));
   const { engine, sizes } = engineOf({ breaking: new Set(gfids) });
   const outcome = await bisecting(engine).sync(gfids, OPTIONS);

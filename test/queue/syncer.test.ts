@@ -1,5 +1,5 @@
-// The queue against a model: whatever producers and engine do, each item added gets one result of a transfer
-// that began after it was added, no gfid is in two transfers at a time, and all jobs work.
+// The queue against a model. Each added item gets one result, from a transfer that began after the call of add(). No gfid is
+// in two transfers at a time, and no job idles while an item can be sent.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -18,7 +18,7 @@ interface Call {
   finish(outcome?: EngineOutcome | Error): void;
 }
 
-/** An engine whose transfers end when the test says so. */
+/** An engine whose transfers end when the test calls finish(). */
 class HeldEngine implements DataEngine {
   readonly name = 'held';
   readonly calls: Call[] = [];
@@ -59,7 +59,7 @@ function setUp(options: Partial<SyncerOptions> = {}) {
 }
 
 describe('Syncer', () => {
-  test('divides what is queued among all jobs', async () => {
+  test('divides queued items among all jobs', async () => {
     const { engine, syncer, stop } = setUp();
     const done = syncer.add(gfids(300));
     await tick();
@@ -69,7 +69,7 @@ describe('Syncer', () => {
     await stop();
   });
 
-  test('what several producers add in one tick travels in one box', async () => {
+  test('puts items that several producers add in one tick into one box', async () => {
     const { engine, syncer, stop } = setUp({ minFilesPerBox: 100 });
     const adds = gfids(20).map((item) => syncer.add([item]));
     await tick();
@@ -79,7 +79,7 @@ describe('Syncer', () => {
     await stop();
   });
 
-  test('caps a box in files and in bytes, and gives a large file a box of its own', async () => {
+  test('limits a box by files and bytes, and puts a large file into a separate box', async () => {
     const { engine, syncer, stop } = setUp({ jobs: 4, maxFilesPerBox: 2, maxBytesPerBox: 100 });
     const done = syncer.add([10, 20, 30, 90, 20, 500].map((sizeBytes, i) => ({ gfid: gfid(i), sizeBytes })));
     await tick();
@@ -93,7 +93,7 @@ describe('Syncer', () => {
     await stop();
   });
 
-  test('large files are divided though they are few', async () => {
+  test('divides few large files among all jobs', async () => {
     const { engine, syncer, stop } = setUp({ minFilesPerBox: 100, minBytesPerBox: 1 << 20 });
     void syncer.add(gfids(3).map((item) => ({ gfid: item, sizeBytes: 1 << 30 }))).catch(() => undefined);
     await tick();
@@ -102,7 +102,7 @@ describe('Syncer', () => {
     await stop();
   });
 
-  test('a gfid added while it is sent is sent again afterwards, and both get their result', async () => {
+  test('sends a gfid again when it is added during its transfer, and returns both results', async () => {
     const { engine, syncer, stop } = setUp();
     const first = syncer.add([gfid(1)]);
     await tick();
@@ -119,7 +119,7 @@ describe('Syncer', () => {
     await stop();
   });
 
-  test('results are per gfid, and say whether the file or the transfer failed', async () => {
+  test('returns a result per gfid, which tells a failed file from a failed transfer', async () => {
     const { engine, syncer, stop } = setUp({ jobs: 1 });
     const done = syncer.add(gfids(4));
     await tick();
@@ -141,7 +141,7 @@ describe('Syncer', () => {
     await stop();
   });
 
-  test('an engine that throws fails its box only, and the jobs go on', async () => {
+  test('fails only the box of an engine that throws, and continues', async () => {
     const { engine, syncer, stop } = setUp({ jobs: 2 });
     const error = new GsyncdError('run rsync: /x/rsync: not found', { code: 'preflight' });
     const done = syncer.add(gfids(4));
@@ -158,7 +158,7 @@ describe('Syncer', () => {
     await stop();
   });
 
-  test('only an item that each producer calls unchanged in content is compared by times', async () => {
+  test('compares an item by times only if all of its producers ask for it', async () => {
     const { engine, syncer, stop } = setUp({ jobs: 1 });
     const done = [syncer.add([{ gfid: gfid(1), compare: 'times' }, gfid(2), { gfid: gfid(3), compare: 'times' }]), syncer.add([gfid(3)])];
     await tick();
@@ -168,7 +168,7 @@ describe('Syncer', () => {
     await stop();
   });
 
-  test('a batch that asks for errors in the log does not turn them on for another one, nor off', async () => {
+  test('applies logErrors only to the items of the producer that set it', async () => {
     const { engine, syncer, stop } = setUp({ jobs: 3, maxFilesPerBox: 1 });
     const done = [syncer.add([{ gfid: gfid(1), logErrors: true }]), syncer.add([{ gfid: gfid(2), logErrors: false }]), syncer.add([gfid(3)])];
     await tick();
@@ -178,7 +178,7 @@ describe('Syncer', () => {
     await stop();
   });
 
-  test('a stop rejects what is queued at once, and lets transfers under way finish', async () => {
+  test('rejects queued items at once when stopped, and lets running transfers finish', async () => {
     const { engine, syncer, stop } = setUp({ jobs: 1, maxFilesPerBox: 1 });
     const taken = syncer.add([gfid(0)]);
     const queued = syncer.add([gfid(1)]);
@@ -192,14 +192,14 @@ describe('Syncer', () => {
     expect(engine.calls).toHaveLength(1);
   });
 
-  test('a stop ends transfers that outlast the grace, and their items are rejected, not failed', async () => {
+  test('ends transfers after stopGraceMs when stopped, and rejects their items', async () => {
     const { syncer, stop } = setUp({ stopGraceMs: 20 });
     const taken = syncer.add([gfid(0)]);
     await tick();
     await Promise.all([stop(), expect(taken).rejects.toMatchObject({ code: 'stopped' })]);
   });
 
-  test('logs each box as the reference does', async () => {
+  test('logs each box as stock does', async () => {
     const { engine, lines, syncer, stop } = setUp();
     const done = syncer.add(gfids(2));
     await tick();
@@ -209,7 +209,7 @@ describe('Syncer', () => {
     await stop();
   });
 
-  test('an empty add has an empty result', async () => {
+  test('returns an empty result for an empty add()', async () => {
     const { syncer, stop } = setUp();
     expect((await syncer.add([])).size).toBe(0);
     await stop();
@@ -218,7 +218,7 @@ describe('Syncer', () => {
 
 type Step = { kind: 'add'; ids: number[] } | { kind: 'finish'; which: number; how: 'ok' | 'partial' | 'throw' } | { kind: 'tick' };
 
-test('nothing is lost, nothing is sent twice at a time, all jobs work: whatever happens in whatever order', async () => {
+test('Syncer returns every result, never sends a gfid twice at a time and keeps all jobs busy, for random steps', async () => {
   const step: fc.Arbitrary<Step> = fc.oneof(
     fc.record({ kind: fc.constant('add' as const), ids: fc.array(fc.nat(30), { maxLength: 12 }) }),
     fc.record({ kind: fc.constant('finish' as const), which: fc.nat(5), how: fc.constantFrom('ok' as const, 'partial' as const, 'throw' as const) }),
@@ -251,7 +251,7 @@ test('nothing is lost, nothing is sent twice at a time, all jobs work: whatever 
           await tick();
           const flying = [...engine.open].reduce((sum, call) => sum + call.gfids.length, 0);
           if (engine.open.size < jobs && syncer.size > flying) {
-            // A job may idle only when all that waits is parked behind a transfer of the same gfid.
+            // A job may idle only when all waiting items wait for a transfer of the same gfid.
             const inFlight = new Set([...engine.open].flatMap((call) => call.gfids));
             expect(syncer.size - flying).toBeLessThanOrEqual(inFlight.size);
           }

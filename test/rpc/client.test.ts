@@ -1,4 +1,4 @@
-// The client against the stock daemon's server, and against streams that misbehave.
+// RepceClient against the stock daemon's server, and against faulty streams.
 
 import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,12 +23,12 @@ afterEach(async () => {
 });
 
 describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', () => {
-  it('shakes hands', async () => {
+  it('completes the handshake', async () => {
     const { client } = stock();
     expect((await handshake(client, { timeoutMs: 20_000 })).pid).toBeGreaterThan(1);
   });
 
-  it('accepts a newer minor version and names both versions when the major one differs', async () => {
+  it('accepts a newer minor version, and names both versions in the error for another major version', async () => {
     expect((await handshake(stock('1.7').client)).pid).toBeGreaterThan(1);
     await expect(handshake(stock('2.5').client)).rejects.toMatchObject({
       code: 'peer',
@@ -36,7 +36,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', (
     });
   });
 
-  it('passes arguments and answers of every kind', async () => {
+  it('passes arguments and answers of every type', async () => {
     const { client } = stock();
     const args: PyValue[] = ['caf\uDCE9 \n nämé', 2 ** 40, -(2n ** 70n), 1.5, null, true, Buffer.of(0, 255), [pyTuple([1]), { a: [] }]];
     expect(decodeAll(encodePickle(await client.call('echo', args)))).toEqual(decodeAll(encodePickle(pyTuple(args))));
@@ -64,7 +64,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', (
     expect(answers.map((answer) => (answer as PyTuple)[0])).toEqual(numbers);
   });
 
-  it('rejects with what the peer raised, and goes on', async () => {
+  it('rejects with the exception of the peer, and continues', async () => {
     const { client } = stock();
     const missing = await client.call('raise_os_error', ['/no\nwhere']).catch((error: unknown) => error);
     expect(missing).toBeInstanceOf(RemoteCallError);
@@ -76,7 +76,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', (
     expect(await client.call('echo', [1])).toEqual(pyTuple([1]));
   });
 
-  it('rejects one call at its deadline, and drops its late answer', async () => {
+  it('rejects a call at its deadline, and drops the late answer', async () => {
     const { client } = stock();
     await client.call('pid', []);
     await expect(client.call('wait_for', ['late'], { timeoutMs: 50 })).rejects.toMatchObject({ code: 'peer', message: 'call wait_for: no answer for 0.05 s' });
@@ -84,7 +84,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', (
     expect(await client.call('wait_for', ['late'])).toBe('late');
   });
 
-  it('rejects one call when its signal is aborted', async () => {
+  it('rejects a call when its signal is aborted', async () => {
     const { client } = stock();
     const controller = new AbortController();
     const call = client.call('wait_for', ['x'], { signal: controller.signal });
@@ -108,7 +108,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', (
     await expect(client.call('pid', [])).rejects.toMatchObject({ code: 'peer' });
   });
 
-  it('ends the peer on close, and rejects what is pending', async () => {
+  it('close() ends the peer and rejects pending calls', async () => {
     const { client, exited } = stock();
     await client.call('pid', []);
     const pending = expect(client.call('wait_for', ['never'])).rejects.toMatchObject({ code: 'stopped' });
@@ -130,7 +130,7 @@ function onStreams(extra: Partial<RepceStreams> = {}, highWaterMark = 1_000_000)
 }
 
 describe('RepceClient', () => {
-  it('writes nothing more while the peer does not read, and never what was given up meanwhile', async () => {
+  it('writes nothing while the peer does not read, and never writes calls that timed out meanwhile', async () => {
     const { client, input, output } = onStreams({}, 10);
     const calls = [1, 2, 3].map((i) => client.call('echo', [i], i === 2 ? { timeoutMs: 10 } : {}));
     await expect(calls[1]).rejects.toThrow('no answer');
@@ -146,24 +146,24 @@ describe('RepceClient', () => {
   it.each([
     ['a malformed answer', () => 5, 'malformed'],
     ['an answer without a result', (rid: PyValue) => pyTuple([rid, false]), 'malformed'],
-    ['an answer to a call of the future', () => pyTuple([pyTuple([process.pid, 99, 1.5]), false, 1]), 'to an unknown call'],
+    ['an answer to a call that was not made', () => pyTuple([pyTuple([process.pid, 99, 1.5]), false, 1]), 'to an unknown call'],
     ['an answer to another process', () => pyTuple([pyTuple([1, 1, 1.5]), false, 1]), 'to an unknown call'],
-    ['an answer to a call of another time', () => pyTuple([pyTuple([process.pid, 1, 1.5]), false, 1]), 'to an unknown call'],
-  ])('takes %s as the end of the connection', async (_what, answer, state) => {
+    ['an answer with another call time', () => pyTuple([pyTuple([process.pid, 1, 1.5]), false, 1]), 'to an unknown call'],
+  ])('ends the connection for %s', async (_what, answer, state) => {
     const { client, input, rid } = onStreams();
     const call = client.call('pid', []);
     input.write(encodePickle(answer(rid())));
     await expect(call).rejects.toMatchObject({ code: 'peer', message: `connection to the secondary: answer of the secondary: ${state}` });
   });
 
-  it('says why the peer died, on one line, even when that arrives after the end', async () => {
+  it('rejects with the reason of the peer on one line, even if the reason arrives after the end', async () => {
     const { client, input } = onStreams({ peerFailure: () => sleep(20, 'ssh: connect to host h port 22:\n  Connection refused\n') });
     const call = client.call('pid', []);
     input.end();
     await expect(call).rejects.toThrow('connection to the secondary: closed by the peer: ssh: connect to host h port 22:; Connection refused');
   });
 
-  it('rejects when the peer cannot be written to', async () => {
+  it('rejects when the write to the peer fails', async () => {
     const { client, output } = onStreams();
     const call = client.call('pid', []);
     output.destroy(new Error('write EPIPE'));

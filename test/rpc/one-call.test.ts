@@ -1,5 +1,4 @@
-// One call at a time, before the stock daemon's server, whose threads write into each other's answers, and before calls
-// that the test ends.
+// OneCallAtATime with the stock daemon's server, whose threads mix their answers, and with calls that the test ends.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -10,11 +9,11 @@ import { STOCK_DAEMON, startStockServer, type StockServer } from './stock-server
 
 const LONG_MS = 60_000;
 
-describe.skipIf(STOCK_DAEMON === undefined)('OneCallAtATime before a stock server', () => {
+describe.skipIf(STOCK_DAEMON === undefined)('OneCallAtATime with a stock server', () => {
   let server: StockServer | undefined;
   afterEach(async () => server?.stop());
 
-  it('gets answers that are larger than a pipe as they were sent', async () => {
+  it('returns answers larger than a pipe unchanged', async () => {
     server = startStockServer();
     const calls = new OneCallAtATime(server.client, LONG_MS);
     for (let round = 0; round < 20; round++) {
@@ -23,7 +22,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('OneCallAtATime before a stock serve
     }
   });
 
-  it('counts the deadline of a call from when it is sent', async () => {
+  it('starts the deadline of a call when it is sent', async () => {
     server = startStockServer();
     const calls = new OneCallAtATime(server.client, LONG_MS);
     const long = calls.call('wait_for', ['gate']);
@@ -53,7 +52,7 @@ class HeldCalls implements PeerCalls {
 }
 
 describe('OneCallAtATime', () => {
-  it('sends the next call when the one before has ended, keepalives first', async () => {
+  it('sends the next call when the previous one has ended, keepalives first', async () => {
     const peer = new HeldCalls();
     const calls = new OneCallAtATime(peer, LONG_MS);
     const all = [calls.call('echo', ['a']), calls.call('echo', ['b']), calls.call('echo', ['c']), calls.call(KEEPALIVE_METHOD, [])];
@@ -71,7 +70,7 @@ describe('OneCallAtATime', () => {
     await after;
   });
 
-  it('sends a keepalive beside a call that takes too long, and nothing else', async () => {
+  it('sends only keepalives beside a call that takes too long', async () => {
     const peer = new HeldCalls();
     const calls = new OneCallAtATime(peer, 50);
     void calls.call('echo', ['long']);

@@ -1,4 +1,4 @@
-// What a broken or hostile peer can send: nothing of it runs, hangs or is taken for data.
+// Pickles of a broken or hostile peer. Decoding must neither run code nor hang nor return wrong values.
 
 import fc from 'fast-check';
 import { describe as suite, expect, it } from 'vitest';
@@ -18,7 +18,7 @@ function latin1(text: string): Buffer {
   return Buffer.from(text, 'latin1');
 }
 
-/** The error that decoding raises; fails when there is none or it is of another kind. */
+/** The error message of decoding. Fails without an error, or for an error other than GsyncdError('peer'). */
 function refusal(bytes: Buffer, limits?: Partial<PickleLimits>): string {
   try {
     decode(bytes, limits);
@@ -42,7 +42,7 @@ suite('globals', () => {
     ['_codecs.decode', 'c_codecs\ndecode\n(VAA\nVhex\ntR.'],
     ['os.Error\\nx', '\x80\x04\x8c\x02os\x8c\x07Error\nx\x93)R.'],
     ['builtins.KeyboardInterrupted', 'cbuiltins\nKeyboardInterrupted\n)R.'],
-  ])('refuses %s and says so', (name, pickle) => {
+  ])('refuses %s and names it', (name, pickle) => {
     expect(refusal(latin1(pickle))).toBe(`decode pickle: global ${name}: not allowed`);
   });
 
@@ -61,7 +61,7 @@ suite('globals', () => {
     expect(refusal(latin1(pickle))).toBe(`decode pickle: ${state}`);
   });
 
-  it('keeps keys that mean something to JavaScript as mere keys', () => {
+  it('keeps __proto__ and constructor as plain keys', () => {
     const [dict] = decode(encodePickle(new Map<PyValue, PyValue>([['__proto__', { polluted: 1 }], ['constructor', 2]])));
     expect(Object.keys(dict as object)).toEqual(['__proto__', 'constructor']);
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
@@ -70,7 +70,7 @@ suite('globals', () => {
 });
 
 suite('bounds', () => {
-  it('refuses a length beyond the limit before it has arrived', () => {
+  it('refuses a length beyond the limit before the data arrives', () => {
     expect(refusal(latin1('\x80\x02X\xff\xff\xff\xff'))).toContain('larger than');
     expect(refusal(latin1('\x80\x04\x8d\0\0\0\0\0\0\0\xff'))).toContain('larger than');
     expect(refusal(latin1(`V${'x'.repeat(200)}`), { maxBytes: 100 })).toContain('larger than 100 bytes');
@@ -87,24 +87,24 @@ suite('bounds', () => {
     expect(refusal(latin1(`N${'\x85'.repeat(1_000_000)}.`))).toBe('decode pickle: value: nested deeper than 100');
     expect(refusal(latin1(`${']'.repeat(101)}${'a'.repeat(100)}.`))).toBe('decode pickle: value: nested deeper than 100');
     expect(decode(latin1(`${']'.repeat(100)}${'a'.repeat(99)}.`))).toHaveLength(1);
-    // A shared list is first met near the top, then again too far down.
+    // The shared list first appears near the top, then again too deep.
     expect(refusal(latin1(`]${']'.repeat(60)}${'a'.repeat(59)}q\0ah\0${'\x85'.repeat(60)}a.`))).toContain('nested deeper');
   });
 
-  it('reads a value that is shared as often as it may be', () => {
+  it('counts a shared value at each use against maxValues', () => {
     const shared = (levels: number): Buffer => latin1(`]q\0${'0h\0h\0\x86q\0'.repeat(levels)}.`);
     expect(decode(shared(10), { maxValues: 20_000 })[0]).toHaveLength(2);
     expect(refusal(shared(11), { maxValues: 20_000 })).toContain('more than 20000 items');
   });
 
-  it('bounds the memo and the stack', () => {
+  it('limits the memo and the stack', () => {
     expect(refusal(latin1(`N${'\x94'.repeat(101)}0N.`), { maxValues: 100 })).toContain('more than 100 items');
     expect(refusal(latin1('N'.repeat(101)), { maxValues: 100 })).toContain('more than 100 items');
     expect(refusal(latin1('('.repeat(101)), { maxValues: 100 })).toContain('more than 100 items');
     expect(decode(latin1('Nr\xff\xff\xff\xff.'))).toEqual([null]);
   });
 
-  it('refuses integers that take quadratic time', () => {
+  it('refuses integers whose conversion takes quadratic time', () => {
     expect(refusal(latin1(`L${'9'.repeat(5000)}L\n.`))).toBe('decode pickle: int: not a decimal number');
     expect(refusal(Buffer.concat([latin1('\x8b\0\0\x10\0'), Buffer.alloc(0x100000, 1), latin1('.')]))).toBe('decode pickle: int: too long');
   });
@@ -113,31 +113,31 @@ suite('bounds', () => {
 suite('garbage', () => {
   it.each([
     ['a login banner', 'Welcome to this host!\r\n', 'opcode 0x57: not allowed'],
-    ['a protocol of the future', '\x80\x06N.', 'protocol 6: unknown'],
-    ['bytes that are no text', 'X\x01\0\0\0\xff.', 'str: not UTF-8'],
+    ['an unknown protocol', '\x80\x06N.', 'protocol 6: unknown'],
+    ['bytes that are not UTF-8', 'X\x01\0\0\0\xff.', 'str: not UTF-8'],
     ['an overlong surrogate', 'X\x02\0\0\0\xed\xa0.', 'str: not UTF-8'],
     ['an escape beyond Unicode', 'V\\U00110000\n.', 'str: escape beyond U+10FFFF'],
     ['an unquoted string', 'Sabc\n.', 'string: not quoted'],
     ['a stop without a value', '.', 'stack: empty'],
-    ['a stop with two', 'NN.', 'stop: values left over'],
+    ['a stop with two values', 'NN.', 'stop: values left over'],
     ['an open mark', 'N(0(N.', 'stop: values left over'],
     ['a value below a mark', 'N(0(\x85.', 'stack: empty'],
     ['a key without a value', '}(Nu.', 'dict: key without value'],
     ['a tuple that is appended to', ')Na.', 'append: not a list'],
     ['an item of a list', '](NNu.', 'set item: not a dict'],
-    ['a memo that was not written', 'h\x07.', 'memo 7: missing'],
+    ['an unset memo', 'h\x07.', 'memo 7: missing'],
   ])('refuses %s', (_what, pickle, state) => {
     expect(refusal(latin1(pickle))).toBe(`decode pickle: ${state}`);
   });
 
-  it('stays refused once it was', () => {
+  it('refuses all input after an error', () => {
     const decoder = new PickleDecoder();
     expect(() => [...decoder.feed(latin1('\0'))]).toThrow(GsyncdError);
     expect(() => [...decoder.feed(encodePickle(1))]).toThrow('opcode 0x0');
     expect(decoder.idle).toBe(false);
   });
 
-  it('yields what came before it', () => {
+  it('yields the values before the garbage', () => {
     const values: PyValue[] = [];
     expect(() => {
       for (const value of new PickleDecoder().feed(Buffer.concat([encodePickle('first'), latin1('\0')]))) values.push(value);
@@ -145,13 +145,13 @@ suite('garbage', () => {
     expect(values).toEqual(['first']);
   });
 
-  it('never fails otherwise than with a GsyncdError, whatever the bytes', () => {
+  it('throws nothing but GsyncdError for random bytes', () => {
     const opcodes = fc.array(fc.constantFrom(...'().012NRSTUVXabcdeghijlopqrstuGKLMIJF}]CB\x80\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x93\x94\x95\0\x01\n'), { maxLength: 60 });
     const bytes = fc.oneof(opcodes.map((list) => latin1(list.join(''))), fc.uint8Array({ maxLength: 100 }).map((array) => Buffer.from(array)));
     fc.assert(fc.property(bytes, survives), { numRuns: 5_000 });
   });
 
-  it.skipIf(lacksPython('pickles'))('never fails otherwise when real pickles are cut and changed', async () => {
+  it.skipIf(lacksPython('pickles'))('throws nothing but GsyncdError for cut and changed real pickles', async () => {
     const expression = "(1, {'a': [b'x', 2.5, -2**70, 'caf\\udce9'], 'st': os.stat('/')}, OSError(2, 'No', 'f'), ((),), b'')";
     const python = new PythonPeer('python3');
     const pickles = await Promise.all([0, 1, 2, 3, 4, 5].map((protocol) => python.dumps({ t: 'eval', v: expression }, protocol))).finally(() => python.close());

@@ -1,5 +1,5 @@
-// Few bytes that ask for much memory, in pickles and in requests, each in a process of its own that is measured; and
-// the largest honest batch, which must be far below the limits.
+// Pickles and requests of few bytes that need much memory, each measured in a separate process, and the largest real batch,
+// which must stay far below the limits.
 
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -20,13 +20,13 @@ const MAX_GROWTH = 320 * MB;
 
 interface Outcome {
   readonly state: string;
-  /** Bytes of answers. */
+  /** Bytes of all answers. */
   readonly answered: number;
-  /** Of the process's memory at its largest over what it was at the start, in bytes. */
+  /** Peak memory of the process minus its memory at the start, bytes. */
   readonly growth: number;
 }
 
-/** Has a process make the pickle, and decode it ('decode') or serve it with a method that answers what it was given. */
+/** Runs a process that builds the pickle, then decodes it ('decode') or serves it with an echo method ('serve'). */
 function attack(how: 'decode' | 'serve', pickle: string): Outcome {
   const script = `
     const { PickleDecoder } = await import('${DIST}/pickle-decode.js');
@@ -48,12 +48,12 @@ function attack(how: 'decode' | 'serve', pickle: string): Outcome {
   return stdout === '' ? { state: `no end: ${stderr.slice(-300)}`, answered: Infinity, growth: Infinity } : (JSON.parse(stdout) as Outcome);
 }
 
-/** A list, and so many levels that hold the one before twice. */
+/** A list in `levels` nested pairs, each of which contains the previous one twice. */
 const doubled = (levels: number): string => `']q\\0' + '0h\\0h\\0\\x86q\\0'.repeat(${levels})`;
 const RID = String.raw`'\x80\x02K\x01K\x02K\x03\x87'`;
 const ECHO = String.raw`'X\x04\0\0\0echo'`;
 
-describe('a pickle that asks for much memory', () => {
+describe('a pickle that needs much memory', () => {
   it.each([
     ['4 MB of empty tuples', "'(' + ')'.repeat(4 << 20) + 't.'"],
     ['4 MB of empty lists', "'(' + ']'.repeat(4 << 20) + 't.'"],
@@ -78,7 +78,7 @@ describe('a pickle that asks for much memory', () => {
   });
 });
 
-describe('a request that asks for a large answer', () => {
+describe('a request with a large answer', () => {
   it.each([
     ['an argument that is doubled 25 times', `${RID} + ${ECHO} + ${doubled(25)} + ${String.raw`'\x87.'`}`],
     ['an argument that is doubled 70 times', `${RID} + ${ECHO} + ${doubled(70)} + ${String.raw`'\x87.'`}`],
@@ -87,14 +87,14 @@ describe('a request that asks for a large answer', () => {
     ['an id of four numbers', String.raw`'((K\x01K\x02K\x03K\x04t' + ${ECHO} + 't.'`],
     ['an id with a list in it', String.raw`'(K\x01K\x02]\x87' + ${ECHO} + 't.'`],
     ['a method of 1 MB', String.raw`'(K\x01K\x02K\x03\x87X\0\0\x10\0' + 'x'.repeat(1 << 20) + 't.'`],
-  ])('ends the connection without one: %s', { timeout: 60_000 }, (_what, pickle) => {
+  ])('ends the connection without an answer: %s', { timeout: 60_000 }, (_what, pickle) => {
     const { state, answered, growth } = attack('serve', pickle);
     expect(state).toMatch(/^GsyncdError: requests of the primary: [^\n]+$/);
     expect(answered).toBe(0);
     expect(growth).toBeLessThan(MAX_GROWTH);
   });
 
-  it('answers no more than two of the largest to who does not read them, and holds few calls', async () => {
+  it('ends the connection when the peer does not read, with answers of at most twice the size limit', async () => {
     const [input, output] = [new PassThrough(), new Writable({ write: () => undefined })];
     const served = serveRepce({ input, output, methods: new Map([['list', () => ['x'.repeat(60 * MB)]]]) });
     for (let i = 0; i < 64; i++) input.write(encodePickle(pyTuple([pyTuple([1, i, new PyFloat(3)]), 'list'])));
@@ -102,7 +102,7 @@ describe('a request that asks for a large answer', () => {
     expect(output.writableLength).toBeLessThan(2 * DEFAULT_LIMITS.maxBytes);
   });
 
-  it('is told that the answer is too large', async () => {
+  it('gets an exception when the answer is too large', async () => {
     const [input, output] = [new PassThrough(), new PassThrough()];
     const served = serveRepce({ input, output, methods: new Map([['list', () => ['x'.repeat(90 * MB)]]]) });
     input.end(encodePickle(pyTuple([pyTuple([1, 2, new PyFloat(3)]), 'list'])));
@@ -112,7 +112,7 @@ describe('a request that asks for a large answer', () => {
   });
 });
 
-it('a batch of 50,000 operations is not near the limits', { timeout: 60_000 }, () => {
+it('a batch of 50,000 operations needs less than a twelfth of maxBytes and a sixth of maxValues', { timeout: 60_000 }, () => {
   const stat = { uid: 65_534, gid: 65_534, mode: 0o100644, atime: 1.7e9 + 0.5, mtime: 1.7e9 + 0.25 };
   const op = (i: number) => ({ op: 'RENAME' as const, gfid: randomUUID(), entry: `.gfid/${randomUUID()}/the name that it had ${i}`, entry1: `.gfid/${randomUUID()}/its name ${i}`, mode: 0o100644, uid: 65_534, gid: 65_534, stat, link: null });
   const request = encodePickle(pyTuple([pyTuple([1, 2, new PyFloat(3)]), 'entry_ops', Array.from({ length: 50_000 }, (_, i) => entryOpDict(op(i) as unknown as EntryOp))]));

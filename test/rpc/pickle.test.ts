@@ -1,4 +1,4 @@
-// The codec against real Pythons: what they load, and what they dump in every protocol.
+// The codec against real Python interpreters: their pickle.loads, and their pickle.dumps in every protocol.
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe as suite, expect, it } from 'vitest';
@@ -51,14 +51,14 @@ beforeAll(() => {
 });
 afterAll(() => python.close());
 
-/** Processor time, so that a busy machine does not fail a test. */
+/** CPU time, so that a busy machine does not fail a test. */
 function cpuMsSince(start: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(start);
   return (user + system) / 1000;
 }
 
 suite.skipIf(lacksPython('pickles'))('encodePickle()', () => {
-  it('writes what Python 3 loads as the same values and types, and reads them back in every protocol', async () => {
+  it('writes values that Python 3 loads with the same types; PickleDecoder reads them back in every protocol', async () => {
     await fc.assert(
       fc.asyncProperty(anyValue, fc.integer({ min: 0, max: 5 }), cuts, async (sent, protocol, where) => {
         const seen = await python.loads(encodePickle(sent), protocol);
@@ -70,14 +70,14 @@ suite.skipIf(lacksPython('pickles'))('encodePickle()', () => {
     );
   });
 
-  it('gives every operation a stat of its own, because a stock secondary changes it', async () => {
+  it('writes a separate stat for each operation, because a stock secondary modifies it', async () => {
     const stat = { uid: 1, gid: 2 };
     const pickle = encodePickle([{ stat }, { stat }]);
     expect(pickle.toString('latin1').split('}').length - 1).toBe(4);
     expect((await python.loads(pickle, 2)).value).toEqual(describe([{ stat }, { stat }]));
   });
 
-  it('refuses what is no Python value', () => {
+  it('refuses values that Python does not have', () => {
     const cycle: PyValue[] = [];
     cycle.push(cycle);
     expect(() => encodePickle(cycle)).toThrow(TypeError);
@@ -105,7 +105,7 @@ suite.skipIf(lacksPython('pickles'))('encodePickle()', () => {
 });
 
 suite.skipIf(lacksPython('pickles'))('PickleDecoder', () => {
-  it('reads what Python 3 picklers write, in every protocol, wherever the stream is cut', async () => {
+  it('reads pickles of Python 3 in every protocol, for any chunks of the stream', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyValue, { minLength: 1, maxLength: 3 }), fc.integer({ min: 0, max: 5 }), fc.boolean(), cuts, async (values, protocol, pure, where) => {
         const pickles = await Promise.all(values.map((sent) => python.dumps(describe(sent), protocol, pure)));
@@ -134,7 +134,7 @@ suite.skipIf(lacksPython('pickles'))('PickleDecoder', () => {
     expect((names as string[])[199_999]).toBe('name 199999');
   });
 
-  it('joins a long operand that arrives in many chunks without reading it again each time', () => {
+  it('reads a long operand in many chunks in linear time', () => {
     const long = encodePickle('x'.repeat(8_000_000));
     const start = process.cpuUsage();
     const [back] = decodeAll(long, Array.from({ length: 8_000 }, (_unused, i) => i * 1000));
@@ -142,7 +142,7 @@ suite.skipIf(lacksPython('pickles'))('PickleDecoder', () => {
     expect(cpuMsSince(start)).toBeLessThan(3000);
   });
 
-  it('keeps what dicts are: no prototype, keys as sent', async () => {
+  it('returns dicts without a prototype', async () => {
     const [dict] = decodeAll(await python.dumps(describe({ a: 1 }), 2));
     expect(Object.getPrototypeOf(dict)).toBeNull();
   });
@@ -150,7 +150,7 @@ suite.skipIf(lacksPython('pickles'))('PickleDecoder', () => {
 
 const python2 = findInterpreter('python2', 'python2.7');
 suite.skipIf(lacks(python2 !== undefined, 'python2 is not installed', 'pickles of Python 2'))('Python 2', () => {
-  it('writes byte strings, which arrive as names, and reads what we write', async () => {
+  it('str values of Python 2 decode to names, and Python 2 loads our pickles', async () => {
     const old = new PythonPeer(python2 ?? '');
     const sent = { op: 'CREATE', names: ['a', 'nämé', 'caf\uDCE9'], n: [1, -5, 2 ** 40, -(2n ** 70n)], t: pyTuple([1.5, true, null]) };
     expect(canonical((await old.loads(encodePickle(sent), 2)).value, false)).toEqual(canonical(describe(sent), false));

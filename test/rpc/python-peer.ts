@@ -1,4 +1,4 @@
-// Talks to the Python fixture of the codec tests, and describes values with their Python types.
+// Client of the Python fixture of the codec tests, and descriptions of values with their Python types.
 
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { PickleDecoder } from '../../src/rpc/pickle-decode.js';
@@ -60,7 +60,7 @@ export class PythonPeer {
   }
 }
 
-/** The first of `names` that runs, undefined when none does. */
+/** @returns the first of `names` that runs, undefined when none does */
 export function findInterpreter(...names: string[]): string | undefined {
   return names.find((name) => spawnSync(name, ['-c', ''], { stdio: 'ignore' }).status === 0);
 }
@@ -75,7 +75,7 @@ function dict(pairs: readonly (readonly [PyValue, PyValue])[]): Described {
   return { t: 'dict', v: pairs.map(([key, value]) => [describe(key), describe(value)]) };
 }
 
-/** `value` as Python should see it. */
+/** Describes `value` with the type that Python should load. */
 export function describe(value: PyValue): Described {
   if (value === null) return { t: 'none' };
   if (typeof value === 'boolean') return { t: 'bool', v: value };
@@ -90,8 +90,8 @@ export function describe(value: PyValue): Described {
   return dict(Object.entries(value as Record<string, PyValue>));
 }
 
-/** Descriptions that are equal when the values are: dicts sorted, and floats without a fraction as ints when
- *  `intsForFloats`, since a decoded number no longer tells. */
+/** Makes descriptions of equal values equal: sorts dicts and, with `intsForFloats`, turns floats without a fraction into ints,
+ *  since decoded numbers do not keep that difference. */
 export function canonical(described: Described, intsForFloats: boolean): Described {
   const { t, v } = described;
   if (t === 'float' && intsForFloats) {
@@ -104,7 +104,7 @@ export function canonical(described: Described, intsForFloats: boolean): Describ
   return { t, v: pairs.map((pair) => JSON.stringify(pair)).sort() };
 }
 
-/** Decodes what `bytes` holds, fed in pieces that end at `cuts`. */
+/** Decodes `bytes`, fed in pieces that end at `cuts`. */
 export function decodeAll(bytes: Buffer, cuts: readonly number[] = []): PyValue[] {
   const decoder = new PickleDecoder();
   const values: PyValue[] = [];

@@ -1,4 +1,4 @@
-// The Secondary contract over a stock server: what goes out, and what failures become.
+// RemoteSecondary over a stock server: the sent operations, and the translation of failures.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,7 +51,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('RemoteSecondary', () => {
     );
   });
 
-  it('returns failures with the caller\'s own operations, in both spellings', async () => {
+  it('returns failures with the caller\'s operation objects, from slave_ and secondary_ keys', async () => {
     const ops = [op('plain'), op('a+slave'), op('a+slave'), op('b+secondary', { op: 'RENAME', entry1: entryPath(ROOT_GFID, 'c') }), op('twice+slave+secondary')];
     const failures = await secondary.entryOps(ops);
     expect(failures.map((failure) => ops.indexOf(failure.op))).toEqual([1, 2, 3, 4, 4]);
@@ -76,7 +76,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('RemoteSecondary', () => {
     expect(await secondary.metaOps(ops)).toEqual([{ op: ops[1], errno: 1, call: 'chmod' }]);
   });
 
-  it('stats and lists', async () => {
+  it('lstat() and entries() return attributes and names, null and ENOENT', async () => {
     writeFileSync(join(dir, 'ä'), 'hello');
     writeFileSync(Buffer.concat([Buffer.from(`${dir}/`), Buffer.of(0xff)]), '');
     expect((await secondary.entries(dir)).sort()).toEqual(['ä', '\uDCFF']);
@@ -86,7 +86,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('RemoteSecondary', () => {
     await expect(secondary.entries(join(dir, 'none'))).rejects.toMatchObject({ errno: 2 });
   });
 
-  it('purges names, a whole tree, but never everything for want of names', async () => {
+  it('purge() removes the given names or a whole tree, and nothing for an empty list', async () => {
     await secondary.purge('.gfid/x', ['a']);
     expect(await seen()).toBe("('purge', '.gfid/x', ['a'])");
     await secondary.purge('.gfid/y', []);
@@ -95,7 +95,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('RemoteSecondary', () => {
     expect(await seen()).toBe("('purge', '.gfid/y', None)");
   });
 
-  it('sets attributes and announces volume marks as a stock secondary takes them', async () => {
+  it('setattr() and keepAlive() send the form that a stock secondary expects', async () => {
     await secondary.setattr('.', { own: [1, 2], mode: 0o755, times: [1, 2] });
     expect(await seen()).toBe("('setattr', '.', {'own': (1, 2), 'mode': 493, 'times': (1.0, 2.0)})");
     expect(await secondary.keepAlive(null)).toBe(7);
@@ -104,8 +104,8 @@ describe.skipIf(STOCK_DAEMON === undefined)('RemoteSecondary', () => {
   });
 });
 
-describe('RemoteSecondary without answers', () => {
-  it('waits longer for more operations', async () => {
+describe('RemoteSecondary with a silent peer', () => {
+  it('extends the timeout by the number and kind of operations', async () => {
     const client = new RepceClient({ input: new PassThrough(), output: new PassThrough() });
     const secondary = new RemoteSecondary(client, { callTimeoutMs: 10, operationTimeoutMs: 20, removalTimeoutMs: 30 });
     await expect(secondary.keepAlive(null)).rejects.toThrow('call keep_alive: no answer for 0.01 s');
@@ -117,7 +117,7 @@ describe('RemoteSecondary without answers', () => {
 });
 
 describe('entryFailures()', () => {
-  it('refuses answers of another shape and operations that were not sent', () => {
+  it('refuses malformed answers and operations that were not sent', () => {
     const dict = { op: 'LINK', gfid: GFID, entry: entryPath(ROOT_GFID, 'a') };
     for (const answer of [null, 5, ['x'], [pyTuple([dict, 'x', {}])], [pyTuple([dict, 17])], [pyTuple([{ ...dict, entry: 'b' }, 17, {}])]]) {
       expect(() => entryFailures([op('a')], answer)).toThrow(/^answer to entry_ops: /);

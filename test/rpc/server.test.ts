@@ -1,5 +1,5 @@
-// The server half of the RPC over real streams: answers as a stock primary needs them, side by side, and a clear end for
-// whatever is no request, with no method run for it.
+// serveRepce() over real streams: answers for a stock primary, concurrent calls, and invalid requests, which must end the
+// connection without running a method.
 
 import fc from 'fast-check';
 import { PassThrough } from 'node:stream';
@@ -33,14 +33,14 @@ async function serve(input: Buffer, methods: Readonly<Record<string, RpcMethod>>
 }
 
 describe('serveRepce()', () => {
-  test('answers with the id as it was sent', async () => {
+  test('answers with the id of the request', async () => {
     const { answers, end } = await serve(Buffer.concat([request('__repce_version__'), request('double', 21)]), { double: ([n]) => Number(n) * 2 });
     expect(end).toBe('end of input');
     const rid = pyTuple([7, 140_000_000_000_001, 5]);
     expect(answers).toEqual([pyTuple([rid, false, 1]), pyTuple([rid, false, 42])]);
   });
 
-  test('raises an OSError with errno for a failed call, an AttributeError for an unknown method', async () => {
+  test('answers a failed call with OSError and errno, and an unknown method with AttributeError', async () => {
     const input = Buffer.concat([request('bad'), request('constructor'), request('__proto__')]);
     const { answers } = await serve(input, { bad: () => Promise.reject(new NativeError('x', 'y', 2)) });
     const raised = answers.map((answer) => (answer as readonly PyValue[])[2]);
@@ -48,7 +48,7 @@ describe('serveRepce()', () => {
     expect(raised.filter((value) => value instanceof PyException && value.className === 'AttributeError')).toHaveLength(2);
   });
 
-  test('answers a later call while an earlier one is under way', async () => {
+  test('answers a later call while an earlier one runs', async () => {
     let release: (value: PyValue) => void = () => undefined;
     const slow = new Promise<PyValue>((resolve) => (release = resolve));
     const [from, to] = [new PassThrough(), new PassThrough()];
@@ -67,7 +67,7 @@ describe('serveRepce()', () => {
     ['a request whose argument is a callable', Buffer.from("\x80\x02K\x01X\x04\0\0\0pingcos\nsystem\nX\x01\0\0\0x\x85R\x87.", 'latin1')],
     ['a number', encodePickle(5)],
     ['a request without a method', encodePickle(pyTuple([RID]))],
-    ['a method that is no text', encodePickle(pyTuple([RID, 5]))],
+    ['a method that is not a string', encodePickle(pyTuple([RID, 5]))],
     ['half a request', request('ping').subarray(0, 20)],
     ['a huge length', Buffer.from('\x80\x02X\xff\xff\xff\xff', 'latin1')],
   ])('ends with an error for %s, and runs nothing', async (_what, input) => {
@@ -77,7 +77,7 @@ describe('serveRepce()', () => {
     expect({ calls, answers }).toEqual({ calls: [], answers: [] });
   });
 
-  test('ends for any bytes, running nothing that was not asked for', async () => {
+  test('ends for random bytes without running a method', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 200 }), async (bytes) => {
         const { calls } = await serve(Buffer.from(bytes), { ping: () => 1 });
@@ -87,7 +87,7 @@ describe('serveRepce()', () => {
     );
   });
 
-  test('ends for any request that is cut or changed at one byte, with an answer or an error', async () => {
+  test('ends normally or with GsyncdError for a request that is cut or changed at one byte', async () => {
     const whole = request('ping', ['.gfid/x', { a: 1 }]);
     await fc.assert(
       fc.asyncProperty(fc.nat(whole.length - 1), fc.nat(255), fc.boolean(), async (at, byte, cut) => {

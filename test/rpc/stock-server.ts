@@ -14,7 +14,7 @@ function findDaemon(): string | undefined {
   return candidates.find((dir) => existsSync(`${dir}/repce.py`));
 }
 
-/** Directory of the installed daemon's modules; without it the tests of this folder that need it are skipped. */
+/** Directory of the installed daemon's modules. Tests that need it are skipped without it. */
 export const STOCK_DAEMON = findDaemon();
 lacks(STOCK_DAEMON !== undefined, NO_GLUSTER, 'calls to a stock server');
 

@@ -1,5 +1,5 @@
-// entry_ops over a model volume: beside the stock secondary's, operation by operation and with everything in the way
-// that can be, and its lanes beside a plain sequence.
+// applyEntries() on a model volume, against the stock secondary with random conflicts, and its lanes against sequential
+// execution.
 
 import { constants } from 'node:os';
 import fc from 'fast-check';
@@ -58,26 +58,26 @@ function toldByStock({ op, errno, info }: EntryFailure): Told {
 }
 
 describe('applyEntries()', () => {
-  test('does and tells what the stock secondary does and tells, whatever is in the way', async () => {
+  test('has the effects and failures of the stock secondary, for random conflicts', async () => {
     let compared = 0;
     await fc.assert(
       fc.asyncProperty(conflicts, fc.integer({ min: 1, max: 2 }), fc.nat(), async ({ before, ops }, distCount, seed) => {
         const ours = new Ours(seed, distCount);
         const stock = new StockSecondary(new ModelVolume(() => 1), { distCount, turn: () => Promise.resolve() });
         for (const op of [...before, ...ops]) {
-          // The stock one makes nothing of it.
+          // The stock secondary ignores links of special files.
           if (op.op === 'LINK' && ['special', 'device'].includes(fileKind(op.stat?.mode ?? 0))) continue;
           let theirs: EntryFailure[];
           try {
             theirs = await stock.entryOps([op]);
           } catch (error) {
             if (!(error instanceof RemoteCallError)) throw error;
-            // Where the stock one raises, ours has a failure or does better; from there on the trees differ.
+            // When the stock secondary raises, ours returns a failure or succeeds. The trees differ from then on.
             await ours.apply([op]);
             return;
           }
           const told = await ours.apply([op]);
-          // The stock one looks at the old name for what is in the way of the new one.
+          // The stock secondary checks the old name instead of the new one for a conflict.
           if (op.op === 'RENAME' && told[0]?.info['dst'] === true && theirs[0]?.info.dst !== true) continue;
           expect(told).toEqual(theirs.map(toldByStock));
           compared += 1;
@@ -89,7 +89,7 @@ describe('applyEntries()', () => {
     expect(compared).toBeGreaterThan(RUNS.numRuns * 5);
   });
 
-  test('fails what is below a directory whose quota is used up, and does the rest; a full volume ends the call', async () => {
+  test('fails only the operation with EDQUOT and does the others; ENOSPC ends the call', async () => {
     const gfid = (n: number): Gfid => `0000000${n}-0000-4000-8000-000000000000` as Gfid;
     const op = (n: number): EntryOp => ({ op: 'MKNOD', gfid: gfid(n), entry: entryPath(ROOT_GFID, `file ${n}`), mode: S_IFREG | 0o644, uid: 0, gid: 0 });
     const ours = new Ours(1);
@@ -105,7 +105,7 @@ describe('applyEntries()', () => {
     await expect(ours.apply([op(2)])).rejects.toMatchObject({ code: 'ENOSPC' });
   });
 
-  test('gives the tree and the failures of the sequence, whichever lane comes first', async () => {
+  test('produces the tree and the failures of sequential execution, for any order of the lanes', async () => {
     await fc.assert(
       fc.asyncProperty(histories, fc.nat(), async (ops, seed) => {
         const [atOnce, inTurn] = [new Ours(seed), new Ours(0)];
@@ -119,7 +119,7 @@ describe('applyEntries()', () => {
     );
   });
 
-  test('tells failures in the order of the call, each of an operation of its own', async () => {
+  test('returns failures in the order of the operations', async () => {
     await fc.assert(
       fc.asyncProperty(conflicts, fc.nat(), async ({ before, ops }, seed) => {
         const ours = new Ours(seed);

@@ -10,7 +10,7 @@ import { kindOf, ModelVolume } from '../primary/model/volume.js';
 
 const MODES = { dir: S_IFDIR | 0o755, file: S_IFREG | 0o644, symlink: S_IFLNK | 0o777, special: 0o010644, device: 0o060644 } as const;
 
-/** Operations that replay what changes did to a volume, with what is known of each inode at that time. */
+/** Entry operations that replay `changes`, with the attributes of each inode at that time. */
 function operations(changes: readonly Change[]): EntryOp[] {
   const volume = new ModelVolume(() => 1);
   const changelog = new ChangelogWriter(volume, () => [1, 0]);
@@ -38,10 +38,10 @@ function operations(changes: readonly Change[]): EntryOp[] {
   return ops;
 }
 
-/** All begin with the same gfids, so that two of them give one gfid different names and types. */
+/** All histories use the same gfids, so that two histories give one gfid different names and types. */
 export const histories: fc.Arbitrary<EntryOp[]> = fc.array(changeArb(), { maxLength: 60, size: 'max' }).map(operations);
 
-/** A history, and another one in which the same gfids have other names and owners. A gfid never changes its type. */
+/** Two histories in which the same gfids have different names and owners, but never a different type. */
 export const conflicts: fc.Arbitrary<{ before: EntryOp[]; ops: EntryOp[] }> = fc.tuple(histories, histories).map(([before, ops]) => {
   const types = typesOf(before);
   const others = typesOf(ops);

@@ -1,5 +1,5 @@
-// A model volume as the secondary's handlers see one. Each call takes its turn after a while that a seed decides, so
-// that lanes meet in many orders.
+// A model volume with the interface of the secondary's handlers. Each call is delayed by a seeded random number of turns, so
+// that lanes interleave in many orders.
 
 import { constants } from 'node:os';
 import { gfidPath, gfidToIno, entryPath, type Gfid } from '../../src/protocol/gfid.js';
@@ -85,7 +85,7 @@ export class ModelSecondaryVolume implements SecondaryVolume {
   removeXattr = unused;
   listXattrs = unused;
 
-  /** A mount lets nothing be made below what is no directory. */
+  /** A mount refuses to create entries below an inode that is not a directory. */
   #in(parent: Gfid, name: string): string {
     const dir = this.#model.at(gfidPath(parent));
     if (dir.entries === null) throw Object.assign(new Error(`${parent}: no directory`), { errno: constants.errno.EPERM });

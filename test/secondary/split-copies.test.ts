@@ -1,5 +1,5 @@
-// entry_ops over a model of a volume of replicas, some of whose inodes have copies that disagree: for a while most calls that
-// need one give ENOTCONN, and when they are healed it works.
+// applyEntries() on a model of a replicated volume with inodes in split-brain: most calls that need one of them fail with
+// ENOTCONN until it is healed.
 
 import { constants } from 'node:os';
 import fc from 'fast-check';
@@ -23,7 +23,7 @@ const STATE = { isWhole: () => Promise.resolve(true), isReachable: () => Promise
 
 const chance = (random: Random, of: number): boolean => random.int(100) < 100 * of;
 
-/** `model`, of which the inodes of `split` are healed after so many calls each. */
+/** @param split inodes in split-brain, and after how many calls each is healed */
 function splitVolume(model: ModelVolume, split: Map<Gfid, number>, random: Random): SecondaryVolume {
   const through = new ModelSecondaryVolume(model, 1);
   const meet = (path: string): void => {
@@ -51,7 +51,7 @@ function splitVolume(model: ModelVolume, split: Map<Gfid, number>, random: Rando
   });
 }
 
-/** What has to be so when nobody told a failure of `op`; null when it is. */
+/** Checks the effect of `op`, which returned no failure. @returns null when the effect is there, else the problem */
 function undone(model: ModelVolume, { op, gfid, entry, entry1, stat = null, link = null }: EntryOp): string | null {
   const at = (path: string): Gfid | undefined => model.find(path)?.gfid;
   const wasThere = model.inodes.has(gfid);
@@ -74,7 +74,7 @@ function undone(model: ModelVolume, { op, gfid, entry, entry1, stat = null, link
   }
 }
 
-test('what is not done because of them is told of, each time', async () => {
+test('applyEntries() returns a failure for each operation that split-brain prevents', async () => {
   let [done, told, inodes] = [0, 0, 0];
   await fc.assert(
     fc.asyncProperty(conflicts, fc.nat(), async ({ before, ops }, seed) => {

@@ -14,7 +14,7 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const gfid = (n: number): Gfid => `00000000-0000-0000-0000-${String(n).padStart(12, '0')}` as Gfid;
 
-test('failures are summed up by reason, the most frequent first, as the worker wrote them', async () => {
+test('FailureReader groups failures by reason, the most frequent first', async () => {
   const reader = new FailureReader(dir);
   expect(await reader.read()).toMatchObject({ count: 0, reasons: [] });
   const list = await FailureList.load(dir);
@@ -35,7 +35,7 @@ test('failures are summed up by reason, the most frequent first, as the worker w
   expect((await reader.read())?.count).toBe(5);
 });
 
-test('reading changes nothing, not even for lines that cannot be read', async () => {
+test('FailureReader changes no files, even for invalid lines', async () => {
   writeFileSync(join(dir, 'failures'), 'garbage\n');
   expect(await new FailureReader(dir).read()).toMatchObject({ count: 0 });
   expect(readdirSync(dir)).toEqual(['failures']);

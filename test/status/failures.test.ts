@@ -26,8 +26,8 @@ function gfid(n: number): Gfid {
 
 const HEAD = '2024-01-02T03:04:05.678Z';
 
-describe('the list', () => {
-  it('is empty without a file, and comes back as it was persisted', async () => {
+describe('FailureList', () => {
+  it('is empty without a file, and is loaded as it was persisted', async () => {
     const dir = workingDir();
     const list = await FailureList.load(dir);
     expect(list.size).toBe(0);
@@ -44,7 +44,7 @@ describe('the list', () => {
     expect(again.garbled).toEqual([]);
   });
 
-  it('holds any name and reason', async () => {
+  it('stores any name and reason', async () => {
     const dir = workingDir();
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.string({ unit: 'grapheme' }), async (bytes, reason) => {
@@ -58,7 +58,7 @@ describe('the list', () => {
     );
   });
 
-  it('counts tries of one item, and forgets it when it is resolved', async () => {
+  it('counts the tries of an item, and removes it when it is resolved', async () => {
     const list = await FailureList.load(workingDir());
     const entry = entryPath(gfid(5), 'n');
     for (let i = 0; i < 3; i++) list.add({ kind: 'data', gfid: gfid(1), reason: `r${i}` }, i);
@@ -75,7 +75,7 @@ describe('the list', () => {
     expect(list.size).toBe(0);
   });
 
-  it('keeps content and xattrs of one file apart, and forgets all of them when it is gone', async () => {
+  it('stores data, xattrs and meta of a file separately, and resolveGone() removes all of them', async () => {
     const dir = workingDir();
     const list = await FailureList.load(dir);
     for (const kind of ['data', 'xattrs', 'meta'] as const) list.add({ kind, gfid: gfid(1), reason: kind });
@@ -86,7 +86,7 @@ describe('the list', () => {
     expect(list.size).toBe(0);
   });
 
-  it('makes items wait longer with every try', async () => {
+  it('due() delays an item longer with every try', async () => {
     expect([1, 2, 3, 4, 9, 500].map(retryDelayMs)).toEqual([0, 1_000, 2_000, 4_000, 128_000, 600_000]);
     const list = await FailureList.load(workingDir());
     list.add({ kind: 'data', gfid: gfid(1), reason: '' }, 1_000_000);
@@ -97,7 +97,7 @@ describe('the list', () => {
     expect(list.due(999_000)).toHaveLength(1);
   });
 
-  it('concurrent persists each cover what came before them', async () => {
+  it('each of many concurrent persist() calls writes the items added before it', async () => {
     const dir = workingDir();
     const list = await FailureList.load(dir);
     await Promise.all(
@@ -112,7 +112,7 @@ describe('the list', () => {
     expect(readdirSync(dir)).toEqual(['failures']);
   });
 
-  it('a failed write leaves the old list, and the next persist writes', async () => {
+  it('persist() writes all items after an earlier call failed', async () => {
     const dir = workingDir();
     const list = await FailureList.load(dir);
     list.add({ kind: 'data', gfid: gfid(1), reason: 'x' });
@@ -124,7 +124,7 @@ describe('the list', () => {
   });
 });
 
-describe('garbled lines', () => {
+describe('invalid lines', () => {
   const good = `${HEAD}\tdata\t${gfid(1)}\t\t2\treason`;
 
   it.each([
@@ -135,7 +135,7 @@ describe('garbled lines', () => {
     ['no count', `${HEAD}\tdata\t${gfid(7)}\t\t-1\tr`],
     ['a bad entry', `${HEAD}\tentry\t${gfid(7)}\tname\t1\tr`],
     ['binary rubbish', '\u0000\u0001 %zz'],
-  ])('%s is put aside and reported, the rest is read', async (_, line) => {
+  ])('%s is moved to failures.garbled and reported, and the other lines are loaded', async (_, line) => {
     const dir = workingDir();
     writeFileSync(join(dir, 'failures'), `${line}\n${good}\n`);
     const list = await FailureList.load(dir);
@@ -147,7 +147,7 @@ describe('garbled lines', () => {
   });
 });
 
-it('a writer killed at any moment leaves a list that is whole', async () => {
+it('FailureList stays complete when its writer is killed', async () => {
   const dir = workingDir();
   const script = childScript(
     top,

@@ -8,12 +8,12 @@ const FILE = {
 const completed = (file: object, checkpoint: number): unknown =>
   statusReport({ file: { ...FILE, ...file }, monitor: { said: 'Started', running: true }, checkpoint }).get('checkpoint_completed');
 
-describe('a checkpoint whose time is past', () => {
-  it.each([{}, { failures: 0 }, { checkpoint_completed: 'No', checkpoint_time: 0 }])('is not complete before the worker says so: %j', (file) => {
+describe('a checkpoint before last_synced', () => {
+  it.each([{}, { failures: 0 }, { checkpoint_completed: 'No', checkpoint_time: 0 }])('is not completed until the worker completes this checkpoint: %j', (file) => {
     expect(completed(file, 1_700_000_050)).toBe('No');
   });
 
-  it('is what the worker said of it', () => {
+  it('has the state that the worker wrote for it', () => {
     expect(completed({}, 1_600_000_000)).toBe('Yes');
     expect(completed({ checkpoint_completed: 'No' }, 1_600_000_000)).toBe('No');
   });

@@ -29,20 +29,20 @@ function open(dir: string, gatherMs = 10_000): { status: WorkerStatus; said: str
 }
 
 describe('statusFileName()', () => {
-  it.skipIf(lacksPython('names of status files'))('quotes as Python does', () => {
+  it.skipIf(lacksPython('names of status files'))('quotes paths as quote_plus() of Python does', () => {
     expect(statusFileName('/d/gv0_1')).toBe('brick_%2Fd%2Fgv0_1.status');
     const paths = ['/a b+c', '/é/ü', '/%~.-_!*()\'"', '/日本'];
     const quoted = execFileSync('python3', ['-c', 'import sys, urllib.parse as u\nfor p in sys.argv[1:]: print("brick_%s.status" % u.quote_plus(p))', ...paths]);
     expect(paths.map(statusFileName)).toEqual(quoted.toString().trim().split('\n'));
   });
 
-  it('has a name for bytes that are not UTF-8', () => {
+  it('quotes bytes that are not UTF-8', () => {
     expect(statusFileName(fsDecode(Buffer.from('/\xff', 'latin1')))).toBe('brick_%2F%FF.status');
   });
 });
 
 describe('WorkerStatus', () => {
-  it('logs changes of state, and only changes', async () => {
+  it('logs state changes only', async () => {
     const { status, said } = open(sessionDir());
     await status.setWorkerStatus('Initializing...');
     await status.setActive();
@@ -56,7 +56,7 @@ describe('WorkerStatus', () => {
     ]);
   });
 
-  it('gathers counters, never below zero, and writes them on flush or with a change of state', async () => {
+  it('collects counters, never below zero, and writes them on flush() or with a state change', async () => {
     const { status } = open(sessionDir());
     await status.resetOnWorkerStart();
     status.addCounts({ entry: 5, data: 3, meta: 1 });
@@ -70,14 +70,14 @@ describe('WorkerStatus', () => {
     expect(await readStatus(status.path)).toMatchObject({ entry: 0, meta: 0, failures: 3, worker_status: 'Passive' });
   });
 
-  it('writes gathered counters by itself after a while, in few writes', async () => {
+  it('writes collected counters after gatherMs', async () => {
     const { status } = open(sessionDir(), 20);
     await status.resetOnWorkerStart();
     for (let i = 0; i < 1000; i++) status.addCounts({ entry: 1 });
     await expect.poll(async () => (await readStatus(status.path)).entry, { timeout: 5_000 }).toBe(1000);
   });
 
-  it('a worker start resets what was in hand, not the failures, nor fields of others', async () => {
+  it('resetOnWorkerStart() resets the pending counters, and keeps failures and unknown fields', async () => {
     const dir = sessionDir();
     const { status } = open(dir);
     writeFileSync(status.path, JSON.stringify({ worker_status: 'Faulty', entry: 9, data: 9, meta: 9, failures: 9, last_synced: 7, future_field: 'kept' }));
@@ -86,14 +86,14 @@ describe('WorkerStatus', () => {
     expect(data).toMatchObject({ worker_status: 'Faulty', entry: 0, data: 0, meta: 0, failures: 9, last_synced: 7, future_field: 'kept' });
   });
 
-  it('starts anew from a file that is cut', async () => {
+  it('replaces a truncated file', async () => {
     const { status } = open(sessionDir());
     writeFileSync(status.path, '{"entry": 5, "da');
     await status.setSecondaryNode('h1');
     expect(await readStatus(status.path)).toMatchObject({ secondary_node: 'h1', entry: 0 });
   });
 
-  it('keeps changes that could not be written for the next write', async () => {
+  it('writes changes of a failed write with the next write', async () => {
     const dir = sessionDir();
     const { status, said } = open(dir);
     rmSync(dir, { recursive: true });
@@ -105,7 +105,7 @@ describe('WorkerStatus', () => {
     expect(said).toHaveLength(1);
   });
 
-  it('concurrent changes all arrive, and no temporary file stays', async () => {
+  it('two writers lose no concurrent changes, and leave no temporary file', async () => {
     const dir = sessionDir();
     const one = open(dir).status;
     const two = open(dir).status;
@@ -120,7 +120,7 @@ describe('WorkerStatus', () => {
     expect(readdirSync(dir)).toEqual([statusFileName(BRICK)]);
   });
 
-  it('completes a checkpoint once it is reached, and logs it once', async () => {
+  it('completes a reached checkpoint, and logs it once', async () => {
     const { status, said } = open(sessionDir());
     await status.setLastSynced([100, 5], 200, { blockedByFailures: false });
     expect(await readStatus(status.path)).toMatchObject({ last_synced: 100, checkpoint_completed: 'No', checkpoint_time: 0 });
@@ -133,7 +133,7 @@ describe('WorkerStatus', () => {
     expect(await readStatus(status.path)).toMatchObject({ checkpoint_completed: 'No', checkpoint_time: 0 });
   });
 
-  it('a field that is lost or of another type is as in a new file when it is written again, and others stay', async () => {
+  it('resets missing fields and fields of a wrong type to defaults, and keeps the others', async () => {
     const dir = sessionDir();
     const { status } = open(dir);
     writeFileSync(status.path, JSON.stringify({ worker_status: 7, last_synced: 'x', failures: null, entry: [1], data: 3, last_error: {}, of_another_version: 1 }));
@@ -146,7 +146,7 @@ describe('WorkerStatus', () => {
     expect(await readStatus(status.path)).not.toHaveProperty('0');
   });
 
-  it('a reached checkpoint waits for the failures', async () => {
+  it('completes a reached checkpoint only without failures', async () => {
     const { status } = open(sessionDir());
     await status.setLastSynced([300, 0], 200, { blockedByFailures: true });
     expect(await readStatus(status.path)).toMatchObject({ checkpoint_completed: 'No', checkpoint_time: 200 });
@@ -155,7 +155,7 @@ describe('WorkerStatus', () => {
   });
 });
 
-describe.skipIf(lacks(existsSync(join(STOCK, 'gsyncdstatus.py')), NO_GLUSTER, "status files beside stock's"))('beside the stock status code', () => {
+describe.skipIf(lacks(existsSync(join(STOCK, 'gsyncdstatus.py')), NO_GLUSTER, "status files beside stock's"))('WorkerStatus and the stock status code', () => {
   /** Runs `code` with `s`, a stock GeorepStatus of the same brick, under a monitor that seems to run. */
   async function stock(dir: string, code: string): Promise<string> {
     const source = `
@@ -178,7 +178,7 @@ holder.stdin.close(); holder.wait()`;
     return JSON.parse(await stock(dir, `s.print_status(checkpoint_time=${checkpoint}, json_output=True)`)) as Record<string, string>;
   }
 
-  it('what is written here is shown there', async () => {
+  it('stock shows the values that WorkerStatus wrote', async () => {
     const dir = sessionDir();
     const { status } = open(dir);
     await status.setActive();
@@ -194,7 +194,7 @@ holder.stdin.close(); holder.wait()`;
     });
   });
 
-  it('a checkpoint that failures hold back is shown as not completed, afterwards as completed', async () => {
+  it('stock shows a checkpoint blocked by failures as not completed, and then as completed', async () => {
     const dir = sessionDir();
     const { status } = open(dir);
     await status.setActive();
@@ -204,7 +204,7 @@ holder.stdin.close(); holder.wait()`;
     expect(await shown(dir, 200)).toMatchObject({ checkpoint_completed: 'Yes', checkpoint_time_utc: '1970-01-01 00:03:20' });
   });
 
-  it('what is written there stays when something is written here', async () => {
+  it('WorkerStatus keeps the fields that stock wrote, and the reverse', async () => {
     const dir = sessionDir();
     await stock(dir, "s.set_worker_status('Faulty'); s.inc_value('entry', 7); s.set_field('last_synced_entry', 99)");
     const { status } = open(dir);
@@ -214,7 +214,7 @@ holder.stdin.close(); holder.wait()`;
     expect((await readStatus(status.path)).secondary_node).toBe('m');
   });
 
-  it('writers of both kinds lose nothing of each other', async () => {
+  it('concurrent writes of WorkerStatus and stock lose no counts', async () => {
     const dir = sessionDir();
     const { status } = open(dir);
     await status.resetOnWorkerStart();

@@ -28,33 +28,33 @@ const busy = facts({
 });
 const walk = { kind: 'first', state: 'walking', startedMs: NOW_MS - 100_000, endedMs: 0, seen: 6_000, synced: 5_000, expected: 20_000 } as const;
 
-test('a block says what an admin looks for', () => {
+test('renderTop() shows state, lag, backlog, rates, jobs, checkpoint and failures of a brick', () => {
   const text = renderTop([session(busy)], NOW_MS, PLAIN).join('\n');
   for (const part of ['gv0 → backup::sv0', 'Active', 'Changelog Crawl', '1m 30s', '12 changelogs', '1,234 entries', '5,678 files', '3.0 MiB', '20/s', '100/s', '1.0 MiB/s', '2 of 3 running', '1m 05s', 'completed', '2 x rsync: exit 23: Permission denied', '1 entry, 2 data', 'connection to secondary is broken', 'ETA']) {
     expect(text).toContain(part);
   }
 });
 
-test('a checkpoint that is reached, but not completed, says what it waits for', () => {
+test('renderTop() shows why a reached checkpoint is not completed', () => {
   const held = facts({ status: { checkpoint_time: NOW_S - 50, checkpoint_completed: 'No' }, failures: busy.failures });
   expect(renderTop([session(held)], NOW_MS, PLAIN).join('\n')).toMatch(/checkpoint +.*reached, waiting for failures to be synced/);
 });
 
-test('bricks of one set that are both active are said to send everything twice', () => {
+test('renderTop() warns about two active bricks of one replica set', () => {
   const of = (brick: string, set?: string, worker_status = 'Active'): BrickFacts => ({ ...facts({ status: { worker_status }, progress: progress(set === undefined ? {} : { set }) }), brick });
   const shown = (...bricks: BrickFacts[]): string => renderTop([session(...bricks)], NOW_MS, { ...PLAIN, columns: 120 }).join('\n');
   expect(shown(of('/b/1', '1'), of('/b/2', '1'), of('/b/3', '2'))).toContain('/b/1 and /b/2 hold the same files, and each sends them all: use-meta-volume');
   for (const fine of [[of('/b/1', '1'), of('/b/2', '2')], [of('/b/1', '1'), of('/b/2', '1', 'Passive')], [of('/b/1'), of('/b/2')]]) expect(shown(...fine)).not.toContain('same files');
 });
 
-test('a first sync shows how far it is and when it ends', () => {
+test('renderTop() shows progress and ETA of a first sync', () => {
   const text = renderTop([session(facts({ status: { last_synced: 0, crawl_status: 'Hybrid Crawl' }, progress: progress({ walk }) }))], NOW_MS, PLAIN).join('\n');
   expect(text).toContain('5,000 of ≈20,000 entries');
   expect(text).toContain('25%  ETA 5m 00s');
   expect(text).toContain('first sync not finished');
 });
 
-test('without colours there is no escape sequence, with them there is, and the text is the same', () => {
+test('renderTop() prints escape sequences only with colours, and the same text without', () => {
   const without = renderTop([session(busy)], NOW_MS, PLAIN).join('\n');
   const coloured = renderTop([session(busy)], NOW_MS, { ...PLAIN, colours: 'on' }).map((line) => line.replaceAll(/\u001b\[\d+m/g, '').trimEnd());
   expect(without).not.toContain('\u001b');
@@ -62,7 +62,7 @@ test('without colours there is no escape sequence, with them there is, and the t
   expect(renderTop([session(busy)], NOW_MS, { ...PLAIN, colours: 'on' }).join('')).toContain('\u001b[31m');
 });
 
-test('bricks that do not fit as blocks become rows', () => {
+test('renderTop() switches to rows for bricks that do not fit as blocks', () => {
   const many = session(...Array.from({ length: 10 }, (_, i) => ({ ...busy, brick: `/b/${i}` })));
   const rows = renderTop([many], NOW_MS, { ...PLAIN, rows: 24 });
   expect(rows).toHaveLength(12);
@@ -70,15 +70,15 @@ test('bricks that do not fit as blocks become rows', () => {
   expect(renderTop([many], NOW_MS, { ...PLAIN, rows: 1_000 }).length).toBeGreaterThan(80);
 });
 
-test('without a session, and without a worker, it says so', () => {
+test('renderTop() reports a missing session and a session without worker', () => {
   expect(renderTop([], NOW_MS, PLAIN)).toEqual(['no geo-replication session on this node']);
   expect(renderTop([{ ...session(), primary: null }], NOW_MS, PLAIN).join()).toContain('no worker has run here yet');
 });
 
-/** Text as names, reasons and errors may be: controls, sequences, surrogates, directions, wide and combining characters. */
+/** Text with control characters, escape sequences, surrogates, bidi marks, wide and combining characters. */
 const hostile = fc.array(fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('\u001b[2J', '\u001b]0;x\u0007', '\r\n', '\udce9', '\ud83d', '\u202e', '\u200b', '文字', 'e\u0301', '😀', '\u009b31m', '\t')), { maxLength: 12 }).map((parts) => parts.join(''));
 
-test('whatever the bytes: no line is too wide, and nothing but printable characters comes out', () => {
+test('renderTop() prints only printable characters and no line wider than the screen, for hostile text', () => {
   fc.assert(
     fc.property(hostile, hostile, hostile, fc.integer({ min: 20, max: 200 }), fc.constantFrom('unicode', 'ascii'), fc.constantFrom('blocks', 'rows'), (name, reason, error, columns, charset, shape) => {
       const brick = facts({
@@ -98,7 +98,7 @@ test('whatever the bytes: no line is too wide, and nothing but printable charact
   );
 });
 
-test.each(['first-sync', 'live', 'failure'])('the picture %s of a real run fits 80 by 24', (name) => {
+test.each(['first-sync', 'live', 'failure'])('the recorded screen %s of a real run fits 80 by 24', (name) => {
   const lines = readFileSync(join(import.meta.dirname, '../fixtures/top', `${name}.txt`), 'utf8').trimEnd().split('\n');
   expect(lines.length).toBeLessThanOrEqual(24);
   for (const line of lines) expect(widthOf(line)).toBeLessThanOrEqual(80);

@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(base, { recursive: true, force: true }));
 
-test('the directory is for its owner alone, and goes at the end with what remembers it', async () => {
+test('makeControlDir() creates a directory of mode 0700; close() removes it and its record', async () => {
   const control = await makeControlDir(workingDir, parent);
   expect(statSync(control.dir).mode & 0o777).toBe(0o700);
   writeFileSync(join(control.dir, 'socket'), '');
@@ -24,14 +24,14 @@ test('the directory is for its owner alone, and goes at the end with what rememb
   expect([readdirSync(parent), readdirSync(workingDir)]).toEqual([[], []]);
 });
 
-test('what a killed worker left is removed by the next one, and nothing else', async () => {
+test('makeControlDir() removes only the directory that a killed worker of this brick left', async () => {
   const program = `const { makeControlDir } = await import('${resolve(import.meta.dirname, '../../dist/worker/gluster/control-dir.js')}');
     const { dir } = await makeControlDir(${JSON.stringify(workingDir)}, ${JSON.stringify(parent)});
     (await import('node:net')).createServer().listen(dir + '/x.sock', () => process.kill(process.pid, 'SIGKILL'));`;
   expect(spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })).toMatchObject({ signal: 'SIGKILL', stderr: '' });
   const [left] = readdirSync(parent);
   expect(existsSync(join(parent, left!, 'x.sock'))).toBe(true);
-  // Another brick's, and one of the stock daemon.
+  // Directories of another brick and of the stock daemon.
   for (const other of ['gsyncd-aux-ssh-00112233aabb', 'gsyncd-aux-ssh-k3_x9z1a']) mkdirSync(join(parent, other));
   const control = await makeControlDir(workingDir, parent);
   expect(control.removed).toBe(join(parent, left!));
@@ -39,7 +39,7 @@ test('what a killed worker left is removed by the next one, and nothing else', a
   await control.close();
 });
 
-test('a record that names anything else removes nothing', async () => {
+test('makeControlDir() removes nothing for a record that names another path', async () => {
   const kept = join(base, 'kept');
   mkdirSync(kept);
   const link = join(parent, 'gsyncd-aux-ssh-aabbccddeeff');
@@ -54,7 +54,7 @@ test('a record that names anything else removes nothing', async () => {
   expect(existsSync(kept)).toBe(true);
 });
 
-test.skipIf(lacksRoot("another user's control directory"))("another user's directory of that name stays", async () => {
+test.skipIf(lacksRoot("another user's control directory"))("makeControlDir() keeps another user's directory of the recorded name", async () => {
   const dir = join(parent, 'gsyncd-aux-ssh-aabbccddeeff');
   mkdirSync(dir);
   chownSync(dir, 65534, 65534);

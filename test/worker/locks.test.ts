@@ -13,7 +13,7 @@ import { lacksPython } from '../skip.js';
 const dir = mkdtempSync(join(tmpdir(), 'daemon-locks-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** What lockf of another process says about `path`, as glusterd (F_TEST) and stock's status command ask. */
+/** Tests the lock of `path` in another process, as glusterd (F_TEST) and stock's status command do. */
 function lockf(path: string): string {
   const code = `
 import os, sys
@@ -26,7 +26,7 @@ except OSError as e:
   return execFileSync('/usr/bin/python3', ['-c', code, path], { encoding: 'utf8' }).trim();
 }
 
-/** Another process that holds lockf's lock on `path` until it is killed. */
+/** Starts a process that holds lockf's lock on `path` until it is killed. */
 async function holder(path: string): Promise<ChildProcess> {
   const code = 'import fcntl, sys, time\nf = open(sys.argv[1], "a")\nfcntl.lockf(f, fcntl.LOCK_EX)\nprint("held", flush=True)\ntime.sleep(1000)';
   const child = spawn('/usr/bin/python3', ['-c', code, path], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -35,7 +35,7 @@ async function holder(path: string): Promise<ChildProcess> {
 }
 
 describe.skipIf(lacksPython('locks of other processes'))('takePidFile()', () => {
-  it('holds a pid and a newline under a lock that lockf of another process sees', async () => {
+  it('writes the pid and a newline, under a lock that blocks lockf in another process', async () => {
     const path = join(dir, 'run', 'monitor.pid');
     const lock = await takePidFile(path, 'monitor of gv0');
     expect(readFileSync(path, 'latin1')).toBe(`${process.pid}\n`);
@@ -44,7 +44,7 @@ describe.skipIf(lacksPython('locks of other processes'))('takePidFile()', () => 
     expect(lockf(path)).toBe('free');
   });
 
-  it('refuses in one line while another has it, and names that one', async () => {
+  it('fails with one line that names the holder while the lock is taken', async () => {
     const path = join(dir, 'taken.pid');
     const lock = await takePidFile(path, 'monitor of gv0');
     await expect(takePidFile(path, 'monitor of gv0')).rejects.toMatchObject({
@@ -55,7 +55,7 @@ describe.skipIf(lacksPython('locks of other processes'))('takePidFile()', () => 
     await lock.release();
   });
 
-  it('takes a new file when the old one was unlinked under its holder, as glusterd does', async () => {
+  it('locks a new file after the locked one was unlinked, as glusterd does', async () => {
     const path = join(dir, 'unlinked.pid');
     const old = await takePidFile(path, 'm');
     unlinkSync(path);
@@ -67,14 +67,14 @@ describe.skipIf(lacksPython('locks of other processes'))('takePidFile()', () => 
 });
 
 describe.skipIf(lacksPython('locks of other processes'))('lockBrick()', () => {
-  it('lets no second worker in, and says who has it', async () => {
+  it('refuses a second worker with the process id of the first', async () => {
     const lock = await lockBrick(dir, '/b/1');
     await expect(lockBrick(dir, '/b/1', 150)).rejects.toThrow(`worker of brick /b/1: another one runs: process ${process.pid} holds ${join(dir, 'worker.lock')}`);
     await lock.release();
     await (await lockBrick(dir, '/b/1', 0)).release();
   });
 
-  it('waits for the last worker to be dead', async () => {
+  it('waits until the previous worker has ended', async () => {
     const other = await holder(join(dir, 'worker.lock'));
     await expect(lockBrick(dir, '/b/1', 0)).rejects.toThrow(/another one runs/);
     const waiting = lockBrick(dir, '/b/1');

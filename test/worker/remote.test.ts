@@ -4,11 +4,11 @@ import { remoteWord } from '../../src/worker/gluster/remote.js';
 
 const PATHS = ['/srv/brick-1', '/srv/brück', "/srv/it's&(1)", '/srv/$(id)`id`', '/srv/a b\tc', '/srv/*?~"\\'];
 
-it.each(PATHS)('%s is one word of a shell, and means itself', (path) => {
+it.each(PATHS)('remoteWord() quotes %s as one shell word', (path) => {
   const { stdout } = spawnSync('sh', ['-c', `printf '[%s]' ${remoteWord(path, 'shell')}`], { encoding: 'utf8' });
   expect(stdout).toBe(`[${path}]`);
 });
 
-it.each(PATHS)('%s is one word of a forced command, without quotes', (path) => {
+it.each(PATHS)('remoteWord() turns %s into one unquoted word of a forced command', (path) => {
   expect(remoteWord(path, 'forced command').split(' ')).toEqual([path.replaceAll(/[ \t]/g, '_')]);
 });

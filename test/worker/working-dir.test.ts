@@ -7,13 +7,13 @@ import { brickWorkingDir } from '../../src/worker/working-dir.js';
 const top = mkdtempSync(join(tmpdir(), 'working-dir-'));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
 
-test("a brick's directory has the stock daemon's name, also where it was there before", async () => {
+test("brickWorkingDir() returns the stock daemon's name, also for an existing directory", async () => {
   mkdirSync(join(top, 'bricks-old-1'));
   for (const round of [1, 2]) expect(await brickWorkingDir(top, '/bricks/old-1'), `round ${round}`).toBe(join(top, 'bricks-old-1'));
   expect(await brickWorkingDir(top, '/bricks/new')).toBe(join(top, 'bricks-new'));
 });
 
-test('bricks whose paths give one name have a directory each, and keep it, whoever asks first', async () => {
+test('brickWorkingDir() returns a separate, stable directory for each of several bricks whose paths map to one name', async () => {
   const paths = ['/d/x-1', '/d/x/1', '/d-x/1'];
   const first = await Promise.all(paths.map((path) => brickWorkingDir(top, path)));
   expect(new Set(first).size).toBe(3);
