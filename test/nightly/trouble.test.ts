@@ -55,7 +55,7 @@ test("a failed removal of a file's last xattr or ACL is retried, also when its c
   const worker = await startedWith('rsync');
   await lab().sh('touch failing', '/srv');
   await lab().sh('setfattr -x user.a gone-xattr gone-both; setfacl -b gone-acl gone-both');
-  // The worker's mark for pending work changes the root's xattrs, which then fail to sync, too.
+  // The worker's mark for failures changes the root's xattrs, which then fail to sync, too.
   await lab().until('the removals counted as failures', async () => Number((await lab().status())['failures']) >= 3, 60_000);
   await lab().sh('printf more >>gone-both');
   await lab().until('content of the file', async () => (await lab().sh('cat gone-both', lab().secondary)) === 'xmore', 60_000);

@@ -58,7 +58,7 @@ export class ModelTransfer implements SharedQueue {
     return null;
   }
 
-  /** Text where the inode cannot be read. */
+  /** @returns the error's text when the inode cannot be read */
   #readable(gfid: Gfid): Inode | string | null {
     const errno = this.#primary.refused.get(gfid);
     return errno === undefined ? this.#primary.find(gfidPath(gfid)) : `rsync: ${errno}`;
