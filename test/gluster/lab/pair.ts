@@ -44,7 +44,7 @@ export abstract class Pair {
   readonly primary = PATHS.primary;
   readonly secondary = PATHS.secondary;
   protected readonly workers: WorkerHandle[] = [];
-  /** Leftovers that do not count. */
+  /** Leftovers to ignore. */
   readonly #excused = new Set<string>();
   #logs = 0;
 
@@ -60,8 +60,8 @@ export abstract class Pair {
   abstract readonly places: readonly BrickPlace[];
   /** Machines on which no secondary but this project's ever served, and that never lost power. The stock one's mount may outlast it. */
   protected abstract readonly ownSecondaries: readonly Machine[];
-  /** Whether the secondary has each file on several bricks. A look at a name in the moment in which it is made may set it
-   *  apart there for good: then looks are few. */
+  /** Whether the secondary has each file on several bricks. A lookup of a name at the moment of its creation may leave its copies
+   *  different for good, so comparisons are few there. */
   protected abstract readonly keepsCopies: boolean;
   /** Whether a mount that wrote shows times of its own: the shard translator keeps them from when it saw the write, and no
    *  touch changes them. Other mounts show what the bricks have. */
@@ -223,7 +223,7 @@ export abstract class Pair {
     });
   }
 
-  /** What is left now does not count later: a stock worker that is killed before it is up leaves its mount. */
+  /** Ignores current leftovers from now on: a stock worker that is killed during its start leaves its mount. */
   async excuseMountsLeft(): Promise<void> {
     for (const what of await this.#left()) this.#excused.add(what);
   }
@@ -244,7 +244,7 @@ export abstract class Pair {
   }
 }
 
-/** What a worker left on a machine: mounts, clients, mount points. */
+/** Mounts, clients and mount points that a worker left on a machine. */
 async function leftovers(machine: Machine): Promise<string[]> {
   const mounts = (await machine.read('/proc/1/mounts')).split('\n').filter((line) => {
     return line.includes('fuse.glusterfs') && !/ (\/mnt\/|\/run\/gluster\/shared_storage )/.test(line);

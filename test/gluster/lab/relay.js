@@ -1,7 +1,7 @@
 // A network in one process: relays TCP connections, holds what goes either way back for a time, and lets no more through than
 // a rate. Run in the box by slow-link.ts.
 //   node relay.js LISTEN_PORT TO_HOST TO_PORT DELAY_MS BYTES_PER_SECOND
-// Lines on stdin: `down`: nothing passes, and nobody is told; `up`; `cut`: all connections end.
+// Lines on stdin: `down`: nothing passes, and connections stay open; `up`; `cut`: all connections end.
 import { createConnection, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
