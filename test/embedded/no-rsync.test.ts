@@ -1,4 +1,4 @@
-// A machine without rsync: data travels by tar alone.
+// A machine without rsync: only tar sends data.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';

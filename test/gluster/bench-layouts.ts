@@ -4,7 +4,7 @@
 //                     first "starting hybrid crawl" to the last "finished hybrid crawl"; 250 files written under a temporary
 //                     name and renamed, in eight directories, from the last rename until all are whole on all bricks; a backlog of four intervals
 //                     made while stopped, from the workers' start to equal trees
-//   triples, arbiter, disperse  the first sync alone, with rsync, on a secondary 2 x 3, 2 x (2+1), 2+1
+//   triples, arbiter, disperse  only the first sync, with rsync, on a secondary 2 x 3, 2 x (2+1), 2+1
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,5 @@
 // The benchmark behind `npm run bench`. Each phase is measured for the stock worker and for this project's, on volumes
-// of their own made the same way, after each other, each behind a secondary of its own daemon:
+// made in the same way, one after the other, each behind a secondary of the same daemon:
 //   first-rsync, first-tarssh  5,000 files of 4 KiB in 50 directories, from "starting hybrid crawl" to "finished hybrid crawl",
 //                              to a secondary without other clients
 //   busy-tarssh                the same with tarssh on a secondary that other clients used just before, so that its brick has

@@ -1,4 +1,4 @@
-// A volume distributed over two bricks, each with a worker of its own.
+// A volume distributed over two bricks, with one worker each.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { EVERY_TYPE, everyOperation } from './lab/fixtures.js';

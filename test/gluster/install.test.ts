@@ -1,6 +1,6 @@
-// The launcher installed in the stock path of a machine of its own, as the forced command of keys that GlusterFS's own
-// scripts made: sshd runs it for root and for an ordinary user, rsync and tar write to the session's directory and
-// nowhere else, and uninstalling brings the stock gsyncd back.
+// The launcher installed in the stock path of a separate machine, as the forced command of keys that GlusterFS's scripts made:
+// sshd runs it for root and for an ordinary user, rsync and tar write only to the session's directory, and uninstalling
+// restores the stock gsyncd.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFile, readFile, readdir } from 'node:fs/promises';

@@ -30,7 +30,7 @@ interface Sent {
 }
 let readLog = 0;
 
-/** What the workers' rsyncs sent since the last call: regular files, and the bytes of them before any delta. */
+/** Regular files that the workers' rsyncs sent since the last call, and their bytes before any delta. */
 async function sent(): Promise<Sent> {
   const log = await cluster().primaries[0]!.read(cluster().sessionLog).catch(() => '');
   const runs = log.slice(readLog).split('\n').filter((line) => line.includes('rsync performance'));

@@ -51,7 +51,7 @@ test('a first sync exports its progress and the expected number of entries', asy
   expect(value(text, 'gsyncd_worker_state', 'state="active"')).toBe(1);
   expect(value(text, 'gsyncd_crawl_state', 'crawl="hybrid"')).toBe(1);
   const expected = value(text, 'gsyncd_first_sync_entries_expected')!;
-  // 2,000 files, 30 directories and the one above them; GlusterFS has a few of its own.
+  // 2,000 files, 30 directories and the one above them; GlusterFS adds a few.
   expect(Math.abs(expected - 2_031)).toBeLessThan(450);
   expect(value(text, 'gsyncd_lag_seconds')).toBeNull();
   await lab().waitConverged(180_000);

@@ -1,5 +1,5 @@
-// The monitor on a real volume of two bricks: started by hand with a pid file of its own, so that glusterd takes no
-// part, and then in stock's place, so that glusterd starts, pauses, resumes and stops it.
+// The monitor on a real volume of two bricks: first started by hand with its own pid file, without glusterd, then in stock's
+// place, so that glusterd starts, pauses, resumes and stops it.
 import { expect, test } from 'vitest';
 import { everyOperation } from './lab/fixtures.js';
 import { HOST } from './lab/lab.js';
@@ -141,7 +141,7 @@ test('the worker of a removed brick ends, and the others continue without a rest
   const [monitor] = await processes('monitor');
   expect((await remove('start')).code).toBe(0);
   await lab().until('its files moved', async () => (await remove('status')).stdout.includes('completed'), 60_000);
-  // While a session runs GlusterFS removes a brick by force alone, which is safe once it is empty.
+  // While a session runs, GlusterFS removes a brick only with force, which is safe once the brick is empty.
   const refused = await remove('commit');
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('geo-replication sessions are active')]);
   expect(await workerOf(NEW_BRICK)).toBeDefined();

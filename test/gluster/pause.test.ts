@@ -1,5 +1,5 @@
-// A session that glusterd pauses while a large file is under way: no byte moves until it is resumed, and then it goes on
-// with the same workers.
+// A session that glusterd pauses while a large file is sent: no byte moves until it is resumed, and then it continues with the
+// same workers.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { bigFile } from './lab/fixtures.js';

@@ -115,7 +115,7 @@ test('a checkpoint waits for failures of another brick, which its worker retries
   await lab().resetConfig('rsync-command');
 });
 
-nightly('beside a stock worker that holds the lock of the replica set, the worker is passive, and takes over when that ends', async () => {
+nightly("beside a stock worker with the replica set's lock, the worker is passive, and takes over when that one ends", async () => {
   await lab().setConfig({ 'secondary-access-mount': 'true', 'replica-failover-interval': '1' });
   const stock = lab().startStockWorker({ brick: 0 });
   await stock.waitForLog(/starting history crawl/);

@@ -19,7 +19,7 @@ interface Shown {
   readonly state: string;
 }
 
-/** What `status` shows of each brick. */
+/** The fields that `status` shows of each brick. */
 async function shown(): Promise<Shown[]> {
   const { stdout } = await cluster().session(['status']);
   return stdout.split('\n').filter((line) => line.includes('/srv/gv0_')).map((line) => {

@@ -55,7 +55,7 @@ afterAll(async () => {
   await own.ended;
 });
 
-/** What a call answered, or 'refused'. */
+/** The answer of a call, or 'refused'. */
 async function outcome(call: Call, method: string, args: readonly PyValue[]): Promise<PyValue> {
   try {
     return await call(method, args);
@@ -65,7 +65,7 @@ async function outcome(call: Call, method: string, args: readonly PyValue[]): Pr
   }
 }
 
-/** Calls on what is below `on`, which must all be refused, or do nothing. */
+/** Calls on paths below `on`, which must all be refused or do nothing. */
 const below = (on: string): readonly [string, ...PyValue[]][] => [
   ['lstat', `${on}/canary`], ['lstat', `${on}/absent`], ['entries', `${on}/dir`], ['gfid', `${on}/canary`], ['linkto_check', `${on}/canary`],
   ['stime', `${on}/canary`, UUID], ['xtime', `${on}/canary`, UUID], ['set_stime', `${on}/canary`, UUID, MARK], ['set_xtime_remote', `${on}/canary`, UUID, MARK],

@@ -17,7 +17,7 @@ const ESCAPED = '/srv/escaped';
 /** A directory on the secondary's brick, as a primary can make one. */
 const UPLOADED = '/srv/sv0_1/up';
 const ID = '5eb7c2a4-1f0d-4d2b-9a53-0e5a7c1d9b42';
-/** What GlusterFS 10's and 11's primary asks for. */
+/** The command line that a primary of GlusterFS 10 or 11 sends. */
 const STOCK_LINE = [
   `/nonexistent/gsyncd secondary gv0 root@${HOST}::sv0 --primary-node ${HOST} --primary-node-id ${ID} --primary-brick /srv/gv0_1 --local-node ${HOST}`,
   `--local-node-id ${ID} --secondary-timeout 120 --secondary-log-level INFO --secondary-gluster-log-level INFO --secondary-gluster-command-dir /usr/sbin`,

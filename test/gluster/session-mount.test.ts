@@ -20,7 +20,7 @@ const SSH = ['ssh', '-o', 'IdentitiesOnly=yes', '-i', '/root/.ssh/session', '-o'
 const ROOT = '.gfid/00000000-0000-0000-0000-000000000001';
 const GFID = '5eb7c2a4-1f0d-4d2b-9a53-0e5a7c1d9b4';
 const CANARY = `${OUTSIDE}/canary`;
-/** What the client sends: the path of the canary from the machine's root, and a file of the volume. */
+/** The tree that the client sends: the path of the canary from the machine's root, and a file of the volume. */
 const SOURCE = '/tmp/source';
 
 interface Session {

@@ -1,4 +1,4 @@
-// What Lab and Cluster have in common: a primary and a secondary volume, gv0 and sv0, mounted in a box for the test to
+// The common part of Lab and Cluster: a primary and a secondary volume, gv0 and sv0, mounted in a box for the test to
 // change and to compare, a geo-replication session between them, and the workers that a test started by hand.
 import path from 'node:path';
 import type { Box } from './box.js';
@@ -63,8 +63,8 @@ export abstract class Pair {
   /** Whether the secondary has each file on several bricks. A lookup of a name at the moment of its creation may leave its copies
    *  different for good, so comparisons are few there. */
   protected abstract readonly keepsCopies: boolean;
-  /** Whether a mount that wrote shows times of its own: the shard translator keeps them from when it saw the write, and no
-   *  touch changes them. Other mounts show what the bricks have. */
+  /** Whether a mount that wrote shows other times than the bricks: the shard translator keeps the times of its writes, and no
+   *  touch changes them. Other mounts show the bricks' times. */
   protected readonly writerKeepsTimes: boolean = false;
   /** An address that serves the volume now. */
   protected abstract serverOf(volume: string): string;

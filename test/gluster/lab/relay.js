@@ -6,7 +6,7 @@ import { createConnection, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
 const [listenPort, toHost, toPort, delayMs, bytesPerSecond] = process.argv.slice(2).map((arg, i) => (i === 1 ? arg : Number(arg)));
-/** What a router keeps: less than what is on its way would slow the line down. */
+/** The buffer of a router. With less than the bytes on their way the link would be slower than its rate. */
 const MAX_HELD_BYTES = Math.max(64 << 10, (bytesPerSecond * 2 * delayMs) / 1000);
 
 let isDown = false;

@@ -1,4 +1,4 @@
-// Full comparison of two trees in a box, by tree.py: see there for what counts as equal. Used through Lab.
+// Full comparison of two trees in a box, by tree.py: see there for the definition of equal. Used through Lab.
 import path from 'node:path';
 import type { Box } from './box.js';
 
@@ -21,7 +21,7 @@ export interface TreeComparison {
   readonly differences: readonly TreeDifference[];
 }
 
-/** What is left out of a comparison: `mtime` of files, user xattrs, ACLs, hard-link groups, link counts, device numbers, … */
+/** Aspects to leave out of a comparison: `mtime` of files, user xattrs, ACLs, hard-link groups, link counts, device numbers, … */
 export type TreeAspect = 'mtime' | 'xattrs' | 'acls' | 'links' | 'nlink' | 'rdev' | 'owner' | 'mode';
 
 export interface CompareOptions {

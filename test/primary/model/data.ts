@@ -28,7 +28,7 @@ export class ModelTransfer implements SharedQueue {
     return results;
   }
 
-  /** What the engines' attribute senders do. */
+  /** As the engines' attribute senders do. */
   async syncAttributes(gfids: readonly Gfid[]): Promise<BoxResult> {
     const results = new Map<Gfid, ItemResult>();
     for (const gfid of gfids) {

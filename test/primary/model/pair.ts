@@ -98,7 +98,7 @@ export class ModelPair {
     this.changelog.rollover(nowS());
   }
 
-  /** Fills the secondary with content of its own. */
+  /** Fills the secondary with other content. */
   fillSecondary(changes: readonly Change[]): void {
     const changer = new Changer(this.secondaryVolume, 0x100000);
     for (const change of changes) changer.make(change);
