@@ -1,4 +1,4 @@
-// The random operations of a run reach a directory as they are meant: what the property test is worth.
+// The property test relies on this: the random workload really performs its operations on a directory.
 
 import { lstatSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { Workload, type Operation } from '../gluster/lab/workload.js';
 import { applyOperation } from './apply.js';
 import { randomSequence } from './sequence.js';
 
-test('directories change places, with others and with what is below them, go over empty ones, and back', () => {
+test('a workload with all moves exchanges, swaps, replaces and inverts directories, and moves them back', () => {
   const root = mkdtempSync(join(tmpdir(), 'gsyncd-apply-'));
   try {
     const operations = new Workload({ seed: 3, names: 'bytes', attributes: 'plain', devices: 'all', moves: 'all', top: 'top' }).next(1_500);
@@ -42,14 +42,14 @@ test('directories change places, with others and with what is below them, go ove
     }
     for (const kind of ['exchanged', 'swapped', 'over', 'inverted', 'back'] as const) expect(seen[kind], kind).toBeGreaterThan(3);
     if (process.geteuid?.() === 0) expect(seen.devices).toBeGreaterThan(3);
-    // Owners are root's to change, and nothing else is passed over but by chance.
+    // Only root can change owners. Other operations are skipped rarely and by chance.
     expect(seen.passed).toBeLessThan(process.geteuid?.() === 0 ? 60 : 200);
   } finally {
     rmSync(root, { recursive: true });
   }
 }, 60_000);
 
-test('a sequence repeats by its seed, and draws the time between rollovers', () => {
+test('randomSequence() repeats for the same seed and varies the rollover time', () => {
   const rollovers = (seed: number) => randomSequence(seed, 7, 'frozen').map(({ rolloverS }) => rolloverS);
   expect(randomSequence(5, 3, 'frozen')).toEqual(randomSequence(5, 3, 'frozen'));
   expect(new Set([1, 2, 3].flatMap(rollovers)).size).toBeGreaterThan(3);

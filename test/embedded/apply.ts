@@ -1,5 +1,5 @@
 // Applies the operations of the seeded workload (test/gluster/lab/workload.ts) to a plain directory, as apply.py does
-// to a volume. What the tree or an ordinary user's rights do not allow is passed over.
+// to a volume. Operations that the tree or an ordinary user's rights do not allow are skipped.
 
 import fs from 'node:fs';
 import { constants } from 'node:os';
@@ -15,7 +15,7 @@ const PASSED = [ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, EINVAL, ENODATA, ENA
 const TAGS: Readonly<Record<string, number>> = { user_obj: 1, user: 2, group_obj: 4, group: 8, mask: 16, other: 32 };
 const renameat2 = koffi.load('libc.so.6').func('renameat2', 'int', ['int', 'const void *', 'int', 'const void *', 'uint']) as KoffiFunc<(fromDir: number, from: Buffer, toDir: number, to: Buffer, flags: number) => number>;
 
-/** @returns whether it was done */
+/** @returns false when the operation was skipped */
 export function applyOperation(root: string, op: Operation): boolean {
   try {
     apply(root, op);
@@ -96,7 +96,7 @@ function deviceNumber({ major, minor }: { major: number; minor: number }): numbe
   return (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12);
 }
 
-/** Both names change places at once. */
+/** Exchanges two names atomically. */
 function exchange(a: Buffer, b: Buffer): void {
   const AT_FDCWD = -100;
   const RENAME_EXCHANGE = 2;

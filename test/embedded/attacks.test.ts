@@ -1,5 +1,5 @@
-// What a user who owns a directory in a tree of root's may try while root's worker reads or writes it. The volume, the
-// scanner and the recorder are the real ones, in this process; what the user does is done in his name.
+// Attacks by a user who owns a directory in root's tree, while root's worker reads or writes that tree. The volume, the
+// scanner and the recorder are real and run in this process; the user's commands run with his uid.
 
 import fs, { chmodSync, linkSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -37,7 +37,7 @@ afterEach(() => {
   if (process.geteuid?.() === 0) tree.remove();
 });
 
-/** Its error is the answer that is to be expected. */
+/** Runs a call that may fail: an error is an expected answer. */
 async function attempted(call: () => Promise<unknown>): Promise<unknown> {
   try {
     return await call();
@@ -46,7 +46,7 @@ async function attempted(call: () => Promise<unknown>): Promise<unknown> {
   }
 }
 
-describe.skipIf(lacksRoot('attacks on a secondary of root'))("a secondary of root's", () => {
+describe.skipIf(lacksRoot('attacks on a secondary of root'))('a secondary that runs as root', () => {
   let volume: EmbeddedVolume;
 
   beforeEach(async () => {
@@ -58,19 +58,19 @@ describe.skipIf(lacksRoot('attacks on a secondary of root'))("a secondary of roo
     await volume.createNode(DIR, 'secret0', { gfid: FILE, ...PROGRAM_OF_USER, mode: 0o100644 });
   });
 
-  /** `user/dir/inner` is the victim's `inner` now. */
+  /** Calls on `user/dir`, which a symlink to the victim's directory has replaced. */
   const calls: Readonly<Record<string, (v: EmbeddedVolume) => Promise<unknown>>> = {
     'makes a setuid program': (v) => v.createNode(INNER, 'program', { gfid: NEW, ...PROGRAM_OF_USER }),
     'makes a device': (v) => v.createNode(INNER, 'disk', { gfid: NEW, mode: 0o060666, uid: USER, gid: USER, rdev: 0x700 }),
     'makes a directory': (v) => v.createDirectory(INNER, 'made', { gfid: NEW, ...DIRECTORY }),
     'makes a symlink': (v) => v.createSymlink(INNER, 'link', { gfid: NEW, mode: 0o120777, uid: USER, gid: USER, target: '/etc/shadow' }),
     'links a file': (v) => v.link(gfidPath(FILE), entryPath(INNER, 'linked')),
-    'moves a file there': async (v) => {
+    'moves a file into the directory': async (v) => {
       await v.createNode(OF_USER, 'moved', { gfid: NEW, ...PROGRAM_OF_USER });
       await v.rename(entryPath(OF_USER, 'moved'), entryPath(DIR, 'moved'));
     },
-    'moves a file from there': (v) => v.rename(entryPath(DIR, 'secret1'), entryPath(OF_USER, 'mine')),
-    'moves a directory from there': (v) => v.rename(entryPath(DIR, 'inner'), entryPath(OF_USER, 'mine')),
+    'moves a file out of the directory': (v) => v.rename(entryPath(DIR, 'secret1'), entryPath(OF_USER, 'mine')),
+    'moves a subdirectory out of the directory': (v) => v.rename(entryPath(DIR, 'inner'), entryPath(OF_USER, 'mine')),
     'changes the owner of a directory': (v) => v.chown(gfidPath(INNER), USER, USER),
     'changes the owner of a file': (v) => v.chown(entryPath(DIR, 'secret1'), USER, USER),
     'changes the mode of a directory': (v) => v.chmod(gfidPath(INNER), 0o777),
@@ -79,23 +79,23 @@ describe.skipIf(lacksRoot('attacks on a secondary of root'))("a secondary of roo
     'sets an xattr of a directory': (v) => v.setXattr(gfidPath(INNER), 'trusted.test', Buffer.from('x')),
     'removes a file': (v) => v.unlink(entryPath(DIR, 'secret1')),
     'removes a directory': (v) => v.rmdir(entryPath(DIR, 'inner/empty')),
-    'removes what is in a directory': (v) => removeDirectory(v, INNER, entryPath(DIR, 'inner')),
-    'removes the names that it is told': (v) => purge(v, gfidPath(DIR), ['secret0', 'secret1', 'inner']),
+    'removes the content of a directory': (v) => removeDirectory(v, INNER, entryPath(DIR, 'inner')),
+    'purges the given names': (v) => purge(v, gfidPath(DIR), ['secret0', 'secret1', 'inner']),
     'looks up a file': (v) => v.gfidOf(entryPath(DIR, 'secret1')),
     'looks up a directory': (v) => v.gfidOf(entryPath(DIR, 'inner')),
   };
 
-  test.each(Object.entries(calls))('%s, and does nothing to where a symlink in the place of the directory leads', async (_name, call) => {
+  test.each(Object.entries(calls))('%s: does not follow a symlink that a user put in place of the directory', async (_name, call) => {
     tree.asUser(`mv dir aside; ln -s ${tree.victim} dir`);
     const before = tree.victimState;
     await attempted(() => call(volume));
     expect(tree.victimState).toEqual(before);
-    // The same after a start, at which the links of directories are read.
+    // A restarted volume reads the gfid links of directories again.
     await attempted(() => call(new EmbeddedVolume(layout, log)));
     expect(tree.victimState).toEqual(before);
   });
 
-  test('tells nothing of where such a symlink leads', async () => {
+  test('does not reveal names, attributes or xattrs behind such a symlink', async () => {
     tree.asUser(`mv dir aside; ln -s ${tree.victim} dir`);
     symlinkSync('/etc/shadow', join(tree.victim, 'link'));
     for (const at of [volume, new EmbeddedVolume(layout, log)]) {
@@ -106,7 +106,7 @@ describe.skipIf(lacksRoot('attacks on a secondary of root'))("a secondary of roo
     }
   });
 
-  test("gives a new directory's mode to nothing that a user puts in its place at once", async () => {
+  test("sets a new directory's mode on that directory, not on a symlink that a user puts in its place", async () => {
     const before = tree.victimState;
     const { renameSync } = fs;
     fs.renameSync = (from, to) => {
@@ -125,7 +125,7 @@ describe.skipIf(lacksRoot('attacks on a secondary of root'))("a secondary of roo
     expect(lstatSync(join(tree.user, 'aside')).mode & 0o777).toBe(0o777);
   });
 
-  test("takes a user's symlink in the state directory for no directory's link, whatever it says", async () => {
+  test("does not take a user's symlink in the state directory for the gfid link of a directory", async () => {
     mkdirSync(join(tree.root, 'others'), { mode: 0o700 });
     for (const [name, target] of [['up', `${ROOT_GFID}/../victim`], ['beside', `${ROOT_GFID}/others`]] as const) {
       const gfid = name === 'up' ? NEW : INNER;
@@ -143,7 +143,7 @@ describe.skipIf(lacksRoot('attacks on a secondary of root'))("a secondary of roo
     expect(lstatSync(join(tree.root, 'others'))).toMatchObject({ uid: 0, mode: 0o040700 });
   });
 
-  test("gives a user no directory of another's that he has moved into the place of his own", async () => {
+  test("does not give a user another user's directory that he moved in place of his own", async () => {
     await volume.createDirectory(OF_USER, 'theirs', { gfid: NEW, mode: 0o040700, uid: OTHER_USER, gid: OTHER_USER });
     tree.asUser('mv dir aside; mv theirs dir');
     const moved = lstatSync(join(tree.user, 'dir'));
@@ -153,8 +153,8 @@ describe.skipIf(lacksRoot('attacks on a secondary of root'))("a secondary of roo
     expect(lstatSync(join(tree.user, 'dir'))).toMatchObject({ uid: OTHER_USER, mode: moved.mode });
   });
 
-  test('writes to no file of which a user has made a name where his own was', async () => {
-    // As where fs.protected_hardlinks is off.
+  test('does not write through a hard link that a user put in place of his file', async () => {
+    // A user can do this where fs.protected_hardlinks is off.
     unlinkSync(join(tree.user, 'dir/secret0'));
     linkSync(join(tree.victim, 'secret0'), join(tree.user, 'dir/secret0'));
     const before = tree.victimState;
@@ -164,7 +164,7 @@ describe.skipIf(lacksRoot('attacks on a secondary of root'))("a secondary of roo
     expect(tree.victimState).toEqual(before);
   });
 
-  test("stays root's at its top, whatever the primary's top directory is", async () => {
+  test("keeps its top directory owned by root and closed to other writers, whatever the primary's is", async () => {
     for (const path of ['.', gfidPath(ROOT_GFID)]) {
       await volume.chown(path, USER, USER);
       await volume.chmod(path, 0o1777);
@@ -174,13 +174,13 @@ describe.skipIf(lacksRoot('attacks on a secondary of root'))("a secondary of roo
   });
 });
 
-describe.skipIf(lacksRoot('attacks on a primary of root'))("a primary of root's", () => {
-  test('looks into no symlink that takes the place of a directory before that is read', async () => {
+describe.skipIf(lacksRoot('attacks on a primary of root'))('the scanner and the recorder as root', () => {
+  test('scan() does not follow a symlink that replaces a directory before it is read', async () => {
     tree.asUser('mkdir -p dir/inner; : >dir/secret0');
     const index = new TreeIndex();
     let swapped = false;
     const onDirectory = (_gfid: Gfid, path: string): void => {
-      // By now the scan has seen that it is a directory.
+      // The scan has already seen that this is a directory.
       if (swapped || !readdirSync(path).includes('secret0')) return;
       swapped = true;
       tree.asUser(`mv dir aside; ln -s ${tree.victim} dir`);
@@ -193,7 +193,7 @@ describe.skipIf(lacksRoot('attacks on a primary of root'))("a primary of root's"
     expect(filesWithSecret(layout.gfidDir)).toEqual([]);
   });
 
-  test('records nothing of what a symlink leads to, however often it takes the place of a directory', async () => {
+  test('flush() records nothing behind a symlink that repeatedly replaces a directory', async () => {
     tree.asUser('mkdir dir; cd dir; seq -f secret%g 0 3000 | xargs touch');
     const recorder = new Recorder({ layout, log, rolloverMs: 15_000 });
     await recorder.open();
@@ -208,7 +208,7 @@ describe.skipIf(lacksRoot('attacks on a primary of root'))("a primary of root's"
     expect(filesWithSecret(layout.internal)).toEqual([]);
   });
 
-  test("sets its marks on nothing that is in a directory's place", async () => {
+  test('setXtime() does not follow a symlink in place of a directory', async () => {
     tree.asUser('mkdir -p dir/inner');
     const recorder = new Recorder({ layout, log, rolloverMs: 15_000 });
     await recorder.open();
@@ -221,7 +221,7 @@ describe.skipIf(lacksRoot('attacks on a primary of root'))("a primary of root's"
   });
 });
 
-test.skipIf(lacksRoot('attacks on a worker of root'))("no byte of root's files comes to the secondary while a user swaps his directory for a symlink", async () => {
+test.skipIf(lacksRoot('attacks on a worker of root'))("no content of root's files reaches the secondary while a user swaps his directory for a symlink", async () => {
   const pair = new Pair();
   chmodSync(pair.dir, 0o755);
   const attacked = new AttackedTree({ files: 300, root: pair.a });

@@ -1,5 +1,4 @@
-// A tree of root's with a directory of a user's in it, another user's beside that, and what the user is after: files of
-// root's outside the tree.
+// A tree owned by root with a user's directory in it, and the target of his attacks: root's files outside the tree.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,15 +12,15 @@ export const SECRET = 'only root may read this';
 const SWAPPER = join(import.meta.dirname, 'swapper.js');
 
 export class AttackedTree {
-  /** Open to all, and root's. */
+  /** Owned by root, mode 0755. */
   readonly dir = mkdtempSync(join(tmpdir(), 'gsyncd-attacked-'));
   readonly root: string;
   /** The user's directory in the tree. */
   readonly user: string;
-  /** A directory of root's outside the tree, which all may look into, of files that only root may read. */
+  /** Root's directory outside the tree, open to all, with files that only root may read. */
   readonly victim = join(this.dir, 'victim');
 
-  /** @param root of the tree, made when it is not there */
+  /** @param root the tree's root, created when it is missing */
   constructor({ files = 3, root }: { readonly files?: number; readonly root?: string } = {}) {
     this.root = root ?? join(this.dir, 'tree');
     this.user = join(this.root, 'user');
@@ -33,13 +32,13 @@ export class AttackedTree {
     }
   }
 
-  /** Runs shell commands in the user's directory, in his name. */
+  /** Runs a shell script in the user's directory with his uid. */
   asUser(script: string): void {
     const { status, stderr } = spawnSync('/bin/sh', ['-ec', script], { cwd: this.user, uid: USER, gid: USER, encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr);
   }
 
-  /** All that there is to see of the victim, but for what reading it changes. */
+  /** Names, attributes and xattrs of the victim's tree, except for those that reading changes. */
   get victimState(): string[] {
     const names = ['.', ...readdirSync(this.victim, { recursive: true, encoding: 'utf8' }).sort()];
     return names.map((name) => {
@@ -49,7 +48,7 @@ export class AttackedTree {
     });
   }
 
-  /** The user swaps `name` of his directory for a symlink to the victim while `work` runs. @returns how often */
+  /** While `work` runs, the user swaps `name` in his directory for a symlink to the victim and back. @returns how often */
   async swapping(name: string, work: () => Promise<void>): Promise<number> {
     const child = spawn(process.execPath, [SWAPPER, join(this.user, name), this.victim], { uid: USER, gid: USER, stdio: ['pipe', 'pipe', 'inherit'] });
     try {
@@ -65,7 +64,7 @@ export class AttackedTree {
   }
 }
 
-/** Paths below `dir` of files with the secret in them. */
+/** Paths of the files below `dir` that contain the secret. */
 export function filesWithSecret(dir: string): string[] {
   const files = readdirSync(dir, { recursive: true, withFileTypes: true, encoding: 'utf8' }).filter((entry) => entry.isFile());
   return files.map(({ parentPath, name }) => join(parentPath, name)).filter((path) => readFileSync(path).includes(SECRET));

@@ -29,7 +29,7 @@ const cases: { settings: Record<string, string>; copied: string[] }[] = [
   { settings: { 'sync-method': 'tarssh', 'sync-acls': 'false' }, copied: [XATTR] },
 ];
 
-test.skipIf(lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, TESTS)).each(cases)('with $settings, of xattrs and ACLs $copied arrive', async ({ settings, copied }) => {
+test.skipIf(lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, TESTS)).each(cases)('with $settings, of xattrs and ACLs only $copied are replicated', async ({ settings, copied }) => {
   const pair = new Pair();
   try {
     mkdirSync(join(pair.a, 'dir'));
@@ -47,7 +47,7 @@ test.skipIf(lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, TESTS)).each(cas
         await expect.poll(() => userXattrs(join(pair.b, name)), { timeout: 10_000 }).toEqual(wanted);
       }
     }
-    // What is about to arrive against the configuration.
+    // Time for xattrs that might still arrive against the configuration.
     await delay(500);
     for (const name of ['dir', 'file']) expect([...userXattrs(join(pair.b, name)).keys()]).toEqual(copied);
     expect(pair.failures).toEqual([]);

@@ -1,4 +1,4 @@
-// The copying of xattrs between two directories by itself: where a directory was, another one may be.
+// Copies xattrs between two directories. Another inode may have taken a directory's path.
 
 import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,12 +28,12 @@ describe.skipIf(lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, 'xattrs of d
   });
   afterEach(() => rmSync(top, { recursive: true, force: true }));
 
-  test('copies what the directory has', () => {
+  test('copy() copies the xattrs of a directory', () => {
     expect(attributes.copy(GFID)).toBeNull();
     expect(userXattrs(at('there'))).toEqual(new Map([['user.of', Buffer.from('one')]]));
   });
 
-  test('takes nothing from a directory that has its place, and says so', async () => {
+  test('sync() fails an item whose path another inode has taken, and copies nothing', async () => {
     expect(attributes.copy(GFID)).toBeNull();
     renameSync(at('one'), at('elsewhere'));
     renameSync(at('two'), at('one'));

@@ -1,5 +1,5 @@
-// Where an embedded brick keeps gfids and change marks: as root in trusted.* xattrs, as a real brick does; an ordinary
-// user, who can set none, in links and files of its own. Only root can see either way, so only root can tell them apart.
+// Where a plain directory keeps gfids, xtimes and stimes: root uses trusted.* xattrs, as a real brick does. An ordinary
+// user cannot set these, and uses links and a file. Only root can list trusted.* xattrs, so the tests need root.
 
 import { lchownSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,7 +34,7 @@ const identity = (root: string): Identity => JSON.parse(readFileSync(join(root, 
 const TESTS = 'xattrs of embedded bricks';
 const isSkipped = lacksRoot(TESTS) || lacks(takesXattrs('trusted.test'), `${tmpdir()} takes no trusted.* xattrs`, TESTS);
 
-test.skipIf(isSkipped)('as root, gfids and change marks are on the disk as trusted.* xattrs', async () => {
+test.skipIf(isSkipped)('root keeps gfids, xtimes and stimes in trusted.* xattrs', async () => {
   const pair = new Pair();
   try {
     make(pair, 0);
@@ -50,13 +50,13 @@ test.skipIf(isSkipped)('as root, gfids and change marks are on the disk as trust
     expect(new Set(PLACES.map((place) => gfidOf(join(pair.a, place)))).size).toBe(PLACES.length);
     expect(gfidOf(pair.a)).toBe(ROOT_GFID);
     expect(lgetxattr(pair.a, 'trusted.glusterfs.volume-id').toString('hex')).toBe(here.replaceAll('-', ''));
-    // A file is under its gfid, too: the same inode.
+    // The file's gfid handle is a hard link to it.
     expect(lstatSync(join(pair.a, '.glusterfs/.gfid', gfidOf(join(pair.a, 'dir/file')))).ino).toBe(lstatSync(join(pair.a, 'dir/file')).ino);
 
     const mark = (path: string, name: string): number => unpackXtime(lgetxattr(path, name))[0];
     const changeS = Math.floor(Date.now() / 1000);
     writeFileSync(join(pair.a, 'dir/file'), 'changed');
-    // The change marks all directories above; when it is synced, the brick's own marks follow.
+    // A change updates the xtimes of all directories above it. Once it is synced, the stimes of the root follow.
     for (const place of ['dir/file', 'dir', '.']) await expect.poll(() => mark(join(pair.a, place), xtimeName), { timeout: 10_000 }).toBeGreaterThanOrEqual(changeS);
     for (const name of ['stime', 'entry_stime']) await expect.poll(() => trusted(pair.a), { timeout: 10_000 }).toContain(`${marksName}.${name}`);
     await expect.poll(() => mark(pair.a, `${marksName}.stime`), { timeout: 20_000 }).toBeGreaterThanOrEqual(changeS - 1);
@@ -66,7 +66,7 @@ test.skipIf(isSkipped)('as root, gfids and change marks are on the disk as trust
   }
 }, 60_000);
 
-test.skipIf(isSkipped || lacks(canBeUser(), 'no other user can run the program', TESTS))('run by an ordinary user, no inode has one: links say which inode is which, and marks are in a file', async () => {
+test.skipIf(isSkipped || lacks(canBeUser(), 'no other user can run the program', TESTS))('an ordinary user sets no trusted.* xattr: links hold the gfids, and a file holds the stimes', async () => {
   const pair = new Pair();
   try {
     make(pair, USER);

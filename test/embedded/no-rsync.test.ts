@@ -1,4 +1,4 @@
-// A machine without rsync: data travels by tar alone.
+// A machine without rsync: only tar sends data.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { lacksProgram } from '../skip.js';
 import { applyOperation } from './apply.js';
 import { Pair } from './pair.js';
 
-test.skipIf(lacksProgram('tar', 'a plain directory without rsync'))('with no rsync in PATH, tar brings a first sync and live changes, also after a kill', async () => {
+test.skipIf(lacksProgram('tar', 'a plain directory without rsync'))('without rsync in PATH, tarssh replicates a first sync, live changes and changes after a kill', async () => {
   const pair = new Pair();
   try {
     pair.path = join(pair.dir, 'bin');

@@ -1,5 +1,4 @@
-// What is on the secondary under the primary's names before the first sync, and did not come from the primary, gives way
-// to it, as on a volume.
+// Other files that the secondary holds under the primary's names before the first sync are replaced, as on a volume.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -41,7 +40,7 @@ const users = [{ who: 'root', uid: 0, isSkipped: lacksRoot("what is in the way o
 users.push({ who: 'an ordinary user', uid: USER, isSkipped: lacks(!isRoot || canBeUser(), 'no other user can run the program', "what is in the way on an ordinary user's secondary") });
 
 for (const { who, uid, isSkipped } of users) {
-  test.skipIf(isSkipped)(`other content under the same names gives way to the primary in the first sync of ${who}`, async () => {
+  test.skipIf(isSkipped)(`the first sync of ${who} replaces other content under the same names`, async () => {
     const pair = occupied();
     const start = (): void => pair.start(undefined, isRoot ? uid : undefined);
     try {
@@ -49,7 +48,7 @@ for (const { who, uid, isSkipped } of users) {
       start();
       expect((await pair.converged(20_000)).differences, pair.stderr + pair.log.slice(-3000)).toEqual([]);
       await expect.poll(() => pair.failures, { timeout: 10_000 }).toEqual([]);
-      // Into directories that are known by now.
+      // Conflicts in directories that the worker already knows.
       await pair.end('SIGTERM');
       fill(pair.a, { 'later/file': 'ours', 'later-dir/x': 'ours' });
       fill(pair.b, { 'later/file': 'theirs', 'later-dir': 'theirs' });
@@ -63,7 +62,7 @@ for (const { who, uid, isSkipped } of users) {
   }, 90_000);
 }
 
-test('with gfid-conflict-resolution off it stays, and is listed', async () => {
+test('with gfid-conflict-resolution off, other content stays and goes to the failure list', async () => {
   const pair = occupied();
   try {
     pair.configure({ 'gfid-conflict-resolution': 'false' });
@@ -78,13 +77,13 @@ test('with gfid-conflict-resolution off it stays, and is listed', async () => {
   }
 }, 60_000);
 
-test('a directory that somebody made in place of a replicated one follows the primary as that one did', async () => {
+test('a directory made on the secondary in place of a replicated one follows later changes of the primary', async () => {
   const pair = new Pair();
   try {
     fill(pair.a, { 'd/file': 'ours' });
     pair.start();
     expect((await pair.converged(10_000)).differences).toEqual([]);
-    // Both are there at once, so they are two inodes.
+    // Both exist at once, so their inode numbers differ.
     mkdirSync(join(pair.b, 'other'));
     rmSync(join(pair.b, 'd'), { recursive: true });
     renameSync(join(pair.b, 'other'), join(pair.b, 'd'));

@@ -1,4 +1,4 @@
-// Which directories a worker or a secondary takes: nobody else may be able to put anything in the place of its own files.
+// Which directories a worker or a secondary accepts: other users must not be able to replace its files.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
@@ -27,13 +27,13 @@ function run(args: readonly string[], uid = 0): { status: number | null; stdout:
   return spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8', uid, gid: uid, cwd: '/', timeout: 20_000 });
 }
 
-/** As a worker elsewhere asks first, and as a worker here begins. */
+/** The errors of a secondary that is asked for its id, which remote workers do first, and of a local worker. */
 function refusals(root: string, uid = 0): string[] {
   const asked = run(['secondary', 'x', `file://${root}`, '--print-id'], uid);
   const worker = run(['worker', `file://${root}`, `file://${other}`, '--state-dir', join(dir, 'state'), '--log-file', join(dir, 'log')], uid);
   for (const { status, stderr } of [asked, worker]) expect(status, stderr).not.toBe(0);
   expect(asked.stderr.trim().split('\n')).toHaveLength(1);
-  // The worker has said where it logs.
+  // The worker's first line says where it logs.
   expect(worker.stderr.trim().split('\n').slice(1)).toHaveLength(1);
   return [asked.stderr, worker.stderr];
 }
@@ -43,17 +43,17 @@ const isSkipped = lacksRoot(TESTS) || lacks(canBeUser(), 'no other user can run 
 describe.skipIf(isSkipped)('as root', () => {
   const HINT = 'root replicates only directories that root alone can write to; run as their owner, or change the owner and mode';
   const cases: Readonly<Record<string, { readonly prepare: () => void; readonly says: () => string }>> = {
-    "another user's": { prepare: () => chownSync(tree, USER, USER), says: () => `directory ${tree}: belongs to user ${USER}: ${HINT}` },
-    'one that others can write to': { prepare: () => chmodSync(tree, 0o777), says: () => `directory ${tree}: others can write to it (mode 0777): ${HINT}` },
-    'one that others can write to, sticky': { prepare: () => chmodSync(tree, 0o1777), says: () => `directory ${tree}: others can write to it (mode 1777): ${HINT}` },
-    'one that a group can write to': { prepare: () => chmodSync(tree, 0o775), says: () => `directory ${tree}: others can write to it (mode 0775): ${HINT}` },
-    "one in another user's": { prepare: () => chownSync(dir, USER, USER), says: () => `directory ${tree}: others can replace it, since ${dir} belongs to user ${USER}: ${HINT}` },
-    'one where others can write': { prepare: () => chmodSync(dir, 0o777), says: () => `directory ${tree}: others can replace it, since ${dir} has mode 0777: ${HINT}` },
+    "another user's directory": { prepare: () => chownSync(tree, USER, USER), says: () => `directory ${tree}: belongs to user ${USER}: ${HINT}` },
+    'a directory that others can write to': { prepare: () => chmodSync(tree, 0o777), says: () => `directory ${tree}: others can write to it (mode 0777): ${HINT}` },
+    'a sticky directory that others can write to': { prepare: () => chmodSync(tree, 0o1777), says: () => `directory ${tree}: others can write to it (mode 1777): ${HINT}` },
+    'a directory that a group can write to': { prepare: () => chmodSync(tree, 0o775), says: () => `directory ${tree}: others can write to it (mode 0775): ${HINT}` },
+    "a directory inside another user's": { prepare: () => chownSync(dir, USER, USER), says: () => `directory ${tree}: others can replace it, since ${dir} belongs to user ${USER}: ${HINT}` },
+    'a directory whose parent others can write to': { prepare: () => chmodSync(dir, 0o777), says: () => `directory ${tree}: others can replace it, since ${dir} has mode 0777: ${HINT}` },
     'a state directory that is a symlink': {
       prepare: () => symlinkSync(other, join(tree, '.glusterfs')),
       says: () => `state directory ${tree}/.glusterfs: is a symlink: remove it`,
     },
-    "a state directory of another user's": {
+    "another user's state directory": {
       prepare: () => {
         mkdirSync(join(tree, '.glusterfs'), { mode: 0o700 });
         chownSync(join(tree, '.glusterfs'), USER, USER);
@@ -83,28 +83,28 @@ describe.skipIf(isSkipped)('as root', () => {
     },
   };
 
-  test.each(Object.entries(cases))('refuses %s, in one line, and writes nothing there', (_name, { prepare, says }) => {
+  test.each(Object.entries(cases))('refuses %s with a one-line error and writes nothing there', (_name, { prepare, says }) => {
     prepare();
     for (const line of refusals(tree)) expect(line).toContain(says());
     expect(readdirSync(other).filter((name) => name !== '.glusterfs')).toEqual([]);
     expect(existsSync(join(tree, '.glusterfs/brick.json')) || existsSync(join(other, 'brick.json'))).toBe(false);
   });
 
-  test('takes its own in a directory that is sticky, as /tmp is', () => {
+  test('accepts its own directory inside a sticky one such as /tmp', () => {
     chmodSync(dir, 0o1777);
     expect(run(['secondary', 'x', `file://${tree}`, '--print-id'])).toMatchObject({ status: 0, stderr: '' });
   });
 });
 
 describe.skipIf(isSkipped)('as an ordinary user', () => {
-  test('takes a tree of their own, wherever it is', () => {
+  test('accepts a directory of that user, also one that others can write to', () => {
     chownSync(tree, USER, USER);
     expect(run(['secondary', 'x', `file://${tree}`, '--print-id'], USER)).toMatchObject({ status: 0, stderr: '' });
     chmodSync(tree, 0o777);
     expect(run(['secondary', 'x', `file://${tree}`, '--print-id'], USER)).toMatchObject({ status: 0, stderr: '' });
   });
 
-  test("refuses a state directory that is another user's", () => {
+  test("refuses another user's state directory", () => {
     chmodSync(tree, 0o777);
     mkdirSync(join(tree, '.glusterfs'), { mode: 0o755 });
     chownSync(join(tree, '.glusterfs'), 4321, 4321);

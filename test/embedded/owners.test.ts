@@ -1,5 +1,5 @@
-// Files of other owners, replicated by an ordinary user: they arrive as the user's, which is said once and is no failure.
-// Only root can make such files.
+// An ordinary user replicates files of other owners: the copies belong to that user, and the worker warns once. This is no
+// failure. Only root can create such files.
 
 import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,13 +13,13 @@ const isSkipped = lacksRoot(TESTS) || lacks(canBeUser(), 'no other user can run 
 const PROTECTED = '/proc/sys/fs/protected_hardlinks';
 const isProtected = existsSync(PROTECTED) && readFileSync(PROTECTED, 'utf8').trim() === '1';
 
-test.skipIf(isSkipped)("an ordinary user's copies of others' files are the user's, which is said once", async () => {
+test.skipIf(isSkipped)("an ordinary user's copies of other users' files belong to that user, and the worker warns once", async () => {
   const pair = new Pair();
   try {
     for (const dir of [pair.dir, pair.a, pair.b]) chownSync(dir, USER, USER);
     for (const name of ['one', 'two', 'three']) {
       writeFileSync(join(pair.a, name), name);
-      // Linked under its gfid by whom it lets write.
+      // fs.protected_hardlinks lets a user link files that he can write.
       chmodSync(join(pair.a, name), 0o666);
       chownSync(join(pair.a, name), 4321, 4321);
     }
@@ -39,7 +39,7 @@ test.skipIf(isSkipped)("an ordinary user's copies of others' files are the user'
   }
 }, 60_000);
 
-test.skipIf(isSkipped || lacks(isProtected, 'fs.protected_hardlinks is off', 'files that cannot be linked'))("another's file that cannot be linked is listed as such, and arrives when it can be", async () => {
+test.skipIf(isSkipped || lacks(isProtected, 'fs.protected_hardlinks is off', 'files that cannot be linked'))("another user's file that cannot be hard-linked goes to the failure list, and arrives once it can be linked", async () => {
   const pair = new Pair();
   try {
     for (const dir of [pair.dir, pair.a, pair.b]) chownSync(dir, USER, USER);
@@ -50,7 +50,7 @@ test.skipIf(isSkipped || lacks(isProtected, 'fs.protected_hardlinks is off', 'fi
     pair.start(undefined, USER);
     const listed = (): string => pair.failures.join('\n');
     await expect.poll(listed, { timeout: 10_000 }).toContain('cannot be linked: EPERM');
-    // What the worker found out is not lost with it.
+    // The next worker still knows the reason.
     await pair.end('SIGTERM');
     pair.start(undefined, USER);
     writeFileSync(file, 'more of theirs');

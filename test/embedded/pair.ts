@@ -1,5 +1,4 @@
-// A primary and a secondary directory with a worker between them, which runs as a process of its own so that it can be
-// killed. The worker is the built one.
+// A primary and a secondary directory with the built worker between them, in a separate process that tests can kill.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +12,7 @@ import { FAILURES_FILE } from '../../src/status/failures.js';
 const PROGRAM = join(import.meta.dirname, '../../bin/gsyncd-ts.js');
 const CRASH_POINT = join(import.meta.dirname, 'crash-point.js');
 
-/** Where a worker ends as if by SIGKILL: at its N-th call that changes something. */
+/** Kills a worker at its N-th call that changes something; see crash-point.js. */
 export interface CrashPoint {
   readonly calls: number;
   readonly side: 'before' | 'after';
@@ -33,7 +32,7 @@ export class Pair {
   #worker: ChildProcess | null = null;
   #exited: Promise<unknown> = Promise.resolve();
 
-  /** @param secondary what the worker is given instead of `file://` and the secondary's path */
+  /** @param secondary makes the worker's secondary argument from the secondary's path */
   constructor(args: readonly string[] = [], secondary: (path: string) => string = (path) => `file://${path}`) {
     this.#args = [...args];
     this.#secondary = secondary(this.b);
@@ -41,14 +40,14 @@ export class Pair {
     mkdirSync(this.b);
   }
 
-  /** For workers to be started. */
+  /** Sets options of workers that are started later. */
   configure(settings: Readonly<Record<string, string>>): void {
     const file = join(this.dir, 'gsyncd.conf');
     writeFileSync(file, `[vars]\n${Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`).join('')}`);
     this.#args.push('--config-file', file);
   }
 
-  /** @param crash counted from the start of the process @param uid whom it runs as */
+  /** @param crash counted from the start of the process @param uid the user that runs it */
   start(crash?: CrashPoint, uid?: number): void {
     const argv = ['worker', `file://${this.a}`, this.#secondary, '--state-dir', join(this.dir, 'state'), ...(this.rolloverS === undefined ? [] : ['--rollover-time', String(this.rolloverS)]), ...this.#args];
     const env = { ...process.env, PATH: this.path, ...(crash === undefined ? {} : { GSYNCD_CRASH_AFTER: crashText(crash) }) };
@@ -59,12 +58,12 @@ export class Pair {
     this.#exited = new Promise((resolve) => worker.once('exit', resolve));
   }
 
-  /** From now on. */
+  /** Counts the running worker's calls from now on. */
   crashAt(crash: CrashPoint): void {
     this.#worker?.send(crashText(crash), () => undefined);
   }
 
-  /** Runs `change` while the worker stands still: it sees all of it at once. */
+  /** Runs `change` while SIGSTOP holds the worker, so that one scan sees all of it. */
   frozen(change: () => void): void {
     this.#worker?.kill('SIGSTOP');
     try {
@@ -74,7 +73,7 @@ export class Pair {
     }
   }
 
-  /** What the worker wrote to stderr, the end of it. */
+  /** The last 10,000 characters of the worker's stderr. */
   get stderr(): string {
     return this.#stderr;
   }
@@ -99,18 +98,18 @@ export class Pair {
     return existsSync(file) ? readFileSync(file, 'utf8') : '';
   }
 
-  /** The durable list, a line for each entry. */
+  /** The lines of the failure list. */
   get failures(): string[] {
     return this.#state(FAILURES_FILE).flatMap((text) => text.split('\n').filter((line) => line !== ''));
   }
 
-  /** What the worker has written of its progress; null before it has. */
+  /** The worker's progress file; null before it is written. */
   get progress(): ProgressData | null {
     const [text] = this.#state('.progress');
     return text === undefined ? null : parseProgress(text);
   }
 
-  /** The files of the state whose names end so. */
+  /** Contents of the files in the state directory whose names end with `ending`. */
   #state(ending: string): string[] {
     const dir = join(this.dir, 'state');
     if (!existsSync(dir)) return [];

@@ -1,11 +1,11 @@
-// The expected end of the first sync of a plain directory.
+// The progress of the first sync of a plain directory.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Pair } from './pair.js';
 
-test('a first walk knows from its start how many entries there are', async () => {
+test('the progress of a first sync has the expected number of entries', async () => {
   const pair = new Pair();
   try {
     for (let dir = 0; dir < 5; dir += 1) {

@@ -1,8 +1,8 @@
-// Random operations on a directory while its worker runs, ends in the middle of anything and is started again: both
-// trees end equal. A failing sequence is shortened, and written to a file.
+// Random operations on a directory while its worker runs, crashes at any call and is started again: both trees end equal.
+// A failing sequence is shortened and written to a file.
 //   GSYNCD_EMBEDDED_SEED=n         repeats a run; without it each run has a new seed
-//   GSYNCD_EMBEDDED_ROUNDS=n       runs so many seeds
-//   GSYNCD_EMBEDDED_SEQUENCE=file  runs a sequence that was written
+//   GSYNCD_EMBEDDED_ROUNDS=n       number of seeds
+//   GSYNCD_EMBEDDED_SEQUENCE=file  runs the sequence of such a file
 
 import { randomInt } from 'node:crypto';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -33,10 +33,10 @@ async function check(sequence: Sequence, seed: number): Promise<void> {
 
 describe('a worker on plain directories ends with equal trees', () => {
   if (FILE !== undefined) {
-    test('after the sequence of a file', () => check(JSON.parse(readFileSync(FILE, 'utf8')) as Sequence, 0), TIMEOUT_MS);
+    test('after the sequence read from a file', () => check(JSON.parse(readFileSync(FILE, 'utf8')) as Sequence, 0), TIMEOUT_MS);
     return;
   }
   const seeds = Array.from({ length: ROUNDS }, (_, i) => SEED + i);
   test.each(seeds)('after random operations seen at once, and crashes at any call (seed %i)', (seed) => check(randomSequence(seed, PHASES, 'frozen'), seed), TIMEOUT_MS);
-  test.each(seeds)('after random operations in the middle of its work, and crashes (seed %i)', (seed) => check(randomSequence(seed, PHASES, 'running'), seed), TIMEOUT_MS);
+  test.each(seeds)('after random operations made while it works, and crashes (seed %i)', (seed) => check(randomSequence(seed, PHASES, 'running'), seed), TIMEOUT_MS);
 });

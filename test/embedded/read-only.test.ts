@@ -1,4 +1,4 @@
-// What its owner may not write, replicated by an ordinary user: users' xattrs can be set only where he may.
+// An ordinary user replicates read-only files: the kernel lets their owner set user xattrs only on files that he may write.
 
 import { chmodSync, chownSync, lstatSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ const NAME = 'user.comment';
 const READ_ONLY = { file: 0o400, acl: 0o474, dir: 0o555 };
 const OWNER_WRITE = 0o200;
 
-/** Changes what its owner may not write. */
+/** Sets or removes the xattr of a read-only file. */
 function mark(path: string, value: string | null): void {
   const mode = lstatSync(path).mode & 0o7777;
   chmodSync(path, mode | OWNER_WRITE);
@@ -27,7 +27,7 @@ function mark(path: string, value: string | null): void {
 
 const isSkipped = lacks(takesXattrs(), `${tmpdir()} takes none`, TESTS) || lacks(!isRoot || canBeUser(), 'no other user can run the program', TESTS);
 
-test.skipIf(isSkipped)(`${TESTS} follow an ordinary user's, and it stays read-only`, async () => {
+test.skipIf(isSkipped)(`${TESTS} are replicated by an ordinary user, and the copies stay read-only`, async () => {
   const pair = new Pair();
   const paths = Object.keys(READ_ONLY).map((name) => join(pair.a, name));
   const start = (): void => pair.start(undefined, isRoot ? USER : undefined);
@@ -38,7 +38,7 @@ test.skipIf(isSkipped)(`${TESTS} follow an ordinary user's, and it stays read-on
       else writeFileSync(path, name);
       if (name === 'acl') expect(applyOperation(pair.a, { op: 'acl', path: name, entries: [['user_obj', 4, -1], ['user', 7, 1001], ['group_obj', 4, -1], ['mask', 7, -1], ['other', 4, -1]] })).toBe(true);
       else chmodSync(path, mode);
-      // Listed after the ACL.
+      // listxattr lists this one after the ACL.
       mark(path, 'one');
       utimesSync(path, 1.5e9, 1.5e9);
     }
@@ -51,7 +51,7 @@ test.skipIf(isSkipped)(`${TESTS} follow an ordinary user's, and it stays read-on
       expect((await pair.converged(8_000)).differences).toEqual([]);
     }
     expect(pair.log).not.toMatch(/ [WE] \[/);
-    // Killed between the xattr and the mode.
+    // As after a kill between the xattr and the mode.
     await pair.end('SIGKILL');
     for (const path of paths) mark(path, 'four');
     for (const [name, mode] of Object.entries(READ_ONLY)) {

@@ -1,5 +1,5 @@
-// The recorder: what it writes for each operation, read back through the decoder of real changelogs, and that following
-// the records leads to the tree, also after it was stopped at any moment.
+// The recorder's changelogs, read back with the decoder for real ones: the records of each operation, and that replaying
+// them gives the tree, also after a crash at any moment.
 
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ import { applyOperation } from './apply.js';
 import { takesXattrs } from './takes-xattrs.js';
 
 const SEED = Number(process.env['GSYNCD_EMBEDDED_SEED'] ?? 1);
-/** Longer than the kernel's clock of file times takes for a step. */
+/** Longer than one tick of the clock that the kernel takes file times from. */
 const TICK_MS = 25;
 
 let root: string;
@@ -82,7 +82,7 @@ describe('the recorder writes', () => {
     expect(await recordsOf(() => undefined)).toEqual([]);
   });
 
-  test('a write that a tool hides by setting the old time again', async () => {
+  test('a data record for a write after which a tool restored the old mtime', async () => {
     fs.writeFileSync(at('f'), 'old');
     await recordsOf(() => undefined);
     const { atime, mtime } = fs.statSync(at('f'));
@@ -93,7 +93,7 @@ describe('the recorder writes', () => {
     expect(records).toContain('D');
   });
 
-  test('what happened while nothing ran, once', async () => {
+  test('changes made while it did not run, exactly once', async () => {
     fs.writeFileSync(at('before'), 'x');
     await recordsOf(() => undefined);
     await recorder.close();
@@ -106,10 +106,10 @@ describe('the recorder writes', () => {
   });
 });
 
-describe('after a crash, the recorder tells of what was undone meanwhile', () => {
+describe('after a crash, the recorder writes a record for the reversal of', () => {
   const NAME = 'user.recorder';
 
-  /** Abandoned, as by SIGKILL: neither closed nor saved. */
+  /** Abandons the recorder as SIGKILL would: neither closed nor saved. */
   async function afterCrash(change: () => void): Promise<string[]> {
     change();
     await delay(TICK_MS);
@@ -118,7 +118,7 @@ describe('after a crash, the recorder tells of what was undone meanwhile', () =>
     return recordsOf(() => undefined);
   }
 
-  /** The index is saved when the recorder ends, and after the first changelog that the next one closes. */
+  /** Saves the index: a recorder does so when it ends, and again when the next one closes its first changelog. */
   async function saveIndex(): Promise<void> {
     await recordsOf(() => undefined);
     await recorder.close();
@@ -127,7 +127,7 @@ describe('after a crash, the recorder tells of what was undone meanwhile', () =>
     await recordsOf(() => fs.writeFileSync(at('saved'), ''));
   }
 
-  test.each(['saved index', 'changelog'])('the mode of a directory that the %s has', async (where) => {
+  test.each(['saved index', 'changelog'])('a directory mode that is in the %s', async (where) => {
     fs.mkdirSync(at('d'));
     if (where === 'saved index') await saveIndex();
     else await recordsOf(() => undefined);
@@ -142,7 +142,7 @@ describe('after a crash, the recorder tells of what was undone meanwhile', () =>
     expect(await afterCrash(() => lremovexattr(at('d'), NAME))).toContain('M REMOVEXATTR');
   });
 
-  test.skipIf(!takesXattrs())('xattrs of a directory that is new since the index was saved', async () => {
+  test.skipIf(!takesXattrs())('xattrs of a directory created after the index was saved', async () => {
     expect(await recordsOf(() => {
       fs.mkdirSync(at('d'));
       lsetxattr(at('d'), NAME, Buffer.from('x'));
@@ -151,7 +151,7 @@ describe('after a crash, the recorder tells of what was undone meanwhile', () =>
   });
 });
 
-test(`records lead to the tree after random operations, flushes and crashes (seed ${SEED})`, async () => {
+test(`replayed records give the tree after random operations, flushes and crashes (seed ${SEED})`, async () => {
   const workload = new Workload({ seed: SEED, names: 'bytes', attributes: 'plain', top: 'top' });
   const random = new Random(SEED);
   const replayed = new TreeIndex();
@@ -185,7 +185,7 @@ function below(path: string): string[] {
   return fs.readdirSync(file, { encoding: 'buffer' }).map(fsDecode).flatMap((name) => [`${path}/${name}`, ...below(`${path}/${name}`)]);
 }
 
-test.each(['', '{"version":2,', '{"version":2,"changelogsUpTo":1,"count":1}\n[[', 'null'])('a snapshot that holds %j is no snapshot: the brick is indexed again', async (text) => {
+test.each(['', '{"version":2,', '{"version":2,"changelogsUpTo":1,"count":1}\n[[', 'null'])('open() indexes the brick again when the saved index holds %j', async (text) => {
   await recordsOf(() => fs.writeFileSync(at('a'), 'data'));
   await recorder.close();
   const [snapshot = ''] = fs.readdirSync(join(root, '.glusterfs/embedded')).filter((name) => name.startsWith('index'));

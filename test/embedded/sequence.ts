@@ -1,5 +1,5 @@
 // A whole run of a worker on plain directories as data: operations, how the worker sees them, and where it ends. The
-// same seed gives the same sequence, and a sequence can be written down, cut and run again.
+// same seed gives the same sequence, and a sequence can be saved, shortened and run again.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { shortest } from '../gluster/lab/shrink.js';
@@ -10,22 +10,22 @@ import { Pair, type CrashPoint } from './pair.js';
 
 export interface Phase {
   readonly operations: readonly Operation[];
-  /** `down`: not running; `frozen`: stopped meanwhile, so that it sees all of them at once; `running`: at work, so that
-   *  what it sees of them in one look is chance. */
+  /** `down`: not running; `frozen`: held by SIGSTOP, so that one scan sees all operations; `running`: each scan sees a random
+   *  part of them. */
   readonly worker: 'down' | 'frozen' | 'running';
-  /** How the worker ends: not, by SIGTERM, or at a call of its own. */
+  /** How the worker ends: not at all, by SIGTERM, or killed at one of its calls. */
   readonly end: 'none' | 'SIGTERM' | CrashPoint;
-  /** Of a worker that is started in this phase; the default without it. */
+  /** --rollover-time of a worker that is started in this phase. */
   readonly rolloverS?: number;
 }
 
 export type Sequence = readonly Phase[];
 
 const OPERATIONS = 250;
-/** A worker that does not come to its crash point has nothing left to do. */
+/** A worker that does not reach its crash point in this time has nothing left to do. */
 const CRASH_WAIT_MS = 2_500;
 
-/** @param live 'frozen' repeats exactly; 'running' meets the worker in the middle of its work */
+/** @param live 'frozen' repeats exactly; 'running' changes the tree while the worker works */
 export function randomSequence(seed: number, phases: number, live: 'frozen' | 'running'): Sequence {
   const workload = new Workload({ seed, names: 'bytes', attributes: 'all', devices: process.geteuid?.() === 0 ? 'all' : 'none', moves: 'all', top: 'top' });
   const random = new Random(seed + 1);
@@ -41,7 +41,7 @@ export function randomSequence(seed: number, phases: number, live: 'frozen' | 'r
   });
 }
 
-/** @returns what differs between the trees in the end; lines of the log that may say why are printed by `tell` */
+/** @returns the differences between the trees in the end. `tell` gets them with the warnings and errors of the log. */
 export async function runSequence(sequence: Sequence, options: { convergeMs: number; args?: readonly string[]; tell?: (text: string) => void }): Promise<readonly string[]> {
   const pair = new Pair(options.args);
   try {
@@ -69,7 +69,7 @@ async function runPhase(pair: Pair, { operations, worker, end, rolloverS }: Phas
     pair.start(crash);
   } else {
     if (!pair.isRunning) pair.start();
-    // So that it has something to be in the middle of, or is idle and sees the whole.
+    // A frozen worker has to be idle first, so that one scan sees all operations.
     if (worker === 'frozen') await pair.converged(20_000);
     if (crash !== undefined) pair.crashAt(crash);
     if (worker === 'frozen') pair.frozen(() => apply(operations));
@@ -85,7 +85,7 @@ async function runPhase(pair: Pair, { operations, worker, end, rolloverS }: Phas
   if (end === 'SIGTERM') await pair.end('SIGTERM');
 }
 
-/** A shorter sequence that fails, too, found in at most `maxRuns` runs. */
+/** @returns the shortest failing sequence found in at most `maxRuns` runs */
 export async function shrinkSequence(sequence: Sequence, fails: (tried: Sequence) => Promise<boolean>, maxRuns: number): Promise<Sequence> {
   let runs = 0;
   const mayTry = (): boolean => runs < maxRuns;

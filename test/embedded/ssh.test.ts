@@ -1,5 +1,5 @@
-// A directory that is replicated to a directory behind ssh: a real sshd on a loopback address, with keys of its own, run
-// by whoever runs the test.
+// A directory replicated to a directory over ssh: a real sshd on a loopback address, with its own keys, run by the user who
+// runs the test.
 
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const SSHD = '/usr/sbin/sshd';
 const PRIVSEP = '/run/sshd';
 const PROGRAM = join(import.meta.dirname, '../../bin/gsyncd-ts.js');
 const isRoot = process.geteuid?.() === 0;
-/** Of whom sshd lets nobody in. */
+/** sshd refuses users with such a login shell. */
 const hasNoLogin = /\/(nologin|false)$/.test(userInfo().shell ?? '');
 
 const TESTS = 'a plain directory behind ssh';
@@ -62,7 +62,7 @@ describe.skipIf(isSkipped)('a worker with a secondary behind ssh', () => {
     return ['--config-file', file];
   }
 
-  test.each(['rsync', 'tarssh'] as const)('brings everything there by %s, and goes on after it was killed', async (method) => {
+  test.each(['rsync', 'tarssh'] as const)('replicates everything with %s, also after it was killed', async (method) => {
     const pair = new Pair(config(method), (path) => `ssh://127.0.0.1:${port}${path}`);
     try {
       const workload = new Workload({ seed: 5, names: 'bytes', attributes: 'all', top: 'top' });
@@ -87,7 +87,7 @@ describe.skipIf(isSkipped)('a worker with a secondary behind ssh', () => {
     }
   }, 120_000);
 
-  test.skipIf(lacksRoot('attacks on a secondary behind ssh') || lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, 'attacks on a secondary behind ssh'))('sets attributes of nothing that a symlink in the place of a directory leads to', async () => {
+  test.skipIf(lacksRoot('attacks on a secondary behind ssh') || lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, 'attacks on a secondary behind ssh'))('does not set attributes through a symlink in place of a directory', async () => {
     const pair = new Pair(config('rsync'), (path) => `ssh://127.0.0.1:${port}${path}`);
     const attacked = new AttackedTree({ root: pair.b });
     try {
@@ -110,7 +110,7 @@ describe.skipIf(isSkipped)('a worker with a secondary behind ssh', () => {
     }
   }, 120_000);
 
-  test('says why, where the other side has no such directory', async () => {
+  test('names a secondary directory that does not exist', async () => {
     const pair = new Pair(config('rsync'), (path) => `ssh://127.0.0.1:${port}${path}/nowhere`);
     try {
       pair.start();

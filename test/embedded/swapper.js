@@ -1,5 +1,5 @@
-// A user who puts a symlink in a directory's place, and takes it away again a moment later, until stdin ends:
-// node swapper.js DIR TARGET. Says how often he did it.
+// node swapper.js DIR TARGET: replaces DIR by a symlink to TARGET and puts it back, repeatedly until stdin ends. Prints the
+// number of swaps.
 
 import { renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-// Whether the file system of temporary files takes xattrs of a kind, the users' unless another name is given.
+// Whether the file system of the temporary directory supports an xattr name, by default one of the user namespace.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';

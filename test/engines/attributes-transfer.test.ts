@@ -1,4 +1,4 @@
-// Attributes of what has no path: of a directory that is its own ancestor, on a brick whose handles are damaged.
+// Attributes of a directory without a path: on a brick with damaged handles it is its own ancestor.
 import { expect, test } from 'vitest';
 import type { Gfid } from '../../src/protocol/gfid.js';
 import { AttributesTransfer } from '../../src/primary/transfer/attributes-transfer.js';
@@ -6,7 +6,7 @@ import type { RsyncTransfer } from '../../src/primary/transfer/rsync-transfer.js
 
 const [A, B, FILE] = [1, 2, 3].map((n) => `0000000${n}-0000-4000-8000-00000000000${n}` as Gfid) as [Gfid, Gfid, Gfid];
 
-test('is that directory\'s trouble alone', async () => {
+test('a directory that is its own ancestor fails alone, and other items are synced', async () => {
   const parents = new Map([[A, B], [B, A]]);
   const sent: Gfid[] = [];
   const rsync = {

@@ -1,4 +1,4 @@
-// The same cases for both engines, with the real rsync and tar, between two directories.
+// Test cases for both engines, with the real rsync and tar, between two directories.
 
 import { lstat, mkdir, open, rm, writeFile, chmod, chown, utimes, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -68,7 +68,7 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     expect(await Promise.all(gfids.map((gfid) => pair.same(gfid)))).toEqual([true, true, true, true]);
   });
 
-  test('writes into the inode that is there', async () => {
+  test('writes into the existing inode', async () => {
     const gfid = await pair.file('new content', 'old');
     const { ino } = await lstat(pair.on('secondary', gfid));
     await makeEngine(pair, new LogLines()).sync([gfid], quiet);
@@ -84,7 +84,7 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     expect((await pair.read(gfid)).toString()).toBe('version 2');
   });
 
-  test('what is up to date counts as synced', async () => {
+  test('reports files that are up to date as synced', async () => {
     const gfids = [await pair.file('same', 'same'), await pair.file('', '')];
     for (const gfid of gfids) await pair.sameTimes(gfid);
     for (const options of [quiet, { ...quiet, compareTimes: new Set(gfids) }, { ...quiet, compareTimes: new Set([gfids[0]!]) }]) {
@@ -92,7 +92,7 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     }
   });
 
-  test('a directory sends its own attributes, not what is in it', async () => {
+  test("sends a directory's own attributes, not its content", async () => {
     const gfid = await pair.directory();
     await writeFile(join(pair.on('primary', gfid), 'inside'), 'x');
     await chmod(pair.on('primary', gfid), 0o710);
@@ -102,7 +102,7 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     expect(await pair.same(gfid)).toBe(true);
   });
 
-  test('a file that is gone on the primary is reported as missing, the others arrive', async () => {
+  test('a file that is gone on the primary is reported as missing, and the others arrive', async () => {
     const [gone, here] = [await pair.file('x'), await pair.file('y')];
     await rm(pair.on('primary', gone));
     const outcome = await makeEngine(pair, new LogLines()).sync([gone, here], quiet);
@@ -112,7 +112,7 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     expect(await pair.same(here)).toBe(true);
   });
 
-  test('a file whose place holds a directory fails with a reason, the others arrive', async () => {
+  test('a file in whose place the secondary has a directory fails with a reason, and the others arrive', async () => {
     const [blocked, here] = [await pair.file('x', null), await pair.file('y')];
     await mkdir(join(pair.on('secondary', blocked), 'not empty'), { recursive: true });
     const log = new LogLines();
@@ -124,7 +124,7 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     expect(log.lines.some(({ level, message, fields }) => level === 'error' && message === 'SYNC Error' && String(fields['error']).includes(blocked))).toBe(true);
   });
 
-  test('a sparse file stays sparse where it may, and equal in any case', async () => {
+  test('a sparse file arrives with equal content and attributes', async () => {
     const gfid = await pair.file('', '');
     const file = await open(pair.on('primary', gfid), 'r+');
     await file.write('middle', 5_000_000);
@@ -134,14 +134,14 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     expect(await pair.same(gfid)).toBe(true);
   });
 
-  test('a large box arrives, each with its result', async () => {
+  test('1,200 files in one transfer arrive, each with its own result', async () => {
     const gfids = await Promise.all(Array.from({ length: 1_200 }, (_, i) => pair.file(`content ${i}`)));
     const outcome = await makeEngine(pair, new LogLines()).sync(gfids, quiet);
     expect(outcome.synced.size).toBe(1_200);
     expect(await pair.same(gfids[1_199]!)).toBe(true);
   });
 
-  plainTest.skipIf(noRsync || noXattrTools)('user xattrs and ACLs travel when asked, to the inode that is there', async () => {
+  plainTest.skipIf(noRsync || noXattrTools)('sends user xattrs and ACLs when asked to, into the existing inode', async () => {
     const [gfid, plain] = [await pair.file('x'), await pair.file('y')];
     const { ino } = await lstat(pair.on('secondary', gfid));
     await runChild(['setfattr', '-n', 'user.colour', '-v', 'blue', pair.on('primary', gfid)]);
@@ -156,7 +156,7 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     expect(b).toEqual(a);
   });
 
-  test('a refused connection fails everything, and says so as ssh said it', async () => {
+  test("a refused connection fails all files with ssh's message", async () => {
     const gfids = [await pair.file('a'), await pair.file('b')];
     const outcome = await makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, 'refusing-ssh')] }).sync(gfids, quiet);
     // rsync may see its pipe break (12) before it sees ssh's exit code.
@@ -166,14 +166,14 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     expect([...outcome.failed.values()]).toEqual([outcome.broken, outcome.broken]);
   });
 
-  test('a remote side that ends with 1 and reads nothing has received nothing', async () => {
+  test('a remote side that exits with 1 without reading fails all files', async () => {
     const gfids = [await pair.file('a'), await pair.file('b')];
     const outcome = await makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, 'declining-ssh')] }).sync(gfids, quiet);
     expect([outcome.synced.size, outcome.failed.size]).toEqual([0, 2]);
     expect(outcome.broken).toBeDefined();
   });
 
-  test('a transfer of nothing tells whether transfers work', async () => {
+  test('an empty transfer checks whether transfers work', async () => {
     const nothing = { synced: new Set(), failed: new Map() };
     expect(await makeEngine(pair, new LogLines()).sync([], quiet)).toMatchObject({ ...nothing, returnCode: 0 });
     for (const ssh of ['refusing-ssh', 'declining-ssh']) {
@@ -182,7 +182,7 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     }
   });
 
-  test('files of which the other end dies without naming them are alone in not arriving', async () => {
+  test('bisecting() fails only the files on which the remote side dies without naming them', async () => {
     const healthy = await Promise.all(Array.from({ length: 30 }, (_, i) => pair.file(`content ${i}`)));
     const poisonous = [await pair.file('POISON', ''), await pair.file('POISON, too', '')];
     const gfids = [...healthy.slice(0, 10), poisonous[0]!, ...healthy.slice(10, 24), poisonous[1]!, ...healthy.slice(24)];
@@ -197,18 +197,18 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     for (const gfid of healthy) expect(await pair.same(gfid)).toBe(true);
   });
 
-  test('a target directory that does not exist fails everything', async () => {
+  test('a target directory that does not exist fails all files', async () => {
     const gfid = await pair.file('a');
     const outcome = await makeEngine(pair, new LogLines(), { directory: join(pair.root, 'nowhere', 'at', 'all') }).sync([gfid], quiet);
     expect([outcome.synced.size, outcome.failed.has(gfid)]).toEqual([0, true]);
   });
 
-  test('a missing ssh is named', async () => {
+  test('a missing ssh program is a preflight error with its path', async () => {
     const run = makeEngine(pair, new LogLines(), { sshArgv: ['/x/ssh', '-p', '22'] }).sync([await pair.file('a')], quiet);
     await expect(run).rejects.toMatchObject({ code: 'preflight', message: 'run ssh: /x/ssh: not found' });
   });
 
-  test('an abort in the middle ends the children and rejects', async () => {
+  test('an abort during a transfer rejects with code stopped', async () => {
     const gfid = await pair.file('a');
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 300);

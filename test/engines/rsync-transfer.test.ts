@@ -1,4 +1,4 @@
-// What is rsync's own: its command line, and the truth about its results, with an rsync that misbehaves.
+// Parts specific to rsync: its command line, and correct results from an rsync that misbehaves.
 
 import { readFileSync } from 'node:fs';
 import { utimes } from 'node:fs/promises';
@@ -45,7 +45,7 @@ function engine(options: Partial<RsyncTransferOptions> = {}): RsyncTransfer {
 const files = (count: number): Promise<Gfid[]> => Promise.all(Array.from({ length: count }, () => pair.file('x')));
 
 describe('RsyncTransfer', () => {
-  test('exit 23: the file that an error line names failed, the others arrived', async () => {
+  test('exit 23: the file that an error line names fails, the others are synced', async () => {
     vi.stubEnv('FAKE_RSYNC', 'named-errors');
     const gfids = await files(3);
     const outcome = await engine().sync(gfids, { logErrors: true });
@@ -55,7 +55,7 @@ describe('RsyncTransfer', () => {
     expect(log.lines[0]).toEqual({ level: 'error', message: 'SYNC Error', fields: { sync_engine: 'Rsync', error: expect.stringContaining('[receiver] open') as string } });
   });
 
-  test('exit 0 is no success for a file that was skipped, or of which nothing was said', async () => {
+  test('exit 0: a file that rsync skipped or did not report fails', async () => {
     vi.stubEnv('FAKE_RSYNC', 'skips');
     const gfids = await files(4);
     const outcome = await engine().sync(gfids, { logErrors: false });
@@ -66,7 +66,7 @@ describe('RsyncTransfer', () => {
     ]);
   });
 
-  test('a run that breaks proves nothing, whatever it listed before', async () => {
+  test('a run that exits with 12 fails all files, including those that it listed before', async () => {
     vi.stubEnv('FAKE_RSYNC', 'itemizes-and-breaks');
     const gfids = await files(3);
     const outcome = await engine().sync(gfids, { logErrors: false });
@@ -75,7 +75,7 @@ describe('RsyncTransfer', () => {
     expect(outcome.broken).toContain('exit 12');
   });
 
-  test('a receiver that dies of one file is run again without it', async () => {
+  test('sync() runs rsync again without the file on which the receiver died', async () => {
     const gfids = await files(4);
     vi.stubEnv('FAKE_RSYNC', 'write-failed');
     vi.stubEnv('FAKE_RSYNC_CULPRIT', gfids[2]);
@@ -85,7 +85,7 @@ describe('RsyncTransfer', () => {
     expect(outcome.broken).toBeUndefined();
   });
 
-  test('when file after file breaks it, the rest fails as a whole after a few runs', async () => {
+  test('after several files each broke a run, sync() fails all others together', async () => {
     const gfids = await files(10);
     vi.stubEnv('FAKE_RSYNC', 'write-failed');
     vi.stubEnv('FAKE_RSYNC_CULPRIT', '.gfid');
@@ -94,7 +94,7 @@ describe('RsyncTransfer', () => {
     expect(outcome.failed.get(gfids[9]!)).toBe(outcome.broken);
   });
 
-  test('files are sent again when they may have lost their xattrs together with another one', async () => {
+  test('sync() sends files again that may have lost their xattrs because of another file', async () => {
     const gfids = await files(3);
     const runs = join(pair.root, 'runs');
     vi.stubEnv('FAKE_RSYNC', 'loses-xattrs');
@@ -109,20 +109,20 @@ describe('RsyncTransfer', () => {
     expect((await engine({ xattrs: true }).sync(gfids, { logErrors: false })).synced.size).toBe(0);
   });
 
-  test('a flood on stderr neither blocks it nor fills memory', async () => {
+  test('a flood on stderr does not block rsync', async () => {
     vi.stubEnv('FAKE_RSYNC', 'floods');
     const gfids = await files(2);
     expect((await engine().sync(gfids, { logErrors: false })).synced).toEqual(new Set(gfids));
   });
 
-  test.each(['hangs', 'ignores-sigterm'])('an rsync that %s is ended by an abort', async (how) => {
+  test.each(['hangs', 'ignores-sigterm'])('an abort ends the transfer of an rsync that %s', async (how) => {
     vi.stubEnv('FAKE_RSYNC', how);
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 300);
     await expect(engine().sync(await files(1), { logErrors: false, signal: controller.signal })).rejects.toMatchObject({ code: 'stopped' });
   });
 
-  test('names an rsync that is missing or is none', async () => {
+  test('an rsync that is missing or is another program is a preflight error', async () => {
     const gfids = await files(1);
     await expect(engine({ command: '/x/rsync' }).sync(gfids, { logErrors: false })).rejects.toMatchObject({ code: 'preflight', message: 'run rsync: /x/rsync: not found' });
     await expect(engine({ command: '/bin/true' }).sync(gfids, { logErrors: false })).rejects.toMatchObject({ code: 'preflight' });
@@ -138,14 +138,14 @@ describe('RsyncTransfer', () => {
     expect(argv).toContain('--out-format=');
   });
 
-  test.skipIf(noRsync)('with the real rsync: a file that the secondary lacks is no success though rsync exits 0', async () => {
+  test.skipIf(noRsync)('with the real rsync: a file that the secondary lacks fails though rsync exits 0', async () => {
     const [lacking, here] = [await pair.file('x', null), await pair.file('y')];
     const outcome = await engine({ command: 'rsync' }).sync([lacking, here], { logErrors: false });
     expect(outcome).toMatchObject({ returnCode: 0, synced: new Set([here]) });
     expect(outcome.failed.get(lacking)).toContain('not creating new file');
   });
 
-  test.skipIf(noRsync)('with the real rsync: equal size and time may be trusted where the caller says so', async () => {
+  test.skipIf(noRsync)('with the real rsync: compareTimes skips files of equal size and mtime', async () => {
     const [trusted, not] = [await pair.file('version 2', 'version 1'), await pair.file('version 2', 'version 1')];
     for (const gfid of [trusted, not]) await pair.sameTimes(gfid);
     const outcome = await engine({ command: 'rsync' }).sync([trusted, not], { logErrors: false, compareTimes: new Set([trusted]) });
@@ -153,7 +153,7 @@ describe('RsyncTransfer', () => {
     expect([(await pair.read(trusted)).toString(), (await pair.read(not)).toString()]).toEqual(['version 1', 'version 2']);
   });
 
-  test.skipIf(noRsync)('with the real rsync: times of the same second are not equal', async () => {
+  test.skipIf(noRsync)('with the real rsync: mtimes that differ within a second are not equal', async () => {
     const gfid = await pair.file('version 2', 'version 1');
     await utimes(pair.on('primary', gfid), 1_700_000_000, 1_700_000_000.75);
     await utimes(pair.on('secondary', gfid), 1_700_000_000, 1_700_000_000.25);
@@ -161,7 +161,7 @@ describe('RsyncTransfer', () => {
     expect((await pair.read(gfid)).toString()).toBe('version 2');
   });
 
-  test.skipIf(noRsync)('with the real rsync: small files are sent whole, and counted', async () => {
+  test.skipIf(noRsync)('with the real rsync: files up to maxFileBytes are sent whole, and their bytes are counted', async () => {
     const gfid = await pair.file('x'.repeat(5_000), 'x'.repeat(4_000));
     await utimes(pair.on('secondary', gfid), 1, 1);
     const outcome = await engine({ command: 'rsync', logPerformance: () => true }).sync([gfid], { logErrors: false, maxFileBytes: 5_000 });
@@ -180,14 +180,14 @@ describe('RsyncTransfer', () => {
     expect(log.lines.filter(({ message }) => message === 'rsync verbose')).toHaveLength(2);
   });
 
-  test.skipIf(noRsync)('with the real rsync: arguments of ssh with spaces arrive as they are', async () => {
+  test.skipIf(noRsync)('with the real rsync: ssh arguments with spaces are passed unchanged', async () => {
     const gfids = await files(1);
     const sshArgv = [FAKE_SSH, '-o', 'ProxyCommand=nc "some host" 22', '-p', '2222'];
     expect((await engine({ command: 'rsync', sshArgv }).sync(gfids, { logErrors: false })).synced).toEqual(new Set(gfids));
   });
 });
 
-test("rsyncArgv() has stock's flags in front, the user's after them, and ends as stock's", () => {
+test("rsyncArgv() begins and ends as stock's command line, with the user's options after stock's flags", () => {
   const options = {
     command: '/usr/bin/rsync',
     userOptions: ['--bwlimit=100'],
@@ -209,7 +209,7 @@ test("rsyncArgv() has stock's flags in front, the user's after them, and ends as
   expect(off.filter((word) => /xattrs|filter/.test(word))).toEqual(['--xattrs', '--filter=+x trusted.glusterfs.shard.*', '--filter=-x *']);
 });
 
-describe('versions', () => {
+describe('rsync versions', () => {
   test('are compared as numbers', () => {
     expect(isAtLeast({ major: 3, minor: 10 }, 3, 2)).toBe(true);
     expect(isAtLeast({ major: 3, minor: 1 }, 3, 1)).toBe(true);
@@ -217,7 +217,7 @@ describe('versions', () => {
     expect(isAtLeast({ major: 10, minor: 0 }, 3, 1)).toBe(true);
   });
 
-  test('are found in what rsync prints', () => {
+  test('are parsed from the output of rsync --version', () => {
     expect(parseRsyncVersion('rsync  version 3.5.0  protocol version 32\nCopyright')).toEqual({ major: 3, minor: 5 });
     expect(parseRsyncVersion('rsync  version v3.2.7pre1  protocol version 31')).toEqual({ major: 3, minor: 2 });
     expect(parseRsyncVersion('openrsync: protocol 29')).toBeNull();
@@ -266,7 +266,7 @@ describe('RsyncReport', () => {
     expect([report.missing.size, report.errors.get(gfid)]).toEqual([0, line]);
   });
 
-  test('a try that will be repeated is no error', () => {
+  test('a line that announces a retry is no error', () => {
     const report = new RsyncReport();
     report.stderrLine(`WARNING: .gfid/${gfid} failed verification -- update retained (will try again).`);
     expect([report.missing.size, report.errors.size]).toEqual([0, 0]);

@@ -33,7 +33,7 @@ async function find(gfid: Gfid): Promise<FoundFile> {
   return { path, size: Number(size), mode: Number(mode) & 0o7777, uid: Number(uid), gid: Number(gid), mtimeNs };
 }
 
-/** An engine over a real connection, what went past it to the engine behind, and its calls. */
+/** An engine on a real RPC connection, the gfids that it passed to the next engine, and its calls. */
 function connect(options: Partial<SmallFilesOptions> = {}, volume: SecondaryVolume = new MountVolume({ dir: pair.secondary, symlinks: 'looked for' })) {
   const [there, back] = [new PassThrough(), new PassThrough()];
   const calls: string[] = [];
@@ -53,7 +53,7 @@ function connect(options: Partial<SmallFilesOptions> = {}, volume: SecondaryVolu
   return { engine, passed, calls, client, end: () => back.end() };
 }
 
-/** All of them arrive, and none by the engine behind. */
+/** Expects that all files are synced and none is passed to the next engine. */
 async function arrive(gfids: readonly Gfid[], options: SyncOptions = quiet): Promise<ReturnType<typeof connect>> {
   const connection = connect();
   expect(await connection.engine.sync(gfids, options)).toMatchObject({ returnCode: 0, synced: new Set(gfids), failed: new Map() });
@@ -61,8 +61,8 @@ async function arrive(gfids: readonly Gfid[], options: SyncOptions = quiet): Pro
   return connection;
 }
 
-describe('what arrives', () => {
-  test('content, mode, owner and mtime to the nanosecond, in the inode that is there', async () => {
+describe('withSmallFiles() sends', () => {
+  test('content, mode, owner and mtime to the nanosecond, into the existing inode', async () => {
     const contents = ['hello', '', Buffer.alloc(LIMIT, 'x'), Buffer.from([0, 0xff, 0x80, 0x0a])];
     const gfids = await Promise.all(contents.map((content) => pair.file(content, 'was there')));
     await chmod(pair.on('primary', gfids[0]!), 0o4640);
@@ -85,7 +85,7 @@ describe('what arrives', () => {
     expect((await lstat(pair.on('secondary', gfids[1]!), { bigint: true })).mtimeNs).toBe(-1_000_000_001n);
   });
 
-  test('changed content though size and mtime agree; not what need not be compared', async () => {
+  test('changed content though size and mtime agree, but not for files in compareTimes', async () => {
     const [changed, equal] = [await pair.file('version 2', 'version 1'), await pair.file('version 2', 'version 1')];
     for (const gfid of [changed, equal]) await pair.sameTimes(gfid);
     await arrive([changed, equal], { ...quiet, compareTimes: new Set([equal]) });
@@ -103,7 +103,7 @@ describe('what arrives', () => {
   });
 });
 
-describe('what goes to the engine behind', () => {
+describe('withSmallFiles() passes to the next engine', () => {
   async function pass(gfid: Gfid, options: Partial<SmallFilesOptions> & Partial<SyncOptions> = {}): Promise<void> {
     const other = await pair.file('other');
     const { engine, passed } = connect(options);
@@ -119,7 +119,7 @@ describe('what goes to the engine behind', () => {
     await pass(gfid, { find: (asked) => (asked === gfid ? Promise.resolve(null) : find(asked)) });
   });
 
-  test('a file of which nobody knows', async () => {
+  test('a file whose lookup fails', async () => {
     const gfid = await pair.file('x');
     await pass(gfid, { find: (asked) => (asked === gfid ? Promise.reject(new Error('brick: EIO')) : find(asked)) });
   });
@@ -135,7 +135,7 @@ describe('what goes to the engine behind', () => {
     await pass(gfid);
   });
 
-  test('a file that has changed since it was looked for', async () => {
+  test('a file that changed since its lookup', async () => {
     const gfid = await pair.file('x', 'old');
     await pass(gfid, { find: async (asked) => ({ ...(await find(asked)), ...(asked === gfid && { size: 5 }) }) });
     expect(String(await pair.read(gfid))).toBe('old');
@@ -143,7 +143,7 @@ describe('what goes to the engine behind', () => {
 
   test('a file that the secondary lacks', async () => pass(await pair.file('x', null)));
 
-  test('a file whose place holds a directory, or a symlink, which is not followed', async () => {
+  test('a file in whose place the secondary has a directory or a symlink, which is not followed', async () => {
     const [directory, link] = [await pair.file('x', null), await pair.file('x', null)];
     await mkdir(pair.on('secondary', directory));
     await pass(directory);
@@ -154,7 +154,7 @@ describe('what goes to the engine behind', () => {
     expect(String(await readFile(outside))).toBe('not the volume');
   });
 
-  test('everything, where attributes are what is to be sent, or the volume as a whole refuses', async () => {
+  test('all files when attributes are to be sent, or when the volume refuses the whole call', async () => {
     const gfids = [await pair.file('x', 'old'), await pair.file('y', 'old')];
     const { engine, passed } = connect();
     await engine.sync(gfids, { ...quiet, attributes: 'all' });
@@ -169,7 +169,7 @@ describe('what goes to the engine behind', () => {
     expect(down.passed).toEqual(gfids);
   });
 
-  test('nothing, so that it tells whether transfers work', async () => {
+  test('an empty transfer, which checks whether transfers work', async () => {
     expect(await connect().engine.sync([], quiet)).toMatchObject({ returnCode: 23 });
   });
 });
@@ -181,7 +181,7 @@ test('a connection that ends fails the transfer', async () => {
   expect(passed).toEqual([]);
 });
 
-test('what is no file for the secondary changes nothing', async () => {
+test('the secondary refuses malformed files with EINVAL and changes nothing', async () => {
   const gfid = await pair.file('x', 'old');
   await utimes(pair.on('secondary', gfid), 1, 1);
   const { client } = connect();

@@ -1,4 +1,4 @@
-// What is tar's own: its command lines, and the reading of two tars' complaints.
+// Parts specific to tar: its command lines, and the parsing of both tars' errors.
 
 import { describe, expect, test } from 'vitest';
 import type { Gfid } from '../../src/protocol/gfid.js';
@@ -26,21 +26,21 @@ describe('TarReport', () => {
     },
   );
 
-  test('a failure that names its file is that file alone', () => {
+  test('an error that names a file fails only that file', () => {
     const report = new TarReport();
     report.remoteLine(`tar: .gfid/${gfid}: Cannot open: No such file or directory`);
     report.remoteLine('tar: Exiting with failure status due to previous errors');
     expect([report.errors.has(gfid), report.missing.size, report.broken(exit(0), exit(2))]).toEqual([true, 0, undefined]);
   });
 
-  test('a write that came out short is said to be the disk’s', () => {
+  test('a short write is reported as a full disk', () => {
     const report = new TarReport();
     report.remoteLine(`tar: .gfid/${gfid}: Wrote only 1536 of 65536 bytes`);
     expect(report.errors.get(gfid)).toMatch(/disk is full/);
     expect(explained('tar: -: Wrote only 4096 of 10240 bytes')).not.toMatch(/disk/);
   });
 
-  test('a failure that names no file breaks the whole', () => {
+  test('an error that names no file fails the whole transfer', () => {
     const report = new TarReport();
     report.remoteLine('tar: Unexpected EOF in archive');
     report.remoteLine('tar: Error is not recoverable: exiting now');
@@ -48,21 +48,21 @@ describe('TarReport', () => {
     expect(new TarReport().broken(exit(2), exit(0))).toBe('tar here: exit 2');
   });
 
-  test('the connection: exit 255 with its last words; what ssh says by the way is no failure', () => {
+  test("exit 255 of ssh is reported with its last line; ssh's warnings are no failure", () => {
     const report = new TarReport();
     report.remoteLine("Warning: Permanently added 'host' (ED25519) to the list of known hosts.");
     expect(report.broken(exit(0), exit(0))).toBeUndefined();
     expect(report.broken(exit(null), exit(255, 'Connection closed by 10.0.0.1'))).toBe('tar on the secondary: exit 255: Connection closed by 10.0.0.1');
   });
 
-  test('a clock that differs is no failure', () => {
+  test('a time stamp in the future is no failure', () => {
     const report = new TarReport();
     report.remoteLine(`tar: .gfid/${gfid}: time stamp 2030-01-01 00:00:00 is 100 s in the future`);
     expect([report.errors.size, report.broken(exit(0), exit(0))]).toEqual([0, undefined]);
   });
 });
 
-test('the remote command survives being cut at spaces, as a forced command does', () => {
+test('unpackArgv() puts no space into remote arguments, since a forced command splits at spaces', () => {
   const argv = unpackArgv({ command: 'tar', sshArgv: ['ssh', '-p', '22'], acls: true, target: { address: 'root@host', directory: '/proc/12/cwd' } });
   expect(argv.slice(0, 4)).toEqual(['ssh', '-p', '22', 'root@host']);
   const remote = argv.slice(4);
@@ -70,7 +70,7 @@ test('the remote command survives being cut at spaces, as a forced command does'
   expect(remote).toEqual(['tar', '--overwrite', '--acls', '--record-size=64K', '-xf', '-', '-C', '/proc/12/cwd']);
 });
 
-test('packArgv() keeps fractions of seconds and leaves names of users out', () => {
+test('packArgv() keeps fractions of seconds and leaves out user names', () => {
   const argv = packArgv({ command: 'tar', xattrs: true, acls: false });
   expect(argv).toEqual(['tar', '--sparse', '--no-recursion', '--format=posix', '--pax-option=delete=atime,delete=ctime', '--numeric-owner', '--record-size=64K', '-cf', '-', '--files-from', '-']);
 });

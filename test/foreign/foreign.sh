@@ -1,5 +1,5 @@
 #!/bin/bash
-# npm run test:foreign: programs that nobody here wrote work on a replicated volume; see foreign.test.ts. Installs what is missing.
+# npm run test:foreign: runs third-party programs on a replicated volume; see foreign.test.ts. Installs what is missing.
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . test/gluster/lab/packages.sh

@@ -1,6 +1,6 @@
-// Workloads that nobody here wrote, from Debian's packages, on a primary of two bricks and a distributed and replicated
-// secondary, all XFS: each before the first sync, while the workers are stopped, live, and with a worker killed in between. The
-// trees have to be equal, and what the program itself can check on its files has to hold on a copy of the replica.
+// Third-party workloads from Debian's packages, on a primary of two bricks and a distributed and replicated secondary, all
+// XFS. Each runs before the first sync, while the workers are stopped, live, and with a worker killed meanwhile. The trees
+// have to be equal, and the program's own check has to give the same result on copies of both.
 //   FOREIGN_LAYOUT=one-brick   one brick a side instead
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,22 +17,22 @@ const ROUNDS = ['first sync', 'stopped', 'live', 'killed'] as const;
 const BUNDLE = '/srv/project.bundle';
 
 interface Workload {
-  /** A script for the workload's directory on the primary, in its `round`, from 0. */
+  /** A script to run in the workload's directory on the primary; `round` counts from 0. */
   readonly run: (round: number) => string;
-  /** A script for a copy of that directory. What it prints has to be the same for both sides' copies. */
+  /** A script to run in a copy of that directory. Its output must be the same for both sides. */
   readonly check?: (round: number) => string;
 }
 
 const fio = (round: number, more: string): string =>
   `fio --name=job --directory=. --nrfiles=4 --numjobs=2 --size=8m --rw=randwrite --bsrange=4k-64k --ioengine=psync --verify=crc32c --randseed=${round} ${more} >fio.log 2>&1 || { cat fio.log; false; }; rm fio.log`;
 
-/** Leaves behind what a killed program leaves. */
+/** Kills the program with all its processes after `seconds`, which leaves unfinished files. */
 const killedAfter = (seconds: number, command: string): string => `setsid ${command} >/dev/null 2>&1 & sleep ${seconds}; pkill -9 -s $! || true; wait || true`;
 
 const SQLITE = (round: number): string => `python3 - <<'END' || true
 import os, random, sqlite3
 db = sqlite3.connect('wal.db', timeout=60)
-db.execute('pragma changelog_mode=wal'); db.execute('create table if not exists t (k integer primary key, round int, v blob)')
+db.execute('pragma journal_mode=wal'); db.execute('create table if not exists t (k integer primary key, round int, v blob)')
 rng = random.Random(${round})
 for i in range(300):
     with db: db.executemany('insert into t (round, v) values (?, ?)', [(${round}, os.urandom(rng.randrange(2000))) for _ in range(5)])

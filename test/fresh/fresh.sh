@@ -6,7 +6,7 @@
 #   bash test/fresh/fresh.sh         both commands, as both users, without real volumes; FRESH=1 npm test runs it, too
 #   FRESH_BASE=DIR      takes a root that debootstrap made earlier, which is copied and not changed
 #   FRESH_GLUSTER=1     npm test as root installs GlusterFS inside and runs the tests on real volumes, too
-#   FRESH_USERS=root    as this one only, or as newcomer
+#   FRESH_USERS=root    as root only (or: newcomer)
 #   FRESH_SECONDS=120   how long npm start may take
 #   FRESH_PACKAGE=1     instead: installs the package that npm pack makes here, without the checkout, over Debian's GlusterFS
 set -u
@@ -18,7 +18,7 @@ LIMIT=${FRESH_SECONDS:-120}
 
 fail() { echo "fresh: $*" >&2; exit 1; }
 
-# Node as it is here, and npm with its configuration, at the same places inside; the checkout in both homes.
+# Copies this machine's Node, npm and npm configuration to the same paths inside, and clones the checkout into both homes.
 take_node() {
   local root=$1 node npm file home
   node=$(node -p process.execPath)
@@ -40,7 +40,7 @@ take_node() {
   chroot "$root" chown -R newcomer: /home/newcomer
 }
 
-# enter ROOT USER COMMAND: in namespaces of its own, so that nothing outlives it; an empty environment but for proxies.
+# enter ROOT USER COMMAND: runs COMMAND in new namespaces, so that no process outlives it, with a minimal environment and the proxies.
 # The root is a mount, as it is on a machine: without that, no process inside gets a mount namespace.
 enter() {
   local root=$1 user=$2 home=/home/$2
@@ -59,7 +59,7 @@ enter() {
   ' enter "$root" "$user" "$home" "$3" </dev/null
 }
 
-# as USER: npm start within its time, then npm test.
+# as ROOT USER: runs npm start, which has to end within $LIMIT seconds, then npm test.
 as() {
   local root=$1 user=$2 start=$EPOCHREALTIME line first='' code
   echo "== npm start, as $user"

@@ -1,5 +1,5 @@
-// What a worker says that cannot start: one line on stderr that names what is wrong, an exit code (2 where starting it
-// again is no use), and nothing left mounted.
+// A worker that cannot start prints one line on stderr that names the cause, exits (with 2 where a restart is useless) and
+// leaves nothing mounted.
 import { expect, test } from 'vitest';
 import { HOST } from './lab/lab.js';
 import type { WorkerOptions } from './lab/lab.js';
@@ -16,15 +16,15 @@ async function configured(line: string): Promise<WorkerOptions> {
 }
 
 const cases: readonly [string, () => WorkerOptions | Promise<WorkerOptions>, RegExp, number?][] = [
-  ['a primary volume that is not there', () => pair('nosuchvol', `root@${HOST}::sv0`), /nosuchvol/],
-  ['a secondary volume that is not there', () => pair('gv0', `root@${HOST}::nosuchvol`), /nosuchvol/],
+  ['a primary volume that does not exist', () => pair('nosuchvol', `root@${HOST}::sv0`), /nosuchvol/],
+  ['a secondary volume that does not exist', () => pair('gv0', `root@${HOST}::nosuchvol`), /nosuchvol/],
   ['a secondary that is not spelled HOST::VOLUME', () => pair('gv0', 'sv0'), /sv0/, 2],
   ['a host that cannot be reached', () => pair('gv0', 'root@10.77.0.99::sv0'), /10\.77\.0\.99/],
   ['a path that is no brick', () => ({ localPath: '/srv' }), /\/srv\b/],
   ['a path that does not exist', () => ({ localPath: '/srv/nowhere' }), /\/srv\/nowhere/],
-  ['a number that is none', () => configured('sync-jobs = many'), /sync-jobs/, 2],
-  ['a sync method that is none', () => configured('sync-method = scp'), /sync-method/, 2],
-  ['an rsync that is not there', () => configured('rsync-command = /nonexistent/rsync'), /\/nonexistent\/rsync/, 2],
+  ['a numeric option that is not a number', () => configured('sync-jobs = many'), /sync-jobs/, 2],
+  ['an unknown sync method', () => configured('sync-method = scp'), /sync-method/, 2],
+  ['an rsync program that does not exist', () => configured('rsync-command = /nonexistent/rsync'), /\/nonexistent\/rsync/, 2],
   [
     'a key that the secondary refuses',
     async () => {
@@ -35,7 +35,7 @@ const cases: readonly [string, () => WorkerOptions | Promise<WorkerOptions>, Reg
   ],
 ];
 
-test.each(cases)('%s is named in one line', async (_, prepare, named, code = 1) => {
+test.each(cases)('%s ends the worker with a one-line error', async (_, prepare, named, code = 1) => {
   const worker = lab().startWorker(await prepare());
   const timer = setTimeout(() => void worker.kill(), 60_000);
   const exit = await worker.exited;

@@ -1,11 +1,11 @@
-// What the phases of the benchmark share: how a worker is started and measured, and the table in the end.
+// Shared by the benchmark's phases: starting and measuring workers, and the table in the end.
 import type { Gsyncd, Lab } from './lab/lab.js';
 import { usageOf } from './lab/meter.js';
 import type { WorkerHandle } from './lab/worker.js';
 
 export type Who = 'stock' | 'gsyncd-ts';
 
-/** What runs on the secondary: an administrator has the same daemon on both sides. */
+/** The gsyncd on the secondary: administrators run the same daemon on both sides. */
 export const DAEMONS: Readonly<Record<Who, Gsyncd>> = { stock: 'stock', 'gsyncd-ts': 'ours' };
 
 interface Result {
@@ -56,7 +56,7 @@ export function timeOf(log: string, text: string): number {
   return Date.parse(`${date}T${clock}Z`) / 1000 + Number(fraction) / 1e6;
 }
 
-/** Runs `work` and records the seconds that it gives and what the workers used for it. */
+/** Runs `work`, and records the seconds that it returns and the workers' processor time and memory. */
 export async function measure(phase: string, who: Who, workers: readonly WorkerHandle[], work: () => Promise<number>): Promise<void> {
   const usage = async (): Promise<{ cpuSeconds: number; peakMiB: number }> => {
     const all = await Promise.all(workers.map(async (worker) => usageOf(await worker.pid())));

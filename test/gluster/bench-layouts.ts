@@ -4,7 +4,7 @@
 //                     first "starting hybrid crawl" to the last "finished hybrid crawl"; 250 files written under a temporary
 //                     name and renamed, in eight directories, from the last rename until all are whole on all bricks; a backlog of four intervals
 //                     made while stopped, from the workers' start to equal trees
-//   triples, arbiter, disperse  the first sync alone, with rsync, on a secondary 2 x 3, 2 x (2+1), 2+1
+//   triples, arbiter, disperse  only the first sync, with rsync, on a secondary 2 x 3, 2 x (2+1), 2+1
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -44,7 +44,7 @@ for i in range(${RENAMED}):
     os.rename(name + '.tmp', name)
 END`;
 
-/** A run whose trees are not equal by then counts as that many seconds. */
+/** The time recorded for a run whose trees are not equal by then. */
 const LIMIT_S = 60;
 const PRIMARY_BRICKS = [0, 1];
 
@@ -74,7 +74,7 @@ async function firstSync(lab: Lab, who: Who, title: string): Promise<WorkerHandl
   return workers;
 }
 
-/** Whole files under their last names on the secondary's bricks. Comparing trees takes seconds. */
+/** Number of complete files under their final names on the secondary's bricks. A comparison of trees would take seconds. */
 function copies(lab: Lab): number {
   const dirs = SECONDARY_BRICKS.map((brick) => lab.box.outside(`/srv/sv0_${brick}/live`)).filter((dir) => existsSync(dir));
   const files = dirs.flatMap((dir) => readdirSync(dir, { recursive: true, withFileTypes: true })).filter((file) => file.isFile() && !file.name.endsWith('.tmp'));

@@ -1,6 +1,6 @@
-// The phase `status` of the benchmark: what glusterd starts for each brick when somebody asks for a session's status,
-// by the stock gsyncd and by this one, on the same copied session with a monitor that runs. Runs alternate, so that
-// both meet the same load, and the environment is as empty as glusterd's.
+// The phase `status` of the benchmark: the commands that glusterd runs for each brick to show a session's status, with the
+// stock gsyncd and with this one, on the same copied session with a running monitor. Runs alternate, so that both meet the
+// same load, and the environment is as empty as glusterd's.
 import { BIN, runOne, STOCK_GSYNCD } from '../cli/stock-twin.js';
 
 const RUNS = 30;

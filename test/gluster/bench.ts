@@ -1,14 +1,14 @@
 // The benchmark behind `npm run bench`. Each phase is measured for the stock worker and for this project's, on volumes
-// of their own made the same way, after each other, each behind a secondary of its own daemon:
+// made in the same way, one after the other, each behind a secondary of the same daemon:
 //   first-rsync, first-tarssh  5,000 files of 4 KiB in 50 directories, from "starting hybrid crawl" to "finished hybrid crawl",
-//                              to a secondary that nobody else uses
-//   busy-tarssh                the same with tarssh on a secondary that other clients looked into just before, so that its brick
-//                              has several threads; not without being asked for
+//                              to a secondary without other clients
+//   busy-tarssh                the same with tarssh on a secondary that other clients used just before, so that its brick has
+//                              several threads; only on request
 //   live                       a new file of 4 KiB, and 4 KiB more in one that is there, from the write and from its changelog's
 //                              rollover to the whole size on the secondary's brick; medians of 8 writes at odd moments
 //   catch-up                   8 intervals of 1,000 appends, 200 creates, 100 renames, 50 unlinks and 100 chmods made while
 //                              stopped, from the start of the worker to equal trees
-//   backlog                    the same with 40 intervals, 58,000 changes; not without being asked for, it takes ten minutes
+//   backlog                    the same with 40 intervals, 58,000 changes; only on request, it takes ten minutes
 //   distributed, triples, arbiter, disperse
 //                              secondaries of several bricks, see bench-layouts.ts
 //   wan                        over a slow network, see bench-wan.ts
@@ -43,7 +43,7 @@ for i in range(5000):
     with open('%s/f%04d' % (d, i), 'wb') as f: f.write(os.urandom(4096))
 END`;
 
-/** Stock leaves changes behind, now and then. */
+/** A change that has not arrived by then is lost: the stock daemon loses some now and then. */
 const LOST_MS = 60_000;
 const CATCH_UP_INTERVALS = 8;
 const BACKLOG_INTERVALS = 40;
@@ -55,11 +55,11 @@ for d in range(100):
     for i in range(1000): open('tree/d%03d/f%03d' % (d, i), 'w').close()
 END`;
 
-/** What other clients of the secondary leave behind: its brick keeps a thread for each call of theirs that waited, for two
- *  minutes after the last. */
+/** Load of other clients of the secondary: its brick keeps a thread for each of their calls that waited, for two minutes after
+ *  the last. */
 const OTHER_CLIENTS = `for i in {1..60}; do (for j in {1..5}; do ls -la . >/dev/null; getfattr -d . >/dev/null; stat absent-$i-$j; done) >/dev/null 2>&1 & done; wait`;
 
-/** Whether a brick has such threads left from the set-up is chance, and makes two different measurements. */
+/** Waits until the brick has one thread: threads that the set-up left by chance would change the result. */
 async function quiet(lab: Lab): Promise<void> {
   const threads = `pid=$(pgrep -f 'glusterfsd .*--volfile-id sv0[.]'); cat /proc/$pid/task/*/comm | grep -c iotwr || true`;
   await lab.until('one thread in the brick', async () => Number(await lab.sh(threads, '/')) <= 1, 240_000);
@@ -73,7 +73,7 @@ async function firstSync(lab: Lab, who: Who, phase: string, tree = TREE): Promis
   await lab.sh(tree);
   if (phase.startsWith('busy')) await lab.sh(OTHER_CLIENTS, lab.secondary);
   else await quiet(lab);
-  // What was made just now, and what the last phase left, is written out: nothing but the worker uses the disk.
+  // Flushes earlier writes, so that only the worker uses the disk.
   await lab.exec(['sync']);
   const worker = start(lab, who);
   await measure(phase, who, [worker], async () => {
@@ -127,7 +127,7 @@ async function catchUp(lab: Lab, who: Who, phase: string, intervals: number): Pr
   const worker = start(lab, who);
   const began = Date.now();
   await measure(phase, who, [worker], async () => {
-    // Comparing takes processor time from both: only what a worker holds for done is compared.
+    // A comparison takes processor time from both, so it starts only after the worker has finished its crawl.
     await worker.waitForLog(/finished history crawl/, 1_200_000);
     await lab.waitConverged(1_200_000);
     return (Date.now() - began) / 1000;
@@ -135,7 +135,7 @@ async function catchUp(lab: Lab, who: Who, phase: string, intervals: number): Pr
   await end(worker);
 }
 
-/** Files that are pending cost memory: this worker's own, without stock's beside it, which would take very long. */
+/** Peak memory with many pending files, of this worker only: the stock worker would take very long. */
 async function pending(): Promise<void> {
   const lab = await Lab.start({ config: { 'secondary-access-mount': 'true' } });
   try {
@@ -168,7 +168,7 @@ async function secondaries(): Promise<void> {
   }
 }
 
-/** Of the steps between a changelog's bytes and the operations, side by side with nothing else. */
+/** Rates of the steps between a changelog's bytes and the operations, without other load. */
 function planning(): void {
   for (const [step, run] of Object.entries(planningSteps())) {
     run();

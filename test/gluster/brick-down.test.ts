@@ -1,5 +1,5 @@
-// A session under glusterd whose primary loses a brick, and all of them: who has no brick is Faulty and says why, and comes
-// back by itself with it. And a sweep of old files through /tmp, which finds no mount there.
+// A session under glusterd whose primary loses one brick, then all. A worker without its brick is Faulty with a reason, and
+// recovers when the brick is back. Also, a clean-up of old files in /tmp finds no mount there.
 import { expect, test } from 'vitest';
 import { useLab } from './lab/use-lab.js';
 
@@ -12,7 +12,7 @@ const says = (brick: number, reason: RegExp) => async (): Promise<boolean> => {
   return status['worker_status'] === 'Faulty' && reason.test(String(status['last_error']));
 };
 
-test("a sweep of old files through /tmp, in the machine's mounts and in a worker's, removes nothing of either volume", async () => {
+test("a clean-up of old files in /tmp, in the machine's and in a worker's mounts, removes nothing from either volume", async () => {
   await lab().sh("mkdir old; for i in {1..20}; do echo $i >old/$i; done; touch -d '20 days ago' old/*");
   await lab().session(['start']);
   await lab().until('workers', states('Active', 'Passive'), 90_000);
@@ -30,7 +30,7 @@ test("a sweep of old files through /tmp, in the machine's mounts and in a worker
   await lab().waitConverged();
 });
 
-test('the worker of a brick whose process ended is Faulty and says so, the other one is active, and it comes back with its brick', async () => {
+test('a worker whose brick process ended is Faulty with a reason, the other takes over, and it recovers with its brick', async () => {
   const active = (await stateOf(0)) === 'Active' ? 0 : 1;
   await lab().exec(['pkill', '-KILL', '-f', `^/usr/sbin/glusterfsd .*--brick-name ${lab().bricks[active]} `]);
   await lab().until('Faulty with its reason', says(active, /^brick \/srv\/gv0_\d: process not running: gluster volume start gv0 force$/), 90_000);
@@ -43,7 +43,7 @@ test('the worker of a brick whose process ended is Faulty and says so, the other
   await lab().waitConverged();
 });
 
-test('when the volume is down its workers are Faulty and say so, and they come back with it', async () => {
+test('with the volume stopped its workers are Faulty with a reason, and they recover when it starts', async () => {
   await lab().gluster(['volume', 'stop', 'gv0', 'force']);
   for (const brick of [0, 1]) await lab().until('Faulty with its reason', says(brick, /gv0.*ENOTCONN/), 120_000);
   await lab().gluster(['volume', 'start', 'gv0']);

@@ -1,5 +1,5 @@
-// Changelogs that are damaged or missing, whose changes are found in another way, and the failback, in which changelogs of before
-// the session tell what went. The last test turns the direction round.
+// Damaged or missing changelogs, whose changes the worker finds in another way; and a failback, in which changelogs older than
+// the session name what was deleted. The last test reverses the direction.
 import { expect, test } from 'vitest';
 import { HOST } from './lab/lab.js';
 import { useLab } from './lab/use-lab.js';
@@ -11,7 +11,7 @@ const CHANGELOGS = '/srv/gv0_1/.glusterfs/changelogs';
 /** Closed changelogs, oldest first. */
 const closed = async (): Promise<string[]> => (await lab().sh(`find ${CHANGELOGS} -name 'CHANGELOG.*' | sort -t. -k4 -n`, '/')).trim().split('\n').filter(Boolean);
 
-/** What a walk alone would not see is among it. Returns the changelogs that told it. */
+/** Makes changes, including unlinks and renames, which a walk cannot see. @returns the changelogs that recorded them */
 async function change(name: string): Promise<string[]> {
   const before = new Set(await closed());
   await lab().sh(`mkdir -p ${name}/new; printf 1 >${name}/new/file; printf more >>${name}/kept; rm ${name}/gone; mv ${name}/moved ${name}/moved-to; mv ${name}/dir ${name}/elsewhere; rm -r ${name}/tree; chmod 0640 ${name}/mode`);
@@ -35,7 +35,7 @@ async function damage(how: string, changelogs: readonly string[]): Promise<void>
 
 let worker: WorkerHandle;
 
-test('what changelogs told that are truncated, garbage or missing arrives nevertheless, and a line names each, in the history', async () => {
+test('changes in truncated, garbled or missing changelogs are replicated by the history crawl, with a log line for each', async () => {
   const kinds = Object.keys(DAMAGE);
   for (const how of kinds) await prepare(how);
   worker = lab().startWorker();
@@ -53,14 +53,14 @@ test('what changelogs told that are truncated, garbage or missing arrives nevert
   const log = (await worker.log()).split('\n');
   for (const path of damaged) expect(log.filter((line) => line.includes('cannot read changelog') && line.includes(path)).length).toBe(1);
   await worker.stop();
-  // The next start does not meet them again.
+  // The next start does not read them again.
   worker = lab().startWorker();
   await worker.waitForLog(/finished history crawl/);
   expect(await worker.log()).not.toContain('cannot read changelog');
   expect((await lab().status())['failures']).toBe(0);
 });
 
-test('the same while the worker follows the changelogs', async () => {
+test('changes in a truncated changelog are replicated by the changelog crawl, with a log line', async () => {
   await prepare('live');
   await lab().waitConverged();
   await worker.signal('SIGSTOP');
@@ -74,15 +74,15 @@ test('the same while the worker follows the changelogs', async () => {
   await prepare('failback2');
 });
 
-test('a failback undoes what was deleted and renamed on the secondary before the session back was made', async () => {
+test('a failback replicates deletes and renames made on the secondary before the reverse session was created', async () => {
   await lab().waitConverged();
   await worker.stop();
-  // As documented: the secondary takes over.
+  // The documented failover to the secondary.
   for (const [name, value] of [['features.read-only', 'off'], ['geo-replication.indexing', 'on'], ['changelog.changelog', 'on'], ['changelog.rollover-time', '3']] as const) {
     await lab().gluster(['volume', 'set', 'sv0', name, value]);
   }
   await lab().mount('sv0', '/mnt/sv0-writable', ['--acl']);
-  // What the first worker announced of itself there would be waited out, for two minutes.
+  // Otherwise the worker would wait two minutes until the first worker's announcement there expires.
   await lab().sh(`for name in $(getfattr -m volume-mark --absolute-names . | grep volume-mark); do setfattr -x "$name" .; done`, '/srv/sv0_1');
   const changeThere = (dir: string): Promise<string> =>
     lab().sh(`cd ${dir}; printf more >>kept; rm gone; mv moved moved-to; mv dir elsewhere; rm -r tree; printf new >new; mkdir fresh; mv new fresh/newer`, '/mnt/sv0-writable');

@@ -9,10 +9,10 @@ import type { WorkerHandle } from './lab/worker.js';
 const cluster = useCluster({ layout: 'replica' });
 let workers: [WorkerHandle, WorkerHandle];
 
-/** The heal of a brick parks some files in a directory that no client sees, and may leave a link there. */
+/** The heal of a brick moves some files to a directory that no client sees, and may leave a hard link there. */
 const HEALED = { ignore: ['nlink'] } as const;
 
-test('of the workers of two nodes the one is active whose node comes first, and it replicates', async () => {
+test('of the workers of two nodes, the one on the first node is active and replicates', async () => {
   await cluster().setConfig({ 'rsync-command': `${REPO}/test/fixtures/bin/partly-rsync` });
   workers = [cluster().startWorker({ brick: 0 }), cluster().startWorker({ brick: 1 })];
   await cluster().untilState(0, 'Active');
@@ -21,7 +21,7 @@ test('of the workers of two nodes the one is active whose node comes first, and 
   await cluster().waitConverged(90_000);
 });
 
-test("the other node's worker takes over when the active one's brick dies, until it runs again", async () => {
+test("the other node's worker takes over while the active one's brick is down", async () => {
   const [node] = cluster().primaries;
   await node!.exec(['pkill', '-KILL', '-f', '^/usr/sbin/glusterfsd .*--brick-name /srv/gv0']);
   expect((await workers[0].exited).code).toBe(1);
@@ -38,7 +38,7 @@ test("the other node's worker takes over when the active one's brick dies, until
   await cluster().waitConverged(90_000, HEALED);
 });
 
-test("the other node's worker takes over when the active one's node dies, and completes no checkpoint over what that one owes", async () => {
+test("the other node's worker takes over when the active node dies, and completes no checkpoint over its failures", async () => {
   await cluster().sh('printf x >gone-xattr; setfattr -n user.a -v 1 gone-xattr');
   await cluster().waitConverged(90_000, HEALED);
   await cluster().primaries[0]!.exec(['touch', '/srv/failing']);
@@ -61,7 +61,7 @@ test("the other node's worker takes over when the active one's node dies, and co
   expect((await cluster().status(1))['checkpoint_completed']).toBe('No');
 });
 
-test('a node that comes back takes over again, sends what it owes and completes the checkpoint', async () => {
+test('a node that comes back takes over again, retries its failures and completes the checkpoint', async () => {
   await cluster().primaries[0]!.boot();
   await cluster().primaries[0]!.exec(['rm', '/srv/failing']);
   workers[0] = cluster().startWorker({ brick: 0 });

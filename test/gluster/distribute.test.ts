@@ -1,4 +1,4 @@
-// A volume distributed over two bricks, each with a worker of its own.
+// A volume distributed over two bricks, with one worker each.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { EVERY_TYPE, everyOperation } from './lab/fixtures.js';
@@ -12,7 +12,7 @@ const lab = useLab({ bricks: 2 });
 const workload = new Workload({ seed: 7, names: 'utf8', attributes: 'all', top: 'w' });
 const start = (): WorkerHandle[] => [0, 1].map((brick) => lab().startWorker({ brick }));
 
-test('two workers bring the whole of a distributed volume', async () => {
+test('two workers replicate a whole distributed volume', async () => {
   await lab().sh(EVERY_TYPE);
   await lab().sh(everyOperation('live').prepare);
   await lab().sh(everyOperation('stopped').prepare);
@@ -24,7 +24,7 @@ test('two workers bring the whole of a distributed volume', async () => {
   for (const worker of workers) await worker.stop();
 });
 
-test('changes of every kind that were made on both bricks while stopped arrive', async () => {
+test('changes of every kind, made on both bricks while the workers are stopped, are replicated', async () => {
   await lab().sh('mkdir h; for i in {1..200}; do printf $i >h/f$i; done; for i in {1..200..3}; do rm h/f$i; done');
   await lab().sh(everyOperation('stopped').change);
   await lab().apply(workload.next(200));
@@ -34,14 +34,14 @@ test('changes of every kind that were made on both bricks while stopped arrive',
   await lab().assertNoMountsLeft();
 });
 
-nightly.each(['sv0', 'gv0'])('a brick of %s that dies in the middle of it and comes back later costs nothing', async (volume) => {
+nightly.each(['sv0', 'gv0'])('a brick of %s that dies during a sync and comes back later loses no change', async (volume) => {
   const workers = start();
   await lab().waitConverged(90_000);
   const under = `dead-${volume}`;
   await lab().sh(`mkdir ${under}; cd ${under}; for i in {1..220}; do head -c 20000 /dev/urandom >before-$i; done`);
   await lab().until('some of it', async () => (await lab().sh(`find . -path './${under}/*'`, lab().secondary)) !== '');
   await lab().exec(['pkill', '-KILL', '-f', `^/usr/sbin/glusterfsd .*--brick-name /srv/${volume}_1`]);
-  // Of a distributed volume of which half is gone, half works.
+  // With one of two bricks down, operations on the other brick's files still work.
   await lab().sh(`cd ${under}; for i in {1..60}; do printf $i >during-$i || true; rm -f before-$i || true; mv before-10$i after-10$i || true; done 2>/dev/null; true`);
   if (volume === 'sv0') await sleep(7000);
   else expect([await workers[0]!.exited, workers[0]!.stderr]).toEqual([{ code: 1, signal: null }, 'gsyncd-ts: brick /srv/gv0_1: process not running: gluster volume start gv0 force\n']);
@@ -49,7 +49,7 @@ nightly.each(['sv0', 'gv0'])('a brick of %s that dies in the middle of it and co
   await lab().until('the brick', async () => (await lab().sh('ls >/dev/null && touch alive && echo yes || true')).includes('yes'));
   await sleep(4000);
   await lab().sh(`cd ${under}; for i in {200..220}; do printf more >>before-$i; done`);
-  // What ended, as it does when the secondary is not whole, too, is started again, as systemd or a monitor would.
+  // A worker also ends when a subvolume of the secondary is down. Restart it, as systemd or a monitor would.
   if (volume === 'gv0') expect(workers.map((worker) => worker.running)).toEqual([false, true]);
   for (const [brick, worker] of workers.entries()) if (!worker.running) workers[brick] = lab().startWorker({ brick });
   await lab().waitConverged(120_000);
@@ -57,9 +57,9 @@ nightly.each(['sv0', 'gv0'])('a brick of %s that dies in the middle of it and co
   await lab().assertNoMountsLeft();
 });
 
-test('two bricks whose paths are one name of a working directory have a worker each', async () => {
+test('two bricks whose paths map to the same working directory name have a worker each', async () => {
   const twins = ['/srv/twin-1', '/srv/twin/1'];
-  // glusterd, too, has a file for each brick that is named so, with the node's name before: the node has another one.
+  // glusterd names a file of each brick in the same way, after the node's name: the second brick gets another node name.
   await lab().sh('mkdir twin; ip address add 10.77.0.9/32 dev lo', '/srv');
   await lab().gluster(['volume', 'add-brick', 'gv0', `${HOST}:${twins[0]}`, `10.77.0.9:${twins[1]}`, 'force']);
   const workers = [...start(), ...twins.map((localPath) => lab().startWorker({ localPath }))];

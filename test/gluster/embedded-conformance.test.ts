@@ -1,7 +1,6 @@
-// Embedded bricks against real ones. The same operations, one at a time with a rollover between them, are recorded by a
-// real changelog translator and by the embedded recorder; both changelogs, read back through the decoder, have to say
-// the same. And the same trees and changes, replicated from a volume to a volume and from a directory to a directory,
-// end as equal secondaries.
+// Plain directories against real bricks. A real changelog translator and the recorder of plain directories record the same
+// operations, one at a time with a rollover between them; their changelogs must decode to equal records. And the same trees
+// and changes, replicated from volume to volume and from directory to directory, end as equal secondaries.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,13 +21,13 @@ import { compareTrees, describeComparison } from './lab/tree.js';
 import { useLab } from './lab/use-lab.js';
 import { WorkerHandle } from './lab/worker.js';
 
-// With 1 s the translator overwrites changelogs of its own.
+// With 1 s the translator overwrites its own changelogs.
 const lab = useLab({ rolloverSeconds: 2 });
 
 interface Step {
   /** One operation, or several on different inodes, whose order a scan does not see. */
   readonly run: string;
-  /** What a scan cannot see, or sees otherwise: the embedded brick's records, and why. */
+  /** The recorder's records, where they differ because a scan cannot see the operation or sees it otherwise. */
   readonly scan?: readonly string[];
   readonly why?: string;
 }
@@ -141,7 +140,7 @@ describe('records', () => {
     rmSync(dir, { recursive: true });
   });
 
-  test('the recorder writes what the changelog translator writes', async () => {
+  test('the recorder writes the same records as the changelog translator', async () => {
     const real = new Changelogs(`${lab().box.outside(lab().bricks[0] ?? '')}/.glusterfs/changelogs`);
     const embedded = new Changelogs(join(dir, '.glusterfs', 'changelogs'));
     await real.news();
@@ -150,7 +149,7 @@ describe('records', () => {
     for (const { run, scan, why } of STEPS) {
       await Promise.all([lab().sh(run), promisify(execFile)('bash', ['-euc', run], { cwd: dir })]);
       const before = await real.intervals();
-      // Longer than the kernel's clock of file times takes for a step.
+      // Longer than one tick of the clock that the kernel takes file times from.
       await sleep(25);
       await recorder.flush();
       found.push([run, ...(await embedded.news())]);
@@ -164,7 +163,7 @@ describe('records', () => {
 });
 
 describe('trees', () => {
-  test('the secondary is the same, be it a volume or a directory', async () => {
+  test('a volume and a plain directory end as equal secondaries', async () => {
     const { box } = lab();
     await lab().useOwnSecondary();
     await lab().sh('rm -rf ./[!.]*; mkdir -p /srv/a /srv/b');
@@ -176,11 +175,11 @@ describe('trees', () => {
     const argv = [process.execPath, join(REPO, 'bin/gsyncd-ts.js'), 'worker', 'file:///srv/a', 'file:///srv/b', '--state-dir', '/srv/state', '--log-file', log];
     const embedded = new WorkerHandle(box.start(argv), box.outside(log));
     const converged = async (): Promise<void> => {
-      // The link under `.gfid` counts.
+      // The link under `.gfid` adds one to nlink.
       const local = compareTrees(box, '/srv/a', '/srv/b', { waitMs: 60_000, ignore: ['nlink'] });
       const [ours] = await Promise.all([local, lab().waitConverged(60_000)]);
       expect(describeComparison(ours)).toMatch(/^equal/);
-      // Each was made in a moment of its own, but for those whose time was set.
+      // Both trees were written at different times.
       const both = await compareTrees(box, lab().secondary, '/srv/b', { ignore: ['nlink', 'mtime'] });
       expect(describeComparison(both)).toMatch(/^equal/);
     };
@@ -191,7 +190,7 @@ describe('trees', () => {
   });
 });
 
-/** What a worker needs to be told of a secondary that is this project's. */
+/** Arguments of a worker whose secondary is this project's. */
 async function ownPeer(at: Lab): Promise<string[]> {
   const id = /volume-id=(.*)/.exec(await at.read('/var/lib/glusterd/vols/sv0/info'))?.[1] ?? '';
   return ['--secondary-id', id, '--resource-remote', '10.77.0.1', '--resource-remote-id', 'unknown'];

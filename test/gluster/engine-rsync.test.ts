@@ -1,4 +1,4 @@
-// The rsync engine's way through first sync, history and live changes, and the attributes that only it carries.
+// The rsync engine: first sync, history and live changes, and the attributes that only it carries.
 import { expect, test } from 'vitest';
 import { DIRECTORY_ATTRIBUTES, FILE_ATTRIBUTES } from './lab/fixtures.js';
 import { PATHS } from './lab/pair.js';
@@ -21,7 +21,7 @@ test('user xattrs and ACLs of directories arrive', async () => {
   await lab().waitConverged(60_000, { ignore, under: 'dirattrs' });
 });
 
-/** Names of xattrs on a secondary's brick, but for those that every file there has. */
+/** Names of a file's xattrs on the secondary's brick, without those that every file there has. */
 async function keptOnBrick(path: string): Promise<string[]> {
   const listed = await lab().sh(`getfattr -d -m - ${path} 2>/dev/null | sed -n 's/=.*//p' | grep -vE '^trusted[.](gfid|glusterfs[.](mdata|dht)|glusterfs[.].*[.]xtime)' | sort`, '/srv/sv0_1');
   return listed.trim().split('\n');
@@ -37,8 +37,8 @@ test("the users' xattrs and access ACLs arrive; other namespaces do not, and are
   expect((await lab().status())['failures']).toBe(0);
 });
 
-// COMPATIBILITY.md's table of xattrs: what is not kept here travels with no daemon.
-test("GlusterFS keeps of what geo-replication's client sets the users' xattrs and those of shards, and answers success to the rest", async () => {
+// See COMPATIBILITY.md's table of xattrs: no daemon can replicate an xattr that GlusterFS drops here.
+test("GlusterFS keeps only user and shard xattrs that geo-replication's client sets, and reports success for others", async () => {
   const refused = [
     'trusted.mine', 'security.mine', 'security.selinux', 'trusted.glusterfs.selinux', 'trusted.glusterfs.quota.limit-set',
     'trusted.bit-rot.version', 'trusted.worm_file', 'trusted.start_time', 'trusted.reten_state', 'trusted.gfid2path.0123456789abcdef', 'trusted.afr.x', 'trusted.ec.version',
@@ -51,8 +51,8 @@ test("GlusterFS keeps of what geo-replication's client sets the users' xattrs an
   await lab().sh('rm probe', PATHS.secondaryWritable);
 });
 
-// The clients of both volumes have seen the first places, take the second ones for a cycle, and deny them.
-test('xattrs of directories arrive after these have changed places, one above the other', async () => {
+// The clients of both volumes cached the first places, so they take the second ones for a cycle and refuse them.
+test('xattrs of directories arrive after a parent and its child directory swapped places', async () => {
   worker();
   await lab().sh('mkdir -p places/above/below/inner; cd places; setfattr -n user.k -v 1 above; setfattr -n user.k -v 1 above/below; setfattr -n user.k -v 1 above/below/inner');
   await lab().waitConverged(60_000, { ignore, under: 'places' });
@@ -62,7 +62,7 @@ test('xattrs of directories arrive after these have changed places, one above th
   await lab().waitConverged(60_000, { ignore, under: 'places' });
 });
 
-test('with sync-xattrs off, user xattrs stay behind and contents arrive', async () => {
+test('with sync-xattrs off, contents arrive and user xattrs do not', async () => {
   if (worker().running) await worker().stop();
   await lab().setConfig({ 'sync-xattrs': 'false' });
   worker();

@@ -1,4 +1,4 @@
-// The tarssh engine's way through first sync, history and live changes. It carries no user xattrs and no ACLs.
+// The tarssh engine: first sync, history and live changes. It carries no user xattrs and no ACLs.
 import { replicationScenarios } from './lab/replication-scenarios.js';
 
 replicationScenarios('tarssh', ['xattrs', 'acls']);

@@ -30,10 +30,10 @@ const SCRIPT: readonly (readonly string[])[] = [
   ['status'],
 ];
 
-describe('glusterd with this program in the place of gsyncd', () => {
+describe('glusterd with this program in place of gsyncd', () => {
   const lab = useLab();
 
-  it('prints what it prints with the stock one, from create to delete', async () => {
+  it('prints the same output as with the stock gsyncd, from create to delete', async () => {
     const gsyncd = (await lab().exec(['sh', '-c', 'ls /usr/lib/*/glusterfs/gsyncd /usr/libexec/glusterfs/gsyncd 2>/dev/null | head -n 1'])).stdout.trim();
     const all = async (): Promise<{ argv: string; code: number | undefined; out: string }[]> => {
       const said = [];

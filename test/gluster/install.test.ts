@@ -1,6 +1,6 @@
-// The launcher installed in the stock path of a machine of its own, as the forced command of keys that GlusterFS's own
-// scripts made: sshd runs it for root and for an ordinary user, rsync and tar write to the session's directory and
-// nowhere else, and uninstalling brings the stock gsyncd back.
+// The launcher installed in the stock path of a separate machine, as the forced command of keys that GlusterFS's scripts made:
+// sshd runs it for root and for an ordinary user, rsync and tar write only to the session's directory, and uninstalling
+// restores the stock gsyncd.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFile, readFile, readdir } from 'node:fs/promises';
@@ -70,7 +70,7 @@ async function openSession(user: string, socket: string): Promise<{ pid: number;
   return { pid, close };
 }
 
-test('install puts the launcher in the stock path, for whoever may start it', async () => {
+test('install puts the launcher in the stock path and keeps the stock gsyncd as gsyncd.stock', async () => {
   const stock = await readFile(box.outside(`${stockDir}/gsyncd`));
   const dry = await box.exec([process.execPath, '/mnt/gsyncd-ts/bin/gsyncd-ts.js', 'install', '--dry-run']);
   expect(dry.stdout).toContain(`${stockDir}/gsyncd: would: the launcher is put in its place`);
@@ -87,7 +87,7 @@ describe.each(['root', 'geo'])('for %s', (user) => {
   const rsh = ssh('secret', '-oControlMaster=auto', '-S', socket).join(' ');
   const host = `${user}@${HOST}`;
 
-  test('rsync and tar write to the session and leave no process of ours in between', { timeout: 120_000 }, async () => {
+  test('rsync and tar write to the session, and no other process stays between rsync and sshd', { timeout: 120_000 }, async () => {
     const session = await openSession(user, socket);
     try {
       await sh('rm -rf /srv/session/* /srv/from; mkdir -p /srv/from; echo data >"/srv/from/$(printf "a b\\377")"; head -c 3000000 /dev/urandom >/srv/from/big');
@@ -117,7 +117,7 @@ describe.each(['root', 'geo'])('for %s', (user) => {
     }
   });
 
-  test('whatever else a client asks for is refused with one line', { timeout: 120_000 }, async () => {
+  test('every other command of a client is refused with one line', { timeout: 120_000 }, async () => {
     const session = await openSession(user, socket);
     try {
       const hostile = [
@@ -136,19 +136,19 @@ describe.each(['root', 'geo'])('for %s', (user) => {
     }
   });
 
-  test('without a session rsync may write nowhere', async () => {
+  test('rsync is refused without a session', async () => {
     const done = await box.exec([...ssh('secret'), host, 'rsync --server -re.L . /srv/session'], { onFailure: 'return' });
     expect(done).toMatchObject({ code: 1, stderr: 'gsyncd-ts: disallowed rsync invocation: gsyncd sibling not found\n' });
   });
 });
 
-test('gluster volume info is let through', async () => {
+test('gluster volume info is allowed', async () => {
   const done = await box.exec([...ssh('secret'), `root@${HOST}`, 'gluster --xml volume info nosuchvol'], { onFailure: 'return' });
   expect(done.stderr + done.stdout).not.toContain('allowed');
   expect(done.stderr + done.stdout).toMatch(/glusterd|Connection failed|does not exist/i);
 });
 
-test("of a GlusterFS in /usr/local it is that one's, and never one that the client brings", async () => {
+test('gluster volume info runs the gluster of /usr/local where only that exists, never one that the client names', async () => {
   await sh(`
     touch /mnt/no-program && mount --bind /mnt/no-program /usr/sbin/gluster
     mkdir -p /mnt/evil && printf '#!/bin/sh\necho evil "$@"\n' >/mnt/evil/gluster && chmod 755 /mnt/evil/gluster
@@ -161,7 +161,7 @@ test("of a GlusterFS in /usr/local it is that one's, and never one that the clie
   }
 });
 
-test('uninstall brings the stock gsyncd back', async () => {
+test('install --uninstall restores the stock gsyncd', async () => {
   await box.exec([process.execPath, STAND_IN, 'install', '--uninstall']);
   expect(await sh(`ls ${stockDir} | grep gsyncd`)).toBe('gsyncd\n');
   expect((await readFile(box.outside(`${stockDir}/gsyncd`))).subarray(1, 4).toString()).toBe('ELF');

@@ -1,6 +1,6 @@
 // This project in the stock path of a primary and of a secondary node: glusterd's own commands start, show, configure,
-// pause, resume, stop and delete a session, and between them everything that was changed arrives, with both engines, and
-// the events daemon hears of it.
+// pause, resume, stop and delete a session. All changes made meanwhile arrive, with both engines, and the events daemon gets
+// its events.
 import { expect, test } from 'vitest';
 import { EVENT_NUMBERS } from '../../src/gluster/events.js';
 import { EVERY_TYPE, everyOperation } from './lab/fixtures.js';
@@ -22,7 +22,7 @@ async function sessionLog(): Promise<string> {
   return cluster().primaries[0]!.read(cluster().sessionLog);
 }
 
-/** A port of the box's own for the events daemon, whose place a listener takes that prints each datagram on a line. */
+/** On this port a listener stands in for the events daemon and prints each datagram on a line. */
 const EVENT_PORT = 24_123;
 const LISTENER = `import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -38,7 +38,7 @@ async function listenForEvents(): Promise<void> {
   await expect.poll(() => events, { timeout: 10_000 }).toBe('listening\n');
 }
 
-/** Waits for an event of the session's worker: its number, and what it says beyond the session's own fields. */
+/** Waits for an event of the session's worker. `more` is a pattern of the text after the session's fields. */
 async function untilEvent(name: keyof typeof EVENT_NUMBERS, more: string): Promise<void> {
   const id = /UUID=(.*)/.exec(await cluster().primaries[0]!.read('/var/lib/glusterd/glusterd.info'))?.[1];
   const fields = `primary_volume=gv0;primary_node=10.78.0.11;primary_node_id=${id};secondary_host=10.78.0.21;secondary_volume=sv0;brick_path=/srv/gv0_1`;
@@ -46,7 +46,7 @@ async function untilEvent(name: keyof typeof EVENT_NUMBERS, more: string): Promi
   await expect.poll(() => events, { timeout: 10_000 }).toMatch(line);
 }
 
-test('a created session is shown as such, and does not start twice', async () => {
+test('status shows a created session as Created, and the session does not start twice', async () => {
   expect((await statusLine()).slice(0, 7)).toEqual(['10.78.0.11', 'gv0', '/srv/gv0_1', 'root', '10.78.0.21::sv0', 'N/A', 'Created']);
   await cluster().sh(EVERY_TYPE);
   await cluster().sh(everyOperation('ops').prepare);
@@ -105,7 +105,7 @@ test('a checkpoint completes', async () => {
   await untilEvent('CHECKPOINT_COMPLETED', String.raw`;checkpoint_time=\d{10};checkpoint_completion_time=\d{10}`);
 });
 
-test('the engine is changed while the session runs, which can be paused then too', async () => {
+test('config changes the engine of a running session, which can then be paused and resumed', async () => {
   const before = (await sessionLog()).length;
   await cluster().session(['config', 'sync-method', 'tarssh']);
   await cluster().until('workers that know it', async () => (await sessionLog()).slice(before).includes('starting history crawl'));
@@ -126,17 +126,17 @@ test('a checkpoint completes with tarssh, too', async () => {
   await completeCheckpoint('cp-tarred');
 });
 
-test('a stopped session is shown as such and leaves nothing behind', async () => {
+test('status shows a stopped session as Stopped, and no process and no mount is left', async () => {
   expect((await cluster().session(['delete'], 'return')).code).not.toBe(0);
   await cluster().session(['stop']);
   expect(await state()).toBe('Stopped');
   await cluster().assertNoMountsLeft();
-  // The machine's own first process has the checkout's name, whatever that is, in its command line.
+  // The command line of the machine's first process contains the path of the checkout, which may contain gsyncd.
   const left = [...(await cluster().primaries[0]!.processes()).values()].filter((line) => line.includes('gsyncd') && !line.includes('/lab/node.sh --inside '));
   expect(left).toEqual([]);
 });
 
-test('a session that is deleted and created again goes on where it was, with the engine that it is given', async () => {
+test('a session that is deleted and created again continues with a history crawl, with the configured engine', async () => {
   await cluster().session(['delete']);
   await cluster().sh('printf between >between');
   await cluster().session(['create', 'push-pem', 'force']);
@@ -151,7 +151,7 @@ test('a session that is deleted and created again goes on where it was, with the
   await cluster().session(['stop']);
 });
 
-test('after delete reset-sync-time everything is looked at again', async () => {
+test('after delete reset-sync-time the next start crawls the whole volume', async () => {
   await cluster().session(['delete', 'reset-sync-time']);
   await cluster().sh(`printf again >again; rm between; mkdir again-tarred; cd again-tarred; ${EVERY_TYPE}`);
   await cluster().session(['create', 'push-pem', 'force']);
@@ -164,7 +164,7 @@ test('after delete reset-sync-time everything is looked at again', async () => {
   await cluster().session(['stop']);
 });
 
-test('a configuration of GlusterFS 3 is taken over', async () => {
+test('a configuration file of GlusterFS 3 is converted and its options are kept', async () => {
   const node = cluster().primaries[0]!;
   const conf = `${cluster().sessionDir}/gsyncd.conf`;
   await node.sh(`python3 - <<'END'

@@ -1,7 +1,7 @@
-// One session handed from gsyncd to gsyncd: the stock one and this project's on either side, in all four pairs, of which
-// two are for nightly runs. Each takes up what was changed while none ran, with rsync, then follows live changes, with
-// tar; nothing is lost, and what was in sync before is not sent again: rsync's statistics tell what it sent, which its
-// deltas hide from the secondary's brick; tar, which knows none, writes there whatever it sends.
+// One session passes from gsyncd to gsyncd: the stock one and this project's on either side, in all four pairs, two of them in
+// nightly runs only. Each pair replicates changes made while none ran, with rsync, then live changes, with tar. Nothing is
+// lost, and files in sync are not sent again. rsync's statistics tell what it sent, since its deltas hide this from the
+// secondary's brick; tar has no deltas and writes all that it sends.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { bigFile, EVERY_TYPE, smallFiles } from './lab/fixtures.js';
@@ -14,7 +14,7 @@ import { useCluster } from './lab/use-lab.js';
 const cluster = useCluster({ primaries: 1, secondaries: 1, config: { 'secondary-access-mount': 'true', 'change-interval': '1', 'log-rsync-performance': 'true' } });
 const PAIRS: readonly (readonly [Gsyncd, Gsyncd])[] = NIGHTLY ? [['stock', 'stock'], ['ours', 'stock'], ['ours', 'ours'], ['stock', 'ours'], ['stock', 'stock']] : [['stock', 'stock'], ['ours', 'ours']];
 const MIB = 2 ** 20;
-/** What changes() and lastChangelog() leave to be sent, and nearly all bytes of it. */
+/** The files that changes() and lastChangelog() leave to be sent, and nearly all of their bytes. */
 const CHANGED_FILES = 35;
 const CHANGED_BYTES = 900_000;
 
@@ -30,7 +30,7 @@ interface Sent {
 }
 let readLog = 0;
 
-/** What the workers' rsyncs sent since the last call: regular files, and the bytes of them before any delta. */
+/** Regular files that the workers' rsyncs sent since the last call, and their bytes before any delta. */
 async function sent(): Promise<Sent> {
   const log = await cluster().primaries[0]!.read(cluster().sessionLog).catch(() => '');
   const runs = log.slice(readLog).split('\n').filter((line) => line.includes('rsync performance'));
@@ -50,14 +50,14 @@ for i in {1..10}; do mv d/$i d/e/m$i; done; rm d/2?; mv d/30 d/31; chmod 640 d/3
 printf ${name} >>../shared; touch -d 2002-02-02 d/33; mv d/e e; printf 'ü' >'ü ${name} %20'`;
 }
 
-/** A stock worker replays, at each start, the last changelog that was done, and now and then fails over it for good: this
- *  one holds a new file and nothing else. */
+/** At each start a stock worker replays the last completed changelog, and sometimes fails on it for good. This one holds only a
+ *  new file. */
 async function lastChangelog(file: string): Promise<void> {
   await sleep(5_000);
   await cluster().sh(`printf x >${file}`);
 }
 
-// So that one failed turn is not the failure of all that follow.
+// One failed turn must not fail all later ones.
 afterEach(async () => {
   await cluster().session(['stop', 'force']).catch(() => undefined);
   await cluster().session(['config', '!sync-method']).catch(() => undefined);
@@ -66,7 +66,7 @@ afterEach(async () => {
 test.each(PAIRS.map((pair, turn) => ({ turn, pair, title: pair.join(' to ') })))('$turn: $title', async ({ turn, pair }) => {
   const first = turn === 0;
   await cluster().install(...pair);
-  // What rsync sends is counted.
+  // Small files would bypass rsync, whose transfers are counted.
   if (pair[0] === 'ours') await cluster().session(['config', 'small-file-size', '0']);
   if (first) {
     await cluster().sh(EVERY_TYPE);
@@ -87,7 +87,7 @@ test.each(PAIRS.map((pair, turn) => ({ turn, pair, title: pair.join(' to ') })))
     expect(files).toBeGreaterThan(400);
     expect(bytes).toBeGreaterThan(20 * MIB);
   } else {
-    // Twice as much would be what the turn before brought, with tar, once more.
+    // Twice as much would mean that files which the last turn sent with tar are sent again.
     expect(files).toBeGreaterThan(0.8 * CHANGED_FILES);
     expect(files).toBeLessThan(1.8 * CHANGED_FILES);
     expect(bytes).toBeGreaterThanOrEqual(CHANGED_BYTES);

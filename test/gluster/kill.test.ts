@@ -7,13 +7,13 @@ import type { WorkerHandle } from './lab/worker.js';
 
 const lab = useLab();
 
-/** The killed worker did not come to what its log says at the end of the crawl, and its changes did not all arrive. */
+/** Expects that the killed worker did not log the end of its crawl, and that the trees differ. */
 async function expectUnfinished(killed: WorkerHandle, end?: RegExp): Promise<void> {
   if (end !== undefined) expect(await killed.log()).not.toMatch(end);
   expect((await lab().compare()).equal).toBe(false);
 }
 
-test('a worker killed in its first crawl is followed by one that finishes it', async () => {
+test('after a kill in the hybrid crawl, the next worker completes the first sync', async () => {
   await lab().sh(smallFiles('first', 1500));
   const killed = lab().startWorker();
   await killed.waitForLog(/starting hybrid crawl/);
@@ -27,7 +27,7 @@ test('a worker killed in its first crawl is followed by one that finishes it', a
   await lab().assertNoMountsLeft();
 });
 
-test('a worker killed in its history crawl is followed by one that finishes it', async () => {
+test('after a kill in the history crawl, the next worker replicates all changes', async () => {
   const { prepare, change } = everyOperation('history');
   await lab().sh(prepare);
   await lab().sh(smallFiles('second', 900));
@@ -44,7 +44,7 @@ test('a worker killed in its history crawl is followed by one that finishes it',
   await lab().assertNoMountsLeft();
 });
 
-test('a worker killed while it follows live changes is followed by one that finishes them', async () => {
+test('after a kill during live changes, the next worker replicates all of them', async () => {
   const { prepare, change } = everyOperation('live');
   await lab().sh(prepare);
   const killed = lab().startWorker();
@@ -60,7 +60,7 @@ test('a worker killed while it follows live changes is followed by one that fini
   await lab().assertNoMountsLeft();
 });
 
-test('a stop that ends ssh first is no fault', async () => {
+test('a stop that ends ssh before the worker logs no error', async () => {
   const worker = lab().startWorker();
   await worker.waitForLog(/starting (history|hybrid) crawl/);
   // As systemd and the monitor do, which signal all processes of the worker.
@@ -71,7 +71,7 @@ test('a stop that ends ssh first is no fault', async () => {
   await lab().assertNoMountsLeft();
 });
 
-test('a worker killed again and again ends with equal trees', async () => {
+test('after four kills in a row, the next worker makes the trees equal', async () => {
   for (let round = 0; round < 4; round++) {
     const changes = lab().sh(`for i in {1..40}; do mkdir -p r${round}; printf $i >r${round}/f$i; mv r${round}/f$i r${round}/g$i; printf more >>r${round}/g$i; done`);
     const worker = lab().startWorker();

@@ -14,7 +14,7 @@ describe.each(layouts)('%s', (layout) => {
       return (stdout.match(/ Active /g) ?? []).length === 1 && (stdout.match(/ Passive /g) ?? []).length === 2;
     }, 90_000);
 
-  test('one of three workers is active, and with rsync a first sync and live changes arrive', async () => {
+  test('with rsync, one of three workers is active, and a first sync and live changes arrive', async () => {
     await lab().sh(EVERY_TYPE);
     await lab().sh(everyOperation('live').prepare);
     await lab().session(['start']);
@@ -26,7 +26,7 @@ describe.each(layouts)('%s', (layout) => {
     await lab().session(['stop']);
   });
 
-  test('with tarssh what was changed while stopped and live changes arrive', async () => {
+  test('with tarssh, changes made while stopped and live changes arrive', async () => {
     await lab().setConfig({ 'sync-method': 'tarssh' });
     await lab().sh(`mkdir tarred; cd tarred; ${EVERY_TYPE}`);
     await lab().sh(everyOperation('tarred/live').prepare);
@@ -40,11 +40,11 @@ describe.each(layouts)('%s', (layout) => {
   });
 });
 
-describe('arbiter, whose own worker is the active one', () => {
+describe('an arbiter brick whose worker is active', () => {
   const ARBITER = 2;
   const lab = useLab({ bricks: 3, layout: 'arbiter', metaVolume: 'shared', config: { 'sync-method': 'tarssh' } });
 
-  test('a brick that holds no data replicates what the volume holds', async () => {
+  test('replicates the data of the volume, which the brick does not hold', async () => {
     await lab().sh(EVERY_TYPE);
     await lab().sh(everyOperation('live').prepare);
     const isIn = (brick: number, state: string) => async (): Promise<boolean> => (await lab().status(brick).catch(() => undefined))?.['worker_status'] === state;
@@ -56,13 +56,13 @@ describe('arbiter, whose own worker is the active one', () => {
     await lab().sh(everyOperation('live').change);
     await lab().waitConverged(120_000);
     expect(await isIn(ARBITER, 'Active')()).toBe(true);
-    // Its brick shows a size of 0 for each file: the holes have to be found all the same.
+    // The arbiter brick shows a size of 0 for each file. The worker must still find the holes.
     const { stdout: blocks } = await lab().exec(['stat', '-c', '%b', `${lab().secondary}/all/sparse`]);
     expect(Number(blocks)).toBeLessThan(1024);
     for (const worker of workers) await worker.stop();
   });
 
-  test('with rsync too', async () => {
+  test('replicates with rsync, too', async () => {
     await lab().setConfig({ 'sync-method': 'rsync' });
     await lab().sh(`mkdir again; cd again; ${EVERY_TYPE}`);
     await lab().sh('cd live; printf more >>append-2; printf other >chain');

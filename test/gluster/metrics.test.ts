@@ -1,5 +1,5 @@
-// What a real worker on a real volume shows, to Prometheus and in the live view: during the first sync, while changes
-// are followed, with a failure, and after it was stopped.
+// Metrics and live view of a real worker on a real volume: during the first sync, in the changelog crawl, with a failure, and
+// after a stop.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { expect, test } from 'vitest';
@@ -20,7 +20,7 @@ let worker: WorkerHandle;
 const scrape = async (): Promise<string> => (await lab().exec(['python3', '-c', SCRAPE, `http://127.0.0.1:${PORT}/metrics`])).stdout;
 const gsyncd = async (...args: string[]): Promise<string> => (await lab().exec([process.execPath, path.join(REPO, 'bin/gsyncd-ts.js'), ...args])).stdout;
 
-/** A metric's value, null without a sample. Several series are added up. */
+/** The sum of a metric's series, null without a sample. */
 function value(text: string, name: string, label = ''): number | null {
   const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) && line.includes(label));
   return lines.length === 0 ? null : lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
@@ -39,7 +39,7 @@ async function caughtUp(): Promise<void> {
   }, 120_000);
 }
 
-test('a first sync shows how far it is, and when it will be done', async () => {
+test('a first sync exports its progress and the expected number of entries', async () => {
   await lab().sh(smallFiles('first', 2000));
   worker = lab().startWorker({ args: METRICS });
   let text = '';
@@ -51,13 +51,13 @@ test('a first sync shows how far it is, and when it will be done', async () => {
   expect(value(text, 'gsyncd_worker_state', 'state="active"')).toBe(1);
   expect(value(text, 'gsyncd_crawl_state', 'crawl="hybrid"')).toBe(1);
   const expected = value(text, 'gsyncd_first_sync_entries_expected')!;
-  // 2,000 files, 30 directories and the one above them; GlusterFS has a few of its own.
+  // 2,000 files, 30 directories and the one above them; GlusterFS adds a few.
   expect(Math.abs(expected - 2_031)).toBeLessThan(450);
   expect(value(text, 'gsyncd_lag_seconds')).toBeNull();
   await lab().waitConverged(180_000);
 });
 
-test('live: nothing pending is no lag, and changes are counted', async () => {
+test('in the changelog crawl an idle worker has no lag, and changes are counted', async () => {
   await caughtUp();
   await lab().until('counters of the first sync', async () => (value(await scrape(), 'gsyncd_synced_files_total') ?? 0) >= 2_000, 20_000);
   const before = await scrape();
@@ -79,12 +79,12 @@ test('live: nothing pending is no lag, and changes are counted', async () => {
   expect(await gsyncd('metrics', 'print', 'gv0')).toContain('gsyncd_worker_up{primary="gv0"');
 });
 
-test('the stock commands read a status with a progress file beside it', async () => {
+test('the stock status command reads a status file with a progress file beside it', async () => {
   await lab().pretendMonitor();
   await lab().until('status', async () => /Active +Changelog Crawl/.test(await lab().statusDetail()), 60_000);
 });
 
-test('a failure is counted by kind, and shown with its reason', async () => {
+test('a failure is counted by kind, and top shows its reason', async () => {
   await lab().sh(`python3 -c 'import os; os.symlink(b"caf\\xe9", b"link")'`);
   await lab().until('a failure', async () => value(await scrape(), 'gsyncd_failures', 'kind="entry"') === 1, 90_000);
   const shown = await gsyncd('top', 'gv0', '--once');
@@ -95,20 +95,20 @@ test('a failure is counted by kind, and shown with its reason', async () => {
 });
 import { lacks } from '../skip.js';
 
-test('a second one on the same port ends with one line before it mounts anything', async () => {
+test('a second worker on the same metrics port exits with a one-line error', async () => {
   const second = lab().startWorker({ args: METRICS });
   const exit = await second.exited;
   expect(exit.code).toBe(1);
   expect(second.stderr.trim()).toBe(`gsyncd-ts: metrics: listen on 127.0.0.1:${PORT}: the port is in use`);
 });
 
-test('promtool finds nothing to say about what a real worker exports', async ({ skip }) => {
+test('promtool accepts the metrics of a real worker', async ({ skip }) => {
   const result = spawnSync('promtool', ['check', 'metrics'], { input: await scrape(), encoding: 'utf8' });
   if (lacks(result.error === undefined, 'promtool is not installed', 'checks of what a real worker exports')) skip();
   expect(`${result.stdout}${result.stderr}`).toBe('');
 });
 
-test('the view in a terminal draws, and gives the terminal back', async () => {
+test('top draws in a terminal and restores the terminal', async () => {
   const onTerminal = path.join(import.meta.dirname, 'lab/on-terminal.py');
   const { stdout } = await lab().exec(['python3', onTerminal, process.execPath, path.join(REPO, 'bin/gsyncd-ts.js'), 'top', '--interval', '0.3']);
   const result = JSON.parse(stdout) as { output: string; code: number; restored: boolean };
@@ -118,7 +118,7 @@ test('the view in a terminal draws, and gives the terminal back', async () => {
   expect(result).toMatchObject({ code: 0, restored: true });
 });
 
-test('a stopped worker leaves its backlog in sight', async () => {
+test('top shows the backlog of a stopped worker', async () => {
   await worker.stop();
   await lab().sh(`printf Stopped >'${lab().sessionDir}/monitor.status'`);
   await lab().sh('printf x >while-stopped');
@@ -129,7 +129,7 @@ test('a stopped worker leaves its backlog in sight', async () => {
   await lab().assertNoMountsLeft();
 });
 
-test('the monitor exports all bricks of its session, and how often their workers had to be started again', async () => {
+test('the monitor exports the metrics of its bricks and the number of worker restarts', async () => {
   const conf = '/srv/monitor.conf';
   await lab().sh(`{ cat gsyncd.conf; grep -q '^.vars' gsyncd.conf || echo '[vars]'; echo 'pid-file = /run/gluster/by-hand.pid'; } >${conf}`, lab().sessionDir);
   const monitor = lab().box.start([

@@ -1,5 +1,5 @@
-// The monitor on a real volume of two bricks: started by hand with a pid file of its own, so that glusterd takes no
-// part, and then in stock's place, so that glusterd starts, pauses, resumes and stops it.
+// The monitor on a real volume of two bricks: first started by hand with its own pid file, without glusterd, then in stock's
+// place, so that glusterd starts, pauses, resumes and stops it.
 import { expect, test } from 'vitest';
 import { everyOperation } from './lab/fixtures.js';
 import { HOST } from './lab/lab.js';
@@ -26,7 +26,7 @@ const workerOf = async (brick: string): Promise<number | undefined> =>
 
 async function isActive(brick: string): Promise<boolean> {
   const text = await lab().read(`${lab().sessionDir}/brick_${encodeURIComponent(brick)}.status`).catch(() => '{}');
-  // As the stock daemon's, it is made empty, to have something to lock.
+  // As in the stock daemon, the file is created empty, for its lock.
   return text !== '' && (JSON.parse(text) as { worker_status?: string }).worker_status === 'Active';
 }
 
@@ -38,7 +38,7 @@ async function untilGone(): Promise<void> {
   await lab().assertNoMountsLeft();
 }
 
-test('by hand it goes into the background, runs a worker per brick, and refuses to be there twice', async () => {
+test('the monitor goes into the background, runs a worker per brick, and refuses a second instance', async () => {
   await lab().sh(`{ cat ${lab().sessionDir}/gsyncd.conf; grep -q '^.vars' ${lab().sessionDir}/gsyncd.conf || echo '[vars]'; echo 'pid-file = ${OWN_PID}'; } >${OWN_CONF}`, '/');
   await lab().sh(everyOperation('ops').prepare);
   await lab().exec([...MONITOR, '-c', OWN_CONF]);
@@ -59,7 +59,7 @@ test('a second worker for a brick that has one ends with one line', async () => 
   expect(await isActive(brick)).toBe(true);
 });
 
-test('a worker that is killed is started again at once', async () => {
+test('the monitor restarts a killed worker at once', async () => {
   const [, brick = ''] = lab().bricks;
   const killed = (await workerOf(brick))!;
   await lab().exec(['kill', '-9', String(killed)]);
@@ -81,7 +81,7 @@ test('a brick that is added gets a worker without a restart of the monitor', asy
   expect(await lab().read(OWN_CONF)).toMatch(/^primary-distribution-count = 3$/m);
 });
 
-test('its workers end with it when it is killed, and it comes back, paused when that is asked for', async () => {
+test('workers end when the monitor is killed; with --pause-on-start the monitor starts paused', async () => {
   const [killed] = await processes('monitor');
   await lab().exec(['kill', '-9', String(killed!.pid)]);
   await lab().until('workers gone', async () => (await processes('worker')).length === 0);
@@ -96,7 +96,7 @@ test('its workers end with it when it is killed, and it comes back, paused when 
   await lab().waitConverged(90_000);
 });
 
-test('SIGTERM ends it and everything that it started', async () => {
+test('SIGTERM ends the monitor and all its processes', async () => {
   const [monitor] = await processes('monitor');
   await lab().exec(['kill', '-TERM', String(monitor!.pid)]);
   await untilGone();
@@ -108,7 +108,7 @@ const statusIs = (word: string, bricks = 3) => async (): Promise<boolean> => {
   return lines.length === bricks && lines.every((line) => line.includes(` ${word} `));
 };
 
-test('glusterd starts, shows, pauses and resumes it', async () => {
+test('glusterd starts, shows, pauses and resumes the monitor', async () => {
   const call = MONITOR.slice(0, 2).map((word) => `'${word}'`).join(' ');
   await lab().sh(
     `stock=$(find /usr/lib* -path '*/glusterfs/gsyncd' -type f | head -1)
@@ -136,12 +136,12 @@ chmod +x gsyncd.ours; mount --bind gsyncd.ours "$stock"`,
   expect(await statusIs('Active')()).toBe(true);
 });
 
-test('when a brick is removed its worker ends, and the others go on without a restart of the monitor', async () => {
+test('the worker of a removed brick ends, and the others continue without a restart of the monitor', async () => {
   const remove = (how: string): ReturnType<Lab['gluster']> => lab().gluster(['volume', 'remove-brick', 'gv0', `${HOST}:${NEW_BRICK}`, how], 'return');
   const [monitor] = await processes('monitor');
   expect((await remove('start')).code).toBe(0);
   await lab().until('its files moved', async () => (await remove('status')).stdout.includes('completed'), 60_000);
-  // While a session runs GlusterFS removes a brick by force alone, which is safe once it is empty.
+  // While a session runs, GlusterFS removes a brick only with force, which is safe once the brick is empty.
   const refused = await remove('commit');
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('geo-replication sessions are active')]);
   expect(await workerOf(NEW_BRICK)).toBeDefined();
@@ -156,7 +156,7 @@ test('when a brick is removed its worker ends, and the others go on without a re
   expect(await lab().read(`${lab().sessionDir}/gsyncd.conf`)).toMatch(/^primary-distribution-count = 2$/m);
 });
 
-test('glusterd stops it', async () => {
+test('glusterd stops the monitor', async () => {
   await lab().session(['stop']);
   expect(await statusIs('Stopped', 2)()).toBe(true);
   await lab().until('processes gone', async () => (await processes('monitor')).length + (await processes('worker')).length === 0, 10_000);

@@ -30,13 +30,13 @@ test.each(['rsync', 'tarssh'])('with %s, a first sync and live changes arrive', 
   expect((await cluster().secondaries[0]!.read('/proc/1/mounts'))).not.toContain('mountbroker-root/');
 });
 
-test.each(['rsync', 'tarssh'])('what a stock primary sends with %s arrives, too', async (engine) => {
+test.each(['rsync', 'tarssh'])('with a stock primary and %s, a first sync and live changes arrive, too', async (engine) => {
   const under = `stock-${engine}`;
   await cluster().install('stock', 'ours');
   await cluster().session(['config', 'sync-method', engine]);
   await cluster().sh(smallFiles(under, 200));
   await cluster().session(['start']);
-  // Beyond what the stock daemon replicates.
+  // The stock daemon does not replicate these.
   const ignore = ['rdev', 'acls', 'xattrs'] as const;
   await cluster().waitConverged(120_000, { ignore, under });
   expect(await processesOf('geo')).toMatch(/gsyncd-ts\.js secondary gv0 geo@\S+ .*--primary-dist-count 1$/m);
@@ -46,7 +46,7 @@ test.each(['rsync', 'tarssh'])('what a stock primary sends with %s arrives, too'
   await cluster().session(['stop', 'force']);
 });
 
-test("the user's logs are where the group may write", async () => {
+test("the user's logs are in the directory that his group may write to", async () => {
   const logs = (await cluster().secondaries[0]!.exec(['find', '/var/log/glusterfs/geo-replication-secondaries', '-name', '*.log', '-user', 'geo', '-size', '+0'])).stdout;
   expect(logs).toMatch(/\/gsyncd\.log$/m);
   const dir = await cluster().secondaries[0]!.exec(['stat', '-c', '%G %A', '/var/log/glusterfs/geo-replication-secondaries']);

@@ -1,5 +1,5 @@
 // Options and situations that change what a worker does, one after another on one pair of volumes: other content on
-// the secondary, ignore-deletes, a checkpoint, a file whose data cannot be brought, log rotation, failback.
+// the secondary, ignore-deletes, a checkpoint, a file whose data cannot be sent, log rotation, failback.
 import { readdir, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { expect, test } from 'vitest';
@@ -15,7 +15,7 @@ const stop = async (): Promise<void> => {
   if (current?.running) await current.stop();
 };
 
-test('other content under the same names on the secondary gives way to the primary in the first sync', async () => {
+test('the first sync replaces other content under the same names on the secondary', async () => {
   await lab().mountSecondaryWritable();
   await lab().sh(`mkdir -p c/sub both; printf theirs >c/file; printf theirs >c/dir-there; mkdir -p c/file-there/x
     printf theirs >c/link-there; ln -s ours c/symlink; printf theirs >c/sub/deep; mkdir c/empty`, PATHS.secondaryWritable);
@@ -25,7 +25,7 @@ test('other content under the same names on the secondary gives way to the prima
   await lab().waitConverged(90_000);
 });
 
-test('a slash behind the brick, as a shell completes it, changes nothing, and --debug logs to the terminal', async () => {
+test('a trailing slash in the path of the brick changes nothing, and --debug logs to the terminal', async () => {
   await stop();
   current = lab().startWorker({ localPath: `${lab().places[0]!.path}/`, args: ['--debug'] });
   await lab().sh('printf s >slash');
@@ -37,14 +37,14 @@ test('a slash behind the brick, as a shell completes it, changes nothing, and --
   await stop();
 });
 
-test('other content under a name that is made while the worker runs gives way too', async () => {
+test('live changes replace other content under the same names', async () => {
   worker();
   await lab().sh('printf theirs >late; mkdir late-dir; printf t >late-dir/t', PATHS.secondaryWritable);
   await lab().sh('printf ours-late >late; printf file >late-dir');
   await lab().waitConverged(90_000);
 });
 
-test('a name that a brick of the secondary refuses to link, since it kept a mark of it, gets its file all the same', async () => {
+test("a name is linked although the secondary's brick refuses it because of a stale gfid2path xattr", async () => {
   worker();
   await lab().sh('printf data >twice; ln twice again');
   await lab().waitConverged(90_000);
@@ -60,7 +60,7 @@ test('a name that a brick of the secondary refuses to link, since it kept a mark
   await lab().waitConverged(90_000);
 });
 
-test('a checkpoint completes when what was there before it has arrived', async () => {
+test('a checkpoint completes when all earlier changes have arrived', async () => {
   worker();
   await lab().sh('mkdir -p cp; for i in {1..50}; do printf $i >cp/$i; done');
   await lab().session(['config', 'checkpoint', 'now']);
@@ -80,14 +80,14 @@ async function openLog(pid: number): Promise<string | undefined> {
   return paths.map((path) => basename(path)).find((name) => /^worker-\d+\.log/.test(name));
 }
 
-test('SIGHUP makes the worker, which goes on, open its log anew and write to a new file', async () => {
+test('SIGHUP makes the running worker reopen its log and write to a new file', async () => {
   const running = worker();
   await running.waitForLog(/./);
   const pid = await running.pid();
   const log = (await openLog(pid))!;
   const dir = '/var/log/glusterfs';
-  // A second name of the same file: the log that looks for itself whether it was renamed finds the file that it has
-  // open, so only a signal makes it open this name.
+  // A second name of the same file: the log's own check for a rename finds the file that it has open, so only the signal
+  // makes it open this name.
   await lab().sh(`mv ${log} ${log}.1; ln ${log}.1 ${log}`, dir);
   await lab().sh('printf x >before-hup; sleep 1.1; printf x >>before-hup');
   await lab().waitConverged();
@@ -121,7 +121,7 @@ test('with ignore-deletes, names removed on the primary stay and everything else
   await lab().sh('rm -rf del');
 });
 
-test('a file whose data cannot be brought is listed and counted, and arrives once it can be', async () => {
+test('a file whose data cannot be sent goes to the failure list and is counted, and arrives once it can be sent', async () => {
   await lab().sh(`cat >rsync <<'END'
 #!/bin/bash
 refused=$(cat /srv/refused)
@@ -153,17 +153,17 @@ chmod 755 rsync; printf none >refused`, '/srv');
   await lab().resetConfig('rsync-command');
 });
 
-test.each(['--secondary-id', '--slave-id'])("with a stock monitor's arguments, the id of the secondary as %s, a worker says when it is ready and logs to the terminal", async (option) => {
+test.each(['--secondary-id', '--slave-id'])("with a stock monitor's arguments and %s, a worker reports that it is ready and logs to the terminal", async (option) => {
   await stop();
   const node = /UUID=(.*)/.exec(await lab().read('/var/lib/glusterd/glusterd.info'))![1]!;
-  // An id of no volume, to see in the name of the brick's mark that it came from here.
+  // No volume has this id. The name of the stime shows that the worker took it from the option.
   const id = `5eb0c0de-0000-4000-8000-${option.length.toString().padStart(12, '0')}`;
   const argv = [
     process.execPath, `${REPO}/bin/gsyncd-ts.js`, 'worker', 'gv0', `root@${HOST}::sv0`, '--feedback-fd', '9', '--local-path', '/srv/gv0_1',
     '--local-node', HOST, '--local-node-id', node, option, id, '--subvol-num', '1',
     '--resource-remote', `root@${HOST}`, '--resource-remote-id', node, '--log-file', '-',
   ];
-  // The reader of the descriptor ends when the worker has closed it, which the worker does not outlive here.
+  // The reader of the descriptor writes `ready` when the worker closes it.
   const started = lab().box.start(['bash', '-c', 'exec 9> >(cat; echo ready >/srv/ready); exec "$@"', 'sh', ...argv]);
   current = new WorkerHandle(started, lab().box.outside('/var/log/glusterfs/none.log'));
   await lab().until('ready', async () => (await lab().sh('cat ready || true', '/srv')) === 'ready\n');
@@ -177,7 +177,7 @@ test.each(['--secondary-id', '--slave-id'])("with a stock monitor's arguments, t
   await stop();
 });
 
-test('after a failover, special-sync-mode recover brings back what changed on the secondary, and nothing else', async () => {
+test('after a failover, special-sync-mode recover replicates back only what changed on the secondary', async () => {
   const announced = async (brick: string): Promise<string> => {
     return lab().sh(`getfattr -h --absolute-names -d -m '^trusted.glusterfs.volume-mark[.]' -e hex ${brick} | grep = || true`);
   };
@@ -199,11 +199,11 @@ test('after a failover, special-sync-mode recover brings back what changed on th
   await lab().gluster([...back, 'config', 'secondary-timeout', '4']);
   await lab().sh('printf back >written-after-failover; printf more >>late; mkdir -p newdir/x; printf y >newdir/x/y', PATHS.secondary);
   const recovering = lab().startWorker({ pair: ['sv0', `root@${HOST}::gv0`], localPath: '/srv/sv0_1' });
-  // The first primary is still there: what it announced has to expire before anything goes the other way.
+  // The first primary still runs. Its announcement has to expire before anything is replicated the other way.
   await recovering.waitForLog(/foreign volume info found, waiting for expiry.*expiry=[1-5]\b/);
   expect(await recovering.log()).not.toContain('hybrid crawl');
   await stop();
-  // What nobody changed since the volume began to be indexed has no mark, and a mark is not made.
+  // A file that has not changed since indexing was enabled has no xtime, and mode recover sets none.
   const left = async (): Promise<string> => (await lab().compare()).differences.map((d) => d.path).join(' ');
   await lab().until('the changes', async () => (await left()) === 'unindexed unindexed/file', 60_000);
   await recovering.waitForLog(/finished hybrid crawl/);

@@ -1,5 +1,5 @@
-// A session that glusterd pauses while a large file is under way: no byte moves until it is resumed, and then it goes on
-// with the same workers.
+// A session that glusterd pauses while a large file is sent: no byte moves until it is resumed, and then it continues with the
+// same workers.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { bigFile } from './lab/fixtures.js';
@@ -22,7 +22,7 @@ const bytesOf = async (name: string): Promise<number> => Number(await lab().sh(`
 const under = (name: string): Promise<void> => lab().until(`${name} under way`, async () => (await bytesOf(name)) > 2_000_000);
 const workers = async (): Promise<number[]> => [...(await lab().box.processes())].filter(([, line]) => / worker gv0 /.test(line)).map(([pid]) => pid);
 
-/** Starts the session with these options, whether it ran or not. @returns what it has logged since */
+/** Sets options and makes sure that the session runs. @returns a function that reads the log written since */
 async function startedWith(config: Readonly<Record<string, string>>): Promise<() => Promise<string>> {
   const log = (await lab().read(lab().sessionLog).catch(() => '')).length;
   const logged = async (): Promise<string> => (await lab().read(lab().sessionLog).catch(() => '')).slice(log);
@@ -37,7 +37,7 @@ async function pause(): Promise<void> {
   await sleep(1000);
 }
 
-test.each(['rsync', 'tarssh'])('no byte of a file under way moves while the session is paused, and it goes on when it is resumed, with %s', async (engine) => {
+test.each(['rsync', 'tarssh'])('with %s, no byte of a file is sent while the session is paused, and resume continues the transfer', async (engine) => {
   await lab().exec(['bash', '-c', 'cat >/srv/slow-tar; chmod +x /srv/slow-tar'], { input: SLOW_TAR });
   const logged = await startedWith({ 'sync-method': engine, 'tar-command': '/srv/slow-tar' });
   const before = await workers();
@@ -55,7 +55,7 @@ test.each(['rsync', 'tarssh'])('no byte of a file under way moves while the sess
   expect(await logged()).not.toMatch(/faulty|restarting worker|SYNC Error/i);
 });
 
-test('a secondary that did not outlast the pause is connected again at once, and no worker is Faulty', async () => {
+test('a worker whose secondary timed out during the pause reconnects at once without becoming Faulty', async () => {
   const logged = await startedWith({ 'secondary-timeout': '10' });
   await lab().session(['pause']);
   await lab().until('the secondary to end', async () => ![...(await lab().box.processes()).values()].some((line) => /gsyncd-ts\.js secondary gv0 /.test(line)));
@@ -67,8 +67,8 @@ test('a secondary that did not outlast the pause is connected again at once, and
   await lab().resetConfig('secondary-timeout');
 });
 
-// It is killed then: what it had in hand is sent again, and the next worker removes its mount points.
-test('a paused session can be stopped, and no process of it is left', async () => {
+// The stop kills the worker. The next one sends the interrupted file again and removes the mount points.
+test('a paused session can be stopped, and no process is left', async () => {
   await lab().sh(bigFile('stopped', MEGABYTES));
   await under('stopped');
   await pause();

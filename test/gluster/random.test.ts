@@ -25,7 +25,7 @@ async function converges(options: WorkloadOptions, config: Readonly<Record<strin
     live: workload.next(count),
     killed: workload.next(count),
   };
-  // What a stock secondary cannot take is left out.
+  // Comparisons leave out names that a stock secondary cannot take.
   const names = options.names === 'utf8' || gsyncd === 'ours' ? 'all' : 'utf8';
   const run = async (tried: Phases): Promise<string | undefined> => {
     const lab = await Lab.start({ config, gsyncd, ...(brickDisks === undefined ? {} : { brickDisks }) });
@@ -42,7 +42,7 @@ async function converges(options: WorkloadOptions, config: Readonly<Record<strin
   expect(failure, `seed ${seed}`).toBeUndefined();
 }
 
-/** What is on the durable lists in the end. */
+/** The lines of the failure lists; undefined when these are empty. */
 async function leftOver(lab: Lab): Promise<string | undefined> {
   const lines = await lab.sh('find . -name failures -exec cat {} +', '/var/lib/misc/gluster/gsyncd');
   return lines === '' ? undefined : `durable list:\n${lines}`;
@@ -52,10 +52,10 @@ test('a random workload converges through first sync, stop, live changes and a k
   await converges({ seed, names: 'utf8', attributes: 'all', top: 'work' }, { 'sync-method': 'rsync' }, { brickDisks: 'xfs' });
 });
 
-nightly('a random workload with names that are not UTF-8 converges but for those, with tarssh', async () => {
+nightly('a random workload with names that are not UTF-8 converges except for these names, with tarssh', async () => {
   await converges({ seed, names: 'bytes', attributes: 'plain', top: 'work' }, { 'sync-method': 'tarssh' });
 });
 
-test('behind a secondary of this project, names that are not UTF-8 and device nodes converge like any other', async () => {
+test('behind a secondary of this project, names that are not UTF-8 and device nodes converge, too', async () => {
   await converges({ seed, names: 'bytes', attributes: 'all', devices: 'all', top: 'work' }, { 'sync-method': 'rsync', 'small-file-size': ['0', '500', '65536'][seed % 3]! }, { gsyncd: 'ours' });
 });

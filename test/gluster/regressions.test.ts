@@ -1,5 +1,5 @@
-// Replays the sequences in regressions/: shortest forms of workloads that did not converge once. Each has a lab of its
-// own only where its configuration differs; those of one configuration follow each other in one.
+// Replays the sequences in regressions/: shortest forms of workloads that did not converge once. Sequences with the same
+// configuration share a lab.
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -17,7 +17,7 @@ describe.each(configs)('with %s', (config) => {
   const lab = useLab({ config: JSON.parse(config) as Record<string, string> });
 
   test.each(all.filter((one) => JSON.stringify(one.regression.config) === config))('$name converges', async ({ regression }) => {
-    // What the sequence before left would be in the way of this one.
+    // Removes the files of the previous sequence.
     await lab().sh('find . -mindepth 1 -maxdepth 1 ! -name .trashcan -exec rm -rf {} +');
     const failure = await runPhases(lab(), regression.phases, { names: regression.names, convergeMs: 60_000 });
     expect(failure).toBeUndefined();

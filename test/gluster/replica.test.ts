@@ -15,7 +15,7 @@ const isIn = (brick: number, state: string) => async (): Promise<boolean> => {
   return status?.['worker_status'] === state;
 };
 
-/** Up to when a brick says that the session has synced it, as hexadecimal digits, which compare as numbers do. */
+/** The stime of a brick's root as hexadecimal digits, which compare as numbers do. */
 async function stimeOf(brick: number): Promise<string> {
   const found = await lab().sh(`getfattr --absolute-names -d -m '[.]stime$' -e hex ${lab().bricks[brick]}`);
   return /^trusted\.glusterfs\.[0-9a-f-]{36}\.[0-9a-f-]{36}\.stime=0x([0-9a-f]{16})$/m.exec(found)?.[1] ?? '';
@@ -30,7 +30,7 @@ test('of two workers of one replica set one is active, and it replicates', async
   await lab().waitConverged();
 });
 
-test("the mark of the passive worker's brick moves up with the active one's", async () => {
+test("the stime of the passive worker's brick follows the active one's", async () => {
   await lab().until('mark of the passive brick', async () => (await stimeOf(1)) !== '');
   const before = await stimeOf(1);
   await lab().sh('printf x >marked');
@@ -62,7 +62,7 @@ test('a worker that comes back is passive, and takes over again after SIGTERM of
   await lab().assertNoMountsLeft();
 });
 
-nightly('replica-failover-interval is how long a passive worker does not look whether it is wanted', async () => {
+nightly('replica-failover-interval sets how often a passive worker checks whether it has to take over', async () => {
   const active = lab().startWorker({ brick: 0 });
   await lab().until('first worker active', isIn(0, 'Active'));
   await lab().setConfig({ 'replica-failover-interval': '3600' });
@@ -78,7 +78,7 @@ nightly('replica-failover-interval is how long a passive worker does not look wh
   await another.stop();
 });
 
-test('a checkpoint does not complete over what the worker of another brick owes, which that one sends when it is back and passive', async () => {
+test('a checkpoint waits for failures of another brick, which its worker retries when it is back and passive', async () => {
   await lab().setConfig({ 'rsync-command': `${REPO}/test/fixtures/bin/partly-rsync`, 'replica-failover-interval': '1' });
   await lab().sh('printf x >gone-xattr; setfattr -n user.a -v 1 gone-xattr');
   const first = lab().startWorker({ brick: 0 });
@@ -86,7 +86,7 @@ test('a checkpoint does not complete over what the worker of another brick owes,
   await lab().waitConverged(90_000);
   await lab().sh('touch failing', '/srv');
   await lab().sh('setfattr -x user.a gone-xattr');
-  // The mark that something is owed changes the root's xattrs, which then wait, too.
+  // The worker's mark for failures changes the root's xattrs, which then fail to sync, too.
   await lab().until('the removal counted as a failure', async () => Number((await lab().status(0))['failures']) >= 1, 60_000);
   await first.kill();
 
@@ -108,14 +108,14 @@ test('a checkpoint does not complete over what the worker of another brick owes,
   await lab().until('first worker passive', isIn(0, 'Passive'), 60_000);
   await lab().waitConverged(90_000);
   await lab().until('no failure', async () => (await lab().status(0))['failures'] === 0);
-  // Nothing changes any more.
+  // The volume is idle from here on.
   await lab().until('the checkpoint complete', async () => (await lab().status(1))['checkpoint_completed'] === 'Yes', 60_000);
   for (const worker of [second, third]) await worker.stop();
   await lab().resetConfig('checkpoint');
   await lab().resetConfig('rsync-command');
 });
 
-nightly("beside a stock worker of another brick, who holds the set's lock, it is passive, and it takes over when that one ends", async () => {
+nightly("beside a stock worker with the replica set's lock, the worker is passive, and takes over when that one ends", async () => {
   await lab().setConfig({ 'secondary-access-mount': 'true', 'replica-failover-interval': '1' });
   const stock = lab().startStockWorker({ brick: 0 });
   await stock.waitForLog(/starting history crawl/);
@@ -127,7 +127,7 @@ nightly("beside a stock worker of another brick, who holds the set's lock, it is
   await lab().sh('mkdir beside-stock; for i in {1..20}; do printf $i >beside-stock/$i; done');
   await lab().until('ours active', isIn(1, 'Active'), 60_000);
   await lab().waitConverged(90_000);
-  // And the other way round: a stock worker respects the lock that this one holds.
+  // Conversely, a stock worker respects the lock that this one holds.
   const other = lab().startStockWorker({ brick: 0 });
   await other.waitForLog(/Worker Status Change.*Passive/);
   await sleep(5000);

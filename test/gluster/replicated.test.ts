@@ -19,7 +19,7 @@ interface Shown {
   readonly state: string;
 }
 
-/** What `status` shows of each brick. */
+/** The fields that `status` shows of each brick. */
 async function shown(): Promise<Shown[]> {
   const { stdout } = await cluster().session(['status']);
   return stdout.split('\n').filter((line) => line.includes('/srv/gv0_')).map((line) => {
@@ -49,7 +49,7 @@ async function usedNode(): Promise<[Node, Node]> {
   return [used!, cluster().secondaries.find((node) => node !== used)!];
 }
 
-/** Below what smallFiles() made. */
+/** Changes in the directories that smallFiles() made. */
 function plainChanges(dir: string): string {
   return `cd ${dir}; for d in *; do [ -d $d ] || continue; mkdir $d/new; printf new >$d/new/f; f=$(ls -p $d | grep -v / | head -1); printf more >>$d/$f; chmod 600 $d/$f; rm $d/$(ls -p $d | grep -v / | tail -1); done`;
 }
@@ -61,7 +61,7 @@ const untilAllThrough = (node: Node): Promise<void> => {
   }, 120_000);
 };
 
-test('when a secondary node dies its workers go on through the other', async () => {
+test('when a secondary node dies, its workers continue through the other one', async () => {
   const [lost, other] = await usedNode();
   const changes = cluster().sh(`${smallFiles('small', 600)}\n${plainChanges('small')}`);
   await cluster().until('first files', async () => (await cluster().sh('ls', cluster().secondary)).includes('small'), 60_000);
@@ -72,9 +72,9 @@ test('when a secondary node dies its workers go on through the other', async () 
   await lost.boot();
 });
 
-/** Of two copies that differ GlusterFS cannot tell the right one when names change on both before they are healed. What
- *  its self-heal daemon could not do at its first look waits for the next one, ten minutes later, or for the command; and
- *  a directory that one copy lacks since the node died while it was made is found by a full heal alone. */
+/** When names change on two differing copies before a heal, GlusterFS cannot tell the right one. The self-heal daemon retries
+ *  failed heals after ten minutes or on command. Only a full heal finds a directory that one copy lacks because its node died
+ *  during the mkdir. */
 const untilHealed = async (node: Node): Promise<void> => {
   let shownLast = '';
   let isAsked = false;
@@ -91,7 +91,7 @@ const untilHealed = async (node: Node): Promise<void> => {
   }
 };
 
-nightly('when the other one dies later, the workers go on through the one that came back', async () => {
+nightly('when the other secondary node dies later, the workers continue through the one that came back', async () => {
   const [lost, back] = await usedNode();
   await untilHealed(back);
   await lost.crash();
@@ -101,7 +101,7 @@ nightly('when the other one dies later, the workers go on through the one that c
   await lost.boot();
 });
 
-nightly('when a primary node dies the workers of the other take over', async () => {
+nightly('when a primary node dies, the workers of the other node take over', async () => {
   await untilHealed(cluster().secondaries[0]!);
   await cluster().primaries[1]!.crash();
   await cluster().sh(everyOperation('ops').change);
@@ -112,7 +112,7 @@ nightly('when a primary node dies the workers of the other take over', async () 
   await cluster().waitConverged(120_000, { ignore: ['nlink'] });
 });
 
-test('with tarssh, to which the running session is switched, changes of every kind arrive too', async () => {
+test('after the running session is switched to tarssh, changes of every kind arrive', async () => {
   await untilHealed(cluster().secondaries[0]!);
   const [first] = cluster().primaries;
   const log = (): Promise<string> => first!.read(cluster().sessionLog);

@@ -1,5 +1,5 @@
-// The same calls to the stock secondary and to this project's, on two fresh volumes, by the stock daemon's own client:
-// the answers have to be the same, and so has what is in the volumes afterwards.
+// The stock daemon's client sends equal calls to the stock secondary and to this project's, on two fresh volumes. The answers
+// and the resulting trees have to be equal.
 import { spawn } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { entryPath, type Gfid } from '../../src/protocol/gfid.js';
@@ -34,10 +34,10 @@ test('both secondaries give the same answers and leave the same tree', async () 
 /** Long names make the answer to 200 probes larger than a pipe holds. */
 const LONG_NAMES = Array.from({ length: 600 }, (_, i) => `${i}-${'n'.repeat(240)}`);
 const ROUNDS = 8;
-/** What a network that is slower than the secondary does to its pipe: it is full for most of the time. */
+/** Reads slowly, so that the secondary's pipe is full most of the time, as with a slow network. */
 const SLOW_READER = 'import os, time\nwhile True:\n    data = os.read(0, 4096)\n    if not data: break\n    os.write(1, data)\n    time.sleep(0.005)';
 
-test(`${ROUNDS} rounds of probes, with answers larger than a pipe, come whole from a stock secondary, and keepalives go between their calls`, async () => {
+test(`a stock secondary answers ${ROUNDS} rounds of probes larger than a pipe completely, and keepalives between them`, async () => {
   await lab().sh(`mkdir probed; cd probed; for i in {0..499}; do >$i-${'n'.repeat(240)}; done`);
   const gfid = await lab().sh('getfattr -n glusterfs.gfid.string --only-values probed');
   const { stock } = await bothSecondaries(lab());

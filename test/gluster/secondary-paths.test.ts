@@ -1,5 +1,5 @@
-// What a peer may name on a real volume: no text of a path and no symlink in the volume leads out of it, be it the
-// kernel that refuses to follow (the secondary of root) or the secondary that looks on the way (those of other users).
+// Paths from a peer, on a real volume: no path and no symlink in the volume leads out of it. Either the kernel refuses to follow
+// symlinks (root's secondary), or the secondary looks for them on the way (secondaries of other users).
 // SECONDARY_SEED=n repeats a run.
 import { constants } from 'node:os';
 import fc from 'fast-check';
@@ -55,7 +55,7 @@ afterAll(async () => {
   await own.ended;
 });
 
-/** What a call answered, or 'refused'. */
+/** The answer of a call, or 'refused'. */
 async function outcome(call: Call, method: string, args: readonly PyValue[]): Promise<PyValue> {
   try {
     return await call(method, args);
@@ -65,7 +65,7 @@ async function outcome(call: Call, method: string, args: readonly PyValue[]): Pr
   }
 }
 
-/** Calls on what is below `on`, which must all be refused, or do nothing. */
+/** Calls on paths below `on`, which must all be refused or do nothing. */
 const below = (on: string): readonly [string, ...PyValue[]][] => [
   ['lstat', `${on}/canary`], ['lstat', `${on}/absent`], ['entries', `${on}/dir`], ['gfid', `${on}/canary`], ['linkto_check', `${on}/canary`],
   ['stime', `${on}/canary`, UUID], ['xtime', `${on}/canary`, UUID], ['set_stime', `${on}/canary`, UUID, MARK], ['set_xtime_remote', `${on}/canary`, UUID, MARK],
@@ -79,7 +79,7 @@ const purges = (on: string): readonly [string, ...PyValue[]][] => [
 const segments = fc.array(fc.constantFrom('canary', 'dir', 'sub', 'a', 'sym', 'absent', '.', '', '.gfid', ROOT), { minLength: 1, maxLength: 4 });
 const at = fc.nat(4);
 const plain = segments.map((parts) => parts.join('/'));
-/** Paths that lead out, or that are none. */
+/** Paths that lead out of the volume, or that are no paths. */
 const hostilePath = fc.oneof(
   fc.tuple(segments, at, fc.constantFrom('..', '../..', `../../../..${OUTSIDE}`)).map(([parts, where, up]) => [...parts.slice(0, where), up, ...parts.slice(where)].join('/')),
   plain.map((path) => `/${path}`),
@@ -99,13 +99,13 @@ const refusedCall = fc.oneof(
   fc.tuple(fc.constantFrom(...onPath), hostilePath).map(([[method, ...more], path]): [string, ...PyValue[]] => [method, path, ...more]),
   fc.tuple(fc.constantFrom('purge'), fc.constant('.'), fc.array(hostileName, { minLength: 1, maxLength: 2 })),
   fc.tuple(fc.constantFrom('symlink'), fc.constantFrom('target', OUTSIDE), hostilePath),
-  // A time, an owner or a mark that is none.
+  // Invalid times, owners and marks.
   fc.tuple(fc.constantFrom('setattr'), fc.constant('linked'), fc.constantFrom(null, 5, [], { own: 'root' }, { own: pyTuple([1]) }, { times: pyTuple([1, null]) })),
   fc.tuple(fc.constantFrom('set_stime'), fc.constant('linked'), fc.constantFrom('x', `${UUID}/..`, `${UUID}\n`, null), fc.constant(MARK)),
 );
 
-describe('what is no path in the volume', () => {
-  test(`is refused in every call, and nothing is done (seed ${SEED})`, async () => {
+describe('a path that is invalid or leads out of the volume', () => {
+  test(`is refused in every call without any effect (seed ${SEED})`, async () => {
     const before = await everythingIn(lab());
     const property = fc.asyncProperty(refusedCall, async ([method, ...args]) => {
       expect(await outcome(byProcess, method, args)).toBe('refused');
@@ -114,7 +114,7 @@ describe('what is no path in the volume', () => {
     expect(await everythingIn(lab())).toEqual(before);
   });
 
-  test(`is each operation's own failure in a batch (seed ${SEED})`, async () => {
+  test(`fails only its own operation of a batch, with EINVAL (seed ${SEED})`, async () => {
     const before = await everythingIn(lab());
     const canary = await client.call('gfid', ['canary']);
     const stat = { uid: 1000, gid: 100, mode: 0o100777, atime: 1, mtime: 2 };
@@ -143,7 +143,7 @@ describe.each([
   ['the kernel refuses to follow symlinks', byProcess],
   ['the secondary looks for symlinks', byLooking],
 ] as const)('where %s', (_name, call) => {
-  test('nothing behind a symlink is told or changed', async () => {
+  test('no call reads or changes anything behind a symlink', async () => {
     const before = await everythingIn(lab());
     const gfid = (await call('gfid', ['esc'])) as string;
     for (const on of ['esc', 'dir/in', 'again', './esc', 'dir/./in', 'esc/dir', `.gfid/${gfid}`, `${ROOT}/esc`]) {
@@ -157,7 +157,7 @@ describe.each([
     expect(await everythingIn(lab())).toEqual(before);
   });
 
-  test('a symlink that is named stands for itself, however it is spelled', async () => {
+  test('a path that ends with a symlink means the symlink itself, in every spelling', async () => {
     const before = await everythingIn(lab(), OUTSIDE);
     const gfid = (await call('gfid', ['esc'])) as string;
     for (const path of ['esc', 'esc/', 'esc/.', 'esc//', './esc/./', 'again/', 'dir/in/.', `.gfid/${gfid}`, `.gfid/${gfid}/`, `${ROOT}/esc/.`]) {
@@ -173,7 +173,7 @@ describe.each([
     }
   });
 
-  test('a symlink that is purged goes, and what it names stays', async () => {
+  test('purge removes a symlink and keeps its target', async () => {
     const before = await everythingIn(lab(), OUTSIDE);
     await lab().sh(`mkdir -p tree/sub; ln -s ../../../..${OUTSIDE} gone; cp -P gone gone-as-well; ln -s ../../../../..${OUTSIDE} tree/one; ln -s ../../../../../..${OUTSIDE} tree/sub/two`, lab().secondary);
     for (const path of ['gone', 'gone-as-well/', 'tree']) await outcome(call, 'purge', [path]);
@@ -182,13 +182,13 @@ describe.each([
   });
 });
 
-test("the kernel refuses in the process's own mount", async () => {
+test("the mount of the secondary's process has the option nosymfollow", async () => {
   const pid = (await client.call('pid', [])) as number;
   const mount = (await lab().read(`/proc/${pid}/mounts`)).split('\n').find((line) => line.includes('/gsyncd-aux-mount-'));
   expect(mount).toMatch(/ fuse\.glusterfs \S*\bnosymfollow\b/);
 });
 
-test('on the same mount, without either, what is behind the symlinks is reached', async () => {
+test('control: without either protection, lstat reaches files behind the symlinks', async () => {
   const call = overMount('refused by the kernel');
   for (const path of ['esc/canary', 'dir/in/canary', 'again/canary']) expect(await outcome(call, 'lstat', [path]), path).toBeInstanceOf(PyStat);
 });

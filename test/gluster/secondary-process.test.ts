@@ -1,8 +1,7 @@
-// The secondary as a process of its own: what is no request ends it at once and does nothing, a primary that falls
-// silent is not waited for, what a killed one left goes with the next start, and no batch holds up other answers. The
-// samples' seed is printed;
+// The secondary as a process: input that is no request ends it at once without effect, a silent primary times out, the next
+// start removes what a killed one left, and no batch delays other answers. The samples' seed is printed;
 //   SECONDARY_SEED=n     repeats a run
-//   SECONDARY_SAMPLES=n  so many samples (default 30)
+//   SECONDARY_SAMPLES=n  number of samples (default 30)
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
@@ -23,7 +22,7 @@ const ROOT = '.gfid/00000000-0000-0000-0000-000000000001';
 const NEW = { op: 'CREATE', skip_entry: false, gfid: '5eb7c2a4-1f0d-4d2b-9a53-0e5a7c1d9b42', entry: `${ROOT}/new`, mode: 0o100644, uid: 0, gid: 0 };
 const requestOf = (method: string, ...args: PyValue[]): Buffer => encodePickle(pyTuple([pyTuple([1, 2, 3.5]), method, ...args]));
 const PID = requestOf('pid');
-/** Each changes the tree when it is done. */
+/** Requests that change the tree. */
 const CHANGES: readonly Buffer[] = [
   requestOf('purge', '.', ['canary']),
   requestOf('purge', 'dir'),
@@ -40,11 +39,11 @@ const HOSTILE: Readonly<Record<string, readonly Buffer[]>> = {
 
 const bytes = fc.uint8Array({ minLength: 1, maxLength: 5000 }).map((array) => Buffer.from(array));
 const cutShort = fc.tuple(fc.constantFrom(...CHANGES), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })).map(([whole, part]) => whole.subarray(0, 1 + Math.floor(part * (whole.length - 1))));
-/** Nothing completes what was cut short: a pickle ends with a full stop, and here is none. */
+/** A cut request with random bytes, which cannot complete it: a pickle ends with a full stop, and here is none. */
 const goneWrong = fc.tuple(cutShort, bytes).map(([start, rest]) => Buffer.concat([start, rest.map((byte) => (byte === 0x2e ? 0 : byte)) as Buffer]));
 const sample = fc.tuple(fc.constantFrom([], [PID]), fc.oneof(bytes, cutShort, goneWrong)).map(([before, bad]) => [...before, bad]);
 
-/** What becomes of a secondary that is sent these bytes and then the end. */
+/** Sends these bytes and the end of input to a new secondary. @returns how it ended */
 async function feed(chunks: readonly Buffer[]): Promise<Ended> {
   const { child, ended } = startOwnSecondary(lab());
   child.stdout?.resume();
@@ -61,7 +60,7 @@ async function answered({ child }: OwnSecondary, request: Buffer): Promise<void>
   });
 }
 
-test(`what is no request ends it with one line, and nothing is done (seed ${SEED})`, async () => {
+test(`input that is no request ends the secondary with one line and without effect (seed ${SEED})`, async () => {
   await plantTrees(lab());
   const before = await everythingIn(lab());
   const samples = fc.sample(sample, { seed: SEED, numRuns: SAMPLES }).map((chunks, i): [string, readonly Buffer[]] => [`sample ${i}`, chunks]);
@@ -80,7 +79,7 @@ test(`what is no request ends it with one line, and nothing is done (seed ${SEED
   await lab().assertNoMountsLeft(20_000);
 });
 
-test('the same requests uncut are done: their changes would have been seen', async () => {
+test('control: the same requests change the tree when they are complete', async () => {
   for (const [i, request] of CHANGES.entries()) {
     const before = await everythingIn(lab());
     const secondary = startOwnSecondary(lab());
@@ -91,14 +90,14 @@ test('the same requests uncut are done: their changes would have been seen', asy
   }
 });
 
-test('it ends by itself when the primary is silent for the time it was told', async () => {
+test('the secondary ends when the primary is silent for the configured timeout', async () => {
   const { child, ended } = startOwnSecondary(lab(), 2);
   child.stdout?.resume();
   expect(await ended).toEqual({ code: 0, stderr: '' });
   await lab().assertNoMountsLeft(20_000);
 });
 
-test('what one that was killed left is gone after the next', async () => {
+test('the next secondary removes the mount that a killed one left', async () => {
   const killed = startOwnSecondary(lab());
   await answered(killed, PID);
   const [pid] = await childrenOf(killed.child.pid!);
@@ -109,7 +108,7 @@ test('what one that was killed left is gone after the next', async () => {
   await lab().assertNoMountsLeft(20_000);
 });
 
-test('it answers at once while it works on a large batch', async () => {
+test('the secondary answers other calls while it works on a large batch', async () => {
   const secondary = startOwnSecondary(lab());
   const client = clientOf(secondary);
   // Each asks the bricks and fails, which takes less than making as many files and removing them with the lab.
@@ -127,9 +126,9 @@ test('it answers at once while it works on a large batch', async () => {
   }
   const tookMs = performance.now() - began;
   expect((await failures) as PyValue[]).toHaveLength(batch.length);
-  // Were it asked in the middle of the batch only a few times, this would show nothing.
+  // A few calls during the batch would prove nothing.
   expect(waits.length).toBeGreaterThan(5);
-  // A machine that others keep busy is slow in both.
+  // A loaded machine is slow in both.
   expect(Math.max(...waits), `of ${waits.length} answers in ${tookMs} ms`).toBeLessThan(Math.max(2000, tookMs / 4));
   secondary.child.stdin?.end();
   expect((await secondary.ended).code).toBe(0);

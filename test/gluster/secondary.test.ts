@@ -1,5 +1,5 @@
-// This project's secondary, behind this project's worker and behind the stock one: the whole of a volume arrives, live
-// changes too, and nothing stays behind. Names that are not UTF-8 and device numbers go between two of this project.
+// This project's secondary with this project's worker and with the stock one: a whole volume and live changes arrive, and
+// nothing stays mounted. With this project on both sides, names that are not UTF-8 and device numbers arrive, too.
 import { describe, expect, test } from 'vitest';
 import { EVERY_TYPE, everyOperation, FILE_ATTRIBUTES, SPECIAL_FILES } from './lab/fixtures.js';
 import { LIVE, waitForStock } from './lab/stock-worker.js';
@@ -8,7 +8,7 @@ import { useLab } from './lab/use-lab.js';
 describe('behind a stock worker', () => {
   const lab = useLab({ config: { 'secondary-access-mount': 'true' } });
 
-  test('a stock worker takes it for a stock secondary', async () => {
+  test("a stock worker replicates to this project's secondary", async () => {
     await lab().useOwnSecondary();
     await lab().sh(everyOperation('stock').prepare);
     let worker = lab().startStockWorker();
@@ -25,10 +25,10 @@ describe('behind a stock worker', () => {
   });
 });
 
-describe('behind an own worker', () => {
+describe('behind a worker of this project', () => {
   const lab = useLab();
 
-  test('an own worker and an own secondary replicate everything, bytes in names and device numbers included', async () => {
+  test('all changes arrive, including names that are not UTF-8 and device numbers', async () => {
     await lab().useOwnSecondary();
     await lab().sh(EVERY_TYPE);
     await lab().sh(FILE_ATTRIBUTES);
@@ -47,8 +47,8 @@ describe('behind an own worker', () => {
     expect(await lab().read('/var/log/glusterfs/geo-replication-secondaries/gv0_10.77.0.1_sv0/gsyncd.log')).toContain('secondary listening');
   });
 
-  // Why no comparison of trees looks at default ACLs (lab/tree.py): when this fails, it may, and should.
-  test("GlusterFS takes a default ACL from a client with geo-replication's pid, and keeps nothing", async () => {
+  // The reason why comparisons of trees skip default ACLs (lab/tree.py). If this fails, they should compare them.
+  test("GlusterFS reports success for a default ACL from a client with geo-replication's pid, and does not store it", async () => {
     await lab().gluster(['volume', 'set', 'sv0', 'features.read-only', 'off']);
     await lab().mount('sv0', '/mnt/as-gsyncd', ['--acl', '--client-pid=-1']);
     await lab().mount('sv0', '/mnt/as-user', ['--acl']);

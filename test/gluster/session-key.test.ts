@@ -1,5 +1,5 @@
-// Who holds the keys of a session, and nothing else: attacks over a real sshd on a secondary's node with real volumes. None
-// of them may do anything there, and afterwards the sessions of stock's and of this project's primary replicate.
+// Attacks by a holder of a session's keys, over a real sshd on a secondary's node with real volumes. None may have any effect,
+// and afterwards the sessions of stock's and of this project's primary still replicate.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,10 +14,10 @@ const KEYS = '/var/lib/glusterd/geo-replication';
 const VICTIM = '/srv/victim';
 /** Made by a program or an option that the attacker brought. */
 const ESCAPED = '/srv/escaped';
-/** Root's and closed to others, as what a primary puts into the secondary's brick is. */
+/** A directory on the secondary's brick, as a primary can make one. */
 const UPLOADED = '/srv/sv0_1/up';
 const ID = '5eb7c2a4-1f0d-4d2b-9a53-0e5a7c1d9b42';
-/** What GlusterFS 10's and 11's primary asks for. */
+/** The command line that a primary of GlusterFS 10 or 11 sends. */
 const STOCK_LINE = [
   `/nonexistent/gsyncd secondary gv0 root@${HOST}::sv0 --primary-node ${HOST} --primary-node-id ${ID} --primary-brick /srv/gv0_1 --local-node ${HOST}`,
   `--local-node-id ${ID} --secondary-timeout 120 --secondary-log-level INFO --secondary-gluster-log-level INFO --secondary-gluster-command-dir /usr/sbin`,
@@ -28,13 +28,13 @@ const sshArgv = (key: 'secret' | 'tar_ssh', ...more: string[]): string[] => {
   return ['ssh', '-oPasswordAuthentication=no', '-oIdentitiesOnly=yes', '-oStrictHostKeyChecking=no', '-i', `${KEYS}/${key}.pem`, ...more, `root@${HOST}`];
 };
 
-/** Asks for `line` with a key; the end of an attack that is let in is a matter of its timeout. */
+/** Asks for `line` with a key. The timeout ends an attack that is accepted. */
 async function ask(key: 'secret' | 'tar_ssh', line: string, options: readonly string[] = []): Promise<{ code: number | undefined; stderr: string }> {
   const { code, stderr } = await lab().exec(['timeout', '20', ...sshArgv(key, ...options), line], { onFailure: 'return' });
   return { code, stderr };
 }
 
-/** Each is refused in one line, and nothing came of them. */
+/** Expects that each line is refused with one line and that none has an effect. */
 async function expectNothing(key: 'secret' | 'tar_ssh', lines: readonly string[], options: readonly string[] = []): Promise<void> {
   const answers = await Promise.all(lines.map((line) => ask(key, line, options)));
   expect.soft(await traces(), lines.join('\n')).toEqual('f\nold\n');
@@ -84,7 +84,7 @@ for program in gluster glusterfs ssh rsync; do printf '#!/bin/sh\\ntouch ${ESCAP
   expect(await lab().sh(`find /var/log/glusterfs ${KEYS} /var/lib/misc -name 'secondary_*' -o -name 'x_*'`, '/')).toBe('');
 });
 
-test('a program in a directory that the primary names does not run, and the session works', { timeout: 60_000 }, async () => {
+test('the secondary runs no program from a directory that the primary names, and the session works', { timeout: 60_000 }, async () => {
   const session = await openSession(STOCK_LINE.replace('/usr/sbin', UPLOADED));
   expect(session.pid).toBeGreaterThan(0);
   await session.close();
@@ -106,7 +106,7 @@ test('rsync takes no option that leads out of the session', { timeout: 60_000 },
   }
 });
 
-test('a tar key runs tar in the session, and nothing else', { timeout: 120_000 }, async () => {
+test('a tar key runs only tar, and only in the session', { timeout: 120_000 }, async () => {
   const before = await lab().read('/root/.ssh/authorized_keys');
   const install = async (...args: string[]): Promise<string> => (await lab().exec([process.execPath, '/mnt/gsyncd-ts/bin/gsyncd-ts.js', 'install', ...args])).stdout;
   expect(await install('--tar-keys')).toContain('/root/.ssh/authorized_keys: tar keys go through gsyncd');
@@ -139,7 +139,7 @@ test('a tar key runs tar in the session, and nothing else', { timeout: 120_000 }
   await install('--tar-keys');
 });
 
-test('a key that is bound to a volume serves no other one', { timeout: 60_000 }, async () => {
+test('a key with --only-volume serves no other volume', { timeout: 60_000 }, async () => {
   const keys = await lab().read('/root/.ssh/authorized_keys');
   const bind = (volume: string): Promise<string> => lab().sh(`sed -i -E 's,/gsyncd( --tar-key)?( --only-volume [a-z0-9]+)?",/gsyncd\\1 --only-volume ${volume}",' /root/.ssh/authorized_keys`, '/');
   await bind('sv1');
@@ -155,7 +155,7 @@ test('a key that is bound to a volume serves no other one', { timeout: 60_000 },
   expect(await lab().read('/root/.ssh/authorized_keys')).not.toBe(keys);
 });
 
-test.each(['stock', 'ours'])('the primary of %s replicates with the keys as they are now, by rsync and by tar', { timeout: 180_000 }, async (which) => {
+test.each(['stock', 'ours'])('the primary of %s replicates with these restricted keys, with rsync and with tarssh', { timeout: 180_000 }, async (which) => {
   for (const engine of ['rsync', 'tarssh']) {
     await lab().setConfig({ 'sync-method': engine });
     await lab().sh(`mkdir ${which}-${engine}; cd ${which}-${engine}; for i in {1..20}; do echo $i >$i; done; ln 1 link; ln -s 1 symlink; chmod 600 2`);

@@ -1,5 +1,5 @@
-// Who has a session's key, and nothing else: real sshd, real volume. Transfers go into the session's mount, and nowhere
-// while there is none; what the session makes in the volume is no way out of it.
+// Attacks by a holder of a session's key, with a real sshd and a real volume. Transfers go into the session's mount and are
+// refused while there is none, and files that the session creates in the volume give no way out of it.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { readdir, readFile, readlink } from 'node:fs/promises';
@@ -20,7 +20,7 @@ const SSH = ['ssh', '-o', 'IdentitiesOnly=yes', '-i', '/root/.ssh/session', '-o'
 const ROOT = '.gfid/00000000-0000-0000-0000-000000000001';
 const GFID = '5eb7c2a4-1f0d-4d2b-9a53-0e5a7c1d9b4';
 const CANARY = `${OUTSIDE}/canary`;
-/** What the client sends: the path of the canary from the machine's root, and a file of the volume. */
+/** The tree that the client sends: the path of the canary from the machine's root, and a file of the volume. */
 const SOURCE = '/tmp/source';
 
 interface Session {
@@ -45,7 +45,7 @@ afterAll(async () => {
   await lab().exec([...SSH, '-O', 'exit', `root@${HOST}`], { onFailure: 'return' });
 });
 
-/** Starts a session's secondary, which is found before it has anything mounted. The client says nothing yet. */
+/** Starts a session's secondary and returns before it has mounted anything. The client has sent nothing yet. */
 async function startSession(): Promise<Session> {
   const known = new Set((await lab().box.processes()).keys());
   const argv = ['gsyncd', 'secondary', 'px', `root@${HOST}::sv0`, '--secondary-timeout', '120', '--secondary-gluster-command-dir', '/usr/sbin'];
@@ -63,7 +63,7 @@ async function endSession({ child }: Session): Promise<void> {
   await ended;
 }
 
-/** Runs a primary's rsync over the connection. @returns what it said */
+/** Runs a primary's rsync over the connection. @returns its exit code and output */
 async function rsync(target: string, file: string): Promise<{ readonly code: number | undefined; readonly said: string }> {
   const sshArgv = SSH;
   const options = { command: 'rsync', userOptions: [], sshArgv, existing: true, ignoreMissingArgs: true, xattrs: false, acls: false };
@@ -76,7 +76,7 @@ const cwdOf = (pid: number): Promise<string> => readlink(lab().box.outside(`/pro
 const signal = (name: string, ...pids: number[]): Promise<unknown> => lab().exec(['kill', `-${name}`, ...pids.map(String)]);
 const mountOf = async (pid: number) => parseMounts(await readFile(lab().box.outside(`/proc/${pid}/mountinfo`))).filter(({ mountPoint }) => mountPoint.includes('/gsyncd-aux-mount-'));
 
-/** Every way of naming the secondary's directory, into which nothing may get; the machine's own files stay. */
+/** Expects that a transfer fails for every name of the secondary's directory and leaves the machine's files unchanged. */
 async function expectNoTransfer(pid: number): Promise<void> {
   for (const target of [`/proc/${pid}/cwd`, await cwdOf(pid), '/', `/proc/${pid}/cwd/`, `/proc/${pid}/root`]) {
     const { code, said } = await rsync(target, CANARY);
@@ -86,7 +86,7 @@ async function expectNoTransfer(pid: number): Promise<void> {
   }
 }
 
-test('no transfer starts before the mount is up, or after it has gone', async () => {
+test('no transfer starts before the volume is mounted or after it is unmounted', async () => {
   const session = await startSession();
   await signal('STOP', session.pid);
   expect(await mountOf(session.pid)).toEqual([]);
@@ -94,17 +94,17 @@ test('no transfer starts before the mount is up, or after it has gone', async ()
   await signal('CONT', session.pid);
   expect(await session.client.call('pid', [])).toBe(session.pid);
   const glusterfs = [...(await lab().box.processes())].find(([, line]) => /glusterfs .*gsyncd-aux-mount-/.test(line))![0];
-  // The secondary waits for it at its end, without a mount.
+  // At its end the secondary unmounts and waits for this process.
   await signal('STOP', glusterfs);
   const ended = endSession(session);
   await until('the secondary has no mount', async () => (await mountOf(session.pid)).length === 0);
   await expectNoTransfer(session.pid);
-  // The secondary may have done so itself by now.
+  // The secondary may have killed it by now.
   await signal('KILL', glusterfs).catch(() => undefined);
   await ended;
 });
 
-test('a transfer goes into the mount, whichever way it is named, and nowhere else', async () => {
+test('a transfer goes into the mount by either of its names, and into no other directory', async () => {
   const session = await startSession();
   await session.client.call('pid', []);
   const [mount] = await mountOf(session.pid);
@@ -116,13 +116,13 @@ test('a transfer goes into the mount, whichever way it is named, and nowhere els
   }
   for (const target of ['/', '/proc/1/cwd', `${mount!.mountPoint}/dir`, OUTSIDE]) expect((await rsync(target, CANARY)).said, target).toMatch(/disallowed|does not match/);
   expect(await lab().read(CANARY)).toBe('as it was');
-  // Detached, it is the secondary's working directory still.
+  // After a lazy unmount it is still the secondary's working directory.
   await lab().exec(['umount', '-l', mount!.mountPoint]);
   expect((await rsync(`/proc/${session.pid}/cwd`, 'file')).said).toContain("disallowed transfer: the session's mount: not mounted");
   await endSession(session);
 });
 
-test("what the session makes in the volume is no way to the machine's devices, programs and files", async () => {
+test('device nodes, setuid programs and symlinks that the session creates give no access to the machine', async () => {
   const session = await startSession();
   const make = { skip_entry: false, uid: 0, gid: 0 };
   const ops: PyValue = [
@@ -137,7 +137,7 @@ test("what the session makes in the volume is no way to the machine's devices, p
   expect(await attempt('exec head -c1 device >/dev/null')).toContain('Permission denied');
   expect(await attempt('exec ./program')).toContain('Permission denied');
   expect(await attempt('exec cat link/outside/canary')).toContain('Too many levels of symbolic links');
-  // It holds them all the same.
+  // The volume stores them unchanged.
   expect((await lab().sh("stat -c '%n %F %a %t:%T' device program; readlink link", lab().secondary)).split('\n')).toEqual([
     expect.stringMatching(/^device character special file 666 /) as string, expect.stringMatching(/^program regular file 4755 /) as string, DISKS, '',
   ]);

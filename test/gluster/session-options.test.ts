@@ -1,11 +1,11 @@
-// Options of a session that change how data travels, which programs carry it and what is kept: each is set as an admin
-// sets it, and what it does is read from the volumes and from the command lines that were run. More of them in test/nightly.
+// Session options that change how data is sent, which programs send it and what is kept. Each is set as an administrator sets
+// it, and its effect is read from the volumes and from the command lines that were run. More of them in test/nightly.
 import { expect, test } from 'vitest';
 import { useOptionLab } from './lab/option-lab.js';
 
 const { lab, restart, current, runsOf } = useOptionLab();
 
-test('ssh-command, ssh-port and rsync-ssh-options make the way that rsync takes', async () => {
+test('ssh-command, ssh-port and rsync-ssh-options apply to the ssh that rsync uses', async () => {
   await restart({ 'ssh-port': '2222', 'rsync-ssh-options': '-oServerAliveInterval=7 -oIPQoS=throughput' });
   await lab().sh('mkdir way; for i in {1..20}; do printf $i >way/$i; done');
   await lab().waitConverged();
@@ -17,7 +17,7 @@ test('ssh-command, ssh-port and rsync-ssh-options make the way that rsync takes'
   for (const run of runs) if (!run.includes('rsync --server')) expect(run).not.toContain('ServerAliveInterval=7');
 });
 
-test('ssh-options-tar make the way that tar takes', async () => {
+test('ssh-options-tar applies to the ssh that tar uses', async () => {
   const key = '-oPasswordAuthentication=no -oStrictHostKeyChecking=no -i /var/lib/glusterd/geo-replication/tar_ssh.pem';
   await restart({ 'sync-method': 'tarssh', 'ssh-options-tar': `${key} -oServerAliveInterval=9` });
   await lab().sh('mkdir tarred; for i in {1..20}; do printf $i >tarred/$i; done');
@@ -27,7 +27,7 @@ test('ssh-options-tar make the way that tar takes', async () => {
   for (const run of ofTar) expect(run).toMatch(/tar_ssh\.pem -oServerAliveInterval=9 -p 2222 /);
 });
 
-test.each(['tarssh', 'rsync'])('sync-acls off: ACLs stay behind and user xattrs arrive, with %s', async (engine) => {
+test.each(['tarssh', 'rsync'])('sync-acls off: user xattrs arrive and ACLs do not, with %s', async (engine) => {
   await restart({ 'sync-method': engine, 'sync-acls': 'false' });
   const under = `acls-off-${engine}`;
   await lab().sh(`mkdir ${under}; cd ${under}; for f in acl both; do printf $f >$f; done; setfattr -n user.k -v v both; setfacl -m u:1001:rw acl; setfacl -m u:1001:rw both`);
@@ -36,7 +36,7 @@ test.each(['tarssh', 'rsync'])('sync-acls off: ACLs stay behind and user xattrs 
   expect(found.differences.map((d) => d.path)).toEqual(['acl', 'both']);
 });
 
-test.each(['tarssh', 'rsync'])('sync-xattrs off: user xattrs stay behind and ACLs arrive, with %s', async (engine) => {
+test.each(['tarssh', 'rsync'])('sync-xattrs off: ACLs arrive and user xattrs do not, with %s', async (engine) => {
   await restart({ 'sync-method': engine, 'sync-acls': 'true', 'sync-xattrs': 'false' });
   const under = `xattrs-off-${engine}`;
   await lab().sh(`mkdir ${under}; cd ${under}; for f in acl both; do printf $f >$f; done; setfattr -n user.k -v v both; setfacl -m u:1001:rw acl; setfacl -m u:1001:rw both`);
@@ -45,7 +45,7 @@ test.each(['tarssh', 'rsync'])('sync-xattrs off: user xattrs stay behind and ACL
   expect(found.differences.map((d) => d.path)).toEqual(['both']);
 });
 
-test('both off: what the files hold arrives', async () => {
+test('sync-acls and sync-xattrs off: file contents arrive', async () => {
   await restart({ 'sync-acls': 'false' });
   await lab().sh('mkdir off; cd off; printf both >both; setfattr -n user.k -v v both; setfacl -m u:1001:rw both');
   await lab().waitConverged(60_000, { under: 'off', ignore: ['xattrs', 'acls'] });
@@ -87,7 +87,7 @@ test('changelog-archive-format names the archives, and a batch takes no more cha
   for (const name of kept) expect(name).toMatch(/^CHANGELOG\.\d{10}$/);
 });
 
-test('use-rsync-xattrs replicates as well', async () => {
+test('use-rsync-xattrs is passed to the secondary, and all changes arrive', async () => {
   const worker = await restart({ 'use-rsync-xattrs': 'true' });
   await lab().sh('mkdir marks; for i in {1..10}; do printf $i >marks/$i; done; setfattr -n user.k -v v marks/1');
   await lab().waitConverged();
@@ -99,7 +99,7 @@ test('use-rsync-xattrs replicates as well', async () => {
   await lab().waitConverged();
 });
 
-test('gluster-params, gluster-command-dir and gluster-log-level are those of the mount, working-dir and log-level those of the worker', async () => {
+test('the mount uses gluster-params, gluster-command-dir and gluster-log-level; the worker working-dir and log-level', async () => {
   await current().stop();
   await lab().sh('mkdir sbin; for program in gluster glusterfs; do ln -s "$(command -v $program)" sbin/; done', '/srv');
   const file = `${lab().sessionDir}/gsyncd.conf`;
@@ -118,7 +118,7 @@ test('gluster-params, gluster-command-dir and gluster-log-level are those of the
   await lab().exec(['cp', '/srv/gsyncd.conf', file]);
 });
 
-test('a stop does not wait for a transfer that does not end, and the transfer is made up for', async () => {
+test('a stop does not wait for a hanging transfer, and the next start sends the file', async () => {
   const worker = await restart({});
   await lab().sh('printf before >stopping');
   await lab().waitConverged();
@@ -135,7 +135,7 @@ test('a stop does not wait for a transfer that does not end, and the transfer is
   await lab().waitConverged();
 });
 
-test('rsync-options are arguments of rsync', async () => {
+test('rsync-options are passed to rsync', async () => {
   await restart({ 'rsync-options': '-W --bwlimit=50000' });
   await lab().waitConverged();
   await runsOf('rsync');
@@ -147,7 +147,7 @@ test('rsync-options are arguments of rsync', async () => {
   await lab().resetConfig('rsync-options');
 });
 
-test('with access-mount the mounts can be reached from everywhere until the worker ends, and state-file says where the status is', async () => {
+test('access-mount keeps mounts reachable until the worker ends, and state-file sets the place of the status file', async () => {
   const workerMounts = async (): Promise<string[]> => (await lab().sh('awk \'$1 ~ /:\\/?gv0$/ && $2 ~ /aux-mount/ {print $2}\' /proc/mounts')).split('\n').filter((path) => path !== '');
   const file = `${lab().sessionDir}/gsyncd.conf`;
   await restart({ 'change-detector': 'changelog', 'access-mount': 'false' });

@@ -9,14 +9,14 @@ import { useLab } from './lab/use-lab.js';
 import type { WorkerHandle } from './lab/worker.js';
 
 const FILES = 600;
-/** Shorter than any limit, longer than what TCP and ssh do not notice. */
+/** Shorter than every timeout, and long enough for TCP and ssh to notice. */
 const STANDSTILL_MS = 25_000;
 
 const lab = useLab({ gsyncd: 'ours', config: { 'ssh-port': String(SLOW_PORT) } });
 let link: SlowLink;
 let worker: WorkerHandle;
 
-test('a first sync and changes of every kind arrive, and no call goes for each file', async () => {
+test('a first sync and changes of every kind arrive, with far fewer calls than files', async () => {
   link = await slowLink(lab(), { delayMs: 40, bytesPerSecond: 2_500_000 });
   await lab().sh(smallFiles('many', FILES));
   worker = lab().startWorker();
@@ -34,7 +34,7 @@ test('a first sync and changes of every kind arrive, and no call goes for each f
   expect(worker.running).toBe(true);
 });
 
-nightly('a network that stands still for a while costs that while and no more', async () => {
+nightly('a network outage of 25 s does not end the worker, and all files arrive afterwards', async () => {
   await lab().sh(smallFiles('standstill', FILES));
   await lab().until('first files', async () => (await lab().sh('find . -path "./standstill/*" | wc -l', lab().secondary)).trim() !== '0');
   link.set('down');
@@ -46,7 +46,7 @@ nightly('a network that stands still for a while costs that while and no more', 
   expect(worker.running).toBe(true);
 });
 
-test('a connection that is cut ends the worker, which says so, and the next one makes up for it', async () => {
+test('a cut connection ends the worker with a log line, and the next worker replicates the rest', async () => {
   await lab().sh(smallFiles('cut', FILES));
   await lab().until('first files', async () => (await lab().sh('find . -path "./cut/*" | wc -l', lab().secondary)).trim() !== '0');
   link.set('cut');

@@ -1,5 +1,5 @@
 // The unit template that `install --systemd` writes, under a real systemd: a worker that replicates, is started again
-// after a crash, opens its log anew, and leaves nothing behind when it is stopped.
+// after a crash, reopens its log, and leaves nothing behind when it is stopped.
 import type { ChildProcess } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -60,26 +60,26 @@ describe.skipIf(lacks(noSystemd === undefined, noSystemd ?? '', 'the unit under 
     expect(await property('ActiveState')).toBe('active');
   });
 
-  test('what the unit allows is enough to replicate', async () => {
+  test("the worker replicates under the unit's restrictions", async () => {
     await lab().waitConverged(90_000);
     await lab().sh(everyOperation('ops').change);
     await lab().waitConverged(90_000);
     expect(await property('NRestarts')).toBe('0');
   });
 
-  test('the mounts are its own', async () => {
+  test("the mounts are only in the worker's mount namespace", async () => {
     expect(await inSystemd('cat', '/proc/1/mounts')).not.toMatch(/gsyncd-aux-mount-\S+ fuse/);
     expect(await inSystemd('cat', `/proc/${await property('MainPID')}/mounts`)).toMatch(/gsyncd-aux-mount-\S+ fuse/);
   });
 
-  test('a worker that crashed is started again, and goes on', async () => {
+  test('systemd restarts a worker that crashed, and it replicates', async () => {
     await inSystemd('kill', '-KILL', await property('MainPID'));
     await lab().sh('printf after >after-crash');
     await lab().until('restart', async () => (await property('NRestarts')) === '1', 60_000);
     await lab().waitConverged(90_000);
   });
 
-  test('reload makes it open its log anew', async () => {
+  test('systemctl reload makes the worker reopen its log', async () => {
     await lab().exec(['mv', LOG, `${LOG}.1`]);
     await inSystemd('systemctl', 'reload', UNIT);
     await lab().until('new log', async () => {
@@ -88,7 +88,7 @@ describe.skipIf(lacks(noSystemd === undefined, noSystemd ?? '', 'the unit under 
     }, 60_000);
   });
 
-  test('stop ends it with success and leaves nothing', async () => {
+  test('systemctl stop ends the worker with success and leaves no process and no mount', async () => {
     await lab().waitConverged();
     await inSystemd('systemctl', 'stop', UNIT);
     expect([await property('Result'), await property('ExecMainStatus'), await property('ActiveState')]).toEqual(['success', '0', 'inactive']);

@@ -75,7 +75,7 @@ for i in range(3): os.symlink(b'/mnt/old/caf\\xe9 %d' % i, b'/mnt/gv0/tree/link%
 if [ "${1:-}" = --inside ]; then OUT=$2; inside; exit; fi
 OUT=$(mkdir -p "${1:?directory for the pictures}" && cd "$1" && pwd)
 command -v tmux >/dev/null || { echo "top-capture: tmux is missing" >&2; exit 2; }
-# The box has a /tmp of its own; /var/tmp is the machine's.
+# The box has its own /tmp, but shares the machine's /var/tmp.
 state=$(mktemp -d /var/tmp/gsyncd-top.XXXXXX)
 BOX_STATE=$state/box "$HERE/lab/box.sh" bash "$HERE/top-capture.sh" --inside "$state"
 cp "$state"/*.txt "$state"/*.ansi "$OUT/"

@@ -1,5 +1,5 @@
-// A primary whose clock runs an hour ahead and is set back, as NTP does to a machine that booted with a wrong clock: what
-// happens afterwards has changelogs and marks of an hour before those that are there.
+// The primary's clock runs an hour ahead and is then set back, as NTP does on a machine that booted with a wrong clock.
+// Changelogs and marks written afterwards are an hour older than the existing ones.
 import { beforeAll, expect, test } from 'vitest';
 import { useLab } from '../gluster/lab/use-lab.js';
 import type { WorkerHandle } from '../gluster/lab/worker.js';
@@ -8,7 +8,7 @@ const CLOCK = '/srv/clock';
 const lab = useLab({ gsyncd: 'ours' });
 let env: Record<string, string> = {};
 
-/** From now on the clock of glusterd, of the bricks and of workers is so many seconds ahead. */
+/** Sets the clock of glusterd, the bricks and the workers `seconds` ahead. */
 async function setClock(seconds: number): Promise<void> {
   await lab().sh(`echo +${seconds} >${CLOCK}.new && mv ${CLOCK}.new ${CLOCK}`);
 }
@@ -26,20 +26,20 @@ beforeAll(async () => {
 
 const startWorker = (): WorkerHandle => lab().startWorker({ env });
 
-/** What a walk would not see is among it. */
+/** Includes unlinks and renames, which a walk of the tree cannot see. */
 const change = (name: string): Promise<string> =>
   lab().sh(`printf ${name} >new-${name}; printf ${name} >>kept; rm gone-${name}; mv moved-${name} moved-to-${name}; mv dir-${name} dir-to-${name}; chmod 0640 mode-${name}`);
 
 const prepare = (...names: string[]): Promise<string> =>
   lab().sh(names.map((name) => `printf x >gone-${name}; printf y >moved-${name}; printf z >mode-${name}; mkdir -p dir-${name}/in; printf w >dir-${name}/in/file`).join('; '));
 
-/** The mark is not ahead of the clock, as it was for an hour, and not far behind it. */
+/** Waits until last_synced is at most a minute ahead of the clock and half an hour behind it. */
 async function expectMarkOfToday(): Promise<void> {
   const behind = async (): Promise<number> => Date.now() / 1000 - Number((await lab().status())['last_synced']);
   await lab().until('a mark of today', async () => (await behind()) > -60 && (await behind()) < 1800);
 }
 
-test('what happens after the clock was set back arrives while the worker runs, and in the history of its next start', async () => {
+test('changes after the clock was set back are replicated, live and by the history crawl of the next start', async () => {
   await prepare('live', 'stopped', 'killed');
   const first = startWorker();
   await lab().waitConverged();
@@ -67,7 +67,7 @@ test('what happens after the clock was set back arrives while the worker runs, a
   await third.stop();
 });
 
-test('what happens after the clock was set back while no worker ran arrives', async () => {
+test('changes made while no worker ran and the clock was set back are replicated', async () => {
   await setClock(3600);
   await prepare('away', 'after');
   const first = startWorker();
@@ -90,13 +90,13 @@ test('what happens after the clock was set back while no worker ran arrives', as
   expect((await lab().status())['failures']).toBe(0);
 });
 
-test('what happened since a mark from the future that no changelog explains arrives, deletes and renames among it', async () => {
+test('with a stime in the future that no changelog explains, changes, deletes and renames are still replicated', async () => {
   await prepare('future');
   const first = startWorker();
   await lab().waitConverged();
   await first.stop();
   await change('future');
-  // As a passive worker would have taken it over from another brick's clock.
+  // A passive worker could have copied such a stime from a brick whose clock was ahead.
   await lab().sh(`name=$(getfattr -m '[.]stime$' --absolute-names . | grep stime); setfattr -n "$name" -v "0x$(printf %08x $(($(date +%s) + 3600)))00000000" .`, '/srv/gv0_1');
   const second = startWorker();
   await lab().waitConverged();

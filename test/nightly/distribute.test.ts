@@ -7,7 +7,7 @@ import type { WorkerHandle } from '../gluster/lab/worker.js';
 const lab = useLab({ bricks: 2 });
 const start = (): WorkerHandle[] => [0, 1].map((brick) => lab().startWorker({ brick }));
 
-test('what was renamed on one brick by way of names that another brick has since given to new files takes none of them away', async () => {
+test('renames through a name that another brick later gave to a new file do not remove the new file', async () => {
   await lab().sh('mkdir way; cd way; for i in {1..60}; do printf old$i >f$i; done');
   const before = start();
   await lab().waitConverged(90_000);
@@ -22,8 +22,8 @@ test('what was renamed on one brick by way of names that another brick has since
   for (const worker of workers) await worker.stop();
 });
 
-test('a mount that a brick refuses for ever is made again', async () => {
-  // As GlusterFS did once: every handshake is refused, here since the mount asks for a brick that is not there.
+test('the worker mounts again when a brick refuses every handshake of the mount', async () => {
+  // The first mount asks for a brick that does not exist, which refuses every handshake. GlusterFS itself did so once.
   await lab().sh(`mkdir refusing; cd refusing; ln -s "$(command -v gluster)" gluster
     printf '#!/bin/bash\nrefused=(--xlator-option=*-client-1.remote-subvolume=/nowhere); mkdir /srv/refused 2>/dev/null || refused=()\nexec %s "\${refused[@]}" "$@"\n' "$(command -v glusterfs)" >glusterfs; chmod +x glusterfs`, '/srv');
   await lab().setConfig({ 'gluster-command-dir': '/srv/refusing' });

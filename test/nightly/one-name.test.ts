@@ -1,5 +1,5 @@
-// Two workers and one name: files of both bricks are renamed to the same names, one after the other, on a distributed and
-// replicated secondary, where two renames that meet could leave copies that disagree (EIO).
+// Two workers replicate renames of files on both bricks to the same names. On a distributed and replicated secondary,
+// concurrent renames could leave copies that disagree (split-brain, EIO).
 import { expect, test } from 'vitest';
 import { useLab } from '../gluster/lab/use-lab.js';
 import type { WorkerHandle } from '../gluster/lab/worker.js';
@@ -20,19 +20,19 @@ async function equalAndWithoutTrouble(): Promise<void> {
   for (const brick of [0, 1]) expect((await lab().status(brick))['failures']).toBe(0);
 }
 
-test('made and renamed in one interval', async () => {
+test('files created and renamed to one name in one changelog interval are replicated without EIO', async () => {
   start();
   await lab().waitConverged();
   await lab().sh(renamed('live'));
   await equalAndWithoutTrouble();
 });
 
-test('over names that are there already', async () => {
+test('renames over existing names are replicated without EIO', async () => {
   await lab().sh(renamed('live'));
   await equalAndWithoutTrouble();
 });
 
-test('while the workers are stopped', async () => {
+test('renames made while the workers are stopped are replicated without EIO', async () => {
   for (const worker of workers) await worker.stop();
   await lab().sh(renamed('stopped'));
   start();

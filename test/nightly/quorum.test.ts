@@ -1,5 +1,5 @@
-// Volumes of two sets of replicas (two bricks and an arbiter) of which one set loses its quorum: its mounts count it as up,
-// and answer ENOENT for what lives there as often as not.
+// Volumes of two replica sets (two bricks and an arbiter each), of which one loses its quorum. Mounts still see the
+// subvolume as up, and often answer ENOENT for its files.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Lab } from '../gluster/lab/lab.js';
@@ -12,12 +12,12 @@ const kill = (lab: () => Lab, volume: string): Promise<unknown> => lab().exec(['
 
 describe.each([
   ['ours', 'cd s; rm f1?; chmod 600 f2?; mkdir t; mv f3? t'],
-  // A stock secondary reports removals and changes of mode as done. What it refuses is in the failure list.
+  // A stock secondary reports unlinks and chmods as done. Creates that it refuses go to the failure list.
   ['stock', 'cd s; for i in {1..60}; do echo $i >g$i; done'],
 ] as const)('behind the %s secondary', (gsyncd, change) => {
   const lab = useLab({ bricks: 6, layout: 'arbiter', metaVolume: 'shared', gsyncd });
 
-  test('what is removed or changed meanwhile is done when the quorum is back', async () => {
+  test('changes made without quorum are replicated when the quorum is back', async () => {
     const workers = start(lab, [0, 3]);
     await lab().sh(`mkdir s; cd s; ${FILES}`);
     await lab().waitConverged(90_000);
@@ -39,9 +39,9 @@ describe.each([
 describe('the primary', () => {
   const lab = useLab({ bricks: 6, layout: 'arbiter', metaVolume: 'shared', gsyncd: 'ours' });
 
-  test('what was written before does not count as gone', async () => {
+  test('files written before the quorum was lost are replicated, not taken for deleted', async () => {
     await lab().sh(`mkdir p; cd p; ${FILES}; for i in {1..60}; do ln -s $i l$i; done`);
-    // The arbiter's changelog of it, too.
+    // The arbiter also has to close its changelog of these files.
     await sleep(4000);
     await kill(lab, 'gv0');
     await sleep(1000);

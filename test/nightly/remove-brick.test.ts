@@ -1,5 +1,5 @@
-// A brick that leaves the volume while the session is stopped takes changelogs with it that nobody has read: what they tell
-// is applied all the same.
+// A brick is removed from the volume while the session is stopped, with changelogs that no worker has read. They must still
+// be applied.
 import { expect, test } from 'vitest';
 import { HOST } from '../gluster/lab/lab.js';
 import { useLab } from '../gluster/lab/use-lab.js';
@@ -14,7 +14,7 @@ async function removeBrick(brick: string): Promise<void> {
   await lab().gluster([...of, 'commit']);
 }
 
-test('creates, deletes and renames of the backlog arrive', async () => {
+test("creates, deletes and renames in the removed brick's backlog are replicated", async () => {
   await lab().sh('mkdir -p d/e; for i in {1..150}; do echo $i >d/old$i; done; for i in {1..20}; do echo $i >d/e/$i; done');
   await lab().session(['start']);
   await lab().waitConverged(120_000);
@@ -29,7 +29,7 @@ test('creates, deletes and renames of the backlog arrive', async () => {
   expect((await lab().session(['status'])).stdout).not.toContain(REMOVED);
 });
 
-test('a removed brick that was synced to its end costs nothing and says nothing', async () => {
+test('a removed brick that was fully synced is not mentioned in the log', async () => {
   await lab().session(['stop']);
   await removeBrick('/srv/gv0_3');
   const before = (await lab().read(lab().sessionLog)).length;

@@ -5,7 +5,7 @@ import { useOptionLab } from '../gluster/lab/option-lab.js';
 
 const { lab, restart, current, runsOf } = useOptionLab();
 
-test.each(['true', 'false'])('a file that goes while rsync starts is no failure, with rsync-opt-existing and rsync-opt-ignore-missing-args %s', async (value) => {
+test.each(['true', 'false'])('a file deleted while rsync starts is no failure, with rsync-opt-existing and rsync-opt-ignore-missing-args %s', async (value) => {
   await restart({ 'rsync-opt-existing': value, 'rsync-opt-ignore-missing-args': value });
   await lab().waitConverged();
   await runsOf('rsync');
@@ -21,7 +21,7 @@ test.each(['true', 'false'])('a file that goes while rsync starts is no failure,
   expect((await lab().status())['failures']).toBe(0);
 });
 
-test('a second SIGTERM ends a stop that takes its time, and leaves no mount either', async () => {
+test('a second SIGTERM ends a slow stop at once with exit code 1 and leaves no mount', async () => {
   const worker = await restart({});
   await lab().sh('printf before >twice');
   await lab().waitConverged();
@@ -40,7 +40,7 @@ test('a second SIGTERM ends a stop that takes its time, and leaves no mount eith
   await lab().waitConverged();
 });
 
-test('sync-jobs is how many transfers there are at a time', async () => {
+test('sync-jobs sets the number of parallel transfers', async () => {
   const jobsOf = async (count: string): Promise<(string | undefined)[]> => {
     await current().stop();
     // Enough for several transfers: fewer than a hundred files are not divided.
@@ -57,7 +57,7 @@ test('sync-jobs is how many transfers there are at a time', async () => {
   await lab().resetConfig('sync-jobs');
 });
 
-test('with a short secondary-timeout an idle worker keeps its secondary, over the same connection', async () => {
+test('with a short secondary-timeout an idle worker keeps its secondary and its connection', async () => {
   await runsOf('ssh');
   const worker = await restart({ 'secondary-timeout': '4' });
   await lab().waitConverged();
@@ -85,7 +85,7 @@ test('connection-timeout ends the wait for a secondary that does not answer', as
   await lab().setConfig({ 'connection-timeout': '60' });
 });
 
-test('with gfid-conflict-resolution off, other content under a name stays and is counted; with it on, it gives way', async () => {
+test('gfid-conflict-resolution: off keeps a conflicting file and adds a failure, on replaces the file', async () => {
   await lab().mountSecondaryWritable();
   const worker = await restart({ 'gfid-conflict-resolution': 'false' });
   await lab().sh('printf theirs >conflict', '/mnt/sv0-rw');
@@ -99,7 +99,7 @@ test('with gfid-conflict-resolution off, other content under a name stays and is
   await lab().until('no failure counted', async () => (await lab().status())['failures'] === 0);
 });
 
-test('change-detector xsync replicates by walks alone', async () => {
+test('change-detector xsync replicates by hybrid crawls only', async () => {
   const worker = await restart({ 'change-detector': 'xsync', 'change-interval': '1' });
   await lab().untilStatus(0, 'crawl_status', 'Hybrid Crawl');
   await lab().sh('mkdir -p walked/sub; printf x >walked/sub/file; ln -s file walked/sub/link; printf more >>params');

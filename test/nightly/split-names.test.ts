@@ -1,5 +1,5 @@
-// Names on which the copies of a replicated secondary disagree (split-brain) while all of its bricks are up: GlusterFS says
-// ENOTCONN of some, as it does without its quorum, and EIO of others. They are on the list of failures, and nothing else waits.
+// Names in split-brain on a replicated secondary whose bricks are all up. GlusterFS answers ENOTCONN for some, as without
+// quorum, and EIO for others. They go to the failure list and delay nothing else.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { useLab } from '../gluster/lab/use-lab.js';
@@ -12,8 +12,8 @@ describe.each([
 ] as const)('behind the %s secondary, with %s', (gsyncd, engine) => {
   const lab = useLab({ bricks: 3, layout: 'arbiter', gsyncd, config: { 'max-rsync-retries': '2', 'sync-method': engine } });
 
-  /** For each brick of the secondary's, `script` in its root, with `$b` its number and `$o` and `$p` the numbers of the clients of
-   *  the others in its set. */
+  /** Runs `script` in the root of each brick of the secondary. `$b` is the brick's number, `$o` and `$p` are the client numbers
+   *  of the other bricks of its set. */
   const onBricks = async (script: string): Promise<void> => {
     for (let b = 0; b < 3; b++) await lab().sh(`b=${b + 1} o=${(b + 1) % 3} p=${(b + 2) % 3}; ${script}`, `/srv/sv0_${b + 1}`);
   };
@@ -21,12 +21,12 @@ describe.each([
   const list = (): Promise<string> => lab().sh('find . -path "*gv0_*" -name failures -exec cat {} +', WORKING_DIR);
   const others = (root: string): Promise<string> => lab().sh('cd others; find . | sort; cat f* || true', root);
 
-  test('a file, a symlink and a directory wait until they are healed, and the rest goes on', async () => {
+  test('files, symlinks and directories in split-brain stay on the failure list until healed; the rest replicates', async () => {
     let worker = lab().startWorker();
     await lab().sh(`mkdir split others; cd split; echo 1 >file; echo 2 >owned; echo 3 >gone; ln -s x link; mkdir dir; echo 4 >dir/f; echo 5 >dir/going; echo 6 >moved; echo 7 >mismatch; for i in {1..20}; do echo $i >moved_$i; echo $i >gone_$i; done`);
     await lab().waitConverged(90_000);
     const before = await worker.pid();
-    // Each copy accuses both others: of the data, of the attributes, of the names in it.
+    // Each copy accuses both others (trusted.afr): of data, of metadata, of entries.
     await onBricks(`cd split; for c in $o $p; do
       for f in file owned gone* moved*; do [ ! -e $f ] || setfattr -n trusted.afr.sv0-client-$c -v 0x000000010000000100000000 $f; done
       setfattr -n trusted.afr.sv0-client-$c -v 0x000000000000000100000001 dir; done
@@ -37,7 +37,7 @@ describe.each([
       cd ../others; for i in {1..60}; do echo $i >f$i; done; mkdir -p d/e; ln -s x s; mv f1 d/e`);
     await lab().until('the rest', async () => (await others(lab().secondary)) === (await others(lab().primary)), 120_000);
     await lab().until('failures', async () => (await failures()) > 0, 60_000);
-    // Again and again they are tried, and each time in vain.
+    // The worker retries them meanwhile, and every retry fails.
     await lab().sh(`echo late >others/f-late`);
     await lab().until('the late one', async () => (await others(lab().secondary)) === (await others(lab().primary)), 120_000);
     expect(await worker.pid()).toBe(before);
@@ -45,7 +45,7 @@ describe.each([
     for (const name of ['going', 'new', 'gone', 'moved', 'link']) expect(listed).toContain(`/${name}\t`);
     for (const kind of ['data', 'meta']) expect(listed).toMatch(new RegExp(`\t${kind}\t.*\n`));
     expect(listed).toContain('split-brain');
-    // Another worker begins with them.
+    // The next worker starts with the same failure list.
     await worker.kill();
     worker = lab().startWorker();
     await lab().sh(`echo after >others/f-after`);

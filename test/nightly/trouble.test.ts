@@ -1,5 +1,5 @@
-// What goes wrong outside: a file of which the other end's rsync or tar dies without a word, a full disk on either side.
-// The one is that file's affair, the others everybody's; none loses anything.
+// External faults: a file on which the secondary's rsync or tar dies without naming it, and a full disk on either side. The
+// first fails that file alone, a full disk affects every file. No change is lost.
 import { expect, test } from 'vitest';
 import { REPO } from '../gluster/lab/machine.js';
 import { useLab } from '../gluster/lab/use-lab.js';
@@ -8,7 +8,7 @@ import type { WorkerHandle } from '../gluster/lab/worker.js';
 const WORKING_DIR = '/var/lib/misc/gluster/gsyncd';
 const lab = useLab({ gsyncd: 'ours', secondaryDisk: 'resizable', config: { 'max-rsync-retries': '2', 'small-file-size': '0' } });
 
-/** A worker that has replicated what there is, with this engine. */
+/** Starts a worker with this engine and waits until both trees are equal. */
 async function startedWith(engine: string): Promise<WorkerHandle> {
   await lab().setConfig({ 'sync-method': engine });
   const worker = lab().startWorker();
@@ -19,8 +19,8 @@ async function startedWith(engine: string): Promise<WorkerHandle> {
 
 const failures = (count: number) => async (): Promise<boolean> => (await lab().status())['failures'] === count;
 
-test.each(['rsync', 'tarssh'])('a file of which the other end dies without naming it is alone in not arriving, alone in its batch, too, with %s', async (engine) => {
-  // dying-ssh runs what is beside it under this name.
+test.each(['rsync', 'tarssh'])('with %s, a file that kills the remote side fails alone, also when it is the only one of its batch', async (engine) => {
+  // dying-ssh runs the `fake-ssh` in its own directory.
   await lab().sh(`mkdir dying; cd dying; cp ${REPO}/test/fixtures/bin/dying-ssh .; ln -s /usr/bin/ssh fake-ssh; echo '{"type": "module"}' >package.json`, '/srv');
   await lab().setConfig({ 'ssh-command': '/srv/dying/dying-ssh' });
   const worker = await startedWith(engine);
@@ -48,14 +48,14 @@ test.each(['rsync', 'tarssh'])('a file of which the other end dies without namin
   await lab().resetConfig('ssh-command');
 });
 
-test('an xattr or ACL whose removal could not be sent at once is removed later, though the file has no other and its content arrives first', async () => {
+test("a failed removal of a file's last xattr or ACL is retried, also when its content arrives first", async () => {
   await lab().setConfig({ 'rsync-command': `${REPO}/test/fixtures/bin/partly-rsync` });
   const names = 'gone-xattr gone-acl gone-both';
   await lab().sh(`for i in ${names}; do printf x >$i; done; setfattr -n user.a -v 1 gone-xattr gone-both; setfacl -m u:1234:rw gone-acl gone-both`);
   const worker = await startedWith('rsync');
   await lab().sh('touch failing', '/srv');
   await lab().sh('setfattr -x user.a gone-xattr gone-both; setfacl -b gone-acl gone-both');
-  // The mark that something is owed changes the root's xattrs, which then wait, too.
+  // The worker's mark for failures changes the root's xattrs, which then fail to sync, too.
   await lab().until('the removals counted as failures', async () => Number((await lab().status())['failures']) >= 3, 60_000);
   await lab().sh('printf more >>gone-both');
   await lab().until('content of the file', async () => (await lab().sh('cat gone-both', lab().secondary)) === 'xmore', 60_000);
@@ -66,7 +66,7 @@ test('an xattr or ACL whose removal could not be sent at once is removed later, 
   await lab().resetConfig('rsync-command');
 });
 
-test.each(['rsync', 'tarssh'])('a secondary whose disk is full is named in the log, and once it has room everything arrives, with %s', async (engine) => {
+test.each(['rsync', 'tarssh'])("with %s, the worker logs that the secondary's disk is full, and all changes arrive once it has room", async (engine) => {
   await lab().setConfig({ 'small-file-size': '65536' });
   const first = await startedWith(engine);
   await lab().sh('mount -o remount,size=$(($(df --output=used -m /srv/sv0_1 | tail -1) + 40))m /srv/sv0_1', '/srv');
@@ -83,7 +83,7 @@ test.each(['rsync', 'tarssh'])('a secondary whose disk is full is named in the l
   await lab().assertNoMountsLeft();
 });
 
-test('a full disk below the working directory ends the worker with one line that says so, and loses nothing', async () => {
+test('a full disk under the working directory ends the worker with a one-line error and loses no change', async () => {
   await lab().exec(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'disk', WORKING_DIR]);
   const first = await startedWith('rsync');
   await lab().exec(['bash', '-c', `head -c 9M /dev/zero >${WORKING_DIR}/filler || true`]);

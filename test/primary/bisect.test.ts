@@ -1,4 +1,4 @@
-// Halving: one item that makes the peer raise costs itself only, and what is the peer's own trouble stops the work.
+// Bisection: an item that makes the peer raise fails alone, and an error of the peer itself stops the work.
 
 import fc from 'fast-check';
 import { constants } from 'node:os';
@@ -11,7 +11,7 @@ import type { RpcMethod } from '../../src/rpc/server.js';
 import { applyMeta } from '../../src/secondary/meta-ops.js';
 import type { SecondaryVolume } from '../../src/secondary/volume.js';
 
-/** A peer that applies items in order and raises at one of `bad`, after a prefix. */
+/** A peer that applies items in order and raises at the first of `bad`; the items before it stay applied. */
 function peer(bad: ReadonlySet<number>): { applied: number[]; send: (items: readonly number[]) => Promise<number[]> } {
   const applied: number[] = [];
   return {
@@ -27,7 +27,7 @@ function peer(bad: ReadonlySet<number>): { applied: number[]; send: (items: read
 }
 
 describe('sendBisecting()', () => {
-  test('finds all culprits, and gets results for all others, in order', async () => {
+  test('finds all failing items, and returns the results of all others in order', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(fc.nat({ max: 999 }), { maxLength: 80 }), fc.array(fc.nat({ max: 80 }), { maxLength: 6 }), fc.integer({ min: 1, max: 30 }), async (items, badIndexes, perCall) => {
         const bad = new Set(badIndexes.map((i) => items[i]).filter((item) => item !== undefined));
@@ -43,7 +43,7 @@ describe('sendBisecting()', () => {
     );
   });
 
-  test('sends no call larger than it may', async () => {
+  test('sends no call with more items than allowed', async () => {
     const sizes: number[] = [];
     await sendBisecting([1, 2, 3, 4, 5, 6, 7], 3, (slice) => {
       sizes.push(slice.length);
@@ -62,7 +62,7 @@ describe('sendBisecting()', () => {
     expect(calls).toBe(1);
   });
 
-  test('goes on beside an item whose directory has used up its quota', async () => {
+  test('continues after EDQUOT, which fails only the item', async () => {
     const { results, failedItems } = await sendBisecting([1, 2, 3], 3, (slice) =>
       slice.includes(2) ? Promise.reject(new RemoteCallError('entry_ops', 'OSError', [constants.errno.EDQUOT, 'EDQUOT'])) : Promise.resolve(slice),
     );
@@ -70,7 +70,7 @@ describe('sendBisecting()', () => {
     expect(failedItems).toMatchObject([{ item: 2, errno: constants.errno.EDQUOT }]);
   });
 
-  test('stops at once when the secondary ends, which raises so for what it has not done', async () => {
+  test('stops at once when the secondary shuts down and raises for the remaining items', async () => {
     const ending = new AbortController();
     ending.abort();
     const methods = new Map<string, RpcMethod>([['meta_ops', (args) => applyMeta({} as SecondaryVolume, ending.signal, args[0])]]);
@@ -86,7 +86,7 @@ describe('sendBisecting()', () => {
     expect(calls).toBe(1);
   });
 
-  test('passes on what is no answer of the peer', async () => {
+  test('rethrows an error that is no answer of the peer', async () => {
     const lost = new GsyncdError('call entry_ops: peer is gone', { code: 'peer' });
     await expect(sendBisecting([1, 2], 2, () => Promise.reject(lost))).rejects.toBe(lost);
   });

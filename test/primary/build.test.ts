@@ -1,5 +1,5 @@
-// The five slots put together: every combination composes and answers as its parts do, slots do not get in each
-// other's way, and a slot that is missing does not compile.
+// The five slots combined: every combination composes and behaves as its parts, slots share no members, and a missing slot
+// does not compile.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -82,7 +82,7 @@ describe('gmasterBuilder()', () => {
     }
   });
 
-  test('takes the slots from the configuration', () => {
+  test('slotsFromConfig() reads the slots from the configuration', () => {
     expect(slotsFromConfig(deps.config)).toEqual({ mode: 'normal', sendmark: 'normal', purge: 'normal', engine: 'rsync', crawl: 'changelog' });
     expect(slotsFromConfig(deps.config, 'changeloghistory').crawl).toBe('changeloghistory');
     const others = { 'special-sync-mode': 'recover', 'use-rsync-xattrs': 'true', 'ignore-deletes': 'true', 'sync-method': 'tarssh', 'change-detector': 'xsync' } as const;
@@ -90,7 +90,7 @@ describe('gmasterBuilder()', () => {
     expect(slotsFromConfig(config, 'changeloghistory')).toEqual({ mode: 'recover', sendmark: 'rsync', purge: 'noop', engine: 'tarssh', crawl: 'xsync' });
   });
 
-  test('refuses a special-sync-mode that does not exist', () => {
+  test('slotsFromConfig() refuses an unknown special-sync-mode', () => {
     const config = { get: () => 'toString' } as unknown as PrimaryDeps['config'];
     expect(() => slotsFromConfig(config)).toThrow(/special-sync-mode: toString/);
   });
@@ -117,14 +117,14 @@ describe('slots', () => {
     }
   });
 
-  test('leave the base as it is, except for the crawl', () => {
+  test('override no member of the base, except for the crawl', () => {
     const base = membersOf(PrimaryBase, Object);
     for (const slot of ['mode', 'sendmark', 'purge', 'engine'] as const) {
       for (const names of slots[slot] ?? []) expect([...names].filter((name) => base.has(name))).toEqual([]);
     }
   });
 
-  test('of one kind answer to the same names', () => {
+  test('of one kind have the same members', () => {
     for (const slot of ['sendmark', 'purge', 'engine'] as const) {
       const [one, other] = slots[slot] ?? [];
       expect(other).toEqual(one);

@@ -1,4 +1,4 @@
-// Names that the secondary's mount cannot tell of any more: they are compared through mounts that have seen nothing yet.
+// Names that the secondary's mount can no longer look up are compared through a fresh mount.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ import { ModelVolume } from './model/volume.js';
 const [DIR, FILE, OTHER] = [2, 3, 4].map((n) => `0000000${n}-0000-4000-8000-00000000000${n}` as Gfid) as [Gfid, Gfid, Gfid];
 const NAME = entryPath(DIR, 'file');
 
-/** A file that the secondary lacks, in a directory that its mount gives `errno` of; what a fresh view gives is its own. */
+/** A file that the secondary lacks, in a directory for which its mount answers `errno` and a fresh mount `freshErrno`. */
 async function setUp(errno: number, freshErrno: number | null) {
   const directory = mkdtempSync(join(tmpdir(), 'gsyncd-fresh-view-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
@@ -64,21 +64,21 @@ async function setUp(errno: number, freshErrno: number | null) {
   return { there: (path: string) => secondaryVolume.find(path)?.gfid, result, listed, views: { opened, closed } };
 }
 
-test('a directory that the mount does not open any more (ENOTSUP) is looked into through another one', async () => {
+test('a directory that the mount no longer opens (ENOTSUP) is compared through a fresh mount', async () => {
   const { there, result, listed, views } = await setUp(constants.errno.EOPNOTSUPP, null);
   expect([there(NAME), there(entryPath(ROOT_GFID, 'other')), [...result.dataGfids]]).toEqual([FILE, OTHER, [OTHER, FILE]]);
   expect(listed).toEqual([]);
   expect(views).toEqual({ opened: 1, closed: 1 });
 });
 
-test('what another one does not tell of either is listed', async () => {
+test('a name that the fresh mount cannot look up either goes to the failure list', async () => {
   const { there, listed, views } = await setUp(constants.errno.EOPNOTSUPP, constants.errno.EOPNOTSUPP);
   expect(there(NAME)).toBe(undefined);
   expect(listed).toEqual([`${NAME}: ENOTSUP`]);
   expect(views).toEqual({ opened: 1, closed: 1 });
 });
 
-test('split-brain (EIO) are no mount\'s fault', async () => {
+test('split-brain (EIO) opens no fresh mount and goes to the failure list', async () => {
   const { there, listed, views } = await setUp(constants.errno.EIO, null);
   expect([there(NAME), there(entryPath(ROOT_GFID, 'other'))]).toEqual([undefined, OTHER]);
   expect(listed).toEqual([expect.stringMatching(/^.*\/file: EIO .*split-brain/)]);

@@ -1,5 +1,5 @@
-// Inodes that the primary refuses to look up for a while: they are the durable list's, never the worker's end, and
-// everything else goes on.
+// Inodes whose lookup fails on the primary for a while: they go to the failure list, and everything else is synced. They do
+// not end the worker.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -37,13 +37,13 @@ function plant({ primary }: ModelPair): void {
   primary.write(gfidPath(OTHER), 'first');
 }
 
-/** Changelogs of what was done are closed, and a worker reads them. */
+/** Closes the open changelog and runs a worker. */
 async function sync(pair: ModelPair): Promise<void> {
   pair.rollover();
   await pair.run();
 }
 
-/** Nothing is refused any longer, and what is on the list is due. */
+/** Ends all refusals, and runs workers until the failure list is empty, at most three. */
 async function recover(pair: ModelPair): Promise<void> {
   pair.primary.refused.clear();
   for (let runs = 0; runs < 3 && pair.failures.size > 0; runs++) {
@@ -60,8 +60,8 @@ function expectEqual(pair: ModelPair): void {
 
 useFastTimers();
 
-describe('an inode that the primary does not tell of', { timeout: 600_000 * Math.max(1, FACTOR / 10) }, () => {
-  test.each(['EIO', 'ESTALE', 'EACCES', 'ENODATA'] as const)('is listed when changelogs name it, and synced when %s is over', async (errno) =>
+describe('an inode that the primary cannot look up', { timeout: 600_000 * Math.max(1, FACTOR / 10) }, () => {
+  test.each(['EIO', 'ESTALE', 'EACCES', 'ENODATA'] as const)('goes to the failure list when changelogs name it, and is synced when %s is over', async (errno) =>
     withPair(1, async (pair) => {
       plant(pair);
       await pair.run();
@@ -85,7 +85,7 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
     }),
   );
 
-  test('keeps its attributes on the list', async () =>
+  test('keeps its attributes on the failure list', async () =>
     withPair(2, async (pair) => {
       plant(pair);
       await pair.run();
@@ -99,7 +99,7 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
       expectEqual(pair);
     }));
 
-  test('is not taken away on the secondary, nor what is below it', async () =>
+  test('is not deleted on the secondary, nor is anything below it', async () =>
     withPair(3, async (pair) => {
       plant(pair);
       await pair.run();
@@ -113,7 +113,7 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
       expectEqual(pair);
     }));
 
-  test('is passed over by a walk, with what is below it, and made up for later', async () =>
+  test('is skipped by a walk with everything below it, and synced later', async () =>
     withPair(4, async (pair) => {
       plant(pair);
       pair.primary.create(at('plain'), { gfid: gfid(5), mode: S_IFREG | 0o644 }, 'CREATE');
@@ -128,7 +128,7 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
       expectEqual(pair);
     }));
 
-  test('is sent anew with what is below it, when a walk passed it over that found it on the secondary, wherever the retry is killed', async () => {
+  test('is sent again with everything below it after a walk skipped it, wherever the retry is killed', async () => {
     for (let killAfter = 0; killAfter <= 80; killAfter += 2) {
       await withPair(5, async (pair) => {
         plant(pair);
@@ -137,7 +137,7 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
         pair.primary.setAttributes(gfidPath(INNER), { mode: 0o700 });
         pair.primary.setXattr(gfidPath(FILE), 'value');
         pair.primary.refused.set(DIR, 'EIO');
-        // So that no changelog is read that tells of it, now or after the walk.
+        // Forces a walk, so that no worker reads a changelog that names the inode.
         pair.brick.stimes.clear();
         pair.rollover();
         passTime(5_000);
@@ -154,10 +154,10 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
     }
   });
 
-  test('is synced by a walk, with what is below it, when it has no room for a mark', async () =>
+  test('is synced by a walk with everything below it when it has no room for a mark (ENOSPC)', async () =>
     withPair(7, async (pair) => {
       plant(pair);
-      // As all that is older than the session.
+      // Files that are older than the session have no xtime.
       pair.changelog.xtimes.clear();
       for (const id of [DIR, FILE]) pair.primary.full.add(id);
       await pair.run();
@@ -169,7 +169,7 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
       expect(pair.logLines).toContainEqual(expect.stringMatching('^cannot mark a directory as synced {"path":"dir","error":".*ENOSPC.*"}$'));
     }));
 
-  test('is tried again by a worker that follows by walks, though the volume is idle', async () => {
+  test('is retried by a worker that only walks (change-detector xsync), though the volume is idle', async () => {
     const pair = new ModelPair({ seed: 7, config: { 'change-detector': 'xsync' } });
     try {
       plant(pair);
@@ -185,7 +185,7 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
     }
   });
 
-  test('may stop the worker where it is the mount that does not answer', async () =>
+  test('ends the worker when the mount is disconnected (ENOTCONN)', async () =>
     withPair(6, async (pair) => {
       plant(pair);
       await pair.run();
@@ -199,7 +199,7 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
       expectEqual(pair);
     }));
 
-  test('does not keep any other from being synced, whatever happens', async () => {
+  test('never keeps other inodes from being synced, for any changes and refusals', async () => {
     const changes = (maxLength: number): fc.Arbitrary<Change[]> => fc.array(changeArb(), { maxLength, size: 'max' });
     const refusals = fc.array(fc.nat({ max: 40 }), { minLength: 1, maxLength: 4 });
     await fc.assert(
@@ -225,7 +225,7 @@ describe('an inode that the primary does not tell of', { timeout: 600_000 * Math
   });
 });
 
-/** What is refused, and what the list names. */
+/** Whether the inode at `path` is refused or on the failure list. */
 function isExcused(pair: ModelPair, path: string): boolean {
   const here = pair.primary.find(path);
   const there = pair.secondaryVolume.find(path);

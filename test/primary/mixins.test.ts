@@ -104,11 +104,11 @@ class Recover extends withRecoverMode(Bare) {}
 const { signal } = new AbortController();
 
 describe('mode normal', () => {
-  test('takes a mark that is newer than the volume mark as it is', async () => {
+  test('primaryXtime() returns an xtime that is newer than the volume mark', async () => {
     expect(await new Normal(deps).primaryXtime('f')).toEqual([200, 5]);
   });
 
-  test.each([['missing', null], ['older than the volume mark', [99, 9] as const]])('makes a mark that is %s', async (_what, mark) => {
+  test.each([['missing', null], ['older than the volume mark', [99, 9] as const]])('primaryXtime() sets the xtime when it is %s', async (_what, mark) => {
     if (mark === null) changelog.xtimes.delete(FILE);
     else changelog.xtimes.set(FILE, mark);
     const beforeS = Math.floor(Date.now() / 1000);
@@ -117,12 +117,12 @@ describe('mode normal', () => {
     expect(changelog.xtimes.get(FILE)).toEqual(made);
   });
 
-  test('makes no mark for a path that does not exist', async () => {
+  test('primaryXtime() sets no xtime for a path that does not exist', async () => {
     expect(await new Normal(deps).primaryXtime('nope')).toBeNull();
     expect(changelog.xtimes.size).toBe(2);
   });
 
-  test('reads synced-up-to marks: expired ones do not count, the zero of a reset does', async () => {
+  test('secondaryXtime() ignores a stime older than the volume mark, but returns the zero of a reset', async () => {
     const mode = new Normal(deps);
     expect(await mode.secondaryXtime('f')).toEqual(MINUS_INFINITY);
     brick.stimes.set(FILE, [150, 0]);
@@ -133,20 +133,20 @@ describe('mode normal', () => {
     expect(await mode.secondaryXtime('f')).toEqual(ZERO_XTIME);
   });
 
-  test('moves the mark of a very old version to where it belongs', async () => {
+  test('secondaryXtime() moves the stime of a very old version to its current xattr', async () => {
     brick.legacyStimes.set(FILE, [160, 0]);
     expect(await new Normal(deps).secondaryXtime('f')).toEqual([160, 0]);
     expect(brick.stimes.get(FILE)).toEqual([160, 0]);
   });
 
-  test('syncs what is newer, and refuses a secondary that is ahead', () => {
+  test('needSync() is true for newer xtimes, and checkReversion() refuses a secondary that is ahead', () => {
     const mode = new Normal(deps);
     expect([[2, 0], [1, 1], [1, 0]].map(([s = 0, us = 0]) => mode.needSync([s, us], [1, 0]))).toEqual([true, true, false]);
     expect(() => mode.checkReversion('f', [1, 0], [1, 0])).not.toThrow();
     expect(() => mode.checkReversion('f', [1, 0], [1, 1])).toThrow(/timestamp corruption/);
   });
 
-  test('announces its volume mark with an expiry, and soon as long as it has none', () => {
+  test('keepalivePayload() announces the volume mark with an expiry, and retries soon while there is none', () => {
     const mode = new Normal(deps);
     const { info, gapS } = mode.keepalivePayload(120, 60);
     expect(info).toMatchObject({ uuid: VOLUME_UUID, volumeMark: VOLMARK });
@@ -157,7 +157,7 @@ describe('mode normal', () => {
     expect(mode.keepalivePayload(120, 4)).toEqual({ info: null, gapS: 4 });
   });
 
-  test('takes one foreign primary for an upper one in a cascade, and refuses two', async () => {
+  test('systemVolinfo() accepts one foreign primary, as in a cascade, and refuses two', async () => {
     const foreign = { ...NATIVE_INFO, uuid: 'foreign', timeout: 1 };
     mount.foreign = [foreign];
     expect(await new Normal(deps).systemVolinfo(signal)).toEqual({ native: NATIVE_INFO, foreign });
@@ -167,7 +167,7 @@ describe('mode normal', () => {
 });
 
 describe('mode partial', () => {
-  test('lets marks run backwards, and is normal otherwise', async () => {
+  test('accepts a reversion of marks, and works as mode normal otherwise', async () => {
     const mode = new Partial(deps);
     expect(() => mode.checkReversion('f', [1, 0], [1, 1])).not.toThrow();
     expect(mode.makesMarks()).toBe(true);
@@ -176,7 +176,7 @@ describe('mode partial', () => {
 });
 
 describe('mode recover', () => {
-  test('leaves what is not indexed alone', async () => {
+  test('primaryXtime() sets no xtime on a file without one', async () => {
     const mode = new Recover(deps);
     changelog.xtimes.delete(FILE);
     expect(await mode.primaryXtime('f')).toEqual(MINUS_INFINITY);
@@ -187,11 +187,11 @@ describe('mode recover', () => {
     expect(await mode.primaryXtime('f')).toEqual([150, 0]);
   });
 
-  test('announces nothing', () => {
+  test('keepalivePayload() announces nothing', () => {
     expect(new Recover(deps).keepalivePayload(120, 60)).toEqual({ info: null, gapS: 60 });
   });
 
-  test('waits until the announcement of a foreign primary has expired', async () => {
+  test('systemVolinfo() waits until the announcement of a foreign primary has expired', async () => {
     mount.foreign = [{ ...NATIVE_INFO, uuid: 'foreign', timeout: Math.floor(Date.now() / 1000) }];
     const startMs = performance.now();
     const reading = new Recover(deps).systemVolinfo(signal);
@@ -200,14 +200,14 @@ describe('mode recover', () => {
     expect(performance.now() - startMs).toBeGreaterThan(900);
   });
 
-  test('ends the wait when it is told to stop', async () => {
+  test('systemVolinfo() ends that wait when it is aborted', async () => {
     mount.foreign = [{ ...NATIVE_INFO, uuid: 'foreign', timeout: Math.floor(Date.now() / 1000) + 3_600 }];
     await expect(new Recover(deps).systemVolinfo(AbortSignal.timeout(50))).rejects.toThrow();
   });
 });
 
 describe('sendmark', () => {
-  test('normal moves the mark; with rsync carrying marks, nothing is sent', async () => {
+  test('normal sets the stime; rsync (use-rsync-xattrs) sets none', async () => {
     await new (class extends withSendmarkRsync(Bare) {})(deps).sendmarkRegular('f', [170, 0]);
     expect(brick.stimes.has(FILE)).toBe(false);
     await new (class extends withSendmarkNormal(Bare) {})(deps).sendmarkRegular('f', [170, 0]);
@@ -221,7 +221,7 @@ describe('purge', () => {
     secondary.create(entryPath(DIR, 'x'), { gfid: FILE, mode: S_IFREG }, 'MKNOD');
   });
 
-  test('normal removes names with all they hold, twice if asked, and no names at all for none', async () => {
+  test('normal removes names recursively, ignores missing ones, and removes nothing for an empty list', async () => {
     const purge = new (class extends withPurgeNormal(Bare) {})(deps);
     expect(purge.deletes).toBe('apply');
     await purge.purgeMissing(ROOT_GFID, []);

@@ -23,7 +23,7 @@ function entry(fop: string, gfid: Gfid, name: string, more: { mode?: number; new
   };
 }
 
-/** `link` is the target of every symlink; the primary does not tell of what is 'refused'. */
+/** Every symlink has the target 'target'. The lookup of a 'refused' gfid failed. */
 function plan(records: readonly ChangeRecord[], now: Record<Gfid, ViewStat | 'refused' | null> = {}, options: Partial<PlanOptions> = {}): Plan {
   const told = Object.entries(now) as [Gfid, ViewStat | 'refused' | null][];
   const stats = new Map(told.filter((item): item is [Gfid, ViewStat | null] => item[1] !== 'refused'));
@@ -39,7 +39,7 @@ const at = (name: string): string => entryPath(ROOT_GFID, name);
 const ops = (made: Plan): string[] => made.entries.map(({ op, entry: from, entry1 }) => [op, from, entry1 ?? ''].join(' ').trim());
 
 describe('planNeeds()', () => {
-  test('asks for what every operation but a creation touched', () => {
+  test('asks for the gfids of all entry operations except creations', () => {
     const { stats, created } = planNeeds([entry('CREATE', A, 'a', { mode: S_IFREG }), entry('UNLINK', B, 'b'), { type: 'data', gfid: A }]);
     expect([...stats]).toEqual([B]);
     expect([...created]).toEqual([A]);
@@ -47,37 +47,37 @@ describe('planNeeds()', () => {
 });
 
 describe('planRecords()', () => {
-  test('creates files by MKNOD, which gives a file that is there already its name', () => {
+  test('creates files by MKNOD, which gives an existing file the name', () => {
     const made = plan([entry('CREATE', A, 'a', { mode: S_IFREG | 0o600 })]);
     expect(made.entries).toEqual([{ op: 'MKNOD', gfid: A, entry: at('a'), mode: S_IFREG | 0o600, uid: 7, gid: 8 }]);
   });
 
-  test('brings the attributes of what was created, and its xattrs when it has any', () => {
+  test('sends the attributes of a created directory, and its xattrs when it has any', () => {
     const made = plan([entry('MKDIR', A, 'a', { mode: S_IFDIR }), entry('MKDIR', B, 'b', { mode: S_IFDIR })]);
     expect([...made.metaGfids]).toEqual([[A, null], [B, null]]);
     expect([...made.xattrs]).toEqual([B]);
   });
 
-  // The directory where the secondary makes it may give it another group than the one where it was made.
-  test("brings a symlink's owner with whatever operation may make it", () => {
+  // The secondary may create it in another directory, whose setgid bit gives it another group.
+  test("sends a symlink's owner after every operation that may create it", () => {
     for (const record of [entry('SYMLINK', A, 's'), entry('RENAME', A, 's', { newName: 't' }), entry('LINK', A, 's')]) {
       expect([...plan([record], { [A]: SYMLINK }).metaGfids]).toEqual([[A, null]]);
     }
     expect([...plan([entry('UNLINK', A, 's')], { [A]: SYMLINK }).metaGfids]).toEqual([]);
   });
 
-  test('makes symlinks by LINK, with their present target and owner', () => {
+  test('creates symlinks by LINK, with their current target and owner', () => {
     const made = plan([entry('SYMLINK', A, 's')], { [A]: SYMLINK });
     expect(made.entries).toMatchObject([{ op: 'LINK', entry: at('s'), link: 'target', stat: { uid: 1, gid: 2 } }]);
   });
 
-  test('leaves a link to something that is gone to the comparison', () => {
+  test('leaves the name of a LINK or SYMLINK whose inode is gone to the comparison', () => {
     const made = plan([entry('LINK', A, 'l'), entry('SYMLINK', B, 's')], { [A]: null, [B]: null });
     expect(made.entries).toEqual([]);
     expect([...made.doubtful]).toEqual([at('l'), at('s')]);
   });
 
-  test('leaves what the primary does not tell of to the comparison and to later, but for what needs no look', () => {
+  test('compares the names of gfids whose lookup failed, and plans only operations that need no lookup', () => {
     const made = plan(
       [entry('RENAME', A, 'a', { newName: 'b' }), entry('LINK', A, 'l'), { type: 'data', gfid: A }, entry('UNLINK', A, 'l'), entry('RMDIR', B, 'd')],
       { [A]: 'refused', [B]: 'refused' },
@@ -88,7 +88,7 @@ describe('planRecords()', () => {
     expect([...made.unknown]).toEqual([[A, 'EIO']]);
   });
 
-  test('takes a tiering file for one more name of a file', () => {
+  test('plans the MKNOD of a tiering link file (mode 1000) as LINK', () => {
     const made = plan([entry('MKNOD', A, 'a', { mode: S_IFREG | 0o1000 })]);
     expect(ops(made)).toEqual([`LINK ${at('a')}`]);
     expect([...made.dataGfids]).toEqual([[A, 'linked']]);
@@ -99,41 +99,41 @@ describe('planRecords()', () => {
     expect(ops(made)).toEqual([`MKNOD ${at('tty')}`]);
   });
 
-  test('lets the content follow a rename or a link of a file, in case the secondary lacks it', () => {
+  test('sends the content after a rename or link of a file, in case the secondary lacks it', () => {
     const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), entry('LINK', B, 'l')], { [A]: FILE, [B]: FILE });
     expect([...made.dataGfids]).toEqual([[A, 'linked'], [B, 'linked']]);
     expect([...made.doubtful]).toEqual([]);
   });
 
-  test('doubts a rename of what is no file, since a secondary that lacks it says nothing', () => {
+  test('compares the names of a renamed directory, since a secondary that lacks it reports no error', () => {
     const made = plan([entry('RENAME', A, 'a', { newName: 'b' })], { [A]: DIR });
     expect(ops(made)).toEqual([`RENAME ${at('a')} ${at('b')}`]);
     expect([...made.doubtful]).toEqual([at('a'), at('b')]);
     expect(plan([entry('RENAME', A, 'a', { newName: 'b' })], { [A]: null }).doubtful.size).toBe(2);
   });
 
-  test('does not remove a directory that is still there, but compares its name', () => {
+  test('drops the RMDIR of a directory that still exists, and compares its name', () => {
     const made = plan([entry('RMDIR', A, 'a')], { [A]: DIR });
     expect(made.entries).toEqual([]);
     expect([...made.doubtful]).toEqual([at('a')]);
     expect(ops(plan([entry('RMDIR', A, 'a')], { [A]: null }))).toEqual([`RMDIR ${at('a')}`]);
   });
 
-  test('drops data of files that were unlinked later', () => {
+  test('drops data ops for gfids unlinked later in the batch', () => {
     const made = plan([{ type: 'data', gfid: A }, { type: 'data', gfid: B }, entry('UNLINK', A, 'a')], { [A]: null });
     expect([...made.dataGfids.keys()]).toEqual([B]);
   });
 
-  test('removes nothing when deletes are ignored', () => {
+  test('plans no UNLINK and no RMDIR when deletes are ignored', () => {
     expect(plan([entry('UNLINK', A, 'a'), entry('RMDIR', B, 'b')], { [A]: null, [B]: null }, { deletes: 'ignore' }).entries).toEqual([]);
   });
 
-  test('counts written content once, and as written whatever else happened to the file', () => {
+  test('plans the content of a written file once, as written also after a rename', () => {
     const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), { type: 'data', gfid: A }, { type: 'data', gfid: A }], { [A]: FILE });
     expect([...made.dataGfids]).toEqual([[A, 'written']]);
   });
 
-  test('leaves attributes to the data of the same file', () => {
+  test('drops the SETATTR of a file whose data is sent', () => {
     const setattr = (gfid: Gfid): ChangeRecord => ({ type: 'meta', gfid, fop: 'SETATTR' });
     const made = plan([setattr(A), setattr(B), { type: 'data', gfid: A }]);
     expect([...made.metaGfids]).toEqual([[B, null]]);
@@ -145,22 +145,22 @@ describe('planRecords()', () => {
     expect([...made.metaGfids]).toEqual([[A, stat]]);
   });
 
-  test("leaves out GlusterFS's own xattrs of what was created, unless an earlier try may have brought others", () => {
+  test('drops the SETXATTR of a created inode without user xattrs, unless the batch may be a replay', () => {
     const xattrs = (gfid: Gfid, fop: string, options: Partial<PlanOptions> = {}): Gfid[] => [...plan([entry('MKDIR', gfid, 'd', { mode: 0o040755 }), { type: 'meta', gfid, fop }], {}, options).xattrs];
     expect(xattrs(A, 'SETXATTR')).toEqual([]);
     expect(xattrs(A, 'SETXATTR', { replay: 'possible' })).toEqual([A]);
     expect(xattrs(A, 'REMOVEXATTR')).toEqual([A]);
-    // It has some: see plan().
+    // plan() gives B xattrs.
     expect(xattrs(B, 'SETXATTR')).toEqual([B]);
   });
 
-  test.each(['SETXATTR', 'FSETXATTR', 'REMOVEXATTR'])('syncs xattrs after %s, unless they are not to be synced', (fop) => {
+  test.each(['SETXATTR', 'FSETXATTR', 'REMOVEXATTR'])('syncs xattrs after %s, unless xattrs are ignored', (fop) => {
     const records: ChangeRecord[] = [{ type: 'meta', gfid: A, fop }];
     expect([...plan(records).xattrs]).toEqual([A]);
     expect([...plan(records, {}, { xattrs: 'ignore' }).xattrs]).toEqual([]);
   });
 
-  test.each(['XATTROP', 'FXATTROP'])('syncs the size of a sharded file after %s in any case, with its data where these are sent', (fop) => {
+  test.each(['XATTROP', 'FXATTROP'])('syncs the size of a sharded file after %s even when xattrs are ignored, or with its data', (fop) => {
     const record: ChangeRecord = { type: 'meta', gfid: A, fop };
     expect([...plan([record], {}, { xattrs: 'ignore' }).xattrs]).toEqual([A]);
     expect([...plan([record, { type: 'data', gfid: A }]).xattrs]).toEqual([]);
@@ -173,21 +173,21 @@ describe('planRecords()', () => {
     expect([...plan([entry('UNLINK', A, 'a')], { [A]: null }).doubtful]).toEqual([]);
   });
 
-  test('sends the xattrs of a new file with its data, and those that were changed on their own', () => {
+  test('sends the xattrs of a new file with its data, and separately if one was removed', () => {
     const made = entry('CREATE', B, 'b', { mode: S_IFREG });
     const xattrs = (...more: ChangeRecord[]): string[] => [...plan([made, { type: 'data', gfid: B }, ...more]).xattrs];
     expect(xattrs()).toEqual([]);
     expect(xattrs({ type: 'meta', gfid: B, fop: 'REMOVEXATTR' })).toEqual([B]);
   });
 
-  test('repeats no operation of a namespace that was applied before, but what may have to follow it', () => {
+  test('plans no entry operations that were applied before, but the data that follows them', () => {
     const records = [entry('CREATE', A, 'a', { mode: S_IFREG }), entry('RENAME', A, 'a', { newName: 'b' }), entry('UNLINK', B, 'c'), { type: 'data', gfid: B } as const];
     const made = plan(records, { [A]: FILE }, { entries: 'applied-before' });
     expect(made.entries).toEqual([]);
     expect([...made.dataGfids]).toEqual([[A, 'linked'], [B, 'written']]);
   });
 
-  test('leaves the namespace of a hot tier alone', () => {
+  test('plans data but no entry operations for a hot tier', () => {
     const made = plan([entry('CREATE', A, 'a', { mode: S_IFREG }), { type: 'data', gfid: A }], {}, { entries: 'hot-tier' });
     expect(made.entries).toEqual([]);
     expect([...made.dataGfids.keys()]).toEqual([A]);
@@ -203,7 +203,7 @@ describe('createUnderNewNames()', () => {
     return ops(made);
   };
 
-  test('leaves the making of a renamed file to its rename, and its data and attributes in the plan', () => {
+  test('drops the MKNOD of a file that is renamed later, and keeps its data in the plan', () => {
     expect(merged([create, rename])).toEqual([`RENAME ${at('a.tmp')} ${at('a')}`]);
     const made = plan([create, rename], { [A]: FILE });
     createUnderNewNames(made);
@@ -211,32 +211,32 @@ describe('createUnderNewNames()', () => {
     expect(made.counts.get('CREATE')).toBe(1);
   });
 
-  test('keeps what a rename cannot make: directories, symlinks, what is gone', () => {
+  test('keeps creations that a rename cannot replace: of directories, and of files that are gone', () => {
     const mkdir = entry('MKDIR', A, 'a.tmp', { mode: S_IFDIR });
     expect(merged([mkdir, rename], { [A]: DIR })).toHaveLength(2);
     expect(merged([create, rename], { [A]: null })).toHaveLength(2);
   });
 
-  test('keeps what has something else done to it before the rename, or is renamed from another name', () => {
+  test('keeps the creation when another operation precedes the rename, or another name is renamed', () => {
     expect(merged([create, entry('LINK', A, 'b'), rename])).toHaveLength(3);
     expect(merged([create, entry('RENAME', A, 'other', { newName: 'a' })])).toHaveLength(2);
     expect(merged([rename, create])).toHaveLength(2);
   });
 
-  test('a name that is used again and again is made once for each file', () => {
+  test('treats each file that had the same temporary name separately', () => {
     const second = [entry('CREATE', B, 'a.tmp', { mode: S_IFREG }), entry('RENAME', B, 'a.tmp', { newName: 'a' })];
     expect(merged([create, rename, ...second], { [A]: null, [B]: FILE })).toEqual([`MKNOD ${at('a.tmp')}`, `RENAME ${at('a.tmp')} ${at('a')}`, `RENAME ${at('a.tmp')} ${at('a')}`]);
   });
 });
 
 describe('doubtfulNames()', () => {
-  test('doubts whatever the gfids of doubtful names did elsewhere', () => {
+  test('adds all other names of the gfids that have a doubtful name', () => {
     const made = plan([entry('CREATE', A, 'a', { mode: S_IFREG }), entry('RENAME', A, 'a', { newName: 'b' }), entry('CREATE', B, 'x', { mode: S_IFREG })], { [A]: FILE });
     expect(doubtfulNames(made.entries, [at('b')])).toEqual(new Set([at('b'), at('a')]));
     expect(doubtfulNames(made.entries, [])).toEqual(new Set());
   });
 
-  test('doubts names that two gfids had, one of them by a rename or a link', () => {
+  test('adds names that two gfids had, if one of them got or lost it by a rename or a link', () => {
     const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), entry('RENAME', B, 'b', { newName: 'c' })], { [A]: FILE, [B]: FILE });
     expect(doubtfulNames(made.entries, [])).toEqual(new Set([at('b'), at('a'), at('c')]));
     const recreated = plan([entry('UNLINK', A, 'a'), entry('CREATE', B, 'a', { mode: S_IFREG })], { [A]: null });
@@ -244,7 +244,7 @@ describe('doubtfulNames()', () => {
   });
 });
 
-test('namesGiven() are the names that the operations leave in place', () => {
+test('namesGiven() returns the names that exist after all operations', () => {
   const made = plan(
     [entry('CREATE', A, 'a'), entry('RENAME', A, 'a', { newName: 'b' }), entry('CREATE', B, 'c'), entry('UNLINK', B, 'c'), entry('MKDIR', B, 'd')],
     { [A]: FILE },

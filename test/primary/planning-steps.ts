@@ -1,5 +1,5 @@
-// What happens between a changelog's bytes and the operations on the secondary, over 100,000 records of an ordinary
-// volume's mix, for benchmarks: plan.bench.ts, and test/gluster/bench.ts beside the rest.
+// The steps between a changelog's text and the operations on the secondary, over 100,000 records of an ordinary volume's
+// mix, for the benchmarks plan.bench.ts and test/gluster/bench.ts.
 
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { formatRecords, parseText } from '../../src/changelog/text.js';

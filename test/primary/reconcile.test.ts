@@ -1,5 +1,5 @@
-// Conflict resolution alone: of any two trees over the same inodes, the secondary's becomes the primary's, in spite
-// of crashes, and nothing that lives on the primary is missing from the secondary in between.
+// Conflict resolution alone: for any two trees over the same inodes, the secondary's becomes equal to the primary's, also
+// after crashes. Meanwhile the secondary loses no inode that the primary has.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -82,7 +82,7 @@ class Sides {
     return new Reconciler({ view, brick, secondary, sync: new EntrySync(secondary), deletes: 'apply', removable, peerNames: 'utf8', owe: () => Promise.resolve() });
   }
 
-  /** All names that differ, those that are parked among them. */
+  /** Reconciles all names that differ, including temporary names. */
   async mend(removable: ReconcileDeps['removable'] = 'all'): Promise<ReconcileResult> {
     const reconciler = this.reconciler(removable);
     const [here, there] = [names(this.primary), names(this.secondary)];
@@ -106,8 +106,8 @@ describe('Reconciler', () => {
     );
   });
 
-  // A killed worker, or a list of failures, knows some of the names that differ: what keeps these apart may be others.
-  test('makes some names of any two trees right, whatever else differs', async () => {
+  // A killed worker or a failure list knows only some of the differing names, and others may be in their way.
+  test('makes a subset of the differing names equal, whatever else differs', async () => {
     await fc.assert(
       fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), fc.infiniteStream(fc.boolean()), async (here, there, picks) => {
         const sides = new Sides(here, there);
@@ -122,7 +122,7 @@ describe('Reconciler', () => {
     );
   });
 
-  test('what is refused as a link is listed as such', async () => {
+  test('reports a refused link as unresolved, with LINK and its errno', async () => {
     const file = poolGfid(6);
     const sides = new Sides([{ which: 6, at: 0, name: 'a' }, { which: 6, at: 0, name: 'b' }], [{ which: 6, at: 0, name: 'a' }]);
     sides.secondary.link = (path) => {
@@ -132,7 +132,7 @@ describe('Reconciler', () => {
     expect(unresolved.get(entryPath(ROOT_GFID, 'b'))).toMatchObject({ gfid: file, reason: expect.stringMatching(/^LINK: .*EMLINK/) as string });
   });
 
-  test('a directory comes below one that is below it, though nothing else was said to differ', async () => {
+  test('inverts two nested directories when it is given only one of their names', async () => {
     const [a, b] = [poolGfid(5), poolGfid(10)];
     const sides = new Sides(
       [{ which: 10, at: 0, name: 'b' }, { which: 5, at: 10, name: 'a' }],
@@ -143,7 +143,7 @@ describe('Reconciler', () => {
     expect(names(sides.secondary)).toEqual(names(sides.primary));
   });
 
-  test('says which files need their content, and which inodes their attributes', async () => {
+  test('returns created files in dataGfids and other created inodes in metaGfids', async () => {
     await fc.assert(
       fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), async (here, there) => {
         const sides = new Sides(here, there);
@@ -158,7 +158,7 @@ describe('Reconciler', () => {
     );
   });
 
-  test('never takes from the secondary what lives on the primary', async () => {
+  test('never removes an inode from the secondary that the primary has', async () => {
     await fc.assert(
       fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), async (here, there) => {
         const sides = new Sides(here, there);
@@ -173,7 +173,7 @@ describe('Reconciler', () => {
     );
   });
 
-  test('where strangers stay, takes nothing away that the primary does not know, brings what has room, and says what is missing', async () => {
+  test('with nothing removable, keeps inodes unknown to the primary, places the others or reports them unresolved', async () => {
     await fc.assert(
       fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), async (here, there) => {
         const sides = new Sides(here, there);
@@ -188,7 +188,7 @@ describe('Reconciler', () => {
     );
   });
 
-  test('where strangers stay, what is known to come from the primary goes', async () => {
+  test('with removable gfids, removes inodes that are known to come from the primary', async () => {
     await fc.assert(
       fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), async (here, there) => {
         const sides = new Sides(here, there);
@@ -200,7 +200,7 @@ describe('Reconciler', () => {
     );
   });
 
-  test('finishes what a run that crashed at any step has left', async () => {
+  test('completes after runs that crashed at any step', async () => {
     await fc.assert(
       fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), fc.array(fc.nat({ max: 120 }), { maxLength: 3 }), async (here, there, crashes) => {
         const sides = new Sides(here, there);
@@ -222,7 +222,7 @@ describe('Reconciler', () => {
     );
   });
 
-  test('places names that are not UTF-8 too', async () => {
+  test('makes names equal that are not UTF-8', async () => {
     await fc.assert(
       fc.asyncProperty(placements(BYTE_NAMES), placements(BYTE_NAMES), async (here, there) => {
         const sides = new Sides(here, there);

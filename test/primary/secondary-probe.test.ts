@@ -1,11 +1,11 @@
-// What a peer answers need not make sense.
+// The peer's answers may be inconsistent.
 import { expect, test } from 'vitest';
 import { entryPath, type Gfid } from '../../src/protocol/gfid.js';
 import { SecondaryProbe } from '../../src/primary/reconcile/secondary-probe.js';
 
 const gfid = (n: number): Gfid => `aabb0000-0000-4000-8000-${n.toString(16).padStart(12, '0')}` as Gfid;
 
-/** A peer that says where each directory is. */
+/** A probe whose peer answers that directory n is in directory `parentOf(n)`. */
 function truthOf(parentOf: (n: number) => number): { truth: SecondaryProbe; asked: () => number } {
   let asked = 0;
   const sync = {
@@ -18,13 +18,13 @@ function truthOf(parentOf: (n: number) => number): { truth: SecondaryProbe; aske
   return { truth, asked: () => asked };
 }
 
-test('directories that are in each other have no path', async () => {
+test('children() returns null for directories that contain each other', async () => {
   const { truth, asked } = truthOf((n) => (n % 2) + 1);
   expect(await truth.children(gfid(1))).toBeNull();
   expect(asked()).toBe(2);
 });
 
-test('directories without an end have no path', async () => {
+test('children() returns null for an endless chain of parents', async () => {
   const { truth, asked } = truthOf((n) => n + 1);
   expect(await truth.children(gfid(1))).toBeNull();
   expect(asked()).toBeLessThan(5000);

@@ -31,7 +31,7 @@ async function withPair<T>(options: PairOptions, run: (pair: ModelPair) => Promi
   }
 }
 
-/** What an undisturbed worker resolves of its list when it is due. */
+/** Runs an undisturbed worker when its failure list is due. */
 async function settle(pair: ModelPair): Promise<void> {
   if (pair.failures.size === 0) return;
   passTime(3_600_000);
@@ -135,8 +135,8 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
     );
   });
 
-  // The brick of the active worker is not healed, and has no record of what happens to names that it lacks.
-  test('but for what is new, when it is passive while its brick alone has the records', async () => {
+  // The active worker's brick is not healed yet, and has no records of changes to names that it lacks.
+  test('except for new names, when it is passive and only its brick has the records', async () => {
     await fc.assert(
       fc.asyncProperty(seeds, changes(30), changes(30), fc.constantFrom(HEALED, NEVER_HEALED), async (seed, before, after, until) =>
         withPair({ seed }, async (pair) => {
@@ -145,7 +145,7 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
           await pair.runPassive(after, { ahead: true, ms: 20_000, until });
           expect(pair.logLines.some((line) => line.startsWith(until))).toBe(true);
           expect(names(pair.primary)).toEqual(expect.arrayContaining(names(pair.secondaryVolume)));
-          // Otherwise it leaves the secondary to the active one.
+          // Without a heal it leaves the secondary to the active worker.
           const settled = names(pair.secondaryVolume);
           await pair.runPassive(before, { ahead: false, ms: 20_000 });
           expect(names(pair.secondaryVolume)).toEqual(settled);
@@ -155,7 +155,7 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
     );
   });
 
-  test('a passive worker follows the mark of the cluster, but not one of a clock that is ahead', async () => {
+  test('a passive worker takes over the stime of the cluster, but not one from a clock that is an hour ahead', async () => {
     await withPair({ seed: 1 }, async (pair) => {
       await pair.run();
       const followed = async (aheadS: number): Promise<number> => {
@@ -181,7 +181,7 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
           pair.rollover();
           await pair.runKilled(killAfter);
           await settle(pair);
-          // What the secondary held besides is not the worker's to remove.
+          // The worker does not remove other files of the secondary.
           expect(missing(pair)).toEqual([]);
         }),
       ),
@@ -189,8 +189,8 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
     );
   });
 
-  // What a replay finds in the way may have come from the primary long before: it is left, and listed.
-  test('with gfid-conflict-resolution off, where the secondary holds nothing of its own, but for what is listed after a kill', async () => {
+  // A replay cannot tell whether a conflicting inode once came from the primary: it keeps it and adds a failure.
+  test('with gfid-conflict-resolution off and an empty secondary, except for what a kill leaves on the failure list', async () => {
     await fc.assert(
       fc.asyncProperty(seeds, batchSizes, kills, changes(30), changes(40), async (seed, batchSize, killAfter, before, stopped) =>
         withPair({ seed, config: { 'changelog-batch-size': batchSize, 'gfid-conflict-resolution': 'false' } }, async (pair) => {
@@ -212,7 +212,7 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
     );
   });
 
-  test('but for what was deleted, when deletes are to be ignored', async () => {
+  test('except for deleted names, with ignore-deletes', async () => {
     await fc.assert(
       fc.asyncProperty(seeds, kills, changes(40), changes(40), async (seed, killAfter, before, stopped) =>
         withPair({ seed, config: { 'ignore-deletes': 'true' } }, async (pair) => {
@@ -229,7 +229,7 @@ describe('a worker and a stock secondary end up with equal trees', { timeout: 60
     );
   });
 
-  test('with names that are not UTF-8, but for what the durable list names', async () => {
+  test('with names that are not UTF-8, except for symlinks with such targets, which are on the failure list', async () => {
     const byteChanges = (maxLength: number): fc.Arbitrary<Change[]> => fc.array(changeArb(BYTE_NAMES), { maxLength, size: 'max' });
     await fc.assert(
       fc.asyncProperty(seeds, distCounts, batchSizes, kills, byteChanges(40), byteChanges(40), byteChanges(15), async (seed, distCount, batchSize, killAfter, before, stopped, during) =>

@@ -1,5 +1,5 @@
-// The walk of a brick: what it records of a tree, when directories' marks may move, and that a tree which changes
-// under it does not make it miss or mix up anything.
+// The walk of a brick: its records, when it may set the stimes of directories, and that it misses and confuses nothing while
+// the tree changes.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -49,7 +49,7 @@ class Endpoints {
     return chunks;
   }
 
-  /** As a crawl does once the chunks are synced. */
+  /** Sets the stimes, as a crawl does once the chunks are synced. */
   async commit(chunks: readonly WalkChunk[]): Promise<void> {
     for (const { path, mark } of chunks.flatMap(({ stimes }) => stimes)) await this.brick.setStime(path, VOLUME_UUID, mark);
   }
@@ -65,7 +65,7 @@ function brief({ fop, gfid: id, parent, name }: ChangeRecord & { type: 'entry' }
 }
 
 describe('XsyncWalk', () => {
-  test('records each kind of file as what a secondary can make of it, directories before what they hold', async () => {
+  test('records each file type with a suitable operation, and directories before their content', async () => {
     const site = new Endpoints();
     site.create(ROOT_GFID, 'd', 1, S_IFDIR | 0o750);
     site.create(gfid(1), 'f', 2, S_IFREG | 0o644);
@@ -84,7 +84,7 @@ describe('XsyncWalk', () => {
     expect(others.map((record) => `${record.type} ${Number.parseInt(record.gfid.slice(0, 8), 16)}`)).toEqual(['meta 1', 'data 2', 'data 3', 'data 3', 'meta 6']);
   });
 
-  test('passes over what is not newer than the marks, and does not let marks pass the limit', async () => {
+  test('skips what is not newer than the stimes, and sets no stime beyond the limit', async () => {
     const site = new Endpoints();
     site.create(ROOT_GFID, 'old', 1, S_IFDIR | 0o755);
     site.create(gfid(1), 'f', 2, S_IFREG);
@@ -95,7 +95,7 @@ describe('XsyncWalk', () => {
     expect(chunks.flatMap(({ stimes }) => stimes.map(({ mark }) => mark[1] <= 4))).toEqual([true, true]);
   });
 
-  test('records a directory with all it holds, wherever it moves meanwhile', async () => {
+  test('records a directory with all its content, also when it moves during the walk', async () => {
     for (let step = 0; step < 60; step++) {
       const site = new Endpoints();
       site.create(ROOT_GFID, 'walked', 1, S_IFDIR | 0o755);
@@ -111,7 +111,7 @@ describe('XsyncWalk', () => {
     }
   });
 
-  test('never takes one inode for another, whatever changes meanwhile', async () => {
+  test('never confuses two inodes, whatever changes during the walk', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(changeArb(), { maxLength: 30, size: 'max' }), fc.array(changeArb(), { maxLength: 30, size: 'max' }), async (before, during) => {
         const site = new Endpoints();

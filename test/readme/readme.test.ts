@@ -1,4 +1,4 @@
-// The documents are true where the program can tell: their tables, links, commands and npm scripts.
+// Checks the documents against the program: tables, links, commands and npm scripts.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -19,11 +19,11 @@ const MOST_LINES = 200;
 const read = (document: string): string => readFileSync(`${root}${document}`, 'utf8');
 const anchors = (text: string): string[] => [...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(/[^\w -]/g, '').replaceAll(' ', '-'));
 
-it.each(Object.keys(TABLES))('%s has its table as the program has it (npm run readme writes it)', async (document) => {
+it.each(Object.keys(TABLES))('%s holds the table that the program generates (npm run readme writes it)', async (document) => {
   await expect(withTable(read(document), document)).toMatchFileSnapshot(`${root}${document}`);
 });
 
-it('is short enough to be read', () => {
+it('README.md does not exceed its maximum length', () => {
   expect(read('README.md').split('\n').length).toBeLessThanOrEqual(MOST_LINES);
 });
 
@@ -31,7 +31,7 @@ describe.each(DOCUMENTS)('%s', (document) => {
   const text = read(document);
   const here = path.dirname(`${root}${document}`);
 
-  it('names files, directories, pictures and headings that are there', () => {
+  it('names only files, directories, pictures and headings that exist', () => {
     const links = [...text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, link]) => link!);
     for (const link of links) {
       const [file = '', anchor] = link.split('#');
@@ -43,7 +43,7 @@ describe.each(DOCUMENTS)('%s', (document) => {
     expect(named.filter((file) => !existsSync(`${root}${file}`))).toEqual([]);
   });
 
-  it('uses commands, options and npm scripts that there are', async () => {
+  it('uses only commands, options and npm scripts that exist', async () => {
     const program = new Command('gsyncd-ts').version('gsyncd-ts 1', '-V');
     await addCommands(program, []);
     const commands = new Map(readProgram(program).commands.map((command) => [command.name, command.options.map((option) => option.long)]));
@@ -60,7 +60,7 @@ it('installs the package of this version, whose changes are listed', () => {
   expect(read('.github/CHANGELOG.md')).toContain(`\n## ${version}\n`);
 });
 
-it('has commands and scripts in the README, and tests in SECURITY.md', () => {
+it('the patterns above find commands in README.md and tests in SECURITY.md', () => {
   expect([...read('README.md').matchAll(/gsyncd-ts(?:\.js)? (?:worker|monitor|install|top|metrics)/g)].length).toBeGreaterThan(8);
   expect([...read('.github/SECURITY.md').matchAll(/`test\/[\w./-]*\w`/g)].length).toBeGreaterThan(10);
 });

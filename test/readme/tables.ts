@@ -1,5 +1,5 @@
-// The tables that are made from tables of the program, and the documents that hold them. readme.test.ts checks them, and
-// writes them when it is run as `npm run readme`.
+// Tables generated from the program's own, and the documents that hold them. readme.test.ts checks them; `npm run readme`
+// writes them.
 
 import { METRICS } from '../../src/metrics/names.js';
 import { OPTION_NAMES, optionSpec, type OptionSpec } from '../../src/config/options.js';
@@ -9,14 +9,14 @@ export const TABLES: Readonly<Record<string, readonly [name: string, table: () =
   'src/metrics/README.md': ['metrics', metricTable],
 };
 
-/** The text of a document with its table as it must be. @throws Error when there is no place between two markers */
+/** @returns the document's text with the generated table. @throws Error when the markers are missing */
 export function withTable(text: string, document: string): string {
   const [name, table] = TABLES[document]!;
   const [before, , after] = between(text, name);
   return `${before}\n${table()}\n${after}`;
 }
 
-/** What is before, in, and after a table, markers outside. */
+/** @returns the text before, in and after the table. The markers belong to the outer parts. */
 function between(text: string, name: string): [string, string, string] {
   const [start, end] = [`<!-- ${name}: made by npm run readme -->`, `<!-- end of ${name} -->`];
   const [from, to] = [text.indexOf(start) + start.length, text.indexOf(end)];

@@ -20,7 +20,7 @@ mkdir $'dir\\nnew'; printf 'j' >$'dir\\nnew/%0A'
 d=deep; for i in {1..30}; do d=$d/$i; done; mkdir -p "$d"; printf 'bottom' >"$d/file"
 `;
 
-/** What the rsync engine carries only: user xattrs and POSIX ACLs on files. */
+/** Attributes that only the rsync engine carries: user xattrs and POSIX ACLs on files. */
 export const FILE_ATTRIBUTES = `
 mkdir -p attrs; cd attrs
 printf 'x' >xattr; setfattr -n user.comment -v 'hello world' xattr; setfattr -n user.binary -v 0x00ff10 xattr

@@ -17,7 +17,7 @@ const STOCK_INSTEAD = process.env['LAB_WORKER'] === 'stock';
 export interface LabOptions {
   /** Bricks of each volume. Default 1. */
   readonly bricks?: number;
-  /** What the secondary volume has instead. */
+  /** Bricks and layout of the secondary volume, where they differ. */
   readonly secondary?: { readonly bricks: number; readonly layout: Layout };
   /** Default 'distribute'. */
   readonly layout?: Layout;
@@ -188,7 +188,7 @@ export class Lab extends Pair {
   }
 }
 
-/** What `volume create` calls a layout of `count` bricks. */
+/** The arguments of `volume create` for a layout of `count` bricks. */
 export function layoutArguments(layout: Layout, count: number): string[] {
   switch (layout) {
     case 'distribute':

@@ -15,7 +15,7 @@ export interface ExecOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** 'throw' (default) makes an exit code other than 0 an error; 'return' hands it back. */
   readonly onFailure?: 'throw' | 'return';
-  /** Gives the command up: the call throws, what runs in the machine ends with the machine. */
+  /** Aborts the call, which throws. Processes that it started in the machine end with the machine. */
   readonly signal?: AbortSignal;
 }
 

@@ -1,4 +1,4 @@
-// What a worker costs: processor time of it and all it started, and the most memory it had. Read from /proc.
+// The cost of a worker: processor time of it and all that it started, and its peak memory. Read from /proc.
 import { readdir, readFile } from 'node:fs/promises';
 
 export interface Usage {

@@ -1,5 +1,5 @@
-// A session whose secondary is no root: a user on the secondary's nodes, who may mount sv0 through glusterd's mount
-// broker, set up with GlusterFS's own tools as its documentation says. Used by Cluster.
+// A session to an ordinary user on the secondary's nodes, who may mount sv0 through glusterd's mount broker, set up with
+// GlusterFS's tools as its documentation says.
 import type { Node } from './node.js';
 import { until } from './wait.js';
 

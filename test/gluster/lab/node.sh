@@ -14,7 +14,7 @@ if [ "$1" = --inside ]; then
   start_sshd
   mkfifo /run/forever
   echo ready
-  # Waits for ever in the shell itself, which as process 1 has to reap what daemonizes.
+  # Waits until it is killed, in the shell itself, which as process 1 has to reap what daemonizes.
   read -r _ <>/run/forever
   exit
 fi

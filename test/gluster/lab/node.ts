@@ -59,7 +59,7 @@ export class Node extends Machine {
     await until(`glusterd of ${this.name}`, async () => (await this.gluster(['pool', 'list'], 'return')).code === 0);
   }
 
-  /** Makes glusterd read its configuration anew; bricks go on. */
+  /** Restarts glusterd, so that it reads its configuration again. Bricks keep running. */
   async restartGlusterd(): Promise<void> {
     await this.sh('pkill -x glusterd; while pgrep -x glusterd >/dev/null; do sleep 0.1; done', '/');
     await this.#startGlusterd();

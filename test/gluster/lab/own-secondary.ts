@@ -7,7 +7,7 @@ import { HOST } from './lab.js';
 import type { Lab } from './lab.js';
 import { REPO } from './machine.js';
 
-/** Of the samples of hostile requests. */
+/** The seed of the samples of hostile requests. */
 export const SEED = Number(process.env['SECONDARY_SEED'] ?? Math.floor(Math.random() * 1e9));
 
 export interface Ended {

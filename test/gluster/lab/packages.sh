@@ -32,7 +32,7 @@ need_toolchain() {
   ensure "build tools" "g++ make python3" "command -v g++" "command -v make" "command -v python3"
 }
 
-# What checks that the manual page, the completions and the rotation of logs are understood.
+# Programs that check the manual page, the completions and the log rotation.
 need_checkers() {
   ensure "checkers" "mandoc zsh logrotate acl attr" "command -v mandoc" "command -v zsh" "command -v logrotate" \
     "command -v setfacl" "command -v setfattr"

@@ -1,4 +1,4 @@
-// What Lab and Cluster have in common: a primary and a secondary volume, gv0 and sv0, mounted in a box for the test to
+// The common part of Lab and Cluster: a primary and a secondary volume, gv0 and sv0, mounted in a box for the test to
 // change and to compare, a geo-replication session between them, and the workers that a test started by hand.
 import path from 'node:path';
 import type { Box } from './box.js';
@@ -44,7 +44,7 @@ export abstract class Pair {
   readonly primary = PATHS.primary;
   readonly secondary = PATHS.secondary;
   protected readonly workers: WorkerHandle[] = [];
-  /** Leftovers that do not count. */
+  /** Leftovers to ignore. */
   readonly #excused = new Set<string>();
   #logs = 0;
 
@@ -60,11 +60,11 @@ export abstract class Pair {
   abstract readonly places: readonly BrickPlace[];
   /** Machines on which no secondary but this project's ever served, and that never lost power. The stock one's mount may outlast it. */
   protected abstract readonly ownSecondaries: readonly Machine[];
-  /** Whether the secondary has each file on several bricks. A look at a name in the moment in which it is made may set it
-   *  apart there for good: then looks are few. */
+  /** Whether the secondary has each file on several bricks. A lookup of a name at the moment of its creation may leave its copies
+   *  different for good, so comparisons are few there. */
   protected abstract readonly keepsCopies: boolean;
-  /** Whether a mount that wrote shows times of its own: the shard translator keeps them from when it saw the write, and no
-   *  touch changes them. Other mounts show what the bricks have. */
+  /** Whether a mount that wrote shows other times than the bricks: the shard translator keeps the times of its writes, and no
+   *  touch changes them. Other mounts show the bricks' times. */
   protected readonly writerKeepsTimes: boolean = false;
   /** An address that serves the volume now. */
   protected abstract serverOf(volume: string): string;
@@ -223,7 +223,7 @@ export abstract class Pair {
     });
   }
 
-  /** What is left now does not count later: a stock worker that is killed before it is up leaves its mount. */
+  /** Ignores current leftovers from now on: a stock worker that is killed during its start leaves its mount. */
   async excuseMountsLeft(): Promise<void> {
     for (const what of await this.#left()) this.#excused.add(what);
   }
@@ -244,7 +244,7 @@ export abstract class Pair {
   }
 }
 
-/** What a worker left on a machine: mounts, clients, mount points. */
+/** Mounts, clients and mount points that a worker left on a machine. */
 async function leftovers(machine: Machine): Promise<string[]> {
   const mounts = (await machine.read('/proc/1/mounts')).split('\n').filter((line) => {
     return line.includes('fuse.glusterfs') && !/ (\/mnt\/|\/run\/gluster\/shared_storage )/.test(line);

@@ -1,4 +1,4 @@
-// Random numbers that a seed repeats, for workloads and whatever else is drawn in tests.
+// Random numbers that a seed repeats, for workloads and other random choices of tests.
 
 /** A small seeded generator of uniform numbers (mulberry32). */
 export class Random {

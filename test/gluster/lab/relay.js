@@ -1,12 +1,12 @@
 // A network in one process: relays TCP connections, holds what goes either way back for a time, and lets no more through than
 // a rate. Run in the box by slow-link.ts.
 //   node relay.js LISTEN_PORT TO_HOST TO_PORT DELAY_MS BYTES_PER_SECOND
-// Lines on stdin: `down`: nothing passes, and nobody is told; `up`; `cut`: all connections end.
+// Lines on stdin: `down`: nothing passes, and connections stay open; `up`; `cut`: all connections end.
 import { createConnection, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
 const [listenPort, toHost, toPort, delayMs, bytesPerSecond] = process.argv.slice(2).map((arg, i) => (i === 1 ? arg : Number(arg)));
-/** What a router keeps: less than what is on its way would slow the line down. */
+/** The buffer of a router. With less than the bytes on their way the link would be slower than its rate. */
 const MAX_HELD_BYTES = Math.max(64 << 10, (bytesPerSecond * 2 * delayMs) / 1000);
 
 let isDown = false;

@@ -1,5 +1,5 @@
-// The story that each engine has to get through on one pair of volumes: a first sync, live changes, changes made while
-// no worker ran. Each part ends with equal trees of its own directory, and all of it with equal volumes. Registered by one test file per engine, which run side by side.
+// Scenarios for each engine on one pair of volumes: a first sync, live changes, changes made while no worker ran. Each ends with
+// equal trees of its directory, and the last with equal volumes. One test file per engine registers them.
 import { expect, test } from 'vitest';
 import { bigFile, EVERY_TYPE, everyOperation, smallFiles, SPECIAL_FILES } from './fixtures.js';
 import type { TreeAspect } from './tree.js';
@@ -11,11 +11,11 @@ export interface Replication {
   readonly lab: () => Lab;
   /** Starts the worker when it does not run, and returns it. */
   readonly worker: () => WorkerHandle;
-  /** What the comparisons leave out. */
+  /** Aspects that comparisons leave out. */
   readonly ignore: readonly TreeAspect[];
 }
 
-/** Registers the tests in the current file. `ignore` is what the engine does not carry. */
+/** Registers the tests in the current file. `ignore` names the aspects that the engine does not carry. */
 export function replicationScenarios(engine: 'rsync' | 'tarssh', ignore: readonly TreeAspect[]): Replication {
   const lab = useLab({ config: { 'sync-method': engine } });
   // A stock secondary makes every device node 0:0, whatever it is told.
@@ -23,7 +23,7 @@ export function replicationScenarios(engine: 'rsync' | 'tarssh', ignore: readonl
   let current: WorkerHandle | undefined;
   const worker = (): WorkerHandle => (current?.running ? current : (current = lab().startWorker()));
 
-  test('a first sync brings every file type and attribute, hard links, sparse and empty files, a 200 MB file and 1,000 small ones', async () => {
+  test('a first sync replicates every file type and attribute, a 200 MB file and 1,000 small files', async () => {
     await lab().sh(EVERY_TYPE);
     await lab().sh(SPECIAL_FILES);
     await lab().sh(`mkdir bulk; ${bigFile('bulk/big', 200)}`);
@@ -57,8 +57,8 @@ export function replicationScenarios(engine: 'rsync' | 'tarssh', ignore: readonl
     await lab().waitConverged(60_000, { ignore, under: 'live' });
   });
 
-  // A mount that keeps the kernel's pages gives the old content with the new time for some of these.
-  test('300 files that are written to again and again, at the same size, arrive each time', async () => {
+  // A mount that keeps the kernel's page cache returns old content with the new mtime for some of these files.
+  test('300 files that are repeatedly overwritten at the same size arrive each time', async () => {
     worker();
     await lab().sh('mkdir again; for i in {1..300}; do printf 0-content >again/f$i; done');
     await lab().waitConverged(60_000, { ignore, under: 'again' });
@@ -92,12 +92,12 @@ export function replicationScenarios(engine: 'rsync' | 'tarssh', ignore: readonl
     await lab().waitConverged(60_000, { ignore, under: 'logs' });
   });
 
-  test('both volumes are equal as a whole in the end', async () => {
+  test('both volumes are equal in the end', async () => {
     worker();
     await lab().waitConverged(60_000, { ignore });
   });
 
-  test('the status file tells of an active worker with nothing left to do', async () => {
+  test('the status file shows an active worker with all counters at zero', async () => {
     await lab().until('counters at zero', async () => {
       const status = await lab().status();
       return status['entry'] === 0 && status['data'] === 0 && status['meta'] === 0;

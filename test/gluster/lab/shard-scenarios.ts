@@ -1,12 +1,12 @@
-// Sharded volumes, as stores of virtual machines use them: a file's content lies in pieces under /.shard, its size in
-// xattrs of its base. With shards of another size on the secondary.
+// Sharded volumes, as stores of virtual machines use them: a file's content lies in shards under /.shard, its size in an xattr
+// of its base. The secondary has another shard size.
 import { expect, test } from 'vitest';
 import { nightly } from './nightly.js';
 import { useLab } from './use-lab.js';
 import type { Lab, LabOptions } from './lab.js';
 import type { WorkerHandle } from './worker.js';
 
-/** Pieces of 4 MiB: files below, at and above one piece, images with holes, and what one of them each goes through. */
+/** Files below, at and above one shard of 4 MiB, images with holes, and one file for each kind of change. */
 const prepare = (dir: string): string => `mkdir ${dir}; cd ${dir}
 : >empty; printf small >small; head -c 4194304 /dev/urandom >one-piece; head -c 4194305 /dev/urandom >one-byte-more
 for f in append grow cut cut-to-0 old-content new-content removed relinked middle times; do head -c 9000000 /dev/urandom >$f; done
@@ -55,15 +55,15 @@ export function shardScenarios(engine: 'rsync' | 'tarssh', secondary: 'own' | 's
     for (const brick of bricks) expect((await lab().status(brick))['failures']).toBe(0);
   });
 
-  test('no piece of a removed file is left on the secondary, and none is missing', async () => {
-    // With copies as one; DHT's pointers (mode 1000) are none.
+  test('the secondary has the same shards as the primary, and none of removed files', async () => {
+    // Lists each copy once, without DHT's link files (mode 1000).
     const pieces = (volume: string): Promise<string> => lab().sh(`for brick in ${volume}_*; do cd /srv/$brick/.shard; find . -type f ! -perm -1000 -printf '%P %s\n'; done | sort -u`, '/srv');
     await lab().until('the same pieces on both sides', async () => (await pieces('gv0')) === (await pieces('sv0'))).catch(() => undefined);
     expect(await pieces('sv0')).toBe(await pieces('gv0'));
     expect(await pieces('gv0')).not.toContain('remove_me');
   });
 
-  nightly('without sync-xattrs, sizes still arrive', async () => {
+  nightly('with sync-xattrs off, sizes still arrive', async () => {
     await stop();
     await lab().setConfig({ 'sync-xattrs': 'false' });
     start();

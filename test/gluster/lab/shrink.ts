@@ -1,4 +1,4 @@
-// Shrinks a failing workload by delta debugging (ddmin), and keeps what is left as a regression. The predicate runs a
+// Shrinks a failing workload by delta debugging (ddmin), and keeps the rest as a regression. The predicate runs a
 // whole lab, so its calls are bounded.
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -13,7 +13,7 @@ export interface Regression {
   readonly names: 'all' | 'utf8';
   readonly config: Readonly<Record<string, string>>;
   readonly phases: Phases;
-  /** What went wrong, for a reader. */
+  /** A description of the failure. */
   readonly about?: string;
 }
 

@@ -8,7 +8,7 @@ import { REPO } from './machine.js';
 export const SLOW_PORT = 2200;
 
 export interface SlowLink {
-  /** `down`: nothing passes, and nobody is told. `cut`: all connections end, new ones work. */
+  /** `down`: nothing passes, and connections stay open. `cut`: all connections end, new ones work. */
   set(state: 'down' | 'up' | 'cut'): void;
 }
 

@@ -1,5 +1,5 @@
-// Stands where bin/gsyncd-ts.js would, in tests of the forced command: everything is the real program's, only the
-// secondary is a process that goes to a directory, tells its id and waits. Copied as gsyncd-ts.js before it is used.
+// Takes the place of bin/gsyncd-ts.js in tests of the forced command. Everything is the real program, except for the secondary,
+// which changes to a directory, prints its process id and waits. Tests copy this file as gsyncd-ts.js.
 const args = process.argv.slice(2);
 if (args[0] === 'secondary') {
   process.chdir(args[args.indexOf('--primary-brick') + 1]);

@@ -3,8 +3,8 @@ import type { Cluster } from './cluster.js';
 import type { Pair } from './pair.js';
 import type { CompareOptions } from './tree.js';
 
-/** What a stock worker's log says when its live crawl starts. What changes before, after the end of its history, may be
- *  lost. */
+/** The log line with which a stock worker starts its live crawl. It may lose changes made between the end of its history crawl
+ *  and this line. */
 export const LIVE = /Crawl Status Change \[\{status=Changelog Crawl/;
 
 /** Waits for the live crawl of a session that glusterd started. */

@@ -182,8 +182,8 @@ def compare(trees, pools):
 
 
 def remount(point, host, volume):
-    """Mounts the volume anew. A client that looked at directories while another one moved them about may answer
-    ENOENT for one at its new place for as long as it lives; what counts is what a new client sees."""
+    """Mounts the volume again. A client that looked up directories while another one moved them may answer ENOENT
+    for one at its new place until it ends. The comparison needs what a new client sees."""
     subprocess.run(['umount', '-l', point], check=True)
     subprocess.run(['glusterfs', '--acl', '-s', host, '--volfile-id', volume, point], check=True)
     for _ in range(100):
@@ -215,7 +215,7 @@ def main():
         now = time.monotonic()
         if not out or now - start >= args.wait:
             break
-        # Looking costs the machine something: at most half of the time goes into it.
+        # Comparisons load the machine: they take at most half of the time.
         time.sleep(max(args.poll, min(now - began, 3)))
         for mount in args.fresh:
             remount(*mount.split(':'))

@@ -1,4 +1,4 @@
-// Full comparison of two trees in a box, by tree.py: see there for what counts as equal. Used through Lab.
+// Full comparison of two trees in a box, by tree.py: see there for the definition of equal. Used through Lab.
 import path from 'node:path';
 import type { Box } from './box.js';
 
@@ -21,13 +21,13 @@ export interface TreeComparison {
   readonly differences: readonly TreeDifference[];
 }
 
-/** What is left out of a comparison: `mtime` of files, user xattrs, ACLs, hard-link groups, link counts, device numbers, … */
+/** Aspects to leave out of a comparison: `mtime` of files, user xattrs, ACLs, hard-link groups, link counts, device numbers, … */
 export type TreeAspect = 'mtime' | 'xattrs' | 'acls' | 'links' | 'nlink' | 'rdev' | 'owner' | 'mode';
 
 export interface CompareOptions {
-  /** Repeat until equal, at most so long. Default 0: look once. */
+  /** Repeats until the trees are equal, at most for this time. Default 0: compares once. */
   readonly waitMs?: number;
-  /** Between two looks, at least. Default 500. */
+  /** Minimum time between two comparisons. Default 500. */
   readonly pollMs?: number;
   readonly ignore?: readonly TreeAspect[];
   /** 'utf8' leaves out what a name or symlink target that is not UTF-8 leads to. Default 'all'. */
@@ -35,7 +35,7 @@ export interface CompareOptions {
   /** A directory below both roots instead of the whole. */
   readonly under?: string;
   readonly signal?: AbortSignal;
-  /** `POINT:HOST:VOLUME`: what to mount anew before each look but the first, see tree.py. */
+  /** `POINT:HOST:VOLUME`: mounts to renew before each comparison except the first, see tree.py. */
   readonly fresh?: readonly string[];
 }
 

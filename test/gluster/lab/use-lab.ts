@@ -12,7 +12,7 @@ export function useLab(options: LabOptions = {}): () => Lab {
   return use(() => Lab.start(options));
 }
 
-/** The same for several nodes. */
+/** As useLab(), for several nodes. */
 export function useCluster(options: ClusterOptions = {}): () => Cluster {
   return use(() => Cluster.start(options));
 }

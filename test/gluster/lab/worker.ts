@@ -24,7 +24,7 @@ export class WorkerHandle {
     this.#child = child;
     this.#logPath = logPath;
     this.#kind = kind;
-    // Stock workers share one log: what was there before is not this worker's.
+    // Stock workers share one log: earlier lines are not this worker's.
     this.#logStart = statSync(logPath, { throwIfNoEntry: false })?.size ?? 0;
     const keep = (chunk: Buffer): void => {
       this.#stderr = (this.#stderr + chunk.toString()).slice(-100_000);
@@ -39,7 +39,7 @@ export class WorkerHandle {
     });
   }
 
-  /** What it wrote to its standard streams, the end of it. */
+  /** The end of the worker's output on its standard streams. */
   get stderr(): string {
     return this.#stderr;
   }

@@ -175,7 +175,7 @@ export class Workload {
       case 'moveDirOver':
         return this.#onPlace('dir', (from) => this.#onPlace('empty', (over) => (isInside(over, from) ? undefined : this.#takePlace(from, over))));
       case 'invert':
-        // What was below a directory gets above it.
+        // Moves a directory above its parent, and the parent into it.
         return this.#onPlace('dir', (below) => {
           const above = this.#places().find(({ node }) => node.kind === 'dir' && node.entries === below.parent);
           if (above === undefined || below.node.kind !== 'dir') return undefined;

@@ -55,7 +55,7 @@ export function changeArb(names: readonly string[] = UTF8_NAMES): fc.Arbitrary<C
   );
 }
 
-/** Makes changes on one volume, with gfids from a range of its own. */
+/** Makes changes on one volume, with gfids from a separate range. */
 export class Changer {
   readonly #volume: ModelVolume;
   readonly #rollover: () => void;

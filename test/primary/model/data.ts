@@ -28,7 +28,7 @@ export class ModelTransfer implements SharedQueue {
     return results;
   }
 
-  /** What the engines' attribute senders do. */
+  /** As the engines' attribute senders do. */
   async syncAttributes(gfids: readonly Gfid[]): Promise<BoxResult> {
     const results = new Map<Gfid, ItemResult>();
     for (const gfid of gfids) {
@@ -58,7 +58,7 @@ export class ModelTransfer implements SharedQueue {
     return null;
   }
 
-  /** Text where the inode cannot be read. */
+  /** @returns the error's text when the inode cannot be read */
   #readable(gfid: Gfid): Inode | string | null {
     const errno = this.#primary.refused.get(gfid);
     return errno === undefined ? this.#primary.find(gfidPath(gfid)) : `rsync: ${errno}`;

@@ -1,4 +1,4 @@
-// What the primary's classes are handed in tests: the model's parts where they matter, and silence elsewhere.
+// The dependencies of the primary's classes in tests: the model's parts where they matter, and no-ops elsewhere.
 
 import { loadConfig } from '../../../src/config/config.js';
 import type { OptionName } from '../../../src/config/options.js';

@@ -42,7 +42,7 @@ export interface RunOptions {
 const MAX_MICROTASKS = 4;
 const ROLLOVER_MS = 3_000;
 const MAX_STEPS = 20_000;
-/** What a passive worker says in the end. */
+/** Log lines with which a passive worker ends a heal window. */
 export const HEALED = 'peer brick healed';
 export const NEVER_HEALED = 'peer brick still healing';
 
@@ -98,7 +98,7 @@ export class ModelPair {
     this.changelog.rollover(nowS());
   }
 
-  /** Fills the secondary with content of its own. */
+  /** Fills the secondary with other content. */
   fillSecondary(changes: readonly Change[]): void {
     const changer = new Changer(this.secondaryVolume, 0x100000);
     for (const change of changes) changer.make(change);
@@ -137,8 +137,8 @@ export class ModelPair {
     await this.run(options);
   }
 
-  /** A worker that is passive, while changes are made and for `ms` more, in which its brick may be ahead of others; then
-   *  until it has said so: healed after that, or never. */
+  /** Runs a passive worker while changes are made and for `ms` more, with `ahead` on a brick that is ahead of another; then
+   *  until it has logged `until`, with the heal ended or not. */
   async runPassive(changes: readonly Change[], { ahead, ms, until }: { ahead: boolean; ms: number; until?: string }): Promise<void> {
     const agent = this.#agent();
     this.#failures = await FailureList.load(this.#directory);
@@ -225,7 +225,7 @@ export class ModelPair {
   }
 }
 
-/** Whether a name is on the durable list. */
+/** Whether a name is on the failure list. */
 export function isListed(failures: FailureList, path: string): boolean {
   return failures.items().some(({ kind, gfid, entry }) => (kind === 'entry' ? entry === path : gfidPath(gfid) === path));
 }

@@ -25,7 +25,7 @@ function locations(inode: Inode): Location[] {
 export class ModelMount implements PrimaryVolume {
   native: VolumeInfo | null = NATIVE_INFO;
   foreign: VolumeInfo[] = [];
-  /** Whose node comes first. */
+  /** Whose node comes first in the election. */
   elected: 'this' | 'other' = 'this';
   clusterMark: Xtime | null = null;
   readonly #volume: ModelVolume;
@@ -97,7 +97,7 @@ export class ModelBrick implements PrimaryBrick {
   readonly stimes = new Map<Gfid, Xtime>();
   readonly legacyStimes = new Map<Gfid, Xtime>();
   entryStimeMark: Xtime | null = null;
-  /** Whether another brick of its set is to be healed. */
+  /** Whether another brick of the replica set needs a heal. */
   ahead = false;
   readonly #volume: ModelVolume;
   readonly #changelog: ChangelogWriter;

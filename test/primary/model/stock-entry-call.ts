@@ -10,7 +10,7 @@ import { FsError, type ErrnoName, type Inode, type ModelVolume } from './volume.
 
 const NO_INFO: FailureInfo = { gfidMismatch: false, nameMismatch: false, dst: false, secondaryIsDir: false, secondaryGfid: null, secondaryEntry: null };
 
-/** What a Python exception other than OSError becomes. */
+/** Stands for a Python exception other than OSError. */
 export class Raised extends Error {
   readonly className: string;
 

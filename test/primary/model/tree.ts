@@ -3,7 +3,7 @@
 import { entryPath, GFID_PREFIX } from '../../../src/protocol/gfid.js';
 import { kindOf, type Inode, type ModelVolume } from './volume.js';
 
-/** What of an inode must be equal on both sides. */
+/** The properties of an inode that must be equal on both sides. */
 function describe(inode: Inode): string {
   const kind = kindOf(inode);
   const owner = `${inode.uid}:${inode.gid}`;
@@ -26,7 +26,7 @@ export function listing(volume: ModelVolume): Map<string, string> {
   return out;
 }
 
-/** One line for each name that differs; names for which `ignored` holds do not count, nor what is below them. */
+/** One line for each name that differs; skips names for which `ignored` holds, and everything below them. */
 export function differences(primary: ModelVolume, secondary: ModelVolume, ignored: (path: string) => boolean = () => false): string[] {
   const here = listing(primary);
   const there = listing(secondary);

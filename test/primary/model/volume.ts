@@ -64,7 +64,7 @@ export class ModelVolume {
   readonly inodes = new Map<Gfid, Inode>();
   readonly root: Inode;
   observer: VolumeObserver | null = null;
-  /** With which errno a mount, a brick and what reads through them are refused to look up an inode. */
+  /** The errno with which each inode's lookup fails, on mounts and bricks. */
   readonly refused = new Map<Gfid, ErrnoName>();
   /** Inodes whose bricks have no room for another xattr. */
   readonly full = new Set<Gfid>();
@@ -98,7 +98,7 @@ export class ModelVolume {
     if (this.full.has(gfid)) throw new FsError('ENOSPC', gfid);
   }
 
-  /** What a mount or a brick tells: `find`, where it is not refused. @throws FsError of `refused` */
+  /** A lookup through a mount or a brick: `find`, unless the inode is refused. @throws FsError of `refused` */
   lookUp(path: string): Inode | null {
     const inode = this.find(path);
     const errno = inode === null ? undefined : this.refused.get(inode.gfid);
@@ -109,7 +109,7 @@ export class ModelVolume {
   create(path: string, spec: NewInode, fop: 'CREATE' | 'MKNOD' | 'MKDIR' | 'SYMLINK'): Inode {
     const { dir, name } = this.#place(path);
     if (dir.entries?.has(name) === true) throw new FsError('EEXIST', path);
-    if (this.inodes.has(spec.gfid)) throw new FsError('ENODATA', path); // so a mount answers
+    if (this.inodes.has(spec.gfid)) throw new FsError('ENODATA', path); // as a mount answers
     const inode = this.#newInode(spec);
     this.#attach(dir, name, inode);
     this.observer?.created(fop, entryPath(dir.gfid, name), inode);
