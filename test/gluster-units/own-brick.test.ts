@@ -44,9 +44,9 @@ test('a brick that is away for a moment is not down, one that stays away is', as
   activate('three');
   const own = new OwnBrick(top, { host: 'a', path: '/b/1' });
   let down = false;
-  const over = own.untilDown(stop.signal).then(() => (down = true));
+  const over = own.waitUntilDown(stop.signal).then(() => (down = true));
   setTimeout(() => connection('three', 0, 'a', '/b/1', 1), 1_500);
-  expect(await own.comesUp(stop.signal)).toBe(true);
+  expect(await own.waitUntilUp(stop.signal)).toBe(true);
   expect(down).toBe(false);
   connection('three', 0, 'a', '/b/1', 0);
   await over;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errnoCode } from '../../src/errors.js';
 import { llistxattr, lsetxattr } from '../../src/native/libc.js';
-import { chooseCalls, libcCalls, mountAttributes, type AttributeCalls } from '../../src/native/mount-attributes.js';
+import { chooseCalls, libcCalls, loadAttributeCalls, type AttributeCalls } from '../../src/native/mount-attributes.js';
 import { lacks } from '../skip.js';
 
 /** Not a literal: the package's types may be missing. */
@@ -26,11 +26,11 @@ function canMark(): boolean {
 
 describe('the choice', () => {
   it.skipIf(lacks(compiled !== null, 'npm could not compile it (no compiler)', 'fs-xattr'))('is fs-xattr where it was compiled', async () => {
-    expect((await mountAttributes()).getAttribute).toBe(compiled?.getAttribute);
+    expect((await loadAttributeCalls()).getAttribute).toBe(compiled?.getAttribute);
   });
 
   it.skipIf(compiled !== null)('is libc where fs-xattr is not there', async () => {
-    expect(await mountAttributes()).toBe(libcCalls);
+    expect(await loadAttributeCalls()).toBe(libcCalls);
   });
 
   it('is libc when loading throws, or brings something else', async () => {

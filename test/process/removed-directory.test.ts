@@ -8,7 +8,7 @@ const DIST = new URL('../../dist/process/', import.meta.url).href;
 it('is one in which nothing can be made, and children start all the same', () => {
   const script = `
     import { mkdirSync, readlinkSync, writeFileSync } from 'node:fs';
-    import { enterRemovedDirectory } from '${DIST}nowhere.js';
+    import { enterRemovedDirectory } from '${DIST}removed-directory.js';
     import { runChild } from '${DIST}spawn.js';
     const attempt = (act) => { try { act(); return 'made'; } catch (error) { return error.code; } };
     enterRemovedDirectory(); enterRemovedDirectory();
