@@ -5,13 +5,13 @@
 import koffi from 'koffi';
 import type { KoffiFunc } from 'koffi';
 import { fsEncode } from '../names.js';
-import { AT_FDCWD } from './beneath.js';
 import { readMounts } from './mountinfo.js';
 
 const RESTRICTIONS = ['nosuid', 'nodev', 'noexec', 'nosymfollow'] as const;
 export type Restriction = (typeof RESTRICTIONS)[number];
 
 const SYS_MOUNT_SETATTR = 442;
+const AT_FDCWD = -100;
 /** MOUNT_ATTR_NOSUID, _NODEV, _NOEXEC, _NOSYMFOLLOW: since Linux 5.14. */
 const MOUNT_ATTRIBUTES = 0x0020_000en;
 /** MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOSYMFOLLOW (Linux 5.10), MS_REMOUNT, MS_BIND: for older kernels. */
