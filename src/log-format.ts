@@ -4,7 +4,7 @@
 // Characters that could break a line or control a terminal: C0 and C1 controls, and surrogates without their other half.
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f]|\p{Cs}/u;
 const UNSAFE_ALL = new RegExp(UNSAFE.source, 'gu');
-const NAMED: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+const NAMED_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /** Text without line breaks, control characters or lone surrogates: a byte that is not UTF-8 becomes `\xNN`. */
 export function safeText(text: string): string {
@@ -15,7 +15,7 @@ function escapeCharacter(ch: string): string {
   const code = ch.charCodeAt(0);
   if (code >= 0xdc80 && code <= 0xdcff) return `\\x${(code - 0xdc00).toString(16)}`;
   if (code >= 0x80) return `\\u${code.toString(16).padStart(4, '0')}`;
-  return NAMED[ch] ?? `\\x${code.toString(16).padStart(2, '0')}`;
+  return NAMED_ESCAPES[ch] ?? `\\x${code.toString(16).padStart(2, '0')}`;
 }
 
 /** `message [{a=1}, {b=(0, 0)}]`; the message alone when there are no fields. Fields that are undefined are left out. */

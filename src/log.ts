@@ -56,11 +56,11 @@ export interface LogOptions {
 }
 
 const PINO_LEVELS: Readonly<Record<LogLevel, Level>> = { ERROR: 'error', WARNING: 'warn', INFO: 'info', DEBUG: 'debug' };
-const LETTERS: Readonly<Record<number, string>> = { 20: 'D', 30: 'I', 40: 'W', 50: 'E' };
+const LEVEL_LETTERS: Readonly<Record<number, string>> = { 20: 'D', 30: 'I', 40: 'W', 50: 'E' };
 /** How often a write checks whether the file at the path was renamed or removed. */
-const WATCH_INTERVAL_MS = 1000;
+const FILE_CHECK_INTERVAL_MS = 1000;
 /** How long a line waits for the reader of a full pipe. After a line was lost, the next lines do not wait. */
-const PIPE_PATIENCE_MS = 1000;
+const PIPE_WAIT_MS = 1000;
 
 /** @throws GsyncdError `preflight` when the log file cannot be opened */
 export function createLogger(options: LogOptions): RootLog {
@@ -73,7 +73,7 @@ export function createLogger(options: LogOptions): RootLog {
       logger.level = PINO_LEVELS[level];
     },
     reopen: () => sink.reopen(),
-    flush: () => sink.reportLost(),
+    flush: () => sink.reportLostLines(),
     close: () => sink.close(),
   };
 }
@@ -97,7 +97,7 @@ function lineStream(sink: LineSink): DestinationStream {
     lastMsg: '',
     lastLevel: 0,
     write(): void {
-      sink.write(`[${formatTime(nowMicros())}] ${LETTERS[stream.lastLevel] ?? 'I'} ${stream.lastMsg}\n`);
+      sink.write(`[${formatTime(nowMicros())}] ${LEVEL_LETTERS[stream.lastLevel] ?? 'I'} ${stream.lastMsg}\n`);
     },
   };
   return stream;
@@ -140,9 +140,9 @@ class LineSink {
   readonly #label: string;
   #fd: number | undefined;
   #fileId = '';
-  #nextWatchMs = 0;
-  #lost = 0;
-  #torn = false;
+  #nextCheckMs = 0;
+  #lostLines = 0;
+  #hasPartialLine = false;
 
   constructor(destination: string, label: string) {
     this.#label = label;
@@ -161,19 +161,19 @@ class LineSink {
 
   write(line: string): void {
     if (this.#fd === undefined) return;
-    this.#watch();
-    if (this.#writeAll(this.#notice() + line)) this.#lost = 0;
-    else this.#lost += 1;
+    this.#reopenIfReplaced();
+    if (this.#writeAll(this.#lostLinesNotice() + line)) this.#lostLines = 0;
+    else this.#lostLines += 1;
   }
 
-  reportLost(): void {
-    if (this.#lost > 0 && this.#writeAll(this.#notice())) this.#lost = 0;
+  reportLostLines(): void {
+    if (this.#lostLines > 0 && this.#writeAll(this.#lostLinesNotice())) this.#lostLines = 0;
   }
 
   /** A line with the number of lost lines; empty when there are none. */
-  #notice(): string {
-    if (this.#lost === 0) return '';
-    const message = formatMessage('log lines lost', { count: this.#lost });
+  #lostLinesNotice(): string {
+    if (this.#lostLines === 0) return '';
+    const message = formatMessage('log lines lost', { count: this.#lostLines });
     return `[${formatTime(nowMicros())}] W [log${this.#label}:0:<module>] <top>: ${message}\n`;
   }
 
@@ -188,7 +188,7 @@ class LineSink {
   }
 
   close(): void {
-    this.reportLost();
+    this.reportLostLines();
     if (this.#path !== undefined && this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
   }
@@ -202,11 +202,11 @@ class LineSink {
     this.#fileId = `${stat.dev}:${stat.ino}`;
   }
 
-  #watch(): void {
+  #reopenIfReplaced(): void {
     if (this.#path === undefined) return;
     const nowMs = performance.now();
-    if (nowMs < this.#nextWatchMs) return;
-    this.#nextWatchMs = nowMs + WATCH_INTERVAL_MS;
+    if (nowMs < this.#nextCheckMs) return;
+    this.#nextCheckMs = nowMs + FILE_CHECK_INTERVAL_MS;
     let fileId: string | undefined;
     try {
       const stat = statSync(fsEncode(this.#path), { throwIfNoEntry: false });
@@ -220,8 +220,8 @@ class LineSink {
   /** @returns whether the whole text was written. After a partial write, the next text starts on a new line. */
   #writeAll(text: string): boolean {
     if (this.#fd === undefined) return false;
-    const bytes = Buffer.from(this.#torn ? `\n${text}` : text, 'utf8');
-    const deadlineMs = performance.now() + (this.#lost > 0 ? 0 : PIPE_PATIENCE_MS);
+    const bytes = Buffer.from(this.#hasPartialLine ? `\n${text}` : text, 'utf8');
+    const deadlineMs = performance.now() + (this.#lostLines > 0 ? 0 : PIPE_WAIT_MS);
     let offset = 0;
     while (offset < bytes.length) {
       try {
@@ -229,13 +229,13 @@ class LineSink {
       } catch (error) {
         if (errnoCode(error) === 'EINTR') continue;
         if (errnoCode(error) !== 'EAGAIN' || performance.now() >= deadlineMs) {
-          this.#torn ||= offset > 0;
+          this.#hasPartialLine ||= offset > 0;
           return false;
         }
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
       }
     }
-    this.#torn = false;
+    this.#hasPartialLine = false;
     return true;
   }
 }

@@ -10,15 +10,15 @@ export interface Deadline {
   cancel(): void;
 }
 
-/** Calls `onTime` after `ms`. If this process was stopped meanwhile, the wait starts again when it continues.
+/** Calls `onTimeout` after `ms`. If this process was stopped meanwhile, the wait starts again when it continues.
  *  @param holds whether the timer keeps this process alive */
-export function deadline(ms: number, onTime: () => void, holds: 'the process' | 'nothing' = 'the process'): Deadline {
+export function deadline(ms: number, onTimeout: () => void, holds: 'the process' | 'nothing' = 'the process'): Deadline {
   const waitMs = Math.min(ms, MAX_TIMER_MS);
   const start = (): NodeJS.Timeout => {
     const dueMs = performance.now() + waitMs;
     const started = setTimeout(() => {
       if (performance.now() - dueMs > LATE_MS) timer = start();
-      else onTime();
+      else onTimeout();
     }, waitMs);
     return holds === 'nothing' ? started.unref() : started;
   };

@@ -2,7 +2,7 @@
 
 /** Resolves to the results in the order of `items`. After a failure it starts no further call and rejects with the first
  *  error. */
-export async function mapBounded<T, R>(items: readonly T[], atOnce: number, fn: (item: T) => Promise<R>): Promise<R[]> {
+export async function mapBounded<T, R>(items: readonly T[], concurrency: number, fn: (item: T) => Promise<R>): Promise<R[]> {
   const out = new Array<R>(items.length);
   let next = 0;
   let failed = false;
@@ -17,6 +17,6 @@ export async function mapBounded<T, R>(items: readonly T[], atOnce: number, fn: 
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, runner));
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, runner));
   return out;
 }

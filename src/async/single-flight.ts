@@ -2,12 +2,12 @@
 // At most one call runs while one waits.
 
 export class SingleFlight<T> {
-  readonly #put: () => Promise<T>;
+  readonly #call: () => Promise<T>;
   #current: Promise<unknown> = Promise.resolve();
   #next: Promise<T> | null = null;
 
-  constructor(put: () => Promise<T>) {
-    this.#put = put;
+  constructor(call: () => Promise<T>) {
+    this.#call = call;
   }
 
   /** @throws the error of the shared call, to each of its callers */
@@ -20,9 +20,9 @@ export class SingleFlight<T> {
   }
 
   #start(): Promise<T> {
-    const asked = this.#put();
-    this.#current = asked;
+    const running = this.#call();
+    this.#current = running;
     this.#next = null;
-    return asked;
+    return running;
   }
 }

@@ -1,13 +1,13 @@
 // Decides whether a brick's files are the ones that clients of the volume read. If so, the worker reads them without a FUSE
-// mount, at a hundredth of the cost. glusterd's volfiles list the translators between brick and client. PASSES_READS omits
-// every translator that stores content elsewhere (disperse, shard, arbiter), or may refuse a read.
+// mount, at a hundredth of the cost. glusterd's volfiles list the translators between brick and client. PASS_THROUGH_TYPES
+// omits every translator that stores content elsewhere (disperse, shard, arbiter), or may refuse a read.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoCode } from '../errors.js';
 import { fsDecode, fsEncode } from '../names.js';
 
-const PASSES_READS = new RegExp(
+const PASS_THROUGH_TYPES = new RegExp(
   `^(?:${[
     String.raw`storage/posix|protocol/(?:client|server)|cluster/(?:distribute|replicate)|performance/[\w-]+|debug/io-stats`,
     'features/(?:access-control|barrier|bitrot-stub|changelog|index|leases|locks|marker|namespace|quota|read-only|sdfs',
@@ -18,19 +18,19 @@ const PASSES_READS = new RegExp(
 /** How to read the files of a brick. */
 export interface ContentFacts {
   /** Each file has the content that clients read. */
-  readonly isPlain: boolean;
+  readonly hasClientContent: boolean;
   /** Other bricks have copies, which may be newer. */
   readonly hasCopies: boolean;
   /** GlusterFS keeps the times that clients see (features.ctime) in an xattr of each file. */
-  readonly keepsTimes: boolean;
+  readonly hasXattrTimes: boolean;
 }
 
-const UNKNOWN: ContentFacts = { isPlain: false, hasCopies: true, keepsTimes: true };
+const UNKNOWN: ContentFacts = { hasClientContent: false, hasCopies: true, hasXattrTimes: true };
 
 /** Whether reads pass through all translators of a volfile unchanged. */
-export function passesReads(volfile: string): boolean {
+export function isReadPassThrough(volfile: string): boolean {
   const types = [...volfile.matchAll(/^\s*type\s+(\S+)/gm)].map(([, type = '']) => type);
-  return types.length > 0 && types.every((type) => PASSES_READS.test(type));
+  return types.length > 0 && types.every((type) => PASS_THROUGH_TYPES.test(type));
 }
 
 export interface BrickContentOptions {
@@ -42,35 +42,35 @@ export interface BrickContentOptions {
 
 export class BrickContent {
   readonly #dir: string;
-  readonly #client: string;
+  readonly #clientVolfile: string;
   readonly #brickLine: RegExp;
   /** The last result, valid while the directory keeps this mtime. glusterd replaces a volfile to change it. */
-  #known: { readonly mtimeMs: number; readonly facts: ContentFacts } | undefined;
+  #cached: { readonly mtimeMs: number; readonly facts: ContentFacts } | undefined;
 
   constructor({ glusterdWorkdir, volume, brickPath }: BrickContentOptions) {
     this.#dir = join(glusterdWorkdir, 'vols', volume);
-    this.#client = `trusted-${volume}.tcp-fuse.vol`;
+    this.#clientVolfile = `trusted-${volume}.tcp-fuse.vol`;
     this.#brickLine = new RegExp(`^\\s*option directory ${brickPath.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)}$`, 'm');
   }
 
-  /** Without volfiles, no file is reported as plain. Synchronous, because the volfiles are local. */
-  facts(): ContentFacts {
+  /** Without volfiles, no file is reported to have the clients' content. Synchronous, because the volfiles are local. */
+  inspect(): ContentFacts {
     try {
       const { mtimeMs } = statSync(fsEncode(this.#dir));
-      if (this.#known?.mtimeMs !== mtimeMs) this.#known = { mtimeMs, facts: this.#look() };
-      return this.#known.facts;
+      if (this.#cached?.mtimeMs !== mtimeMs) this.#cached = { mtimeMs, facts: this.#readVolfiles() };
+      return this.#cached.facts;
     } catch (error) {
       if (errnoCode(error) === undefined) throw error;
       return UNKNOWN;
     }
   }
 
-  #look(): ContentFacts {
+  #readVolfiles(): ContentFacts {
     const read = (name: string): string => fsDecode(readFileSync(fsEncode(join(this.#dir, name))));
     const bricks = readdirSync(fsEncode(this.#dir), { encoding: 'buffer' }).map(fsDecode).filter((name) => name.endsWith('.vol'));
     const own = bricks.map(read).find((text) => this.#brickLine.test(text));
-    const client = read(this.#client);
-    const has = (type: string): boolean => new RegExp(`^\\s*type\\s+${type}$`, 'm').test(client);
-    return { isPlain: own !== undefined && passesReads(own) && passesReads(client), hasCopies: has('cluster/replicate'), keepsTimes: has('features/utime') };
+    const client = read(this.#clientVolfile);
+    const hasTranslator = (type: string): boolean => new RegExp(`^\\s*type\\s+${type}$`, 'm').test(client);
+    return { hasClientContent: own !== undefined && isReadPassThrough(own) && isReadPassThrough(client), hasCopies: hasTranslator('cluster/replicate'), hasXattrTimes: hasTranslator('features/utime') };
   }
 }

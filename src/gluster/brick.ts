@@ -10,10 +10,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { errnoCode } from '../errors.js';
 import { errnoNumber, lgetxattr, llistxattr, lsetxattr, NativeError } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
-import { toFileStat } from './file-stat.js';
+import { PERMISSIONS, toFileStat } from './file-stat.js';
 import type { FileStat } from './file-stat.js';
 import { gfidFromBytes, isGfid, ROOT_GFID } from '../protocol/gfid.js';
 import type { Gfid } from '../protocol/gfid.js';
+import type { Location } from '../protocol/view.js';
 import { retryErrnos } from './retry.js';
 import { BAD_FILE, DHT_LINKTO, entryStimeName, GFID, GFID2PATH_PREFIX, MDATA, SHARD_PREFIX, stimeName, VOLUME_ID, xtimeName } from './xattr-names.js';
 import { packXtime, unpackXtime } from './xtime.js';
@@ -21,7 +22,7 @@ import type { Xtime } from './xtime.js';
 
 const { EINVAL, ELOOP, ENODATA, ENOENT, ENOTDIR, ENOTSUP, ESTALE } = constants.errno;
 const ABSENT: readonly number[] = [ENOENT, ENODATA, ENOTDIR];
-const MAX_HOLD_MS = 20;
+const MAX_BLOCK_MS = 20;
 const GFID_BYTES = 16;
 /** Holds a link, named by gfid, for each inode that waits to be healed on another brick. All are links to one base file. */
 const PENDING_INDEX = '.glusterfs/indices/xattrop';
@@ -38,18 +39,12 @@ export interface BrickOptions {
   readonly signal?: AbortSignal;
 }
 
-/** One name of an inode. */
-export interface EntryLocation {
-  readonly parent: Gfid;
-  readonly name: string;
-}
-
 /** Prefixes of the xattrs that GlusterFS keeps for itself on a brick. All others belong to users. */
-const OWN_XATTRS: readonly string[] = ['trusted.gfid', 'trusted.glusterfs.', 'trusted.afr.', 'trusted.ec.', 'trusted.gfs.', 'trusted.pgfid.', 'trusted.bit-rot.', 'trusted.SGI_ACL_', 'trusted.tier'];
+const INTERNAL_XATTR_PREFIXES: readonly string[] = ['trusted.gfid', 'trusted.glusterfs.', 'trusted.afr.', 'trusted.ec.', 'trusted.gfs.', 'trusted.pgfid.', 'trusted.bit-rot.', 'trusted.SGI_ACL_', 'trusted.tier'];
 
 /** Whether the secondary needs one of these xattrs: one of a user, or one that holds a sharded file's size. */
-function travels(names: readonly string[]): boolean {
-  return names.some((name) => name.startsWith(SHARD_PREFIX) || !OWN_XATTRS.some((prefix) => name.startsWith(prefix)));
+function hasReplicatedXattr(names: readonly string[]): boolean {
+  return names.some((name) => name.startsWith(SHARD_PREFIX) || !INTERNAL_XATTR_PREFIXES.some((prefix) => name.startsWith(prefix)));
 }
 
 /** A regular file as clients of the volume see it. Times are nanoseconds since the epoch. */
@@ -68,14 +63,13 @@ export interface ClientsFile {
 }
 
 /** While a rebalance moves a file, GlusterFS sets these bits on the brick's file and hides them from clients. */
-const MIGRATING = 0o3000;
-const PERMISSIONS = 0o7777;
+const MIGRATION_BITS = 0o3000;
 const MDATA_BYTES = 57;
 
 /** @returns ctime and mtime; null when the value is malformed. See MDATA. */
 function parseMdata(value: Buffer): { ctimeNs: bigint; mtimeNs: bigint } | null {
   if (value.length !== MDATA_BYTES) return null;
-  const time = (at: number): bigint => value.readBigInt64BE(at) * 1_000_000_000n + value.readBigInt64BE(at + 8);
+  const time = (offset: number): bigint => value.readBigInt64BE(offset) * 1_000_000_000n + value.readBigInt64BE(offset + 8);
   return { ctimeNs: time(9), mtimeNs: time(25) };
 }
 
@@ -83,7 +77,7 @@ export class Brick {
   readonly path: string;
   readonly secondaryUuid: string;
   readonly #signal: AbortSignal | undefined;
-  #lastTurnMs = performance.now();
+  #lastYieldMs = performance.now();
 
   constructor(options: BrickOptions) {
     this.path = options.path;
@@ -93,7 +87,7 @@ export class Brick {
 
   /** xtime of an entry for the volume `volumeUuid`; null when it has none or the path does not exist. */
   async xtime(path: string, volumeUuid: string): Promise<Xtime | null> {
-    return this.#mark(path, xtimeName(volumeUuid));
+    return this.#readMark(path, xtimeName(volumeUuid));
   }
 
   /** Like all setters here, does nothing when the path does not exist. */
@@ -103,12 +97,12 @@ export class Brick {
 
   /** The stime under the name that very old versions used. */
   async legacyStime(path: string, volumeUuid: string): Promise<Xtime | null> {
-    return this.#mark(path, xtimeName(`${volumeUuid}.${this.secondaryUuid}`));
+    return this.#readMark(path, xtimeName(`${volumeUuid}.${this.secondaryUuid}`));
   }
 
   /** Time up to which the data below `path` has been synced to the secondary; null when unknown. */
   async stime(path: string, volumeUuid: string): Promise<Xtime | null> {
-    return this.#mark(path, stimeName(volumeUuid, this.secondaryUuid));
+    return this.#readMark(path, stimeName(volumeUuid, this.secondaryUuid));
   }
 
   async setStime(path: string, volumeUuid: string, mark: Xtime): Promise<void> {
@@ -117,7 +111,7 @@ export class Brick {
 
   /** Time up to which the names have been replayed; null when unknown. Only the root has it. */
   async entryStime(volumeUuid: string): Promise<Xtime | null> {
-    return this.#mark('.', entryStimeName(volumeUuid, this.secondaryUuid));
+    return this.#readMark('.', entryStimeName(volumeUuid, this.secondaryUuid));
   }
 
   async setEntryStime(volumeUuid: string, mark: Xtime): Promise<void> {
@@ -129,18 +123,18 @@ export class Brick {
   async entries(path: string): Promise<string[]> {
     const dir = this.#resolve(path);
     if (!(await lstat(fsEncode(dir))).isDirectory()) throw new NativeError('entries', dir, ENOTDIR);
-    return this.#names(dir, path === '.' ? 'root' : 'below');
+    return this.#readNames(dir, path === '.' ? 'root' : 'below');
   }
 
   /** Names in the directory `gfid`, as `entries`; empty when this brick has no such directory. */
   async childNames(gfid: Gfid): Promise<string[]> {
-    const where = gfid === ROOT_GFID ? 'root' : 'below';
+    const level = gfid === ROOT_GFID ? 'root' : 'below';
     try {
       try {
-        return await this.#names(this.#handle(gfid), where);
+        return await this.#readNames(this.#handle(gfid), level);
       } catch (error) {
         if (errnoNumber(error) !== ELOOP) throw error;
-        return await this.#names(await this.#walkUp(gfid), where);
+        return await this.#readNames(await this.#resolveByHandles(gfid), level);
       }
     } catch (error) {
       const errno = errnoNumber(error);
@@ -151,14 +145,14 @@ export class Brick {
 
   /** null when the path does not exist. Link counts are one higher than on a mount. */
   async lstat(path: string): Promise<FileStat | null> {
-    return this.#local(() => toFileStat(lstatSync(fsEncode(this.#resolve(path)))));
+    return this.#nullIfAbsent(() => toFileStat(lstatSync(fsEncode(this.#resolve(path)))));
   }
 
   /** null when the path does not exist. While an inode has no gfid yet, the call is retried.
    *  @throws NativeError ENODATA when it never gets one */
   async gfid(path: string): Promise<Gfid | null> {
     const file = this.#resolve(path);
-    await this.#yieldIfHeld();
+    await this.#yieldIfDue();
     try {
       return await retryErrnos(() => gfidFromBytes(lgetxattr(file, GFID)), [ESTALE, ENODATA], this.#signal);
     } catch (error) {
@@ -170,13 +164,13 @@ export class Brick {
 
   /** Whether the file is a linkto file: only a pointer of DHT to the subvolume that has the file. */
   async isLinkto(path: string): Promise<boolean> {
-    const value = await this.#local(() => lgetxattr(this.#resolve(path), DHT_LINKTO));
+    const value = await this.#nullIfAbsent(() => lgetxattr(this.#resolve(path), DHT_LINKTO));
     return value !== null && value.length > 0;
   }
 
   /** Location of the directory `gfid`; null when it is not on this brick, is not a directory, or is the root. */
-  async dirLocation(gfid: Gfid): Promise<EntryLocation | null> {
-    const target = await this.#local(() => readlinkSync(fsEncode(this.#handle(gfid)), { encoding: 'buffer' }), [EINVAL]);
+  async dirLocation(gfid: Gfid): Promise<Location | null> {
+    const target = await this.#nullIfAbsent(() => readlinkSync(fsEncode(this.#handle(gfid)), { encoding: 'buffer' }), [EINVAL]);
     if (target === null) return null;
     const parts = fsDecode(target).split('/');
     const [parent, name] = parts.slice(-2);
@@ -185,12 +179,12 @@ export class Brick {
 
   /** Every name of the file `gfid` on this brick (several for hard links); empty when none is recorded, and for
    *  directories. */
-  async fileLocations(gfid: Gfid): Promise<EntryLocation[]> {
+  async fileLocations(gfid: Gfid): Promise<Location[]> {
     const handle = this.#handle(gfid);
-    const names = (await this.#local(() => llistxattr(handle))) ?? [];
-    const found: EntryLocation[] = [];
+    const names = (await this.#nullIfAbsent(() => llistxattr(handle))) ?? [];
+    const found: Location[] = [];
     for (const name of names.filter((n) => n.startsWith(GFID2PATH_PREFIX))) {
-      const value = await this.#local(() => lgetxattr(handle, name));
+      const value = await this.#nullIfAbsent(() => lgetxattr(handle, name));
       if (value === null) continue;
       const text = fsDecode(value);
       const parent = text.slice(0, 36);
@@ -202,19 +196,19 @@ export class Brick {
   /** Whether the entry has xattrs that the secondary needs: one of a user, a POSIX ACL, or the size of a sharded file.
    *  False when it does not exist. */
   async hasXattrs(path: string): Promise<boolean> {
-    return travels((await this.#local(() => llistxattr(this.#resolve(path)))) ?? []);
+    return hasReplicatedXattr((await this.#nullIfAbsent(() => llistxattr(this.#resolve(path)))) ?? []);
   }
 
   /** As hasXattrs(), for an inode. */
   async gfidHasXattrs(gfid: Gfid): Promise<boolean> {
     const handle = this.#handle(gfid);
-    const ofDirectory = await this.#local(() => llistxattr(`${handle}/.`), [ELOOP]);
-    return travels(ofDirectory ?? (await this.#local(() => llistxattr(handle))) ?? []);
+    const ofDirectory = await this.#nullIfAbsent(() => llistxattr(`${handle}/.`), [ELOOP]);
+    return hasReplicatedXattr(ofDirectory ?? (await this.#nullIfAbsent(() => llistxattr(handle))) ?? []);
   }
 
   /** The file `gfid` as this brick holds it (a fragment on disperse volumes); null when it holds no such file. */
   async fileOf(gfid: Gfid): Promise<FileStat | null> {
-    return this.#local(() => {
+    return this.#nullIfAbsent(() => {
       const stat = lstatSync(fsEncode(this.#handle(gfid)));
       return stat.isFile() ? toFileStat(stat) : null;
     });
@@ -224,7 +218,7 @@ export class Brick {
    *  GlusterFS's scrubber has found it damaged: the brick then refuses reads that the disk allows. */
   async contentFile(gfid: Gfid): Promise<string | null> {
     const handle = this.#handle(gfid);
-    const names = (await this.fileOf(gfid)) === null ? null : await this.#local(() => llistxattr(handle));
+    const names = (await this.fileOf(gfid)) === null ? null : await this.#nullIfAbsent(() => llistxattr(handle));
     return names === null || names.includes(DHT_LINKTO) || names.includes(BAD_FILE) ? null : handle;
   }
 
@@ -232,22 +226,22 @@ export class Brick {
    *  @param times who keeps the times that clients see: GlusterFS in an xattr, or the file system */
   async clientsFile(gfid: Gfid, times: 'in an xattr' | 'in the inode'): Promise<ClientsFile | null> {
     const path = this.#handle(gfid);
-    return this.#local(() => {
+    return this.#nullIfAbsent(() => {
       const st = lstatSync(path, { bigint: true });
       const names = st.isFile() ? llistxattr(path) : [];
       const mode = Number(st.mode) & PERMISSIONS;
-      if (!st.isFile() || names.includes(DHT_LINKTO) || names.includes(BAD_FILE) || (mode & MIGRATING) === MIGRATING) return null;
+      if (!st.isFile() || names.includes(DHT_LINKTO) || names.includes(BAD_FILE) || (mode & MIGRATION_BITS) === MIGRATION_BITS) return null;
       // A file from before the feature was switched on has no such xattr.
-      const kept = times === 'in an xattr' && names.includes(MDATA) ? parseMdata(lgetxattr(path, MDATA)) : st;
-      if (kept === null) return null;
-      const { ctimeNs, mtimeNs } = kept;
-      return { path, size: Number(st.size), mode, uid: Number(st.uid), gid: Number(st.gid), mtimeNs, ctimeNs, hasXattrs: travels(names) };
+      const found = times === 'in an xattr' && names.includes(MDATA) ? parseMdata(lgetxattr(path, MDATA)) : st;
+      if (found === null) return null;
+      const { ctimeNs, mtimeNs } = found;
+      return { path, size: Number(st.size), mode, uid: Number(st.uid), gid: Number(st.gid), mtimeNs, ctimeNs, hasXattrs: hasReplicatedXattr(names) };
     });
   }
 
   /** Whether another brick of the set still lacks changes that this brick has. GlusterFS keeps an index of them. */
   async hasPendingHeals(): Promise<boolean> {
-    await this.#yieldIfHeld();
+    await this.#yieldIfDue();
     try {
       for await (const { name } of await opendir(fsEncode(`${this.path}/${PENDING_INDEX}`))) if (!name.startsWith(INDEX_BASE)) return true;
     } catch (error) {
@@ -258,7 +252,7 @@ export class Brick {
 
   /** uuid of the volume that the brick belongs to; null when the path is no brick. */
   async volumeId(): Promise<string | null> {
-    const value = await this.#local(() => lgetxattr(this.path, VOLUME_ID), [ENOTSUP]);
+    const value = await this.#nullIfAbsent(() => lgetxattr(this.path, VOLUME_ID), [ENOTSUP]);
     return value?.length === GFID_BYTES ? gfidFromBytes(value) : null;
   }
 
@@ -274,8 +268,8 @@ export class Brick {
   }
 
   /** Runs a synchronous call; null when the object or the xattr is absent. */
-  async #local<T>(call: () => T, alsoAbsent: readonly number[] = []): Promise<T | null> {
-    await this.#yieldIfHeld();
+  async #nullIfAbsent<T>(call: () => T, alsoAbsent: readonly number[] = []): Promise<T | null> {
+    await this.#yieldIfDue();
     try {
       return call();
     } catch (error) {
@@ -285,21 +279,21 @@ export class Brick {
     }
   }
 
-  async #mark(path: string, name: string): Promise<Xtime | null> {
-    const value = await this.#local(() => lgetxattr(this.#resolve(path), name));
+  async #readMark(path: string, name: string): Promise<Xtime | null> {
+    const value = await this.#nullIfAbsent(() => lgetxattr(this.#resolve(path), name));
     return value === null ? null : unpackXtime(value);
   }
 
-  async #names(dir: string, where: 'root' | 'below'): Promise<string[]> {
+  async #readNames(dir: string, level: 'root' | 'below'): Promise<string[]> {
     const names = (await readdir(fsEncode(dir), { encoding: 'buffer' })).map(fsDecode);
-    this.#lastTurnMs = performance.now();
-    return where === 'root' ? names.filter((name) => !INTERNAL_ROOT_NAMES.has(name)) : names;
+    this.#lastYieldMs = performance.now();
+    return level === 'root' ? names.filter((name) => !INTERNAL_ROOT_NAMES.has(name)) : names;
   }
 
   /** Absolute path of a directory, resolved handle by handle. The kernel follows only 40 symlinks, and each level of the
    *  tree is one.
    *  @throws NativeError ENOENT when the chain does not end at the root */
-  async #walkUp(gfid: Gfid): Promise<string> {
+  async #resolveByHandles(gfid: Gfid): Promise<string> {
     const names: string[] = [];
     for (let at = gfid; at !== ROOT_GFID; ) {
       const location = await this.dirLocation(at);
@@ -312,7 +306,7 @@ export class Brick {
 
   async #setMark(path: string, name: string, mark: Xtime): Promise<void> {
     const file = this.#resolve(path);
-    await this.#yieldIfHeld();
+    await this.#yieldIfDue();
     try {
       await retryErrnos(() => lsetxattr(file, name, packXtime(mark)), [ESTALE, EINVAL], this.#signal);
     } catch (error) {
@@ -320,9 +314,9 @@ export class Brick {
     }
   }
 
-  async #yieldIfHeld(): Promise<void> {
-    if (performance.now() - this.#lastTurnMs < MAX_HOLD_MS) return;
+  async #yieldIfDue(): Promise<void> {
+    if (performance.now() - this.#lastYieldMs < MAX_BLOCK_MS) return;
     await nextTurn();
-    this.#lastTurnMs = performance.now();
+    this.#lastYieldMs = performance.now();
   }
 }

@@ -3,6 +3,7 @@
 
 import { userInfo } from 'node:os';
 import { GsyncdError } from '../errors.js';
+import { commandPath } from './command-path.js';
 import type { RunCommand } from './volinfo.js';
 
 export interface BrokerMountOptions {
@@ -29,22 +30,21 @@ export async function mountByBroker(options: BrokerMountOptions): Promise<Broker
   const { label, params, volume, logFile, logLevel, run } = options;
   const settings = [...params, `log-level=${logLevel}`, `log-file=${logFile}`, 'volfile-server=localhost', `volfile-id=${volume}`, 'client-pid=-1'];
   const cli = cliArgv(options);
-  const answer = await run([...cli, 'mount', label, `user-map-root=${userInfo().username}`, ...settings]);
-  const line = answer.stdout.split('\n')[0]?.trim() ?? '';
-  if (answer.exitCode !== 0 || !line.startsWith('/')) {
-    const why = line || answer.stderrTail.trim().split('\n').at(-1) || `gluster ended with ${answer.exitCode}`;
-    throw new GsyncdError(`mount: ${volume}: the mount broker refused: ${why}`, { code: 'mount' });
+  const result = await run([...cli, 'mount', label, `user-map-root=${userInfo().username}`, ...settings]);
+  const firstLine = result.stdout.split('\n')[0]?.trim() ?? '';
+  if (result.exitCode !== 0 || !firstLine.startsWith('/')) {
+    const reason = firstLine || result.stderrTail.trim().split('\n').at(-1) || `gluster ended with ${result.exitCode}`;
+    throw new GsyncdError(`mount: ${volume}: the mount broker refused: ${reason}`, { code: 'mount' });
   }
   return {
-    dir: line,
+    dir: firstLine,
     async close() {
-      const { exitCode, stdout, stderrTail } = await run([...cli, 'umount', line, 'lazy']);
-      if (exitCode !== 0) throw new GsyncdError(`unmount: ${line}: ${(stdout + stderrTail).trim() || `gluster ended with ${exitCode}`}`, { code: 'mount' });
+      const { exitCode, stdout, stderrTail } = await run([...cli, 'umount', firstLine, 'lazy']);
+      if (exitCode !== 0) throw new GsyncdError(`unmount: ${firstLine}: ${(stdout + stderrTail).trim() || `gluster ended with ${exitCode}`}`, { code: 'mount' });
     },
   };
 }
 
 function cliArgv({ glusterCommandDir, cliOptions }: BrokerMountOptions): string[] {
-  const program = glusterCommandDir === '' ? 'gluster' : `${glusterCommandDir.replace(/\/+$/, '')}/gluster`;
-  return [program, '--remote-host=localhost', ...cliOptions, 'system::'];
+  return [commandPath(glusterCommandDir, 'gluster'), '--remote-host=localhost', ...cliOptions, 'system::'];
 }

@@ -37,7 +37,7 @@ export function eventMessage(event: EventName, fields: EventFields, seconds: num
 }
 
 /** Fields of an event of a brick; `more` goes last. */
-export function eventFields(subject: EventSubject, more: EventFields = {}): EventFields {
+export function eventFields(subject: EventSubject, extraFields: EventFields = {}): EventFields {
   return {
     primary_volume: subject.primary,
     primary_node: subject.node,
@@ -45,7 +45,7 @@ export function eventFields(subject: EventSubject, more: EventFields = {}): Even
     secondary_host: subject.secondaryHost,
     secondary_volume: subject.secondaryVolume,
     brick_path: subject.brickPath,
-    ...more,
+    ...extraFields,
   };
 }
 
@@ -56,9 +56,9 @@ export function faultyFields(subject: EventSubject, currentSecondaryHost: string
 }
 
 /** Port of the events daemon. The cluster's configuration overrides the packaged one. null when neither has a port. */
-export async function eventPort(glusterdWorkdir: string, packaged: string = PACKAGED_CONFIG): Promise<number | null> {
+export async function eventPort(glusterdWorkdir: string, packagedConfig: string = PACKAGED_CONFIG): Promise<number | null> {
   let port: number | null = null;
-  for (const file of [packaged, `${glusterdWorkdir}/events/config.json`]) {
+  for (const file of [packagedConfig, `${glusterdWorkdir}/events/config.json`]) {
     try {
       const found: unknown = JSON.parse(await readFile(file, 'utf8'));
       if (typeof found !== 'object' || found === null || !('port' in found)) continue;
@@ -73,16 +73,16 @@ export async function eventPort(glusterdWorkdir: string, packaged: string = PACK
 
 /** A sink that sends to the events daemon of this machine. It looks up the port for each event, because events are rare and
  *  the daemon may be set up while this process runs. */
-export function eventSender(glusterdWorkdir: string, packaged: string = PACKAGED_CONFIG): EventSink {
+export function eventSender(glusterdWorkdir: string, packagedConfig: string = PACKAGED_CONFIG): EventSink {
   return (event, fields) => {
     const message = eventMessage(event, fields, Math.floor(Date.now() / 1000));
-    void eventPort(glusterdWorkdir, packaged).then((port) => {
-      if (port !== null) send(message, port);
+    void eventPort(glusterdWorkdir, packagedConfig).then((port) => {
+      if (port !== null) sendDatagram(message, port);
     });
   };
 }
 
-function send(message: Buffer, port: number): void {
+function sendDatagram(message: Buffer, port: number): void {
   const socket = createSocket('udp4');
   socket.unref();
   socket.on('error', () => socket.close());

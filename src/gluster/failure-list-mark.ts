@@ -15,34 +15,34 @@ export class FailureListMark {
   readonly #mount: Pick<AuxMount, 'setXtime'>;
   readonly #brickRoot: Buffer;
   /** Prefix of the names of the set's marks. */
-  readonly #setKey: string;
+  readonly #setKeyPrefix: string;
   readonly #key: string;
 
-  constructor(mount: Pick<AuxMount, 'setXtime'>, of: { readonly secondaryId: string; readonly subvolNum: number; readonly localNodeId: string; readonly localPath: string }) {
+  constructor(mount: Pick<AuxMount, 'setXtime'>, brick: { readonly secondaryId: string; readonly subvolNum: number; readonly localNodeId: string; readonly localPath: string }) {
     this.#mount = mount;
-    this.#brickRoot = fsEncode(of.localPath);
+    this.#brickRoot = fsEncode(brick.localPath);
     // From geo-replication's client, a mount passes on xattrs whose names end as an xtime's does, and few others.
-    this.#setKey = `${of.secondaryId}.owed.${of.subvolNum}.`;
+    this.#setKeyPrefix = `${brick.secondaryId}.owed.${brick.subvolNum}.`;
     // The path may contain any bytes and may be long, so the key holds its hash.
     const path = createHash('sha256').update(this.#brickRoot).digest('hex').slice(0, 16);
-    this.#key = `${this.#setKey}${of.localNodeId}.${path}`;
+    this.#key = `${this.#setKeyPrefix}${brick.localNodeId}.${path}`;
   }
 
-  async announce(owes: boolean): Promise<void> {
-    if (!owes && (await this.#read(xtimeName(this.#key))) === null) return;
-    await this.#mount.setXtime('.', this.#key, owes ? xtimeNow() : ZERO_XTIME);
+  async announce(hasFailures: boolean): Promise<void> {
+    if (!hasFailures && (await this.#read(xtimeName(this.#key))) === null) return;
+    await this.#mount.setXtime('.', this.#key, hasFailures ? xtimeNow() : ZERO_XTIME);
   }
 
   /** Names of the marks of other bricks of the set whose failure lists have entries. */
-  async others(): Promise<string[]> {
-    const head = xtimeName(this.#setKey).slice(0, -'.xtime'.length);
-    const names = (await llistxattrAsync(this.#brickRoot)).filter((name) => name.startsWith(head) && name !== xtimeName(this.#key));
-    const owing: string[] = [];
+  async findOthers(): Promise<string[]> {
+    const namePrefix = xtimeName(this.#setKeyPrefix).slice(0, -'.xtime'.length);
+    const names = (await llistxattrAsync(this.#brickRoot)).filter((name) => name.startsWith(namePrefix) && name !== xtimeName(this.#key));
+    const nonEmpty: string[] = [];
     for (const name of names) {
       const mark = await this.#read(name);
-      if (mark !== null && compareXtime(mark, ZERO_XTIME) !== 0) owing.push(name);
+      if (mark !== null && compareXtime(mark, ZERO_XTIME) !== 0) nonEmpty.push(name);
     }
-    return owing;
+    return nonEmpty;
   }
 
   async #read(name: string): Promise<Xtime | null> {

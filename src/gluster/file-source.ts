@@ -6,9 +6,8 @@ import { join } from 'node:path';
 import { fsEncode } from '../names.js';
 import type { Brick, ClientsFile } from './brick.js';
 import type { BrickContent } from './brick-content.js';
+import { PERMISSIONS } from './file-stat.js';
 import { gfidPath, type Gfid } from '../protocol/gfid.js';
-
-const PERMISSIONS = 0o7777;
 
 export interface FileSourceOptions {
   readonly brick: Brick;
@@ -20,16 +19,16 @@ export interface FileSourceOptions {
 /** @returns null when it is no regular file, is on another brick, or has xattrs or ACLs
  *  @throws system errors */
 export async function findFile(gfid: Gfid, { brick, content, mountDir }: FileSourceOptions): Promise<Omit<ClientsFile, 'hasXattrs'> | null> {
-  const { isPlain, hasCopies, keepsTimes } = content.facts();
-  const own = await brick.clientsFile(gfid, keepsTimes ? 'in an xattr' : 'in the inode');
-  if (own === null || own.hasXattrs) return null;
-  if (isPlain && !hasCopies) return own;
+  const { hasClientContent, hasCopies, hasXattrTimes } = content.inspect();
+  const onBrick = await brick.clientsFile(gfid, hasXattrTimes ? 'in an xattr' : 'in the inode');
+  if (onBrick === null || onBrick.hasXattrs) return null;
+  if (hasClientContent && !hasCopies) return onBrick;
   const path = join(mountDir(), gfidPath(gfid));
   const st = await lstat(fsEncode(path), { bigint: true });
   if (!st.isFile()) return null;
   const { mtimeNs, ctimeNs } = st;
-  const seen = { size: Number(st.size), mode: Number(st.mode) & PERMISSIONS, uid: Number(st.uid), gid: Number(st.gid), mtimeNs, ctimeNs };
+  const onMount = { size: Number(st.size), mode: Number(st.mode) & PERMISSIONS, uid: Number(st.uid), gid: Number(st.gid), mtimeNs, ctimeNs };
   // This brick's copy may be outdated.
-  const isSame = isPlain && own.size === seen.size && own.mtimeNs === mtimeNs && own.ctimeNs === ctimeNs;
-  return { ...seen, path: isSame ? own.path : path };
+  const isBrickCurrent = hasClientContent && onBrick.size === onMount.size && onBrick.mtimeNs === mtimeNs && onBrick.ctimeNs === ctimeNs;
+  return { ...onMount, path: isBrickCurrent ? onBrick.path : path };
 }

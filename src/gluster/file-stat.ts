@@ -5,6 +5,8 @@ import type { OpStat } from '../protocol/secondary.js';
 
 /** The unit of st_blocks on every file system, in bytes. */
 const STAT_BLOCK_BYTES = 512;
+/** The bits of st_mode without the file's type. */
+export const PERMISSIONS = 0o7777;
 
 export interface FileStat extends OpStat {
   readonly size: number;

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { errnoCode, errorLine, GsyncdError } from '../errors.js';
 import { fsEncode } from '../names.js';
 
-const NAME = 'gsyncd-mounts';
-const PRIVATE = 0o700;
+const DIRECTORY_NAME = 'gsyncd-mounts';
+const PRIVATE_MODE = 0o700;
 
 /** Creates the directory below the first of `parents` where this works. A missing parent is created.
  *  @returns its absolute path without symlinks, as the kernel's table of mounts shows it
@@ -16,10 +16,10 @@ const PRIVATE = 0o700;
 export async function mountHome(parents: readonly string[]): Promise<string> {
   const reasons: string[] = [];
   for (const parent of parents) {
-    const dir = join(parent, NAME);
+    const dir = join(parent, DIRECTORY_NAME);
     try {
       await mkdir(fsEncode(parent), { recursive: true });
-      return await privateDirectory(dir);
+      return await makePrivateDirectory(dir);
     } catch (error) {
       reasons.push(`${dir}: ${errorLine(error)}`);
     }
@@ -27,14 +27,14 @@ export async function mountHome(parents: readonly string[]): Promise<string> {
   throw new GsyncdError(`directory for mounts: ${reasons.join('; ')}`, { code: 'preflight' });
 }
 
-async function privateDirectory(dir: string): Promise<string> {
+async function makePrivateDirectory(dir: string): Promise<string> {
   try {
-    await mkdir(fsEncode(dir), { mode: PRIVATE });
+    await mkdir(fsEncode(dir), { mode: PRIVATE_MODE });
   } catch (error) {
     if (errnoCode(error) !== 'EEXIST') throw error;
   }
   const stats = await lstat(fsEncode(dir));
   if (!stats.isDirectory() || stats.uid !== process.geteuid?.()) throw new Error("not this user's directory");
-  if ((stats.mode & 0o777) !== PRIVATE) await chmod(fsEncode(dir), PRIVATE);
+  if ((stats.mode & 0o777) !== PRIVATE_MODE) await chmod(fsEncode(dir), PRIVATE_MODE);
   return realpath(dir);
 }

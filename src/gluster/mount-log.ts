@@ -1,8 +1,8 @@
 // Finds the reason for a failed mount in glusterfs's own log, because glusterfs writes nothing to stderr.
 
 import { open, stat } from 'node:fs/promises';
-import { errnoCode } from '../errors.js';
 import { fsEncode } from '../names.js';
+import { absentAsNull } from '../native/if-there.js';
 
 const MAX_READ_BYTES = 64 * 1024;
 const MAX_LINES = 2;
@@ -11,23 +11,13 @@ const REASON_LINE = /^\[[^\]]+\] (?:[ECA] (?:\[[^\]]*\] )*|I \[[^\]]*:mgmt_rpc_n
 
 /** Size of the log in bytes before glusterfs starts, 0 when there is none. */
 export async function logSize(logFile: string): Promise<number> {
-  try {
-    return (await stat(fsEncode(logFile))).size;
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return 0;
-    throw error;
-  }
+  return (await absentAsNull(stat(fsEncode(logFile))))?.size ?? 0;
 }
 
 /** The last error messages, at most two, that were logged after the log had `start` bytes. */
 export async function logErrorsSince(logFile: string, start: number): Promise<string[]> {
-  let file;
-  try {
-    file = await open(fsEncode(logFile), 'r');
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return [];
-    throw error;
-  }
+  const file = await absentAsNull(open(fsEncode(logFile), 'r'));
+  if (file === null) return [];
   try {
     const { size } = await file.stat();
     const from = Math.max(size < start ? 0 : start, size - MAX_READ_BYTES);

@@ -8,26 +8,27 @@ import { readFile, rmdir } from 'node:fs/promises';
 import { errnoCode } from '../errors.js';
 import { fsEncode } from '../names.js';
 import { replaceFile } from '../native/durable-file.js';
+import { absentAsNull } from '../native/if-there.js';
 import { errnoNumber, unmount } from '../native/libc.js';
 import { withFlock } from '../native/locks.js';
 
 /** A process and when it started, in clock ticks since boot (field 22 of /proc/PID/stat). */
-export interface ProcessMark {
+export interface ProcessIdentity {
   readonly pid: number;
   readonly startTime: string;
 }
 
 export interface MountRecord {
   readonly mountPoint: string;
-  readonly worker: ProcessMark;
-  readonly glusterfs: ProcessMark | null;
+  readonly worker: ProcessIdentity;
+  readonly glusterfs: ProcessIdentity | null;
 }
 
 const KILL_WAIT_MS = 5_000;
-const KILL_LOOK_MS = 50;
+const KILL_POLL_MS = 50;
 
 /** null when there is no such process. */
-export async function markProcess(pid: number): Promise<ProcessMark | null> {
+export async function identifyProcess(pid: number): Promise<ProcessIdentity | null> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -39,8 +40,8 @@ export async function markProcess(pid: number): Promise<ProcessMark | null> {
   }
 }
 
-async function isAlive(mark: ProcessMark): Promise<boolean> {
-  return (await markProcess(mark.pid))?.startTime === mark.startTime;
+async function isAlive(identity: ProcessIdentity): Promise<boolean> {
+  return (await identifyProcess(identity.pid))?.startTime === identity.startTime;
 }
 
 /** Adds or replaces the record of a mount point. */
@@ -55,11 +56,11 @@ export async function forgetMount(registry: string, mountPoint: string): Promise
 /** Removes the mounts, directories and glusterfs processes of dead workers. Records of living workers stay.
  *  @returns the mount points that were removed
  *  @throws system errors; what could not be removed stays in the registry */
-export async function removeRecorded(registry: string): Promise<string[]> {
+export async function removeDeadMounts(registry: string): Promise<string[]> {
   const removed: string[] = [];
   for (const record of await readRegistry(registry)) {
     if (await isAlive(record.worker)) continue;
-    if (record.glusterfs !== null) await endServer(record.glusterfs, record.mountPoint);
+    if (record.glusterfs !== null) await endGlusterfs(record.glusterfs, record.mountPoint);
     await removeMountPoint(record.mountPoint);
     await forgetMount(registry, record.mountPoint);
     removed.push(record.mountPoint);
@@ -78,15 +79,11 @@ export async function removeMountPoint(mountPoint: string): Promise<void> {
       throw error;
     }
   }
-  try {
-    await rmdir(fsEncode(mountPoint));
-  } catch (error) {
-    if (errnoCode(error) !== 'ENOENT') throw error;
-  }
+  await absentAsNull(rmdir(fsEncode(mountPoint)));
 }
 
 /** Sends SIGTERM, then SIGKILL. The process is no child of this one, so its end is polled. */
-async function endServer(server: ProcessMark, mountPoint: string): Promise<void> {
+async function endGlusterfs(server: ProcessIdentity, mountPoint: string): Promise<void> {
   if (!(await isAlive(server))) return;
   const cmdline = await readFile(`/proc/${server.pid}/cmdline`).catch(() => Buffer.alloc(0));
   if (!cmdline.includes(fsEncode(mountPoint))) return;
@@ -97,9 +94,9 @@ async function endServer(server: ProcessMark, mountPoint: string): Promise<void>
       if (errnoCode(error) === 'ESRCH') return;
       throw error;
     }
-    for (let waitedMs = 0; waitedMs < KILL_WAIT_MS; waitedMs += KILL_LOOK_MS) {
+    for (let waitedMs = 0; waitedMs < KILL_WAIT_MS; waitedMs += KILL_POLL_MS) {
       if (!(await isAlive(server))) return;
-      await new Promise((resolve) => setTimeout(resolve, KILL_LOOK_MS));
+      await new Promise((resolve) => setTimeout(resolve, KILL_POLL_MS));
     }
   }
 }
@@ -114,19 +111,19 @@ async function updateRegistry(registry: string, change: (records: MountRecord[])
 async function readRegistry(registry: string): Promise<MountRecord[]> {
   try {
     const found: unknown = JSON.parse(await readFile(fsEncode(registry), 'utf8'));
-    return Array.isArray(found) ? found.filter(isRecord) : [];
+    return Array.isArray(found) ? found.filter(isMountRecord) : [];
   } catch (error) {
     if (errnoCode(error) === 'ENOENT' || error instanceof SyntaxError) return [];
     throw error;
   }
 }
 
-function isRecord(value: unknown): value is MountRecord {
+function isMountRecord(value: unknown): value is MountRecord {
   if (typeof value !== 'object' || value === null) return false;
   const { mountPoint, worker, glusterfs } = value as Partial<Record<keyof MountRecord, unknown>>;
-  return typeof mountPoint === 'string' && mountPoint.startsWith('/') && isMark(worker) && (glusterfs === null || isMark(glusterfs));
+  return typeof mountPoint === 'string' && mountPoint.startsWith('/') && isProcessIdentity(worker) && (glusterfs === null || isProcessIdentity(glusterfs));
 }
 
-function isMark(value: unknown): value is ProcessMark {
+function isProcessIdentity(value: unknown): value is ProcessIdentity {
   return typeof value === 'object' && value !== null && 'pid' in value && Number.isInteger(value.pid) && 'startTime' in value && typeof value.startTime === 'string';
 }

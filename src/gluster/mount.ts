@@ -11,14 +11,16 @@ import { GsyncdError } from '../errors.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { detachMount, errnoNumber, lgetxattrAsync, lsetxattrAsync, unmount } from '../native/libc.js';
 import { restrictMount } from '../native/mount-flags.js';
+import type { ExitInfo } from '../process/child.js';
+import { commandPath } from './command-path.js';
 import { toFileStat } from './file-stat.js';
 import type { FileStat } from './file-stat.js';
 import { gfidPath, isGfid } from '../protocol/gfid.js';
 import type { Gfid } from '../protocol/gfid.js';
 import { logErrorsSince, logSize } from './mount-log.js';
-import { answers, awaitReady } from './mount-ready.js';
+import { isAnswering, awaitReady } from './mount-ready.js';
 import type { SubvolumeState } from './mount-ready.js';
-import { forgetMount, markProcess, recordMount, removeMountPoint, removeRecorded } from './mount-registry.js';
+import { forgetMount, identifyProcess, recordMount, removeMountPoint, removeDeadMounts } from './mount-registry.js';
 import { retryErrnos } from './retry.js';
 import { BrickDown, SubvolumeWatch } from './subvolume-watch.js';
 import { VolumeHealth } from './volume-health.js';
@@ -32,7 +34,7 @@ const EXIT_WAIT_MS = 3_000;
 /** A started program that ends with this process. */
 export interface MountChild {
   readonly pid: number;
-  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly stderrTail: string }>;
+  readonly exited: Promise<ExitInfo>;
   kill(signal: NodeJS.Signals): unknown;
 }
 
@@ -58,17 +60,17 @@ export interface MountOptions {
 
 /** Mount points of this process. They are removed at every exit. After a SIGKILL, the next worker removes them. */
 const mountPoints = new Set<string>();
-let watchesExit = false;
+let hasExitHook = false;
 
 function removeAtExit(dir: string): void {
   mountPoints.add(dir);
-  if (watchesExit) return;
-  watchesExit = true;
+  if (hasExitHook) return;
+  hasExitHook = true;
   process.on('exit', () => {
-    for (const left of mountPoints) {
-      detachMount(left);
+    for (const mountPoint of mountPoints) {
+      detachMount(mountPoint);
       try {
-        rmdirSync(left);
+        rmdirSync(mountPoint);
       } catch {
         // The next worker removes it.
       }
@@ -103,7 +105,7 @@ export class AuxMount {
   static async mount(options: MountOptions): Promise<AuxMount> {
     const { volume, registry, signal } = options;
     if (signal?.aborted) throw new GsyncdError(`mount: ${volume}: stopped`, { code: 'stopped' });
-    const worker = await markProcess(process.pid);
+    const worker = await identifyProcess(process.pid);
     if (worker === null) throw new GsyncdError('mount: /proc: is not mounted', { code: 'preflight' });
     const logStart = await logSize(options.logFile);
     const dir = await mkdtemp(options.directoryPrefix);
@@ -119,9 +121,8 @@ export class AuxMount {
       throw error;
     }
     try {
-      await recordMount(registry, { mountPoint: dir, worker, glusterfs: await markProcess(child.pid) });
-      const waiting = { dir, exited: child.exited, timeoutMs: options.timeoutMs, ...(signal === undefined ? {} : { signal }) };
-      const subvolumes = await awaitReady(waiting);
+      await recordMount(registry, { mountPoint: dir, worker, glusterfs: await identifyProcess(child.pid) });
+      const subvolumes = await awaitReady({ dir, exited: child.exited, timeoutMs: options.timeoutMs, signal });
       restrictMount(dir);
       return new AuxMount(dir, child, options, subvolumes);
     } catch (error) {
@@ -136,7 +137,7 @@ export class AuxMount {
   /** Removes the mounts that dead workers left.
    *  @returns the mount points removed */
   static async removeLeftovers(registry: string): Promise<string[]> {
-    return removeRecorded(registry);
+    return removeDeadMounts(registry);
   }
 
   /** Resolves when glusterfs has ended, for any reason. The mount is unusable then. */
@@ -148,18 +149,18 @@ export class AuxMount {
    *  @throws Node system errors, ENOTCONN among them when glusterfs is gone; BrickDown when the path may exist on a brick
    *  that is down */
   async lstat(path: string): Promise<FileStat | null> {
-    return this.#find(path, async () => toFileStat(await lstat(this.#bytes(path))));
+    return this.#lookUp(path, async () => toFileStat(await lstat(this.#absolutePath(path))));
   }
 
   /** Target of a symlink; null when the path does not exist or is no symlink. @throws as lstat() does */
   async readlink(path: string): Promise<string | null> {
-    return this.#find(path, async () => fsDecode(await readlink(this.#bytes(path), { encoding: 'buffer' })), [EINVAL]);
+    return this.#lookUp(path, async () => fsDecode(await readlink(this.#absolutePath(path), { encoding: 'buffer' })), [EINVAL]);
   }
 
   /** gfid of the entry at `path`; null when it does not exist.
    *  @throws as lstat() does */
   async gfidOf(path: string): Promise<Gfid | null> {
-    const text = await this.#find(path, async () => (await lgetxattrAsync(this.#bytes(path), GFID_STRING)).toString('latin1').replace(/\0+$/, ''));
+    const text = await this.#lookUp(path, async () => (await lgetxattrAsync(this.#absolutePath(path), GFID_STRING)).toString('latin1').replace(/\0+$/, ''));
     return text !== null && isGfid(text) ? text : null;
   }
 
@@ -168,12 +169,12 @@ export class AuxMount {
    *  @throws as lstat() does */
   async pathsOf(gfid: Gfid): Promise<string | null> {
     const path = gfidPath(gfid);
-    return this.#find(path, async () => fsDecode(await lgetxattrAsync(this.#bytes(path), GFID_TO_PATH)).replace(/\0+$/, ''), [EINVAL, ENODATA, EOPNOTSUPP]);
+    return this.#lookUp(path, async () => fsDecode(await lgetxattrAsync(this.#absolutePath(path), GFID_TO_PATH)).replace(/\0+$/, ''), [EINVAL, ENODATA, EOPNOTSUPP]);
   }
 
   /** Sets the xtime of an entry on all of its bricks. Does nothing when the path does not exist. */
   async setXtime(path: string, volumeUuid: string, mark: Xtime): Promise<void> {
-    await this.#ofOne(path, () => this.#ask(() => lsetxattrAsync(this.#bytes(path), xtimeName(volumeUuid), packXtime(mark)), [], [ESTALE, EINVAL]));
+    await this.#detectBrickDown(path, () => this.#callWithRetry(() => lsetxattrAsync(this.#absolutePath(path), xtimeName(volumeUuid), packXtime(mark)), [], [ESTALE, EINVAL]));
   }
 
   /** Unmounts, ends glusterfs, removes the mount point and its record. Idempotent. A mount in use is detached. */
@@ -214,31 +215,31 @@ export class AuxMount {
     }
   }
 
-  #bytes(path: string): Buffer {
+  #absolutePath(path: string): Buffer {
     return fsEncode(path === '.' ? this.dir : `${this.dir}/${path}`);
   }
 
-  async #find<T>(path: string, call: () => Promise<T>, absent: readonly number[] = []): Promise<T | null> {
-    return this.#ofOne(path, () => this.#watch.find(path, () => this.#ask(call, absent)));
+  async #lookUp<T>(path: string, call: () => Promise<T>, absentErrnos: readonly number[] = []): Promise<T | null> {
+    return this.#detectBrickDown(path, () => this.#watch.find(path, () => this.#callWithRetry(call, absentErrnos)));
   }
 
   /** @throws BrickDown when the volume answers and this path does not */
-  async #ofOne<T>(path: string, call: () => Promise<T>): Promise<T> {
+  async #detectBrickDown<T>(path: string, call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
       // The root answers even with a brick down, if the rest of the volume answers.
-      if (errnoNumber(error) === ENOTCONN && (await answers(this.dir))) throw new BrickDown(path);
+      if (errnoNumber(error) === ENOTCONN && (await isAnswering(this.dir))) throw new BrickDown(path);
       throw error;
     }
   }
 
-  async #ask<T>(call: () => Promise<T>, absent: readonly number[] = [], transient: readonly number[] = [ESTALE, EBUSY]): Promise<T | null> {
+  async #callWithRetry<T>(call: () => Promise<T>, absentErrnos: readonly number[] = [], transientErrnos: readonly number[] = [ESTALE, EBUSY]): Promise<T | null> {
     try {
-      return await retryErrnos(call, transient, this.#signal);
+      return await retryErrnos(call, transientErrnos, this.#signal);
     } catch (error) {
       const errno = errnoNumber(error);
-      if (errno === ENOENT || errno === ENOTDIR || (errno !== undefined && absent.includes(errno))) return null;
+      if (errno === ENOENT || errno === ENOTDIR || (errno !== undefined && absentErrnos.includes(errno))) return null;
       throw error;
     }
   }
@@ -246,7 +247,6 @@ export class AuxMount {
 
 function mountArgv(options: MountOptions, dir: string): string[] {
   const { glusterCommandDir, params, logLevel, logFile, volfileServer, volume } = options;
-  const program = glusterCommandDir === '' ? 'glusterfs' : `${glusterCommandDir.replace(/\/+$/, '')}/glusterfs`;
   const settings = [`log-level=${logLevel}`, `log-file=${logFile}`, `volfile-server=${volfileServer}`, `volfile-id=${volume}`, 'client-pid=-1'];
-  return [program, ...[...params, ...settings].map((param) => `--${param}`), '--no-daemon', dir];
+  return [commandPath(glusterCommandDir, 'glusterfs'), ...[...params, ...settings].map((param) => `--${param}`), '--no-daemon', dir];
 }

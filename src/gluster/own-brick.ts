@@ -10,17 +10,17 @@ import { errnoNumber } from '../native/libc.js';
 import { retryErrnos } from './retry.js';
 
 const { ENOENT, ENOTCONN, ESTALE } = constants.errno;
-const CLIENT = /-client-\d+$/;
-const LOOK_MS = 1_000;
+const CLIENT_NAME = /-client-\d+$/;
+const POLL_MS = 1_000;
 /** Number of checks in a row that must fail. A client needs 3 s to reconnect to a brick that was only restarted. */
-const AWAY_LOOKS = 5;
+const MAX_FAILED_CHECKS = 5;
 
 export class OwnBrick {
   readonly #dir: string;
   readonly #host: string;
   readonly #path: string;
   /** Directory of the connection in the graph that was active at the lookup; null when the mount lists no such connection. */
-  #client: { readonly graph: string; readonly dir: string | null } | null = null;
+  #connection: { readonly graph: string; readonly dir: string | null } | null = null;
 
   /** @param dir absolute path of the mount's root
    *  @param brick its node as the volume names it, and its path there */
@@ -30,21 +30,21 @@ export class OwnBrick {
     this.#path = brick.path;
   }
 
-  /** Resolves when the brick has been down for AWAY_LOOKS checks in a row.
+  /** Resolves when the brick has been down for MAX_FAILED_CHECKS checks in a row.
    *  @throws errors that are no system errors; the abort of `signal` */
-  async untilDown(signal: AbortSignal): Promise<void> {
-    for (let away = 0; away < AWAY_LOOKS; ) {
-      away = (await this.isUp()) ? 0 : away + 1;
-      if (away < AWAY_LOOKS) await delay(LOOK_MS, undefined, { signal });
+  async waitUntilDown(signal: AbortSignal): Promise<void> {
+    for (let failedChecks = 0; failedChecks < MAX_FAILED_CHECKS; ) {
+      failedChecks = (await this.isUp()) ? 0 : failedChecks + 1;
+      if (failedChecks < MAX_FAILED_CHECKS) await delay(POLL_MS, undefined, { signal });
     }
   }
 
-  /** Waits as long as untilDown() for the brick to come up.
+  /** Waits as long as waitUntilDown() for the brick to come up.
    *  @returns whether it is up */
-  async comesUp(signal: AbortSignal): Promise<boolean> {
-    for (let away = 0; away < AWAY_LOOKS; away++) {
+  async waitUntilUp(signal: AbortSignal): Promise<boolean> {
+    for (let failedChecks = 0; failedChecks < MAX_FAILED_CHECKS; failedChecks++) {
       if (await this.isUp()) return true;
-      await delay(LOOK_MS, undefined, { signal });
+      await delay(POLL_MS, undefined, { signal });
     }
     return false;
   }
@@ -53,10 +53,10 @@ export class OwnBrick {
    *  @throws nothing for a brick or a volume that is down */
   async isUp(): Promise<boolean> {
     try {
-      const graph = await this.#read(() => readlink(fsEncode(`${this.#dir}/.meta/graphs/active`), 'latin1'));
-      if (this.#client?.graph !== graph) this.#client = { graph, dir: await this.#find(`${this.#dir}/.meta/graphs/${graph}`) };
-      const { dir } = this.#client;
-      return dir === null || !/^connected = 0$/m.test(await this.#text(`${dir}/private`));
+      const graph = await this.#retry(() => readlink(fsEncode(`${this.#dir}/.meta/graphs/active`), 'latin1'));
+      if (this.#connection?.graph !== graph) this.#connection = { graph, dir: await this.#findConnection(`${this.#dir}/.meta/graphs/${graph}`) };
+      const { dir } = this.#connection;
+      return dir === null || !/^connected = 0$/m.test(await this.#readText(`${dir}/private`));
     } catch (error) {
       const errno = errnoNumber(error);
       if (errno === undefined) throw error;
@@ -64,20 +64,20 @@ export class OwnBrick {
     }
   }
 
-  async #find(graph: string): Promise<string | null> {
-    const clients = (await this.#read(() => readdir(fsEncode(graph)))).filter((name) => CLIENT.test(name)).map((name) => `${graph}/${name}`);
-    const paths = await Promise.all(clients.map((client) => this.#text(`${client}/options/remote-subvolume`)));
-    const ofPath = clients.filter((_, i) => paths[i] === this.#path);
-    if (ofPath.length < 2) return ofPath[0] ?? null;
-    const hosts = await Promise.all(ofPath.map((client) => this.#text(`${client}/options/remote-host`)));
-    return ofPath.find((_, i) => hosts[i] === this.#host) ?? null;
+  async #findConnection(graph: string): Promise<string | null> {
+    const clients = (await this.#retry(() => readdir(fsEncode(graph)))).filter((name) => CLIENT_NAME.test(name)).map((name) => `${graph}/${name}`);
+    const paths = await Promise.all(clients.map((client) => this.#readText(`${client}/options/remote-subvolume`)));
+    const withPath = clients.filter((_, i) => paths[i] === this.#path);
+    if (withPath.length < 2) return withPath[0] ?? null;
+    const hosts = await Promise.all(withPath.map((client) => this.#readText(`${client}/options/remote-host`)));
+    return withPath.find((_, i) => hosts[i] === this.#host) ?? null;
   }
 
-  async #text(path: string): Promise<string> {
-    return fsDecode(await this.#read(() => readFile(fsEncode(path)))).replace(/\n$/, '');
+  async #readText(path: string): Promise<string> {
+    return fsDecode(await this.#retry(() => readFile(fsEncode(path)))).replace(/\n$/, '');
   }
 
-  #read<T>(call: () => Promise<T>): Promise<T> {
+  #retry<T>(call: () => Promise<T>): Promise<T> {
     return retryErrnos(call, [ESTALE, ENOENT]);
   }
 }

@@ -4,8 +4,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoNumber } from '../native/libc.js';
 
-const TRIES = 10;
-const PAUSE_MS = 250;
+const MAX_TRIES = 10;
+const RETRY_DELAY_MS = 250;
 
 /** Calls `call` up to 10 times, 250 ms apart, while it fails with one of the errno numbers `transient`.
  *  @throws the error of the last call; AbortError when `signal` aborts between two calls */
@@ -15,8 +15,8 @@ export async function retryErrnos<T>(call: () => T | Promise<T>, transient: read
       return await call();
     } catch (error) {
       const errno = errnoNumber(error);
-      if (errno === undefined || !transient.includes(errno) || tries === TRIES) throw error;
+      if (errno === undefined || !transient.includes(errno) || tries === MAX_TRIES) throw error;
     }
-    await delay(PAUSE_MS, undefined, signal === undefined ? {} : { signal });
+    await delay(RETRY_DELAY_MS, undefined, { signal });
   }
 }

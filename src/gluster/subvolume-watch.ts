@@ -8,8 +8,8 @@ import { SingleFlight } from '../async/single-flight.js';
 
 const { EAGAIN } = constants.errno;
 /** Less than the 3 s that GlusterFS's client leaves between losing a brick and reconnecting to it. */
-const CLOSE_MS = 2_000;
-/** If a lookup takes longer than CLOSE_MS this many times, its ENOENT is not believed. */
+const MAX_CHECK_GAP_MS = 2_000;
+/** If a lookup takes longer than MAX_CHECK_GAP_MS this many times, its ENOENT is not believed. */
 const MAX_TRIES = 3;
 
 /** Thrown for a path that may exist on a brick that is down. Its errno marks it as a failure of one inode. */
@@ -23,26 +23,26 @@ export class BrickDown extends Error {
 }
 
 export class SubvolumeWatch {
-  readonly #looks: SingleFlight<boolean>;
+  readonly #checks: SingleFlight<boolean>;
   readonly #now: () => number;
   /** Start of the last completed check that found the whole volume up. */
   #upMs = -Infinity;
 
   /** @param isUp asks the mount whether the whole volume is up */
   constructor(isUp: () => Promise<boolean>, now: () => number = () => performance.now()) {
-    this.#looks = new SingleFlight(() => this.#look(isUp));
+    this.#checks = new SingleFlight(() => this.#check(isUp));
     this.#now = now;
   }
 
   /** @returns the result of `ask`; null when the path does not exist
    *  @throws BrickDown when that cannot be determined; errors of `ask` */
-  async find<T>(path: string, ask: () => Promise<T | null>): Promise<T | null> {
+  async find<T>(path: string, lookUp: () => Promise<T | null>): Promise<T | null> {
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
       const beforeMs = this.#upMs;
-      const found = await ask();
+      const found = await lookUp();
       if (found !== null) return found;
       if (!(await this.isUp())) break;
-      if (this.#now() - beforeMs < CLOSE_MS) return null;
+      if (this.#now() - beforeMs < MAX_CHECK_GAP_MS) return null;
     }
     throw new BrickDown(path);
   }
@@ -54,10 +54,10 @@ export class SubvolumeWatch {
 
   /** @returns the result of a check that begins after this call */
   isUp(): Promise<boolean> {
-    return this.#looks.ask();
+    return this.#checks.ask();
   }
 
-  async #look(isUp: () => Promise<boolean>): Promise<boolean> {
+  async #check(isUp: () => Promise<boolean>): Promise<boolean> {
     const beganMs = this.#now();
     const up = await isUp();
     if (up) this.#upMs = beganMs;

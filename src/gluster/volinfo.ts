@@ -2,6 +2,7 @@
 
 import { XMLParser } from 'fast-xml-parser';
 import { errorLine, GsyncdError } from '../errors.js';
+import { commandPath } from './command-path.js';
 
 export interface BrickInfo {
   readonly host: string;
@@ -12,7 +13,7 @@ export interface BrickInfo {
 
 /** The bricks of one tier: how many, and how they form subvolumes. */
 export interface TierInfo {
-  readonly bricks: number;
+  readonly brickCount: number;
   readonly replicaCount: number;
   readonly disperseCount: number;
   readonly distributionCount: number;
@@ -36,8 +37,8 @@ export interface VolumeInfo {
   readonly options: Readonly<Record<string, string>>;
 }
 
-const LISTS: ReadonlySet<string> = new Set(['volume', 'brick', 'option']);
-const parser = new XMLParser({ parseTagValue: false, ignoreAttributes: true, isArray: (name) => LISTS.has(name) });
+const LIST_TAGS: ReadonlySet<string> = new Set(['volume', 'brick', 'option']);
+const parser = new XMLParser({ parseTagValue: false, ignoreAttributes: true, isArray: (name) => LIST_TAGS.has(name) });
 
 type Node = Readonly<Record<string, unknown>>;
 
@@ -45,7 +46,7 @@ function isNode(value: unknown): value is Node {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function child(node: Node, ...path: string[]): Node {
+function childNode(node: Node, ...path: string[]): Node {
   let at: Node = node;
   for (const name of path) {
     const next = at[name];
@@ -54,42 +55,42 @@ function child(node: Node, ...path: string[]): Node {
   return at;
 }
 
-function list(node: Node, name: string): Node[] {
+function childNodes(node: Node, name: string): Node[] {
   const value = node[name];
   return Array.isArray(value) ? value.filter(isNode) : [];
 }
 
-function text(node: Node, name: string): string {
+function childText(node: Node, name: string): string {
   const value = node[name];
   return typeof value === 'string' ? value : '';
 }
 
-function count(node: Node, name: string): number {
-  const value = Number(text(node, name) || '0');
+function childCount(node: Node, name: string): number {
+  const value = Number(childText(node, name) || '0');
   return Number.isSafeInteger(value) && value >= 0 ? value : 0;
 }
 
 /** `host:/path`; the host may be an IPv6 address. */
-function brickOf(node: Node): BrickInfo {
-  const name = text(node, 'name');
+function parseBrick(node: Node): BrickInfo {
+  const name = childText(node, 'name');
   const split = name.indexOf(':/');
   return {
     host: name.slice(0, Math.max(split, 0)),
     path: name.slice(split + 1),
-    hostUuid: text(node, 'hostUuid'),
-    isArbiter: text(node, 'isArbiter') === '1',
+    hostUuid: childText(node, 'hostUuid'),
+    isArbiter: childText(node, 'isArbiter') === '1',
   };
 }
 
-function tierOf(bricks: Node): Pick<VolumeInfo, 'tier'> {
-  const [hot, cold] = [child(bricks, 'hotBricks'), child(bricks, 'coldBricks')];
+function parseTier(bricks: Node): Pick<VolumeInfo, 'tier'> {
+  const [hot, cold] = [childNode(bricks, 'hotBricks'), childNode(bricks, 'coldBricks')];
   const tier = (node: Node, prefix: string): TierInfo => ({
-    bricks: list(node, 'brick').length,
-    replicaCount: count(node, `${prefix}replicaCount`),
-    disperseCount: count(node, `${prefix}disperseCount`),
-    distributionCount: count(node, `${prefix}distCount`),
+    brickCount: childNodes(node, 'brick').length,
+    replicaCount: childCount(node, `${prefix}replicaCount`),
+    disperseCount: childCount(node, `${prefix}disperseCount`),
+    distributionCount: childCount(node, `${prefix}distCount`),
   });
-  return list(hot, 'brick').length === 0 ? {} : { tier: { hot: tier(hot, 'hot'), cold: tier(cold, 'cold') } };
+  return childNodes(hot, 'brick').length === 0 ? {} : { tier: { hot: tier(hot, 'hot'), cold: tier(cold, 'cold') } };
 }
 
 /** Parses the command's output, which must describe exactly one volume.
@@ -105,28 +106,28 @@ export function parseVolumeInfo(xml: string, name: string): VolumeInfo {
   } catch {
     return fail('incomplete output of gluster');
   }
-  const root = isNode(tree) ? child(tree, 'cliOutput') : {};
-  if (text(root, 'opRet') === '') return fail('not the output of gluster');
-  if (text(root, 'opRet') !== '0') return fail(text(root, 'opErrstr') || `gluster error ${text(root, 'opErrno')}`);
-  const volumes = list(child(root, 'volInfo', 'volumes'), 'volume');
+  const root = isNode(tree) ? childNode(tree, 'cliOutput') : {};
+  if (childText(root, 'opRet') === '') return fail('not the output of gluster');
+  if (childText(root, 'opRet') !== '0') return fail(childText(root, 'opErrstr') || `gluster error ${childText(root, 'opErrno')}`);
+  const volumes = childNodes(childNode(root, 'volInfo', 'volumes'), 'volume');
   const [volume] = volumes;
   if (volume === undefined) return fail('Volume does not exist');
   if (volumes.length > 1) return fail(`${volumes.length} volumes instead of one`);
-  const listed = child(volume, 'bricks');
-  const bricks = [child(listed, 'hotBricks'), child(listed, 'coldBricks'), listed].flatMap((node) => list(node, 'brick')).map(brickOf);
-  if (text(volume, 'id') === '' || bricks.length === 0 || bricks.some((b) => !b.path.startsWith('/'))) return fail('incomplete output of gluster');
-  const options = list(child(volume, 'options'), 'option').map((option) => [text(option, 'name'), text(option, 'value')] as const);
-  const sizes = { replicaCount: count(volume, 'replicaCount'), disperseCount: count(volume, 'disperseCount') };
-  const tier = tierOf(listed);
+  const bricksNode = childNode(volume, 'bricks');
+  const bricks = [childNode(bricksNode, 'hotBricks'), childNode(bricksNode, 'coldBricks'), bricksNode].flatMap((node) => childNodes(node, 'brick')).map(parseBrick);
+  if (childText(volume, 'id') === '' || bricks.length === 0 || bricks.some((b) => !b.path.startsWith('/'))) return fail('incomplete output of gluster');
+  const options = childNodes(childNode(volume, 'options'), 'option').map((option) => [childText(option, 'name'), childText(option, 'value')] as const);
+  const sizes = { replicaCount: childCount(volume, 'replicaCount'), disperseCount: childCount(volume, 'disperseCount') };
+  const tier = parseTier(bricksNode);
   return {
-    name: text(volume, 'name'),
-    id: text(volume, 'id'),
-    type: text(volume, 'typeStr'),
-    status: text(volume, 'statusStr'),
+    name: childText(volume, 'name'),
+    id: childText(volume, 'id'),
+    type: childText(volume, 'typeStr'),
+    status: childText(volume, 'statusStr'),
     bricks,
     ...sizes,
-    arbiterCount: count(volume, 'arbiterCount'),
-    distributionCount: tier.tier === undefined ? Math.floor(bricks.length / subvolumeSize(sizes)) : count(volume, 'distCount'),
+    arbiterCount: childCount(volume, 'arbiterCount'),
+    distributionCount: tier.tier === undefined ? Math.floor(bricks.length / subvolumeSize(sizes)) : childCount(volume, 'distCount'),
     ...tier,
     options: Object.fromEntries(options),
   };
@@ -160,8 +161,8 @@ export type RunCommand = (argv: readonly string[]) => Promise<CommandOutput>;
 /** Asks gluster about a volume. `commandDir` is the directory of `gluster` ('' for PATH), with or without a slash at its
  *  end.
  *  @throws GsyncdError preflight, one line, with the command's last error line when it printed no XML */
-export async function volumeInfo(run: RunCommand, name: string, commandDir = '', host = 'localhost'): Promise<VolumeInfo> {
-  const program = commandDir === '' ? 'gluster' : `${commandDir.replace(/\/+$/, '')}/gluster`;
+export async function queryVolumeInfo(run: RunCommand, name: string, commandDir = '', host = 'localhost'): Promise<VolumeInfo> {
+  const program = commandPath(commandDir, 'gluster');
   let output: CommandOutput;
   try {
     output = await run([program, '--xml', `--remote-host=${host}`, 'volume', 'info', name]);

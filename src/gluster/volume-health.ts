@@ -8,12 +8,12 @@ import { readFile, readdir, readlink } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { fsEncode } from '../names.js';
 import { errnoNumber } from '../native/libc.js';
-import { statusIsUp } from './mount-ready.js';
+import { areSubvolumesUp } from './mount-ready.js';
 import { retryErrnos } from './retry.js';
 
 const { ENOENT, ESTALE } = constants.errno;
 const REPLICATE = /-replicate-\d+$/;
-const COPIES = /-(?:replicate|disperse)-\d+$/;
+const REDUNDANT = /-(?:replicate|disperse)-\d+$/;
 
 interface Graph {
   readonly dir: string;
@@ -33,14 +33,14 @@ export class VolumeHealth {
   /** @returns true where GlusterFS does not report the state
    *  @throws nothing for a subvolume that is down */
   async isWhole(): Promise<boolean> {
-    return (await statusIsUp(this.#dir)) && (await this.#haveQuorum(2)) !== 'no';
+    return (await areSubvolumesUp(this.#dir)) && (await this.#haveQuorum(2)) !== 'no';
   }
 
   /** Whether the volume is up, so that an ENOTCONN has another cause.
    *  @returns false where GlusterFS does not report the state
    *  @throws nothing */
   async isReachable(): Promise<boolean> {
-    return (await statusIsUp(this.#dir)) && (await this.#haveQuorum(1)) === 'yes';
+    return (await areSubvolumesUp(this.#dir)) && (await this.#haveQuorum(1)) === 'yes';
   }
 
   /** Whether each file is on one brick or on several.
@@ -48,19 +48,19 @@ export class VolumeHealth {
    *  @throws nothing */
   async bricksOfFile(): Promise<'one' | 'several'> {
     try {
-      return (await this.#translators()).names.some((name) => COPIES.test(name)) ? 'several' : 'one';
+      return (await this.#activeGraph()).names.some((name) => REDUNDANT.test(name)) ? 'several' : 'one';
     } catch (error) {
       if (errnoNumber(error) === undefined) throw error;
       return 'one';
     }
   }
 
-  /** @param fromSets fewer sets are not checked: a single set answers ENOTCONN to every call */
-  async #haveQuorum(fromSets: number): Promise<'yes' | 'no' | 'unknown'> {
+  /** @param minSets fewer sets are not checked: a single set answers ENOTCONN to every call */
+  async #haveQuorum(minSets: number): Promise<'yes' | 'no' | 'unknown'> {
     try {
-      const states = await this.#states();
-      if (states.length < fromSets) return 'yes';
-      const texts = await Promise.all(states.map((path) => retryErrnos(() => readFile(fsEncode(path), 'latin1'), [ESTALE])));
+      const files = await this.#quorumFiles();
+      if (files.length < minSets) return 'yes';
+      const texts = await Promise.all(files.map((path) => retryErrnos(() => readFile(fsEncode(path), 'latin1'), [ESTALE])));
       return texts.every((text) => !/^up = 0$/m.test(text)) ? 'yes' : 'no';
     } catch (error) {
       if (errnoNumber(error) === undefined) throw error;
@@ -69,13 +69,13 @@ export class VolumeHealth {
   }
 
   /** Files that describe the replica sets. */
-  async #states(): Promise<readonly string[]> {
-    const { dir, names } = await this.#translators();
+  async #quorumFiles(): Promise<readonly string[]> {
+    const { dir, names } = await this.#activeGraph();
     return names.filter((name) => REPLICATE.test(name)).map((name) => `${dir}/${name}/private`);
   }
 
   /** Translators of the active graph. Each change of the volume creates a new graph. */
-  async #translators(): Promise<Graph> {
+  async #activeGraph(): Promise<Graph> {
     const graphs = `${this.#dir}/.meta/graphs`;
     const active = await retryErrnos(() => readlink(fsEncode(`${graphs}/active`), 'latin1'), [ESTALE]);
     const dir = `${graphs}/${active}`;

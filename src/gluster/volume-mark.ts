@@ -6,7 +6,7 @@ import type { VolumeInfo } from '../protocol/secondary.js';
 import { errnoCode } from '../errors.js';
 import { fsEncode } from '../names.js';
 import { llistxattrAsync } from '../native/libc.js';
-import { mountAttributes } from '../native/mount-attributes.js';
+import { loadAttributeCalls } from '../native/mount-attributes.js';
 import { gfidFromBytes } from '../protocol/gfid.js';
 import { foreignMarkName, NODE_UUID, PATHINFO, stimeName, VOLUME_MARK } from './xattr-names.js';
 import { unpackXtime } from './xtime.js';
@@ -48,7 +48,7 @@ export async function foreignVolumeInfos(mountRoot: string, brickRoot: string, n
     if (bytes === null) continue;
     const mark = unpackVolumeMark(bytes);
     if ((mark.timeout ?? 0) > Math.floor(nowMs / 1000)) valid.push(mark);
-    else await (await mountAttributes()).removeAttribute(mountRoot, name).catch(() => undefined);
+    else await (await loadAttributeCalls()).removeAttribute(mountRoot, name).catch(() => undefined);
   }
   return valid;
 }
@@ -56,7 +56,7 @@ export async function foreignVolumeInfos(mountRoot: string, brickRoot: string, n
 /** uuids of the nodes, one per subvolume, that are to replicate: a worker is active when its node is among them. Zeros
  *  stand for replicas that are down. */
 export async function nodeUuids(mountRoot: string): Promise<string[]> {
-  const { getAttribute } = await mountAttributes();
+  const { getAttribute } = await loadAttributeCalls();
   const text = (await getAttribute(mountRoot, NODE_UUID)).toString('latin1');
   return text.replaceAll('\0', '').split(' ').filter((uuid) => uuid !== '');
 }
@@ -64,8 +64,8 @@ export async function nodeUuids(mountRoot: string): Promise<string[]> {
 /** Whether a brick may lack changes of the volume because other bricks have them. That is so with replicas and on a
  *  disperse volume, whose root refuses to report its location (ENOMEM). */
 export async function keepsCopies(mountRoot: string): Promise<boolean> {
-  const where = await attributeOrNull(mountRoot, PATHINFO).catch(() => null);
-  return where === null || !/^\(*(?:<DISTRIBUTE:[^>]*> )?<POSIX\(/.test(where.toString('latin1'));
+  const pathinfo = await attributeOrNull(mountRoot, PATHINFO).catch(() => null);
+  return pathinfo === null || !/^\(*(?:<DISTRIBUTE:[^>]*> )?<POSIX\(/.test(pathinfo.toString('latin1'));
 }
 
 /** stime of the whole volume: the minimum over its subvolumes of the maximum over their replicas; null when some brick has
@@ -76,7 +76,7 @@ export async function clusterStime(mountRoot: string, volumeUuid: string, second
 }
 
 async function attributeOrNull(path: string, name: string): Promise<Buffer | null> {
-  const { getAttribute } = await mountAttributes();
+  const { getAttribute } = await loadAttributeCalls();
   try {
     return await getAttribute(path, name);
   } catch (error) {

@@ -5,7 +5,7 @@ export interface BackoffLimits {
   readonly firstMs: number;
   readonly maxMs: number;
   /** A worker that served at least this long ran well. */
-  readonly wellMs: number;
+  readonly stableMs: number;
 }
 
 export class Backoff {
@@ -19,7 +19,7 @@ export class Backoff {
 
   /** The delay after a worker that served for `servedMs` (0 when it was never ready). */
   next(servedMs: number): number {
-    if (servedMs >= this.#limits.wellMs) this.#nextMs = this.#limits.firstMs;
+    if (servedMs >= this.#limits.stableMs) this.#nextMs = this.#limits.firstMs;
     const delay = this.#nextMs;
     this.#nextMs = Math.min(delay * 2, this.#limits.maxMs);
     return delay;

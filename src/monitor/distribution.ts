@@ -37,19 +37,19 @@ export interface Distribution {
 /** @param isolated hosts or ids of nodes of the secondary that no worker may use
  *  @throws GsyncdError 'preflight' when the secondary has no node that may be used */
 export function distribute(primary: VolumeInfo, secondary: VolumeInfo, localNodeId: string, isolated: readonly string[] = []): Distribution {
-  const all = nodesOf(secondary);
-  const nodes = all.filter(({ host, id }) => !isolated.includes(host) && !isolated.includes(id));
+  const allNodes = uniqueNodes(secondary);
+  const nodes = allNodes.filter(({ host, id }) => !isolated.includes(host) && !isolated.includes(id));
   const [first] = nodes;
   if (first === undefined) {
-    const reason = all.length === 0 ? 'no bricks' : 'isolated-secondarys names each of its nodes';
+    const reason = allNodes.length === 0 ? 'no bricks' : 'isolated-secondarys names each of its nodes';
     throw new GsyncdError(`volume info: ${secondary.name}: ${reason}`, { code: 'preflight' });
   }
   const workers = primary.bricks.flatMap((brick, index) => {
     if (brick.hostUuid !== localNodeId) return [];
     const tier = primary.tier;
-    const hotTier = tier !== undefined && index < tier.hot.bricks;
-    const place = tier === undefined ? subvolNumber(index, primary) : subvolNumber(hotTier ? index : index - tier.hot.bricks, hotTier ? tier.hot : tier.cold);
-    return [{ brickPath: brick.path, host: brick.host, hostId: brick.hostUuid, subvolNum: place, hotTier, remote: nodes[index % nodes.length] ?? first }];
+    const hotTier = tier !== undefined && index < tier.hot.brickCount;
+    const subvolNum = tier === undefined ? subvolNumber(index, primary) : subvolNumber(hotTier ? index : index - tier.hot.brickCount, hotTier ? tier.hot : tier.cold);
+    return [{ brickPath: brick.path, host: brick.host, hostId: brick.hostUuid, subvolNum, hotTier, remote: nodes[index % nodes.length] ?? first }];
   });
   return {
     workers,
@@ -60,7 +60,7 @@ export function distribute(primary: VolumeInfo, secondary: VolumeInfo, localNode
   };
 }
 
-function nodesOf(volume: VolumeInfo): SecondaryNode[] {
+function uniqueNodes(volume: VolumeInfo): SecondaryNode[] {
   const found = new Map<string, SecondaryNode>();
   for (const { host, hostUuid } of volume.bricks) found.set(JSON.stringify([host, hostUuid]), { host, id: hostUuid });
   return [...found.values()];

@@ -12,19 +12,19 @@ export interface NodeProbe {
 export function acceptsConnections(host: string, { port, timeoutMs }: NodeProbe): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: timeoutMs });
-    const settle = (up: boolean) => (): void => {
+    const settle = (isUp: boolean) => (): void => {
       socket.destroy();
-      resolve(up);
+      resolve(isUp);
     };
     socket.once('connect', settle(true)).once('timeout', settle(false)).once('error', settle(false));
   });
 }
 
 /** @returns `own` when it is up or no node is; otherwise a random one of `nodes` that is up */
-export async function chooseNode(own: SecondaryNode, nodes: readonly SecondaryNode[], isUp: (host: string) => Promise<boolean>): Promise<SecondaryNode> {
-  if (await isUp(own.host)) return own;
-  const others = nodes.filter((node) => node.host !== own.host);
+export async function chooseNode(preferred: SecondaryNode, nodes: readonly SecondaryNode[], isUp: (host: string) => Promise<boolean>): Promise<SecondaryNode> {
+  if (await isUp(preferred.host)) return preferred;
+  const others = nodes.filter((node) => node.host !== preferred.host);
   const states = await Promise.all(others.map((node) => isUp(node.host)));
-  const up = others.filter((_, i) => states[i]);
-  return up[Math.floor(Math.random() * up.length)] ?? own;
+  const reachable = others.filter((_, i) => states[i]);
+  return reachable[Math.floor(Math.random() * reachable.length)] ?? preferred;
 }

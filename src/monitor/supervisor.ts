@@ -23,10 +23,10 @@ export interface SupervisorDeps {
   readonly chooseNode: (own: SecondaryNode) => Promise<SecondaryNode>;
   readonly status: SupervisedStatus;
   /** Called when a removed brick's worker has finished. */
-  readonly onDone: (spec: WorkerSpec) => Promise<void>;
+  readonly onRemovedBrickSynced: (spec: WorkerSpec) => Promise<void>;
   readonly onFaulty: (spec: WorkerSpec, node: SecondaryNode) => void;
   /** Whether a pause has just ended that a worker's connection may not have outlasted. Such an end is no fault. */
-  readonly justResumed: () => boolean;
+  readonly hasJustResumed: () => boolean;
   readonly log: Log;
   /** How long a worker may take to acknowledge. */
   readonly acknowledgeMs: number;
@@ -43,7 +43,7 @@ export class Supervisor {
   readonly #retired = new AbortController();
   #done: Promise<void> = Promise.resolve();
   #node: SecondaryNode | null = null;
-  #onNews: () => void = () => undefined;
+  #wake: () => void = () => undefined;
 
   constructor(spec: WorkerSpec, deps: SupervisorDeps) {
     this.spec = spec;
@@ -63,8 +63,8 @@ export class Supervisor {
   }
 
   /** Starts a worker that waits for its next start, because the cause of its end may be gone. */
-  volumesChanged(): void {
-    this.#onNews();
+  restartNow(): void {
+    this.#wake();
   }
 
   /** Ends the worker permanently. */
@@ -75,17 +75,17 @@ export class Supervisor {
 
   async #supervise(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
-      const { reason, servedMs } = await this.#once(stop);
+      const { reason, servedMs } = await this.#runOnce(stop);
       if (stop.aborted) return;
       if (reason === null) continue;
       const delayMs = this.#backoff.next(servedMs);
       this.#deps.log.info('restarting worker', { brick: this.spec.brickPath, delay: delayMs / 1000, reason });
-      await delayOrWake(delayMs, stop, new Promise<void>((resolve) => (this.#onNews = resolve)));
+      await delayOrWake(delayMs, stop, new Promise<void>((resolve) => (this.#wake = resolve)));
     }
   }
 
   /** Runs the worker once. `reason` says why it ended; null when it is stopped, or restarts at once. */
-  async #once(stop: AbortSignal): Promise<{ reason: string | null; servedMs: number }> {
+  async #runOnce(stop: AbortSignal): Promise<{ reason: string | null; servedMs: number }> {
     const { status, log } = this.#deps;
     const brick = this.spec.brickPath;
     const node = await this.#deps.chooseNode(this.spec.remote);
@@ -93,35 +93,35 @@ export class Supervisor {
     let reason: string;
     let servedMs = 0;
     try {
-      await this.#tell(() => status.setWorkerStatus('Initializing...'));
+      await this.#updateStatus(() => status.setWorkerStatus('Initializing...'));
       log.info('starting gsyncd worker', { brick, secondary_node: node.host });
       const child = await this.#deps.start(this.spec, node);
       this.#node = node;
-      const life = await this.#accompany(child, stop);
+      const ended = await this.#waitForEnd(child, stop);
       if (stop.aborted) return { reason: null, servedMs: 0 };
-      servedMs = life.servedMs;
-      if (life.exit.signal === 'SIGUSR1') {
+      servedMs = ended.servedMs;
+      if (ended.exit.signal === 'SIGUSR1') {
         this.#backoff.reset();
         return { reason: null, servedMs };
       }
-      if (this.spec.isRemoved === true && life.exit.code === 0) {
+      if (this.spec.isRemoved === true && ended.exit.code === 0) {
         this.#retired.abort();
         log.info('removed brick: its changelogs are synced', { brick });
-        await this.#deps.onDone(this.spec);
+        await this.#deps.onRemovedBrickSynced(this.spec);
         return { reason: null, servedMs };
       }
-      if (this.#deps.justResumed()) {
-        log.info('restarting worker after a pause', { brick, reason: endReason(life.exit) });
+      if (this.#deps.hasJustResumed()) {
+        log.info('restarting worker after a pause', { brick, reason: endReason(ended.exit) });
         return { reason: null, servedMs };
       }
-      reason = life.silent ? `no acknowledgement after ${this.#deps.acknowledgeMs / 1000} s${lastWords(life.exit)}` : endReason(life.exit);
+      reason = ended.isUnacknowledged ? `no acknowledgement after ${this.#deps.acknowledgeMs / 1000} s${messageSuffix(ended.exit)}` : endReason(ended.exit);
     } catch (error) {
       reason = errorLine(error);
     } finally {
       this.#node = null;
     }
     log.error('worker is faulty', { brick, secondary_node: node.host, reason });
-    await this.#tell(async () => {
+    await this.#updateStatus(async () => {
       await status.setFaulty();
       await status.setLastError(reason);
     });
@@ -130,7 +130,7 @@ export class Supervisor {
   }
 
   /** Waits for the worker's end. A missing acknowledgement or `stop` causes it. */
-  async #accompany(child: GroupChild, stop: AbortSignal): Promise<{ exit: ExitInfo; servedMs: number; silent: boolean }> {
+  async #waitForEnd(child: GroupChild, stop: AbortSignal): Promise<{ exit: ExitInfo; servedMs: number; isUnacknowledged: boolean }> {
     const { log, acknowledgeMs, stopMs } = this.#deps;
     const brick = this.spec.brickPath;
     const stopped = new Promise<'stopped'>((resolve) => {
@@ -138,20 +138,20 @@ export class Supervisor {
       else stop.addEventListener('abort', () => resolve('stopped'), { once: true });
     });
     const exited = child.exited.then(() => 'exited' as const);
-    const first = await within(Promise.race([child.acknowledged.then(() => 'acknowledged' as const), exited, stopped]), acknowledgeMs);
+    const firstEvent = await within(Promise.race([child.acknowledged.then(() => 'acknowledged' as const), exited, stopped]), acknowledgeMs);
     const startedMs = performance.now();
-    if (first === undefined) {
+    if (firstEvent === undefined) {
       log.error('worker not confirmed after wait, aborting it: ssh to the secondary or the primary mount hangs', {
         brick,
         timeout: acknowledgeMs / 1000,
       });
-      return { exit: await child.end({ closeMs: 0, termMs: 0, killMs: stopMs }), servedMs: 0, silent: true };
+      return { exit: await child.end({ closeMs: 0, termMs: 0, killMs: stopMs }), servedMs: 0, isUnacknowledged: true };
     }
-    if (first !== 'stopped') {
+    if (firstEvent !== 'stopped') {
       // The end of the process also closes the pipe.
-      if ((await within(exited, ACKNOWLEDGED_AND_GONE_MS)) !== undefined) {
+      if ((await within(exited, EARLY_END_MS)) !== undefined) {
         log.info('worker died before establishing connection', { brick });
-        return { exit: await child.exited, servedMs: 0, silent: false };
+        return { exit: await child.exited, servedMs: 0, isUnacknowledged: false };
       }
       log.debug('worker connected', { brick });
       await Promise.race([exited, stopped]);
@@ -159,11 +159,11 @@ export class Supervisor {
     const servedMs = performance.now() - startedMs;
     const exit = stop.aborted ? await child.end({ closeMs: 0, termMs: stopMs, killMs: stopMs }) : await child.exited;
     if (!stop.aborted && servedMs < acknowledgeMs) log.info('worker died in startup phase', { brick });
-    return { exit, servedMs, silent: false };
+    return { exit, servedMs, isUnacknowledged: false };
   }
 
   /** A status file that cannot be written does not prevent a worker from running. */
-  async #tell(change: () => Promise<void>): Promise<void> {
+  async #updateStatus(change: () => Promise<void>): Promise<void> {
     try {
       await change();
     } catch (error) {
@@ -173,22 +173,21 @@ export class Supervisor {
 }
 
 /** If the process ends within this time after the pipe closed, the worker did not acknowledge. */
-const ACKNOWLEDGED_AND_GONE_MS = 300;
+const EARLY_END_MS = 300;
 
 /** Why a worker ended, in one line: its last message, or its signal or exit code. */
-export function endReason(exit: ExitInfo): string {
-  const said = lastLine(exit);
-  if (exit.signal !== null) return `killed by ${exit.signal}${said === '' ? '' : `: ${said}`}`;
-  return said === '' ? `ended with exit code ${exit.code}` : said;
+function endReason(exit: ExitInfo): string {
+  if (exit.signal !== null) return `killed by ${exit.signal}${messageSuffix(exit)}`;
+  return lastMessage(exit) || `ended with exit code ${exit.code}`;
 }
 
-function lastWords(exit: ExitInfo): string {
-  const said = lastLine(exit);
-  return said === '' ? '' : `: ${said}`;
+function messageSuffix(exit: ExitInfo): string {
+  const message = lastMessage(exit);
+  return message === '' ? '' : `: ${message}`;
 }
 
 /** The last line that the program marked as its own, else the last line: after a fault a stack trace follows. */
-function lastLine({ stderrTail }: ExitInfo): string {
+function lastMessage({ stderrTail }: ExitInfo): string {
   const lines = stderrTail.split('\n').map((line) => line.trim()).filter((line) => line !== '');
   const own = lines.filter((line) => line.startsWith(OWN_PREFIX)).at(-1);
   return own?.slice(OWN_PREFIX.length) ?? lines.at(-1) ?? '';

@@ -3,8 +3,8 @@
 
 import type { Config } from '../config/config.js';
 import { GsyncdError } from '../errors.js';
-import { volumeInfo, type BrickInfo, type VolumeInfo } from '../gluster/volinfo.js';
-import { onThisNode, overSsh, type SecondaryName } from '../worker/session.js';
+import { queryVolumeInfo, type BrickInfo, type VolumeInfo } from '../gluster/volinfo.js';
+import { localRunner, sshRunner, type SecondaryName } from '../worker/session.js';
 
 export interface VolumeSource {
   primary(signal: AbortSignal): Promise<VolumeInfo>;
@@ -14,8 +14,8 @@ export interface VolumeSource {
 /** Both volumes as their clusters report them now. Rejects with GsyncdError 'preflight'. */
 export function volumesFromGluster(config: Config, primary: string, { user, host, volume }: SecondaryName): VolumeSource {
   return {
-    primary: (signal) => volumeInfo(onThisNode(config, signal), primary, config.get('gluster-command-dir')),
-    secondary: (signal) => volumeInfo(overSsh(config, `${user}@${host}`, signal), volume, config.get('secondary-gluster-command-dir')),
+    primary: (signal) => queryVolumeInfo(localRunner(config, signal), primary, config.get('gluster-command-dir')),
+    secondary: (signal) => queryVolumeInfo(sshRunner(config, `${user}@${host}`, signal), volume, config.get('secondary-gluster-command-dir')),
   };
 }
 

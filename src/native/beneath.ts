@@ -12,7 +12,7 @@ const { EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR } = constants.errno;
 const SYS_OPENAT2 = 437;
 const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
-const DIRECTORY = O_PATH | O_CLOEXEC | fsConstants.O_DIRECTORY | fsConstants.O_NOFOLLOW;
+const DIRECTORY_FLAGS = O_PATH | O_CLOEXEC | fsConstants.O_DIRECTORY | fsConstants.O_NOFOLLOW;
 const RESOLVE_NO_SYMLINKS = 0x04n;
 const RESOLVE_BENEATH = 0x08n;
 /** The working directory as a descriptor. An absolute path ignores it. */
@@ -22,7 +22,7 @@ const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_BTIME = 0x800;
 const STATX_BYTES = 256;
-const NS = 1_000_000_000n;
+const NS_PER_S = 1_000_000_000n;
 
 const lib = koffi.load('libc.so.6');
 type Openat2Call = (number: number, dir: number, path: Buffer, how: Buffer, size: number) => number;
@@ -34,10 +34,10 @@ type LinkatCall = (fromDir: number, from: Buffer, toDir: number, to: Buffer, fla
 const linkat = lib.func('linkat', 'int', ['int', 'const void *', 'int', 'const void *', 'int']) as KoffiFunc<LinkatCall>;
 
 // struct open_how: flags, mode, resolve
-const HOW = Buffer.alloc(24);
-HOW.writeBigUInt64LE(BigInt(DIRECTORY), 0);
-HOW.writeBigUInt64LE(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, 16);
-const scratch = Buffer.alloc(STATX_BYTES);
+const OPEN_HOW = Buffer.alloc(24);
+OPEN_HOW.writeBigUInt64LE(BigInt(DIRECTORY_FLAGS), 0);
+OPEN_HOW.writeBigUInt64LE(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, 16);
+const statxBuffer = Buffer.alloc(STATX_BYTES);
 
 /** An inode's attributes; times in nanoseconds since the epoch. */
 export interface InodeStats {
@@ -62,7 +62,7 @@ export interface InodeStats {
  *  @throws NativeError ENOTDIR where a component is a symlink or not a directory, ENOENT, EACCES, … */
 export function openBeneath(root: number, path: string): number {
   if (!hasOpenat2(root)) return openStepwise(root, path);
-  const fd = openat2(SYS_OPENAT2, root, cString(path), HOW, HOW.length);
+  const fd = openat2(SYS_OPENAT2, root, cString(path), OPEN_HOW, OPEN_HOW.length);
   if (fd >= 0) return fd;
   const errno = koffi.errno();
   // The whole path may exceed PATH_MAX.
@@ -75,15 +75,15 @@ export function openBeneath(root: number, path: string): number {
 export function openStepwise(root: number, path: string): number {
   let fd = root;
   for (const name of path.split('/')) {
-    const above = fd;
+    const parent = fd;
     try {
       if (name === '' || name === '..') throw new NativeError('open', JSON.stringify(path), EINVAL);
       // `/proc/self/fd/N` is the descriptor itself, so only the last component is looked up.
-      fd = openSync(fsEncode(`/proc/self/fd/${above}/${name}`), DIRECTORY);
+      fd = openSync(fsEncode(`/proc/self/fd/${parent}/${name}`), DIRECTORY_FLAGS);
     } catch (error) {
       throw new NativeError('open', JSON.stringify(path), errnoNumber(error) ?? ENOENT);
     } finally {
-      if (above !== root) closeSync(above);
+      if (parent !== root) closeSync(parent);
     }
   }
   return fd;
@@ -93,7 +93,7 @@ export function openStepwise(root: number, path: string): number {
  *  @returns null when there is no such entry
  *  @throws NativeError EACCES, … */
 export function statAt(dir: number, name: string): InodeStats | null {
-  if (statx(dir, cString(name), AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, scratch) === 0) return parseStatx(scratch);
+  if (statx(dir, cString(name), AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, statxBuffer) === 0) return parseStatx(statxBuffer);
   const errno = koffi.errno();
   if (errno === ENOENT) return null;
   throw new NativeError('lstat', JSON.stringify(name), errno);
@@ -110,13 +110,13 @@ export function linkAt(fromDir: number, from: string, toDir: number, to: string)
   if (linkat(fromDir, cString(from), toDir, cString(to), 0) !== 0) throw new NativeError('link', JSON.stringify(from), koffi.errno());
 }
 
-let openat2Works: boolean | undefined;
+let isOpenat2Available: boolean | undefined;
 
 function hasOpenat2(root: number): boolean {
-  if (openat2Works !== undefined) return openat2Works;
-  const fd = openat2(SYS_OPENAT2, root, cString('.'), HOW, HOW.length);
+  if (isOpenat2Available !== undefined) return isOpenat2Available;
+  const fd = openat2(SYS_OPENAT2, root, cString('.'), OPEN_HOW, OPEN_HOW.length);
   if (fd >= 0) closeSync(fd);
-  return (openat2Works = fd >= 0);
+  return (isOpenat2Available = fd >= 0);
 }
 
 function parseStatx(out: Buffer): InodeStats {
@@ -136,13 +136,13 @@ function parseStatx(out: Buffer): InodeStats {
   };
 }
 
-function timeNs(out: Buffer, at: number): bigint {
-  return out.readBigInt64LE(at) * NS + BigInt(out.readUInt32LE(at + 8));
+function timeNs(out: Buffer, offset: number): bigint {
+  return out.readBigInt64LE(offset) * NS_PER_S + BigInt(out.readUInt32LE(offset + 8));
 }
 
 /** Packs major and minor as makedev(3) does. */
-function deviceNumber(out: Buffer, at: number): number {
-  const [major, minor] = [out.readUInt32LE(at), out.readUInt32LE(at + 4)];
+function deviceNumber(out: Buffer, offset: number): number {
+  const [major, minor] = [out.readUInt32LE(offset), out.readUInt32LE(offset + 4)];
   return (major & 0xfff) * 0x100 + (minor & 0xff) + (minor >>> 8) * 0x10_0000 + (major >>> 12) * 2 ** 44;
 }
 

@@ -2,8 +2,8 @@
 
 import type { Stats } from 'node:fs';
 
-const OTHERS_WRITE = 0o002;
-const GROUP_WRITES = 0o020;
+const OTHER_WRITE = 0o002;
+const GROUP_WRITE = 0o020;
 const STICKY = 0o1000;
 
 /** Users and groups that may change the inode in question. */
@@ -21,7 +21,7 @@ export function isChangeable(stats: Pick<Stats, 'uid' | 'gid' | 'mode' | 'isSymb
   if (!uids.includes(uid)) return true;
   // The mode of a symlink has no effect.
   if (stats.isSymbolicLink()) return false;
-  return (mode & OTHERS_WRITE) !== 0 || ((mode & GROUP_WRITES) !== 0 && !gids.includes(gid));
+  return (mode & OTHER_WRITE) !== 0 || ((mode & GROUP_WRITE) !== 0 && !gids.includes(gid));
 }
 
 /** Whether an untrusted user can replace another user's entry in the directory. With the sticky bit, only the owners of the

@@ -8,7 +8,7 @@ import { errnoCode, GsyncdError } from '../errors.js';
 import { fsEncode } from '../names.js';
 
 /** Node's message has no path when a write or an fsync fails. */
-const OF_THE_DISK: Readonly<Record<string, string>> = { ENOSPC: 'no space left on device', EDQUOT: 'disk quota exceeded', EIO: 'input/output error' };
+const DISK_ERRORS: Readonly<Record<string, string>> = { ENOSPC: 'no space left on device', EDQUOT: 'disk quota exceeded', EIO: 'input/output error' };
 
 /** Runs `write`, which writes to the file `path`.
  *  @throws GsyncdError 'disk' that names it when the disk is full or broken */
@@ -16,9 +16,9 @@ export async function writing<T>(path: string, write: () => Promise<T>): Promise
   try {
     return await write();
   } catch (error) {
-    const why = OF_THE_DISK[errnoCode(error) ?? ''];
-    if (why === undefined) throw error;
-    throw new GsyncdError(`write ${path}: ${why}`, { code: 'disk', cause: error });
+    const reason = DISK_ERRORS[errnoCode(error) ?? ''];
+    if (reason === undefined) throw error;
+    throw new GsyncdError(`write ${path}: ${reason}`, { code: 'disk', cause: error });
   }
 }
 

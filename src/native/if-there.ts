@@ -16,9 +16,9 @@ export async function readTextIfThere(path: string): Promise<string | null> {
 }
 
 /** Resolves to null when `wanted` rejects with ENOENT. @throws every other error of `wanted` */
-export async function absentAsNull<T>(wanted: Promise<T>): Promise<T | null> {
+export async function absentAsNull<T>(call: Promise<T>): Promise<T | null> {
   try {
-    return await wanted;
+    return await call;
   } catch (error) {
     if (errnoCode(error) === 'ENOENT') return null;
     throw error;

@@ -75,27 +75,27 @@ const execvpe = lib.func('execvpe', 'int', ['const void *', 'void *', 'void *'])
 /** NUL-terminated bytes. @throws NativeError EINVAL when there is a NUL inside */
 function cString(text: PathBytes): Buffer {
   const bytes = typeof text === 'string' ? fsEncode(text) : text;
-  if (bytes.includes(0)) throw new NativeError('path', show(bytes), constants.errno.EINVAL);
+  if (bytes.includes(0)) throw new NativeError('path', quotePath(bytes), constants.errno.EINVAL);
   return Buffer.concat([bytes, Buffer.of(0)]);
 }
 
-function show(path: PathBytes): string {
+function quotePath(path: PathBytes): string {
   return JSON.stringify(typeof path === 'string' ? path : path.toString('utf8'));
 }
 
-function check(result: number, call: string, object: () => string): number {
+function checkResult(result: number, call: string, object: () => string): number {
   if (result === -1) throw new NativeError(call, object(), koffi.errno());
   return result;
 }
 
-let asyncCalls = 0;
-const waiting: (() => void)[] = [];
+let runningCalls = 0;
+const waitingCalls: (() => void)[] = [];
 
 /** Runs a call in the thread pool; `start` gets koffi's callback.
  *  @throws NativeError with the errno of the call */
 export async function inPool(call: string, object: () => string, start: (done: (error: unknown, result: number) => void) => void): Promise<number> {
-  if (asyncCalls >= MAX_ASYNC_CALLS) await new Promise<void>((resolve) => waiting.push(resolve));
-  else asyncCalls += 1;
+  if (runningCalls >= MAX_ASYNC_CALLS) await new Promise<void>((resolve) => waitingCalls.push(resolve));
+  else runningCalls += 1;
   try {
     return await new Promise<number>((resolve, reject) => {
       start((error, result) => {
@@ -106,18 +106,18 @@ export async function inPool(call: string, object: () => string, start: (done: (
       });
     });
   } finally {
-    const next = waiting.shift();
-    if (next === undefined) asyncCalls -= 1;
+    const next = waitingCalls.shift();
+    if (next === undefined) runningCalls -= 1;
     else next();
   }
 }
 
-const scratch = Buffer.alloc(FIRST_BUFFER_BYTES);
+const scratchBuffer = Buffer.alloc(FIRST_BUFFER_BYTES);
 
 /** Calls `read` with growing buffers until the result fits.
  *  @returns a new Buffer */
 function readGrowing(read: (buffer: Buffer) => number): Buffer {
-  for (let buffer = scratch, i = 0; ; i++) {
+  for (let buffer = scratchBuffer, i = 0; ; i++) {
     try {
       return Buffer.from(buffer.subarray(0, read(buffer)));
     } catch (error) {
@@ -145,49 +145,49 @@ function splitNames(list: Buffer): string[] {
 /** Value of an xattr of `path` itself. @throws NativeError ENODATA, ENOENT, … */
 export function lgetxattr(path: PathBytes, name: string): Buffer {
   const file = cString(path);
-  return readGrowing((buffer) => check(getxattr(file, name, buffer, buffer.length), 'lgetxattr', () => `${show(path)} ${name}`));
+  return readGrowing((buffer) => checkResult(getxattr(file, name, buffer, buffer.length), 'lgetxattr', () => `${quotePath(path)} ${name}`));
 }
 
 /** `lgetxattr` in the thread pool. */
 export async function lgetxattrAsync(path: PathBytes, name: string): Promise<Buffer> {
   const file = cString(path);
   return readGrowingAsync((buffer) =>
-    inPool('lgetxattr', () => `${show(path)} ${name}`, (done) => getxattr.async(file, name, buffer, buffer.length, done)),
+    inPool('lgetxattr', () => `${quotePath(path)} ${name}`, (done) => getxattr.async(file, name, buffer, buffer.length, done)),
   );
 }
 
 export function lsetxattr(path: PathBytes, name: string, value: Buffer): void {
-  check(setxattr(cString(path), name, value, value.length, 0), 'lsetxattr', () => `${show(path)} ${name}`);
+  checkResult(setxattr(cString(path), name, value, value.length, 0), 'lsetxattr', () => `${quotePath(path)} ${name}`);
 }
 
 /** `lsetxattr` in the thread pool. */
 export async function lsetxattrAsync(path: PathBytes, name: string, value: Buffer): Promise<void> {
   const file = cString(path);
-  await inPool('lsetxattr', () => `${show(path)} ${name}`, (done) => setxattr.async(file, name, value, value.length, 0, done));
+  await inPool('lsetxattr', () => `${quotePath(path)} ${name}`, (done) => setxattr.async(file, name, value, value.length, 0, done));
 }
 
 /** Names of the xattrs of `path` itself. */
 export function llistxattr(path: PathBytes): string[] {
   const file = cString(path);
-  return splitNames(readGrowing((buffer) => check(listxattr(file, buffer, buffer.length), 'llistxattr', () => show(path))));
+  return splitNames(readGrowing((buffer) => checkResult(listxattr(file, buffer, buffer.length), 'llistxattr', () => quotePath(path))));
 }
 
 /** `llistxattr` in the thread pool. */
 export async function llistxattrAsync(path: PathBytes): Promise<string[]> {
   const file = cString(path);
   return splitNames(
-    await readGrowingAsync((buffer) => inPool('llistxattr', () => show(path), (done) => listxattr.async(file, buffer, buffer.length, done))),
+    await readGrowingAsync((buffer) => inPool('llistxattr', () => quotePath(path), (done) => listxattr.async(file, buffer, buffer.length, done))),
   );
 }
 
 export function lremovexattr(path: PathBytes, name: string): void {
-  check(removexattr(cString(path), name), 'lremovexattr', () => `${show(path)} ${name}`);
+  checkResult(removexattr(cString(path), name), 'lremovexattr', () => `${quotePath(path)} ${name}`);
 }
 
 /** `lremovexattr` in the thread pool. */
 export async function lremovexattrAsync(path: PathBytes, name: string): Promise<void> {
   const file = cString(path);
-  await inPool('lremovexattr', () => `${show(path)} ${name}`, (done) => removexattr.async(file, name, done));
+  await inPool('lremovexattr', () => `${quotePath(path)} ${name}`, (done) => removexattr.async(file, name, done));
 }
 
 const futimensCall = lib.func('futimens', 'int', ['int', 'void *']) as KoffiFunc<(fd: number, times: Buffer) => number>;
@@ -227,11 +227,11 @@ const FD_CLOEXEC = 1;
 
 /** Whether `fd` survives an exec ('inherit') or is closed by it ('close'). @throws NativeError EBADF */
 export function setExecFlag(fd: number, onExec: 'inherit' | 'close'): void {
-  check(fcntlNumber(fd, F_SETFD, onExec === 'close' ? FD_CLOEXEC : 0), 'fcntl', () => `fd ${fd}`);
+  checkResult(fcntlNumber(fd, F_SETFD, onExec === 'close' ? FD_CLOEXEC : 0), 'fcntl', () => `fd ${fd}`);
 }
 
 export function execFlag(fd: number): 'inherit' | 'close' {
-  const flags = check(fcntlNumber(fd, F_GETFD, 0), 'fcntl', () => `fd ${fd}`);
+  const flags = checkResult(fcntlNumber(fd, F_GETFD, 0), 'fcntl', () => `fd ${fd}`);
   return (flags & FD_CLOEXEC) === 0 ? 'inherit' : 'close';
 }
 
@@ -240,7 +240,7 @@ const MNT_DETACH = 2;
 /** Unmounts; 'lazy' detaches a busy mount. @throws NativeError EBUSY, EINVAL (not a mount point) */
 export async function unmount(path: PathBytes, how: 'now' | 'lazy'): Promise<void> {
   const dir = cString(path);
-  await inPool('umount', () => show(path), (done) => umount2.async(dir, how === 'lazy' ? MNT_DETACH : 0, done));
+  await inPool('umount', () => quotePath(path), (done) => umount2.async(dir, how === 'lazy' ? MNT_DETACH : 0, done));
 }
 
 /** Detaches a mount synchronously, for a process that is about to exit.
@@ -279,11 +279,11 @@ export function replaceProcess(
 ): never {
   const args = argv.map(cString);
   const variables = Object.entries(env).flatMap(([key, value]) => (value === undefined ? [] : [cString(`${key}=${value}`)]));
-  const kept = new Set([0, 1, 2, ...keepFds]);
-  const before = [...kept].map((fd) => [fd, execFlag(fd)] as const);
-  for (const fd of kept) setExecFlag(fd, 'inherit');
+  const inherited = new Set([0, 1, 2, ...keepFds]);
+  const previousFlags = [...inherited].map((fd) => [fd, execFlag(fd)] as const);
+  for (const fd of inherited) setExecFlag(fd, 'inherit');
   execvpe(cString(file), pointerTable(args), pointerTable(variables));
   const errno = koffi.errno();
-  for (const [fd, flag] of before) setExecFlag(fd, flag);
+  for (const [fd, flag] of previousFlags) setExecFlag(fd, flag);
   throw new NativeError('exec', `${file} (${args.length} arguments, ${variables.length} variables)`, errno);
 }

@@ -8,6 +8,7 @@ import { stat } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { promisify } from 'node:util';
 import { fsEncode } from '../names.js';
+import { absentAsNull } from './if-there.js';
 import { errnoNumber, fcntlAsync, flockExclusive } from './libc.js';
 
 const openFd = promisify(open);
@@ -34,7 +35,7 @@ function flockStruct(type: number): Buffer {
   return request;
 }
 
-function isTaken(error: unknown): boolean {
+function isLockConflict(error: unknown): boolean {
   const errno = errnoNumber(error);
   return errno === constants.errno.EAGAIN || errno === constants.errno.EACCES;
 }
@@ -43,26 +44,26 @@ function isTaken(error: unknown): boolean {
  *  @returns null when another open file holds it. @throws NativeError, Node system errors of open */
 export async function tryLock(target: string | number): Promise<HeldLock | null> {
   const fd = typeof target === 'number' ? target : await openFd(fsEncode(target), fsConstants.O_RDWR | fsConstants.O_CREAT, 0o600);
-  const closeOwn = async (): Promise<void> => {
+  const closeIfOpenedHere = async (): Promise<void> => {
     if (typeof target === 'string') await closeFd(fd);
   };
   try {
     await fcntlAsync(fd, F_OFD_SETLK, flockStruct(F_WRLCK));
   } catch (error) {
-    await closeOwn();
-    if (isTaken(error)) return null;
+    await closeIfOpenedHere();
+    if (isLockConflict(error)) return null;
     throw error;
   }
-  let held = true;
+  let isHeld = true;
   return {
     fd,
     release: async () => {
-      if (!held) return;
-      held = false;
+      if (!isHeld) return;
+      isHeld = false;
       try {
         await fcntlAsync(fd, F_OFD_SETLK, flockStruct(F_UNLCK));
       } finally {
-        await closeOwn();
+        await closeIfOpenedHere();
       }
     },
   };
@@ -70,13 +71,8 @@ export async function tryLock(target: string | number): Promise<HeldLock | null>
 
 /** Whether any process holds a record lock on the file; false when there is no such file. Takes no lock. */
 export async function isLocked(path: string): Promise<boolean> {
-  let fd: number;
-  try {
-    fd = await openFd(fsEncode(path), fsConstants.O_RDWR);
-  } catch (error) {
-    if (errnoNumber(error) === constants.errno.ENOENT) return false;
-    throw error;
-  }
+  const fd = await absentAsNull(openFd(fsEncode(path), fsConstants.O_RDWR));
+  if (fd === null) return false;
   try {
     const request = flockStruct(F_WRLCK);
     await fcntlAsync(fd, F_OFD_GETLK, request);
@@ -86,26 +82,26 @@ export async function isLocked(path: string): Promise<boolean> {
   }
 }
 
-const lastInProcess = new Map<string, Promise<unknown>>();
+const lastCallByPath = new Map<string, Promise<unknown>>();
 
 /** Runs `fn` while this process holds the flock of the file at `path`. If the file was replaced during the wait, the new
  *  one is opened and locked. The file is created when missing. Callers in this process take turns before the lock, so that
  *  waiting never fills the thread pool. `fn` may replace the file by rename. */
 export async function withFlock<T>(path: string, fn: (fd: number) => Promise<T>): Promise<T> {
-  const before = lastInProcess.get(path);
+  const previous = lastCallByPath.get(path);
   const run = (async () => {
-    await before?.catch(() => undefined);
-    return lockedRun(path, fn);
+    await previous?.catch(() => undefined);
+    return runLocked(path, fn);
   })();
-  lastInProcess.set(path, run);
+  lastCallByPath.set(path, run);
   try {
     return await run;
   } finally {
-    if (lastInProcess.get(path) === run) lastInProcess.delete(path);
+    if (lastCallByPath.get(path) === run) lastCallByPath.delete(path);
   }
 }
 
-async function lockedRun<T>(path: string, fn: (fd: number) => Promise<T>): Promise<T> {
+async function runLocked<T>(path: string, fn: (fd: number) => Promise<T>): Promise<T> {
   for (;;) {
     const fd = await openFd(fsEncode(path), fsConstants.O_RDWR | fsConstants.O_CREAT, 0o600);
     try {
@@ -118,11 +114,6 @@ async function lockedRun<T>(path: string, fn: (fd: number) => Promise<T>): Promi
 }
 
 async function isSameFile(fd: number, path: string): Promise<boolean> {
-  try {
-    const [mine, current] = await Promise.all([statFd(fd), stat(fsEncode(path))]);
-    return mine.dev === current.dev && mine.ino === current.ino;
-  } catch (error) {
-    if (errnoNumber(error) === constants.errno.ENOENT) return false;
-    throw error;
-  }
+  const [opened, current] = await Promise.all([statFd(fd), absentAsNull(stat(fsEncode(path)))]);
+  return current !== null && opened.dev === current.dev && opened.ino === current.ino;
 }

@@ -15,14 +15,14 @@ export const libcCalls: AttributeCalls = {
   removeAttribute: lremovexattrAsync,
 };
 
-const NAMES = ['getAttribute', 'removeAttribute'] as const;
+const CALL_NAMES = ['getAttribute', 'removeAttribute'] as const;
 /** Not a literal in the import, because the types of an optional package may be missing at compile time. */
-const PACKAGE: string = 'fs-xattr';
+const PACKAGE_NAME: string = 'fs-xattr';
 
 let chosen: Promise<AttributeCalls> | undefined;
 
-export async function mountAttributes(): Promise<AttributeCalls> {
-  chosen ??= chooseCalls(() => import(PACKAGE) as Promise<unknown>);
+export async function loadAttributeCalls(): Promise<AttributeCalls> {
+  chosen ??= chooseCalls(() => import(PACKAGE_NAME) as Promise<unknown>);
   return chosen;
 }
 
@@ -37,5 +37,5 @@ export async function chooseCalls(load: () => Promise<unknown>): Promise<Attribu
 }
 
 function hasCalls(loaded: unknown): loaded is AttributeCalls {
-  return typeof loaded === 'object' && loaded !== null && NAMES.every((name) => typeof Reflect.get(loaded, name) === 'function');
+  return typeof loaded === 'object' && loaded !== null && CALL_NAMES.every((name) => typeof Reflect.get(loaded, name) === 'function');
 }

@@ -7,18 +7,18 @@ import type { KoffiFunc } from 'koffi';
 import { fsEncode } from '../names.js';
 import { readMounts } from './mountinfo.js';
 
-export const RESTRICTIONS = ['nosuid', 'nodev', 'noexec', 'nosymfollow'] as const;
+const RESTRICTIONS = ['nosuid', 'nodev', 'noexec', 'nosymfollow'] as const;
 export type Restriction = (typeof RESTRICTIONS)[number];
 
 const SYS_MOUNT_SETATTR = 442;
 const AT_FDCWD = -100;
 /** MOUNT_ATTR_NOSUID, _NODEV, _NOEXEC, _NOSYMFOLLOW: since Linux 5.14. */
-const ATTRIBUTES = 0x0020_000en;
+const MOUNT_ATTRIBUTES = 0x0020_000en;
 /** MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOSYMFOLLOW (Linux 5.10), MS_REMOUNT, MS_BIND: for older kernels. */
 const REMOUNT_FLAGS = 2 | 4 | 8 | 256 | 32 | 4096;
 
 const lib = koffi.load('libc.so.6');
-const setattr = lib.func('syscall', 'long', ['long', 'int', 'const void *', 'uint', 'void *', 'size_t']) as KoffiFunc<
+const mountSetattr = lib.func('syscall', 'long', ['long', 'int', 'const void *', 'uint', 'void *', 'size_t']) as KoffiFunc<
   (number: number, dirfd: number, path: Buffer, flags: number, attributes: Buffer, size: number) => number
 >;
 const mount = lib.func('mount', 'int', ['void *', 'const void *', 'void *', 'ulong', 'void *']) as KoffiFunc<
@@ -31,8 +31,8 @@ export function restrictMount(dir: string): void {
   const path = Buffer.concat([fsEncode(dir), Buffer.of(0)]);
   // struct mount_attr: attr_set, attr_clr, propagation, userns_fd
   const attributes = Buffer.alloc(32);
-  attributes.writeBigUInt64LE(ATTRIBUTES, 0);
-  if (setattr(SYS_MOUNT_SETATTR, AT_FDCWD, path, 0, attributes, attributes.length) !== 0) mount(null, path, null, REMOUNT_FLAGS, null);
+  attributes.writeBigUInt64LE(MOUNT_ATTRIBUTES, 0);
+  if (mountSetattr(SYS_MOUNT_SETATTR, AT_FDCWD, path, 0, attributes, attributes.length) !== 0) mount(null, path, null, REMOUNT_FLAGS, null);
 }
 
 /** The restrictions in force on the mount at `dir`, an absolute path without symlinks. */

@@ -26,16 +26,16 @@ export function readMounts(path = '/proc/self/mountinfo'): MountLine[] {
 /** Skips malformed lines. */
 export function parseMounts(table: Buffer): MountLine[] {
   return table.toString('latin1').split('\n').flatMap((line) => {
-    const [own = '', ofFileSystem = ''] = line.split(' - ', 2);
-    const [id, , , root, mountPoint, options] = own.split(' ');
-    const [type, source] = ofFileSystem.split(' ');
+    const [mountPart = '', fileSystemPart = ''] = line.split(' - ', 2);
+    const [id, , , root, mountPoint, options] = mountPart.split(' ');
+    const [type, source] = fileSystemPart.split(' ');
     if (id === undefined || root === undefined || mountPoint === undefined || options === undefined || type === undefined || source === undefined) return [];
-    return [{ id: Number(id), root: unescaped(root), mountPoint: unescaped(mountPoint), options: options.split(','), type, source: unescaped(source) }];
+    return [{ id: Number(id), root: unescapeOctal(root), mountPoint: unescapeOctal(mountPoint), options: options.split(','), type, source: unescapeOctal(source) }];
   });
 }
 
 /** The kernel writes a blank or a backslash as a backslash and three octal digits. */
-function unescaped(word: string): string {
+function unescapeOctal(word: string): string {
   const bytes = word.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
   return fsDecode(Buffer.from(bytes, 'latin1'));
 }

@@ -16,7 +16,7 @@ const APPEND = O_WRONLY | O_APPEND | O_CREAT;
  *  @throws system errors. Error where other users may have planted the file: it, or its directory, is a symlink, it has
  *  several links, or it is no regular file */
 export function openLog(path: string, mode: number): number {
-  if (isOurs(path)) return openSync(fsEncode(path), APPEND, mode);
+  if (isTrustedPath(path)) return openSync(fsEncode(path), APPEND, mode);
   const dir = openSync(fsEncode(dirname(path)), O_PATH | O_DIRECTORY | O_NOFOLLOW);
   try {
     const fd = openSync(fsEncode(`/proc/self/fd/${dir}/${basename(path)}`), APPEND | O_NOFOLLOW | O_NONBLOCK, mode);
@@ -30,22 +30,22 @@ export function openLog(path: string, mode: number): number {
 }
 
 /** Whether root and this user own the file and can alone replace it and the directories above it. */
-function isOurs(path: string): boolean {
+function isTrustedPath(path: string): boolean {
   const trusted: Trusted = { uids: [0, process.geteuid?.() ?? 0], gids: [0] };
   const file = lstatSync(fsEncode(path), { throwIfNoEntry: false });
   if (file !== undefined && !trusted.uids.includes(file.uid)) return false;
-  const parent = lookAt(dirname(path));
+  const parent = lstatIfExists(dirname(path));
   // In a directory with the sticky bit, such as /tmp, others can create a missing file.
   if (parent === undefined || isChangeable(parent, trusted)) return false;
   for (let dir = dirname(path); dir !== '/'; ) {
     dir = dirname(dir);
-    const stat = lookAt(dir);
+    const stat = lstatIfExists(dir);
     if (stat === undefined || canReplaceIn(stat, trusted)) return false;
   }
   return true;
 }
 
-function lookAt(dir: string): Stats | undefined {
+function lstatIfExists(dir: string): Stats | undefined {
   try {
     return lstatSync(fsEncode(dir));
   } catch (error) {

@@ -7,11 +7,11 @@ import { constants } from 'node:os';
 import { promisify } from 'node:util';
 import { futimensAsync, NativeError } from './libc.js';
 
-const [opened, closed, truncated, chowned, chmoded] = [promisify(open), promisify(close), promisify(ftruncate), promisify(fchown), promisify(fchmod)];
-const stats = promisify(fstat) as (fd: number, options: { bigint: true }) => Promise<BigIntStats>;
+const [openFd, closeFd, truncateFd, chownFd, chmodFd] = [promisify(open), promisify(close), promisify(ftruncate), promisify(fchown), promisify(fchmod)];
+const statFd = promisify(fstat) as (fd: number, options: { bigint: true }) => Promise<BigIntStats>;
 
 /** A double cannot hold a time to the nanosecond. */
-export interface WholeTime {
+export interface Timespec {
   readonly seconds: number;
   readonly nanoseconds: number;
 }
@@ -22,38 +22,38 @@ export interface FileToPut {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  readonly mtime: WholeTime;
+  readonly mtime: Timespec;
   /** `times`: equal size and mtime prove that the content is equal. */
   readonly compare: 'content' | 'times';
 }
 
-const NS = 1_000_000_000n;
+const NS_PER_S = 1_000_000_000n;
 const PERMISSIONS = 0o7777n;
 
 /** Changes the owner only as root, as rsync does.
  *  @throws NativeError EINVAL when it is no regular file, system errors */
 export async function putFile(path: Buffer, wanted: FileToPut): Promise<void> {
-  const fd = await opened(path, fsConstants.O_WRONLY | fsConstants.O_NOFOLLOW | fsConstants.O_NONBLOCK);
+  const fd = await openFd(path, fsConstants.O_WRONLY | fsConstants.O_NOFOLLOW | fsConstants.O_NONBLOCK);
   try {
     const { content, mode, uid, gid, mtime } = wanted;
-    const found = await stats(fd, { bigint: true });
+    const found = await statFd(fd, { bigint: true });
     if (!found.isFile()) throw new NativeError('put file', path.toString('latin1'), constants.errno.EINVAL);
-    const hasContent = wanted.compare === 'times' && found.size === BigInt(content.length) && found.mtimeNs === BigInt(mtime.seconds) * NS + BigInt(mtime.nanoseconds);
+    const hasContent = wanted.compare === 'times' && found.size === BigInt(content.length) && found.mtimeNs === BigInt(mtime.seconds) * NS_PER_S + BigInt(mtime.nanoseconds);
     if (!hasContent) {
-      for (let at = 0; at < content.length; ) at += await writeAt(fd, content, at);
-      if (found.size > content.length) await truncated(fd, content.length);
+      for (let offset = 0; offset < content.length; ) offset += await writeAt(fd, content, offset);
+      if (found.size > content.length) await truncateFd(fd, content.length);
     }
-    const isGivenAway = process.geteuid?.() === 0 && (found.uid !== BigInt(uid) || found.gid !== BigInt(gid));
-    if (isGivenAway) await chowned(fd, uid, gid);
+    const shouldChown = process.geteuid?.() === 0 && (found.uid !== BigInt(uid) || found.gid !== BigInt(gid));
+    if (shouldChown) await chownFd(fd, uid, gid);
     // chown clears the set-id bits.
-    if (isGivenAway || (found.mode & PERMISSIONS) !== BigInt(mode)) await chmoded(fd, mode);
+    if (shouldChown || (found.mode & PERMISSIONS) !== BigInt(mode)) await chmodFd(fd, mode);
     if (!hasContent) await futimensAsync(fd, mtime);
   } finally {
     // close() reports writes that failed.
-    await closed(fd);
+    await closeFd(fd);
   }
 }
 
-function writeAt(fd: number, content: Uint8Array, at: number): Promise<number> {
-  return new Promise((resolve, reject) => write(fd, content, at, content.length - at, at, (error, bytes) => (error === null ? resolve(bytes) : reject(error))));
+function writeAt(fd: number, content: Uint8Array, offset: number): Promise<number> {
+  return new Promise((resolve, reject) => write(fd, content, offset, content.length - offset, offset, (error, bytes) => (error === null ? resolve(bytes) : reject(error))));
 }

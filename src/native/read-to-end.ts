@@ -24,13 +24,13 @@ export async function readToEnd(path: string, signal?: AbortSignal): Promise<voi
     const { size, blocks } = await file.stat();
     const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(size, CHUNK_BYTES)));
     const hasHoles = blocks * STAT_BLOCK_BYTES < size;
-    for (let at = 0; at < size; ) {
-      const data = hasHoles ? await nextData(file, at, size) : { from: at, to: size };
-      for (at = data.from; at < data.to; ) {
+    for (let offset = 0; offset < size; ) {
+      const data = hasHoles ? await nextDataRange(file, offset, size) : { from: offset, to: size };
+      for (offset = data.from; offset < data.to; ) {
         signal?.throwIfAborted();
-        const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, data.to - at), at);
+        const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, data.to - offset), offset);
         if (bytesRead === 0) return;
-        at += bytesRead;
+        offset += bytesRead;
       }
     }
   } finally {
@@ -39,12 +39,12 @@ export async function readToEnd(path: string, signal?: AbortSignal): Promise<voi
 }
 
 /** Bounds of the first data at or after `at`; empty and at `size` when only a hole follows. */
-async function nextData(file: FileHandle, at: number, size: number): Promise<{ from: number; to: number }> {
+async function nextDataRange(file: FileHandle, offset: number, size: number): Promise<{ from: number; to: number }> {
   try {
-    const from = await seek(file, at, SEEK_DATA);
+    const from = await seek(file, offset, SEEK_DATA);
     return { from, to: await seek(file, from, SEEK_HOLE) };
   } catch (error) {
-    return errnoNumber(error) === constants.errno.ENXIO ? { from: size, to: size } : { from: at, to: size };
+    return errnoNumber(error) === constants.errno.ENXIO ? { from: size, to: size } : { from: offset, to: size };
   }
 }
 

@@ -8,7 +8,7 @@ import { GsyncdError } from '../errors.js';
 
 /** Absolute path of a program. A name without a slash is looked up in PATH.
  *  @throws GsyncdError('preflight') when there is no such program, or this user may not run it */
-export async function findProgram(name: string, options: { cwd?: string | undefined; path?: string | undefined } = {}): Promise<string> {
+export async function findProgram(name: string, options: { cwd?: string; path?: string } = {}): Promise<string> {
   const candidates = name.includes('/')
     ? [isAbsolute(name) ? name : resolve(options.cwd ?? '.', name)]
     : (options.path ?? process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin').split(delimiter).map((dir) => join(dir === '' ? '.' : dir, name));

@@ -22,7 +22,7 @@ export function enterRemovedDirectory(): void {
 }
 
 /** Working directory for a child: `/` if this process's directory is removed, undefined (inherit it) otherwise. */
-export function childDirectory(): string | undefined {
+export function childCwd(): string | undefined {
   try {
     process.cwd();
     return undefined;

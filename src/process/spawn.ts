@@ -4,7 +4,7 @@
 import { Readable, type Writable } from 'node:stream';
 import { pipeline as pipeStreams } from 'node:stream/promises';
 import { GsyncdError } from '../errors.js';
-import { DEFAULT_LADDER, programName, startChild, type Child, type ExitInfo, type Ladder, type StartOptions } from './child.js';
+import { DEFAULT_END_TIMEOUTS, programName, startChild, type Child, type ExitInfo, type EndTimeouts, type StartOptions } from './child.js';
 import { deadline } from '../async/deadline.js';
 import { LineSplitter } from './tail.js';
 
@@ -12,7 +12,7 @@ import { LineSplitter } from './tail.js';
 export type ChildInput = Uint8Array | string | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /** In a pipeline, how long A may outlive B. Usually EPIPE ends A at once. */
-const B_GONE_MS = 1_000;
+const A_EXIT_WAIT_MS = 1_000;
 
 interface CommonOptions {
   readonly cwd?: string;
@@ -24,7 +24,7 @@ interface CommonOptions {
   readonly stderrTailBytes?: number;
   /** Lets the kernel kill the child when this process dies, even by SIGKILL. Default true. */
   readonly pdeathsig?: boolean;
-  readonly ladder?: Ladder;
+  readonly endTimeouts?: EndTimeouts;
 }
 
 export interface RunOptions extends CommonOptions {
@@ -55,16 +55,16 @@ export async function runChild(argv: readonly string[], options: RunOptions = {}
   throwIfStopped(argv, options.signal);
   const startMs = performance.now();
   const child = await startChild(argv, startOptions(options, options.input === undefined ? 'ignore' : 'pipe'));
-  const stop = new Stopper([child], options);
-  const input = options.input === undefined ? undefined : feed(child, options.input).catch((error: unknown) => stop.fail(error));
-  const stdout = readStdout(argv, child, options, stop);
-  const exit = await stop.settle(Promise.all([child.exited, input]).then(([info]) => info));
+  const stopper = new Stopper([child], options);
+  const input = options.input === undefined ? undefined : writeInput(child, options.input).catch((error: unknown) => stopper.fail(error));
+  const stdout = readStdout(argv, child, options, stopper);
+  const exit = await stopper.settle(Promise.all([child.exited, input]).then(([info]) => info));
   return {
     exitCode: exit.code,
     signal: exit.signal,
     stdout: stdout(),
     stderrTail: exit.stderrTail,
-    timedOut: stop.timedOut,
+    timedOut: stopper.timedOut,
     durationMs: performance.now() - startMs,
   };
 }
@@ -76,8 +76,8 @@ export interface PipeChild {
   readonly stdout: Readable;
   readonly exited: Promise<ExitInfo>;
   kill(signal: NodeJS.Signals): boolean;
-  /** Ends the child by the ladder: stdin closed, SIGTERM, SIGKILL. Safe to call twice. */
-  close(ladder?: Ladder): Promise<ExitInfo>;
+  /** Ends the child: stdin closed, SIGTERM, SIGKILL. Safe to call twice. */
+  close(timeouts?: EndTimeouts): Promise<ExitInfo>;
 }
 
 /** Starts a long-lived child such as ssh for the RPC. Its stderr is drained; `exited` has the last bytes.
@@ -87,9 +87,9 @@ export async function spawnPipe(argv: readonly string[], options: CommonOptions 
   const child = await startChild(argv, startOptions(options, 'pipe'));
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new GsyncdError(`run ${programName(argv)}: no pipes`, { code: 'fault' });
-  const close = (ladder: Ladder = options.ladder ?? DEFAULT_LADDER): Promise<ExitInfo> => {
+  const close = (timeouts: EndTimeouts = options.endTimeouts ?? DEFAULT_END_TIMEOUTS): Promise<ExitInfo> => {
     stdout.resume(); // unread output would keep `exited` from settling
-    return child.end(ladder);
+    return child.end(timeouts);
   };
   onAbort(options.signal, child.exited, () => void close().catch(() => undefined));
   return { pid: child.pid, stdin, stdout, exited: child.exited, kill: (signal) => child.kill(signal), close };
@@ -107,7 +107,7 @@ export interface DaemonChild {
  *  that accesses the mount, would wait for it
  *  @throws GsyncdError('preflight') when the program is missing */
 export async function spawnDaemonChild(argv: readonly string[], pause: 'stops' | 'goes on' = 'goes on'): Promise<DaemonChild> {
-  const child = await startChild(argv, { stdin: 'ignore', stdout: 'ignore', reach: pause === 'stops' ? 'tree' : 'group' });
+  const child = await startChild(argv, { stdin: 'ignore', stdout: 'ignore', signalScope: pause === 'stops' ? 'tree' : 'group' });
   return { pid: child.pid, exited: child.exited, kill: (signal) => child.kill(signal) };
 }
 
@@ -118,8 +118,8 @@ export interface GroupChild {
   /** Resolves when the child has closed its feedback descriptor, or has ended. */
   readonly acknowledged: Promise<void>;
   kill(signal: NodeJS.Signals): boolean;
-  /** Sends SIGTERM, then SIGKILL, with the waits of the ladder. */
-  end(ladder: Ladder): Promise<ExitInfo>;
+  /** Sends SIGTERM, then SIGKILL, with the waits of `timeouts`. */
+  end(timeouts: EndTimeouts): Promise<ExitInfo>;
 }
 
 /** Starts a child that ends its own children, with a pipe at FEEDBACK_FD. It dies with this process.
@@ -128,7 +128,7 @@ export async function spawnGroupChild(
   argv: readonly string[],
   options: Pick<CommonOptions, 'env' | 'stderrTailBytes'> & { onStderrLine?: (line: string) => void } = {},
 ): Promise<GroupChild> {
-  const child = await startChild(argv, { ...startOptions(options, 'ignore'), stdout: 'ignore', reach: 'child', feedback: 'pipe' });
+  const child = await startChild(argv, { ...startOptions(options, 'ignore'), stdout: 'ignore', signalScope: 'child', feedback: 'pipe' });
   const { feedback } = child;
   if (feedback === null) throw new GsyncdError(`run ${programName(argv)}: no pipes`, { code: 'fault' });
   const acknowledged = new Promise<void>((resolve) => {
@@ -136,7 +136,7 @@ export async function spawnGroupChild(
     feedback.once('error', () => resolve());
     feedback.resume();
   });
-  return { pid: child.pid, exited: child.exited, acknowledged, kill: (signal) => child.kill(signal), end: (ladder) => child.end(ladder) };
+  return { pid: child.pid, exited: child.exited, acknowledged, kill: (signal) => child.kill(signal), end: (timeouts) => child.end(timeouts) };
 }
 
 export interface PipelineOptions {
@@ -150,7 +150,7 @@ export interface PipelineOptions {
   readonly stderrTailBytes?: number;
   readonly onStderrLineA?: (line: string) => void;
   readonly onStderrLineB?: (line: string) => void;
-  readonly ladder?: Ladder;
+  readonly endTimeouts?: EndTimeouts;
 }
 
 export interface PipelineResult {
@@ -176,7 +176,7 @@ export async function pipeline(argvA: readonly string[], argvB: readonly string[
     await a.end({ closeMs: 0, termMs: 0, killMs: 2_000 });
     throw error;
   }
-  const stop = new Stopper([a, b], options);
+  const stopper = new Stopper([a, b], options);
   let bytes = 0;
   const { stdout } = a;
   const { stdin } = b;
@@ -185,26 +185,26 @@ export async function pipeline(argvA: readonly string[], argvB: readonly string[
     bytes += chunk.length;
     options.onData?.(chunk);
   });
-  const moved = Promise.all([
-    feed(a, options.inputA).catch((error: unknown) => stop.fail(error)),
+  const transferred = Promise.all([
+    writeInput(a, options.inputA).catch((error: unknown) => stopper.fail(error)),
     pipeStreams(stdout, stdin).catch(() => undefined), // the exit statuses say more
   ]);
-  void b.exited.then(() => a.end({ ...DEFAULT_LADDER, closeMs: B_GONE_MS })).catch((error: unknown) => stop.fail(error));
-  const [infoA, infoB] = await stop.settle(Promise.all([a.exited, b.exited, moved]));
-  return { a: infoA, b: infoB, bytes, timedOut: stop.timedOut };
+  void b.exited.then(() => a.end({ ...DEFAULT_END_TIMEOUTS, closeMs: A_EXIT_WAIT_MS })).catch((error: unknown) => stopper.fail(error));
+  const [infoA, infoB] = await stopper.settle(Promise.all([a.exited, b.exited, transferred]));
+  return { a: infoA, b: infoB, bytes, timedOut: stopper.timedOut };
 }
 
 /** Ends children when a signal aborts, a timeout passes or an input fails, and decides how the call settles. */
 class Stopper {
   timedOut = false;
-  #stopped = false;
+  #isStopped = false;
   #failure: Error | undefined;
-  #ending = false;
+  #isEnding = false;
   readonly #children: readonly Child[];
-  readonly #options: Pick<RunOptions, 'signal' | 'timeoutMs' | 'ladder'>;
+  readonly #options: Pick<RunOptions, 'signal' | 'timeoutMs' | 'endTimeouts'>;
   #onEndFailed: (error: unknown) => void = () => undefined;
 
-  constructor(children: readonly Child[], options: Pick<RunOptions, 'signal' | 'timeoutMs' | 'ladder'>) {
+  constructor(children: readonly Child[], options: Pick<RunOptions, 'signal' | 'timeoutMs' | 'endTimeouts'>) {
     this.#children = children;
     this.#options = options;
   }
@@ -229,13 +229,13 @@ class Stopper {
             this.#end();
           });
     onAbort(this.#options.signal, done, () => {
-      this.#stopped = true;
+      this.#isStopped = true;
       this.#end();
     });
     try {
       const result = await Promise.race([done, hung]);
       if (this.#failure !== undefined) throw this.#failure;
-      if (this.#stopped) throw stoppedError(this.#children[0]?.argv ?? []);
+      if (this.#isStopped) throw stoppedError(this.#children[0]?.argv ?? []);
       return result;
     } finally {
       timeout?.cancel();
@@ -243,22 +243,22 @@ class Stopper {
   }
 
   #end(): void {
-    const ladder = { ...(this.#options.ladder ?? DEFAULT_LADDER), closeMs: 0 };
+    const timeouts = { ...(this.#options.endTimeouts ?? DEFAULT_END_TIMEOUTS), closeMs: 0 };
     for (const child of this.#children) child.stdout?.resume();
-    if (this.#ending) return;
-    this.#ending = true;
-    Promise.all(this.#children.map((child) => child.end(ladder))).catch((error: unknown) => this.#onEndFailed(error));
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    Promise.all(this.#children.map((child) => child.end(timeouts))).catch((error: unknown) => this.#onEndFailed(error));
   }
 }
 
-async function feed(child: Child, input: ChildInput): Promise<void> {
+async function writeInput(child: Child, input: ChildInput): Promise<void> {
   if (child.stdin === null) return;
   if (typeof input === 'string' || input instanceof Uint8Array) {
     child.stdin.end(input);
     return;
   }
   const failures: unknown[] = [];
-  const pieces = async function* (): AsyncGenerator<Uint8Array> {
+  const chunks = async function* (): AsyncGenerator<Uint8Array> {
     try {
       yield* input;
     } catch (error) {
@@ -266,11 +266,11 @@ async function feed(child: Child, input: ChildInput): Promise<void> {
       throw error;
     }
   };
-  await pipeStreams(Readable.from(pieces(), { objectMode: false }), child.stdin).catch(() => undefined); // EPIPE: the exit status says more
+  await pipeStreams(Readable.from(chunks(), { objectMode: false }), child.stdin).catch(() => undefined); // EPIPE: the exit status says more
   for (const error of failures) throw error instanceof Error ? error : new Error(String(error));
 }
 
-function readStdout(argv: readonly string[], child: Child, options: RunOptions, stop: Stopper): () => Buffer {
+function readStdout(argv: readonly string[], child: Child, options: RunOptions, stopper: Stopper): () => Buffer {
   const { onStdoutLine, maxStdoutBytes = 16 << 20 } = options;
   if (onStdoutLine !== undefined) {
     const lines = new LineSplitter(onStdoutLine);
@@ -283,7 +283,7 @@ function readStdout(argv: readonly string[], child: Child, options: RunOptions, 
   child.stdout?.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes <= maxStdoutBytes) chunks.push(chunk);
-    else stop.fail(new GsyncdError(`run ${programName(argv)}: more than ${maxStdoutBytes} bytes of output`, { code: 'fault' }));
+    else stopper.fail(new GsyncdError(`run ${programName(argv)}: more than ${maxStdoutBytes} bytes of output`, { code: 'fault' }));
   });
   return () => Buffer.concat(chunks);
 }

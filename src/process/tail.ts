@@ -43,8 +43,8 @@ const NEWLINE = 10;
 export class LineSplitter {
   readonly #onLine: (line: string) => void;
   readonly #maxBytes: number;
-  #rest: Buffer[] = [];
-  #restBytes = 0;
+  #partialLine: Buffer[] = [];
+  #partialLineBytes = 0;
 
   constructor(onLine: (line: string) => void, maxBytes = 64 << 10) {
     this.#onLine = onLine;
@@ -63,21 +63,21 @@ export class LineSplitter {
 
   /** Emits a last line that has no newline. */
   end(): void {
-    if (this.#restBytes > 0) this.#emit();
+    if (this.#partialLineBytes > 0) this.#emit();
   }
 
   #keep(part: Buffer): void {
-    const room = this.#maxBytes - this.#restBytes;
+    const room = this.#maxBytes - this.#partialLineBytes;
     if (part.length === 0 || room <= 0) return;
     const kept = part.subarray(0, room);
-    this.#rest.push(kept);
-    this.#restBytes += kept.length;
+    this.#partialLine.push(kept);
+    this.#partialLineBytes += kept.length;
   }
 
   #emit(): void {
-    const line = this.#rest.length === 1 && this.#rest[0] ? this.#rest[0] : Buffer.concat(this.#rest);
-    this.#rest = [];
-    this.#restBytes = 0;
+    const line = this.#partialLine.length === 1 && this.#partialLine[0] ? this.#partialLine[0] : Buffer.concat(this.#partialLine);
+    this.#partialLine = [];
+    this.#partialLineBytes = 0;
     this.#onLine(fsDecode(line));
   }
 }

@@ -14,26 +14,31 @@ const writeFd = promisify(write);
 const truncateFd = promisify(ftruncate);
 
 /** A killed worker holds its lock until the kernel has removed its process. A new worker waits that long. */
-const DYING_MS = 3_000;
-const LOOK_AGAIN_MS = 100;
+const LOCK_WAIT_MS = 3_000;
+const RETRY_INTERVAL_MS = 100;
 
 /** Takes the brick's lock and writes this process's id into the file.
- *  @throws GsyncdError 'preflight' when another worker still holds it after `patienceMs` */
-export async function lockBrick(workingDir: string, brickPath: string, patienceMs = DYING_MS): Promise<HeldLock> {
+ *  @throws GsyncdError 'preflight' when another worker still holds it after `waitMs` */
+export async function lockBrick(workingDir: string, brickPath: string, waitMs = LOCK_WAIT_MS): Promise<HeldLock> {
   const path = join(workingDir, 'worker.lock');
-  const deadline = performance.now() + patienceMs;
+  const deadlineMs = performance.now() + waitMs;
   for (;;) {
     const lock = await tryLock(path);
     if (lock !== null) {
       await writePid(lock.fd);
       return lock;
     }
-    if (performance.now() >= deadline) {
-      const pid = (await readFile(fsEncode(path), 'latin1').catch(() => '')).trim();
-      throw new GsyncdError(`worker of brick ${brickPath}: another one runs: process ${pid || 'unknown'} holds ${path}`, { code: 'preflight' });
+    if (performance.now() >= deadlineMs) {
+      throw new GsyncdError(`worker of brick ${brickPath}: another one runs: process ${await lockHolder(path)} holds ${path}`, { code: 'preflight' });
     }
-    await sleep(LOOK_AGAIN_MS);
+    await sleep(RETRY_INTERVAL_MS);
   }
+}
+
+/** The process id in a lock file, for messages. */
+export async function lockHolder(path: string): Promise<string> {
+  const pid = await readFile(fsEncode(path), 'latin1').catch(() => '');
+  return pid.trim() || 'unknown';
 }
 
 /** Writes this process's id into a file that it has locked. Keep the descriptor open: closing it releases the lock. */

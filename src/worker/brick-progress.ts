@@ -1,8 +1,8 @@
 // Starts the progress counters of a worker, in a file beside the brick's status file.
 
-import { join } from 'node:path';
 import type { Session } from '../primary/deps.js';
 import { ProgressRecorder, type ProgressRecorderOptions } from '../progress/recorder.js';
+import { changelogDirOf } from './removed-brick.js';
 
 export interface BrickProgressOptions extends Pick<ProgressRecorderOptions, 'jobs' | 'estimate'> {
   readonly session: Session;
@@ -19,7 +19,7 @@ export async function startRecorder({ session, statusFile, workingDir, jobs, est
       brick: session.localPath,
       workingDir,
       set: `${session.hotTier ? 'hot ' : ''}${session.subvolNum}`,
-      changelogDir: join(session.localPath, '.glusterfs', 'changelogs'),
+      changelogDir: changelogDirOf(session.localPath),
     },
     jobs,
     estimate,

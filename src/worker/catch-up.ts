@@ -15,51 +15,47 @@ export interface Crawlers {
   readonly history: Primary;
 }
 
-type Reached = 'complete' | 'partial' | 'none' | 'no mark';
+type HistoryCoverage = 'complete' | 'partial' | 'none' | 'no mark';
 
 /** @param registerTime start of the live changelogs, seconds
  *  @throws errors of the crawls, after their operations under way have settled */
 export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
   const { log, workingDir } = deps;
-  const owedBefore = await loadPendingCrawl(workingDir);
-  const reached = await crawlHistory(deps, history, registerTime, signal);
-  if (reached === 'complete' && owedBefore === null) return;
-  let owed = await loadPendingCrawl(workingDir);
-  if (owed === null) {
-    owed = await owedFrom(deps, reached, registerTime);
-    await savePendingCrawl(workingDir, owed);
+  const pendingBefore = await loadPendingCrawl(workingDir);
+  const coverage = await crawlHistory(deps, history, registerTime, signal);
+  if (coverage === 'complete' && pendingBefore === null) return;
+  let pending = await loadPendingCrawl(workingDir);
+  if (pending === null) {
+    pending = await newPendingCrawl(deps, coverage, registerTime);
+    await savePendingCrawl(workingDir, pending);
   }
   for (;;) {
     if (signal.aborted) return;
-    await settling(xsync, xsync.crawlwrap(signal, { oneshot: true, ...walkOptions(owed) }));
+    await drainOnFailure(xsync, xsync.crawlwrap(signal, { oneshot: true, registerTime: pending.since, walkFrom: pending.from ?? undefined }));
     if (signal.aborted) return;
-    if (owed.since === registerTime) break;
-    log.info('reading the changelogs since the crawl started', { since: owed.since });
+    if (pending.since === registerTime) break;
+    log.info('reading the changelogs since the crawl started', { since: pending.since });
     if ((await crawlHistory(deps, history, registerTime, signal)) !== 'partial') break;
     // Some of these changelogs are lost. Another crawl finds their changes.
-    owed = { since: registerTime, from: (await loadPendingCrawl(workingDir))?.from ?? 0 };
+    pending = { since: registerTime, from: (await loadPendingCrawl(workingDir))?.from ?? 0 };
   }
   if (!signal.aborted) await clearPendingCrawl(workingDir);
 }
 
 /** The range of a crawl, and since when changelogs are read after it. In a failback, no worker has read the changelogs that
  *  were kept while the session did not exist. No crawl sees entries that were deleted in that time. */
-async function owedFrom({ agent, config, workingDir }: PrimaryDeps, reached: Reached, registerTime: number): Promise<PendingCrawl> {
-  const begins = reached === 'no mark' && config.get('special-sync-mode') === 'recover' && config.get('change-detector') !== 'xsync';
+async function newPendingCrawl({ agent, config, workingDir }: PrimaryDeps, coverage: HistoryCoverage, registerTime: number): Promise<PendingCrawl> {
+  const fromHistoryBegin = coverage === 'no mark' && config.get('special-sync-mode') === 'recover' && config.get('change-detector') !== 'xsync';
   return {
-    since: begins ? ((await agent.historyBegin()) ?? registerTime) : registerTime,
+    since: fromHistoryBegin ? ((await agent.historyBegin()) ?? registerTime) : registerTime,
     // A mark from before the clock was set back says nothing about changes after that.
     from: (await loadClockNote(workingDir)) === null ? null : 0,
   };
 }
 
-function walkOptions({ since, from }: PendingCrawl): { registerTime: number; walkFrom?: number } {
-  return { registerTime: since, ...(from === null ? {} : { walkFrom: from }) };
-}
-
-async function crawlHistory({ log }: PrimaryDeps, history: Primary, registerTime: number, signal: AbortSignal): Promise<Reached> {
+async function crawlHistory({ log }: PrimaryDeps, history: Primary, registerTime: number, signal: AbortSignal): Promise<HistoryCoverage> {
   try {
-    await settling(history, history.crawlwrap(signal, { oneshot: true, registerTime }));
+    await drainOnFailure(history, history.crawlwrap(signal, { oneshot: true, registerTime }));
     return 'complete';
   } catch (error) {
     if (isGsyncdError(error, 'partial-history')) {
@@ -77,7 +73,7 @@ async function crawlHistory({ log }: PrimaryDeps, history: Primary, registerTime
 }
 
 /** Lets a failed crawl's operations under way settle before its error is rethrown. */
-async function settling(primary: Primary, crawl: Promise<void>): Promise<void> {
+async function drainOnFailure(primary: Primary, crawl: Promise<void>): Promise<void> {
   try {
     await crawl;
   } catch (error) {

@@ -29,8 +29,8 @@ export function metaVolumeElection(config: Config, session: Session, log: Log): 
 
 async function isMountPoint(path: string): Promise<boolean> {
   try {
-    const [here, above] = await Promise.all([stat(path), stat(join(path, '..'))]);
-    return here.dev !== above.dev;
+    const [own, parent] = await Promise.all([stat(path), stat(join(path, '..'))]);
+    return own.dev !== parent.dev;
   } catch {
     return false;
   }

@@ -18,13 +18,13 @@ export interface PendingCrawl {
 
 const FILE_NAME = 'owed-walk';
 
-function path(workingDir: string): string {
+function notePath(workingDir: string): string {
   return join(workingDir, FILE_NAME);
 }
 
 /** null when no crawl is pending. A note that cannot be read requests a crawl of everything: an unneeded crawl is safe. */
 export async function loadPendingCrawl(workingDir: string): Promise<PendingCrawl | null> {
-  const text = await readTextIfThere(path(workingDir));
+  const text = await readTextIfThere(notePath(workingDir));
   if (text === null) return null;
   const match = /^(\d+) (\d+|-)\n$/.exec(text);
   if (match === null) return { since: 0, from: 0 };
@@ -34,15 +34,15 @@ export async function loadPendingCrawl(workingDir: string): Promise<PendingCrawl
 /** Adds changes since `from` to the pending crawl. If the clock was set back, times from before and after do not compare,
  *  so the crawl covers everything. */
 export async function addPendingCrawl(workingDir: string, since: number, from: number): Promise<void> {
-  const owed = await loadPendingCrawl(workingDir);
+  const pending = await loadPendingCrawl(workingDir);
   const start = (await loadClockNote(workingDir)) === null ? from : 0;
-  if (owed === null || owed.from === null || owed.from > start) await savePendingCrawl(workingDir, { since: owed?.since ?? since, from: start });
+  if (pending === null || pending.from === null || pending.from > start) await savePendingCrawl(workingDir, { since: pending?.since ?? since, from: start });
 }
 
-export async function savePendingCrawl(workingDir: string, owed: PendingCrawl): Promise<void> {
-  await replaceFile(path(workingDir), `${owed.since} ${owed.from ?? '-'}\n`);
+export async function savePendingCrawl(workingDir: string, pending: PendingCrawl): Promise<void> {
+  await replaceFile(notePath(workingDir), `${pending.since} ${pending.from ?? '-'}\n`);
 }
 
 export async function clearPendingCrawl(workingDir: string): Promise<void> {
-  await rm(path(workingDir), { force: true });
+  await rm(notePath(workingDir), { force: true });
 }

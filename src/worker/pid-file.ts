@@ -2,13 +2,13 @@
 // whether the daemon runs. One daemon per file.
 
 import { fstat } from 'node:fs';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { GsyncdError } from '../errors.js';
 import { fsEncode } from '../names.js';
 import { tryLock, type HeldLock } from '../native/locks.js';
-import { writePid } from './brick-lock.js';
+import { lockHolder, writePid } from './brick-lock.js';
 
 const statFd = promisify(fstat);
 
@@ -21,8 +21,7 @@ export async function takePidFile(path: string, what: string): Promise<HeldLock>
   for (;;) {
     const lock = await tryLock(path);
     if (lock === null) {
-      const pid = (await readFile(fsEncode(path), 'latin1').catch(() => '')).trim();
-      throw new GsyncdError(`${what}: pidfile is taken: process ${pid || 'unknown'} holds ${path}`, { code: 'usage' });
+      throw new GsyncdError(`${what}: pidfile is taken: process ${await lockHolder(path)} holds ${path}`, { code: 'usage' });
     }
     // glusterd unlinks the file after a stop. A lock on an unlinked file excludes no other daemon.
     const [mine, current] = await Promise.all([statFd(lock.fd), stat(fsEncode(path)).catch(() => null)]);

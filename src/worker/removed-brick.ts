@@ -9,9 +9,10 @@ import type { ChangelogSource } from '../changelog/source.js';
 import { Stage } from '../changelog/stage.js';
 import { Timeline } from '../changelog/timeline.js';
 import { errorLine, GsyncdError, isGsyncdError } from '../errors.js';
-import { Brick, type EntryLocation } from '../gluster/brick.js';
+import { Brick } from '../gluster/brick.js';
 import type { FileStat } from '../gluster/file-stat.js';
 import type { Gfid } from '../protocol/gfid.js';
+import type { Location } from '../protocol/view.js';
 import type { AuxMount } from '../gluster/mount.js';
 import { fsEncode } from '../names.js';
 import type { PrimaryDeps } from '../primary/deps.js';
@@ -34,9 +35,9 @@ export class RemovedBrick extends Brick {
   /** The volume's mount, set once it is mounted. */
   mount: Pick<AuxMount, 'pathsOf' | 'gfidOf'> | null = null;
 
-  override async fileLocations(gfid: Gfid): Promise<EntryLocation[]> {
+  override async fileLocations(gfid: Gfid): Promise<Location[]> {
     const { mount } = this;
-    const found: EntryLocation[] = [];
+    const found: Location[] = [];
     for (const text of ((await mount?.pathsOf(gfid)) ?? '').split(/:(?=\/)/)) {
       // Text that is not part of the name begins with a colon. A name may also contain one.
       for (let path = text; path !== '' && mount !== null; path = path.slice(0, Math.max(0, path.lastIndexOf(':')))) {
@@ -59,7 +60,7 @@ export class RemovedBrick extends Brick {
 }
 
 /** The changelogs of a brick whose process has ended. The last one never closes and is read at the end of the history. */
-export function agentOfRemoved(options: ChangelogAgentOptions): ChangelogSource {
+export function createRemovedBrickAgent(options: ChangelogAgentOptions): ChangelogSource {
   const agent = new ChangelogAgent(options);
   const stage = new Stage(join(options.workingDir, '.history'));
   const open = join(options.changelogDir, OPEN_CHANGELOG);
@@ -67,9 +68,9 @@ export function agentOfRemoved(options: ChangelogAgentOptions): ChangelogSource 
   const readOpen = async (): Promise<number> => {
     if (isOpenRead) return 0;
     isOpenRead = true;
-    const closed = (await new Timeline(options.changelogDir).end())?.time ?? 0;
+    const lastClosedTime = (await new Timeline(options.changelogDir).end())?.time ?? 0;
     const { mtimeMs } = await stat(fsEncode(open));
-    return ((await stage.put(open, Math.max(closed + 1, Math.floor(mtimeMs / 1000)))) ?? 0) > 0 ? 1 : 0;
+    return ((await stage.put(open, Math.max(lastClosedTime + 1, Math.floor(mtimeMs / 1000)))) ?? 0) > 0 ? 1 : 0;
   };
   return {
     register: () => agent.register(),
@@ -91,7 +92,7 @@ export function agentOfRemoved(options: ChangelogAgentOptions): ChangelogSource 
 
 /** Reads the changelogs of a removed brick, and retries failed entries until all are synced.
  *  @param registerTime when the agent was registered, seconds */
-export async function readRemoved(deps: PrimaryDeps, { history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
+export async function syncRemovedBrick(deps: PrimaryDeps, { history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
   try {
     await history.crawlwrap(signal, { oneshot: true, registerTime });
   } catch (error) {

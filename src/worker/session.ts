@@ -5,10 +5,10 @@ import { readFile } from 'node:fs/promises';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
 import { GsyncdError } from '../errors.js';
-import { subvolNumber, volumeInfo, type RunCommand, type VolumeInfo } from '../gluster/volinfo.js';
+import { subvolNumber, queryVolumeInfo, type CommandOutput, type RunCommand, type VolumeInfo } from '../gluster/volinfo.js';
 import { withoutSlashesAtEnd } from '../names.js';
 import type { Session } from '../primary/deps.js';
-import { runChild } from '../process/spawn.js';
+import { runChild, type ChildResult } from '../process/spawn.js';
 import { lastLines } from '../process/tail.js';
 
 export interface WorkerArgs {
@@ -59,11 +59,11 @@ export interface FoundSession {
  *  @throws GsyncdError 'preflight': a volume does not exist, a path is none of its bricks, a host is unreachable */
 export async function findSession(args: WorkerArgs, config: Config, signal: AbortSignal): Promise<FoundSession> {
   const { user, host, volume } = parseSecondary(args.secondary);
-  const run = onThisNode(config, signal);
+  const run = localRunner(config, signal);
   let { localPath, localNode, localNodeId, subvolNum } = args;
   let distributionCount: number | undefined;
   if (localPath === undefined || localNode === undefined || localNodeId === undefined || subvolNum === undefined) {
-    const info = await volumeInfo(run, args.primary, config.get('gluster-command-dir'));
+    const info = await queryVolumeInfo(run, args.primary, config.get('gluster-command-dir'));
     if (info.status !== '' && info.status !== 'Started') {
       throw new GsyncdError(`volume ${args.primary}: not started`, { code: 'preflight' });
     }
@@ -78,7 +78,7 @@ export async function findSession(args: WorkerArgs, config: Config, signal: Abor
   }
   let { secondaryId, resourceRemote, resourceRemoteId } = args;
   if (secondaryId === undefined || resourceRemote === undefined) {
-    const info = await volumeInfo(overSsh(config, `${user}@${host}`, signal), volume, config.get('secondary-gluster-command-dir'));
+    const info = await queryVolumeInfo(sshRunner(config, `${user}@${host}`, signal), volume, config.get('secondary-gluster-command-dir'));
     secondaryId ??= info.id;
     resourceRemote ??= host;
     resourceRemoteId ??= info.bricks[0]?.hostUuid ?? '';
@@ -98,24 +98,24 @@ export async function findSession(args: WorkerArgs, config: Config, signal: Abor
   return { session, resourceRemoteId: resourceRemoteId ?? '', distributionCount };
 }
 
-function asOutput(result: { stdout: Buffer; stderrTail: string; exitCode: number | null }): { stdout: string; stderrTail: string; exitCode: number | null } {
-  return { stdout: result.stdout.toString('utf8'), stderrTail: result.stderrTail, exitCode: result.exitCode };
+function toCommandOutput({ stdout, stderrTail, exitCode }: ChildResult): CommandOutput {
+  return { stdout: stdout.toString('utf8'), stderrTail, exitCode };
 }
 
-export function onThisNode(config: Config, signal: AbortSignal): RunCommand {
-  return (argv) => runChild(argv, { signal, timeoutMs: config.get('connection-timeout') * 1000 }).then(asOutput);
+export function localRunner(config: Config, signal: AbortSignal): RunCommand {
+  return (argv) => runChild(argv, { signal, timeoutMs: config.get('connection-timeout') * 1000 }).then(toCommandOutput);
 }
 
 /** Runs commands at `address` ([USER@]HOST), with additional ssh options. They reject with GsyncdError 'preflight' when it
  *  is unreachable. */
-export function overSsh(config: Config, address: string, signal: AbortSignal, options: readonly string[] = [], timeoutS = config.get('connection-timeout')): RunCommand {
+export function sshRunner(config: Config, address: string, signal: AbortSignal, options: readonly string[] = [], timeoutS = config.get('connection-timeout')): RunCommand {
   return async (argv) => {
     const result = await runChild([...sshArgv(config), ...options, address, ...argv], { signal, timeoutMs: timeoutS * 1000 });
     if (result.timedOut) throw new GsyncdError(`ssh ${address}: no answer for ${timeoutS} s`, { code: 'preflight' });
     if (result.exitCode === 255) {
       throw new GsyncdError(`ssh ${address}: ${lastLines(result.stderrTail) || 'connection failed'}`, { code: 'preflight' });
     }
-    return asOutput(result);
+    return toCommandOutput(result);
   };
 }
 

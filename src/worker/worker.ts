@@ -12,7 +12,7 @@ import { eventFields, eventSender, faultyFields } from '../gluster/events.js';
 import type { Log, RootLog } from '../log.js';
 import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
 import type { PrimaryDeps } from '../primary/deps.js';
-import { longPauseMs, PauseDetector } from '../process/pause-watch.js';
+import { longPauseMs, PauseDetector } from '../process/pause-detector.js';
 import { limitedSecondary } from '../queue/limited.js';
 import { recordedSecondary } from '../progress/recorded-secondary.js';
 import { ReplayTracker } from '../primary/reconcile/replay-tracker.js';
@@ -28,7 +28,7 @@ import { keepAlive } from './keepalive.js';
 import { metaVolumeElection } from './meta-volume.js';
 import type { FindEndpoints, OpenEndpoints } from './endpoints.js';
 import { addPendingCrawl } from './pending-crawl.js';
-import { readRemoved } from './removed-brick.js';
+import { syncRemovedBrick } from './removed-brick.js';
 import { WorkerQueue } from './shared-queue.js';
 import { brickWorkingDir } from './working-dir.js';
 
@@ -36,7 +36,7 @@ import { brickWorkingDir } from './working-dir.js';
  *  also have to fit into the ten seconds that a stop may take. */
 const STOP_GRACE_MS = 6_000;
 /** systemd and the monitor signal all processes of a worker: ssh may end before this process gets its own signal. */
-const OWN_SIGNAL_MS = 500;
+const OWN_SIGNAL_WAIT_MS = 500;
 
 export interface WorkerOptions {
   readonly findEndpoints: FindEndpoints;
@@ -56,7 +56,7 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #log: Log;
   readonly #cleanup = new Cleanup();
-  readonly #pauses: PauseDetector;
+  readonly #pauseDetector: PauseDetector;
   #status: WorkerStatus | null = null;
   #outcome: 'stopped' | 'faulty' = 'stopped';
   #onFault: () => void = () => undefined;
@@ -66,7 +66,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#log = options.log.child({ module: 'worker' });
-    this.#pauses = new PauseDetector(longPauseMs(options.config.get('secondary-timeout')));
+    this.#pauseDetector = new PauseDetector(longPauseMs(options.config.get('secondary-timeout')));
   }
 
   /** Runs until `signal` aborts.
@@ -75,15 +75,15 @@ export class Worker {
     try {
       await this.#work(signal);
     } catch (error) {
-      if (isGsyncdError(error, 'peer')) await delay(OWN_SIGNAL_MS, undefined, { signal }).catch(() => undefined);
+      if (isGsyncdError(error, 'peer')) await delay(OWN_SIGNAL_WAIT_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       this.#outcome = 'faulty';
       // The monitor then restarts it at once (see Supervisor).
-      if (this.#pauses.justResumed && isGsyncdError(error, 'peer') && this.#options.monitored === 'yes') this.#log.info('connection lost during the pause', { error: errorLine(error) });
+      if (this.#pauseDetector.hasJustResumed && isGsyncdError(error, 'peer') && this.#options.monitored === 'yes') this.#log.info('connection lost during the pause', { error: errorLine(error) });
       else await this.#recordFault(error);
       throw error;
     } finally {
-      this.#pauses.close();
+      this.#pauseDetector.close();
       await this.#cleanup.run((what, error) => this.#log.warn('cleanup failed', { what, error: errorLine(error) }));
     }
   }
@@ -117,16 +117,16 @@ export class Worker {
     for (const line of failures.garbled) this.#log.error('cannot parse a line of the failure list: moved it aside', { line });
     status.setFailures(failures.size);
 
-    const { broken, limiter, ...opened } = await endpoints.open(workingDir, this.#cleanup, signal);
+    const { broken, limiter, ...parts } = await endpoints.open(workingDir, this.#cleanup, signal);
     // The waiters get the error. Until then it must not be an unhandled rejection.
     for (const end of broken) end.catch(() => undefined);
     const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), recorder);
     recorder.queue = () => queue.backlog();
     this.#cleanup.add('queue', () => queue.close());
-    this.#cleanup.add('changelog agent', () => Promise.resolve(opened.agent.close()));
-    const secondary = recordedSecondary(opened.secondary, recorder);
+    this.#cleanup.add('changelog agent', () => Promise.resolve(parts.agent.close()));
+    const secondary = recordedSecondary(parts.secondary, recorder);
     const deps: PrimaryDeps = {
-      ...opened,
+      ...parts,
       config,
       session,
       secondary: limiter === undefined ? secondary : limitedSecondary(secondary, limiter),
@@ -137,11 +137,11 @@ export class Worker {
       replayTracker: new ReplayTracker(),
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
       workingDir,
-      readToEnd: (gfid, stop) => readContent(opened, gfid, stop),
+      readToEnd: (gfid, stop) => readContent(parts, gfid, stop),
       addPendingCrawl: (from) => addPendingCrawl(workingDir, this.#registerTime, from),
       electByMetaVolume: this.#options.brick === 'removed' ? () => Promise.resolve(true) : metaVolumeElection(config, session, this.#log),
     };
-    await failures.announceTo(this.#announcer(opened.volume));
+    await failures.announceTo(this.#failureAnnouncer(parts.volume));
     this.#log.info('Worker spawn successful. Acknowledging back to monitor');
     onReady();
     await status.setLastError(null);
@@ -150,15 +150,15 @@ export class Worker {
     await this.#serve(deps, crawlers, broken, signal);
   }
 
-  #announcer(volume: PrimaryDeps['volume']): (owes: boolean) => Promise<void> {
-    let isSaid = false;
-    return async (owes) => {
+  #failureAnnouncer(volume: PrimaryDeps['volume']): (hasFailures: boolean) => Promise<void> {
+    let hasWarned = false;
+    return async (hasFailures) => {
       try {
-        await volume.announceOwed(owes);
-        isSaid = false;
+        await volume.announceOwed(hasFailures);
+        hasWarned = false;
       } catch (error) {
-        if (!isSaid) this.#log.warn('cannot set the failure mark on the primary volume', { error: errorLine(error) });
-        isSaid = true;
+        if (!hasWarned) this.#log.warn('cannot set the failure mark on the primary volume', { error: errorLine(error) });
+        hasWarned = true;
         throw error;
       }
     };
@@ -167,15 +167,15 @@ export class Worker {
   /** Runs the crawls and watches their connections and mounts. The first failure ends all of them. */
   async #serve(deps: PrimaryDeps, crawlers: Crawlers, ends: readonly Promise<never>[], signal: AbortSignal): Promise<void> {
     const failed = new AbortController();
-    const soft = AbortSignal.any([signal, failed.signal]);
+    const crawlStop = AbortSignal.any([signal, failed.signal]);
     const broken = Promise.race([
       ...ends,
-      keepAlive(deps.secondary, deps.config.get('secondary-timeout'), (timeoutS, gapS) => informed(crawlers).keepalivePayload(timeoutS, gapS), soft).then(
+      keepAlive(deps.secondary, deps.config.get('secondary-timeout'), (timeoutS, gapS) => latestInformed(crawlers).keepalivePayload(timeoutS, gapS), crawlStop).then(
         () => new Promise<never>(() => undefined),
       ),
     ]);
-    const crawls = this.#crawl(deps, crawlers, soft);
-    const grace = signalAfter(signal, STOP_GRACE_MS);
+    const crawls = this.#crawl(deps, crawlers, crawlStop);
+    const grace = delayAfterAbort(signal, STOP_GRACE_MS);
     try {
       await Promise.race([crawls, broken, grace.passed]);
     } catch (error) {
@@ -191,7 +191,7 @@ export class Worker {
   async #crawl(deps: PrimaryDeps, crawlers: Crawlers, signal: AbortSignal): Promise<void> {
     const { log, config, agent } = deps;
     const { live } = crawlers;
-    if (this.#options.brick === 'removed') return readRemoved(deps, crawlers, await agent.register(), signal);
+    if (this.#options.brick === 'removed') return syncRemovedBrick(deps, crawlers, await agent.register(), signal);
     while (!signal.aborted) {
       this.#registerTime = config.get('change-detector') === 'xsync' ? Math.floor(Date.now() / 1000) : await agent.register();
       log.info('Register time', { time: this.#registerTime });
@@ -231,12 +231,12 @@ async function readContent({ contentFile, mountSelector }: Pick<OpenEndpoints, '
 }
 
 /** The latest crawler that has read the volume mark. The live crawl runs last. */
-function informed({ live, history, xsync }: Crawlers): Crawlers['live'] {
+function latestInformed({ live, history, xsync }: Crawlers): Crawlers['live'] {
   return [live, history, xsync].find((crawler) => crawler.isInformed) ?? live;
 }
 
 /** Resolves `ms` after `signal` aborts. */
-function signalAfter(signal: AbortSignal, ms: number): { passed: Promise<void>; cancel: () => void } {
+function delayAfterAbort(signal: AbortSignal, ms: number): { passed: Promise<void>; cancel: () => void } {
   let timer: NodeJS.Timeout | undefined;
   let start: () => void = () => undefined;
   const passed = new Promise<void>((resolve) => {
@@ -250,7 +250,6 @@ function signalAfter(signal: AbortSignal, ms: number): { passed: Promise<void>; 
   };
   return { passed, cancel };
 }
-
 
 function crawlersOf(deps: PrimaryDeps): Crawlers {
   return {

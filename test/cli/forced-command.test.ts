@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forcedCommandLine } from '../../src/cli/forced/forced-command-line.js';
 import { decideForcedCommand, type ProcessView } from '../../src/cli/forced/forced-command.js';
-import { remoteWord } from '../../src/worker/gluster/remote.js';
+import { quoteRemoteWord } from '../../src/worker/gluster/remote.js';
 import { lacks, NO_GLUSTER } from '../skip.js';
 
 const REPO = resolve(import.meta.dirname, '../..');
@@ -83,7 +83,7 @@ const LINES: readonly (readonly [string, Verdict, Verdict?])[] = [
   ['/nonexistent/gsyncd secondary ../../../DIR/up h::sv0', 'refused', 'gsyncd'],
   ['/nonexistent/gsyncd secondary gv0 h::sv0 --primary-brick /b;touch${IFS}DIR/escaped', 'gsyncd'],
   ['/nonexistent/gsyncd slave gv0 h::sv0 --primary-brick /$(id)', 'gsyncd'],
-  [`/nonexistent/gsyncd secondary gv0 h::sv0 --primary-brick ${remoteWord("/srv/it's&brück", 'forced command')}`, 'gsyncd'],
+  [`/nonexistent/gsyncd secondary gv0 h::sv0 --primary-brick ${quoteRemoteWord("/srv/it's&brück", 'forced command')}`, 'gsyncd'],
   ['gsyncd config-set gv0 h::sv0 --name=ssh-command --value=DIR/evil', 'refused', 'gsyncd'],
   ['gsyncd secondary gv0 file:///etc', 'refused', 'gsyncd'],
   ['gsyncd secondary gv0 h::sv0 --print-id', 'refused', 'gsyncd'],

@@ -38,15 +38,15 @@ test('isUp() finds the brick by path, and by host for equal paths, also after a 
   expect(await Promise.all(own.slice(0, 2).map((brick) => brick.isUp()))).toEqual([false, true]);
 });
 
-test('untilDown() ignores a short disconnection and resolves for a lasting one', async () => {
+test('waitUntilDown() ignores a short disconnection and resolves for a lasting one', async () => {
   const stop = new AbortController();
   connection('three', 0, 'a', '/b/1', 0);
   activate('three');
   const own = new OwnBrick(top, { host: 'a', path: '/b/1' });
   let down = false;
-  const over = own.untilDown(stop.signal).then(() => (down = true));
+  const over = own.waitUntilDown(stop.signal).then(() => (down = true));
   setTimeout(() => connection('three', 0, 'a', '/b/1', 1), 1_500);
-  expect(await own.comesUp(stop.signal)).toBe(true);
+  expect(await own.waitUntilUp(stop.signal)).toBe(true);
   expect(down).toBe(false);
   connection('three', 0, 'a', '/b/1', 0);
   await over;

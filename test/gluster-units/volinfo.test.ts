@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parseVolumeInfo, subvolNumber, volumeInfo } from '../../src/gluster/volinfo.js';
+import { parseVolumeInfo, subvolNumber, queryVolumeInfo } from '../../src/gluster/volinfo.js';
 
 function fixture(name: string): string {
   return readFileSync(join(import.meta.dirname, '..', 'fixtures', 'volinfo', `${name}.xml`), 'utf8');
@@ -81,10 +81,10 @@ describe('parseVolumeInfo()', () => {
   });
 });
 
-describe('volumeInfo()', () => {
+describe('queryVolumeInfo()', () => {
   it('runs gluster of the configured directory against localhost', async () => {
     const asked: string[][] = [];
-    const info = await volumeInfo(
+    const info = await queryVolumeInfo(
       (argv) => {
         asked.push([...argv]);
         return Promise.resolve({ stdout: fixture('replica'), stderrTail: '', exitCode: 0 });
@@ -98,9 +98,9 @@ describe('volumeInfo()', () => {
 
   it('throws the last stderr line of a command without output, or why it could not run', async () => {
     const failing = () => Promise.resolve({ stdout: '', stderrTail: 'warning\nssh: connect to host h port 22: No route to host\n', exitCode: 255 });
-    await expect(volumeInfo(failing, 'gv')).rejects.toThrow('volume info: gv: ssh: connect to host h port 22: No route to host');
+    await expect(queryVolumeInfo(failing, 'gv')).rejects.toThrow('volume info: gv: ssh: connect to host h port 22: No route to host');
     const silent = () => Promise.resolve({ stdout: '', stderrTail: '', exitCode: 3 });
-    await expect(volumeInfo(silent, 'gv')).rejects.toThrow('volume info: gv: gluster exited with 3');
-    await expect(volumeInfo(() => Promise.reject(new Error('spawn gluster ENOENT')), 'gv')).rejects.toThrow('volume info: gv: spawn gluster ENOENT');
+    await expect(queryVolumeInfo(silent, 'gv')).rejects.toThrow('volume info: gv: gluster exited with 3');
+    await expect(queryVolumeInfo(() => Promise.reject(new Error('spawn gluster ENOENT')), 'gv')).rejects.toThrow('volume info: gv: spawn gluster ENOENT');
   });
 });

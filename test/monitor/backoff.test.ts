@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Backoff } from '../../src/monitor/backoff.js';
 
-const LIMITS = { firstMs: 1_000, maxMs: 60_000, wellMs: 60_000 };
+const LIMITS = { firstMs: 1_000, maxMs: 60_000, stableMs: 60_000 };
 
 it('next() doubles the delay up to maxMs', () => {
   const backoff = new Backoff(LIMITS);
@@ -25,7 +25,7 @@ it('next() stays between firstMs and maxMs for random worker lifetimes', () => {
       let before = 0;
       for (const servedMs of served) {
         const delay = backoff.next(servedMs);
-        expect(delay).toBe(servedMs >= LIMITS.wellMs || before === 0 ? LIMITS.firstMs : Math.min(before * 2, LIMITS.maxMs));
+        expect(delay).toBe(servedMs >= LIMITS.stableMs || before === 0 ? LIMITS.firstMs : Math.min(before * 2, LIMITS.maxMs));
         before = delay;
       }
     }),

@@ -74,7 +74,7 @@ export class Harness {
       debug: false,
       volumes,
       workerCommand: [join(import.meta.dirname, '..', 'fixtures', 'bin', 'fake-worker'), this.dir],
-      times: { volumeCheckMs: 200, acknowledgeMs: 10_000, stopMs: 5_000, backoff: { firstMs: 50, maxMs: 400, wellMs: 60_000 }, ...times },
+      times: { volumeCheckMs: 200, acknowledgeMs: 10_000, stopMs: 5_000, backoff: { firstMs: 50, maxMs: 400, stableMs: 60_000 }, ...times },
     });
     this.#running = monitor.run(this.#stop.signal);
   }

@@ -147,7 +147,7 @@ it('the monitor ends a restart delay as soon as glusterd changes the volume', as
   h.primary = volume('P', [['me', 'node1', '/b/1']]);
   const dir = join(h.dir, 'glusterd/vols/gv0');
   mkdirSync(dir, { recursive: true });
-  await h.start('dies', { volumeCheckMs: 60_000, backoff: { firstMs: 60_000, maxMs: 60_000, wellMs: 60_000 } });
+  await h.start('dies', { volumeCheckMs: 60_000, backoff: { firstMs: 60_000, maxMs: 60_000, stableMs: 60_000 } });
   await h.until('a wait', () => h.log().includes('restarting worker [{brick=/b/1}, {delay=60}'));
   writeFileSync(join(dir, 'info'), 'status=1');
   await h.until('another start', () => h.started().length === 2);

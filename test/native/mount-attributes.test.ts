@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { errnoCode } from '../../src/errors.js';
 import { llistxattr, lsetxattr } from '../../src/native/libc.js';
-import { chooseCalls, libcCalls, mountAttributes, type AttributeCalls } from '../../src/native/mount-attributes.js';
+import { chooseCalls, libcCalls, loadAttributeCalls, type AttributeCalls } from '../../src/native/mount-attributes.js';
 import { lacks } from '../skip.js';
 
 /** A variable, since an import of a literal fails to compile when the package's types are missing. */
@@ -24,13 +24,13 @@ function canMark(): boolean {
   }
 }
 
-describe('mountAttributes()', () => {
+describe('loadAttributeCalls()', () => {
   it.skipIf(lacks(compiled !== null, 'npm could not compile it (no compiler)', 'fs-xattr'))('uses fs-xattr where it was compiled', async () => {
-    expect((await mountAttributes()).getAttribute).toBe(compiled?.getAttribute);
+    expect((await loadAttributeCalls()).getAttribute).toBe(compiled?.getAttribute);
   });
 
   it.skipIf(compiled !== null)('uses libc without fs-xattr', async () => {
-    expect(await mountAttributes()).toBe(libcCalls);
+    expect(await loadAttributeCalls()).toBe(libcCalls);
   });
 
   it('uses libc when loading throws or returns something else', async () => {

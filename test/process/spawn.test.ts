@@ -90,7 +90,7 @@ describe('runChild()', () => {
     const pids: number[] = [];
     const run = runChild([STUBBORN], {
       signal: controller.signal,
-      ladder: QUICK,
+      endTimeouts: QUICK,
       onStdoutLine: (line) => {
         pids.push(...line.split(' ').map(Number));
         controller.abort();
@@ -206,7 +206,7 @@ describe('pipeline()', () => {
 
   test('an abort ends both programs', async () => {
     const controller = new AbortController();
-    const run = pipeline([STUBBORN], ['cat'], { inputA: '', signal: controller.signal, ladder: QUICK });
+    const run = pipeline([STUBBORN], ['cat'], { inputA: '', signal: controller.signal, endTimeouts: QUICK });
     setTimeout(() => controller.abort(), 200);
     await expect(run).rejects.toMatchObject({ code: 'stopped' });
   });

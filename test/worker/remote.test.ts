@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';
-import { remoteWord } from '../../src/worker/gluster/remote.js';
+import { quoteRemoteWord } from '../../src/worker/gluster/remote.js';
 
 const PATHS = ['/srv/brick-1', '/srv/brück', "/srv/it's&(1)", '/srv/$(id)`id`', '/srv/a b\tc', '/srv/*?~"\\'];
 
-it.each(PATHS)('remoteWord() quotes %s as one shell word', (path) => {
-  const { stdout } = spawnSync('sh', ['-c', `printf '[%s]' ${remoteWord(path, 'shell')}`], { encoding: 'utf8' });
+it.each(PATHS)('quoteRemoteWord() quotes %s as one shell word', (path) => {
+  const { stdout } = spawnSync('sh', ['-c', `printf '[%s]' ${quoteRemoteWord(path, 'shell')}`], { encoding: 'utf8' });
   expect(stdout).toBe(`[${path}]`);
 });
 
-it.each(PATHS)('remoteWord() turns %s into one unquoted word of a forced command', (path) => {
-  expect(remoteWord(path, 'forced command').split(' ')).toEqual([path.replaceAll(/[ \t]/g, '_')]);
+it.each(PATHS)('quoteRemoteWord() turns %s into one unquoted word of a forced command', (path) => {
+  expect(quoteRemoteWord(path, 'forced command').split(' ')).toEqual([path.replaceAll(/[ \t]/g, '_')]);
 });

@@ -40,38 +40,38 @@ export interface DirectoryEndpointsOptions {
 }
 
 /** The secondary: a directory of this machine or of another one. */
-type FarSide = { readonly here: BrickLayout } | { readonly there: RemoteDirectory };
+type SecondarySide = { readonly local: BrickLayout } | { readonly remote: RemoteDirectory };
 
 export function directoryEndpoints(options: DirectoryEndpointsOptions): FindEndpoints {
   return async (signal) => {
     const { config } = options;
     const primary = await openLayout(options.primaryPath);
     await findProgram(config.get('sync-method') === 'tarssh' ? config.get('tar-command') : config.get('rsync-command'));
-    if ('address' in options.secondary) return new EmbeddedSite(options, primary, { there: await identifyRemote(config, options.secondary, primary.root, signal) });
+    if ('address' in options.secondary) return new DirectoryEndpoints(options, primary, { remote: await identifyRemote(config, options.secondary, primary.root, signal) });
     const secondary = await openLayout(options.secondary.path);
     if (`${secondary.root}/`.startsWith(`${primary.root}/`) || `${primary.root}/`.startsWith(`${secondary.root}/`)) {
       throw new GsyncdError(`directories ${primary.root} and ${secondary.root}: one contains the other`, { code: 'preflight' });
     }
-    return new EmbeddedSite(options, primary, { here: secondary });
+    return new DirectoryEndpoints(options, primary, { local: secondary });
   };
 }
 
-class EmbeddedSite implements Endpoints {
+class DirectoryEndpoints implements Endpoints {
   readonly session: Session;
   readonly eventSubject: EventSubject;
   readonly #options: DirectoryEndpointsOptions;
   readonly #primary: BrickLayout;
-  readonly #far: FarSide;
+  readonly #secondary: SecondarySide;
   #recorder: Recorder | undefined;
 
-  constructor(options: DirectoryEndpointsOptions, primary: BrickLayout, far: FarSide) {
+  constructor(options: DirectoryEndpointsOptions, primary: BrickLayout, side: SecondarySide) {
     this.#options = options;
     this.#primary = primary;
-    this.#far = far;
+    this.#secondary = side;
     const secondary =
-      'here' in far
-        ? { secondaryVolume: far.here.root, secondaryHost: 'localhost', resourceRemote: 'localhost', secondaryId: far.here.identity.volumeId }
-        : { secondaryVolume: far.there.path, secondaryHost: far.there.host, resourceRemote: far.there.address, secondaryId: far.there.volumeId };
+      'local' in side
+        ? { secondaryVolume: side.local.root, secondaryHost: 'localhost', resourceRemote: 'localhost', secondaryId: side.local.identity.volumeId }
+        : { secondaryVolume: side.remote.path, secondaryHost: side.remote.host, resourceRemote: side.remote.address, secondaryId: side.remote.volumeId };
     this.session = {
       primary: primary.root,
       localPath: primary.root,
@@ -110,26 +110,26 @@ class EmbeddedSite implements Endpoints {
       changeIntervalMs: config.get('change-interval') * 1000,
     });
     const primary = embeddedPrimary(this.#primary, recorder, this.session.secondaryId);
-    const far =
-      'here' in this.#far
-        ? await this.#openHere(this.#far.here, recorder, cleanup, signal)
-        : await openRemoteDirectory({ config, session: this.session, workingDir, debug, directory: this.#far.there, primary: this.#primary, brick: primary.brick, paths: primaryPaths(recorder), log: brickLog }, cleanup);
-    const explained = (engine: DataEngine): DataEngine => sayingWhyUnlinked(engine, (gfid) => recorder.whyUnlinked(gfid));
+    const secondaryParts =
+      'local' in this.#secondary
+        ? await this.#openLocal(this.#secondary.local, recorder, cleanup, signal)
+        : await openRemoteDirectory({ config, session: this.session, workingDir, debug, directory: this.#secondary.remote, primary: this.#primary, brick: primary.brick, paths: primaryPaths(recorder), log: brickLog }, cleanup);
+    const withUnlinkReason = (engine: DataEngine): DataEngine => sayingWhyUnlinked(engine, (gfid) => recorder.whyUnlinked(gfid));
     const failed = recording.then(
       () => new Promise<never>(() => undefined),
       (error: unknown) => Promise.reject<never>(new GsyncdError(`record changes: ${errorLine(error)}`, { code: 'changelog', cause: error })),
     );
     return {
       ...primary,
-      ...far,
-      engines: { ...far.engines, rsync: () => explained(far.engines.rsync()), tarssh: () => explained(far.engines.tarssh()) },
+      ...secondaryParts,
+      engines: { ...secondaryParts.engines, rsync: () => withUnlinkReason(secondaryParts.engines.rsync()), tarssh: () => withUnlinkReason(secondaryParts.engines.tarssh()) },
       agent,
       mountSelector: new MountSelector({ cached: this.#primary.internal, uncached: this.#primary.internal }),
-      broken: [failed, ...far.broken],
+      broken: [failed, ...secondaryParts.broken],
     };
   }
 
-  async #openHere(secondary: BrickLayout, recorder: Recorder, cleanup: Cleanup, signal: AbortSignal): Promise<RemoteParts> {
+  async #openLocal(secondary: BrickLayout, recorder: Recorder, cleanup: Cleanup, signal: AbortSignal): Promise<RemoteParts> {
     await takeDirectory(secondary, cleanup, signal);
     const volume = new EmbeddedVolume(secondary, this.#options.log.child({ module: 'resource', ctx: 'SECONDARY' }));
     return { secondary: this.#secondaryOf(secondary, volume, signal), engines: this.#engines(secondary, recorder, volume), peerNames: 'bytes', broken: [] };

@@ -8,6 +8,7 @@ import { gfidPath, type Gfid } from '../../protocol/gfid.js';
 import { DirectoryAttributes } from '../../embedded/attributes-call.js';
 import type { BrickLayout } from '../../embedded/layout.js';
 import type { LocalPaths } from '../../embedded/local-engines.js';
+import { PERMISSIONS } from '../../gluster/file-stat.js';
 import type { Log } from '../../log.js';
 import { AttributesTransfer } from '../../primary/transfer/attributes-transfer.js';
 import type { AttributeSender, PrimaryBrick, Session } from '../../primary/deps.js';
@@ -18,8 +19,8 @@ import type { DataEngine } from '../../queue/engine.js';
 import type { Secondary } from '../../protocol/secondary.js';
 import type { Cleanup } from '../../async/cleanup.js';
 import type { SshPlace } from './file-url.js';
-import { connectRemote, rsyncSsh, shellWord, tarSsh } from '../gluster/remote.js';
-import { overSsh } from '../session.js';
+import { connectRemote, rsyncSsh, quoteShellWord, tarSsh } from '../gluster/remote.js';
+import { sshRunner } from '../session.js';
 import type { RemoteParts } from '../endpoints.js';
 
 const OWNER_WRITE = 0o200;
@@ -33,8 +34,8 @@ export interface RemoteDirectory extends SshPlace {
 /** Asks the other machine for the id and the user id of its directory.
  *  @throws GsyncdError 'preflight' */
 export async function identifyRemote(config: Config, place: SshPlace, primary: string, signal: AbortSignal): Promise<RemoteDirectory> {
-  const argv = [config.get('remote-gsyncd'), 'secondary', shellWord(primary), shellWord(`file://${place.path}`), '--print-id'];
-  const { stdout, stderrTail, exitCode } = await overSsh(config, place.address, signal)(argv);
+  const argv = [config.get('remote-gsyncd'), 'secondary', quoteShellWord(primary), quoteShellWord(`file://${place.path}`), '--print-id'];
+  const { stdout, stderrTail, exitCode } = await sshRunner(config, place.address, signal)(argv);
   if (exitCode !== 0) {
     const last = stderrTail.trim().split('\n').at(-1) ?? '';
     throw new GsyncdError(`secondary on ${place.address}: ${last || `exit code ${exitCode}`}`, { code: 'preflight' });
@@ -62,7 +63,7 @@ export interface RemoteDirectoryOptions {
 /** @throws GsyncdError 'peer' */
 export async function openRemoteDirectory(options: RemoteDirectoryOptions, cleanup: Cleanup): Promise<RemoteParts> {
   const { config, session, workingDir, debug, directory, log } = options;
-  const secondary = shellWord(`file://${directory.path}`);
+  const secondary = quoteShellWord(`file://${directory.path}`);
   const remote = await connectRemote({ config, session, resourceRemoteId: '', workingDir, debug, secondary }, cleanup, log);
   const { brick, primary } = options;
   const hasAttributes = async (gfid: Gfid): Promise<boolean> => brick.gfidHasXattrs(gfid);
@@ -81,19 +82,19 @@ export async function openRemoteDirectory(options: RemoteDirectoryOptions, clean
   const rsync = new RsyncTransfer({ ...rsyncOptions, holeEngine: new TarsshTransfer(tarOptions) });
   const tar = new TarsshTransfer({ ...tarOptions, attributes: rsync });
   const files = new AttributesTransfer({ rsync, brick });
-  const attributes = new DividedAttributes(files, new DirectoryAttributes(remote.calls, options.paths, { xattrs: shared.xattrs, acls: shared.acls }));
-  const writable = (engine: DataEngine): DataEngine => (directory.uid === 0 ? engine : writableEngine(engine, brick, remote.secondary));
+  const attributes = new SplitAttributes(files, new DirectoryAttributes(remote.calls, options.paths, { xattrs: shared.xattrs, acls: shared.acls }));
+  const ensureWritable = (engine: DataEngine): DataEngine => (directory.uid === 0 ? engine : makeFilesWritable(engine, brick, remote.secondary));
   return {
     secondary: remote.secondary,
-    engines: { rsync: () => writable(rsync), tarssh: () => writable(tar), attributes: () => attributes },
+    engines: { rsync: () => ensureWritable(rsync), tarssh: () => ensureWritable(tar), attributes: () => attributes },
     peerNames: remote.features.peerNames,
     entryLanes: remote.features.lanes,
-    broken: [remote.ended.then((how) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' })))],
+    broken: [remote.ended.then((reason) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${reason}`, { code: 'peer' })))],
   };
 }
 
 /** Sends attributes of files by rsync under their gfids, and those of directories by calls. */
-class DividedAttributes implements AttributeSender {
+class SplitAttributes implements AttributeSender {
   readonly #files: AttributesTransfer;
   readonly #directories: AttributeSender;
 
@@ -111,23 +112,23 @@ class DividedAttributes implements AttributeSender {
 
 /** An ordinary user cannot open its own read-only files for writing. They are made writable for the transfer, which sets
  *  their modes again when it succeeds. */
-function writableEngine(engine: DataEngine, brick: PrimaryBrick, secondary: Secondary): DataEngine {
+function makeFilesWritable(engine: DataEngine, brick: PrimaryBrick, secondary: Secondary): DataEngine {
   return {
     name: engine.name,
     sync: async (gfids, options) => {
-      const closed = new Map<Gfid, number>();
+      const readOnlyModes = new Map<Gfid, number>();
       for (const gfid of gfids) {
         const file = await tryInode(brick.fileOf(gfid));
         if (file === null || file instanceof InodeError || (file.mode & OWNER_WRITE) !== 0) continue;
-        closed.set(gfid, file.mode & 0o7777);
+        readOnlyModes.set(gfid, file.mode & PERMISSIONS);
       }
       const chmod = async (gfid: Gfid, mode: number): Promise<void> => {
-        const there = await secondary.lstat(gfidPath(gfid));
-        if (there !== null) await secondary.setattr(gfidPath(gfid), { mode });
+        const stat = await secondary.lstat(gfidPath(gfid));
+        if (stat !== null) await secondary.setattr(gfidPath(gfid), { mode });
       };
-      for (const [gfid, mode] of closed) await chmod(gfid, mode | OWNER_WRITE);
+      for (const [gfid, mode] of readOnlyModes) await chmod(gfid, mode | OWNER_WRITE);
       const outcome = await engine.sync(gfids, options);
-      for (const [gfid, mode] of closed) if (!outcome.synced.has(gfid)) await chmod(gfid, mode);
+      for (const [gfid, mode] of readOnlyModes) if (!outcome.synced.has(gfid)) await chmod(gfid, mode);
       return outcome;
     },
   };

@@ -26,34 +26,34 @@ export interface AvailabilityOptions {
 /** Calls reject with GsyncdError 'peer' when a subvolume is down. If GlusterFS answers ENOTCONN for one name while all
  *  subvolumes are up, they reject with RemoteCallError EIO: split-brain, or a replica set without quorum. */
 export function withAvailabilityChecks(secondary: Secondary, { subvolumesUp, subvolumes, volume }: AvailabilityOptions): Secondary {
-  const looks = new SingleFlight(subvolumesUp);
-  const requireUp = async (): Promise<void> => {
-    const up = await looks.ask().catch((cause: unknown) => {
+  const checks = new SingleFlight(subvolumesUp);
+  const requireAllUp = async (): Promise<void> => {
+    const up = await checks.ask().catch((cause: unknown) => {
       throw new GsyncdError(`secondary volume ${volume}: ${errorLine(cause)}`, { code: 'peer', cause });
     });
     if (up < subvolumes) throw new GsyncdError(`secondary volume ${volume}: ${up} of ${subvolumes} subvolumes are up`, { code: 'peer' });
   };
-  const told = async <T>(answer: Promise<T>): Promise<T> => {
+  const explainEnotconn = async <T>(answer: Promise<T>): Promise<T> => {
     try {
       return await answer;
     } catch (error) {
       if (!(error instanceof RemoteCallError) || error.errno !== ENOTCONN) throw error;
-      await requireUp();
+      await requireAllUp();
       throw new RemoteCallError(error.method, 'OSError', [EIO, 'ENOTCONN while the volume is up: split-brain or no quorum']);
     }
   };
-  const sure = async <T>(answer: Promise<T>): Promise<T> => {
-    const value = await told(answer);
-    if (subvolumes > 1) await requireUp();
+  const verified = async <T>(answer: Promise<T>): Promise<T> => {
+    const value = await explainEnotconn(answer);
+    if (subvolumes > 1) await requireAllUp();
     return value;
   };
   return {
-    entryOps: (ops) => sure(secondary.entryOps(ops)),
-    metaOps: (ops) => sure(secondary.metaOps(ops)),
-    lstat: async (path) => (await told(secondary.lstat(path))) ?? sure(Promise.resolve(null)),
-    entries: (path) => sure(secondary.entries(path)),
-    purge: (path, names) => sure(secondary.purge(path, names)),
-    setattr: (path, attrs) => told(secondary.setattr(path, attrs)),
+    entryOps: (ops) => verified(secondary.entryOps(ops)),
+    metaOps: (ops) => verified(secondary.metaOps(ops)),
+    lstat: async (path) => (await explainEnotconn(secondary.lstat(path))) ?? verified(Promise.resolve(null)),
+    entries: (path) => verified(secondary.entries(path)),
+    purge: (path, names) => verified(secondary.purge(path, names)),
+    setattr: (path, attrs) => explainEnotconn(secondary.setattr(path, attrs)),
     keepAlive: (info) => secondary.keepAlive(info),
   };
 }

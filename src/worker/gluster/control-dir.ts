@@ -3,15 +3,15 @@
 // holds the brick's lock, so no other worker owns a recorded directory.
 
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, readFile, rm } from 'node:fs/promises';
+import { lstat, mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { errnoCode } from '../../errors.js';
 import { fsEncode } from '../../names.js';
 import { replaceFile } from '../../native/durable-file.js';
+import { absentAsNull, readTextIfThere } from '../../native/if-there.js';
 
-const RECORD = 'aux-ssh';
-const NAME = /^gsyncd-aux-ssh-[0-9a-f]{12}$/;
+const RECORD_FILE = 'aux-ssh';
+const DIRECTORY_NAME = /^gsyncd-aux-ssh-[0-9a-f]{12}$/;
 
 export interface ControlDir {
   readonly dir: string;
@@ -23,8 +23,8 @@ export interface ControlDir {
 /** Creates the directory below `parent`. Workers of a brick may use different parents, so the whole path is recorded.
  *  @throws system errors */
 export async function makeControlDir(workingDir: string, parent = tmpdir()): Promise<ControlDir> {
-  const record = join(workingDir, RECORD);
-  const removed = await removeLeft(record);
+  const record = join(workingDir, RECORD_FILE);
+  const removed = await removeLeftoverControlDir(workingDir);
   const dir = join(parent, `gsyncd-aux-ssh-${randomBytes(6).toString('hex')}`);
   await replaceFile(record, fsEncode(`${dir}\n`));
   await mkdir(dir, { mode: 0o700 });
@@ -40,25 +40,12 @@ export async function makeControlDir(workingDir: string, parent = tmpdir()): Pro
 
 /** Removes the directory that a killed worker left, without creating one.
  *  @returns its path */
-export function removeControlDirLeft(workingDir: string): Promise<string | undefined> {
-  return removeLeft(join(workingDir, RECORD));
-}
-
-async function removeLeft(record: string): Promise<string | undefined> {
-  const dir = (await orAbsent(readFile(fsEncode(record), 'utf8')))?.trim() ?? '';
-  if (!NAME.test(basename(dir)) || dirname(dir) === '.') return undefined;
-  const stat = await orAbsent(lstat(dir));
+export async function removeLeftoverControlDir(workingDir: string): Promise<string | undefined> {
+  const dir = (await readTextIfThere(join(workingDir, RECORD_FILE)))?.trim() ?? '';
+  if (!DIRECTORY_NAME.test(basename(dir)) || dirname(dir) === '.') return undefined;
+  const stat = await absentAsNull(lstat(dir));
   // If a program cleaned up the temporary directory, another user may have created a directory of that name.
   if (stat?.isDirectory() !== true || stat.uid !== process.geteuid?.()) return undefined;
   await rm(dir, { recursive: true, force: true });
   return dir;
-}
-
-async function orAbsent<T>(asked: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }

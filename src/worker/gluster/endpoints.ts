@@ -33,8 +33,8 @@ import { spawnDaemonChild } from '../../process/spawn.js';
 import type { DataEngine } from '../../queue/engine.js';
 import { AdaptiveConcurrency } from '../../queue/adaptive-concurrency.js';
 import { Cleanup } from '../../async/cleanup.js';
-import { removeControlDirLeft } from './control-dir.js';
-import { agentOfRemoved, changelogDirOf, RemovedBrick } from '../removed-brick.js';
+import { removeLeftoverControlDir } from './control-dir.js';
+import { createRemovedBrickAgent, changelogDirOf, RemovedBrick } from '../removed-brick.js';
 import { connectRemote, rsyncSsh, sharedTarSsh, tarSsh, type Remote } from './remote.js';
 import { findSession, type FoundSession, type WorkerArgs } from '../session.js';
 import type { FindEndpoints, OpenEndpoints, Endpoints } from '../endpoints.js';
@@ -42,7 +42,7 @@ import type { FindEndpoints, OpenEndpoints, Endpoints } from '../endpoints.js';
 /** Options of a mount that caches names, attributes and small files for `seconds`, in the kernel and in GlusterFS each,
  *  whatever the volume's options are. The kernel drops cached pages when a file is opened. By default GlusterFS invalidates
  *  them by notices instead. These arrive after the new time was visible, and late when there are many. */
-const cachingFor = (seconds: 0 | 1): readonly string[] => [
+const cacheOptions = (seconds: 0 | 1): readonly string[] => [
   `attribute-timeout=${seconds}`,
   `entry-timeout=${seconds}`,
   'negative-timeout=0',
@@ -54,8 +54,8 @@ const cachingFor = (seconds: 0 | 1): readonly string[] => [
 
 /** A worker reads a changelog a moment after its rollover, so the mount must not answer from an older state. A sync from
  *  such an answer stays wrong, because no later changelog names the file. */
-const UNCACHED = cachingFor(0);
-const CACHED = cachingFor(1);
+const UNCACHED = cacheOptions(0);
+const CACHED = cacheOptions(1);
 
 /** In the brick's working directory: the working directory of a fresh view's connection. */
 const FRESH_VIEW_DIR = '.fresh-view';
@@ -77,18 +77,18 @@ export function glusterEndpoints(options: GlusterEndpointsOptions): FindEndpoint
     if (args.localPath === undefined) config.complete(brickTemplateArgs(session.localPath));
     const brick = new (args.isRemoved === true ? RemovedBrick : Brick)({ path: session.localPath, secondaryUuid: session.secondaryId, signal });
     await preflight(config, session, brick);
-    return new GlusterSite(options, { session, ...found, brick });
+    return new GlusterEndpoints(options, { session, ...found, brick });
   };
 }
 
-class GlusterSite implements Endpoints {
+class GlusterEndpoints implements Endpoints {
   readonly session: Session;
   readonly eventSubject: EventSubject;
   readonly #options: GlusterEndpointsOptions;
   readonly #brick: Brick;
   readonly #found: Omit<FoundSession, 'session'>;
   /** Whether bricks were down at the last mount. */
-  #bricksDown = false;
+  #wereBricksDown = false;
 
   constructor(options: GlusterEndpointsOptions, { session, brick, ...found }: FoundSession & { readonly brick: Brick }) {
     this.#options = options;
@@ -107,8 +107,8 @@ class GlusterSite implements Endpoints {
     const { session } = this;
     // Before anything that may fail: if the secondary is unreachable, the leftovers must still go.
     const registry = join(workingDir, 'aux-mounts');
-    for (const left of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path: left });
-    await removeControlDirLeft(join(workingDir, FRESH_VIEW_DIR));
+    for (const path of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path });
+    await removeLeftoverControlDir(join(workingDir, FRESH_VIEW_DIR));
     const remote = await this.#connect(workingDir, cleanup);
     const mounts: AuxMount[] = [];
     // In parallel: glusterd gives a session that it stops one second.
@@ -124,7 +124,7 @@ class GlusterSite implements Endpoints {
     const changelogs = { changelogDir: changelogDirOf(session.localPath), workingDir, changeIntervalMs: config.get('change-interval') * 1000 };
     const isRemoved = this.#brick instanceof RemovedBrick;
     const content = new BrickContent({ glusterdWorkdir: config.get('glusterd-workdir'), volume: session.primary, brickPath: session.localPath });
-    const contentFile: OpenEndpoints['contentFile'] = (gfid) => (content.facts().isPlain ? this.#brick.contentFile(gfid) : Promise.resolve(null));
+    const contentFile: OpenEndpoints['contentFile'] = (gfid) => (content.inspect().hasClientContent ? this.#brick.contentFile(gfid) : Promise.resolve(null));
     const openFreshView = this.#freshViews(workingDir, registry, cleanup);
     return {
       // No other worker reads a removed brick's changelogs.
@@ -133,7 +133,7 @@ class GlusterSite implements Endpoints {
       brick: this.#brick,
       secondary: remote.secondary,
       limiter: new AdaptiveConcurrency(log.child({ module: 'primary', ctx: 'Syncer' })),
-      agent: isRemoved ? agentOfRemoved(changelogs) : new ChangelogAgent(changelogs),
+      agent: isRemoved ? createRemovedBrickAgent(changelogs) : new ChangelogAgent(changelogs),
       openFreshView,
       engines: this.#engines(mountSelector, content, remote, openFreshView, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
       mountSelector,
@@ -155,10 +155,10 @@ class GlusterSite implements Endpoints {
     const { primary, localPath, localNode } = this.session;
     const down = new GsyncdError(`brick ${localPath}: process not running: gluster volume start ${primary} force`, { code: 'preflight' });
     const ownBrick = new OwnBrick(mount.dir, { host: localNode, path: localPath });
-    if (!(await ownBrick.comesUp(signal))) throw down;
-    const over = new AbortController();
-    cleanup.add('watch of the brick', () => Promise.resolve(over.abort()));
-    const broken = ownBrick.untilDown(over.signal).then(() => Promise.reject<never>(down));
+    if (!(await ownBrick.waitUntilUp(signal))) throw down;
+    const watchStop = new AbortController();
+    cleanup.add('watch of the brick', () => Promise.resolve(watchStop.abort()));
+    const broken = ownBrick.waitUntilDown(watchStop.signal).then(() => Promise.reject<never>(down));
     broken.catch(() => undefined); // when open() fails, this must not be an unhandled rejection
     return { broken };
   }
@@ -169,44 +169,44 @@ class GlusterSite implements Endpoints {
   }
 
   /** Opens another connection and another mount for as long as they are needed; one view at a time. */
-  #freshViews(workingDir: string, registry: string, siteCleanup: Cleanup): OpenFreshView {
+  #freshViews(workingDir: string, registry: string, endpointsCleanup: Cleanup): OpenFreshView {
     const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
     const ownDir = join(workingDir, FRESH_VIEW_DIR);
-    let current: (() => Promise<void>) | undefined;
-    let turn: Promise<void> = Promise.resolve();
-    let ended = false;
-    const stopIfEnded = (): void => {
-      if (ended) throw new GsyncdError('fresh mount: worker is stopping', { code: 'stopped' });
+    let closeCurrent: (() => Promise<void>) | undefined;
+    let lastTurn: Promise<void> = Promise.resolve();
+    let isEnded = false;
+    const throwIfEnded = (): void => {
+      if (isEnded) throw new GsyncdError('fresh mount: worker is stopping', { code: 'stopped' });
     };
-    siteCleanup.add('fresh view', async () => {
-      ended = true;
-      await current?.();
+    endpointsCleanup.add('fresh view', async () => {
+      isEnded = true;
+      await closeCurrent?.();
     });
     return async (signal) => {
-      const before = turn;
-      let leave: () => void = () => undefined;
-      turn = new Promise((resolve) => (leave = resolve));
-      await before;
+      const previousTurn = lastTurn;
+      let endTurn: () => void = () => undefined;
+      lastTurn = new Promise((resolve) => (endTurn = resolve));
+      await previousTurn;
       log.info('mount shows outdated directories: opening a fresh mount');
       const cleanup = new Cleanup();
       const close = async (): Promise<void> => {
         await cleanup.run((what, error) => log.warn('cleanup failed', { what, error: errorLine(error) }));
-        current = undefined;
-        leave();
+        closeCurrent = undefined;
+        endTurn();
       };
-      current = close;
+      closeCurrent = close;
       try {
-        stopIfEnded();
+        throwIfEnded();
         await mkdir(fsEncode(ownDir), { recursive: true, mode: 0o700 });
         const other = await this.#connect(ownDir, cleanup);
-        stopIfEnded();
+        throwIfEnded();
         const mount = await this.#mount(registry, UNCACHED, signal ?? new AbortController().signal);
         cleanup.add('primary mount', () => mount.close());
-        stopIfEnded();
+        throwIfEnded();
         return { volume: primaryVolume(mount, this.session), secondary: other.secondary, rsync: this.#rsync(other, () => mount.dir), close };
       } catch (error) {
         await close();
-        if (ended || signal?.aborted === true) throw error;
+        if (isEnded || signal?.aborted === true) throw error;
         log.warn('cannot open a fresh mount', { error: errorLine(error) });
         return null;
       }
@@ -220,12 +220,12 @@ class GlusterSite implements Endpoints {
     log.info('Mounting gluster volume locally...');
     const startMs = performance.now();
     let mount = await this.#mountOnce(registry, extraParams, signal);
-    if (mount.subvolumes === 'partly up' && !this.#bricksDown) {
+    if (mount.subvolumes === 'partly up' && !this.#wereBricksDown) {
       await mount.close();
       mount = await this.#mountOnce(registry, extraParams, signal);
     }
-    this.#bricksDown = mount.subvolumes === 'partly up';
-    if (this.#bricksDown) log.error('Subvols are not up');
+    this.#wereBricksDown = mount.subvolumes === 'partly up';
+    if (this.#wereBricksDown) log.error('Subvols are not up');
     log.info('Mounted gluster volume', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
     return mount;
   }
@@ -283,12 +283,12 @@ class GlusterSite implements Endpoints {
     const shared = this.#shared(remote, mountDir);
     const maxFileBytes = remote.features.takesFiles && config.get('rsync-options') === '' ? config.get('small-file-size') : 0;
     const find = (gfid: Gfid): Promise<FoundFile | null> => findFile(gfid, { brick: this.#brick, content, mountDir });
-    const orSmall = (engine: DataEngine): DataEngine => (maxFileBytes === 0 ? engine : withSmallFiles(engine, { calls: remote.calls, maxFileBytes, find }));
+    const withSmall = (engine: DataEngine): DataEngine => (maxFileBytes === 0 ? engine : withSmallFiles(engine, { calls: remote.calls, maxFileBytes, find }));
     const isThere = async (gfid: Gfid): Promise<boolean> => (await remote.secondary.lstat(gfidPath(gfid))) !== null;
     const attributes = new AttributesTransfer({ rsync, brick: this.#brick, fresh: { open: openFreshView, isThere } });
     return {
-      rsync: () => orSmall(rsync),
-      tarssh: () => orSmall(new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: sshOfTar, attributes: rsync })),
+      rsync: () => withSmall(rsync),
+      tarssh: () => withSmall(new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: sshOfTar, attributes: rsync })),
       attributes: () => attributes,
     };
   }
@@ -307,7 +307,7 @@ function eventSubject(session: Session, secondary: string): EventSubject {
 }
 
 function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
-  const owedMark = new FailureListMark(mount, session);
+  const failureListMark = new FailureListMark(mount, session);
   return {
     lstat: (path) => mount.lstat(path),
     readlink: (path) => mount.readlink(path),
@@ -318,8 +318,8 @@ function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
     nodeUuids: () => nodeUuids(mount.dir),
     keepsCopies: () => keepsCopies(mount.dir),
     clusterStime: (volumeUuid) => clusterStime(mount.dir, volumeUuid, session.secondaryId),
-    announceOwed: (owes) => owedMark.announce(owes),
-    othersOwe: () => owedMark.others(),
+    announceOwed: (hasFailures) => failureListMark.announce(hasFailures),
+    othersOwe: () => failureListMark.findOthers(),
   };
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Config } from '../../config/config.js';
 import { splitWords } from '../../config/words.js';
 import { errorLine, GsyncdError, isGsyncdError } from '../../errors.js';
-import { volumeInfo } from '../../gluster/volinfo.js';
+import { queryVolumeInfo } from '../../gluster/volinfo.js';
 import type { Log } from '../../log.js';
 import type { Session } from '../../primary/deps.js';
 import { spawnDaemonChild, spawnPipe, type PipeChild } from '../../process/spawn.js';
@@ -22,12 +22,12 @@ import type { DataTarget } from '../../protocol/data-target.js';
 import type { Secondary } from '../../protocol/secondary.js';
 import type { Cleanup } from '../../async/cleanup.js';
 import { makeControlDir } from './control-dir.js';
-import { overSsh, sshArgv } from '../session.js';
+import { sshRunner, sshArgv } from '../session.js';
 import { withAvailabilityChecks } from './availability-checks.js';
 
 const CALL_TIMEOUT_MS = 120_000;
 /** Number of lines of ssh's stderr that are kept to report why it ended. */
-const SAID_LINES = 20;
+const STDERR_LINES = 20;
 /** The monitor kills a worker whose start takes longer than connection-timeout. */
 const VOLUME_INFO_TIMEOUT_S = 15;
 
@@ -51,7 +51,7 @@ export interface RemoteOptions {
   readonly session: Session;
   readonly resourceRemoteId: string;
   /** Number of subvolumes of the primary. Default: the number that a monitor has recorded. */
-  readonly distributionCount?: number | undefined;
+  readonly distributionCount?: number;
   /** The tree to serve there, when it is not the session's volume: one word of the remote shell. */
   readonly secondary?: string;
   /** The brick's; records what a killed worker leaves. */
@@ -76,21 +76,21 @@ export async function connectRemote(
   const controlOptions = ['-oControlMaster=auto', '-S', join(control.dir, `${name}.sock`)];
 
   const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv({ config, session, resourceRemoteId, distributionCount, debug, secondary: secondary ?? `${session.secondaryHost}::${session.secondaryVolume}` })];
-  let said: readonly string[] = [];
-  const child = await spawnPipe(argv, { onStderrLine: (line) => (said = [...said, line].slice(-SAID_LINES)) });
+  let stderrLines: readonly string[] = [];
+  const child = await spawnPipe(argv, { onStderrLine: (line) => (stderrLines = [...stderrLines, line].slice(-STDERR_LINES)) });
   cleanup.add('ssh', () => child.close());
-  const client = new RepceClient({ input: child.stdout, output: child.stdin, peerFailure: () => lastLines(said.join('\n')) });
+  const client = new RepceClient({ input: child.stdout, output: child.stdin, peerFailure: () => lastLines(stderrLines.join('\n')) });
   cleanup.add('rpc', () => Promise.resolve(client.close()));
   const ended = child.exited.then(({ code, signal, stderrTail }) => {
     return `ssh ${session.resourceRemote}: ${lastLines(stderrTail) || `ended with ${signal ?? `exit code ${code}`}`}`;
   });
-  const { pid, features } = await shake(client, child, ended, config.get('connection-timeout') * 1000);
+  const { pid, features } = await performHandshake(client, child, ended, config.get('connection-timeout') * 1000);
   log.info('SSH connection between primary and secondary established.', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
   // A peer without lanes takes one call at a time, as a stock one. Keepalives go twice per secondary-timeout.
   const calls = features.lanes === null ? new OneCallAtATime(client, config.get('secondary-timeout') * 250) : client;
   const peer = new RemoteSecondary(calls, { callTimeoutMs: CALL_TIMEOUT_MS });
   return {
-    secondary: secondary !== undefined || features.answers === 'sure' ? peer : await believable(peer, { config, session, controlOptions, log }),
+    secondary: secondary !== undefined || features.answers === 'sure' ? peer : await addAvailabilityChecks(peer, { config, session, controlOptions, log }),
     calls,
     features,
     // The secondary keeps its mount reachable, so this link's text is the mount point itself.
@@ -110,11 +110,11 @@ function secondaryArgv({ config, session, resourceRemoteId, distributionCount, s
     program || '/nonexistent/gsyncd',
     'secondary',
     ...(config.get('use-rsync-xattrs') ? ['--use-rsync-xattrs'] : []),
-    remoteWord(session.primary, reader),
+    quoteRemoteWord(session.primary, reader),
     secondary,
     ...['--primary-node', session.localNode],
     ...['--primary-node-id', session.localNodeId],
-    ...['--primary-brick', remoteWord(session.localPath, reader)],
+    ...['--primary-brick', quoteRemoteWord(session.localPath, reader)],
     ...['--local-node', session.resourceRemote.slice(session.resourceRemote.lastIndexOf('@') + 1)],
     ...['--local-node-id', resourceRemoteId || 'unknown'],
     ...['--secondary-timeout', String(config.get('secondary-timeout'))],
@@ -130,24 +130,24 @@ function secondaryArgv({ config, session, resourceRemoteId, distributionCount, s
 /** `text` as one word of the command that sshd starts. The secondary only shows it and names logs after it. Unless
  *  remote-gsyncd names a program, a forced command reads the line. It splits at spaces and knows no quotes, so quotes would
  *  become part of the word. */
-export function remoteWord(text: string, reader: 'forced command' | 'shell'): string {
-  return reader === 'shell' ? shellWord(text) : text.replaceAll(/\s/g, '_');
+export function quoteRemoteWord(text: string, reader: 'forced command' | 'shell'): string {
+  return reader === 'shell' ? quoteShellWord(text) : text.replaceAll(/\s/g, '_');
 }
 
 /** `text` as one word of the shell that sshd starts. */
-export function shellWord(text: string): string {
+export function quoteShellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Adds availability checks, because a distributed volume with a subvolume down returns partial results. The worker asks
  *  the cluster over the open connection, because the host that the session names may be down. */
-async function believable(peer: RemoteSecondary, { config, session, controlOptions, log }: Pick<RemoteOptions, 'config' | 'session'> & Pick<Remote, 'controlOptions'> & { log: Log }): Promise<Secondary> {
+async function addAvailabilityChecks(peer: RemoteSecondary, { config, session, controlOptions, log }: Pick<RemoteOptions, 'config' | 'session'> & Pick<Remote, 'controlOptions'> & { log: Log }): Promise<Secondary> {
   const volume = session.secondaryVolume;
   const timeoutS = Math.min(VOLUME_INFO_TIMEOUT_S, config.get('connection-timeout') / 2);
-  const run = overSsh(config, session.resourceRemote, new AbortController().signal, controlOptions, timeoutS);
+  const run = sshRunner(config, session.resourceRemote, new AbortController().signal, controlOptions, timeoutS);
   const subvolumesUp = async (): Promise<number> => (await peer.nodeUuids()).length;
   try {
-    const { distributionCount: subvolumes } = await volumeInfo(run, volume, config.get('secondary-gluster-command-dir'));
+    const { distributionCount: subvolumes } = await queryVolumeInfo(run, volume, config.get('secondary-gluster-command-dir'));
     if (subvolumes > 1) await subvolumesUp();
     return withAvailabilityChecks(peer, { subvolumesUp, subvolumes, volume });
   } catch (error) {
@@ -159,15 +159,15 @@ async function believable(peer: RemoteSecondary, { config, session, controlOptio
   }
 }
 
-async function shake(client: RepceClient, child: PipeChild, ended: Promise<string>, timeoutMs: number): Promise<Handshake> {
+async function performHandshake(client: RepceClient, child: PipeChild, ended: Promise<string>, timeoutMs: number): Promise<Handshake> {
   try {
     return await handshake(client, { timeoutMs });
   } catch (error) {
     if (!isGsyncdError(error, 'peer')) throw error;
     // The pipe breaks a moment before ssh has reported why.
-    const why = await Promise.race([ended, new Promise<null>((resolve) => setTimeout(resolve, 2_000, null).unref())]);
+    const reason = await Promise.race([ended, new Promise<null>((resolve) => setTimeout(resolve, 2_000, null).unref())]);
     await child.close();
-    throw new GsyncdError(`connect to secondary: ${why ?? errorLine(error)}`, { code: 'peer', cause: error });
+    throw new GsyncdError(`connect to secondary: ${reason ?? errorLine(error)}`, { code: 'peer', cause: error });
   }
 }
 

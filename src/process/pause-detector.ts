@@ -9,18 +9,18 @@ export class PauseDetector {
   #resumedMs = -Infinity;
   readonly #timer: NodeJS.Timeout;
 
-  /** @param longMs a connection may not outlast a longer pause */
-  constructor(longMs: number) {
+  /** @param minPauseMs a connection may not outlast a longer pause */
+  constructor(minPauseMs: number) {
     let tickMs = performance.now();
     this.#timer = setInterval(() => {
       const nowMs = performance.now();
-      if (nowMs - tickMs - TICK_MS > longMs) this.#resumedMs = nowMs;
+      if (nowMs - tickMs - TICK_MS > minPauseMs) this.#resumedMs = nowMs;
       tickMs = nowMs;
     }, TICK_MS).unref();
   }
 
   /** Whether a long pause has just ended. */
-  get justResumed(): boolean {
+  get hasJustResumed(): boolean {
     return performance.now() - this.#resumedMs < AFTERMATH_MS;
   }
 

@@ -24,9 +24,9 @@ import { loadPendingCrawl, savePendingCrawl } from '../worker/pending-crawl.js';
 import { changelogDirOf, OPEN_CHANGELOG } from '../worker/removed-brick.js';
 
 /** Marker in a removed brick's working directory: the brick has left, and another of its set did not just replace it. */
-const LEFT_FILE = 'left-the-volume';
+const LEFT_MARKER = 'left-the-volume';
 
-export interface RemovedOptions {
+export interface RemovedBricksOptions {
   readonly config: Config;
   readonly log: Log;
   readonly localNodeId: string;
@@ -34,33 +34,33 @@ export interface RemovedOptions {
 }
 
 export class RemovedBricks {
-  readonly #options: RemovedOptions;
+  readonly #options: RemovedBricksOptions;
   /** Number of subvolumes at the session's last run. */
   readonly #subvolumesBefore: number;
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
 
-  constructor(options: RemovedOptions) {
+  constructor(options: RemovedBricksOptions) {
     this.#options = options;
     this.#subvolumesBefore = options.config.get('primary-distribution-count');
   }
 
   /** @returns the bricks whose changelogs a worker has to read. Others are forgotten, or reported as lost; then this node's
    *  bricks are crawled. */
-  async withChangelogs(primary: VolumeInfo, secondaryId: string): Promise<string[]> {
-    const here = new Set(primary.bricks.filter(({ hostUuid }) => hostUuid === this.#options.localNodeId).map(({ path }) => path));
+  async findUnread(primary: VolumeInfo, secondaryId: string): Promise<string[]> {
+    const currentBricks = new Set(primary.bricks.filter(({ hostUuid }) => hostUuid === this.#options.localNodeId).map(({ path }) => path));
     const unread: string[] = [];
-    for (const brick of (await this.#known()).filter((path) => !here.has(path))) {
+    for (const brick of (await this.#knownBricks()).filter((path) => !currentBricks.has(path))) {
       try {
-        if (!(await this.#matters(brick, primary))) await this.forget(brick);
+        if (!(await this.#hasUniqueChangelogs(brick, primary))) await this.forget(brick);
         else {
-          const state = await changelogsOf(brick, primary.id, secondaryId);
+          const state = await readChangelogState(brick, primary.id, secondaryId);
           const hasFailures = (await FailureList.load(this.#workingDir(brick))).size > 0;
           if (state === 'unread' || (state === 'read' && hasFailures)) unread.push(brick);
           else if (state === 'read') await this.forget(brick);
-          else await this.#lose(brick, state.lost, [...here]);
+          else await this.#giveUp(brick, state.lost, [...currentBricks]);
         }
       } catch (error) {
-        this.#tell(brick, errorLine(error));
+        this.#reportOnce(brick, errorLine(error));
       }
     }
     return unread;
@@ -69,7 +69,7 @@ export class RemovedBricks {
   /** Removes the brick's files in the session: nothing is left to do for it. */
   async forget(brick: string): Promise<void> {
     const file = join(this.#sessionDir, statusFileName(brick));
-    for (const path of [file, file.replace(/\.status$/, '.progress'), join(this.#workingDir(brick), LEFT_FILE)]) await rm(fsEncode(path), { force: true });
+    for (const path of [file, file.replace(/\.status$/, '.progress'), join(this.#workingDir(brick), LEFT_MARKER)]) await rm(fsEncode(path), { force: true });
   }
 
   get #sessionDir(): string {
@@ -80,32 +80,32 @@ export class RemovedBricks {
     return join(this.#options.config.get('working-dir'), escapePath(brick));
   }
 
-  async #known(): Promise<string[]> {
+  async #knownBricks(): Promise<string[]> {
     const names = await readdir(fsEncode(this.#sessionDir), { encoding: 'buffer' }).catch(() => []);
     return names.flatMap((name) => brickOfStatusFile(fsDecode(name)) ?? []);
   }
 
   /** @returns false when another brick has the same changelogs, as after replace-brick: no change is lost then */
-  async #matters(brick: string, { replicaCount, disperseCount, distributionCount }: VolumeInfo): Promise<boolean> {
-    const note = join(this.#workingDir(brick), LEFT_FILE);
-    if (await isThere(note)) return true;
+  async #hasUniqueChangelogs(brick: string, { replicaCount, disperseCount, distributionCount }: VolumeInfo): Promise<boolean> {
+    const marker = join(this.#workingDir(brick), LEFT_MARKER);
+    if (await isThere(marker)) return true;
     const keepsCopies = replicaCount > 1 || disperseCount > 1;
     if (keepsCopies && distributionCount >= this.#subvolumesBefore) return false;
     await mkdir(fsEncode(this.#workingDir(brick)), { recursive: true });
-    await replaceFile(note, '');
+    await replaceFile(marker, '');
     return true;
   }
 
-  async #lose(brick: string, reason: string, here: readonly string[]): Promise<void> {
-    this.#tell(brick, reason);
+  async #giveUp(brick: string, reason: string, currentBricks: readonly string[]): Promise<void> {
+    this.#reportOnce(brick, reason);
     const failures = await FailureList.load(this.#workingDir(brick));
     if (failures.size > 0) return;
     const now = Math.floor(Date.now() / 1000);
-    for (const path of here) {
+    for (const path of currentBricks) {
       const dir = this.#workingDir(path);
       await mkdir(fsEncode(dir), { recursive: true });
-      const owed = await loadPendingCrawl(dir);
-      await savePendingCrawl(dir, { since: owed?.since ?? now, from: 0 });
+      const pending = await loadPendingCrawl(dir);
+      await savePendingCrawl(dir, { since: pending?.since ?? now, from: 0 });
     }
     failures.add({ kind: 'entry', gfid: ROOT_GFID, reason: `removed brick ${brick}: ${reason}` });
     await failures.persist();
@@ -114,9 +114,9 @@ export class RemovedBricks {
     await status.setLastError(`removed brick: ${reason}`);
   }
 
-  #tell(brick: string, reason: string): void {
-    if (this.#told.has(brick)) return;
-    this.#told.add(brick);
+  #reportOnce(brick: string, reason: string): void {
+    if (this.#reported.has(brick)) return;
+    this.#reported.add(brick);
     this.#options.log.error("removed brick: its unsynced changelogs cannot be read: crawling this node's other bricks; deletes and renames may be missing on the secondary: compare the volumes, then remove the status file", {
       brick,
       reason,
@@ -125,10 +125,10 @@ export class RemovedBricks {
   }
 }
 
-type Changelogs = 'read' | 'unread' | { readonly lost: string };
+type ChangelogState = 'read' | 'unread' | { readonly lost: string };
 
 /** Whether a brick has changelogs after its stime. Reads only the index and the open changelog. */
-async function changelogsOf(path: string, volumeId: string, secondaryUuid: string): Promise<Changelogs> {
+async function readChangelogState(path: string, volumeId: string, secondaryUuid: string): Promise<ChangelogState> {
   const brick = new Brick({ path, secondaryUuid });
   if (!(await isThere(path))) return { lost: 'its directory is not there' };
   if ((await brick.volumeId()) !== volumeId) return { lost: 'its directory is no brick of this volume any more' };
@@ -140,7 +140,7 @@ async function changelogsOf(path: string, volumeId: string, secondaryUuid: strin
   // A commit sets stime to the second before the changelog's name.
   const range = await timeline.survey(stime[0] + 2, end);
   if (range === null) return { lost: `its changelogs do not reach back to ${stime[0]}` };
-  const open = join(changelogDirOf(path), OPEN_CHANGELOG);
-  const isOpenUsed = (await isThere(open)) && decodeChangelog(await readFile(fsEncode(open)), open).length > 0;
-  return range.first !== null || isOpenUsed ? 'unread' : 'read';
+  const openChangelog = join(changelogDirOf(path), OPEN_CHANGELOG);
+  const hasOpenRecords = (await isThere(openChangelog)) && decodeChangelog(await readFile(fsEncode(openChangelog)), openChangelog).length > 0;
+  return range.first !== null || hasOpenRecords ? 'unread' : 'read';
 }

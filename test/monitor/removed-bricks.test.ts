@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config.js';
-import { RemovedBricks } from '../../src/monitor/removed.js';
+import { RemovedBricks } from '../../src/monitor/removed-bricks.js';
 import { loadPendingCrawl } from '../../src/worker/pending-crawl.js';
 import { createLogger } from '../../src/log.js';
 import { FailureList } from '../../src/status/failures.js';
@@ -40,7 +40,7 @@ test('withChangelogs() logs a brick without directory once, adds a failure, and 
   const told: string[] = [];
   const bricks = removed(2, told);
   const primary = volume('P', [['me', 'node1', '/b/1'], ['other', 'node2', '/b/gone']]);
-  for (const _look of [1, 2]) expect(await bricks.withChangelogs(primary, 'S')).toEqual([]);
+  for (const _look of [1, 2]) expect(await bricks.findUnread(primary, 'S')).toEqual([]);
   expect(told).toEqual(['its directory is not there']);
   const failures = (await FailureList.load(join(dir, 'work', 'b-gone'))).items();
   expect(failures.map(({ reason }) => reason)).toEqual(['removed brick /b/gone: its directory is not there']);
@@ -51,7 +51,7 @@ test('withChangelogs() logs a brick without directory once, adds a failure, and 
 test('withChangelogs() deletes the status file of a brick that was replaced in its replica set', async () => {
   const told: string[] = [];
   const primary = { ...volume('P', [['me', 'node1', '/b/1'], ['other', 'node2', '/b/2']]), replicaCount: 2, distributionCount: 1 };
-  expect(await removed(1, told).withChangelogs(primary, 'S')).toEqual([]);
+  expect(await removed(1, told).findUnread(primary, 'S')).toEqual([]);
   expect(told).toEqual([]);
   expect(existsSync(join(dir, 'session', statusFileName('/b/gone')))).toBe(false);
   expect(existsSync(join(dir, 'session', statusFileName('/b/1')))).toBe(true);
