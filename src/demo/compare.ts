@@ -4,9 +4,10 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { errnoCode } from '../errors.js';
-import { userXattrs } from '../embedded/user-xattrs.js';
+import { INTERNAL_NAME } from '../embedded/layout.js';
+import { readUserXattrs } from '../embedded/user-xattrs.js';
 import { fsDecode, fsEncode } from '../names.js';
-import { fileKind } from '../protocol/view.js';
+import { fileKind, PERMISSIONS } from '../protocol/view.js';
 
 export interface TreeCounts {
   files: number;
@@ -24,32 +25,30 @@ export interface Comparison {
 
 type Description = Readonly<Record<string, string>>;
 
-/** State directory of a plain directory, at its top. */
-const INTERNAL = ['.glusterfs'];
 /** Times of files are replicated with at least this precision. */
-const TIME_STEP_NS = 10_000n;
+const TIME_TOLERANCE_NS = 10_000n;
 
 /** Names are in the form of names.ts. @param skip names at the top that are not compared
  *  @throws errors of reading, except for inodes that vanish during the comparison */
-export function compareTrees(a: string, b: string, skip: readonly string[] = INTERNAL): Comparison {
-  const [here, there] = [describeTree(a, skip), describeTree(b, skip)];
+export function compareTrees(a: string, b: string, skip: readonly string[] = [INTERNAL_NAME]): Comparison {
+  const [first, second] = [describeTree(a, skip), describeTree(b, skip)];
   const differences: string[] = [];
-  for (const path of new Set([...here.entries.keys(), ...there.entries.keys()])) {
-    const [left, right] = [here.entries.get(path), there.entries.get(path)];
-    if (left === undefined || right === undefined) differences.push(`${JSON.stringify(path)}: only in the ${left === undefined ? 'second' : 'first'}`);
+  for (const path of new Set([...first.entries.keys(), ...second.entries.keys()])) {
+    const [firstEntry, secondEntry] = [first.entries.get(path), second.entries.get(path)];
+    if (firstEntry === undefined || secondEntry === undefined) differences.push(`${JSON.stringify(path)}: only in the ${firstEntry === undefined ? 'second' : 'first'}`);
     else {
-      const fields = Object.keys({ ...left, ...right }).filter((field) => !isSame(field, left[field], right[field]));
-      for (const field of fields) differences.push(`${JSON.stringify(path)}: ${field}: ${left[field] ?? 'none'} here, ${right[field] ?? 'none'} there`);
+      const fields = Object.keys({ ...firstEntry, ...secondEntry }).filter((field) => !isSameValue(field, firstEntry[field], secondEntry[field]));
+      for (const field of fields) differences.push(`${JSON.stringify(path)}: ${field}: ${firstEntry[field] ?? 'none'} here, ${secondEntry[field] ?? 'none'} there`);
     }
   }
-  return { differences, counts: here.counts };
+  return { differences, counts: first.counts };
 }
 
 /** Compares times with a tolerance: rounding may put nearly equal times into different steps. */
-function isSame(field: string, left: string | undefined, right: string | undefined): boolean {
-  if (left === right || left === undefined || right === undefined || field !== 'mtime') return left === right;
-  const apart = BigInt(left) - BigInt(right);
-  return apart <= TIME_STEP_NS && -apart <= TIME_STEP_NS;
+function isSameValue(field: string, a: string | undefined, b: string | undefined): boolean {
+  if (a === b || a === undefined || b === undefined || field !== 'mtime') return a === b;
+  const differenceNs = BigInt(a) - BigInt(b);
+  return differenceNs <= TIME_TOLERANCE_NS && -differenceNs <= TIME_TOLERANCE_NS;
 }
 
 function describeTree(root: string, skip: readonly string[]): { entries: Map<string, Description>; counts: TreeCounts } {
@@ -61,7 +60,7 @@ function describeTree(root: string, skip: readonly string[]): { entries: Map<str
     for (const name of namesIn(`${root}${dir}`).sort()) {
       if (dir === '' && skip.includes(name)) continue;
       const path = `${dir}/${name}`;
-      const stats = unlessGone(() => {
+      const stats = undefinedIfGone(() => {
         const now = lstatSync(fsEncode(`${root}${path}`), { bigint: true });
         entries.set(path, describe(`${root}${path}`, path, now, firstNames));
         return now;
@@ -78,38 +77,38 @@ function describe(file: string, path: string, stats: BigIntStats, firstNames: Ma
   const kind = fileKind(Number(stats.mode));
   const common = { type: kind, owner: `${stats.uid}:${stats.gid}` };
   if (kind === 'symlink') return { ...common, target: JSON.stringify(fsDecode(readlinkSync(fsEncode(file), { encoding: 'buffer' }))) };
-  const described = { ...common, mode: (Number(stats.mode) & 0o7777).toString(8), xattrs: xattrText(file) };
+  const described = { ...common, mode: (Number(stats.mode) & PERMISSIONS).toString(8), xattrs: xattrText(file) };
   if (kind === 'device') return { ...described, device: String(stats.rdev) };
   if (kind !== 'file') return described;
   // The first name of an inode, in sorted order, identifies its group of hard links.
-  const first = firstNames.get(stats.ino);
-  if (first === undefined) firstNames.set(stats.ino, path);
-  return { ...described, size: String(stats.size), mtime: String(stats.mtimeNs), links: String(stats.nlink), group: JSON.stringify(first ?? path), content: first === undefined ? digest(file) : 'as the first' };
+  const firstName = firstNames.get(stats.ino);
+  if (firstName === undefined) firstNames.set(stats.ino, path);
+  return { ...described, size: String(stats.size), mtime: String(stats.mtimeNs), links: String(stats.nlink), group: JSON.stringify(firstName ?? path), content: firstName === undefined ? contentDigest(file) : 'as the first' };
 }
 
 function xattrText(file: string): string {
-  return [...userXattrs(file)].map(([name, value]) => `${name}=${value.toString('base64')}`).sort().join(' ');
+  return [...readUserXattrs(file)].map(([name, value]) => `${name}=${value.toString('base64')}`).sort().join(' ');
 }
 
-function digest(file: string): string {
-  return unlessClosed('EACCES', () => createHash('sha1').update(readFileSync(fsEncode(file))).digest('hex'));
+function contentDigest(file: string): string {
+  return orIfUnreadable('EACCES', () => createHash('sha1').update(readFileSync(fsEncode(file))).digest('hex'));
 }
 
 function namesIn(dir: string): string[] {
-  return unlessGone(() => unlessClosed([], () => readdirSync(fsEncode(dir), { encoding: 'buffer' }).map(fsDecode))) ?? [];
+  return undefinedIfGone(() => orIfUnreadable([], () => readdirSync(fsEncode(dir), { encoding: 'buffer' }).map(fsDecode))) ?? [];
 }
 
-function unlessClosed<T>(closed: T, read: () => T): T {
+function orIfUnreadable<T>(fallback: T, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (errnoCode(error) === 'EACCES') return closed;
+    if (errnoCode(error) === 'EACCES') return fallback;
     throw error;
   }
 }
 
 /** @returns undefined if the inode or a directory above it vanishes, or changes its type, during the read */
-function unlessGone<T>(read: () => T): T | undefined {
+function undefinedIfGone<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {

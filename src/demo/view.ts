@@ -16,14 +16,14 @@ export function viewOf(stdout: NodeJS.WriteStream): DemoViewOptions {
   return { columns: stdout.columns || 80, output: isLive ? 'terminal' : 'text', print: (line) => void stdout.write(`${line}\n`) };
 }
 
-const TERMINAL_MS = 1_000;
-const TEXT_MS = 5_000;
+const TERMINAL_INTERVAL_MS = 1_000;
+const TEXT_INTERVAL_MS = 5_000;
 
 export class DemoView {
   readonly #options: DemoViewOptions;
   readonly #reader: SessionReader;
-  #shownMs = performance.now();
-  #lines = 0;
+  #lastFrameMs = performance.now();
+  #frameLines = 0;
 
   constructor(stateDir: string, options: DemoViewOptions) {
     this.#options = options;
@@ -31,20 +31,20 @@ export class DemoView {
   }
 
   /** Prints a line that the next frame does not overwrite. */
-  say(line: string): void {
-    this.#lines = 0;
+  print(line: string): void {
+    this.#frameLines = 0;
     this.#options.print(line);
   }
 
   /** Prints a frame if the last one is old enough. */
-  async show(): Promise<void> {
+  async showFrame(): Promise<void> {
     const { output, columns, print } = this.#options;
-    if (performance.now() - this.#shownMs < (output === 'terminal' ? TERMINAL_MS : TEXT_MS)) return;
-    this.#shownMs = performance.now();
+    if (performance.now() - this.#lastFrameMs < (output === 'terminal' ? TERMINAL_INTERVAL_MS : TEXT_INTERVAL_MS)) return;
+    this.#lastFrameMs = performance.now();
     const frame = renderTop([await this.#reader.read()], Date.now(), { columns, charset: 'ascii', colours: 'off' });
     // Move the cursor up over the last frame, and clear from there to the end.
-    const up = output === 'terminal' && this.#lines > 0 ? `\u001b[${this.#lines}A\u001b[J` : '';
-    this.#lines = frame.length;
-    print(up + frame.join('\n'));
+    const clearLastFrame = output === 'terminal' && this.#frameLines > 0 ? `\u001b[${this.#frameLines}A\u001b[J` : '';
+    this.#frameLines = frame.length;
+    print(clearLastFrame + frame.join('\n'));
   }
 }

@@ -9,26 +9,26 @@ import type { AttributeSender } from '../primary/deps.js';
 import type { BoxResult, ItemResult } from '../queue/syncer.js';
 import type { PeerCalls } from '../rpc/client.js';
 import { RemoteCallError } from '../rpc/errors.js';
-import { isPyDict, isPyInt, PyException, type PyValue } from '../rpc/pickle-values.js';
-import { Raised } from '../rpc/raised.js';
+import { isPyDict, isPyInt, type PyValue } from '../rpc/pickle-values.js';
+import { RaisedException } from '../rpc/raised-exception.js';
 import type { RpcMethod } from '../rpc/server.js';
 import type { LocalPaths } from './local-engines.js';
 import type { EmbeddedVolume } from './secondary-volume.js';
-import { isUserXattr, readUserAttributes, setUserXattrs, type CopiedAttributes, type UserAttributes } from './user-xattrs.js';
+import { isUserXattr, readUserAttributes, setUserXattrs, type AttributeSelection, type UserAttributes } from './user-xattrs.js';
 
-const METHOD = 'gsyncd_ts_set_xattrs';
+const SET_XATTRS_METHOD = 'gsyncd_ts_set_xattrs';
 const TIMEOUT_MS = 120_000;
 
 /** The primary's side. It sends directories only; another AttributeSender handles files. */
 export class DirectoryAttributes implements AttributeSender {
   readonly #calls: PeerCalls;
   readonly #primary: Pick<LocalPaths, 'primary' | 'primaryIno'>;
-  readonly #copied: CopiedAttributes;
+  readonly #selection: AttributeSelection;
 
-  constructor(calls: PeerCalls, primary: Pick<LocalPaths, 'primary' | 'primaryIno'>, copied: CopiedAttributes) {
+  constructor(calls: PeerCalls, primary: Pick<LocalPaths, 'primary' | 'primaryIno'>, selection: AttributeSelection) {
     this.#calls = calls;
     this.#primary = primary;
-    this.#copied = copied;
+    this.#selection = selection;
   }
 
   async sync(gfids: readonly Gfid[], signal?: AbortSignal): Promise<BoxResult> {
@@ -39,39 +39,39 @@ export class DirectoryAttributes implements AttributeSender {
 
   async #send(gfid: Gfid, signal: AbortSignal | undefined): Promise<ItemResult> {
     try {
-      const found = this.#primary.primary(gfid, (path) => readUserAttributes(path, this.#primary.primaryIno(gfid)));
-      const args = found === null ? null : [gfid, found.mode, Object.fromEntries(found.xattrs), { ...this.#copied }];
-      if (args !== null) await this.#calls.call(METHOD, args, { timeoutMs: TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) });
+      const attributes = this.#primary.primary(gfid, (path) => readUserAttributes(path, this.#primary.primaryIno(gfid)));
+      const args = attributes === null ? null : [gfid, attributes.mode, Object.fromEntries(attributes.xattrs), { ...this.#selection }];
+      if (args !== null) await this.#calls.call(SET_XATTRS_METHOD, args, { timeoutMs: TIMEOUT_MS, signal });
       return { status: 'synced' };
     } catch (error) {
       if (signal?.aborted === true) throw error;
       // ENOENT is a failure, too: the directory may have moved unseen, and no later record would send its xattrs.
-      const isItems = error instanceof RemoteCallError || error instanceof NativeError;
-      return { status: 'failed', reason: errorLine(error), ...(isItems ? { scope: 'item' } : { scope: 'transfer', error }) };
+      const isItemError = error instanceof RemoteCallError || error instanceof NativeError;
+      return { status: 'failed', reason: errorLine(error), ...(isItemError ? { scope: 'item' } : { scope: 'transfer', error }) };
     }
   }
 }
 
 export function attributeMethods(volume: EmbeddedVolume): ReadonlyMap<string, RpcMethod> {
-  const set: RpcMethod = ([gfid, mode, xattrs, copied]) => {
-    if (typeof gfid !== 'string' || !isGfid(gfid)) throw new Raised(new PyException('TypeError', ['not a gfid']));
+  const setXattrs: RpcMethod = ([gfid, mode, xattrs, selection]) => {
+    if (typeof gfid !== 'string' || !isGfid(gfid)) throw new RaisedException('TypeError', ['not a gfid']);
     const wanted = parseAttributes(mode, xattrs);
-    if (!isPyDict(copied)) throw new Raised(new PyException('TypeError', ['not a dict']));
+    if (!isPyDict(selection)) throw new RaisedException('TypeError', ['not a dict']);
     volume.onInode(gfid, (path) => {
       if (path === null) throw new NativeError('set xattrs', gfid, constants.errno.ENOENT);
-      setUserXattrs(path, wanted, { xattrs: copied['xattrs'] === true, acls: copied['acls'] === true });
+      setUserXattrs(path, wanted, { xattrs: selection['xattrs'] === true, acls: selection['acls'] === true });
     });
     return null;
   };
-  return new Map([[METHOD, set]]);
+  return new Map([[SET_XATTRS_METHOD, setXattrs]]);
 }
 
-/** @throws Raised for malformed arguments and for names that are not users' xattrs */
+/** @throws RaisedException for malformed arguments and for names that are not users' xattrs */
 function parseAttributes(mode: PyValue | undefined, xattrs: PyValue | undefined): UserAttributes {
-  if (!isPyInt(mode) || !isPyDict(xattrs)) throw new Raised(new PyException('TypeError', ['not a mode and a dict']));
+  if (!isPyInt(mode) || !isPyDict(xattrs)) throw new RaisedException('TypeError', ['not a mode and a dict']);
   const parsed = new Map<string, Buffer>();
   for (const [name, value] of Object.entries(xattrs)) {
-    if (!(value instanceof Uint8Array) || !isUserXattr(name)) throw new Raised(new PyException('ValueError', ["not a user's xattr"]));
+    if (!(value instanceof Uint8Array) || !isUserXattr(name)) throw new RaisedException('ValueError', ["not a user's xattr"]);
     parsed.set(name, Buffer.from(value));
   }
   return { mode, xattrs: parsed };

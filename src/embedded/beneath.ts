@@ -13,7 +13,7 @@ import { NativeError } from '../native/libc.js';
 const O_PATH = 0o10000000;
 
 /** A name in an open directory; the name need not exist. Valid until the callback that received it returns. */
-export class Spot {
+export class EntryRef {
   /** Use it only in calls that do not follow symlinks. */
   readonly path: string;
   readonly #dir: number;
@@ -31,19 +31,19 @@ export class Spot {
   }
 
   /** Links the inode of this name to `other`. @throws NativeError EEXIST, EPERM, … */
-  linkTo(other: Spot): void {
+  linkTo(other: EntryRef): void {
     linkAt(this.#dir, this.#name, other.#dir, other.#name);
   }
 }
 
 /** A path in a directory that other users cannot change. */
-export function ownSpot(path: string): Spot {
-  return new Spot(AT_FDCWD, path, path);
+export function stateEntry(path: string): EntryRef {
+  return new EntryRef(AT_FDCWD, path, path);
 }
 
 /** An open directory. The caller closes it. */
 export class OpenDirectory {
-  /** Path of the directory itself, with a final slash. For names behind it, see Spot.path. */
+  /** Path of the directory itself, with a final slash. For names behind it, see EntryRef.path. */
   readonly path: string;
   readonly #fd: number;
 
@@ -63,8 +63,8 @@ export class OpenDirectory {
     return statAt(this.#fd, name);
   }
 
-  spot(name: string): Spot {
-    return new Spot(this.#fd, name, `${this.path}${name}`);
+  entry(name: string): EntryRef {
+    return new EntryRef(this.#fd, name, `${this.path}${name}`);
   }
 
   close(): void {
@@ -72,51 +72,51 @@ export class OpenDirectory {
   }
 }
 
-export class Beneath {
+export class BeneathRoot {
   readonly #root: string;
-  readonly #own: string;
-  readonly #top: OpenDirectory;
-  readonly #topFd: number;
+  readonly #internalPrefix: string;
+  readonly #rootDir: OpenDirectory;
+  readonly #rootFd: number;
 
   /** Both paths are absolute, without symlinks.
-   *  @param root stays open until the process ends @param own the state directory
+   *  @param root stays open until the process ends @param internalDir `.glusterfs`
    *  @throws Node system errors */
-  constructor(root: string, own: string) {
+  constructor(root: string, internalDir: string) {
     this.#root = root;
-    this.#own = `${own}/`;
-    this.#topFd = openSync(fsEncode(root), O_PATH | fsConstants.O_DIRECTORY | fsConstants.O_NOFOLLOW);
-    this.#top = new OpenDirectory(this.#topFd);
+    this.#internalPrefix = `${internalDir}/`;
+    this.#rootFd = openSync(fsEncode(root), O_PATH | fsConstants.O_DIRECTORY | fsConstants.O_NOFOLLOW);
+    this.#rootDir = new OpenDirectory(this.#rootFd);
   }
 
   /** Opens a directory; the caller closes it. @param path absolute
    *  @throws NativeError ENOTDIR if a symlink is in the path, ENOENT, EACCES, … */
   open(path: string): OpenDirectory {
-    return new OpenDirectory(openBeneath(this.#topFd, this.#relative(path)));
+    return new OpenDirectory(openBeneath(this.#rootFd, this.#relative(path)));
   }
 
   /** Calls `use` with the open directory. @throws as open(), and errors of `use` with `path` in their messages */
-  inside<T>(path: string, use: (dir: OpenDirectory) => T): T {
-    if (path === this.#root) return withPath(this.#top.path, path, () => use(this.#top));
+  withDirectory<T>(path: string, use: (dir: OpenDirectory) => T): T {
+    if (path === this.#root) return withRealPathInErrors(this.#rootDir.path, path, () => use(this.#rootDir));
     const dir = this.open(path);
     try {
-      return withPath(dir.path, path, () => use(dir));
+      return withRealPathInErrors(dir.path, path, () => use(dir));
     } finally {
       dir.close();
     }
   }
 
-  /** Calls `use` with the name at `path`, which need not exist. @throws as inside() */
-  at<T>(path: string, use: (spot: Spot) => T): T {
-    if (path.startsWith(this.#own)) return use(ownSpot(path));
-    if (path === this.#root) return this.inside(path, (dir) => use(dir.spot('')));
+  /** Calls `use` with the name at `path`, which need not exist. @throws as withDirectory() */
+  withEntry<T>(path: string, use: (entry: EntryRef) => T): T {
+    if (path.startsWith(this.#internalPrefix)) return use(stateEntry(path));
+    if (path === this.#root) return this.withDirectory(path, (dir) => use(dir.entry('')));
     const slash = path.lastIndexOf('/');
-    return this.inside(path.slice(0, slash) || '/', (dir) => use(dir.spot(path.slice(slash + 1))));
+    return this.withDirectory(path.slice(0, slash) || '/', (dir) => use(dir.entry(path.slice(slash + 1))));
   }
 
   /** Calls `use` with a safe path of an inode: the directory at `path`, or any inode of the state directory.
-   *  @throws as inside() */
-  inode<T>(path: string, use: (path: string) => T): T {
-    return path.startsWith(this.#own) ? use(path) : this.inside(path, (dir) => use(dir.path));
+   *  @throws as withDirectory() */
+  withInode<T>(path: string, use: (path: string) => T): T {
+    return path.startsWith(this.#internalPrefix) ? use(path) : this.withDirectory(path, (dir) => use(dir.path));
   }
 
   #relative(path: string): string {
@@ -128,11 +128,11 @@ export class Beneath {
 }
 
 /** Replaces the descriptor path in error messages by the real path. */
-function withPath<T>(open: string, path: string, call: () => T): T {
+function withRealPathInErrors<T>(fdPath: string, path: string, call: () => T): T {
   try {
     return call();
   } catch (error) {
-    if (error instanceof Error && error.message.includes(open)) error.message = error.message.replaceAll(open, `${path}/`);
+    if (error instanceof Error && error.message.includes(fdPath)) error.message = error.message.replaceAll(fdPath, `${path}/`);
     throw error;
   }
 }

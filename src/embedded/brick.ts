@@ -13,7 +13,7 @@ import type { PrimaryBrick, PrimaryVolume } from '../primary/deps.js';
 import type { Location } from '../protocol/view.js';
 import { fileKind } from '../protocol/view.js';
 import { handlePath, type BrickLayout } from './layout.js';
-import { openMarks, type Marked } from './marks.js';
+import { openMarkStore, type MarkedInode } from './marks.js';
 import type { Recorder } from './recorder.js';
 import { placeOf, type IndexNode } from './tree-index.js';
 
@@ -24,20 +24,20 @@ export interface EmbeddedPrimary {
 
 /** @param secondaryId part of the names of stime and entry_stime */
 export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, secondaryId: string): EmbeddedPrimary {
-  const marks = openMarks(layout);
+  const marks = openMarkStore(layout);
   const { identity } = layout;
-  const find = (path: string): IndexNode | undefined => resolve(recorder, path);
-  const gfidOf = (path: string): Promise<Gfid | null> => Promise.resolve(find(path)?.gfid ?? null);
-  const marked = (path: string): Marked | null => {
-    const node = find(path);
-    return node === undefined ? null : { gfid: node.gfid, path: absolute(layout, recorder, node) };
+  const findNode = (path: string): IndexNode | undefined => resolveNode(recorder, path);
+  const gfidOf = (path: string): Promise<Gfid | null> => Promise.resolve(findNode(path)?.gfid ?? null);
+  const markedInode = (path: string): MarkedInode | null => {
+    const node = findNode(path);
+    return node === undefined ? null : { gfid: node.gfid, path: absolutePath(layout, recorder, node) };
   };
   const mark = (path: string, name: string): Promise<Xtime | null> => {
-    const inode = marked(path);
+    const inode = markedInode(path);
     return Promise.resolve(inode === null ? null : marks.get(inode, name));
   };
   const setMark = async (path: string, name: string, value: Xtime): Promise<void> => {
-    const inode = marked(path);
+    const inode = markedInode(path);
     if (inode !== null) await marks.set(inode, name, value);
   };
   const hasXattrs = (node: IndexNode | undefined): Promise<boolean> => Promise.resolve((node?.look?.xattrs ?? '') !== '');
@@ -46,7 +46,7 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
   return {
     brick: {
       xtime: (path) => {
-        const xtime = find(path)?.xtime;
+        const xtime = findNode(path)?.xtime;
         return Promise.resolve(xtime === undefined || compareXtime(xtime, ZERO_XTIME) === 0 ? null : xtime);
       },
       legacyStime: (path, volumeUuid) => mark(path, xtimeName(`${volumeUuid}.${secondaryId}`)),
@@ -54,11 +54,11 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
       setStime: (path, volumeUuid, value) => setMark(path, stimeName(volumeUuid, secondaryId), value),
       entryStime: (volumeUuid) => mark('.', entryStimeName(volumeUuid, secondaryId)),
       setEntryStime: (volumeUuid, value) => setMark('.', entryStimeName(volumeUuid, secondaryId), value),
-      entries: (path) => Promise.resolve([...(find(path)?.children?.keys() ?? [])]),
-      lstat: (path) => statOf(find(path), 1),
+      entries: (path) => Promise.resolve([...(findNode(path)?.children?.keys() ?? [])]),
+      lstat: (path) => statOf(findNode(path), 1),
       gfid: gfidOf,
       isLinkto: () => Promise.resolve(false),
-      hasXattrs: (path) => hasXattrs(find(path)),
+      hasXattrs: (path) => hasXattrs(findNode(path)),
       gfidHasXattrs: (gfid) => hasXattrs(recorder.index.nodes.get(gfid)),
       hasPendingHeals: () => Promise.resolve(false),
       fileOf: (gfid) => {
@@ -76,8 +76,8 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
       childNames: (gfid) => Promise.resolve([...(recorder.index.nodes.get(gfid)?.children?.keys() ?? [])]),
     },
     volume: {
-      lstat: (path) => statOf(find(path), 0),
-      readlink: (path) => Promise.resolve(find(path)?.look?.target ?? null),
+      lstat: (path) => statOf(findNode(path), 0),
+      readlink: (path) => Promise.resolve(findNode(path)?.look?.target ?? null),
       gfidOf,
       nativeVolumeInfo: () => Promise.resolve({ version: [1, 0], uuid: identity.volumeId, retval: 0, volumeMark: [identity.created, 0] }),
       foreignVolumeInfos: () => Promise.resolve([]),
@@ -85,7 +85,7 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
       keepsCopies: () => Promise.resolve(false),
       clusterStime: (volumeUuid) => mark('.', stimeName(volumeUuid, secondaryId)),
       setXtime: (path, _volumeUuid, value) => {
-        const node = find(path);
+        const node = findNode(path);
         if (node !== undefined) recorder.setXtime(node.gfid, value);
         return Promise.resolve();
       },
@@ -96,8 +96,8 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
 }
 
 /** @param path `.`, a path from the root, `.gfid/<gfid>` or `.gfid/<gfid>/<name>` */
-function resolve({ index }: Recorder, path: string): IndexNode | undefined {
-  if (!path.startsWith(GFID_PREFIX)) return index.walk(path);
+function resolveNode({ index }: Recorder, path: string): IndexNode | undefined {
+  if (!path.startsWith(GFID_PREFIX)) return index.nodeAt(path);
   const [gfid = '', name] = path.slice(GFID_PREFIX.length).split('/');
   if (!isGfid(gfid)) return undefined;
   const node = index.nodes.get(gfid);
@@ -106,7 +106,7 @@ function resolve({ index }: Recorder, path: string): IndexNode | undefined {
   return child === undefined ? undefined : index.nodes.get(child);
 }
 
-function absolute(layout: BrickLayout, { index }: Recorder, node: IndexNode): string {
+function absolutePath(layout: BrickLayout, { index }: Recorder, node: IndexNode): string {
   if (node.children === null) return handlePath(layout, node.gfid);
   const path = index.pathOf(node.gfid);
   return path === '.' ? layout.root : `${layout.root}/${path ?? gfidPath(node.gfid)}`;
@@ -114,9 +114,9 @@ function absolute(layout: BrickLayout, { index }: Recorder, node: IndexNode): st
 
 /** The index does not hold the allocated size: the file system supplies it. */
 async function fileOf(layout: BrickLayout, node: IndexNode): Promise<FileStat> {
-  const known = fileStat(node, 1);
+  const indexed = fileStat(node, 1);
   const file = await absentAsNull(lstat(fsEncode(handlePath(layout, node.gfid))));
-  return file === null ? known : { ...known, allocatedBytes: toFileStat(file).allocatedBytes };
+  return file === null ? indexed : { ...indexed, allocatedBytes: toFileStat(file).allocatedBytes };
 }
 
 function fileStat({ mode, look, names, children }: IndexNode, ownLinks: number): FileStat {

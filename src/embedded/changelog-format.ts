@@ -19,7 +19,7 @@ export function encodeRecord(record: ChangeRecord): Buffer {
   if (fop === undefined) throw new RangeError(`encode changelog: ${record.fop}: no such operation`);
   if (record.type === 'meta') return Buffer.from(`M${record.gfid}\0${fop}\0`);
   const fields = [`E${record.gfid}`, String(fop)];
-  if (record.mode !== undefined) fields.push(String(writtenMode(record.mode)), String(record.uid ?? 0), String(record.gid ?? 0));
+  if (record.mode !== undefined) fields.push(String(encodedMode(record.mode)), String(record.uid ?? 0), String(record.gid ?? 0));
   const parts = [Buffer.from(`${fields.join('\0')}\0`), Buffer.from(`${record.parent}/`), fsEncode(record.name), NUL];
   if (record.newParent !== undefined) parts.push(Buffer.from(`${record.newParent}/`), fsEncode(record.newName ?? ''), NUL);
   // Two empty fields: the deleted path is not captured (changelog.capture-del-path is off by default).
@@ -28,6 +28,6 @@ export function encodeRecord(record: ChangeRecord): Buffer {
 }
 
 /** The translator stores the mode in a signed 16-bit number. Sign extension sets all higher bits for files and sockets. */
-function writtenMode(mode: number): number {
+function encodedMode(mode: number): number {
   return ((mode << 16) >> 16) >>> 0;
 }

@@ -15,8 +15,8 @@ import { fsDecode, fsEncode } from '../names.js';
 import { encodeRecord, CHANGELOG_HEADER } from './changelog-format.js';
 
 const OPEN_NAME = 'CHANGELOG';
-const HTIME_MARK = 'trusted.glusterfs.htime';
-const CLOSED = /^CHANGELOG\.(\d+)$/;
+const HTIME_XATTR = 'trusted.glusterfs.htime';
+const CLOSED_NAME = /^CHANGELOG\.(\d+)$/;
 
 export interface ChangelogWriterOptions {
   readonly changelogDir: string;
@@ -27,10 +27,10 @@ export class ChangelogWriter {
   readonly #dir: string;
   readonly #xattrs: 'trusted' | 'none';
   #file: FileHandle | null = null;
-  #htime = '';
-  #count = 0;
+  #htimePath = '';
+  #listedCount = 0;
   #lastTime = 0;
-  #records = 0;
+  #pendingRecords = 0;
 
   constructor({ changelogDir, xattrs }: ChangelogWriterOptions) {
     this.#dir = changelogDir;
@@ -43,68 +43,62 @@ export class ChangelogWriter {
   }
 
   /** Records in the open changelog. */
-  get pending(): number {
-    return this.#records;
-  }
-
-  /** Whether an earlier run kept changelogs here. */
-  async exists(): Promise<boolean> {
-    return (await this.#indexFiles()).length > 0;
+  get pendingRecords(): number {
+    return this.#pendingRecords;
   }
 
   /** Continues where the last writer stopped.
    *  @param index `new`: changes since the last changelog are unknown, so a new HTIME makes consumers crawl the brick */
-  async open(index: 'new' | 'go on'): Promise<void> {
+  async open(index: 'new' | 'continue'): Promise<void> {
     await mkdir(fsEncode(join(this.#dir, 'htime')), { recursive: true, mode: 0o700 });
-    const files = await this.#indexFiles();
+    const files = await this.#htimeFiles();
     const newest = files.at(-1);
     if (newest === undefined || index === 'new') {
-      if (newest !== undefined) await this.#listUnlisted(newest);
+      if (newest !== undefined) await this.#continueHtime(newest);
       const created = Math.max(Math.floor(Date.now() / 1000), (newest?.created ?? 0) + 1, this.#lastTime);
-      this.#htime = join(this.#dir, 'htime', `HTIME.${created}`);
-      await (await open(fsEncode(this.#htime), 'a', 0o600)).close();
-      this.#count = 0;
+      this.#htimePath = join(this.#dir, 'htime', `HTIME.${created}`);
+      await (await open(fsEncode(this.#htimePath), 'a', 0o600)).close();
+      this.#listedCount = 0;
       this.#lastTime = created;
-      this.#markIndex();
-    } else await this.#listUnlisted(newest);
+      this.#setHtimeXattr();
+    } else await this.#continueHtime(newest);
     await this.#openChangelog();
   }
 
   /** Records of changelogs that closed after `time`, and of the open one, in order. Call it before open(). */
   async recordsSince(time: number): Promise<ChangeRecord[]> {
     const records: ChangeRecord[] = [];
-    for (const { path } of (await this.#closed()).filter((changelog) => changelog.time > time)) records.push(...decodeChangelog(await readFile(fsEncode(path)), path));
-    records.push(...(await this.#mendOpenChangelog()));
+    for (const { path } of (await this.#closedChangelogs()).filter((changelog) => changelog.time > time)) records.push(...decodeChangelog(await readFile(fsEncode(path)), path));
+    records.push(...(await this.#repairOpenChangelog()));
     return records;
   }
 
   async append(records: readonly ChangeRecord[]): Promise<void> {
     if (records.length === 0) return;
-    const file = this.#require();
+    const file = this.#openFile();
     await writing(join(this.#dir, OPEN_NAME), async () => {
       await file.appendFile(Buffer.concat(records.map(encodeRecord)));
       await file.datasync();
     });
-    this.#records += records.length;
+    this.#pendingRecords += records.length;
   }
 
   /** Ends the interval. An interval without changes is listed in HTIME, but has no file.
-   *  @returns its end in seconds, later than every earlier one */
-  async rollover(): Promise<number> {
+   *  Each interval ends later than every earlier one. */
+  async rollover(): Promise<void> {
     const time = Math.max(Math.floor(Date.now() / 1000), this.#lastTime + 1);
     const day = join(this.#dir, new Date(time * 1000).toISOString().slice(0, 10).replaceAll('-', '/'));
-    if (this.#records === 0) {
-      await this.#list(join(day, `changelog.${time}`), time);
-      return time;
+    if (this.#pendingRecords === 0) {
+      await this.#appendToHtime(join(day, `changelog.${time}`), time);
+      return;
     }
-    await this.#require().close();
+    await this.#openFile().close();
     this.#file = null;
     const path = join(day, `${OPEN_NAME}.${time}`);
     await mkdir(fsEncode(dirname(path)), { recursive: true, mode: 0o700 });
     await rename(fsEncode(join(this.#dir, OPEN_NAME)), fsEncode(path));
     await this.#openChangelog();
-    await this.#list(path, time);
-    return time;
+    await this.#appendToHtime(path, time);
   }
 
   async close(): Promise<void> {
@@ -114,13 +108,13 @@ export class ChangelogWriter {
 
   async #openChangelog(): Promise<void> {
     const path = join(this.#dir, OPEN_NAME);
-    this.#records = (await this.#mendOpenChangelog()).length;
+    this.#pendingRecords = (await this.#repairOpenChangelog()).length;
     this.#file = await open(fsEncode(path), 'a', 0o600);
     if ((await this.#file.stat()).size === 0) await writing(path, async () => this.#file?.appendFile(CHANGELOG_HEADER));
   }
 
   /** Truncates an incomplete record at the end of the open changelog. @returns the complete records */
-  async #mendOpenChangelog(): Promise<ChangeRecord[]> {
+  async #repairOpenChangelog(): Promise<ChangeRecord[]> {
     const path = join(this.#dir, OPEN_NAME);
     let bytes: Buffer;
     try {
@@ -130,7 +124,7 @@ export class ChangelogWriter {
       throw error;
     }
     // Records are appended in order, so only the end can be incomplete: drop field by field until the rest decodes.
-    for (let end = bytes.length; end >= CHANGELOG_HEADER.length; end = wholeUpTo(bytes, end)) {
+    for (let end = bytes.length; end >= CHANGELOG_HEADER.length; end = previousFieldEnd(bytes, end)) {
       const records = decodedOrNull(bytes.subarray(0, end), path);
       if (records === null) continue;
       if (end < bytes.length) await truncate(fsEncode(path), end);
@@ -141,40 +135,40 @@ export class ChangelogWriter {
   }
 
   /** Reads the end of HTIME, and lists the changelogs that closed later. */
-  async #listUnlisted(file: { path: string; created: number }): Promise<void> {
-    this.#htime = file.path;
-    await cutIncompleteEntry(file.path);
+  async #continueHtime(file: { path: string; created: number }): Promise<void> {
+    this.#htimePath = file.path;
+    await truncateIncompleteEntry(file.path);
     const end = await htimeEnd(join(this.#dir, 'htime'));
     this.#lastTime = end?.time ?? file.created;
-    this.#count = await countEntries(file.path);
-    for (const { path, time } of await this.#closed()) if (time > this.#lastTime) await this.#list(path, time);
-    this.#markIndex();
+    this.#listedCount = await countEntries(file.path);
+    for (const { path, time } of await this.#closedChangelogs()) if (time > this.#lastTime) await this.#appendToHtime(path, time);
+    this.#setHtimeXattr();
   }
 
-  async #list(path: string, time: number): Promise<void> {
-    const index = await open(fsEncode(this.#htime), 'a');
+  async #appendToHtime(path: string, time: number): Promise<void> {
+    const htime = await open(fsEncode(this.#htimePath), 'a');
     try {
-      await writing(this.#htime, async () => {
-        await index.appendFile(Buffer.concat([fsEncode(path), Buffer.of(0)]));
-        await index.datasync();
+      await writing(this.#htimePath, async () => {
+        await htime.appendFile(Buffer.concat([fsEncode(path), Buffer.of(0)]));
+        await htime.datasync();
       });
     } finally {
-      await index.close();
+      await htime.close();
     }
-    this.#count += 1;
+    this.#listedCount += 1;
     this.#lastTime = time;
-    this.#markIndex();
+    this.#setHtimeXattr();
   }
 
-  #markIndex(): void {
-    if (this.#xattrs === 'trusted') lsetxattr(this.#htime, HTIME_MARK, Buffer.from(`${this.#lastTime}:${this.#count}\0`));
+  #setHtimeXattr(): void {
+    if (this.#xattrs === 'trusted') lsetxattr(this.#htimePath, HTIME_XATTR, Buffer.from(`${this.#lastTime}:${this.#listedCount}\0`));
   }
 
-  async #closed(): Promise<{ path: string; time: number }[]> {
+  async #closedChangelogs(): Promise<{ path: string; time: number }[]> {
     const found: { path: string; time: number }[] = [];
     const visit = async (dir: string, depth: number): Promise<void> => {
       for (const name of await namesIn(dir)) {
-        const match = depth === 3 ? CLOSED.exec(name) : null;
+        const match = depth === 3 ? CLOSED_NAME.exec(name) : null;
         if (match !== null) found.push({ path: join(dir, name), time: Number(match[1]) });
         else if (depth < 3 && /^\d+$/.test(name)) await visit(join(dir, name), depth + 1);
       }
@@ -183,7 +177,7 @@ export class ChangelogWriter {
     return found.sort((a, b) => a.time - b.time);
   }
 
-  async #indexFiles(): Promise<{ path: string; created: number }[]> {
+  async #htimeFiles(): Promise<{ path: string; created: number }[]> {
     try {
       return await listHtime(join(this.#dir, 'htime'));
     } catch (error) {
@@ -192,14 +186,14 @@ export class ChangelogWriter {
     }
   }
 
-  #require(): FileHandle {
+  #openFile(): FileHandle {
     if (this.#file === null) throw new Error('changelog: not open');
     return this.#file;
   }
 }
 
 /** End of the field before the one that ends at `end`. Below the length of the header if there is none. */
-function wholeUpTo(bytes: Buffer, end: number): number {
+function previousFieldEnd(bytes: Buffer, end: number): number {
   if (end <= CHANGELOG_HEADER.length) return 0;
   return Math.max(bytes.lastIndexOf(0, end - 2) + 1, CHANGELOG_HEADER.length);
 }
@@ -221,7 +215,7 @@ async function namesIn(dir: string): Promise<string[]> {
   }
 }
 
-async function cutIncompleteEntry(path: string): Promise<void> {
+async function truncateIncompleteEntry(path: string): Promise<void> {
   const { size } = await stat(fsEncode(path));
   const bytes = await readFile(fsEncode(path));
   const end = bytes.lastIndexOf(0) + 1;

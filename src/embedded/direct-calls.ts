@@ -13,7 +13,7 @@ export function directCalls(methods: ReadonlyMap<string, RpcMethod>, onRaised: (
       const method = methods.get(name);
       if (method === undefined) throw remoteCallError(name, new PyException('AttributeError', [`no method ${name}`]));
       try {
-        return received(await method(args.map(received)));
+        return asReceived(await method(args.map(asReceived)));
       } catch (error) {
         onRaised(name, errorLine(error));
         throw remoteCallError(name, raisedException(error));
@@ -22,12 +22,12 @@ export function directCalls(methods: ReadonlyMap<string, RpcMethod>, onRaised: (
   };
 }
 
-function received(value: PyValue): PyValue {
+function asReceived(value: PyValue): PyValue {
   if (value instanceof PyFloat) return value.value;
-  if (value instanceof PyTuple) return pyTuple(value.map(received));
-  if (Array.isArray(value)) return (value as readonly PyValue[]).map(received);
+  if (value instanceof PyTuple) return pyTuple(value.map(asReceived));
+  if (Array.isArray(value)) return (value as readonly PyValue[]).map(asReceived);
   if (!isPyDict(value)) return value;
   const dict: Record<string, PyValue> = {};
-  for (const [key, item] of Object.entries(value)) dict[key] = received(item);
+  for (const [key, item] of Object.entries(value)) dict[key] = asReceived(item);
   return dict satisfies PyDict;
 }

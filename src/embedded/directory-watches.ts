@@ -35,11 +35,7 @@ export class DirectoryWatches {
     this.#watchers.delete(gfid);
   }
 
-  retain(isOfInterest: (gfid: Gfid) => boolean): void {
-    for (const gfid of [...this.#watchers.keys()]) if (!isOfInterest(gfid)) this.remove(gfid);
-  }
-
   close(): void {
-    this.retain(() => false);
+    for (const gfid of [...this.#watchers.keys()]) this.remove(gfid);
   }
 }

@@ -22,7 +22,7 @@ import { replaceFile } from '../native/durable-file.js';
 import { isThere, readTextIfThere } from '../native/if-there.js';
 import { lsetxattr } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
-import { Beneath } from './beneath.js';
+import { BeneathRoot } from './beneath.js';
 import { requireOwnRoot, requireOwnState } from './own-state.js';
 
 export const INTERNAL_NAME = '.glusterfs';
@@ -40,7 +40,7 @@ export interface BrickLayout {
   readonly root: string;
   readonly internal: string;
   /** Opens paths below the root. */
-  readonly beneath: Beneath;
+  readonly beneath: BeneathRoot;
   readonly gfidDir: string;
   readonly changelogDir: string;
   readonly stateDir: string;
@@ -72,8 +72,8 @@ export async function openLayout(path: string): Promise<BrickLayout> {
       await replaceFile(identityFile, `${JSON.stringify(identity)}\n`);
     }
     await mkdir(fsEncode(gfidDir), { recursive: true, mode: 0o700 });
-    const xattrs = markRoot(root, identity);
-    return { root, internal, beneath: new Beneath(root, internal), gfidDir, stateDir, changelogDir, identity, xattrs };
+    const xattrs = setRootXattrs(root, identity);
+    return { root, internal, beneath: new BeneathRoot(root, internal), gfidDir, stateDir, changelogDir, identity, xattrs };
   } catch (error) {
     const code = errnoCode(error);
     if (code !== 'EACCES' && code !== 'EROFS' && code !== 'EPERM') throw error;
@@ -87,14 +87,14 @@ export function handlePath(layout: Pick<BrickLayout, 'gfidDir'>, gfid: Gfid): st
 }
 
 /** Sets trusted.gfid if inodes carry it. @throws NativeError */
-export function stampGfid(layout: Pick<BrickLayout, 'xattrs'>, path: string, gfid: Gfid): void {
+export function setGfid(layout: Pick<BrickLayout, 'xattrs'>, path: string, gfid: Gfid): void {
   if (layout.xattrs === 'trusted') lsetxattr(path, GFID, gfidToBytes(gfid));
 }
 
 /** @returns false if the inode is gone or cannot carry a gfid. @throws NativeError for other errors */
-export function tryStampGfid(layout: Pick<BrickLayout, 'xattrs'>, path: string, gfid: Gfid): boolean {
+export function trySetGfid(layout: Pick<BrickLayout, 'xattrs'>, path: string, gfid: Gfid): boolean {
   try {
-    stampGfid(layout, path, gfid);
+    setGfid(layout, path, gfid);
     return true;
   } catch (error) {
     if (!['ENOENT', 'ENOTDIR', 'ENOSPC', 'ENOTSUP'].includes(errnoCode(error) ?? '')) throw error;
@@ -102,7 +102,7 @@ export function tryStampGfid(layout: Pick<BrickLayout, 'xattrs'>, path: string, 
   }
 }
 
-function markRoot(root: string, { volumeId }: BrickIdentity): BrickLayout['xattrs'] {
+function setRootXattrs(root: string, { volumeId }: BrickIdentity): BrickLayout['xattrs'] {
   try {
     lsetxattr(root, VOLUME_ID, gfidToBytes(volumeId as Gfid));
     lsetxattr(root, GFID, gfidToBytes(ROOT_GFID));

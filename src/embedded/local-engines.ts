@@ -8,11 +8,9 @@ import type { Gfid } from '../protocol/gfid.js';
 import { fsEncode } from '../names.js';
 import type { AttributeSender } from '../primary/deps.js';
 import type { DataEngine, EngineOutcome, SyncOptions } from '../queue/engine.js';
+import { PERMISSIONS } from '../protocol/view.js';
 import type { BoxResult, ItemResult } from '../queue/syncer.js';
-import { readUserAttributes, setUserXattrs, type CopiedAttributes, type UserAttributes } from './user-xattrs.js';
-
-const OWNER_WRITE = 0o200;
-const PERMISSIONS = 0o7777;
+import { OWNER_WRITE, readUserAttributes, setUserXattrs, type AttributeSelection, type UserAttributes } from './user-xattrs.js';
 
 /** Opens an inode on either side. `use` gets a safe path for calls that do not follow symlinks, or null if the inode is
  *  gone. */
@@ -28,11 +26,11 @@ export interface LocalPaths {
 /** Copies users' xattrs and ACLs from the primary's inodes to the secondary's. */
 export class LocalAttributes implements AttributeSender {
   readonly #paths: LocalPaths;
-  readonly #copied: CopiedAttributes;
+  readonly #selection: AttributeSelection;
 
-  constructor(paths: LocalPaths, copied: CopiedAttributes) {
+  constructor(paths: LocalPaths, selection: AttributeSelection) {
     this.#paths = paths;
-    this.#copied = copied;
+    this.#selection = selection;
   }
 
   sync(gfids: readonly Gfid[]): Promise<BoxResult> {
@@ -47,17 +45,17 @@ export class LocalAttributes implements AttributeSender {
   /** @returns null, or why the copy failed */
   copy(gfid: Gfid): string | null {
     try {
-      const found = this.#paths.primary(gfid, (path) => readUserAttributes(path, this.#paths.primaryIno(gfid)));
-      return found === null ? null : this.#paths.secondary(gfid, (path) => this.#write(path, found));
+      const attributes = this.#paths.primary(gfid, (path) => readUserAttributes(path, this.#paths.primaryIno(gfid)));
+      return attributes === null ? null : this.#paths.secondary(gfid, (path) => this.#writeXattrs(path, attributes));
     } catch (error) {
       // ENOENT is a failure, too: a directory may have moved unseen, and no later record would send its xattrs.
       return errorLine(error);
     }
   }
 
-  #write(path: string | null, wanted: UserAttributes): string | null {
+  #writeXattrs(path: string | null, wanted: UserAttributes): string | null {
     if (path === null) return 'the secondary has no such inode';
-    setUserXattrs(path, wanted, this.#copied);
+    setUserXattrs(path, wanted, this.#selection);
     return null;
   }
 }
@@ -78,36 +76,36 @@ export class LocalDataEngine implements DataEngine {
 
   /** @throws as DataEngine.sync says */
   async sync(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome> {
-    const opened = process.geteuid?.() === 0 ? new Map<Gfid, number>() : this.#openForWriting(gfids);
+    const previousModes = process.geteuid?.() === 0 ? new Map<Gfid, number>() : this.#makeWritable(gfids);
     let synced: ReadonlySet<Gfid> = new Set();
     try {
       const outcome = await this.#engine.sync(gfids, options);
       synced = outcome.synced;
       const failed = new Map(outcome.failed);
-      const arrived = new Set(outcome.synced);
+      const completed = new Set(outcome.synced);
       for (const gfid of outcome.synced) {
         const reason = this.#attributes.copy(gfid);
         if (reason === null) continue;
         failed.set(gfid, reason);
-        arrived.delete(gfid);
+        completed.delete(gfid);
       }
-      return { ...outcome, synced: arrived, failed };
+      return { ...outcome, synced: completed, failed };
     } finally {
-      for (const [gfid, mode] of opened) if (!synced.has(gfid)) this.#chmod(gfid, mode);
+      for (const [gfid, mode] of previousModes) if (!synced.has(gfid)) this.#chmod(gfid, mode);
     }
   }
 
   /** @returns the previous modes. A successful transfer sets the final mode; for other files the caller restores these. */
-  #openForWriting(gfids: readonly Gfid[]): Map<Gfid, number> {
-    const opened = new Map<Gfid, number>();
+  #makeWritable(gfids: readonly Gfid[]): Map<Gfid, number> {
+    const previousModes = new Map<Gfid, number>();
     for (const gfid of gfids) {
       this.#paths.secondary(gfid, (path) => {
         const stats = path === null ? undefined : lstatSync(fsEncode(path), { throwIfNoEntry: false });
-        if (stats?.isFile() === true && (stats.mode & OWNER_WRITE) === 0) opened.set(gfid, stats.mode & PERMISSIONS);
+        if (stats?.isFile() === true && (stats.mode & OWNER_WRITE) === 0) previousModes.set(gfid, stats.mode & PERMISSIONS);
       });
     }
-    for (const [gfid, mode] of opened) this.#chmod(gfid, mode | OWNER_WRITE);
-    return opened;
+    for (const [gfid, mode] of previousModes) this.#chmod(gfid, mode | OWNER_WRITE);
+    return previousModes;
   }
 
   #chmod(gfid: Gfid, mode: number): void {

@@ -9,47 +9,47 @@ import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
 import { packXtime, unpackXtime, type Xtime } from '../gluster/xtime.js';
 import { replaceFile } from '../native/durable-file.js';
 import { errnoNumber, lgetxattr, lsetxattr } from '../native/libc.js';
-import type { Beneath } from './beneath.js';
+import type { BeneathRoot } from './beneath.js';
 import type { BrickLayout } from './layout.js';
 
 const { ENODATA, ENOENT, ENOTDIR } = constants.errno;
-const ABSENT: readonly number[] = [ENODATA, ENOENT, ENOTDIR];
+const ABSENT_ERRNOS: readonly number[] = [ENODATA, ENOENT, ENOTDIR];
 
-export interface Marked {
+export interface MarkedInode {
   readonly gfid: Gfid;
   readonly path: string;
 }
 
-export interface Marks {
-  get(inode: Marked, name: string): Xtime | null;
-  set(inode: Marked, name: string, mark: Xtime): Promise<void>;
+export interface MarkStore {
+  get(inode: MarkedInode, name: string): Xtime | null;
+  set(inode: MarkedInode, name: string, mark: Xtime): Promise<void>;
 }
 
-export function openMarks(layout: Pick<BrickLayout, 'xattrs' | 'stateDir' | 'beneath'>): Marks {
-  return layout.xattrs === 'trusted' ? new XattrMarks(layout.beneath) : new FileMarks(join(layout.stateDir, 'marks'));
+export function openMarkStore(layout: Pick<BrickLayout, 'xattrs' | 'stateDir' | 'beneath'>): MarkStore {
+  return layout.xattrs === 'trusted' ? new XattrMarkStore(layout.beneath) : new FileMarkStore(join(layout.stateDir, 'marks'));
 }
 
-class XattrMarks implements Marks {
-  readonly #beneath: Beneath;
+class XattrMarkStore implements MarkStore {
+  readonly #beneath: BeneathRoot;
 
-  constructor(beneath: Beneath) {
+  constructor(beneath: BeneathRoot) {
     this.#beneath = beneath;
   }
 
-  get({ path }: Marked, name: string): Xtime | null {
+  get({ path }: MarkedInode, name: string): Xtime | null {
     try {
-      return this.#beneath.inode(path, (inode) => unpackXtime(lgetxattr(inode, name)));
+      return this.#beneath.withInode(path, (inode) => unpackXtime(lgetxattr(inode, name)));
     } catch (error) {
-      if (ABSENT.includes(errnoNumber(error) ?? 0)) return null;
+      if (ABSENT_ERRNOS.includes(errnoNumber(error) ?? 0)) return null;
       throw error;
     }
   }
 
-  async set({ path }: Marked, name: string, mark: Xtime): Promise<void> {
+  async set({ path }: MarkedInode, name: string, mark: Xtime): Promise<void> {
     try {
-      this.#beneath.inode(path, (inode) => lsetxattr(inode, name, packXtime(mark)));
+      this.#beneath.withInode(path, (inode) => lsetxattr(inode, name, packXtime(mark)));
     } catch (error) {
-      if (!ABSENT.includes(errnoNumber(error) ?? 0)) throw error;
+      if (!ABSENT_ERRNOS.includes(errnoNumber(error) ?? 0)) throw error;
     }
     return Promise.resolve();
   }
@@ -57,7 +57,7 @@ class XattrMarks implements Marks {
 
 /** set() resolves when the root's marks are on disk. Marks of other directories only save crawls some work, so they are
  *  written with the root's next one. */
-class FileMarks implements Marks {
+class FileMarkStore implements MarkStore {
   readonly #file: string;
   readonly #marks: Map<string, Xtime>;
 
@@ -66,11 +66,11 @@ class FileMarks implements Marks {
     this.#marks = readMarks(file);
   }
 
-  get({ gfid }: Marked, name: string): Xtime | null {
+  get({ gfid }: MarkedInode, name: string): Xtime | null {
     return this.#marks.get(`${gfid} ${name}`) ?? null;
   }
 
-  async set({ gfid }: Marked, name: string, mark: Xtime): Promise<void> {
+  async set({ gfid }: MarkedInode, name: string, mark: Xtime): Promise<void> {
     this.#marks.set(`${gfid} ${name}`, mark);
     if (gfid === ROOT_GFID) await replaceFile(this.#file, `${JSON.stringify([...this.#marks])}\n`);
   }

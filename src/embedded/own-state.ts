@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { GsyncdError } from '../errors.js';
 import { canReplaceIn, isChangeable, ROOT_ALONE } from '../native/changeable.js';
 import { fsEncode } from '../names.js';
-import { fileKind } from '../protocol/view.js';
+import { fileKind, PERMISSIONS } from '../protocol/view.js';
 
 const OPEN_TO_OTHERS = 0o077;
 
@@ -16,14 +16,14 @@ const OPEN_TO_OTHERS = 0o077;
 export function requireOwnRoot(root: string): void {
   if (process.geteuid?.() !== 0) return;
   const hint = 'root replicates only directories that root alone can write to; run as their owner, or change the owner and mode';
-  const own = lstatSync(fsEncode(root));
-  if (own.uid !== 0) throw refused(`directory ${root}: belongs to user ${own.uid}: ${hint}`);
-  if (isChangeable(own, ROOT_ALONE)) throw refused(`directory ${root}: others can write to it (mode ${octal(own.mode)}): ${hint}`);
+  const stats = lstatSync(fsEncode(root));
+  if (stats.uid !== 0) throw preflightError(`directory ${root}: belongs to user ${stats.uid}: ${hint}`);
+  if (isChangeable(stats, ROOT_ALONE)) throw preflightError(`directory ${root}: others can write to it (mode ${octal(stats.mode)}): ${hint}`);
   for (let dir = root; dir !== '/'; ) {
     dir = dirname(dir);
-    const stats = lstatSync(fsEncode(dir));
-    const { uid, mode } = stats;
-    if (canReplaceIn(stats, ROOT_ALONE)) throw refused(`directory ${root}: others can replace it, since ${dir} ${uid === 0 ? `has mode ${octal(mode)}` : `belongs to user ${uid}`}: ${hint}`);
+    const parent = lstatSync(fsEncode(dir));
+    const { uid, mode } = parent;
+    if (canReplaceIn(parent, ROOT_ALONE)) throw preflightError(`directory ${root}: others can replace it, since ${dir} ${uid === 0 ? `has mode ${octal(mode)}` : `belongs to user ${uid}`}: ${hint}`);
   }
 }
 
@@ -33,16 +33,16 @@ export function requireOwnState(dirs: readonly string[]): void {
     const stats = lstatSync(fsEncode(dir), { throwIfNoEntry: false });
     if (stats === undefined) continue;
     const kind = fileKind(stats.mode);
-    if (kind !== 'dir') throw refused(`state directory ${dir}: is a ${kind}: remove it`);
-    if (stats.uid !== process.geteuid?.()) throw refused(`state directory ${dir}: belongs to user ${stats.uid}: remove it`);
-    if ((stats.mode & OPEN_TO_OTHERS) !== 0) throw refused(`state directory ${dir}: open to others (mode ${octal(stats.mode)}): remove it, or chmod 700 when nobody else has changed it`);
+    if (kind !== 'dir') throw preflightError(`state directory ${dir}: is a ${kind}: remove it`);
+    if (stats.uid !== process.geteuid?.()) throw preflightError(`state directory ${dir}: belongs to user ${stats.uid}: remove it`);
+    if ((stats.mode & OPEN_TO_OTHERS) !== 0) throw preflightError(`state directory ${dir}: open to others (mode ${octal(stats.mode)}): remove it, or chmod 700 when nobody else has changed it`);
   }
 }
 
 function octal(mode: number): string {
-  return (mode & 0o7777).toString(8).padStart(4, '0');
+  return (mode & PERMISSIONS).toString(8).padStart(4, '0');
 }
 
-function refused(message: string): GsyncdError {
+function preflightError(message: string): GsyncdError {
   return new GsyncdError(message, { code: 'preflight' });
 }

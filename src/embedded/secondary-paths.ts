@@ -8,18 +8,18 @@ import { GFID_PREFIX, isGfid, type Gfid } from '../protocol/gfid.js';
 import type { InodeStats } from '../native/beneath.js';
 import { errnoNumber, NativeError } from '../native/libc.js';
 import { fsEncode } from '../names.js';
+import { PERMISSIONS } from '../protocol/view.js';
 import { parseInode } from '../secondary/path-guard.js';
-import type { OpenDirectory, Spot } from './beneath.js';
+import type { OpenDirectory, EntryRef } from './beneath.js';
 import { INTERNAL_NAME, type BrickLayout } from './layout.js';
 import type { SecondaryTree } from './secondary-tree.js';
-import { isDirectory } from './tree-index.js';
+import { isDirectory, type Place } from './tree-index.js';
 
 const { EACCES, ENOENT, ENOTDIR, EOPNOTSUPP, EPERM } = constants.errno;
-const PERMISSIONS = 0o7777;
 const OWNER_ACCESS = 0o700;
 const O_PATH = 0o10000000;
 
-/** A Spot or an OpenDirectory. */
+/** An EntryRef or an OpenDirectory. */
 export interface Inode {
   readonly path: string;
   stat(): InodeStats | null;
@@ -40,9 +40,9 @@ export class SecondaryPaths {
     const stats = this.stats(path);
     const known = this.#tree.gfidOfIno(stats.ino);
     if (known !== undefined) return known;
-    if (!isDirectory(stats.mode)) return this.at(path, (spot) => this.#tree.adoptFile(spot));
+    if (!isDirectory(stats.mode)) return this.withEntry(path, (entry) => this.#tree.adoptFile(entry));
     const parent = this.gfidAt(dirname(path));
-    return this.at(path, (spot) => this.#tree.adoptDirectory(spot, { parent, name: basename(path) }, stats.ino));
+    return this.withEntry(path, (entry) => this.#tree.adoptDirectory(entry, { parent, name: basename(path) }, stats.ino));
   }
 
   /** @returns the absolute path. @throws NativeError ENOENT; ENOTDIR if a plain path leads through a symlink */
@@ -52,24 +52,24 @@ export class SecondaryPaths {
       const rest = path.slice(GFID_PREFIX.length);
       const gfid = rest.slice(0, 36);
       if (!isGfid(gfid)) throw new NativeError('lookup', path, ENOENT);
-      return rest.length === 36 ? this.#tree.inodePath(gfid) : this.#below(this.#tree.directoryPath(gfid), rest.slice(37));
+      return rest.length === 36 ? this.#tree.inodePath(gfid) : this.#resolveBelow(this.#tree.directoryPath(gfid), rest.slice(37));
     }
-    return this.#below(this.#layout.root, path);
+    return this.#resolveBelow(this.#layout.root, path);
   }
 
-  #below(dir: string, path: string): string {
+  #resolveBelow(dir: string, path: string): string {
     const names = path.split('/');
-    let at = dir;
+    let target = dir;
     for (const name of names.slice(0, -1)) {
-      at = `${at}/${name}`;
-      if (!isDirectory(this.stats(at).mode)) throw new NativeError('lookup', at, ENOTDIR);
+      target = `${target}/${name}`;
+      if (!isDirectory(this.stats(target).mode)) throw new NativeError('lookup', target, ENOTDIR);
     }
     if (dir === this.#layout.root && names[0] === INTERNAL_NAME) throw new NativeError('lookup', path, EPERM);
-    return `${at}/${names.at(-1) ?? ''}`;
+    return `${target}/${names.at(-1) ?? ''}`;
   }
 
   /** Parent and name of a path of the volume interface. @throws NativeError ENOENT */
-  parse(path: string): { parent: Gfid; name: string } {
+  placeAt(path: string): Place {
     const slash = path.lastIndexOf('/');
     const dir = slash < 0 ? '.' : path.slice(0, slash);
     return { parent: this.gfidAt(this.resolve(dir)), name: path.slice(slash + 1) };
@@ -82,7 +82,7 @@ export class SecondaryPaths {
 
   statsOrNull(path: string): InodeStats | null {
     try {
-      return this.at(path, (spot) => spot.stat());
+      return this.withEntry(path, (entry) => entry.stat());
     } catch (error) {
       if (![ENOENT, ENOTDIR].includes(errnoNumber(error) ?? 0)) throw error;
       return null;
@@ -91,16 +91,16 @@ export class SecondaryPaths {
 
   /** @throws NativeError ENOENT */
   stats(path: string): InodeStats {
-    return this.at(path, there);
+    return this.withEntry(path, requireStats);
   }
 
   /** Calls `use` with the inode of a path of the volume interface: an OpenDirectory if the tree knows it as a directory. */
-  inode<T>(path: string, use: (inode: Inode) => T): T {
+  withInode<T>(path: string, use: (inode: Inode) => T): T {
     const target = this.resolve(path);
     const gfid = parseInode(path);
-    if (gfid === null || !this.#tree.isDirectory(gfid)) return this.at(target, use);
-    return this.#accessible(dirname(target), () =>
-      this.#layout.beneath.inside(target, (dir) => {
+    if (gfid === null || !this.#tree.isDirectory(gfid)) return this.withEntry(target, use);
+    return this.#withOwnerAccess(dirname(target), () =>
+      this.#layout.beneath.withDirectory(target, (dir) => {
         // A user may have moved another user's directory to this place.
         const found = this.#tree.gfidOfIno(dir.stat().ino);
         if (found !== undefined && found !== gfid) throw new NativeError('lookup', path, ENOENT);
@@ -109,37 +109,37 @@ export class SecondaryPaths {
     );
   }
 
-  /** Calls `call` with the name at an absolute path, which need not exist. @throws as Beneath.at() */
-  at<T>(path: string, call: (spot: Spot) => T): T {
-    return this.#accessible(dirname(path), () => this.#layout.beneath.at(path, call));
+  /** Calls `use` with the name at an absolute path, which need not exist. @throws as BeneathRoot.withEntry() */
+  withEntry<T>(path: string, use: (entry: EntryRef) => T): T {
+    return this.#withOwnerAccess(dirname(path), () => this.#layout.beneath.withEntry(path, use));
   }
 
-  /** Calls `call` with the open directory at an absolute path. @throws as Beneath.inside() */
-  in<T>(path: string, call: (dir: OpenDirectory) => T): T {
-    return this.#accessible(path, () => this.#layout.beneath.inside(path, call));
+  /** Calls `use` with the open directory at an absolute path. @throws as BeneathRoot.withDirectory() */
+  withDirectory<T>(path: string, use: (dir: OpenDirectory) => T): T {
+    return this.#withOwnerAccess(path, () => this.#layout.beneath.withDirectory(path, use));
   }
 
   /** Makes a call in the directory `dir`. If that fails since `dir` lacks permissions for its owner, adds them for a second
    *  try. */
-  #accessible<T>(dir: string, call: () => T): T {
+  #withOwnerAccess<T>(dir: string, call: () => T): T {
     try {
       return call();
     } catch (error) {
       if (errnoNumber(error) !== EACCES || process.geteuid?.() === 0 || dir === '/' || dir === dirname(this.#layout.root)) throw error;
       const { mode } = this.stats(dir);
       if ((mode & OWNER_ACCESS) === OWNER_ACCESS) throw error;
-      this.at(dir, ({ path }) => changeMode(path, (mode & PERMISSIONS) | OWNER_ACCESS));
+      this.withEntry(dir, ({ path }) => changeMode(path, (mode & PERMISSIONS) | OWNER_ACCESS));
       try {
         return call();
       } finally {
-        this.at(dir, ({ path }) => changeMode(path, mode & PERMISSIONS));
+        this.withEntry(dir, ({ path }) => changeMode(path, mode & PERMISSIONS));
       }
     }
   }
 }
 
 /** @throws NativeError ENOENT */
-export function there(inode: Inode): InodeStats {
+export function requireStats(inode: Inode): InodeStats {
   const stats = inode.stat();
   if (stats === null) throw new NativeError('lstat', inode.path, ENOENT);
   return stats;

@@ -14,13 +14,13 @@ import { errnoNumber, NativeError } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { fileKind } from '../protocol/view.js';
 import { isEntryName } from '../secondary/path-guard.js';
-import { ownSpot, type Spot } from './beneath.js';
-import { handlePath, stampGfid, type BrickLayout } from './layout.js';
+import { stateEntry, type EntryRef } from './beneath.js';
+import { handlePath, setGfid, type BrickLayout } from './layout.js';
 import { isDirectory, placeKey, type Place } from './tree-index.js';
 
 const { ENOENT, ENOTDIR } = constants.errno;
 /** Suffix of the new link of a directory, while it moves. */
-const MOVING = '.moving';
+const MOVING_SUFFIX = '.moving';
 
 interface Directory extends Place {
   readonly ino: bigint;
@@ -30,8 +30,8 @@ export class SecondaryTree {
   readonly #layout: BrickLayout;
   readonly #dirs = new Map<Gfid, Directory>();
   /** Key: placeKey(). */
-  readonly #places = new Map<string, Gfid>();
-  readonly #inos = new Map<bigint, Gfid>();
+  readonly #gfidByPlace = new Map<string, Gfid>();
+  readonly #gfidByIno = new Map<bigint, Gfid>();
   readonly newDir: string;
 
   constructor(layout: BrickLayout) {
@@ -39,8 +39,8 @@ export class SecondaryTree {
     this.newDir = join(layout.stateDir, 'new');
     rmSync(fsEncode(this.newDir), { recursive: true, force: true });
     mkdirSync(fsEncode(this.newDir), { mode: 0o700 });
-    this.#inos.set(layout.beneath.inside(layout.root, (dir) => dir.stat()).ino, ROOT_GFID);
-    this.#load();
+    this.#gfidByIno.set(layout.beneath.withDirectory(layout.root, (dir) => dir.stat()).ino, ROOT_GFID);
+    this.#loadLinks();
     const root = handlePath(layout, ROOT_GFID);
     if (statOf(root) === null) symlinkSync('../..', fsEncode(root));
   }
@@ -71,33 +71,33 @@ export class SecondaryTree {
   }
 
   gfidOfIno(ino: bigint): Gfid | undefined {
-    return this.#inos.get(ino);
+    return this.#gfidByIno.get(ino);
   }
 
   addFile(gfid: Gfid, ino: bigint): void {
-    this.#inos.set(ino, gfid);
+    this.#gfidByIno.set(ino, gfid);
   }
 
   /** Gives a gfid to a file that a user put there. @throws as link(2) does */
-  adoptFile(file: Spot): Gfid {
+  adoptFile(file: EntryRef): Gfid {
     const gfid = randomUUID() as Gfid;
     const link = handlePath(this.#layout, gfid);
-    file.linkTo(ownSpot(link));
+    file.linkTo(stateEntry(link));
     const stats = statOf(link);
     if (stats !== null) this.addFile(gfid, stats.ino);
-    stampGfid(this.#layout, link, gfid);
+    setGfid(this.#layout, link, gfid);
     return gfid;
   }
 
   /** Gives a gfid to a directory that a user made. If it replaces a known directory, it takes over that one's gfid, as it
    *  would at the next start. */
-  adoptDirectory({ path }: Spot, place: Place, ino: bigint): Gfid {
-    const replaced = this.#places.get(placeKey(place));
+  adoptDirectory({ path }: EntryRef, place: Place, ino: bigint): Gfid {
+    const replaced = this.#gfidByPlace.get(placeKey(place));
     const gfid = replaced ?? (randomUUID() as Gfid);
     const before = this.#dirs.get(gfid);
-    if (before !== undefined) this.#inos.delete(before.ino);
+    if (before !== undefined) this.#gfidByIno.delete(before.ino);
     this.addDirectory(gfid, place, ino);
-    stampGfid(this.#layout, path, gfid);
+    setGfid(this.#layout, path, gfid);
     return gfid;
   }
 
@@ -105,29 +105,29 @@ export class SecondaryTree {
   addDirectory(gfid: Gfid, place: Place, ino: bigint): void {
     const link = handlePath(this.#layout, gfid);
     rmSync(fsEncode(link), { force: true });
-    symlinkSync(linkText(place), fsEncode(link));
-    this.#put(gfid, place, ino);
+    symlinkSync(linkTarget(place), fsEncode(link));
+    this.#setDirectory(gfid, place, ino);
   }
 
   /** Moves a directory by calling `rename`. If a crash interrupts it, the next start finds the directory at either place. */
   moveDirectory(gfid: Gfid, to: Place, rename: () => void): void {
     const link = handlePath(this.#layout, gfid);
-    rmSync(fsEncode(`${link}${MOVING}`), { force: true });
-    symlinkSync(linkText(to), fsEncode(`${link}${MOVING}`));
+    rmSync(fsEncode(`${link}${MOVING_SUFFIX}`), { force: true });
+    symlinkSync(linkTarget(to), fsEncode(`${link}${MOVING_SUFFIX}`));
     try {
       rename();
     } catch (error) {
-      unlinkSync(fsEncode(`${link}${MOVING}`));
+      unlinkSync(fsEncode(`${link}${MOVING_SUFFIX}`));
       throw error;
     }
-    renameSync(fsEncode(`${link}${MOVING}`), fsEncode(link));
+    renameSync(fsEncode(`${link}${MOVING_SUFFIX}`), fsEncode(link));
     const before = this.#dirs.get(gfid);
-    if (before !== undefined) this.#put(gfid, to, before.ino);
+    if (before !== undefined) this.#setDirectory(gfid, to, before.ino);
   }
 
   dropDirectory(gfid: Gfid, ino: bigint): void {
-    this.#inos.delete(ino);
-    this.#forget(gfid);
+    this.#gfidByIno.delete(ino);
+    this.#removeDirectory(gfid);
   }
 
   /** Removes the link of a file after one of its names was removed, if that was the last one. */
@@ -135,30 +135,30 @@ export class SecondaryTree {
     const link = handlePath(this.#layout, gfid);
     const stats = statOf(link);
     if (stats !== null && stats.nlink > 1) return;
-    this.#inos.delete(ino);
+    this.#gfidByIno.delete(ino);
     if (stats !== null) unlinkSync(fsEncode(link));
   }
 
-  #load(): void {
+  #loadLinks(): void {
     const moving: { gfid: Gfid; place: Place }[] = [];
     for (const name of readdirSync(fsEncode(this.#layout.gfidDir), { encoding: 'utf8' })) {
       const path = join(this.#layout.gfidDir, name);
-      const gfid = name.replace(MOVING, '');
+      const gfid = name.replace(MOVING_SUFFIX, '');
       const stats = statOf(path);
       if (stats === null || !isGfid(gfid) || gfid === ROOT_GFID) continue;
-      const place = directoryLink(path, stats);
+      const place = parseDirectoryLink(path, stats);
       if (place === null) {
         if (stats.nlink === 1) unlinkSync(fsEncode(path));
-        else this.#inos.set(stats.ino, gfid);
-      } else if (name.endsWith(MOVING)) moving.push({ gfid, place });
+        else this.#gfidByIno.set(stats.ino, gfid);
+      } else if (name.endsWith(MOVING_SUFFIX)) moving.push({ gfid, place });
       else this.#dirs.set(gfid, { ...place, ino: 0n });
     }
     for (const { gfid, place } of moving) this.#finishMove(gfid, place);
     for (const [gfid, place] of [...this.#dirs]) {
       const stats = this.#directoryStats(gfid);
-      if (stats !== null) this.#put(gfid, place, stats.ino);
+      if (stats !== null) this.#setDirectory(gfid, place, stats.ino);
     }
-    for (const gfid of [...this.#dirs.keys()]) if (this.#directoryStats(gfid) === null) this.#forget(gfid);
+    for (const gfid of [...this.#dirs.keys()]) if (this.#directoryStats(gfid) === null) this.#removeDirectory(gfid);
   }
 
   /** Finishes an interrupted rename: the directory is at its new place unless it is still at the old one. */
@@ -167,31 +167,31 @@ export class SecondaryTree {
     const link = handlePath(this.#layout, gfid);
     const isMoved = old !== undefined && this.#directoryStats(gfid) === null;
     if (isMoved) this.#dirs.set(gfid, { ...to, ino: 0n });
-    if (isMoved) renameSync(fsEncode(`${link}${MOVING}`), fsEncode(link));
-    else unlinkSync(fsEncode(`${link}${MOVING}`));
+    if (isMoved) renameSync(fsEncode(`${link}${MOVING_SUFFIX}`), fsEncode(link));
+    else unlinkSync(fsEncode(`${link}${MOVING_SUFFIX}`));
   }
 
-  #put(gfid: Gfid, { parent, name }: Place, ino: bigint): void {
-    this.#vacate(gfid);
+  #setDirectory(gfid: Gfid, { parent, name }: Place, ino: bigint): void {
+    this.#unsetDirectory(gfid);
     this.#dirs.set(gfid, { parent, name, ino });
-    this.#places.set(placeKey({ parent, name }), gfid);
-    this.#inos.set(ino, gfid);
+    this.#gfidByPlace.set(placeKey({ parent, name }), gfid);
+    this.#gfidByIno.set(ino, gfid);
   }
 
-  #vacate(gfid: Gfid): void {
+  #unsetDirectory(gfid: Gfid): void {
     const place = this.#dirs.get(gfid);
-    if (place !== undefined && this.#places.get(placeKey(place)) === gfid) this.#places.delete(placeKey(place));
+    if (place !== undefined && this.#gfidByPlace.get(placeKey(place)) === gfid) this.#gfidByPlace.delete(placeKey(place));
     this.#dirs.delete(gfid);
   }
 
-  #forget(gfid: Gfid): void {
-    this.#vacate(gfid);
+  #removeDirectory(gfid: Gfid): void {
+    this.#unsetDirectory(gfid);
     rmSync(fsEncode(handlePath(this.#layout, gfid)), { force: true });
   }
 
   #directoryStats(gfid: Gfid): InodeStats | null {
     try {
-      const stats = this.#layout.beneath.at(this.directoryPath(gfid), (spot) => spot.stat());
+      const stats = this.#layout.beneath.withEntry(this.directoryPath(gfid), (entry) => entry.stat());
       return stats !== null && isDirectory(stats.mode) ? stats : null;
     } catch (error) {
       if (![ENOENT, ENOTDIR].includes(errnoNumber(error) ?? 0)) throw error;
@@ -202,13 +202,13 @@ export class SecondaryTree {
 
 /** Tells a directory's link from a user's symlink, which may have any target: it has one name only, and this user owns it.
  *  The owner matters, since users can remove the other names of their own symlinks. */
-function directoryLink(path: string, stats: InodeStats): Place | null {
+function parseDirectoryLink(path: string, stats: InodeStats): Place | null {
   if (fileKind(stats.mode) !== 'symlink' || stats.nlink !== 1 || stats.uid !== process.geteuid?.()) return null;
   const text = fsDecode(readlinkSync(fsEncode(path), { encoding: 'buffer' }));
   const [parent, name] = [text.slice(0, 36), text.slice(37)];
   return isGfid(parent) && text[36] === '/' && isEntryName(name) ? { parent, name } : null;
 }
 
-function linkText(place: Place): Buffer {
+function linkTarget(place: Place): Buffer {
   return fsEncode(placeKey(place));
 }

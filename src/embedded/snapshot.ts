@@ -5,12 +5,12 @@
 import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
 import { replaceFile } from '../native/durable-file.js';
 import { readTextIfThere } from '../native/if-there.js';
-import { TreeIndex, type InodeLook } from './tree-index.js';
+import { TreeIndex, type InodeAttributes } from './tree-index.js';
 
 const VERSION = 2;
 
-type LookLine = readonly [ino: string, birth: string, uid: number, gid: number, size: number, mtime: string, ctime: string, atime: string, xattrs: string, target: string | null, rdev: number];
-type NodeLine = readonly [gfid: Gfid, mode: number, xtimeS: number, xtimeUs: number, names: readonly (readonly [Gfid, string])[], look: LookLine | null];
+type AttributesLine = readonly [ino: string, birth: string, uid: number, gid: number, size: number, mtime: string, ctime: string, atime: string, xattrs: string, target: string | null, rdev: number];
+type NodeLine = readonly [gfid: Gfid, mode: number, xtimeS: number, xtimeUs: number, names: readonly (readonly [Gfid, string])[], look: AttributesLine | null];
 
 export interface Snapshot {
   readonly index: TreeIndex;
@@ -40,9 +40,9 @@ function parseSnapshot(text: string): Snapshot | null {
     const node = gfid === ROOT_GFID ? index.root : index.add(gfid, mode);
     node.xtime = [xtime[0], xtime[1]];
   }
-  for (const [gfid, mode, , , names, look] of parsed) {
+  for (const [gfid, mode, , , names, attributes] of parsed) {
     for (const [parent, name] of names) index.attach({ parent, name }, gfid);
-    if (look !== null) index.setLook(index.require(gfid), parseLook(mode, look));
+    if (attributes !== null) index.setAttributes(index.require(gfid), parseAttributes(mode, attributes));
   }
   return { index, changelogsUpTo };
 }
@@ -50,17 +50,17 @@ function parseSnapshot(text: string): Snapshot | null {
 export async function saveSnapshot(file: string, { index, changelogsUpTo }: Snapshot): Promise<void> {
   const lines = [JSON.stringify({ version: VERSION, changelogsUpTo, count: index.nodes.size })];
   for (const { gfid, mode, xtime, names, look } of index.nodes.values()) {
-    const line: NodeLine = [gfid, mode, xtime[0], xtime[1], [...names.values()].map(({ parent, name }) => [parent, name] as const), look && formatLook(look)];
+    const line: NodeLine = [gfid, mode, xtime[0], xtime[1], [...names.values()].map(({ parent, name }) => [parent, name] as const), look && formatAttributes(look)];
     lines.push(JSON.stringify(line));
   }
   await replaceFile(file, `${lines.join('\n')}\n`);
 }
 
-function formatLook(look: InodeLook): LookLine {
-  const { ino, birthNs, uid, gid, size, mtimeNs, ctimeNs, atimeNs, xattrs, target, rdev } = look;
+function formatAttributes(attributes: InodeAttributes): AttributesLine {
+  const { ino, birthNs, uid, gid, size, mtimeNs, ctimeNs, atimeNs, xattrs, target, rdev } = attributes;
   return [String(ino), String(birthNs), uid, gid, size, String(mtimeNs), String(ctimeNs), String(atimeNs), xattrs, target, rdev];
 }
 
-function parseLook(mode: number, [ino, birth, uid, gid, size, mtime, ctime, atime, xattrs, target, rdev]: LookLine): InodeLook {
+function parseAttributes(mode: number, [ino, birth, uid, gid, size, mtime, ctime, atime, xattrs, target, rdev]: AttributesLine): InodeAttributes {
   return { ino: BigInt(ino), birthNs: BigInt(birth), mode, uid, gid, size, mtimeNs: BigInt(mtime), ctimeNs: BigInt(ctime), atimeNs: BigInt(atime), xattrs, target, rdev };
 }

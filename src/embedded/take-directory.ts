@@ -8,16 +8,16 @@ import { tryLock } from '../native/locks.js';
 import type { Cleanup } from '../async/cleanup.js';
 
 /** If a connection is cut, its process ends a moment after the next one starts. */
-const PATIENCE_MS = 10_000;
-const PAUSE_MS = 200;
+const LOCK_TIMEOUT_MS = 10_000;
+const RETRY_INTERVAL_MS = 200;
 
-/** @throws GsyncdError 'preflight' if another process still has the lock after PATIENCE_MS */
+/** @throws GsyncdError 'preflight' if another process still has the lock after LOCK_TIMEOUT_MS */
 export async function takeDirectory({ stateDir, root }: BrickLayout, cleanup: Cleanup, signal: AbortSignal): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + LOCK_TIMEOUT_MS;
   for (;;) {
     const lock = await tryLock(join(stateDir, 'lock'));
     if (lock !== null) return cleanup.add('lock', () => lock.release());
     if (Date.now() > deadline) throw new GsyncdError(`directory ${root}: in use by another worker`, { code: 'preflight' });
-    await delay(PAUSE_MS, undefined, { signal });
+    await delay(RETRY_INTERVAL_MS, undefined, { signal });
   }
 }

@@ -14,7 +14,7 @@ export interface Place {
 }
 
 /** Attributes of an inode at its last scan. */
-export interface InodeLook {
+export interface InodeAttributes {
   readonly ino: bigint;
   /** 0 if the file system does not report it. */
   readonly birthNs: bigint;
@@ -32,9 +32,9 @@ export interface InodeLook {
   readonly xattrs: string;
   readonly target: string | null;
   /** This program made the last change of the ctime, by the link under `.gfid` or the gfid xattr. */
-  readonly isMarked?: true;
+  readonly isOwnCtime?: true;
   /** The inode may have changed again within the same ctime: compare the other attributes. */
-  readonly isUnsure?: true;
+  readonly hasAmbiguousCtime?: true;
 }
 
 export interface IndexNode {
@@ -42,7 +42,7 @@ export interface IndexNode {
   /** st_mode. */
   mode: number;
   /** null if only a changelog reported the inode. */
-  look: InodeLook | null;
+  look: InodeAttributes | null;
   xtime: Xtime;
   readonly names: Map<string, Place>;
   /** null if it is not a directory. */
@@ -50,11 +50,11 @@ export interface IndexNode {
 }
 
 /** ctime of an inode that has changed since its scan according to a changelog. Its new attributes are unknown. */
-const TOLD_NS = 0n;
+const UNKNOWN_CTIME_NS = 0n;
 
 /** Whether a changelog reported a later change than this scan. */
-export function isOutdated(look: InodeLook): boolean {
-  return look.ctimeNs === TOLD_NS;
+export function isOutdated(attributes: InodeAttributes): boolean {
+  return attributes.ctimeNs === UNKNOWN_CTIME_NS;
 }
 
 export function placeKey({ parent, name }: Place): string {
@@ -68,7 +68,7 @@ export function isDirectory(mode: number): boolean {
 export class TreeIndex {
   readonly nodes = new Map<Gfid, IndexNode>();
   readonly #byIno = new Map<bigint, Gfid>();
-  #dropped: Gfid[] = [];
+  #removed: Gfid[] = [];
 
   constructor() {
     this.add(ROOT_GFID, S_IFDIR | 0o755);
@@ -84,11 +84,11 @@ export class TreeIndex {
     return node;
   }
 
-  at(parent: Gfid, name: string): Gfid | undefined {
+  gfidAt(parent: Gfid, name: string): Gfid | undefined {
     return this.nodes.get(parent)?.children?.get(name);
   }
 
-  ofIno(ino: bigint): IndexNode | undefined {
+  nodeOfIno(ino: bigint): IndexNode | undefined {
     const gfid = this.#byIno.get(ino);
     return gfid === undefined ? undefined : this.nodes.get(gfid);
   }
@@ -96,16 +96,16 @@ export class TreeIndex {
   /** Path of a directory relative to the root; '.' is the root. null if the path is unknown. */
   pathOf(gfid: Gfid): string | null {
     const parts: string[] = [];
-    for (let at = gfid; at !== ROOT_GFID; ) {
-      const place = placeOf(this.nodes.get(at));
+    for (let ancestor = gfid; ancestor !== ROOT_GFID; ) {
+      const place = placeOf(this.nodes.get(ancestor));
       if (place === undefined) return null;
       parts.unshift(place.name);
-      at = place.parent;
+      ancestor = place.parent;
     }
     return parts.length === 0 ? '.' : parts.join('/');
   }
 
-  walk(path: string): IndexNode | undefined {
+  nodeAt(path: string): IndexNode | undefined {
     let node: IndexNode | undefined = this.root;
     if (path === '.') return node;
     for (const name of path.split('/')) {
@@ -122,12 +122,12 @@ export class TreeIndex {
     return node;
   }
 
-  setLook(node: IndexNode, look: InodeLook | null): void {
+  setAttributes(node: IndexNode, attributes: InodeAttributes | null): void {
     if (node.look !== null && this.#byIno.get(node.look.ino) === node.gfid) this.#byIno.delete(node.look.ino);
-    node.look = look;
-    if (look === null) return;
-    node.mode = look.mode;
-    this.#byIno.set(look.ino, node.gfid);
+    node.look = attributes;
+    if (attributes === null) return;
+    node.mode = attributes.mode;
+    this.#byIno.set(attributes.ino, node.gfid);
   }
 
   attach(place: Place, gfid: Gfid): void {
@@ -137,29 +137,29 @@ export class TreeIndex {
 
   /** Removes a name, and the inode if that was its last one. */
   detach(place: Place): void {
-    const gfid = this.at(place.parent, place.name);
+    const gfid = this.gfidAt(place.parent, place.name);
     if (gfid === undefined) return;
     this.nodes.get(place.parent)?.children?.delete(place.name);
     const node = this.require(gfid);
     node.names.delete(placeKey(place));
     if (node.names.size > 0) return;
-    this.setLook(node, null);
+    this.setAttributes(node, null);
     this.nodes.delete(gfid);
-    this.#dropped.push(gfid);
+    this.#removed.push(gfid);
   }
 
   /** Inodes that lost their last name since the last call. */
-  takeDropped(): Gfid[] {
-    const dropped = this.#dropped;
-    this.#dropped = [];
-    return dropped;
+  takeRemoved(): Gfid[] {
+    const removed = this.#removed;
+    this.#removed = [];
+    return removed;
   }
 
   /** Applies a record. If a record does not fit, for example since it was applied before, the fitting part is applied. */
   apply(record: ChangeRecord): void {
     if (record.type !== 'entry') {
       const node = this.nodes.get(record.gfid);
-      if (node !== undefined) node.look = node.look === null ? null : { ...node.look, ctimeNs: TOLD_NS };
+      if (node !== undefined) node.look = node.look === null ? null : { ...node.look, ctimeNs: UNKNOWN_CTIME_NS };
       return;
     }
     const { gfid, parent, name, newParent, newName } = record;
@@ -167,23 +167,23 @@ export class TreeIndex {
     switch (record.fop) {
       case 'UNLINK':
       case 'RMDIR':
-        if (this.at(parent, name) === gfid) this.detach(place);
+        if (this.gfidAt(parent, name) === gfid) this.detach(place);
         return;
       case 'RENAME':
-        if (newParent === undefined || newName === undefined || this.at(parent, name) !== gfid) return;
-        this.#take({ parent: newParent, name: newName }, gfid);
+        if (newParent === undefined || newName === undefined || this.gfidAt(parent, name) !== gfid) return;
+        this.#attachReplacing({ parent: newParent, name: newName }, gfid);
         this.nodes.get(parent)?.children?.delete(name);
         this.nodes.get(gfid)?.names.delete(placeKey(place));
         return;
       default:
         // Modes in changelogs may have higher bits set: see changelog-format.ts.
         if (!this.nodes.has(gfid)) this.add(gfid, (record.mode ?? S_IFLNK | 0o777) & 0o177777);
-        this.#take(place, gfid);
+        this.#attachReplacing(place, gfid);
     }
   }
 
-  #take(place: Place, gfid: Gfid): void {
-    if (this.nodes.get(place.parent)?.children === undefined || this.at(place.parent, place.name) === gfid) return;
+  #attachReplacing(place: Place, gfid: Gfid): void {
+    if (this.nodes.get(place.parent)?.children === undefined || this.gfidAt(place.parent, place.name) === gfid) return;
     this.detach(place);
     this.attach(place, gfid);
   }

@@ -4,13 +4,13 @@
 import type { Gfid } from '../protocol/gfid.js';
 import { MISSING_ON_PRIMARY, type DataEngine } from '../queue/engine.js';
 
-/** @param why the reason if the file exists; null if it does not */
-export function sayingWhyUnlinked(engine: DataEngine, why: (gfid: Gfid) => string | null): DataEngine {
+/** @param unlinkedReason the reason if the file exists; null if it does not */
+export function sayingWhyUnlinked(engine: DataEngine, unlinkedReason: (gfid: Gfid) => string | null): DataEngine {
   return {
     name: engine.name,
     sync: async (gfids, options) => {
       const outcome = await engine.sync(gfids, options);
-      const failed = [...outcome.failed].map(([gfid, reason]) => [gfid, (reason === MISSING_ON_PRIMARY ? why(gfid) : null) ?? reason] as const);
+      const failed = [...outcome.failed].map(([gfid, reason]) => [gfid, (reason === MISSING_ON_PRIMARY ? unlinkedReason(gfid) : null) ?? reason] as const);
       return { ...outcome, failed: new Map(failed) };
     },
   };

@@ -5,15 +5,15 @@ import { chmodSync, lstatSync } from 'node:fs';
 import { constants } from 'node:os';
 import { errnoNumber, lgetxattr, llistxattr, lremovexattr, lsetxattr } from '../native/libc.js';
 import { fsEncode } from '../names.js';
-import { fileKind } from '../protocol/view.js';
+import { fileKind, PERMISSIONS } from '../protocol/view.js';
 
 const { ENODATA, ENOENT, ENOTSUP, EACCES, EPERM, ENOTDIR } = constants.errno;
-const NONE: readonly number[] = [ENODATA, ENOENT, ENOTSUP, EACCES, EPERM, ENOTDIR];
+const ABSENT_ERRNOS: readonly number[] = [ENODATA, ENOENT, ENOTSUP, EACCES, EPERM, ENOTDIR];
 
-const OWNER_WRITE = 0o200;
+export const OWNER_WRITE = 0o200;
 
 /** Selects the xattrs to copy. The others stay unchanged on both sides. */
-export interface CopiedAttributes {
+export interface AttributeSelection {
   /** All except ACLs. */
   readonly xattrs: boolean;
   readonly acls: boolean;
@@ -30,12 +30,12 @@ export function isUserXattr(name: string): boolean {
 }
 
 /** @returns an empty map if the inode has no xattrs, cannot have any, or is gone */
-export function userXattrs(path: string): Map<string, Buffer> {
-  return readXattrs(path) ?? new Map<string, Buffer>();
+export function readUserXattrs(path: string): Map<string, Buffer> {
+  return tryReadUserXattrs(path) ?? new Map<string, Buffer>();
 }
 
 /** @returns null if there is no such inode */
-function readXattrs(path: string): Map<string, Buffer> | null {
+function tryReadUserXattrs(path: string): Map<string, Buffer> | null {
   const found = new Map<string, Buffer>();
   try {
     for (const name of llistxattr(path)) {
@@ -43,12 +43,12 @@ function readXattrs(path: string): Map<string, Buffer> | null {
       try {
         found.set(name, lgetxattr(path, name));
       } catch (error) {
-        if (!NONE.includes(errnoNumber(error) ?? 0)) throw error;
+        if (!ABSENT_ERRNOS.includes(errnoNumber(error) ?? 0)) throw error;
       }
     }
   } catch (error) {
     const errno = errnoNumber(error) ?? 0;
-    if (!NONE.includes(errno)) throw error;
+    if (!ABSENT_ERRNOS.includes(errno)) throw error;
     if (errno === ENOENT || errno === ENOTDIR) return null;
   }
   return found;
@@ -57,7 +57,7 @@ function readXattrs(path: string): Map<string, Buffer> | null {
 /** @returns '' if there are no xattrs, null if there is no such inode */
 export function xattrDigest(path: string, mode: number): string | null {
   if (fileKind(mode) === 'symlink') return '';
-  const found = readXattrs(path);
+  const found = tryReadUserXattrs(path);
   if (found === null) return null;
   const xattrs = [...found].sort(([a], [b]) => (a < b ? -1 : 1));
   if (xattrs.length === 0) return '';
@@ -73,22 +73,22 @@ export function readUserAttributes(path: string | null, ino: bigint | null): Use
   if (path === null) return null;
   const mode = requireInode(path, ino);
   if (fileKind(mode) === 'symlink') return null;
-  const xattrs = userXattrs(path);
+  const xattrs = readUserXattrs(path);
   requireInode(path, ino); // still the same one
   return { mode, xattrs };
 }
 
 /** @returns st_mode */
-function requireInode(path: string, known: bigint | null): number {
+function requireInode(path: string, expectedIno: bigint | null): number {
   const { mode, ino } = lstatSync(fsEncode(path), { bigint: true });
-  if (known !== null && ino !== known) throw new Error(`${path}: another inode is there now`);
+  if (expectedIno !== null && ino !== expectedIno) throw new Error(`${path}: another inode is there now`);
   return Number(mode);
 }
 
 /** Makes the users' xattrs and ACLs of an inode equal to the wanted ones.
  *  @param path leads to the inode, or names it; not a symlink @throws NativeError, Node system errors */
-export function setUserXattrs(path: string, { mode, xattrs }: UserAttributes, copied: CopiedAttributes): void {
-  const changes = xattrChanges(xattrs, userXattrs(path)).filter(([name]) => (isAcl(name) ? copied.acls : copied.xattrs));
+export function setUserXattrs(path: string, { mode, xattrs }: UserAttributes, selection: AttributeSelection): void {
+  const changes = xattrChanges(xattrs, readUserXattrs(path)).filter(([name]) => (isAcl(name) ? selection.acls : selection.xattrs));
   const apply = (): void => {
     for (const [name, value] of changes) {
       if (value === null) lremovexattr(path, name);
@@ -111,20 +111,16 @@ function isAcl(name: string): boolean {
   return name.startsWith('system.posix_acl_');
 }
 
-/** Runs `call`; if `opens`, with write permission for the owner, which the kernel demands even of an owner for user.*
+/** Runs `call`; if `shouldOpen`, with write permission for the owner, which the kernel demands even of an owner for user.*
  *  xattrs. Afterwards removes that permission if `mode` of the primary lacks it. That also cleans up after a worker that
  *  was killed. */
-function withOwnerWrite(path: string, mode: number, opens: boolean, call: () => void): void {
+function withOwnerWrite(path: string, mode: number, shouldOpen: boolean, call: () => void): void {
   const stats = lstatSync(fsEncode(path));
-  const isOpen = (stats.mode & OWNER_WRITE) !== 0;
-  if (opens && !isOpen) chmodSync(fsEncode(path), permissions(stats.mode) | OWNER_WRITE);
+  const isWritable = (stats.mode & OWNER_WRITE) !== 0;
+  if (shouldOpen && !isWritable) chmodSync(fsEncode(path), (stats.mode & PERMISSIONS) | OWNER_WRITE);
   try {
     call();
   } finally {
-    if ((mode & OWNER_WRITE) === 0 && (opens || isOpen) && !stats.isSymbolicLink()) chmodSync(fsEncode(path), permissions(mode));
+    if ((mode & OWNER_WRITE) === 0 && (shouldOpen || isWritable) && !stats.isSymbolicLink()) chmodSync(fsEncode(path), mode & PERMISSIONS);
   }
-}
-
-function permissions(mode: number): number {
-  return mode & 0o7777;
 }

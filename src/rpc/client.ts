@@ -30,7 +30,7 @@ export interface CallOptions {
 /** The part of RepceClient that callers need. Wrappers implement it, too. */
 export type PeerCalls = Pick<RepceClient, 'call'>;
 
-interface Call {
+interface PendingCall {
   readonly method: string;
   readonly time: number;
   readonly settle: (outcome: { value: PyValue } | { error: Error }) => void;
@@ -44,12 +44,12 @@ export class RepceClient {
   readonly #output: Writable;
   readonly #peerFailure: () => string | Promise<string>;
   readonly #decoder = new PickleDecoder();
-  readonly #calls = new Map<number, Call>();
+  readonly #calls = new Map<number, PendingCall>();
   /** Requests that wait for the drain event of the output. */
-  #waiting: { readonly number: number; readonly request: Buffer }[] = [];
-  #blocked = false;
-  #next = 1;
-  #ended = false;
+  #unsent: { readonly number: number; readonly request: Buffer }[] = [];
+  #isBlocked = false;
+  #nextNumber = 1;
+  #hasEnded = false;
   #resolveClosed: (error: GsyncdError) => void = () => undefined;
 
   /** Resolves with the reason when the connection has ended, and never rejects. Pending calls reject with the same reason. */
@@ -63,7 +63,7 @@ export class RepceClient {
       this.#resolveClosed = resolve;
     });
     this.#input.on('data', (chunk: Buffer) => this.#receive(chunk));
-    this.#input.on('end', () => this.#fail(this.#decoder.idle ? 'closed by the peer' : 'ended inside an answer'));
+    this.#input.on('end', () => this.#fail(this.#decoder.isIdle ? 'closed by the peer' : 'ended inside an answer'));
     this.#input.on('close', () => this.#fail('closed by the peer'));
     this.#input.on('error', (error: Error) => this.#fail(errorLine(error), error));
     this.#output.on('drain', () => this.#flush());
@@ -81,17 +81,17 @@ export class RepceClient {
    */
   async call(method: string, args: readonly PyValue[], options: CallOptions = {}): Promise<PyValue> {
     const { timeoutMs, signal } = options;
-    if (this.#ended) throw await this.closed;
-    if (signal?.aborted === true) throw stopped(method);
-    const number = this.#next;
-    this.#next += 1;
+    if (this.#hasEnded) throw await this.closed;
+    if (signal?.aborted === true) throw stoppedError(method);
+    const number = this.#nextNumber;
+    this.#nextNumber += 1;
     const time = Date.now() / 1000;
     const rid = pyTuple([process.pid, number, new PyFloat(time)]);
     const request = encodePickle(pyTuple([rid, method, ...args]));
     return await new Promise<PyValue>((resolve, reject) => {
-      const onAbort = (): void => settle({ error: stopped(method) });
-      const timer = timeoutMs === undefined ? undefined : deadline(timeoutMs, () => settle({ error: overdue(method, timeoutMs) }), 'nothing');
-      const settle: Call['settle'] = (outcome) => {
+      const onAbort = (): void => settle({ error: stoppedError(method) });
+      const timer = timeoutMs === undefined ? undefined : deadline(timeoutMs, () => settle({ error: timeoutError(method, timeoutMs) }), 'nothing');
+      const settle: PendingCall['settle'] = (outcome) => {
         if (!this.#calls.delete(number)) return;
         timer?.cancel();
         signal?.removeEventListener('abort', onAbort);
@@ -100,88 +100,88 @@ export class RepceClient {
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#calls.set(number, { method, time, settle });
-      this.#waiting.push({ number, request });
+      this.#unsent.push({ number, request });
       this.#flush();
     });
   }
 
   /** Ends the connection: the peer sees the end of its input, pending calls reject with 'stopped'. Idempotent. */
   close(): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     this.#output.end();
-    this.#reject(new GsyncdError('connection to the secondary: closed', { code: 'stopped' }));
+    this.#rejectAll(new GsyncdError('connection to the secondary: closed', { code: 'stopped' }));
   }
 
   /** One write per request: a stock peer relies on requests not being interleaved. */
   #flush(): void {
-    this.#blocked = this.#output.writableNeedDrain;
+    this.#isBlocked = this.#output.writableNeedDrain;
     let sent = 0;
-    for (const { number, request } of this.#waiting) {
-      if (this.#blocked || this.#ended) break;
+    for (const { number, request } of this.#unsent) {
+      if (this.#isBlocked || this.#hasEnded) break;
       sent += 1;
-      if (this.#calls.has(number)) this.#blocked = !this.#output.write(request);
+      if (this.#calls.has(number)) this.#isBlocked = !this.#output.write(request);
     }
-    this.#waiting = this.#waiting.slice(sent);
+    this.#unsent = this.#unsent.slice(sent);
   }
 
   #receive(chunk: Buffer): void {
-    if (this.#ended) return;
+    if (this.#hasEnded) return;
     try {
-      for (const answer of this.#decoder.feed(chunk)) this.#answer(answer);
+      for (const answer of this.#decoder.feed(chunk)) this.#handleAnswer(answer);
     } catch (error) {
       this.#fail(errorLine(error), error);
     }
   }
 
   /** @throws GsyncdError 'peer' for a malformed answer, or one that matches no call */
-  #answer(answer: PyValue): void {
-    const [rid, raised, result] = answer instanceof PyTuple ? answer : [];
-    if (!(rid instanceof PyTuple) || typeof raised !== 'boolean' || result === undefined) throw nonsense('malformed');
+  #handleAnswer(answer: PyValue): void {
+    const [rid, isException, result] = answer instanceof PyTuple ? answer : [];
+    if (!(rid instanceof PyTuple) || typeof isException !== 'boolean' || result === undefined) throw invalidAnswerError('malformed');
     const [pid, number, time] = rid;
-    if (pid !== process.pid || typeof number !== 'number' || number < 1 || number >= this.#next) throw nonsense('to an unknown call');
+    if (pid !== process.pid || typeof number !== 'number' || number < 1 || number >= this.#nextNumber) throw invalidAnswerError('to an unknown call');
     const call = this.#calls.get(number);
     if (call === undefined) return;
-    if (time !== call.time) throw nonsense('to an unknown call');
-    call.settle(raised ? { error: remoteCallError(call.method, result) } : { value: result });
+    if (time !== call.time) throw invalidAnswerError('to an unknown call');
+    call.settle(isException ? { error: remoteCallError(call.method, result) } : { value: result });
   }
 
   #fail(state: string, cause?: unknown): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    void this.#explain(state).then((message) => {
-      this.#reject(new GsyncdError(message, { code: 'peer', cause }));
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    void this.#describeFailure(state).then((message) => {
+      this.#rejectAll(new GsyncdError(message, { code: 'peer', cause }));
       this.#input.destroy();
       this.#output.destroy();
     });
   }
 
   /** stderr usually arrives in the same turn of the event loop as the end of stdout, or a little later. */
-  async #explain(state: string): Promise<string> {
+  async #describeFailure(state: string): Promise<string> {
     await nextTurn();
-    const patience = new Promise<string>((resolve) => {
+    const timeout = new Promise<string>((resolve) => {
       setTimeout(resolve, PEER_FAILURE_WAIT_MS, '').unref();
     });
-    const tail = await Promise.race([Promise.resolve().then(this.#peerFailure).catch(errorLine), patience]);
+    const tail = await Promise.race([Promise.resolve().then(this.#peerFailure).catch(errorLine), timeout]);
     const reason = oneLine(tail.trim().replaceAll(/\s*\n\s*/g, '; ').slice(-MAX_TAIL_CHARS));
     return `connection to the secondary: ${state}${reason === '' ? '' : `: ${reason}`}`;
   }
 
-  #reject(error: GsyncdError): void {
-    this.#waiting = [];
+  #rejectAll(error: GsyncdError): void {
+    this.#unsent = [];
     this.#resolveClosed(error);
     for (const call of [...this.#calls.values()]) call.settle({ error });
   }
 }
 
-function nonsense(state: string): GsyncdError {
+function invalidAnswerError(state: string): GsyncdError {
   return new GsyncdError(`answer of the secondary: ${state}`, { code: 'peer' });
 }
 
-function overdue(method: string, timeoutMs: number): GsyncdError {
+function timeoutError(method: string, timeoutMs: number): GsyncdError {
   return new GsyncdError(`call ${method}: no answer for ${timeoutMs / 1000} s`, { code: 'peer' });
 }
 
-function stopped(method: string): GsyncdError {
+function stoppedError(method: string): GsyncdError {
   return new GsyncdError(`call ${method}: stopped`, { code: 'stopped' });
 }

@@ -44,14 +44,14 @@ export function oneLine(text: string): string {
 }
 
 function describe(args: readonly PyValue[], errno: number | undefined): string {
-  const shown = errno === undefined ? args : args.slice(1);
-  const text = shown.filter((arg) => arg !== null).map(brief).join(', ');
+  const details = errno === undefined ? args : args.slice(1);
+  const text = details.filter((arg) => arg !== null).map(describeScalar).join(', ');
   const cut = text.length > MAX_DETAIL_CHARS ? `${text.slice(0, MAX_DETAIL_CHARS)}...` : text;
   return errno === undefined ? cut : `${cut} (errno ${errno})`;
 }
 
 /** Shows scalars only: arguments may be whole operations. */
-function brief(arg: PyValue): string {
+function describeScalar(arg: PyValue): string {
   if (typeof arg === 'string') return arg.slice(0, MAX_DETAIL_CHARS);
   if (typeof arg === 'number' || typeof arg === 'bigint' || typeof arg === 'boolean') return String(arg);
   return '...';

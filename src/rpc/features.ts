@@ -4,6 +4,7 @@
 
 import { isPyDict, isPyInt, type PyDict, type PyValue } from './pickle-values.js';
 
+export const PROTOCOL_VERSION = 1.0;
 export const OBJECT_VERSION = 1.1;
 export const FEATURES_METHOD = 'gsyncd_ts_features';
 export const PUT_FILES_METHOD = 'gsyncd_ts_put_files';
@@ -28,7 +29,7 @@ export function featuresDict({ peerNames, lanes, answers, takesFiles }: PeerFeat
 }
 
 /** Parses the answer of a peer. A feature that is missing in it is not offered. */
-export function featuresFrom(answer: PyValue): PeerFeatures {
+export function parseFeatures(answer: PyValue): PeerFeatures {
   if (!isPyDict(answer)) return STOCK_FEATURES;
   const { names, lanes, sure, files } = answer;
   return {

@@ -4,10 +4,8 @@
 import { GsyncdError } from '../errors.js';
 import type { CallOptions, RepceClient } from './client.js';
 import { RemoteCallError } from './errors.js';
-import { FEATURES_METHOD, featuresFrom, OBJECT_VERSION, STOCK_FEATURES, type PeerFeatures } from './features.js';
+import { FEATURES_METHOD, parseFeatures, OBJECT_VERSION, PROTOCOL_VERSION, STOCK_FEATURES, type PeerFeatures } from './features.js';
 import { isPyInt, type PyValue } from './pickle-values.js';
-
-const PROTOCOL_VERSION = 1.0;
 
 export interface Handshake {
   /** Process id of the peer, whose working directory is its mount. */
@@ -24,23 +22,23 @@ export interface Handshake {
  */
 export async function handshake(client: RepceClient, options: CallOptions = {}): Promise<Handshake> {
   const protocol = await client.call('__repce_version__', [], options);
-  const object = await objectVersion(client, options);
-  if (!sameMajor(protocol, PROTOCOL_VERSION) || !sameMajor(object, OBJECT_VERSION)) {
+  const object = await requestObjectVersion(client, options);
+  if (!hasSameMajor(protocol, PROTOCOL_VERSION) || !hasSameMajor(object, OBJECT_VERSION)) {
     throw new GsyncdError(
-      `handshake with the secondary: RePCe versions differ: here protocol ${shown(PROTOCOL_VERSION)}, object ${shown(OBJECT_VERSION)}, ` +
-        `there protocol ${shown(protocol)}, object ${shown(object)}`,
+      `handshake with the secondary: RePCe versions differ: here protocol ${formatVersion(PROTOCOL_VERSION)}, object ${formatVersion(OBJECT_VERSION)}, ` +
+        `there protocol ${formatVersion(protocol)}, object ${formatVersion(object)}`,
       { code: 'peer' },
     );
   }
   const pid = await client.call('pid', [], options);
   if (!isPyInt(pid) || pid < 1) throw new GsyncdError('handshake with the secondary: pid: not a process id', { code: 'peer' });
-  return { pid, features: object === OBJECT_VERSION ? await features(client, options) : STOCK_FEATURES };
+  return { pid, features: object === OBJECT_VERSION ? await requestFeatures(client, options) : STOCK_FEATURES };
 }
 
 /** Another program with the same version may lack this method: it has stock features. */
-async function features(client: RepceClient, options: CallOptions): Promise<PeerFeatures> {
+async function requestFeatures(client: RepceClient, options: CallOptions): Promise<PeerFeatures> {
   try {
-    return featuresFrom(await client.call(FEATURES_METHOD, [], options));
+    return parseFeatures(await client.call(FEATURES_METHOD, [], options));
   } catch (error) {
     if (error instanceof RemoteCallError) return STOCK_FEATURES;
     throw error;
@@ -48,7 +46,7 @@ async function features(client: RepceClient, options: CallOptions): Promise<Peer
 }
 
 /** @returns null if the peer has no method `version` */
-async function objectVersion(client: RepceClient, options: CallOptions): Promise<PyValue> {
+async function requestObjectVersion(client: RepceClient, options: CallOptions): Promise<PyValue> {
   try {
     return await client.call('version', [], options);
   } catch (error) {
@@ -57,10 +55,10 @@ async function objectVersion(client: RepceClient, options: CallOptions): Promise
   }
 }
 
-function sameMajor(theirs: PyValue, ours: number): boolean {
-  return typeof theirs === 'number' && Math.trunc(theirs) === Math.trunc(ours);
+function hasSameMajor(peerVersion: PyValue, version: number): boolean {
+  return typeof peerVersion === 'number' && Math.trunc(peerVersion) === Math.trunc(version);
 }
 
-function shown(version: PyValue): string {
+function formatVersion(version: PyValue): string {
   return typeof version === 'number' ? version.toFixed(1) : 'none';
 }

@@ -11,56 +11,56 @@ export const KEEPALIVE_METHOD = 'keep_alive';
 
 export class OneCallAtATime implements PeerCalls {
   readonly #calls: PeerCalls;
-  readonly #patienceMs: number;
+  readonly #keepaliveMaxWaitMs: number;
   #isBusy = false;
-  /** Start functions of the waiting calls. */
+  /** Functions that begin the waiting calls. */
   readonly #queue: (() => void)[] = [];
 
   /**
-   * @param keepalivePatienceMs a keepalive that waited this long is sent beside the running call. Without keepalives, a
+   * @param keepaliveMaxWaitMs a keepalive that waited this long is sent beside the running call. Without keepalives, a
    * stock peer exits after secondary-timeout, and removing a large tree can take longer. The answers are at risk only if
    * the peer writes both at the same moment.
    */
-  constructor(calls: PeerCalls, keepalivePatienceMs: number) {
+  constructor(calls: PeerCalls, keepaliveMaxWaitMs: number) {
     this.#calls = calls;
-    this.#patienceMs = keepalivePatienceMs;
+    this.#keepaliveMaxWaitMs = keepaliveMaxWaitMs;
   }
 
   /** @throws errors of the wrapped call; GsyncdError 'stopped' if the signal aborts while the call waits */
   async call(method: string, args: readonly PyValue[], options: CallOptions = {}): Promise<PyValue> {
-    const isFirst = method === KEEPALIVE_METHOD;
-    const turn = await this.#enter(method, isFirst, options.signal);
+    const isKeepalive = method === KEEPALIVE_METHOD;
+    const turn = await this.#acquire(method, isKeepalive, options.signal);
     try {
       return await this.#calls.call(method, args, options);
     } finally {
-      if (turn === 'own') this.#leave();
+      if (turn === 'own') this.#release();
     }
   }
 
-  async #enter(method: string, isFirst: boolean, signal: AbortSignal | undefined): Promise<'own' | 'beside'> {
+  async #acquire(method: string, isKeepalive: boolean, signal: AbortSignal | undefined): Promise<'own' | 'beside'> {
     if (!this.#isBusy) {
       this.#isBusy = true;
       return 'own';
     }
     return new Promise((resolve, reject) => {
-      const end = (settle: () => void): void => {
+      const settleWait = (settle: () => void): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
-        const at = this.#queue.indexOf(start);
-        if (at >= 0) this.#queue.splice(at, 1);
+        const index = this.#queue.indexOf(begin);
+        if (index >= 0) this.#queue.splice(index, 1);
         settle();
       };
-      const start = (): void => end(() => resolve('own'));
-      const onAbort = (): void => end(() => reject(new GsyncdError(`call ${method}: stopped`, { code: 'stopped' })));
-      const timer = isFirst ? setTimeout(() => end(() => resolve('beside')), this.#patienceMs).unref() : undefined;
+      const begin = (): void => settleWait(() => resolve('own'));
+      const onAbort = (): void => settleWait(() => reject(new GsyncdError(`call ${method}: stopped`, { code: 'stopped' })));
+      const timer = isKeepalive ? setTimeout(() => settleWait(() => resolve('beside')), this.#keepaliveMaxWaitMs).unref() : undefined;
       if (signal?.aborted === true) return onAbort();
       signal?.addEventListener('abort', onAbort, { once: true });
-      if (isFirst) this.#queue.unshift(start);
-      else this.#queue.push(start);
+      if (isKeepalive) this.#queue.unshift(begin);
+      else this.#queue.push(begin);
     });
   }
 
-  #leave(): void {
+  #release(): void {
     this.#isBusy = this.#queue.length > 0;
     this.#queue[0]?.();
   }

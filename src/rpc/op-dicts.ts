@@ -42,7 +42,7 @@ export function volumeInfoDict(info: VolumeInfo): PyDict {
 }
 
 /** Error for an answer that has the wrong shape. */
-export function unexpected(method: string, state: string): GsyncdError {
+export function unexpectedAnswer(method: string, state: string): GsyncdError {
   return new GsyncdError(`answer to ${method}: ${state}`, { code: 'peer' });
 }
 
@@ -54,9 +54,9 @@ export function unexpected(method: string, state: string): GsyncdError {
 export function entryFailures(ops: readonly EntryOp[], answer: PyValue): EntryFailure[] {
   const triples = failureTriples('entry_ops', answer);
   if (triples.length === 0) return [];
-  const match = matcher('entry_ops', ops, (op) => [op.op, op.gfid, op.entry, op.entry1]);
+  const match = createMatcher('entry_ops', ops, (op) => [op.op, op.gfid, op.entry, op.entry1]);
   return triples.map(([dict, errno, info]) => {
-    if (!isPyDict(info)) throw unexpected('entry_ops', 'failure without details');
+    if (!isPyDict(info)) throw unexpectedAnswer('entry_ops', 'failure without details');
     return { op: match([dict['op'], dict['gfid'], dict['entry'], dict['entry1']]), errno, info: failureInfo(info) };
   });
 }
@@ -65,48 +65,48 @@ export function entryFailures(ops: readonly EntryOp[], answer: PyValue): EntryFa
 export function metaFailures(ops: readonly MetaOp[], answer: PyValue): MetaFailure[] {
   const triples = failureTriples('meta_ops', answer);
   if (triples.length === 0) return [];
-  const match = matcher('meta_ops', ops, (op) => [op.go]);
+  const match = createMatcher('meta_ops', ops, (op) => [op.go]);
   return triples.map(([dict, errno, call]) => ({ op: match([dict['go']]), errno, call: typeof call === 'string' ? call : '' }));
 }
 
 function failureTriples(method: string, answer: PyValue): [dict: PyDict, errno: number, info: PyValue | undefined][] {
-  if (!Array.isArray(answer)) throw unexpected(method, 'not a list');
+  if (!Array.isArray(answer)) throw unexpectedAnswer(method, 'not a list');
   return (answer as readonly PyValue[]).map((failure) => {
     const [dict, errno, info] = Array.isArray(failure) ? (failure as readonly PyValue[]) : [];
-    if (!isPyDict(dict) || !isPyInt(errno)) throw unexpected(method, 'malformed failure');
+    if (!isPyDict(dict) || !isPyInt(errno)) throw unexpectedAnswer(method, 'malformed failure');
     return [dict, errno, info];
   });
 }
 
 /** Finds an operation by its content. Of equal operations, each failure takes the next one, and the last one is used
  *  repeatedly. */
-function matcher<Op>(method: string, ops: readonly Op[], identity: (op: Op) => readonly (string | undefined)[]): (key: readonly (PyValue | undefined)[]) => Op {
+function createMatcher<Op>(method: string, ops: readonly Op[], identity: (op: Op) => readonly (string | undefined)[]): (key: readonly (PyValue | undefined)[]) => Op {
   const byKey = new Map<string, Op[]>();
   for (const op of ops) {
     const key = JSON.stringify(identity(op));
-    const same = byKey.get(key);
-    if (same === undefined) byKey.set(key, [op]);
-    else same.push(op);
+    const equalOps = byKey.get(key);
+    if (equalOps === undefined) byKey.set(key, [op]);
+    else equalOps.push(op);
   }
   return (key) => {
     const texts = key.map((part) => (typeof part === 'string' ? part : undefined));
-    const same = byKey.get(JSON.stringify(texts));
-    const op = same !== undefined && same.length > 1 ? same.shift() : same?.[0];
-    if (op === undefined) throw unexpected(method, 'failure of an operation that was not sent');
+    const equalOps = byKey.get(JSON.stringify(texts));
+    const op = equalOps !== undefined && equalOps.length > 1 ? equalOps.shift() : equalOps?.[0];
+    if (op === undefined) throw unexpectedAnswer(method, 'failure of an operation that was not sent');
     return op;
   };
 }
 
 /** Old peers write `slave_*`, new ones `secondary_*`. The path of the directory is `_entry` or `_name`. */
 function failureInfo(info: PyDict): FailureInfo {
-  const theirs = (name: string): PyValue => info[`secondary_${name}`] ?? info[`slave_${name}`] ?? null;
-  const gfid = theirs('gfid');
-  const entry = theirs('entry') ?? theirs('name');
+  const secondaryField = (name: string): PyValue => info[`secondary_${name}`] ?? info[`slave_${name}`] ?? null;
+  const gfid = secondaryField('gfid');
+  const entry = secondaryField('entry') ?? secondaryField('name');
   return {
     gfidMismatch: info['gfid_mismatch'] === true,
     nameMismatch: info['name_mismatch'] === true,
     dst: info['dst'] === true,
-    secondaryIsDir: theirs('isdir') === true,
+    secondaryIsDir: secondaryField('isdir') === true,
     secondaryGfid: typeof gfid === 'string' && isGfid(gfid) ? gfid : null,
     secondaryEntry: typeof entry === 'string' ? entry : null,
   };

@@ -15,7 +15,7 @@ const EMPTY = Buffer.alloc(0);
 export class PickleDecoder {
   readonly #machine: PickleMachine;
   readonly #maxBytes: number;
-  #buf: Buffer = EMPTY;
+  #buffer: Buffer = EMPTY;
   #pos = 0;
   #parts: Buffer[] = [];
   #partsBytes = 0;
@@ -33,8 +33,8 @@ export class PickleDecoder {
   }
 
   /** Whether the stream may end here: no pickle is incomplete. */
-  get idle(): boolean {
-    return this.#failure === undefined && this.#consumed === 0 && this.#partsBytes === 0 && this.#pos === this.#buf.length;
+  get isIdle(): boolean {
+    return this.#failure === undefined && this.#consumed === 0 && this.#partsBytes === 0 && this.#pos === this.#buffer.length;
   }
 
   /**
@@ -46,33 +46,33 @@ export class PickleDecoder {
   *feed(chunk: Uint8Array): Generator<PyValue, void, undefined> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
-      if (!this.#gather(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))) return;
-      while (this.#step()) yield this.#machine.take();
+      if (!this.#addChunk(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))) return;
+      while (this.#decodeNext()) yield this.#machine.take();
     } catch (error) {
       this.#failure = isGsyncdError(error) ? error : pickleError('value: cannot be built', error);
-      this.#buf = EMPTY;
+      this.#buffer = EMPTY;
       throw this.#failure;
     }
   }
 
   /** Adds a chunk. Chunks are joined only when the current opcode is complete, so that long operands are copied once. */
-  #gather(chunk: Buffer): boolean {
-    if (this.#pos < this.#buf.length) this.#hold(this.#buf.subarray(this.#pos));
-    this.#buf = EMPTY;
+  #addChunk(chunk: Buffer): boolean {
+    if (this.#pos < this.#buffer.length) this.#addPart(this.#buffer.subarray(this.#pos));
+    this.#buffer = EMPTY;
     this.#pos = 0;
-    this.#hold(chunk);
+    this.#addPart(chunk);
     if (this.#partsBytes < this.#needed || (this.#needsLine && !chunk.includes(NEWLINE))) {
-      if (this.#needsLine) this.#bound(this.#partsBytes);
+      if (this.#needsLine) this.#checkSize(this.#partsBytes);
       return false;
     }
     const [only] = this.#parts;
-    this.#buf = this.#parts.length === 1 && only !== undefined ? only : Buffer.concat(this.#parts, this.#partsBytes);
+    this.#buffer = this.#parts.length === 1 && only !== undefined ? only : Buffer.concat(this.#parts, this.#partsBytes);
     this.#parts = [];
     this.#partsBytes = 0;
     return true;
   }
 
-  #hold(part: Buffer): void {
+  #addPart(part: Buffer): void {
     if (part.length === 0) return;
     this.#parts.push(part);
     this.#partsBytes += part.length;
@@ -81,8 +81,8 @@ export class PickleDecoder {
   }
 
   /** Executes opcodes up to the end of a pickle (true) or of the buffered bytes (false). */
-  #step(): boolean {
-    const buf = this.#buf;
+  #decodeNext(): boolean {
+    const buf = this.#buffer;
     while (this.#pos < buf.length) {
       const at = this.#pos;
       const op = buf[at] ?? 0;
@@ -94,18 +94,18 @@ export class PickleDecoder {
       if ((layout & COUNTED) !== 0) {
         const size = layout & 0xf;
         start += size;
-        if (start > buf.length) return this.#wait(start - at);
+        if (start > buf.length) return this.#waitFor(start - at);
         end = start + lengthField(buf, at + 1, size);
         next = end;
-        this.#bound(next - at);
+        this.#checkSize(next - at);
       } else if ((layout & LINES) !== 0) {
         end = buf.indexOf(NEWLINE, start);
         if (end >= 0 && (layout & 0xf) === 2) end = buf.indexOf(NEWLINE, end + 1);
-        if (end < 0) return this.#wait(buf.length - at + 1, true);
+        if (end < 0) return this.#waitFor(buf.length - at + 1, true);
         next = end + 1;
       }
-      if (next > buf.length) return this.#wait(next - at);
-      this.#bound(next - at);
+      if (next > buf.length) return this.#waitFor(next - at);
+      this.#checkSize(next - at);
       this.#consumed += next - at;
       this.#pos = next;
       if (this.#machine.execute(op, buf, start, end)) {
@@ -113,18 +113,18 @@ export class PickleDecoder {
         return true;
       }
     }
-    return this.#wait(1);
+    return this.#waitFor(1);
   }
 
-  #wait(needed: number, line = false): false {
+  #waitFor(needed: number, needsLine = false): false {
     this.#needed = needed;
-    this.#needsLine = line;
-    if (line) this.#bound(needed);
+    this.#needsLine = needsLine;
+    if (needsLine) this.#checkSize(needed);
     return false;
   }
 
-  #bound(more: number): void {
-    if (this.#consumed + more > this.#maxBytes) throw pickleError(`value: larger than ${this.#maxBytes} bytes`);
+  #checkSize(bytes: number): void {
+    if (this.#consumed + bytes > this.#maxBytes) throw pickleError(`value: larger than ${this.#maxBytes} bytes`);
   }
 }
 

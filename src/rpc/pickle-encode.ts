@@ -10,7 +10,7 @@ import { PyException, PyFloat, PyStat, PyTuple, pyTuple, type PyValue } from './
 const MAX_DEPTH = 500;
 const MAX_KEYS = 256;
 /** Up to this length, a loop is faster than a call of the encoder of Node. */
-const SHORT_TEXT = 128;
+const MAX_LOOPED_CHARS = 128;
 const CLASS_NAME = /^[A-Za-z][A-Za-z0-9_]{0,100}$/;
 
 /**
@@ -22,28 +22,28 @@ const CLASS_NAME = /^[A-Za-z][A-Za-z0-9_]{0,100}$/;
  */
 export function encodePickle(value: PyValue, maxBytes = Infinity): Buffer {
   const writer = new PickleWriter(maxBytes);
-  writer.value(value, 0);
+  writer.write(value, 0);
   return writer.finish();
 }
 
 class PickleWriter {
-  #buf = Buffer.allocUnsafe(4096);
+  #buffer = Buffer.allocUnsafe(4096);
   #pos = 2;
   readonly #keys = new Map<string, number>();
   readonly #maxBytes: number;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
-    this.#buf[0] = OP.PROTO;
-    this.#buf[1] = 2;
+    this.#buffer[0] = OP.PROTO;
+    this.#buffer[1] = 2;
   }
 
   finish(): Buffer {
     this.#byte(OP.STOP);
-    return this.#buf.subarray(0, this.#pos);
+    return this.#buffer.subarray(0, this.#pos);
   }
 
-  value(value: PyValue, depth: number): void {
+  write(value: PyValue, depth: number): void {
     switch (typeof value) {
       case 'string':
         return this.#text(value);
@@ -67,54 +67,54 @@ class PickleWriter {
     if (depth > MAX_DEPTH) throw new TypeError('encode pickle: value: nested too deep');
     if (value instanceof PyTuple) return this.#tuple(value, depth);
     if (Array.isArray(value)) {
-      this.#two(OP.EMPTY_LIST, OP.MARK);
-      for (const item of value as readonly PyValue[]) this.value(item, depth);
+      this.#bytes2(OP.EMPTY_LIST, OP.MARK);
+      for (const item of value as readonly PyValue[]) this.write(item, depth);
       return this.#byte(OP.APPENDS);
     }
     if (value instanceof Uint8Array) return this.#bytes(value);
     if (value instanceof PyFloat) return this.#float(value.value);
     if (value instanceof PyException) return this.#exception(value, depth);
     if (value instanceof PyStat) return this.#stat(value, depth);
-    this.#two(OP.EMPTY_DICT, OP.MARK);
+    this.#bytes2(OP.EMPTY_DICT, OP.MARK);
     if (value instanceof Map) {
       for (const [key, item] of value as ReadonlyMap<PyValue, PyValue>) {
-        this.value(key, depth);
-        this.value(item, depth);
+        this.write(key, depth);
+        this.write(item, depth);
       }
     } else {
       const dict = value as Readonly<Record<string, PyValue>>;
       for (const key of Object.keys(dict)) {
-        this.#key(key);
-        this.value(dict[key] as PyValue, depth);
+        this.#dictKey(key);
+        this.write(dict[key] as PyValue, depth);
       }
     }
     this.#byte(OP.SETITEMS);
   }
 
   #tuple(items: PyTuple, depth: number): void {
-    const short = items.length <= 3;
-    if (!short) this.#byte(OP.MARK);
-    for (let i = 0; i < items.length; i += 1) this.value(items[i] as PyValue, depth);
-    if (!short) this.#byte(OP.TUPLE);
+    const isShort = items.length <= 3;
+    if (!isShort) this.#byte(OP.MARK);
+    for (let i = 0; i < items.length; i += 1) this.write(items[i] as PyValue, depth);
+    if (!isShort) this.#byte(OP.TUPLE);
     else this.#byte(items.length === 0 ? OP.EMPTY_TUPLE : OP.TUPLE1 + items.length - 1);
   }
 
-  #key(key: string): void {
+  #dictKey(key: string): void {
     const known = this.#keys.get(key);
-    if (known !== undefined) return this.#two(OP.BINGET, known);
+    if (known !== undefined) return this.#bytes2(OP.BINGET, known);
     this.#text(key);
     if (this.#keys.size === MAX_KEYS) return;
-    this.#two(OP.BINPUT, this.#keys.size);
+    this.#bytes2(OP.BINPUT, this.#keys.size);
     this.#keys.set(key, this.#keys.size);
   }
 
   #text(text: string): void {
     const { length } = text;
     this.#reserve(5 + length * 3);
-    const buf = this.#buf;
+    const buf = this.#buffer;
     const start = this.#pos + 5;
     let bytes = 0;
-    if (length <= SHORT_TEXT) {
+    if (length <= MAX_LOOPED_CHARS) {
       for (; bytes < length; bytes += 1) {
         const code = text.charCodeAt(bytes);
         if (code > 0x7f) break;
@@ -130,21 +130,21 @@ class PickleWriter {
   #number(value: number): void {
     if (!Number.isInteger(value) || Object.is(value, -0)) return this.#float(value);
     if (value < -0x80000000 || value > 0x7fffffff) return this.#bigint(BigInt(value));
-    if (value >= 0 && value <= 0xff) return this.#two(OP.BININT1, value);
+    if (value >= 0 && value <= 0xff) return this.#bytes2(OP.BININT1, value);
     this.#reserve(5);
     if (value >= 0 && value <= 0xffff) {
-      this.#buf[this.#pos] = OP.BININT2;
-      this.#pos = this.#buf.writeUInt16LE(value, this.#pos + 1);
+      this.#buffer[this.#pos] = OP.BININT2;
+      this.#pos = this.#buffer.writeUInt16LE(value, this.#pos + 1);
       return;
     }
-    this.#buf[this.#pos] = OP.BININT;
-    this.#pos = this.#buf.writeInt32LE(value, this.#pos + 1);
+    this.#buffer[this.#pos] = OP.BININT;
+    this.#pos = this.#buffer.writeInt32LE(value, this.#pos + 1);
   }
 
   #float(value: number): void {
     this.#reserve(9);
-    this.#buf[this.#pos] = OP.BINFLOAT;
-    this.#pos = this.#buf.writeDoubleBE(value, this.#pos + 1);
+    this.#buffer[this.#pos] = OP.BINFLOAT;
+    this.#pos = this.#buffer.writeDoubleBE(value, this.#pos + 1);
   }
 
   /** Two's complement, little-endian, with room for the sign. */
@@ -154,19 +154,19 @@ class PickleWriter {
     const length = (magnitude.toString(16).length >> 1) + 1;
     const bytes = Buffer.from(BigInt.asUintN(length * 8, value).toString(16).padStart(length * 2, '0'), 'hex').reverse();
     this.#reserve(5 + length);
-    if (length <= 0xff) this.#two(OP.LONG1, length);
+    if (length <= 0xff) this.#bytes2(OP.LONG1, length);
     else {
-      this.#buf[this.#pos] = OP.LONG4;
-      this.#pos = this.#buf.writeUInt32LE(length, this.#pos + 1);
+      this.#buffer[this.#pos] = OP.LONG4;
+      this.#pos = this.#buffer.writeUInt32LE(length, this.#pos + 1);
     }
-    this.#pos += bytes.copy(this.#buf, this.#pos);
+    this.#pos += bytes.copy(this.#buffer, this.#pos);
   }
 
   #bytes(value: Uint8Array): void {
     this.#reserve(5 + value.length);
-    this.#buf[this.#pos] = OP.BINBYTES;
-    this.#buf.writeUInt32LE(value.length, this.#pos + 1);
-    this.#buf.set(value, this.#pos + 5);
+    this.#buffer[this.#pos] = OP.BINBYTES;
+    this.#buffer.writeUInt32LE(value.length, this.#pos + 1);
+    this.#buffer.set(value, this.#pos + 5);
     this.#pos += 5 + value.length;
   }
 
@@ -182,37 +182,37 @@ class PickleWriter {
   #stat({ fields }: PyStat, depth: number): void {
     const { mode, ino, dev, nlink, uid, gid, size, atime, mtime, ctime } = fields;
     this.#global('os\nstat_result\n');
-    const whole = [atime, mtime, ctime ?? mtime].map((time) => Math.floor(time));
-    this.#tuple(pyTuple([mode, ino, dev, nlink, uid, gid, size, ...whole]), depth);
-    this.value({ st_atime: new PyFloat(atime), st_mtime: new PyFloat(mtime), st_ctime: new PyFloat(ctime ?? mtime) }, depth);
-    this.#two(OP.TUPLE2, OP.REDUCE);
+    const wholeSeconds = [atime, mtime, ctime ?? mtime].map((time) => Math.floor(time));
+    this.#tuple(pyTuple([mode, ino, dev, nlink, uid, gid, size, ...wholeSeconds]), depth);
+    this.write({ st_atime: new PyFloat(atime), st_mtime: new PyFloat(mtime), st_ctime: new PyFloat(ctime ?? mtime) }, depth);
+    this.#bytes2(OP.TUPLE2, OP.REDUCE);
   }
 
   #global(lines: string): void {
     this.#byte(OP.GLOBAL);
     this.#reserve(lines.length);
-    this.#pos += this.#buf.write(lines, this.#pos, 'latin1');
+    this.#pos += this.#buffer.write(lines, this.#pos, 'latin1');
   }
 
   #byte(byte: number): void {
     this.#reserve(1);
-    this.#buf[this.#pos] = byte;
+    this.#buffer[this.#pos] = byte;
     this.#pos += 1;
   }
 
-  #two(first: number, second: number): void {
+  #bytes2(first: number, second: number): void {
     this.#reserve(2);
-    this.#buf[this.#pos] = first;
-    this.#buf[this.#pos + 1] = second;
+    this.#buffer[this.#pos] = first;
+    this.#buffer[this.#pos + 1] = second;
     this.#pos += 2;
   }
 
   #reserve(bytes: number): void {
     const needed = this.#pos + bytes;
-    if (needed <= this.#buf.length) return;
+    if (needed <= this.#buffer.length) return;
     if (needed > this.#maxBytes) throw new TypeError(`encode pickle: value: larger than ${this.#maxBytes} bytes`);
-    const grown = Buffer.allocUnsafe(Math.max(needed, this.#buf.length * 2));
-    this.#buf.copy(grown, 0, 0, this.#pos);
-    this.#buf = grown;
+    const grown = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2));
+    this.#buffer.copy(grown, 0, 0, this.#pos);
+    this.#buffer = grown;
   }
 }

@@ -30,19 +30,19 @@ const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_.]{0,200}$/;
 
 /** @returns the global `module.name`. @throws GsyncdError 'peer' with its name if it is not allowed */
 export function resolveGlobal(module: string, name: string): PickleGlobal {
-  const full = `${module}.${name}`;
-  if (full === '_codecs.encode') return new PickleGlobal(full, encodeLatin1);
-  if (STAT_RESULTS.has(full)) return new PickleGlobal(full, (args) => new PyStat(statFields(args)));
-  if (BUILTINS.has(module) && name === 'bytes') return new PickleGlobal(full, emptyBytes);
+  const fullName = `${module}.${name}`;
+  if (fullName === '_codecs.encode') return new PickleGlobal(fullName, encodeLatin1);
+  if (STAT_RESULTS.has(fullName)) return new PickleGlobal(fullName, (args) => new PyStat(statFields(args)));
+  if (BUILTINS.has(module) && name === 'bytes') return new PickleGlobal(fullName, emptyBytes);
   if (IDENTIFIER.test(module) && IDENTIFIER.test(name) && isException(module, name)) {
     const className = name.slice(name.lastIndexOf('.') + 1);
-    return new PickleGlobal(full, (args) => new PyException(className, args.slice()));
+    return new PickleGlobal(fullName, (args) => new PyException(className, args.slice()));
   }
-  throw pickleError(`global ${printable(full)}: not allowed`);
+  throw pickleError(`global ${escapeText(fullName)}: not allowed`);
 }
 
 /** @returns the global in the two lines of a GLOBAL opcode. @throws GsyncdError 'peer' as resolveGlobal() does */
-export function globalFrom(lines: string): PickleGlobal {
+export function parseGlobalLines(lines: string): PickleGlobal {
   const newline = lines.indexOf('\n');
   return resolveGlobal(lines.slice(0, newline), lines.slice(newline + 1));
 }
@@ -53,7 +53,7 @@ function isException(module: string, name: string): boolean {
   return BUILTINS.has(module) && BUILTIN_EXCEPTIONS.has(name);
 }
 
-function printable(text: string): string {
+function escapeText(text: string): string {
   return JSON.stringify(text.slice(0, 200)).slice(1, -1);
 }
 
@@ -76,7 +76,7 @@ function emptyBytes(args: readonly PyValue[]): Buffer {
 function statFields(args: readonly PyValue[]): PyStatFields {
   const [visible, named] = args;
   if (!(visible instanceof PyTuple) || visible.length < 10) throw pickleError('stat_result: not ten fields');
-  const big = (index: number): bigint => {
+  const integerAt = (index: number): bigint => {
     const value = visible[index];
     if (typeof value === 'bigint') return value;
     if (isPyInt(value)) return BigInt(value);
@@ -84,16 +84,16 @@ function statFields(args: readonly PyValue[]): PyStatFields {
   };
   const time = (key: string, index: number): number => {
     const precise = isPyDict(named) ? named[key] : undefined;
-    return typeof precise === 'number' ? precise : Number(big(index));
+    return typeof precise === 'number' ? precise : Number(integerAt(index));
   };
   return {
-    mode: Number(big(0)),
-    ino: big(1),
-    dev: big(2),
-    nlink: Number(big(3)),
-    uid: Number(big(4)),
-    gid: Number(big(5)),
-    size: Number(big(6)),
+    mode: Number(integerAt(0)),
+    ino: integerAt(1),
+    dev: integerAt(2),
+    nlink: Number(integerAt(3)),
+    uid: Number(integerAt(4)),
+    gid: Number(integerAt(5)),
+    size: Number(integerAt(6)),
     atime: time('st_atime', 7),
     mtime: time('st_mtime', 8),
   };

@@ -36,15 +36,15 @@ export class PickleBudget {
   }
 
   /** Charges `count` values. @throws GsyncdError 'peer' if there are too many */
-  values(count: number): void {
+  chargeValues(count: number): void {
     this.#values -= count;
-    if (this.#values < 0) throw tooMany(this.#limits);
+    if (this.#values < 0) throw tooManyValuesError(this.#limits);
   }
 
   /** Charges one more reference to `value`, without the contents of a container. @throws GsyncdError 'peer' */
-  again(value: PyValue): void {
+  chargeReference(value: PyValue): void {
     this.#bytes -= byteLength(value);
-    if (this.#bytes < 0) throw tooLarge(this.#limits);
+    if (this.#bytes < 0) throw tooLargeError(this.#limits);
   }
 }
 
@@ -63,8 +63,8 @@ export function checkExpanded(value: PyValue, limits: PickleLimits): void {
       values += more;
       bytes += moreBytes;
     }
-    if (values > limits.maxValues) throw tooMany(limits);
-    if (bytes > limits.maxBytes) throw tooLarge(limits);
+    if (values > limits.maxValues) throw tooManyValuesError(limits);
+    if (bytes > limits.maxBytes) throw tooLargeError(limits);
     known.set(container, [values, bytes]);
     return [values, bytes];
   };
@@ -91,10 +91,10 @@ function byteLength(value: PyValue): number {
   return value instanceof Uint8Array ? value.byteLength : 0;
 }
 
-function tooMany({ maxValues }: PickleLimits): Error {
+function tooManyValuesError({ maxValues }: PickleLimits): Error {
   return pickleError(`value: more than ${maxValues} items`);
 }
 
-function tooLarge({ maxBytes }: PickleLimits): Error {
+function tooLargeError({ maxBytes }: PickleLimits): Error {
   return pickleError(`value: larger than ${maxBytes} bytes`);
 }

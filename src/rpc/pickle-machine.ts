@@ -1,11 +1,11 @@
 // Stack machine that executes a pickle, one opcode with its complete operand at a time. Invariant: it builds plain data
 // only. A global is only a name from the allow-list until a call opcode turns it into data, and cannot be a part of a value.
 
-import { PickleGlobal, globalFrom, resolveGlobal } from './pickle-globals.js';
+import { PickleGlobal, parseGlobalLines, resolveGlobal } from './pickle-globals.js';
 import { CONTAINER_VALUES, PickleBudget, checkExpanded, isContainer, type PickleLimits } from './pickle-limits.js';
-import { boolFrom, floatFrom, indexFrom, intFrom, longFrom } from './pickle-numbers.js';
+import { parseBoolLine, parseFloatLine, parseIndexLine, parseIntLine, decodeLong } from './pickle-numbers.js';
 import { OP } from './pickle-opcodes.js';
-import { settle } from './pickle-settle.js';
+import { finishValue } from './pickle-finish.js';
 import { decodeQuoted, decodeRawUnicode, decodeSurrogatePass, pickleError } from './pickle-text.js';
 import { PyException, PyTuple, asTuple, isPyDict, newDict, type PyDict, type PyValue } from './pickle-values.js';
 import { fsDecode } from '../names.js';
@@ -19,15 +19,15 @@ export class PickleMachine {
   readonly #limits: PickleLimits;
   #budget: PickleBudget;
   /** Whether the value may hold a container more than once. */
-  #shares = false;
+  #hasSharedContainers = false;
   #stack: Item[] = [];
   /** Stack heights of the pickle marks. */
   #marks: number[] = [];
   /** Picklers number their memo entries from 0 upwards. `#sparse` holds entries that do not follow that order. */
   #memo: Item[] = [];
-  #sparse = new Map<number, Item>();
+  #sparseMemo = new Map<number, Item>();
   /** Dicts with a key that is not a string, and the Maps that replace them. */
-  #turned = new Map<PyValue, Map<PyValue, PyValue>>();
+  #mapsByDict = new Map<PyValue, Map<PyValue, PyValue>>();
   #result: PyValue | undefined;
 
   constructor(limits: PickleLimits) {
@@ -41,10 +41,10 @@ export class PickleMachine {
     this.#stack = [];
     this.#marks = [];
     this.#memo = [];
-    this.#sparse = new Map();
-    this.#turned = new Map();
+    this.#sparseMemo = new Map();
+    this.#mapsByDict = new Map();
     this.#budget = new PickleBudget(this.#limits);
-    this.#shares = false;
+    this.#hasSharedContainers = false;
     this.#result = undefined;
     return result;
   }
@@ -68,7 +68,7 @@ export class PickleMachine {
         this.#memoize(buf.readUInt32LE(start));
         break;
       case OP.MEMOIZE:
-        this.#memoize(this.#memo.length + this.#sparse.size);
+        this.#memoize(this.#memo.length + this.#sparseMemo.size);
         break;
       case OP.BINGET:
         this.#recall(buf.readUInt8(start));
@@ -97,7 +97,7 @@ export class PickleMachine {
         break;
       case OP.MARK:
         this.#marks.push(this.#stack.length);
-        this.#budget.values(1);
+        this.#budget.chargeValues(1);
         break;
       case OP.EMPTY_TUPLE:
         this.#pushContainer(EMPTY_TUPLE);
@@ -127,29 +127,29 @@ export class PickleMachine {
         }
         break;
       case OP.APPEND:
-        this.#appendTo(this.#popMany(1));
+        this.#appendToTop(this.#popMany(1));
         break;
       case OP.APPENDS:
-        this.#appendTo(this.#popMarked());
+        this.#appendToTop(this.#popMarked());
         break;
       case OP.SETITEM:
-        this.#setOn(this.#popMany(2));
+        this.#setItemsOnTop(this.#popMany(2));
         break;
       case OP.SETITEMS:
-        this.#setOn(this.#popMarked());
+        this.#setItemsOnTop(this.#popMarked());
         break;
       case OP.STOP:
-        this.#result = settle(this.#pop(), { maxDepth: this.#limits.maxDepth, turned: this.#turned });
+        this.#result = finishValue(this.#pop(), { maxDepth: this.#limits.maxDepth, mapsByDict: this.#mapsByDict });
         if (this.#stack.length > 0 || this.#marks.length > 0) throw pickleError('stop: values left over');
-        if (this.#shares) checkExpanded(this.#result, this.#limits);
+        if (this.#hasSharedContainers) checkExpanded(this.#result, this.#limits);
         return true;
       default:
-        this.#rare(op, buf, start, end);
+        this.#executeRare(op, buf, start, end);
     }
     return false;
   }
 
-  #rare(op: number, buf: Buffer, start: number, end: number): void {
+  #executeRare(op: number, buf: Buffer, start: number, end: number): void {
     switch (op) {
       case OP.PROTO:
         if (buf.readUInt8(start) > 5) throw pickleError(`protocol ${buf.readUInt8(start)}: unknown`);
@@ -158,7 +158,7 @@ export class PickleMachine {
         break;
       case OP.LONG1:
       case OP.LONG4:
-        this.#push(longFrom(buf.subarray(start, end)));
+        this.#push(decodeLong(buf.subarray(start, end)));
         break;
       case OP.BINBYTES:
       case OP.SHORT_BINBYTES:
@@ -176,19 +176,19 @@ export class PickleMachine {
         this.#push(decodeRawUnicode(buf.toString('latin1', start, end)));
         break;
       case OP.INT:
-        this.#push(boolFrom(buf, start, end) ?? intFrom(buf.toString('latin1', start, end)));
+        this.#push(parseBoolLine(buf, start, end) ?? parseIntLine(buf.toString('latin1', start, end)));
         break;
       case OP.LONG:
-        this.#push(intFrom(buf.toString('latin1', start, end)));
+        this.#push(parseIntLine(buf.toString('latin1', start, end)));
         break;
       case OP.FLOAT:
-        this.#push(floatFrom(buf.toString('latin1', start, end)));
+        this.#push(parseFloatLine(buf.toString('latin1', start, end)));
         break;
       case OP.GET:
-        this.#recall(indexFrom(buf.toString('latin1', start, end)));
+        this.#recall(parseIndexLine(buf.toString('latin1', start, end)));
         break;
       case OP.PUT:
-        this.#memoize(indexFrom(buf.toString('latin1', start, end)));
+        this.#memoize(parseIndexLine(buf.toString('latin1', start, end)));
         break;
       case OP.POP:
         if (this.#marks.at(-1) === this.#stack.length) this.#marks.pop();
@@ -198,10 +198,10 @@ export class PickleMachine {
         this.#popMarked();
         break;
       case OP.DUP:
-        this.#pushAgain(this.#top());
+        this.#pushReference(this.#top());
         break;
       case OP.GLOBAL:
-        this.#pushGlobal(globalFrom(buf.toString('utf8', start, end)));
+        this.#pushGlobal(parseGlobalLines(buf.toString('utf8', start, end)));
         break;
       case OP.STACK_GLOBAL: {
         const [module, name] = this.#popMany(2);
@@ -218,7 +218,7 @@ export class PickleMachine {
       }
       case OP.INST: {
         const args = this.#popMarked();
-        this.#call(globalFrom(buf.toString('utf8', start, end)), args);
+        this.#call(parseGlobalLines(buf.toString('utf8', start, end)), args);
         break;
       }
       case OP.OBJ: {
@@ -241,30 +241,30 @@ export class PickleMachine {
   #call(callee: Item, args: readonly PyValue[]): void {
     if (!(callee instanceof PickleGlobal)) throw pickleError('call: not a global');
     // The called function may copy its arguments.
-    this.#budget.values(args.length);
-    for (let i = 0; i < args.length; i += 1) this.#budget.again(args[i] as PyValue);
+    this.#budget.chargeValues(args.length);
+    for (let i = 0; i < args.length; i += 1) this.#budget.chargeReference(args[i] as PyValue);
     this.#pushContainer(callee.call(args));
   }
 
   #push(item: Item): void {
-    this.#budget.values(1);
+    this.#budget.chargeValues(1);
     this.#stack.push(item);
   }
 
   #pushGlobal(item: PickleGlobal): void {
-    this.#budget.values(3 * CONTAINER_VALUES);
+    this.#budget.chargeValues(3 * CONTAINER_VALUES);
     this.#push(item);
   }
 
   #pushContainer(item: PyValue): void {
-    this.#budget.values(CONTAINER_VALUES);
+    this.#budget.chargeValues(CONTAINER_VALUES);
     this.#push(item);
   }
 
-  #pushAgain(item: Item): void {
+  #pushReference(item: Item): void {
     if (!(item instanceof PickleGlobal)) {
-      this.#budget.again(item);
-      this.#shares ||= isContainer(item);
+      this.#budget.chargeReference(item);
+      this.#hasSharedContainers ||= isContainer(item);
     }
     this.#push(item);
   }
@@ -298,29 +298,29 @@ export class PickleMachine {
   }
 
   #memoize(index: number): void {
-    this.#budget.values(1);
+    this.#budget.chargeValues(1);
     if (index <= this.#memo.length) {
       this.#memo[index] = this.#top();
-      if (this.#sparse.size > 0) this.#sparse.delete(index);
+      if (this.#sparseMemo.size > 0) this.#sparseMemo.delete(index);
     } else {
-      this.#budget.values(CONTAINER_VALUES);
-      this.#sparse.set(index, this.#top());
+      this.#budget.chargeValues(CONTAINER_VALUES);
+      this.#sparseMemo.set(index, this.#top());
     }
   }
 
   #recall(index: number): void {
-    const item = index < this.#memo.length ? this.#memo[index] : this.#sparse.get(index);
+    const item = index < this.#memo.length ? this.#memo[index] : this.#sparseMemo.get(index);
     if (item === undefined) throw pickleError(`memo ${index}: missing`);
-    this.#pushAgain(item);
+    this.#pushReference(item);
   }
 
-  #appendTo(items: readonly PyValue[]): void {
+  #appendToTop(items: readonly PyValue[]): void {
     const list = this.#top();
     if (!Array.isArray(list) || list instanceof PyTuple) throw pickleError('append: not a list');
     for (const item of items) (list as PyValue[]).push(item);
   }
 
-  #setOn(items: readonly PyValue[]): void {
+  #setItemsOnTop(items: readonly PyValue[]): void {
     const dict = this.#top();
     if (dict instanceof PickleGlobal || !isPyDict(dict)) throw pickleError('set item: not a dict');
     this.#setItems(dict, items);
@@ -328,12 +328,12 @@ export class PickleMachine {
 
   #setItems(dict: PyDict, items: readonly PyValue[]): void {
     if (items.length % 2 !== 0) throw pickleError('dict: key without value');
-    let map = this.#turned.get(dict);
+    let map = this.#mapsByDict.get(dict);
     for (let i = 0; i < items.length; i += 2) {
       const [key, item] = [items[i] as PyValue, items[i + 1] as PyValue];
       if (map === undefined && typeof key !== 'string') {
         map = new Map<PyValue, PyValue>(Object.entries(dict));
-        this.#turned.set(dict, map);
+        this.#mapsByDict.set(dict, map);
       }
       if (map !== undefined) map.set(key, item);
       else (dict as Record<string, PyValue>)[key as string] = item;

@@ -32,10 +32,10 @@ export function encodeSurrogatePass(text: string): Buffer {
 /** Inverse of encodeSurrogatePass() for `bytes[start, end)`. @throws GsyncdError 'peer' for invalid text */
 export function decodeSurrogatePass(bytes: Buffer, start: number, end: number): string {
   const text = bytes.toString('utf8', start, end);
-  return text.includes(REPLACEMENT) ? decodeSlow(bytes.subarray(start, end)) : text;
+  return text.includes(REPLACEMENT) ? decodeWithSurrogates(bytes.subarray(start, end)) : text;
 }
 
-function decodeSlow(bytes: Buffer): string {
+function decodeWithSurrogates(bytes: Buffer): string {
   let text = '';
   let start = 0;
   try {

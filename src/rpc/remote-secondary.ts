@@ -5,7 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, VolumeInfo } from '../protocol/secondary.js';
 import type { PeerCalls } from './client.js';
-import { entryFailures, entryOpDict, metaFailures, metaOpDict, unexpected, volumeInfoDict } from './op-dicts.js';
+import { entryFailures, entryOpDict, metaFailures, metaOpDict, unexpectedAnswer, volumeInfoDict } from './op-dicts.js';
 import { KEEPALIVE_METHOD } from './one-call.js';
 import { PyFloat, PyStat, isPyInt, pyTuple, type PyValue } from './pickle-values.js';
 
@@ -53,14 +53,14 @@ export class RemoteSecondary implements Secondary {
     const answer = await this.#call('lstat', [path]);
     if (answer instanceof PyStat) return answer.fields;
     if (isPyInt(answer)) return null;
-    throw unexpected('lstat', 'neither attributes nor an errno');
+    throw unexpectedAnswer('lstat', 'neither attributes nor an errno');
   }
 
   async entries(path: string): Promise<string[]> {
     const names = await this.#call('entries', [path]);
-    if (!Array.isArray(names)) throw unexpected('entries', 'not a list');
+    if (!Array.isArray(names)) throw unexpectedAnswer('entries', 'not a list');
     return (names as readonly PyValue[]).map((name) => {
-      if (typeof name !== 'string') throw unexpected('entries', 'a name is no str');
+      if (typeof name !== 'string') throw unexpectedAnswer('entries', 'a name is no str');
       return name;
     });
   }
@@ -81,19 +81,18 @@ export class RemoteSecondary implements Secondary {
 
   async keepAlive(info: VolumeInfo | null): Promise<number> {
     const count = await this.#call(KEEPALIVE_METHOD, [info === null ? null : volumeInfoDict(info)]);
-    if (!isPyInt(count)) throw unexpected('keep_alive', 'not a count');
+    if (!isPyInt(count)) throw unexpectedAnswer('keep_alive', 'not a count');
     return count;
   }
 
   /** @returns node uuids of bricks that respond, one for each subvolume that is up. @throws RemoteCallError */
   async nodeUuids(): Promise<string[]> {
     const uuids = await this.#call('node_uuid', ['.']);
-    if (!Array.isArray(uuids)) throw unexpected('node_uuid', 'not a list');
+    if (!Array.isArray(uuids)) throw unexpectedAnswer('node_uuid', 'not a list');
     return (uuids as readonly PyValue[]).filter((uuid) => typeof uuid === 'string' && uuid !== '') as string[];
   }
 
   #call(method: string, args: readonly PyValue[], extraMs = 0): Promise<PyValue> {
-    const timeoutMs = this.#callTimeoutMs + extraMs;
-    return this.#client.call(method, args, this.#signal === undefined ? { timeoutMs } : { timeoutMs, signal: this.#signal });
+    return this.#client.call(method, args, { timeoutMs: this.#callTimeoutMs + extraMs, signal: this.#signal });
   }
 }

@@ -6,11 +6,12 @@ import type { Readable, Writable } from 'node:stream';
 import { GsyncdError, errorLine } from '../errors.js';
 import { errnoNumber, errnoText } from '../native/libc.js';
 import { oneLine } from './errors.js';
+import { PROTOCOL_VERSION } from './features.js';
 import { PickleDecoder } from './pickle-decode.js';
 import { encodePickle } from './pickle-encode.js';
 import { DEFAULT_LIMITS, type PickleLimits } from './pickle-limits.js';
 import { PyException, PyFloat, PyTuple, pyTuple, type PyValue } from './pickle-values.js';
-import { Raised } from './raised.js';
+import { RaisedException } from './raised-exception.js';
 
 export type RpcMethod = (args: readonly PyValue[]) => Promise<PyValue> | PyValue;
 
@@ -29,7 +30,6 @@ export interface RepceServerOptions {
   readonly onRaised?: (method: string, line: string) => void;
 }
 
-const PROTOCOL_VERSION = 1.0;
 const MAX_METHOD_CHARS = 100;
 /** Maximum of answer bytes that the peer has not read: two of the largest answers. */
 const MAX_UNREAD_BYTES = 2 * DEFAULT_LIMITS.maxBytes;
@@ -53,8 +53,8 @@ class RepceServer {
   readonly #decoder: PickleDecoder;
   readonly #onEnd: (error: Error | null) => void;
   readonly #maxCalls: number;
-  #calls = 0;
-  #ended = false;
+  #runningCalls = 0;
+  #hasEnded = false;
 
   constructor(options: RepceServerOptions, onEnd: (error: Error | null) => void) {
     this.#options = options;
@@ -66,14 +66,14 @@ class RepceServer {
   start(): void {
     const { input, output } = this.#options;
     input.on('data', (chunk: Buffer) => this.#receive(chunk));
-    input.on('end', () => this.#end(this.#decoder.idle ? null : requestError('ended inside a request')));
+    input.on('end', () => this.#end(this.#decoder.isIdle ? null : requestError('ended inside a request')));
     input.on('error', (error: Error) => this.#end(requestError(errorLine(error), error)));
     output.on('error', (error: Error) => this.#end(requestError(`answer: ${errorLine(error)}`, error)));
   }
 
   #end(error: Error | null): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     this.#options.input.pause();
     this.#onEnd(error);
   }
@@ -81,8 +81,8 @@ class RepceServer {
   #receive(chunk: Buffer): void {
     try {
       for (const request of this.#decoder.feed(chunk)) {
-        if (this.#ended) return;
-        this.#request(request);
+        if (this.#hasEnded) return;
+        this.#handleRequest(request);
       }
     } catch (error) {
       this.#end(requestError(errorLine(error), error));
@@ -90,39 +90,39 @@ class RepceServer {
   }
 
   /** @throws GsyncdError 'peer' if the request is malformed */
-  #request(request: PyValue): void {
+  #handleRequest(request: PyValue): void {
     if (!(request instanceof PyTuple)) throw new GsyncdError('not a tuple', { code: 'peer' });
     const [rid, method, ...args] = request;
     if (!isRequestId(rid)) throw new GsyncdError('no request id', { code: 'peer' });
     if (typeof method !== 'string' || method.length > MAX_METHOD_CHARS) throw new GsyncdError('no method', { code: 'peer' });
     this.#options.onCall?.(method);
-    this.#calls += 1;
-    if (this.#calls >= this.#maxCalls) this.#options.input.pause();
+    this.#runningCalls += 1;
+    if (this.#runningCalls >= this.#maxCalls) this.#options.input.pause();
     void this.#serve(rid, method, args).finally(() => {
-      this.#calls -= 1;
-      if (this.#calls < this.#maxCalls && !this.#ended) this.#options.input.resume();
+      this.#runningCalls -= 1;
+      if (this.#runningCalls < this.#maxCalls && !this.#hasEnded) this.#options.input.resume();
     });
   }
 
   async #serve(rid: RequestId, method: string, args: readonly PyValue[]): Promise<void> {
-    let raised = false;
+    let isException = false;
     let result: PyValue;
     try {
-      result = method === '__repce_version__' ? new PyFloat(PROTOCOL_VERSION) : await this.#method(method)(args);
+      result = method === '__repce_version__' ? new PyFloat(PROTOCOL_VERSION) : await this.#findMethod(method)(args);
     } catch (error) {
-      raised = true;
+      isException = true;
       result = raisedException(error);
       this.#options.onRaised?.(oneLine(method), errorLine(error).slice(0, MAX_LINE_CHARS));
     }
-    if (this.#ended) return;
+    if (this.#hasEnded) return;
     // The decoder turns floats into numbers: return an integral time as the float that it was.
     const answeredRid = pyTuple([rid[0], rid[1], typeof rid[2] === 'number' ? new PyFloat(rid[2]) : rid[2]]);
     let answer: Buffer;
     try {
-      answer = encodePickle(pyTuple([answeredRid, raised, result]), DEFAULT_LIMITS.maxBytes);
+      answer = encodePickle(pyTuple([answeredRid, isException, result]), DEFAULT_LIMITS.maxBytes);
     } catch (error) {
-      const odd = new PyException('RuntimeError', [`answer to ${oneLine(method)}: ${errorLine(error)}`]);
-      answer = encodePickle(pyTuple([answeredRid, true, odd]));
+      const exception = new PyException('RuntimeError', [`answer to ${oneLine(method)}: ${errorLine(error)}`]);
+      answer = encodePickle(pyTuple([answeredRid, true, exception]));
     }
     await this.#write(answer);
   }
@@ -134,16 +134,16 @@ class RepceServer {
     else await new Promise<void>((resolve) => output.write(answer, () => resolve()));
   }
 
-  #method(name: string): RpcMethod {
+  #findMethod(name: string): RpcMethod {
     const method = this.#options.methods.get(name);
-    if (method === undefined) throw new Raised(new PyException('AttributeError', [`no method ${oneLine(name)}`]));
+    if (method === undefined) throw new RaisedException('AttributeError', [`no method ${oneLine(name)}`]);
     return method;
   }
 }
 
 /** @returns the exception for the peer: an OSError with errno and text if the error has an errno */
 export function raisedException(error: unknown): PyException {
-  if (error instanceof Raised) return error.exception;
+  if (error instanceof RaisedException) return error.exception;
   const errno = errnoNumber(error);
   if (errno !== undefined) return new PyException('OSError', [errno, errnoText(errno)]);
   return new PyException(error instanceof RangeError || error instanceof TypeError ? 'ValueError' : 'RuntimeError', [errorLine(error)]);

@@ -16,7 +16,7 @@ import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 const { EIO, ENOENT, ENOTCONN, ESTALE } = constants.errno;
 /** Maximum age of a check that makes an ENOENT acceptable. If a brick fails within it, confirm() still notices: the client
  *  reconnects no sooner than after 3 s. */
-const LOOK_COUNTS_MS = 200;
+const MAX_CHECK_AGE_MS = 200;
 
 /** State of the volume, as VolumeHealth reports it. */
 export interface VolumeState {
@@ -28,35 +28,35 @@ export interface VolumeState {
 
 /** On replicated and disperse volumes, each change locks several bricks. Concurrent calls block each other and are slower
  *  than sequential ones. */
-const LANES_OF_COPIES = 1;
+const REPLICATED_LANES = 1;
 
 export class AvailabilityGuard implements SecondaryVolume {
   readonly lanes?: number;
   readonly putFile?: (path: string, file: FileToPut) => Promise<void>;
   readonly #volume: SecondaryVolume;
-  readonly #watch: SubvolumeWatch;
+  readonly #subvolumes: SubvolumeWatch;
   readonly #reachable: SingleFlight<boolean>;
   /** Time of the last accepted ENOENT, by performance.now(). */
-  #absentMs = -Infinity;
+  #lastAbsentMs = -Infinity;
 
   constructor(volume: SecondaryVolume, state: VolumeState, bricksOfFile: 'one' | 'several') {
-    if (bricksOfFile === 'several') this.lanes = LANES_OF_COPIES;
+    if (bricksOfFile === 'several') this.lanes = REPLICATED_LANES;
     this.#volume = volume;
-    if (volume.putFile !== undefined) this.putFile = (path, file) => this.#sure(path, async () => volume.putFile?.(path, file));
-    this.#watch = new SubvolumeWatch(() => state.isWhole());
+    if (volume.putFile !== undefined) this.putFile = (path, file) => this.#guard(path, async () => volume.putFile?.(path, file));
+    this.#subvolumes = new SubvolumeWatch(() => state.isWhole());
     this.#reachable = new SingleFlight(() => state.isReachable());
   }
 
   lstat(path: string): Promise<VolumeStat> {
-    return this.#sure(path, () => this.#volume.lstat(path));
+    return this.#guard(path, () => this.#volume.lstat(path));
   }
 
   async confirm(): Promise<void> {
-    if (this.#watch.upMs < this.#absentMs && !(await this.#watch.isUp())) throw notWhole('.');
+    if (this.#subvolumes.upMs < this.#lastAbsentMs && !(await this.#subvolumes.isUp())) throw brickDownError('.');
   }
 
   gfidOf(path: string): Promise<Gfid> {
-    return this.#sure(path, () => this.#volume.gfidOf(path));
+    return this.#guard(path, () => this.#volume.gfidOf(path));
   }
 
   directoryEntry(gfid: Gfid): Promise<string | null> {
@@ -64,83 +64,83 @@ export class AvailabilityGuard implements SecondaryVolume {
   }
 
   createNode(parent: Gfid, name: string, inode: NewInode & { readonly rdev: number }): Promise<void> {
-    return this.#sure(entryPath(parent, name), () => this.#volume.createNode(parent, name, inode));
+    return this.#guard(entryPath(parent, name), () => this.#volume.createNode(parent, name, inode));
   }
 
   createDirectory(parent: Gfid, name: string, inode: NewInode): Promise<void> {
-    return this.#sure(entryPath(parent, name), () => this.#volume.createDirectory(parent, name, inode));
+    return this.#guard(entryPath(parent, name), () => this.#volume.createDirectory(parent, name, inode));
   }
 
   createSymlink(parent: Gfid, name: string, inode: NewInode & { readonly target: string }): Promise<void> {
-    return this.#sure(entryPath(parent, name), () => this.#volume.createSymlink(parent, name, inode));
+    return this.#guard(entryPath(parent, name), () => this.#volume.createSymlink(parent, name, inode));
   }
 
   mkdir(path: string): Promise<void> {
-    return this.#sure(path, () => this.#volume.mkdir(path));
+    return this.#guard(path, () => this.#volume.mkdir(path));
   }
 
   symlink(target: string, path: string): Promise<void> {
-    return this.#sure(path, () => this.#volume.symlink(target, path));
+    return this.#guard(path, () => this.#volume.symlink(target, path));
   }
 
   link(existing: string, path: string): Promise<void> {
-    return this.#sure(path, () => this.#volume.link(existing, path));
+    return this.#guard(path, () => this.#volume.link(existing, path));
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.#sure(to, () => this.#volume.rename(from, to));
+    return this.#guard(to, () => this.#volume.rename(from, to));
   }
 
   unlink(path: string): Promise<void> {
-    return this.#sure(path, () => this.#volume.unlink(path));
+    return this.#guard(path, () => this.#volume.unlink(path));
   }
 
   rmdir(path: string): Promise<void> {
-    return this.#sure(path, () => this.#volume.rmdir(path));
+    return this.#guard(path, () => this.#volume.rmdir(path));
   }
 
   /** While a brick is down, GlusterFS returns the remaining names without an error. A long listing may outlast the interval
    *  between two checks, so a new check follows it. */
   async readdir(path: string): Promise<string[]> {
-    const names = await this.#sure(path, () => this.#volume.readdir(path));
-    if (!(await this.#watch.isUp())) throw notWhole(path);
+    const names = await this.#guard(path, () => this.#volume.readdir(path));
+    if (!(await this.#subvolumes.isUp())) throw brickDownError(path);
     return names;
   }
 
   readlink(path: string): Promise<string> {
-    return this.#sure(path, () => this.#volume.readlink(path));
+    return this.#guard(path, () => this.#volume.readlink(path));
   }
 
   chown(path: string, uid: number, gid: number): Promise<void> {
-    return this.#sure(path, () => this.#volume.chown(path, uid, gid));
+    return this.#guard(path, () => this.#volume.chown(path, uid, gid));
   }
 
   chmod(path: string, mode: number): Promise<void> {
-    return this.#sure(path, () => this.#volume.chmod(path, mode));
+    return this.#guard(path, () => this.#volume.chmod(path, mode));
   }
 
   utimes(path: string, atime: number, mtime: number): Promise<void> {
-    return this.#sure(path, () => this.#volume.utimes(path, atime, mtime));
+    return this.#guard(path, () => this.#volume.utimes(path, atime, mtime));
   }
 
   getXattr(path: string, name: string): Promise<Buffer> {
-    return this.#sure(path, () => this.#volume.getXattr(path, name));
+    return this.#guard(path, () => this.#volume.getXattr(path, name));
   }
 
   setXattr(path: string, name: string, value: Buffer): Promise<void> {
-    return this.#sure(path, () => this.#volume.setXattr(path, name, value));
+    return this.#guard(path, () => this.#volume.setXattr(path, name, value));
   }
 
   removeXattr(path: string, name: string): Promise<void> {
-    return this.#sure(path, () => this.#volume.removeXattr(path, name));
+    return this.#guard(path, () => this.#volume.removeXattr(path, name));
   }
 
   listXattrs(path: string): Promise<string[]> {
-    return this.#sure(path, () => this.#volume.listXattrs(path));
+    return this.#guard(path, () => this.#volume.listXattrs(path));
   }
 
   /** Returns or throws what `call` does, but an ENOENT only if it is reliable. */
-  async #sure<T>(path: string, call: () => Promise<T>): Promise<T> {
+  async #guard<T>(path: string, call: () => Promise<T>): Promise<T> {
     let absent: unknown;
     const found = await this.#find(path, async () => {
       try {
@@ -158,20 +158,20 @@ export class AvailabilityGuard implements SecondaryVolume {
 
   /** @throws ENOTCONN if a subvolume is down. For this path alone: EIO on split-brain, EAGAIN if the volume is up but
    *  its checks are too slow to confirm an ENOENT */
-  async #find<T>(path: string, ask: () => Promise<T | null>): Promise<T | null> {
+  async #find<T>(path: string, lookUp: () => Promise<T | null>): Promise<T | null> {
     try {
-      const isFresh = performance.now() - this.#watch.upMs < LOOK_COUNTS_MS;
-      const found = isFresh ? await ask() : await this.#watch.find(path, ask);
-      if (found === null) this.#absentMs = performance.now();
+      const isFresh = performance.now() - this.#subvolumes.upMs < MAX_CHECK_AGE_MS;
+      const found = isFresh ? await lookUp() : await this.#subvolumes.find(path, lookUp);
+      if (found === null) this.#lastAbsentMs = performance.now();
       return found;
     } catch (error) {
-      if (error instanceof BrickDown && !(await this.#watch.isUp())) throw notWhole(path);
+      if (error instanceof BrickDown && !(await this.#subvolumes.isUp())) throw brickDownError(path);
       if (errnoNumber(error) === ENOTCONN && (await this.#reachable.ask())) throw new NativeError('split-brain', path, EIO);
       throw error;
     }
   }
 }
 
-function notWhole(path: string): NativeError {
+function brickDownError(path: string): NativeError {
   return new NativeError('a brick of the secondary volume is down', path, ENOTCONN);
 }

@@ -7,7 +7,7 @@ import { parseEntry } from './path-guard.js';
 import type { EntryOp, EntryOpName, OpStat } from '../protocol/secondary.js';
 
 /** A valid operation. Numbers that the peer did not send are 0. */
-export interface Entry extends EntryOp {
+export interface ParsedEntryOp extends EntryOp {
   readonly dict: PyDict;
   readonly index: number;
   readonly parent: Gfid;
@@ -24,19 +24,18 @@ export interface Entry extends EntryOp {
   readonly link: string | null;
 }
 
-const NAMES: ReadonlySet<string> = new Set<EntryOpName>(['CREATE', 'MKNOD', 'MKDIR', 'LINK', 'SYMLINK', 'RENAME', 'UNLINK', 'RMDIR']);
+const ENTRY_OP_NAMES: ReadonlySet<string> = new Set<EntryOpName>(['CREATE', 'MKNOD', 'MKDIR', 'LINK', 'SYMLINK', 'RENAME', 'UNLINK', 'RMDIR']);
 
 /** @returns the operation; null if it is unknown or malformed, or if it names an entry outside of the volume */
-export function parseEntryOp(dict: PyDict, index: number): Entry | null {
+export function parseEntryOp(dict: PyDict, index: number): ParsedEntryOp | null {
   const { op, gfid, entry, entry1, stat, link } = dict;
   const place = parseEntry(entry);
   const to = entry1 === undefined ? null : parseEntry(entry1);
-  if (typeof op !== 'string' || !isName(op) || typeof gfid !== 'string' || !isGfid(gfid) || place === null) return null;
+  if (typeof op !== 'string' || !isEntryOpName(op) || typeof gfid !== 'string' || !isGfid(gfid) || place === null) return null;
   if ((op === 'RENAME' || entry1 !== undefined) && to === null) return null;
   if (typeof link === 'string' && (link === '' || link.includes('\0'))) return null;
-  const numbers = { mode: u32(dict['mode']), uid: u32(dict['uid']), gid: u32(dict['gid']), rdev: u32(dict['rdev']) };
+  const [mode, uid, gid, rdev] = [parseU32(dict['mode']), parseU32(dict['uid']), parseU32(dict['gid']), parseU32(dict['rdev'])];
   const attributes = parseStat(stat);
-  const { mode, uid, gid, rdev } = numbers;
   if (mode === null || uid === null || gid === null || rdev === null || attributes === undefined) return null;
   return {
     dict,
@@ -46,7 +45,7 @@ export function parseEntryOp(dict: PyDict, index: number): Entry | null {
     entry: entry as string,
     ...place,
     inode: gfidPath(gfid),
-    ...(to === null ? {} : { entry1: entry1 as string }),
+    entry1: entry1 as string | undefined,
     to: to === null ? null : { path: entry1 as string, ...to },
     mode,
     uid,
@@ -62,29 +61,29 @@ export function parseStat(value: PyValue | undefined): OpStat | null | undefined
   if (value === undefined || value === null) return null;
   if (!isPyDict(value)) return undefined;
   if (Object.keys(value).length === 0) return null;
-  const [mode, uid, gid] = [u32(value['mode']), u32(value['uid']), u32(value['gid'])];
-  const [atime, mtime] = [time(value['atime']), time(value['mtime'])];
+  const [mode, uid, gid] = [parseU32(value['mode']), parseU32(value['uid']), parseU32(value['gid'])];
+  const [atime, mtime] = [parseTime(value['atime']), parseTime(value['mtime'])];
   if (mode === null || uid === null || gid === null || atime === null || mtime === null) return undefined;
   return { mode, uid, gid, atime, mtime };
 }
 
-function isName(op: string): op is EntryOpName {
-  return NAMES.has(op);
+function isEntryOpName(op: string): op is EntryOpName {
+  return ENTRY_OP_NAMES.has(op);
 }
 
 /** @returns 0 if the value is missing, null if it is malformed */
-function u32(value: PyValue | undefined): number | null {
+function parseU32(value: PyValue | undefined): number | null {
   if (value === undefined) return 0;
   return isPyInt(value) && value >= 0 && value <= 0xffff_ffff ? value : null;
 }
 
-function time(value: PyValue | undefined): number | null {
+function parseTime(value: PyValue | undefined): number | null {
   if (value === undefined) return 0;
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
 /** The inode that made an operation fail. */
-export interface Found {
+export interface FailureDetails {
   readonly gfidMismatch?: true;
   readonly nameMismatch?: true;
   readonly dst?: boolean;
@@ -94,23 +93,23 @@ export interface Found {
   readonly place?: string | null;
 }
 
-export interface Failure {
+export interface IndexedFailure {
   readonly index: number;
   /** `(entry, errno, info)` */
   readonly value: PyTuple;
 }
 
 /** Writes each key in both spellings, since old primaries read `slave_*`. */
-export function failure(dict: PyDict, index: number, errno: number, found: Found = {}): Failure {
+export function makeFailure(dict: PyDict, index: number, errno: number, details: FailureDetails = {}): IndexedFailure {
   const info: Record<string, PyValue> = {
-    gfid_mismatch: found.gfidMismatch === true,
-    name_mismatch: found.nameMismatch === true,
-    dst: found.dst === true,
+    gfid_mismatch: details.gfidMismatch === true,
+    name_mismatch: details.nameMismatch === true,
+    dst: details.dst === true,
   };
   // Stock calls the directory's path `_entry` if its name differs, and `_name` otherwise.
-  const place = found.nameMismatch === true ? 'entry' : 'name';
-  const theirs = { isdir: found.isDirectory === true, gfid: found.gfid ?? null, [place]: found.place ?? null };
-  for (const [key, value] of Object.entries(theirs)) {
+  const placeKey = details.nameMismatch === true ? 'entry' : 'name';
+  const secondaryFields = { isdir: details.isDirectory === true, gfid: details.gfid ?? null, [placeKey]: details.place ?? null };
+  for (const [key, value] of Object.entries(secondaryFields)) {
     info[`secondary_${key}`] = value;
     info[`slave_${key}`] = value;
   }

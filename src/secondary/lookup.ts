@@ -9,7 +9,7 @@ import type { SecondaryVolume, VolumeStat } from './volume.js';
 
 const { EBUSY, ENOENT, ENOTDIR, ESTALE } = constants.errno;
 /** A path through an inode that is not a directory names nothing. */
-const ABSENT: readonly number[] = [ENOENT, ENOTDIR];
+const ABSENT_ERRNOS: readonly number[] = [ENOENT, ENOTDIR];
 
 /** null when the path names nothing. */
 export function statOrNull(volume: SecondaryVolume, path: string): Promise<VolumeStat | null> {
@@ -26,14 +26,14 @@ export function gfidOrNull(volume: SecondaryVolume, path: string): Promise<Gfid 
  * @returns null, or the errno number if it is in `known`
  * @throws all other errors
  */
-export async function attempt(call: () => Promise<void>, known: readonly number[], transient: readonly number[] = []): Promise<number | null> {
-  const again = transient.filter((errno) => !known.includes(errno));
+export async function attempt(call: () => Promise<void>, expected: readonly number[], transient: readonly number[] = []): Promise<number | null> {
+  const retried = transient.filter((errno) => !expected.includes(errno));
   try {
-    await retryErrnos(call, again);
+    await retryErrnos(call, retried);
     return null;
   } catch (error) {
     const errno = errnoNumber(error);
-    if (errno !== undefined && known.includes(errno)) return errno;
+    if (errno !== undefined && expected.includes(errno)) return errno;
     throw error;
   }
 }
@@ -42,7 +42,7 @@ async function orNull<T>(call: () => Promise<T>, transient: readonly number[]): 
   try {
     return await retryErrnos(call, transient);
   } catch (error) {
-    if (ABSENT.includes(errnoNumber(error) ?? 0)) return null;
+    if (ABSENT_ERRNOS.includes(errnoNumber(error) ?? 0)) return null;
     throw error;
   }
 }

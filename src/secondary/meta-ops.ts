@@ -5,58 +5,55 @@
 import { constants } from 'node:os';
 import { gfidPath } from '../protocol/gfid.js';
 import { errnoNumber } from '../native/libc.js';
-import { PyException, isPyDict, pyTuple, type PyDict, type PyValue } from '../rpc/pickle-values.js';
-import { Raised } from '../rpc/raised.js';
+import { isPyDict, pyTuple, type PyDict, type PyValue } from '../rpc/pickle-values.js';
+import { RaisedException } from '../rpc/raised-exception.js';
 import { parseStat } from './entry.js';
-import { DEFAULT_LANES } from './entry-batch.js';
+import { DEFAULT_LANES, VOLUME_WIDE_ERRNOS } from './entry-batch.js';
 import { attempt, statOrNull } from './lookup.js';
 import { parseInode } from './path-guard.js';
 import type { OpStat } from '../protocol/secondary.js';
+import { PERMISSIONS, S_IFLNK, S_IFMT } from '../protocol/view.js';
 import { throwIfStopping } from './stopping.js';
 import type { SecondaryVolume } from './volume.js';
 
-const { EACCES, ECONNABORTED, EINVAL, ENOENT, ENOSPC, ENOTCONN, EPERM, EROFS, ESTALE } = constants.errno;
-const VOLUME_WIDE: readonly number[] = [ENOTCONN, ECONNABORTED, ENOSPC, EROFS];
+const { EACCES, EINVAL, ENOENT, EPERM, ESTALE } = constants.errno;
 const TRANSIENT: readonly number[] = [ESTALE, EINVAL];
-const PERMISSIONS = 0o7777;
-const S_IFMT = 0o170000;
-const S_IFLNK = 0o120000;
 
-interface Work {
+interface MetaWork {
   readonly dict: PyDict;
   readonly index: number;
   readonly path: string;
   readonly stat: OpStat;
 }
 
-type Failed = readonly [index: number, dict: PyDict, errno: number, call: string];
+type FailedOp = readonly [index: number, dict: PyDict, errno: number, call: string];
 
 /** @returns the failures, each `(entry, errno, call)`, in the caller's order
- *  @throws Raised if the argument is not a list of dicts */
+ *  @throws RaisedException if the argument is not a list of dicts */
 export async function applyMeta(volume: SecondaryVolume, signal: AbortSignal, list: PyValue | undefined): Promise<PyValue> {
-  if (!Array.isArray(list)) throw new Raised(new PyException('TypeError', ['entries: not a list']));
-  const failures: Failed[] = [];
-  const { lanes: count = DEFAULT_LANES } = volume;
-  const lanes: Work[][] = Array.from({ length: count }, () => []);
+  if (!Array.isArray(list)) throw new RaisedException('TypeError', ['entries: not a list']);
+  const failures: FailedOp[] = [];
+  const { lanes: laneCount = DEFAULT_LANES } = volume;
+  const lanes: MetaWork[][] = Array.from({ length: laneCount }, () => []);
   for (const [index, dict] of (list as readonly PyValue[]).entries()) {
-    if (!isPyDict(dict)) throw new Raised(new PyException('TypeError', ['entries: not a list of dicts']));
+    if (!isPyDict(dict)) throw new RaisedException('TypeError', ['entries: not a list of dicts']);
     const gfid = parseInode(dict['go']);
     const stat = parseStat(dict['stat']);
     if (gfid === null || stat === null || stat === undefined) failures.push([index, dict, EINVAL, 'arguments']);
-    else lanes[Number.parseInt(gfid.slice(-6), 16) % count]?.push({ dict, index, path: gfidPath(gfid), stat });
+    else lanes[Number.parseInt(gfid.slice(-6), 16) % laneCount]?.push({ dict, index, path: gfidPath(gfid), stat });
   }
-  const run = async (lane: readonly Work[]): Promise<void> => {
+  const runLane = async (lane: readonly MetaWork[]): Promise<void> => {
     for (const work of lane) {
       throwIfStopping(signal);
       await applyOne(volume, work, failures);
     }
   };
-  const ends = await Promise.allSettled(lanes.map(run));
-  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  const results = await Promise.allSettled(lanes.map(runLane));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
   return failures.sort(([a], [b]) => a - b).map(([, dict, errno, call]) => pyTuple([dict, errno, call]));
 }
 
-async function applyOne(volume: SecondaryVolume, { dict, index, path, stat }: Work, failures: Failed[]): Promise<void> {
+async function applyOne(volume: SecondaryVolume, { dict, index, path, stat }: MetaWork, failures: FailedOp[]): Promise<void> {
   const { uid, gid, mode, atime, mtime } = stat;
   let call = 'chown';
   const step = async (name: string, run: () => Promise<void>): Promise<void> => {
@@ -67,15 +64,15 @@ async function applyOne(volume: SecondaryVolume, { dict, index, path, stat }: Wo
   try {
     const st = await statOrNull(volume, path);
     if (st === null) return;
-    const isGivenAway = st.uid !== uid || st.gid !== gid;
-    if (isGivenAway && (await attempt(() => volume.chown(path, uid, gid), [ENOENT], TRANSIENT)) !== null) return;
+    const shouldChown = st.uid !== uid || st.gid !== gid;
+    if (shouldChown && (await attempt(() => volume.chown(path, uid, gid), [ENOENT], TRANSIENT)) !== null) return;
     // chown clears the set-id bits, so the mode must be set again.
-    const isChanged = isGivenAway || (st.mode & PERMISSIONS) !== (mode & PERMISSIONS);
-    if (isChanged && (st.mode & S_IFMT) !== S_IFLNK) await step('chmod', () => volume.chmod(path, mode & PERMISSIONS));
+    const shouldChmod = shouldChown || (st.mode & PERMISSIONS) !== (mode & PERMISSIONS);
+    if (shouldChmod && (st.mode & S_IFMT) !== S_IFLNK) await step('chmod', () => volume.chmod(path, mode & PERMISSIONS));
     await step('utime', () => volume.utimes(path, atime, mtime));
   } catch (error) {
     const errno = errnoNumber(error);
-    if (errno === undefined || VOLUME_WIDE.includes(errno)) throw error;
+    if (errno === undefined || VOLUME_WIDE_ERRNOS.has(errno)) throw error;
     failures.push([index, dict, errno, call]);
   }
 }

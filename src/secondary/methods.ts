@@ -4,9 +4,10 @@
 import { constants } from 'node:os';
 import type { Log } from '../log.js';
 import { errnoNumber, NativeError } from '../native/libc.js';
+import { PERMISSIONS, S_IFDIR, S_IFMT } from '../protocol/view.js';
 import { OBJECT_VERSION, FEATURES_METHOD, PUT_FILES_METHOD, featuresDict } from '../rpc/features.js';
-import { PyException, PyFloat, PyStat, isPyDict, isPyInt, type PyValue } from '../rpc/pickle-values.js';
-import { Raised } from '../rpc/raised.js';
+import { PyFloat, PyStat, isPyDict, isPyInt, type PyValue } from '../rpc/pickle-values.js';
+import { RaisedException } from '../rpc/raised-exception.js';
 import type { RpcMethod } from '../rpc/server.js';
 import { applyEntries, DEFAULT_LANES } from './entry-batch.js';
 import { attempt, gfidOrNull, statOrNull } from './lookup.js';
@@ -18,9 +19,6 @@ import { purge } from './remove.js';
 import type { SecondaryVolume } from './volume.js';
 
 const { EEXIST, ENODATA, ENOENT, ENOTDIR } = constants.errno;
-const S_IFMT = 0o170000;
-const S_IFDIR = 0o040000;
-const PERMISSIONS = 0o7777;
 const DHT_LINKTO = 'trusted.glusterfs.dht.linkto';
 
 export interface MethodOptions {
@@ -35,7 +33,7 @@ export interface MethodOptions {
 export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, RpcMethod> {
   const { volume, signal } = options;
   const marks = new Marks(volume, options.markSpace);
-  let keepAlives = 0;
+  let keepAliveCount = 0;
 
   const gfid: RpcMethod = async ([path]) => (await gfidOrNull(volume, guardPath(path))) ?? ENOENT;
   const methods: Readonly<Record<string, RpcMethod>> = {
@@ -45,7 +43,7 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
     pid: () => process.pid,
     keep_alive: async ([info = null]) => {
       if (info !== null && !(isPyDict(info) && Object.keys(info).length === 0)) await marks.announce(info);
-      return ++keepAlives;
+      return ++keepAliveCount;
     },
     entry_ops: ([entries]) => applyEntries(options, entries),
     meta_ops: ([entries]) => applyMeta(volume, signal, entries),
@@ -75,10 +73,10 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
       else await purge(volume, dir, childNames(names));
       return null;
     },
-    mkdir: ([path]) => replace(volume, guardPath(path), (at) => volume.mkdir(at)),
+    mkdir: ([path]) => createReplacing(volume, guardPath(path), (at) => volume.mkdir(at)),
     symlink: ([target, path]) => {
-      if (typeof target !== 'string' || target === '') throw new Raised(new PyException('TypeError', ['target: not a str']));
-      return replace(volume, guardPath(path), (at) => volume.symlink(target, at));
+      if (typeof target !== 'string' || target === '') throw new RaisedException('TypeError', ['target: not a str']);
+      return createReplacing(volume, guardPath(path), (at) => volume.symlink(target, at));
     },
     setattr: ([path, attrs]) => setAttributes(volume, guardPath(path), attrs),
     xtime: ([path, uuid]) => marks.get('xtime', guardPath(path), uuid),
@@ -93,18 +91,18 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
     native_volume_info: () => marks.native(),
     foreign_volume_infos: () => marks.foreign(),
   };
-  const confirmed = (method: RpcMethod): RpcMethod => async (args) => {
+  const withConfirmation = (method: RpcMethod): RpcMethod => async (args) => {
     try {
       return await method(args);
     } finally {
       await volume.confirm?.();
     }
   };
-  return new Map(Object.entries(methods).map(([name, method]) => [name, confirmed(method)]));
+  return new Map(Object.entries(methods).map(([name, method]) => [name, withConfirmation(method)]));
 }
 
 /** Makes an entry, and purges an existing one first. */
-async function replace(volume: SecondaryVolume, path: string, make: (path: string) => Promise<void>): Promise<null> {
+async function createReplacing(volume: SecondaryVolume, path: string, make: (path: string) => Promise<void>): Promise<null> {
   if ((await attempt(() => make(path), [EEXIST])) === EEXIST) {
     await purge(volume, path);
     await make(path);
@@ -113,27 +111,27 @@ async function replace(volume: SecondaryVolume, path: string, make: (path: strin
 }
 
 async function setAttributes(volume: SecondaryVolume, path: string, attrs: PyValue | undefined): Promise<null> {
-  if (!isPyDict(attrs)) throw new Raised(new PyException('TypeError', ['attributes: not a dict']));
+  if (!isPyDict(attrs)) throw new RaisedException('TypeError', ['attributes: not a dict']);
   const { own, mode, times } = attrs;
-  const owner = pair(own);
+  const owner = parsePair(own);
   if (owner !== null) await volume.chown(path, ...owner);
   if (isPyInt(mode) && mode !== 0) await volume.chmod(path, mode & PERMISSIONS);
-  const stamps = pair(times);
-  if (stamps !== null) await volume.utimes(path, ...stamps);
+  const parsedTimes = parsePair(times);
+  if (parsedTimes !== null) await volume.utimes(path, ...parsedTimes);
   return null;
 }
 
-function pair(value: PyValue | undefined): [number, number] | null {
+function parsePair(value: PyValue | undefined): [number, number] | null {
   if (value === undefined || value === null) return null;
   const [a, b] = Array.isArray(value) ? (value as readonly PyValue[]) : [];
-  if (typeof a !== 'number' || typeof b !== 'number') throw new Raised(new PyException('TypeError', ['attributes: not two numbers']));
+  if (typeof a !== 'number' || typeof b !== 'number') throw new RaisedException('TypeError', ['attributes: not two numbers']);
   return [a, b];
 }
 
 function childNames(names: PyValue): string[] {
-  if (!Array.isArray(names)) throw new Raised(new PyException('TypeError', ['entries: not a list']));
+  if (!Array.isArray(names)) throw new RaisedException('TypeError', ['entries: not a list']);
   return (names as readonly PyValue[]).map((name) => {
-    if (typeof name !== 'string' || !isEntryName(name)) throw new Raised(new PyException('ValueError', ['unsafe path']));
+    if (typeof name !== 'string' || !isEntryName(name)) throw new RaisedException('ValueError', ['unsafe path']);
     return name;
   });
 }

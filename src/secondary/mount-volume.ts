@@ -13,7 +13,7 @@ import { newDirectoryBlob, newNodeBlob, newSymlinkBlob } from './newfile.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 
 const { ELOOP, ENODATA, ENOENT, EOPNOTSUPP, ESTALE } = constants.errno;
-const NS = 1e9;
+const NS_PER_S = 1e9;
 
 export interface MountVolumeOptions {
   /** Absolute path of the mount's root. */
@@ -24,15 +24,15 @@ export interface MountVolumeOptions {
 
 export class MountVolume implements SecondaryVolume {
   readonly #dir: string;
-  readonly #look: boolean;
+  readonly #shouldCheckSymlinks: boolean;
 
   constructor({ dir, symlinks }: MountVolumeOptions) {
     this.#dir = dir;
-    this.#look = symlinks === 'looked for';
+    this.#shouldCheckSymlinks = symlinks === 'looked for';
   }
 
   async lstat(path: string): Promise<VolumeStat> {
-    const st = await lstat(await this.#at(path), { bigint: true });
+    const st = await lstat(await this.#checkedPath(path), { bigint: true });
     return {
       mode: Number(st.mode),
       // Node returns them as signed numbers.
@@ -42,14 +42,14 @@ export class MountVolume implements SecondaryVolume {
       uid: Number(st.uid),
       gid: Number(st.gid),
       size: Number(st.size),
-      atime: Number(st.atimeNs) / NS,
-      mtime: Number(st.mtimeNs) / NS,
-      ctime: Number(st.ctimeNs) / NS,
+      atime: Number(st.atimeNs) / NS_PER_S,
+      mtime: Number(st.mtimeNs) / NS_PER_S,
+      ctime: Number(st.ctimeNs) / NS_PER_S,
     };
   }
 
   async gfidOf(path: string): Promise<Gfid> {
-    const text = (await lgetxattrAsync(await this.#at(path), GFID_STRING)).toString('latin1').replace(/\0+$/, '');
+    const text = (await lgetxattrAsync(await this.#checkedPath(path), GFID_STRING)).toString('latin1').replace(/\0+$/, '');
     if (!isGfid(text)) throw new NativeError('gfid', path, ENODATA);
     return text;
   }
@@ -67,94 +67,94 @@ export class MountVolume implements SecondaryVolume {
   }
 
   async createNode(parent: Gfid, name: string, inode: NewInode & { readonly rdev: number }): Promise<void> {
-    await this.#newFile(parent, newNodeBlob(name, inode));
+    await this.#setNewFile(parent, newNodeBlob(name, inode));
   }
 
   async createDirectory(parent: Gfid, name: string, inode: NewInode): Promise<void> {
-    await this.#newFile(parent, newDirectoryBlob(name, inode));
+    await this.#setNewFile(parent, newDirectoryBlob(name, inode));
   }
 
   async createSymlink(parent: Gfid, name: string, inode: NewInode & { readonly target: string }): Promise<void> {
-    await this.#newFile(parent, newSymlinkBlob(name, inode));
+    await this.#setNewFile(parent, newSymlinkBlob(name, inode));
   }
 
   async mkdir(path: string): Promise<void> {
-    await mkdir(await this.#at(path));
+    await mkdir(await this.#checkedPath(path));
   }
 
   async symlink(target: string, path: string): Promise<void> {
-    await symlink(fsEncode(target), await this.#at(path));
+    await symlink(fsEncode(target), await this.#checkedPath(path));
   }
 
   async link(existing: string, path: string): Promise<void> {
-    await link(await this.#at(existing), await this.#at(path));
+    await link(await this.#checkedPath(existing), await this.#checkedPath(path));
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await rename(await this.#at(from), await this.#at(to));
+    await rename(await this.#checkedPath(from), await this.#checkedPath(to));
   }
 
   async unlink(path: string): Promise<void> {
-    await unlink(await this.#at(path));
+    await unlink(await this.#checkedPath(path));
   }
 
   async rmdir(path: string): Promise<void> {
-    await rmdir(await this.#at(path));
+    await rmdir(await this.#checkedPath(path));
   }
 
   async readdir(path: string): Promise<string[]> {
     try {
-      return await this.#names(path);
+      return await this.#readNames(path);
     } catch (error) {
       // GlusterFS cannot open a directory as `.gfid/<gfid>`, only as an entry of its parent.
       const gfid = path.slice(GFID_PREFIX.length);
       if (errnoNumber(error) !== EOPNOTSUPP || !path.startsWith(GFID_PREFIX) || !isGfid(gfid)) throw error;
-      return this.#names(gfid === ROOT_GFID ? '.' : ((await this.directoryEntry(gfid)) ?? path));
+      return this.#readNames(gfid === ROOT_GFID ? '.' : ((await this.directoryEntry(gfid)) ?? path));
     }
   }
 
   async readlink(path: string): Promise<string> {
-    return fsDecode(await readlink(await this.#at(path), { encoding: 'buffer' }));
+    return fsDecode(await readlink(await this.#checkedPath(path), { encoding: 'buffer' }));
   }
 
   async chown(path: string, uid: number, gid: number): Promise<void> {
-    await lchown(await this.#at(path), uid, gid);
+    await lchown(await this.#checkedPath(path), uid, gid);
   }
 
   async chmod(path: string, mode: number): Promise<void> {
-    const at = await this.#at(path);
-    if (this.#look && (await lstat(at)).isSymbolicLink()) throw new NativeError('chmod', path, ELOOP);
+    const at = await this.#checkedPath(path);
+    if (this.#shouldCheckSymlinks && (await lstat(at)).isSymbolicLink()) throw new NativeError('chmod', path, ELOOP);
     await chmod(at, mode);
   }
 
   async utimes(path: string, atime: number, mtime: number): Promise<void> {
-    await lutimes(await this.#at(path), atime, mtime);
+    await lutimes(await this.#checkedPath(path), atime, mtime);
   }
 
   async putFile(path: string, file: FileToPut): Promise<void> {
-    await putFile(await this.#at(path), file);
+    await putFile(await this.#checkedPath(path), file);
   }
 
   async getXattr(path: string, name: string): Promise<Buffer> {
-    return lgetxattrAsync(await this.#at(path), name);
+    return lgetxattrAsync(await this.#checkedPath(path), name);
   }
 
   async setXattr(path: string, name: string, value: Buffer): Promise<void> {
-    await lsetxattrAsync(await this.#at(path), name, value);
+    await lsetxattrAsync(await this.#checkedPath(path), name, value);
   }
 
   async removeXattr(path: string, name: string): Promise<void> {
-    await lremovexattrAsync(await this.#at(path), name);
+    await lremovexattrAsync(await this.#checkedPath(path), name);
   }
 
   async listXattrs(path: string): Promise<string[]> {
-    return llistxattrAsync(await this.#at(path));
+    return llistxattrAsync(await this.#checkedPath(path));
   }
 
   /** @returns null if the bricks have no such inode, or no path of it */
   async #pathOf(gfid: Gfid): Promise<Buffer | null> {
     try {
-      return await lgetxattrAsync(await this.#at(gfidPath(gfid)), GFID2PATH);
+      return await lgetxattrAsync(await this.#checkedPath(gfidPath(gfid)), GFID2PATH);
     } catch (error) {
       const errno = errnoNumber(error);
       if (errno === ENOENT || errno === ESTALE || errno === ENODATA) return null;
@@ -162,22 +162,22 @@ export class MountVolume implements SecondaryVolume {
     }
   }
 
-  async #names(path: string): Promise<string[]> {
-    return (await readdir(await this.#at(path), { encoding: 'buffer' })).map(fsDecode);
+  async #readNames(path: string): Promise<string[]> {
+    return (await readdir(await this.#checkedPath(path), { encoding: 'buffer' })).map(fsDecode);
   }
 
-  async #newFile(parent: Gfid, blob: Buffer): Promise<void> {
-    await lsetxattrAsync(await this.#at(gfidPath(parent)), GFID_NEWFILE, blob);
+  async #setNewFile(parent: Gfid, blob: Buffer): Promise<void> {
+    await lsetxattrAsync(await this.#checkedPath(gfidPath(parent)), GFID_NEWFILE, blob);
   }
 
   /** @returns the bytes of the absolute path. @throws NativeError ELOOP if a part before the last one is a symlink */
-  async #at(path: string): Promise<Buffer> {
-    if (this.#look) {
+  async #checkedPath(path: string): Promise<Buffer> {
+    if (this.#shouldCheckSymlinks) {
       const parts = path.split('/').filter((part) => part !== '' && part !== '.');
       // `.gfid` is virtual, so it needs no check.
       for (let i = parts[0] === '.gfid' ? 2 : 1; i < parts.length; i++) {
-        const on = parts.slice(0, i).join('/');
-        if ((await lstat(fsEncode(`${this.#dir}/${on}`))).isSymbolicLink()) throw new NativeError('path', on, ELOOP);
+        const dirPath = parts.slice(0, i).join('/');
+        if ((await lstat(fsEncode(`${this.#dir}/${dirPath}`))).isSymbolicLink()) throw new NativeError('path', dirPath, ELOOP);
       }
     }
     return fsEncode(path === '.' ? this.#dir : `${this.#dir}/${path}`);

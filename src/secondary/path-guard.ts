@@ -2,29 +2,24 @@
 // symlink leads out (volume.ts).
 
 import { GFID_PREFIX, isGfid, type Gfid } from '../protocol/gfid.js';
-import { PyException } from '../rpc/pickle-values.js';
-import { Raised } from '../rpc/raised.js';
+import type { Location } from '../protocol/view.js';
+import { RaisedException } from '../rpc/raised-exception.js';
 
 const MAX_NAME_BYTES = 255;
 
 /**
  * @returns `path` without `.` and empty parts: with a slash or `.` at its end, the kernel would follow a symlink
- * @throws Raised ValueError, as a stock peer does, if the path leads out of the volume; TypeError if it is not a string
+ * @throws RaisedException ValueError, as a stock peer does, if the path leads out of the volume; TypeError if it is not a string
  */
 export function guardPath(path: unknown): string {
-  if (typeof path !== 'string') throw new Raised(new PyException('TypeError', ['path: not a str']));
+  if (typeof path !== 'string') throw new RaisedException('TypeError', ['path: not a str']);
   const parts = path.split('/');
-  if (path === '' || path.startsWith('/') || path.includes('\0') || parts.includes('..')) throw unsafe();
+  if (path === '' || path.startsWith('/') || path.includes('\0') || parts.includes('..')) throw unsafePathError();
   return parts.filter((part) => part !== '' && part !== '.').join('/') || '.';
 }
 
-export interface EntryName {
-  readonly parent: Gfid;
-  readonly name: string;
-}
-
 /** @returns parts of `.gfid/<parent gfid>/<name>`, the only form of an entry in operations; null for any other form */
-export function parseEntry(path: unknown): EntryName | null {
+export function parseEntry(path: unknown): Location | null {
   if (typeof path !== 'string' || !path.startsWith(GFID_PREFIX)) return null;
   const [parent = '', name = '', ...more] = path.slice(GFID_PREFIX.length).split('/');
   if (!isGfid(parent) || more.length > 0) return null;
@@ -45,6 +40,6 @@ export function isEntryName(name: string): boolean {
   return name.length * 3 <= MAX_NAME_BYTES || Buffer.byteLength(name.replaceAll(/[\uDC80-\uDCFF]/g, 'x')) <= MAX_NAME_BYTES;
 }
 
-function unsafe(): Raised {
-  return new Raised(new PyException('ValueError', ['unsafe path']));
+function unsafePathError(): RaisedException {
+  return new RaisedException('ValueError', ['unsafe path']);
 }

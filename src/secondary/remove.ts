@@ -5,6 +5,7 @@ import { constants } from 'node:os';
 import { entryPath, GFID_PREFIX, isGfid, type Gfid } from '../protocol/gfid.js';
 import { retryErrnos } from '../gluster/retry.js';
 import { errnoNumber } from '../native/libc.js';
+import { S_IFDIR, S_IFMT } from '../protocol/view.js';
 import { attempt, gfidOrNull } from './lookup.js';
 import type { SecondaryVolume } from './volume.js';
 
@@ -16,18 +17,18 @@ const { EBUSY, EISDIR, ELOOP, ENODATA, ENOENT, ENOTDIR, ENOTEMPTY, EOPNOTSUPP, E
  * @throws errors of the volume
  */
 export function removeDirectory(volume: SecondaryVolume, gfid: Gfid, entry: string): Promise<void> {
-  const isThere = async (): Promise<boolean> => (await gfidOrNull(volume, entry)) === gfid;
+  const isAtEntry = async (): Promise<boolean> => (await gfidOrNull(volume, entry)) === gfid;
   const remove = async (path: string): Promise<void> => {
-    if (!(await isThere())) return;
+    if (!(await isAtEntry())) return;
     const names = await namesIn(volume, path);
     if (names === null) return;
     for (const name of names) {
       const child = `${path}/${name}`;
-      if (!(await isThere())) return;
+      if (!(await isAtEntry())) return;
       const errno = await attempt(() => unlinkFile(volume, child), [ENOENT, ESTALE, EISDIR], [EBUSY]);
       if (errno === EISDIR) await remove(child);
     }
-    if (!(await isThere())) return;
+    if (!(await isAtEntry())) return;
     await attempt(() => volume.rmdir(path), [ENOENT, ESTALE], [EBUSY]);
   };
   return retryErrnos(() => remove(entry), [ENOTEMPTY, ESTALE, ENODATA]);
@@ -44,7 +45,7 @@ export async function purge(volume: SecondaryVolume, path: string, names?: reado
     if (errno !== EISDIR) return;
     children = (await namesIn(volume, path)) ?? [];
   }
-  for (const name of children) await purge(volume, childOf(path, name));
+  for (const name of children) await purge(volume, childPath(path, name));
   if (names === undefined) await attempt(() => volume.rmdir(path), [ENOENT]);
 }
 
@@ -53,7 +54,7 @@ async function unlinkFile(volume: SecondaryVolume, path: string): Promise<void> 
   try {
     await volume.unlink(path);
   } catch (error) {
-    if (errnoNumber(error) !== EPERM || ((await volume.lstat(path)).mode & 0o170000) !== 0o040000) throw error;
+    if (errnoNumber(error) !== EPERM || ((await volume.lstat(path)).mode & S_IFMT) !== S_IFDIR) throw error;
     throw Object.assign(new Error(`unlink: ${path}: is a directory`), { errno: EISDIR });
   }
 }
@@ -67,7 +68,7 @@ async function namesIn(volume: SecondaryVolume, path: string): Promise<string[] 
   }
 }
 
-function childOf(path: string, name: string): string {
+function childPath(path: string, name: string): string {
   if (path === '.') return name;
   const gfid = path.startsWith(GFID_PREFIX) ? path.slice(GFID_PREFIX.length) : '';
   return isGfid(gfid) ? entryPath(gfid, name) : `${path}/${name}`;

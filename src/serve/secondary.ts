@@ -45,12 +45,12 @@ export interface SecondaryOptions {
   readonly output: Writable;
 }
 
-interface Mounted {
+interface ServedVolume {
   readonly dir: string;
   readonly volume: SecondaryVolume;
   readonly markSpace: 'trusted' | 'system';
   /** Additional RPC methods. */
-  readonly more?: ReadonlyMap<string, RpcMethod>;
+  readonly extraMethods?: ReadonlyMap<string, RpcMethod>;
   /** Rejects when the mount has died. */
   readonly broken: Promise<never>;
 }
@@ -64,38 +64,38 @@ export async function runSecondary(options: SecondaryOptions, signal: AbortSigna
   setFlagsFromString('--semi-space-growth-factor=1');
   const log = options.log.child({ module: 'resource', ctx: 'GLUSTER' });
   const cleanup = new Cleanup();
-  const over = new AbortController();
+  const serviceEnd = new AbortController();
   enterRemovedDirectory();
   try {
     const mount = await openServed(options, cleanup, log, signal);
     process.chdir(mount.dir);
     cleanup.add('working directory', () => Promise.resolve(enterRemovedDirectory()));
-    await serve(options, mount, over, log, signal);
+    await serve(options, mount, serviceEnd, log, signal);
   } catch (error) {
     if (signal.aborted) return;
     throw error;
   } finally {
-    over.abort();
+    serviceEnd.abort();
     await cleanup.run((what, error) => log.warn('cleanup failed', { what, error: errorLine(error) }));
   }
 }
 
-async function serve(options: SecondaryOptions, mount: Mounted, over: AbortController, log: Log, signal: AbortSignal): Promise<void> {
+async function serve(options: SecondaryOptions, mount: ServedVolume, serviceEnd: AbortController, log: Log, signal: AbortSignal): Promise<void> {
   const { config, input, output } = options;
   const methods = secondaryMethods({
     volume: mount.volume,
     distributionCount: config.get('primary-distribution-count'),
     markSpace: mount.markSpace,
     log: options.log.child({ module: 'resource', fn: 'entry_ops' }),
-    signal: AbortSignal.any([signal, over.signal]),
+    signal: AbortSignal.any([signal, serviceEnd.signal]),
   });
-  let calls = 0;
+  let callCount = 0;
   const rpcLog = options.log.child({ module: 'repce', ctx: 'RepceServer' });
   const served = serveRepce({
     input,
     output,
-    methods: new Map([...methods, ...(mount.more ?? [])]),
-    onCall: () => (calls += 1),
+    methods: new Map([...methods, ...(mount.extraMethods ?? [])]),
+    onCall: () => (callCount += 1),
     onRaised: (method, line) => rpcLog.error('call failed', { method, error: line }),
   }).then(() => rpcLog.info('terminating on reaching EOF.'));
   log.info('secondary listening', { dir: mount.dir });
@@ -103,21 +103,21 @@ async function serve(options: SecondaryOptions, mount: Mounted, over: AbortContr
     signal.addEventListener('abort', () => resolve(), { once: true });
     if (signal.aborted) resolve();
   });
-  const silent = untilSilent(config.get('secondary-timeout'), () => calls, over.signal).then((timeout) => log.info('connection inactive, stopping', { timeout }));
+  const silent = untilSilent(config.get('secondary-timeout'), () => callCount, serviceEnd.signal).then((timeout) => log.info('connection inactive, stopping', { timeout }));
   await Promise.race([served, stopped, silent, mount.broken]);
 }
 
 /** Resolves after an interval without a call from the primary. Never resolves if the interval is 0. */
-async function untilSilent(timeoutS: number, calls: () => number, signal: AbortSignal): Promise<number> {
+async function untilSilent(timeoutS: number, callCount: () => number, signal: AbortSignal): Promise<number> {
   while (timeoutS > 0) {
-    const before = calls();
+    const before = callCount();
     await delay(timeoutS * 1000, undefined, { signal }).catch(() => new Promise<never>(() => undefined));
-    if (calls() === before) return timeoutS;
+    if (callCount() === before) return timeoutS;
   }
   return new Promise<never>(() => undefined);
 }
 
-async function openServed(options: SecondaryOptions, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Mounted> {
+async function openServed(options: SecondaryOptions, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<ServedVolume> {
   const { served } = options;
   if ('volume' in served) return mountVolume(options, served.volume, cleanup, log, signal);
   const layout = await openLayout(served.directory);
@@ -126,39 +126,39 @@ async function openServed(options: SecondaryOptions, cleanup: Cleanup, log: Log,
   return {
     dir: layout.internal,
     volume,
-    more: attributeMethods(volume),
+    extraMethods: attributeMethods(volume),
     markSpace: layout.xattrs === 'trusted' ? 'trusted' : 'system',
     broken: new Promise<never>(() => undefined),
   };
 }
 
-async function mountVolume(options: SecondaryOptions, volume: string, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Mounted> {
+async function mountVolume(options: SecondaryOptions, volume: string, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<ServedVolume> {
   log.info('Mounting gluster volume locally...');
   const startMs = performance.now();
   const mounted = await (options.mountLabel === '' ? mountDirectly(options, volume, cleanup, log, signal) : mountBrokered(options, volume, cleanup, signal));
-  const root = process.geteuid?.() === 0;
+  const isRoot = process.geteuid?.() === 0;
   const restrictions = restrictionsOf(mounted.dir);
   const symlinks = restrictions.includes('nosymfollow') ? 'refused by the kernel' : 'looked for';
   log.info('Mounted gluster volume', { volume, symlinks, flags: restrictions.join(',') || 'none', duration: ((performance.now() - startMs) / 1000).toFixed(4) });
   const health = new VolumeHealth(mounted.dir);
-  const whole = new AvailabilityGuard(new MountVolume({ dir: mounted.dir, symlinks }), health, await health.bricksOfFile());
-  return { ...mounted, volume: whole, markSpace: root ? 'trusted' : 'system' };
+  const guarded = new AvailabilityGuard(new MountVolume({ dir: mounted.dir, symlinks }), health, await health.bricksOfFile());
+  return { ...mounted, volume: guarded, markSpace: isRoot ? 'trusted' : 'system' };
 }
 
 /** With write-behind, a failed write (a full disk) is reported at the next close of the inode, on any descriptor. rsync has
  *  a second descriptor for reading. It closes that one first, ignores the error, sets size and mtime, and exits with 0. */
-const ERRORS_OF_WRITES = 'xlator-option=*-write-behind.pass-through=true';
+const REPORT_WRITE_ERRORS = 'xlator-option=*-write-behind.pass-through=true';
 
-async function mountDirectly({ config }: SecondaryOptions, volume: string, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Pick<Mounted, 'dir' | 'broken'>> {
+async function mountDirectly({ config }: SecondaryOptions, volume: string, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Pick<ServedVolume, 'dir' | 'broken'>> {
   const home = await mountHome([config.get('gluster-rundir'), config.get('glusterd-workdir')]);
   const registry = join(home, 'of-secondaries');
-  for (const left of await AuxMount.removeLeftovers(registry)) log.info('removed the mount of a secondary that was killed', { path: left });
+  for (const path of await AuxMount.removeLeftovers(registry)) log.info('removed the mount of a secondary that was killed', { path });
   const logFile = config.get('secondary-gluster-log-file');
   await mkdir(fsEncode(dirname(logFile)), { recursive: true });
-  refusePlanted(logFile);
+  requireSafeLog(logFile);
   const mount = await AuxMount.mount({
     glusterCommandDir: config.get('secondary-gluster-command-dir'),
-    params: [ERRORS_OF_WRITES, ...splitWords(config.get('secondary-gluster-params'))],
+    params: [REPORT_WRITE_ERRORS, ...splitWords(config.get('secondary-gluster-params'))],
     volfileServer: 'localhost',
     volume,
     logFile,
@@ -178,7 +178,7 @@ async function mountDirectly({ config }: SecondaryOptions, volume: string, clean
 
 /** glusterfs runs as root and follows symlinks when it opens its log.
  *  @throws GsyncdError 'mount' if another user could have put the file or a symlink there */
-function refusePlanted(logFile: string): void {
+function requireSafeLog(logFile: string): void {
   try {
     closeSync(openLog(logFile, 0o600));
   } catch (error) {
@@ -186,7 +186,7 @@ function refusePlanted(logFile: string): void {
   }
 }
 
-async function mountBrokered({ config, mountLabel }: SecondaryOptions, volume: string, cleanup: Cleanup, signal: AbortSignal): Promise<Pick<Mounted, 'dir' | 'broken'>> {
+async function mountBrokered({ config, mountLabel }: SecondaryOptions, volume: string, cleanup: Cleanup, signal: AbortSignal): Promise<Pick<ServedVolume, 'dir' | 'broken'>> {
   const timeoutMs = config.get('connection-timeout') * 1000;
   const mount = await mountByBroker({
     glusterCommandDir: config.get('secondary-gluster-command-dir'),

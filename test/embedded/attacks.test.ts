@@ -213,7 +213,7 @@ describe.skipIf(lacksRoot('attacks on a primary of root'))('the scanner and the 
     const recorder = new Recorder({ layout, log, rolloverMs: 15_000 });
     await recorder.open();
     const before = tree.victimState;
-    const { gfid } = recorder.index.walk('user/dir/inner') ?? { gfid: '' as Gfid };
+    const { gfid } = recorder.index.nodeAt('user/dir/inner') ?? { gfid: '' as Gfid };
     tree.asUser(`mv dir aside; ln -s ${tree.victim} dir`);
     recorder.setXtime(gfid, [1_700_000_000, 0]);
     await recorder.close();

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { userXattrs } from '../../src/embedded/user-xattrs.js';
+import { readUserXattrs } from '../../src/embedded/user-xattrs.js';
 import { lsetxattr } from '../../src/native/libc.js';
 import { lacks } from '../skip.js';
 import { applyOperation } from './apply.js';
@@ -43,13 +43,13 @@ test.skipIf(lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, TESTS)).each(cas
       }
       await expect.poll(() => existsSync(join(pair.b, value)) && readFileSync(join(pair.b, value), 'utf8'), { timeout: 10_000 }).toBe(value);
       for (const name of ['dir', 'file']) {
-        const wanted = new Map([...userXattrs(join(pair.a, name))].filter(([xattr]) => copied.includes(xattr)));
-        await expect.poll(() => userXattrs(join(pair.b, name)), { timeout: 10_000 }).toEqual(wanted);
+        const wanted = new Map([...readUserXattrs(join(pair.a, name))].filter(([xattr]) => copied.includes(xattr)));
+        await expect.poll(() => readUserXattrs(join(pair.b, name)), { timeout: 10_000 }).toEqual(wanted);
       }
     }
     // Time for xattrs that might still arrive against the configuration.
     await delay(500);
-    for (const name of ['dir', 'file']) expect([...userXattrs(join(pair.b, name)).keys()]).toEqual(copied);
+    for (const name of ['dir', 'file']) expect([...readUserXattrs(join(pair.b, name)).keys()]).toEqual(copied);
     expect(pair.failures).toEqual([]);
   } finally {
     await pair.remove();

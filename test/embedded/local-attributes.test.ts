@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalAttributes, type LocalPaths } from '../../src/embedded/local-engines.js';
-import { userXattrs } from '../../src/embedded/user-xattrs.js';
+import { readUserXattrs } from '../../src/embedded/user-xattrs.js';
 import type { Gfid } from '../../src/protocol/gfid.js';
 import { lsetxattr } from '../../src/native/libc.js';
 import { lacks } from '../skip.js';
@@ -30,7 +30,7 @@ describe.skipIf(lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, 'xattrs of d
 
   test('copy() copies the xattrs of a directory', () => {
     expect(attributes.copy(GFID)).toBeNull();
-    expect(userXattrs(at('there'))).toEqual(new Map([['user.of', Buffer.from('one')]]));
+    expect(readUserXattrs(at('there'))).toEqual(new Map([['user.of', Buffer.from('one')]]));
   });
 
   test('sync() fails an item whose path another inode has taken, and copies nothing', async () => {
@@ -38,6 +38,6 @@ describe.skipIf(lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, 'xattrs of d
     renameSync(at('one'), at('elsewhere'));
     renameSync(at('two'), at('one'));
     expect(await attributes.sync([GFID])).toEqual(new Map([[GFID, { status: 'failed', reason: `${at('one')}: another inode is there now`, scope: 'item' }]]));
-    expect(userXattrs(at('there'))).toEqual(new Map([['user.of', Buffer.from('one')]]));
+    expect(readUserXattrs(at('there'))).toEqual(new Map([['user.of', Buffer.from('one')]]));
   });
 });

@@ -10,7 +10,7 @@ import type { RepceClient } from '../../src/rpc/client.js';
 import { RemoteCallError } from '../../src/rpc/errors.js';
 import { PyStat, pyTuple } from '../../src/rpc/pickle-values.js';
 import type { PyDict, PyTuple, PyValue } from '../../src/rpc/pickle-values.js';
-import { Raised } from '../../src/rpc/raised.js';
+import { RaisedException } from '../../src/rpc/raised-exception.js';
 import { secondaryMethods } from '../../src/secondary/methods.js';
 import { MountVolume } from '../../src/secondary/mount-volume.js';
 import type { MountVolumeOptions } from '../../src/secondary/mount-volume.js';
@@ -60,7 +60,7 @@ async function outcome(call: Call, method: string, args: readonly PyValue[]): Pr
   try {
     return await call(method, args);
   } catch (error) {
-    if (error instanceof RemoteCallError || error instanceof Raised || errnoNumber(error) !== undefined) return 'refused';
+    if (error instanceof RemoteCallError || error instanceof RaisedException || errnoNumber(error) !== undefined) return 'refused';
     throw error;
   }
 }

@@ -134,7 +134,7 @@ suite('garbage', () => {
     const decoder = new PickleDecoder();
     expect(() => [...decoder.feed(latin1('\0'))]).toThrow(GsyncdError);
     expect(() => [...decoder.feed(encodePickle(1))]).toThrow('opcode 0x0');
-    expect(decoder.idle).toBe(false);
+    expect(decoder.isIdle).toBe(false);
   });
 
   it('yields the values before the garbage', () => {

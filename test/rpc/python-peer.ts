@@ -113,6 +113,6 @@ export function decodeAll(bytes: Buffer, cuts: readonly number[] = []): PyValue[
     values.push(...decoder.feed(bytes.subarray(start, end)));
     start = Math.max(start, end);
   }
-  if (!decoder.idle) throw new Error('decoder is not idle at the end');
+  if (!decoder.isIdle) throw new Error('decoder is not idle at the end');
   return values;
 }

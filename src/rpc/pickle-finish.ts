@@ -5,24 +5,24 @@
 import { pickleError } from './pickle-text.js';
 import { PyException, isPyDict, type PyDict, type PyValue } from './pickle-values.js';
 
-const OPEN = -1;
+const IN_PROGRESS = -1;
 /** Containers with at most this many plain items are checked again at each visit instead of being stored. Most are that
  *  small. */
-const FEW = 16;
+const MAX_UNTRACKED_ITEMS = 16;
 
-export interface SettleOptions {
+export interface FinishOptions {
   /** Maximum nesting of containers. */
   readonly maxDepth: number;
   /** Dicts to replace, and their Maps. */
-  readonly turned: ReadonlyMap<PyValue, Map<PyValue, PyValue>>;
+  readonly mapsByDict: ReadonlyMap<PyValue, Map<PyValue, PyValue>>;
 }
 
 /** @returns the finished value. @throws GsyncdError 'peer' for cycles and for nesting deeper than `maxDepth` */
-export function settle(value: PyValue, options: SettleOptions): PyValue {
+export function finishValue(value: PyValue, options: FinishOptions): PyValue {
   if (!isContainer(value)) return value;
-  const settler = new Settler(options);
-  settler.visit(value, 1);
-  return settler.settled(value);
+  const finisher = new ValueFinisher(options);
+  finisher.visit(value, 1);
+  return finisher.replacementOf(value);
 }
 
 type Container = PyValue[] | PyDict | PyException;
@@ -31,68 +31,68 @@ function isContainer(value: PyValue): value is Container {
   return typeof value === 'object' && value !== null && (Array.isArray(value) || value instanceof PyException || isPyDict(value));
 }
 
-class Settler {
+class ValueFinisher {
   readonly #maxDepth: number;
-  readonly #turned: SettleOptions['turned'];
-  /** Nesting levels of a visited container, including itself; OPEN during its visit. */
+  readonly #mapsByDict: FinishOptions['mapsByDict'];
+  /** Nesting levels of a visited container, including itself; IN_PROGRESS during its visit. */
   readonly #heights = new Map<Container, number>();
 
-  constructor({ maxDepth, turned }: SettleOptions) {
+  constructor({ maxDepth, mapsByDict }: FinishOptions) {
     this.#maxDepth = maxDepth;
-    this.#turned = turned;
+    this.#mapsByDict = mapsByDict;
   }
 
-  settled(value: PyValue): PyValue {
-    return this.#turned.size === 0 ? value : (this.#turned.get(value) ?? value);
+  replacementOf(value: PyValue): PyValue {
+    return this.#mapsByDict.size === 0 ? value : (this.#mapsByDict.get(value) ?? value);
   }
 
-  /** Settles the contents of `container`, which is at level `depth`. @returns its height */
+  /** Finishes the contents of `container`, which is at level `depth`. @returns its height */
   visit(container: Container, depth: number): number {
     const known = this.#heights.get(container);
-    if (known === OPEN) throw pickleError('value: refers to itself');
+    if (known === IN_PROGRESS) throw pickleError('value: refers to itself');
     if (depth + (known ?? 1) - 1 > this.#maxDepth) throw pickleError(`value: nested deeper than ${this.#maxDepth}`);
     if (known !== undefined) return known;
-    const map = this.#turned.get(container);
+    const map = this.#mapsByDict.get(container);
     if (map === undefined && isSmallAndPlain(container)) return 1;
-    this.#heights.set(container, OPEN);
+    this.#heights.set(container, IN_PROGRESS);
     let below = 0;
-    if (map !== undefined) below = this.#map(map, depth);
-    else if (Array.isArray(container)) below = this.#items(container, depth);
-    else if (container instanceof PyException) below = this.#items(container.args as PyValue[], depth);
-    else below = this.#dict(container, depth);
+    if (map !== undefined) below = this.#visitMap(map, depth);
+    else if (Array.isArray(container)) below = this.#visitItems(container, depth);
+    else if (container instanceof PyException) below = this.#visitItems(container.args as PyValue[], depth);
+    else below = this.#visitDict(container, depth);
     this.#heights.set(container, below + 1);
     return below + 1;
   }
 
-  #items(items: PyValue[], depth: number): number {
+  #visitItems(items: PyValue[], depth: number): number {
     let below = 0;
     for (let i = 0; i < items.length; i += 1) {
       const item = items[i] as PyValue;
       if (!isContainer(item)) continue;
       below = Math.max(below, this.visit(item, depth + 1));
-      items[i] = this.settled(item);
+      items[i] = this.replacementOf(item);
     }
     return below;
   }
 
-  #dict(dict: Record<string, PyValue>, depth: number): number {
+  #visitDict(dict: Record<string, PyValue>, depth: number): number {
     let below = 0;
     for (const key in dict) {
       const item = dict[key] as PyValue;
       if (!isContainer(item)) continue;
       below = Math.max(below, this.visit(item, depth + 1));
-      dict[key] = this.settled(item);
+      dict[key] = this.replacementOf(item);
     }
     return below;
   }
 
-  #map(map: Map<PyValue, PyValue>, depth: number): number {
+  #visitMap(map: Map<PyValue, PyValue>, depth: number): number {
     let below = 0;
     const entries = [...map];
     map.clear();
     for (const [key, item] of entries) {
       for (const part of [key, item]) if (isContainer(part)) below = Math.max(below, this.visit(part, depth + 1));
-      map.set(this.settled(key), this.settled(item));
+      map.set(this.replacementOf(key), this.replacementOf(item));
     }
     return below;
   }
@@ -101,8 +101,8 @@ class Settler {
 /** Whether the container is small and contains no containers. */
 function isSmallAndPlain(container: Container): boolean {
   if (container instanceof PyException) return false;
-  if (Array.isArray(container)) return container.length <= FEW && !container.some(isContainer);
+  if (Array.isArray(container)) return container.length <= MAX_UNTRACKED_ITEMS && !container.some(isContainer);
   let count = 0;
-  for (const key in container) if (++count > FEW || isContainer(container[key] as PyValue)) return false;
+  for (const key in container) if (++count > MAX_UNTRACKED_ITEMS || isContainer(container[key] as PyValue)) return false;
   return true;
 }

@@ -8,17 +8,17 @@
 import type { ChangeRecord } from '../changelog/record.js';
 import type { Gfid } from '../protocol/gfid.js';
 import { fileKind } from '../protocol/view.js';
-import { isOutdated, type InodeLook } from './tree-index.js';
+import { isOutdated, type InodeAttributes } from './tree-index.js';
 
-export interface LookChange {
-  readonly before: InodeLook | null;
-  readonly now: InodeLook;
+export interface AttributeChange {
+  readonly before: InodeAttributes | null;
+  readonly now: InodeAttributes;
   /** `created` or `named`: an entry operation of this scan created the inode, or changed one of its names. */
   readonly entry: 'created' | 'named' | 'none';
 }
 
 /** @returns records in the order in which programs usually make the changes: content, attributes, xattrs */
-export function changeRecords(gfid: Gfid, change: LookChange): ChangeRecord[] {
+export function deriveInodeRecords(gfid: Gfid, change: AttributeChange): ChangeRecord[] {
   const { before, now, entry } = change;
   const isFile = fileKind(now.mode) === 'file';
   const data: ChangeRecord = { type: 'data', gfid };
@@ -27,26 +27,26 @@ export function changeRecords(gfid: Gfid, change: LookChange): ChangeRecord[] {
   if (entry === 'created') return [...(isFile && now.size > 0 ? [data] : []), ...(now.xattrs === '' ? [] : [xattrs])];
   // Changelogs from before a crash may describe a state that differs from both: record every kind of change.
   if (before === null || isOutdated(before)) return [...(isFile ? [data] : []), meta('SETATTR'), xattrs];
-  if (before.ctimeNs === now.ctimeNs && (before.isUnsure !== true || isSame(before, now))) return [];
-  const isOwned = before.mode !== now.mode || before.uid !== now.uid || before.gid !== now.gid;
-  const hasXattrs = before.xattrs !== now.xattrs;
-  const isTouched = before.mtimeNs !== now.mtimeNs || before.size !== now.size;
+  if (before.ctimeNs === now.ctimeNs && (before.hasAmbiguousCtime !== true || hasSameAttributes(before, now))) return [];
+  const hasChangedModeOrOwner = before.mode !== now.mode || before.uid !== now.uid || before.gid !== now.gid;
+  const hasChangedXattrs = before.xattrs !== now.xattrs;
+  const isModified = before.mtimeNs !== now.mtimeNs || before.size !== now.size;
   // A write sets mtime and ctime to the same time. If they differ, a program set the times, or something else changed.
-  const areTimesSet = isTouched && now.mtimeNs !== now.ctimeNs && !isOwned && !hasXattrs && entry === 'none';
-  const isExplained = isOwned || hasXattrs || entry === 'named';
+  const hasSetTimes = isModified && now.mtimeNs !== now.ctimeNs && !hasChangedModeOrOwner && !hasChangedXattrs && entry === 'none';
+  const isCtimeExplained = hasChangedModeOrOwner || hasChangedXattrs || entry === 'named';
   const records: ChangeRecord[] = [];
-  if (isFile && (isTouched || !isExplained)) records.push(data);
-  if (isOwned || (isFile ? areTimesSet || (!isTouched && !isExplained) : !isExplained && isOddTime(change))) records.push(meta('SETATTR'));
-  if (hasXattrs) records.push(xattrs);
+  if (isFile && (isModified || !isCtimeExplained)) records.push(data);
+  if (hasChangedModeOrOwner || (isFile ? hasSetTimes || (!isModified && !isCtimeExplained) : !isCtimeExplained && hasSetMtime(change))) records.push(meta('SETATTR'));
+  if (hasChangedXattrs) records.push(xattrs);
   return records;
 }
 
 /** Whether a program set the times of an inode that is not a file. An operation in a directory changes both to the same
  *  time. */
-function isOddTime({ before, now }: LookChange): boolean {
+function hasSetMtime({ before, now }: AttributeChange): boolean {
   return before?.mtimeNs !== now.mtimeNs && now.mtimeNs !== now.ctimeNs;
 }
 
-function isSame(a: InodeLook, b: InodeLook): boolean {
+function hasSameAttributes(a: InodeAttributes, b: InodeAttributes): boolean {
   return a.mtimeNs === b.mtimeNs && a.size === b.size && a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && a.xattrs === b.xattrs;
 }
