@@ -12,7 +12,7 @@ import { fsDecode, fsEncode } from '../names.js';
 import { decodeChangelog } from './decode.js';
 import { formatRecords } from './text.js';
 
-const READY = /^CHANGELOG\.(\d+)$/;
+const READY_NAME = /^CHANGELOG\.(\d+)$/;
 
 export class Stage {
   readonly #current: string;
@@ -62,7 +62,7 @@ export class Stage {
   }
 
   /** Tries to keep a copy of the changelog at `path`, which cannot be decoded. The brick keeps the original. */
-  async keepAside(path: string, time: number): Promise<void> {
+  async keepDamagedCopy(path: string, time: number): Promise<void> {
     await mkdir(fsEncode(this.#damaged), { recursive: true, mode: 0o700 });
     await copyFile(fsEncode(path), fsEncode(join(this.#damaged, `CHANGELOG.${time}`))).catch(() => undefined);
   }
@@ -77,7 +77,7 @@ export class Stage {
   async list(): Promise<string[]> {
     const ready: { name: string; time: number }[] = [];
     for (const bytes of await readdir(fsEncode(this.#processing), { encoding: 'buffer' })) {
-      const match = READY.exec(fsDecode(bytes));
+      const match = READY_NAME.exec(fsDecode(bytes));
       if (match !== null) ready.push({ name: match[0], time: Number(match[1]) });
     }
     return ready.sort((a, b) => a.time - b.time).map(({ name }) => join(this.#processing, name));

@@ -24,7 +24,7 @@ function interval(text: string): number {
 
 /** Starts the exporter that the flags request; null when they request none.
  *  @throws as startExporter() does */
-export async function openMetrics(flags: MetricsFlags, samples: ExporterOptions['samples'], onError: (line: string) => void): Promise<Exporter | null> {
+export async function startMetrics(flags: MetricsFlags, samples: ExporterOptions['samples'], onError: (line: string) => void): Promise<Exporter | null> {
   const { metricsListen, metricsTextfile, metricsInterval } = flags;
   if (metricsListen === undefined && metricsTextfile === undefined) return null;
   const { parseListen, startExporter } = await import('../metrics/exporter.js');

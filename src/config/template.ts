@@ -1,7 +1,7 @@
 // Replaces `${variable}` in option values as Python's string.Template.safe_substitute does. Defines the variables that
 // a session has in addition to its options.
 
-import { presentVocabulary } from './options.js';
+import { modernizeName } from './options.js';
 
 /** Values of variables by name, spelled with `_`. An absent or null value does not hide an option of that name. */
 export type TemplateArgs = Readonly<Record<string, string | number | boolean | null | undefined>>;
@@ -49,7 +49,7 @@ export function substitute(text: string, variables: ReadonlyMap<string, string>)
   return text.replaceAll(VARIABLE, (whole, dollar?: string, bare?: string, braced?: string) => {
     if (dollar !== undefined) return '$';
     const name = bare ?? braced ?? '';
-    return variables.get(name) ?? variables.get(presentVocabulary(name)) ?? whole;
+    return variables.get(name) ?? variables.get(modernizeName(name)) ?? whole;
   });
 }
 

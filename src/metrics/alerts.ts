@@ -30,12 +30,12 @@ export const RULES: readonly Rule[] = [
 export function alertRules(): string {
   const lines = ['groups:', '  - name: gsyncd', '    rules:'];
   for (const { alert, expr, for: duration, severity, summary } of RULES) {
-    lines.push(`      - alert: ${alert}`, `        expr: ${quoted(expr)}`, `        for: ${duration}`, '        labels:', `          severity: ${severity}`, '        annotations:', `          summary: ${quoted(summary)}`);
+    lines.push(`      - alert: ${alert}`, `        expr: ${yamlString(expr)}`, `        for: ${duration}`, '        labels:', `          severity: ${severity}`, '        annotations:', `          summary: ${yamlString(summary)}`);
   }
   return `${lines.join('\n')}\n`;
 }
 
 /** A JSON string is a YAML string. */
-function quoted(text: string): string {
+function yamlString(text: string): string {
   return JSON.stringify(text);
 }

@@ -25,13 +25,13 @@ test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('cha
   brick.change();
   brick.rollover(START + 60);
   const probe = new ChangelogProbe(brick.dir);
-  expect(await probe.look(START + 15)).toEqual({ changelogs: 1, open: false, oldestSince: START + 45 });
+  expect(await probe.readBacklog(START + 15)).toEqual({ changelogs: 1, hasOpenChanges: false, oldestSince: START + 45 });
   brick.change();
-  expect(await probe.look(START + 15)).toEqual({ changelogs: 1, open: true, oldestSince: START + 45 });
-  expect(await probe.look(START + 60)).toEqual({ changelogs: 0, open: true, oldestSince: START + 60 });
+  expect(await probe.readBacklog(START + 15)).toEqual({ changelogs: 1, hasOpenChanges: true, oldestSince: START + 45 });
+  expect(await probe.readBacklog(START + 60)).toEqual({ changelogs: 0, hasOpenChanges: true, oldestSince: START + 60 });
   brick.rollover(START + 75);
-  expect(await probe.look(START + 60)).toEqual({ changelogs: 1, open: false, oldestSince: START + 60 });
-  expect(await probe.look(START + 75)).toEqual({ changelogs: 0, open: false, oldestSince: null });
+  expect(await probe.readBacklog(START + 60)).toEqual({ changelogs: 1, hasOpenChanges: false, oldestSince: START + 60 });
+  expect(await probe.readBacklog(START + 75)).toEqual({ changelogs: 0, hasOpenChanges: false, oldestSince: null });
 });
 
 test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('a mark that goes back counts what lies between again', async () => {
@@ -42,8 +42,8 @@ test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('a m
     brick.rollover(START + 15 * i);
   }
   const probe = new ChangelogProbe(brick.dir);
-  expect((await probe.look(START + 60))?.changelogs).toBe(0);
-  expect((await probe.look(START))?.changelogs).toBe(4);
+  expect((await probe.readBacklog(START + 60))?.changelogs).toBe(0);
+  expect((await probe.readBacklog(START))?.changelogs).toBe(4);
 });
 
 test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('what a clock that was set back leaves behind the mark is pending until the mark follows it, and then by its times', async () => {
@@ -52,20 +52,20 @@ test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('wha
   brick.change();
   brick.rollover(START + 3615);
   const probe = new ChangelogProbe(brick.dir);
-  expect((await probe.look(START + 3615))?.changelogs).toBe(0);
+  expect((await probe.readBacklog(START + 3615))?.changelogs).toBe(0);
   for (const time of [10, 25, 40]) {
     brick.change();
     brick.rollover(START + time);
   }
   for (const one of [probe, new ChangelogProbe(brick.dir)]) {
-    expect(await one.look(START + 3614)).toEqual({ changelogs: 4, open: false, oldestSince: START + 3600 });
-    expect(await one.look(START + 25)).toEqual({ changelogs: 1, open: false, oldestSince: START + 25 });
-    expect((await one.look(START + 40))?.changelogs).toBe(0);
+    expect(await one.readBacklog(START + 3614)).toEqual({ changelogs: 4, hasOpenChanges: false, oldestSince: START + 3600 });
+    expect(await one.readBacklog(START + 25)).toEqual({ changelogs: 1, hasOpenChanges: false, oldestSince: START + 25 });
+    expect((await one.readBacklog(START + 40))?.changelogs).toBe(0);
   }
 });
 
 test('a directory without changelogs is not a brick without a backlog', async () => {
-  expect(await new ChangelogProbe(join(root, 'nowhere')).look(START)).toBeNull();
+  expect(await new ChangelogProbe(join(root, 'nowhere')).readBacklog(START)).toBeNull();
 });
 
 test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('whatever was recorded and however often it is looked at: the count is that of the changelogs with changes behind the mark', async () => {
@@ -91,7 +91,7 @@ test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('wha
         } else brick.rollover(now);
         if (!look) continue;
         const mark = now - 15 * back;
-        const found = await probe.look(mark);
+        const found = await probe.readBacklog(mark);
         expect(found?.changelogs).toBe(full.filter((time) => time > mark).length);
       }
     }),
@@ -107,6 +107,6 @@ test.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))('the
     brick.rollover(START + 15 * i);
   }
   const last = START + 45_000;
-  expect((await new ChangelogProbe(brick.dir).look(last - 900))?.changelogs).toBe(20);
-  expect((await new ChangelogProbe(brick.dir).look(START + 1))?.changelogs).toBe(1_000);
+  expect((await new ChangelogProbe(brick.dir).readBacklog(last - 900))?.changelogs).toBe(20);
+  expect((await new ChangelogProbe(brick.dir).readBacklog(START + 1))?.changelogs).toBe(1_000);
 });

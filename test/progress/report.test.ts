@@ -9,12 +9,12 @@ test('lag is 0 when nothing is pending, however long ago the last change was', (
 });
 
 test('after a quiet time, lag is the age of the first new change and not of the mark', () => {
-  const report = brickReport(facts({ changelogs: { changelogs: 2, open: true, oldestSince: NOW_S - 40 } }));
+  const report = brickReport(facts({ changelogs: { changelogs: 2, hasOpenChanges: true, oldestSince: NOW_S - 40 } }));
   expect(report).toMatchObject({ pending: 'yes', lag: 40, backlog: { changelogs: 2 } });
 });
 
 test('a brick that has changelogs older than its mark lags behind the mark', () => {
-  const report = brickReport(facts({ status: { last_synced: NOW_S - 30 }, changelogs: { changelogs: 1, open: false, oldestSince: NOW_S - 45 } }));
+  const report = brickReport(facts({ status: { last_synced: NOW_S - 30 }, changelogs: { changelogs: 1, hasOpenChanges: false, oldestSince: NOW_S - 45 } }));
   expect(report.lag).toBe(30);
 });
 
@@ -41,10 +41,10 @@ test('a walk for a gap is no first sync', () => {
 
 test('the time to catch up is that of the slowest part, and unknown while one does not move', () => {
   const history = [[(NOW_S - 60) * 1000, 0, 0, 0, 0], [NOW_S * 1000, 6_000, 600, 60_000, 30]];
-  const busy = { changelogs: { changelogs: 10, open: false, oldestSince: NOW_S - 30 }, status: { data: 100 } };
+  const busy = { changelogs: { changelogs: 10, hasOpenChanges: false, oldestSince: NOW_S - 30 }, status: { data: 100 } };
   expect(brickReport(facts({ ...busy, progress: progress({ history }) })).eta).toBeCloseTo(20);
   expect(brickReport(facts({ ...busy, progress: progress() })).eta).toBeNull();
-  expect(brickReport(facts({ changelogs: { changelogs: 0, open: true, oldestSince: NOW_S - 3 } }))).toMatchObject({ eta: null, lag: 3 });
+  expect(brickReport(facts({ changelogs: { changelogs: 0, hasOpenChanges: true, oldestSince: NOW_S - 3 } }))).toMatchObject({ eta: null, lag: 3 });
 });
 
 test.each([
@@ -65,18 +65,18 @@ test.each([
 });
 
 test('a passive brick lags behind nothing, and what a dead worker had in hand is nobody\'s any more', () => {
-  expect(brickReport(facts({ status: { worker_status: 'Passive' }, changelogs: { changelogs: 5, open: true, oldestSince: 1 } }))).toMatchObject({ lag: null, pending: 'no' });
-  const dead = brickReport(facts({ alive: false, status: { entry: 5, data: 6 }, progress: progress({ queue: { files: 6, bytes: 99 } }) }));
+  expect(brickReport(facts({ status: { worker_status: 'Passive' }, changelogs: { changelogs: 5, hasOpenChanges: true, oldestSince: 1 } }))).toMatchObject({ lag: null, pending: 'no' });
+  const dead = brickReport(facts({ isWorkerRunning: false, status: { entry: 5, data: 6 }, progress: progress({ queue: { files: 6, bytes: 99 } }) }));
   expect(dead.backlog).toMatchObject({ entries: 0, data: 0, bytes: 0 });
 });
 
 test('a stopped session still shows what waits', () => {
-  const report = brickReport(facts({ alive: false, monitor: 'Stopped', changelogs: { changelogs: 7, open: true, oldestSince: NOW_S - 500 } }));
+  const report = brickReport(facts({ isWorkerRunning: false, monitor: 'Stopped', changelogs: { changelogs: 7, hasOpenChanges: true, oldestSince: NOW_S - 500 } }));
   expect(report).toMatchObject({ state: 'Stopped', lag: 500, backlog: { changelogs: 7 }, eta: null, crawl: 'N/A' });
 });
 
 test("where a session went on under another program's worker, what this one's said is past", () => {
-  const report = brickReport(facts({ alive: false, status: { entry: 4 }, progress: progress({ ended: 'stopped', walk }) }));
+  const report = brickReport(facts({ isWorkerRunning: false, status: { entry: 4 }, progress: progress({ ended: 'stopped', walk }) }));
   expect(report).toMatchObject({ state: 'Active', worker: null, firstSync: null, backlog: { entries: 4, bytes: null } });
 });
 

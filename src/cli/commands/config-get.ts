@@ -27,12 +27,12 @@ export const configGetCommand: FastCommand = {
 async function runConfigGet([primary = '', secondary = '']: readonly string[], flags: Flags): Promise<void> {
   const { settings } = await openSession({ command: 'config-get', primary, secondary, flags, oldForm: 'upgrade' });
   const all = settings.list(flags.has('show-defaults') ? 'all' : 'session');
-  const line = (name: string, value: SettingValue): string => `${flags.has('use-underscore') ? name.replaceAll('-', '_') : name}:${shown(value)}`;
+  const formatLine = (name: string, value: SettingValue): string => `${flags.has('use-underscore') ? name.replaceAll('-', '_') : name}:${formatValue(value)}`;
   const given = flags.value('name');
   if (given !== undefined) {
     const found = all.get(optionName(given));
     if (found === undefined) throw unknownOption(given);
-    printLines([flags.has('only-value') ? shown(found.value) : line(given, found.value)]);
+    printLines([flags.has('only-value') ? formatValue(found.value) : formatLine(given, found.value)]);
     return;
   }
   const names = [...all.keys()].sort();
@@ -40,18 +40,18 @@ async function runConfigGet([primary = '', secondary = '']: readonly string[], f
     const setting = all.get(name);
     return setting === undefined ? [] : [{ name, ...setting, value: setting.value }];
   });
-  if (!flags.has('json')) printLines(rows.map(({ name, value }) => line(name, value)));
+  if (!flags.has('json')) printLines(rows.map(({ name, value }) => formatLine(name, value)));
   else {
     printLines([
       pythonJson(
-        rows.map(({ name, value, default: standard, configurable, modified }) => {
-          return { name, value: pythonText(value), default: pythonText(standard), configurable, modified };
+        rows.map(({ name, value, default: defaultValue, configurable, modified }) => {
+          return { name, value: pythonText(value), default: pythonText(defaultValue), configurable, modified };
         }),
       ),
     ]);
   }
 }
 
-function shown(value: SettingValue): string {
+function formatValue(value: SettingValue): string {
   return typeof value === 'boolean' ? String(value) : pythonText(value);
 }

@@ -11,9 +11,9 @@ import { fileUrlPath } from '../../worker/directory/file-url.js';
 import { parseSecondary } from '../../worker/session.js';
 import { errorLine } from '../../errors.js';
 import { createLogger, type Log } from '../../log.js';
-import { openTarKeys } from '../../install/key-files.js';
-import { DISPATCHED } from '../forced/forced-command-line.js';
-import { programDirectory } from '../gluster-program.js';
+import { findUnrestrictedTarKeys } from '../../install/key-files.js';
+import { DISPATCHED_ENV } from '../forced/forced-command-line.js';
+import { resolveProgramDirectory } from '../gluster-program.js';
 import { stateHome } from '../state-home.js';
 
 interface SecondaryFlags {
@@ -85,8 +85,8 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   const { user, host, volume } = directory === null ? parseSecondary(secondary) : { user: '', host: 'localhost', volume: directory };
   const primaryNode = flags.primaryNode ?? flags.masterNode ?? '';
   const primaryBrick = flags.primaryBrick ?? flags.masterBrick ?? '';
-  const named = flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir;
-  const programs = named === undefined || process.env[DISPATCHED] === undefined ? named : await programDirectory(named);
+  const requestedDir = flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir;
+  const programDir = requestedDir === undefined || process.env[DISPATCHED_ENV] === undefined ? requestedDir : await resolveProgramDirectory(requestedDir);
   const config = loadConfig({
     ...(flags.configFile === undefined ? {} : { sessionFile: flags.configFile }),
     templateArgs: {
@@ -97,18 +97,18 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
       local_node: flags.localNode,
       local_node_id: flags.localNodeId,
     },
-    overrides: { ...overridesOf(flags), ...(programs === undefined ? {} : { 'secondary-gluster-command-dir': programs }) },
+    overrides: { ...overridesFrom(flags), ...(programDir === undefined ? {} : { 'secondary-gluster-command-dir': programDir }) },
   });
   const debug = flags.debug === true;
   const log = createLogger({
-    destination: debug ? '-' : (flags.logFile ?? (directory === null ? config.get('secondary-log-file') : directoryLog(directory))),
+    destination: debug ? '-' : (flags.logFile ?? (directory === null ? config.get('secondary-log-file') : prepareDirectoryLog(directory))),
     level: debug ? 'DEBUG' : config.get('secondary-log-level'),
     label: `secondary ${primaryNode}${primaryBrick}`.trim(),
   });
-  const own = log.child({ module: 'gsyncd', fn: 'secondary' });
-  for (const line of config.warnings) own.warn(line);
-  if (process.env[DISPATCHED] !== undefined) await warnOfOpenKeys(own);
-  if (named !== undefined && programs === undefined) own.warn('ignoring --secondary-gluster-command-dir: the Gluster programs of this node are elsewhere', { named, used: config.get('secondary-gluster-command-dir') });
+  const mainLog = log.child({ module: 'gsyncd', fn: 'secondary' });
+  for (const line of config.warnings) mainLog.warn(line);
+  if (process.env[DISPATCHED_ENV] !== undefined) await warnOfUnrestrictedTarKeys(mainLog);
+  if (requestedDir !== undefined && programDir === undefined) mainLog.warn('ignoring --secondary-gluster-command-dir: the Gluster programs of this node are elsewhere', { named: requestedDir, used: config.get('secondary-gluster-command-dir') });
 
   const stop = new AbortController();
   const onTerm = (): void => {
@@ -122,9 +122,9 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
     const mountLabel = flags.mountbroker ?? defaultMountLabel();
     const served = directory === null ? { volume } : { directory };
     await runSecondary({ served, config, log, mountLabel, input: process.stdin, output: process.stdout }, stop.signal);
-    own.info('exiting.');
+    mainLog.info('exiting.');
   } catch (error) {
-    own.error(errorLine(error));
+    mainLog.error(errorLine(error));
     throw error;
   } finally {
     log.close();
@@ -132,9 +132,9 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
 }
 
 /** For each new session glusterd adds a tar key in GlusterFS's unrestricted form. */
-async function warnOfOpenKeys(log: Log): Promise<void> {
+async function warnOfUnrestrictedTarKeys(log: Log): Promise<void> {
   try {
-    for (const path of await openTarKeys(process.geteuid?.() ?? 0)) log.warn('tar keys let their holders run any program: run "gsyncd-ts install --tar-keys"', { path });
+    for (const path of await findUnrestrictedTarKeys(process.geteuid?.() ?? 0)) log.warn('tar keys let their holders run any program: run "gsyncd-ts install --tar-keys"', { path });
   } catch (error) {
     log.debug('cannot read authorized_keys', { error: errorLine(error) });
   }
@@ -148,14 +148,14 @@ async function printId(directory: string): Promise<void> {
 }
 
 /** An ordinary user cannot write to GlusterFS's log directory. */
-function directoryLog(directory: string): string {
+function prepareDirectoryLog(directory: string): string {
   const dir = join(stateHome(), 'gsyncd-ts', `secondary_${escapePath(directory)}`);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   return join(dir, 'gsyncd.log');
 }
 
 /** The secondary has no session file, so the primary's options take its place. */
-function overridesOf(flags: SecondaryFlags): NonNullable<LoadConfigOptions['overrides']> {
+function overridesFrom(flags: SecondaryFlags): NonNullable<LoadConfigOptions['overrides']> {
   const given: Partial<Record<OptionName, string | undefined>> = {
     'secondary-timeout': flags.secondaryTimeout ?? flags.slaveTimeout,
     'secondary-log-level': flags.secondaryLogLevel ?? flags.slaveLogLevel,

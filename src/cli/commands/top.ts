@@ -22,7 +22,7 @@ export function addTopCommand(program: Command): void {
     .command('top')
     .description('show what the sessions of this node are doing: lag, backlog, rates, failures')
     .argument('[session]', "a session's name as in /var/lib/glusterd/geo-replication or its beginning, the file:///PATH of a plain directory, or a directory with status files (default: all)")
-    .option('--interval <seconds>', 'between two looks', seconds, 2)
+    .option('--interval <seconds>', 'between two looks', parseSeconds, 2)
     .option('--once', 'print once and end, as it does where its output is no terminal')
     .option('--json', 'print once, as JSON')
     .option('--no-color', 'no colours (as with NO_COLOR set)')
@@ -32,22 +32,22 @@ export function addTopCommand(program: Command): void {
     .action(runTop);
 }
 
-function seconds(text: string): number {
+function parseSeconds(text: string): number {
   const value = Number(text);
   if (!(value >= 0.2 && value <= 3600)) throw new InvalidArgumentError('must be a number of seconds, 0.2 to 3600.');
   return value;
 }
 
 async function runTop(name: string | undefined, flags: TopFlags): Promise<void> {
-  const [{ renderTop }, { SessionReader }, { sessionsNamed }, { cut }] = await Promise.all([
+  const [{ renderTop }, { SessionReader }, { findNamedSessions }, { truncate }] = await Promise.all([
     import('../../top/render.js'),
     import('../../progress/sessions.js'),
     import('../session-lookup.js'),
     import('../../top/text.js'),
   ]);
   const readers = new Map<string, InstanceType<typeof SessionReader>>();
-  const look = async () => {
-    const dirs = await sessionsNamed(name);
+  const readSessions = async () => {
+    const dirs = await findNamedSessions(name);
     return Promise.all(
       dirs.map((dir) => {
         let reader = readers.get(dir);
@@ -57,21 +57,21 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
     );
   };
   if (flags.json === true) {
-    await print(`${JSON.stringify({ version: JSON_VERSION, time: Date.now() / 1000, sessions: await look() }, null, 2)}\n`);
+    await print(`${JSON.stringify({ version: JSON_VERSION, time: Date.now() / 1000, sessions: await readSessions() }, null, 2)}\n`);
     return;
   }
   const { stdin, stdout } = process;
-  const dumb = process.env['TERM'] === 'dumb';
-  const live = stdout.isTTY && flags.once !== true && !dumb;
+  const isDumbTerminal = process.env['TERM'] === 'dumb';
+  const isLive = stdout.isTTY && flags.once !== true && !isDumbTerminal;
   const charset: Charset = flags.ascii === true || !isUtf8Locale() ? 'ascii' : 'unicode';
-  const colours = flags.color && !process.env['NO_COLOR'] && stdout.isTTY && !dumb ? 'on' : 'off';
+  const colours = flags.color && !process.env['NO_COLOR'] && stdout.isTTY && !isDumbTerminal ? 'on' : 'off';
   const options = { charset, colours, ...(flags.rows === true ? { shape: 'rows' } : {}) } satisfies Partial<RenderOptions>;
-  if (!live) {
-    await print(`${renderTop(await look(), Date.now(), { columns: stdout.columns || 80, ...options }).join('\n')}\n`);
+  if (!isLive) {
+    await print(`${renderTop(await readSessions(), Date.now(), { columns: stdout.columns || 80, ...options }).join('\n')}\n`);
     return;
   }
   // Reports an error at the start in one line on the normal screen.
-  await look();
+  await readSessions();
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort());
   const { runScreen } = await import('../../top/screen.js');
@@ -79,8 +79,8 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
     input: stdin,
     output: stdout,
     intervalMs: flags.interval * 1000,
-    frame: async (columns, rows) => renderTop(await look(), Date.now(), { columns, rows, ...options }),
-    footer: (columns, hidden) => cut(`q quits${hidden > 0 ? `, j and k scroll, ${hidden} lines more` : ''}   every ${flags.interval} s`, columns, charset),
+    frame: async (columns, rows) => renderTop(await readSessions(), Date.now(), { columns, rows, ...options }),
+    footer: (columns, hidden) => truncate(`q quits${hidden > 0 ? `, j and k scroll, ${hidden} lines more` : ''}   every ${flags.interval} s`, columns, charset),
     signal: stop.signal,
   });
 }

@@ -12,13 +12,13 @@ import { createLogger } from '../../log.js';
 import { withoutSlashesAtEnd } from '../../names.js';
 import { replaceProcess } from '../../native/libc.js';
 import { CommandExit } from '../exit.js';
-import { addMetricsOptions, openMetrics } from '../metrics-options.js';
+import { addMetricsOptions, startMetrics } from '../metrics-options.js';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
 /** Set for the process that runs in a private mount namespace. */
-const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
+const PRIVATE_MOUNTS_ENV = 'GSYNCD_TS_PRIVATE_MOUNTS';
 
 export function addWorkerCommand(program: Command): void {
   addMetricsOptions(program.command('worker'))
@@ -51,9 +51,9 @@ function wholeNumber(text: string): number {
 }
 
 async function runWorker(primary: string, secondary: string, flags: WorkerFlags): Promise<void> {
-  const from = fileUrlPath(primary);
+  const primaryPath = fileUrlPath(primary);
   try {
-    const plan = from === null ? glusterPlan(primary, secondary, flags) : await (await import('./embedded-worker.js')).embeddedPlan(from, secondary, flags);
+    const plan = primaryPath === null ? glusterWorkerPlan(primary, secondary, flags) : await (await import('./embedded-worker.js')).directoryWorkerPlan(primaryPath, secondary, flags);
     await runPlan(plan, flags);
   } catch (error) {
     // systemd does not restart a worker that exits with 2, since a restart does not correct a configuration. A monitor
@@ -65,7 +65,7 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
 
 /** A brick of a Gluster volume. The endpoints are loaded late: the process that only changes its mount namespace needs
  *  none. */
-function glusterPlan(primary: string, secondary: string, flags: WorkerFlags): WorkerPlan {
+function glusterWorkerPlan(primary: string, secondary: string, flags: WorkerFlags): WorkerPlan {
   const { user, host, volume } = parseSecondary(secondary);
   const config = loadConfig({
     sessionFile: flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, host, volume),
@@ -103,18 +103,18 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
     level: debug ? 'DEBUG' : config.get('log-level'),
     label,
   });
-  const own = log.child({ module: 'gsyncd', fn: 'worker' });
-  for (const line of config.warnings) own.warn(line);
-  config.onWarning = (line) => own.warn(line);
+  const mainLog = log.child({ module: 'gsyncd', fn: 'worker' });
+  for (const line of config.warnings) mainLog.warn(line);
+  config.onWarning = (line) => mainLog.warn(line);
 
-  const signal = stopSignal(() => own.info('stopping: finishing the current batch or leaving it for the next start'));
+  const signal = stopSignal(() => mainLog.info('stopping: finishing the current batch or leaving it for the next start'));
   process.on('SIGHUP', () => log.reopen());
 
-  let metrics: Awaited<ReturnType<typeof openMetrics>> = null;
+  let metrics: Awaited<ReturnType<typeof startMetrics>> = null;
   try {
-    const { OneBrick } = await import('../../metrics/node-samples.js');
-    const watched = new OneBrick(VERSION);
-    metrics = await openMetrics(flags, () => watched.samples(), (line) => own.warn(line));
+    const { SingleBrickSampler } = await import('../../metrics/node-samples.js');
+    const sampler = new SingleBrickSampler(VERSION);
+    metrics = await startMetrics(flags, () => sampler.samples(), (line) => mainLog.warn(line));
     const { Worker } = await import('../../worker/worker.js');
     const worker = new Worker({
       findEndpoints: await findEndpoints(log),
@@ -123,12 +123,12 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
       brick: flags.removedBrick === true ? 'removed' : 'in the volume',
       monitored: flags.feedbackFd === undefined ? 'no' : 'yes',
       onReady: () => closeFeedback(flags.feedbackFd),
-      onStatusFile: (path) => watched.watch(path),
+      onStatusFile: (path) => sampler.watch(path),
     });
     await worker.run(signal);
-    own.info('exiting.');
+    mainLog.info('exiting.');
   } catch (error) {
-    own.error(errorLine(error));
+    mainLog.error(errorLine(error));
     throw error;
   } finally {
     await metrics?.close();
@@ -154,12 +154,12 @@ function closeFeedback(fd: number | undefined): void {
 /** Runs this program again in a private mount namespace, so that no other process sees or holds its mount. If that is
  *  not possible, or access-mount is on, the mount is in the common namespace. */
 function enterPrivateMounts(config: Config, flags: WorkerFlags): void {
-  if (process.env[PRIVATE_MARK] !== undefined || process.geteuid?.() !== 0 || config.get('access-mount')) return;
+  if (process.env[PRIVATE_MOUNTS_ENV] !== undefined || process.geteuid?.() !== 0 || config.get('access-mount')) return;
   const [script, ...args] = process.argv.slice(1);
   if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });
   const argv = ['unshare', '--mount', '--propagation', 'private', process.execPath, ...process.execArgv, script, ...args];
   try {
-    replaceProcess('unshare', argv, { ...process.env, [PRIVATE_MARK]: '1' }, flags.feedbackFd === undefined ? [] : [flags.feedbackFd]);
+    replaceProcess('unshare', argv, { ...process.env, [PRIVATE_MOUNTS_ENV]: '1' }, flags.feedbackFd === undefined ? [] : [flags.feedbackFd]);
   } catch {
     // unshare is missing: go on in this namespace.
   }
