@@ -7,6 +7,7 @@
 import { join } from 'node:path';
 import { errnoCode, GsyncdError, isGsyncdError } from '../errors.js';
 import { isThere } from '../native/if-there.js';
+import { OPEN_CHANGELOG } from './changelog-files.js';
 import { loadClockNote, saveClockNote } from './clock-note.js';
 import { DirectoryWatch } from './directory-watch.js';
 import type { HtimeEntry } from './htime.js';
@@ -14,7 +15,6 @@ import { Stage } from './stage.js';
 import type { ChangelogSource, HistoryResult, ChangelogLoss } from './source.js';
 import { CLOCK_SKEW_S, Timeline, type ClockSetBack, type Cursor, type TimelineStep } from './timeline.js';
 
-const OPEN_CHANGELOG = 'CHANGELOG';
 /** A rollover leaves the brick without an open changelog for a moment. */
 const ROLLOVER_TIMEOUT_MS = 1000;
 

@@ -9,7 +9,10 @@ import { errnoCode } from '../errors.js';
 import { fsDecode, fsEncode } from '../names.js';
 import type { HtimeEntry } from './htime.js';
 
-const CHANGELOG_NAME = /^CHANGELOG\.(\d+)$/;
+/** Name of the open changelog in the changelog directory. */
+export const OPEN_CHANGELOG = 'CHANGELOG';
+/** Name of a closed changelog, with its time. */
+export const CHANGELOG_NAME = /^CHANGELOG\.(\d+)$/;
 const DATED_PATH = /\/\d{4}\/\d\d\/\d\d\/[^/]+$/;
 const DAY_S = 86_400;
 const MAX_CACHED_LISTINGS = 4;

@@ -99,7 +99,7 @@ class ChangelogReader {
       case 'RMDIR': {
         const place = this.#readParentAndName();
         const deletedPath = this.#deletedPaths === 'present' ? this.#readDeletedPath() : undefined;
-        return { type: 'entry', gfid, fop, ...place, ...(deletedPath !== undefined && { deletedPath }) };
+        return { type: 'entry', gfid, fop, ...place, deletedPath };
       }
       case 'RENAME': {
         const from = this.#readParentAndName();

@@ -49,8 +49,8 @@ const CURRENT_XATTR = 'trusted.glusterfs.current_htime';
 /** The index files of an htime directory, oldest first. The file to which the brick appends is the last one, even if
  *  the clock was set back before the brick created it.
  *  @throws the error of readdir */
-export async function listHtime(dir: string): Promise<{ path: string; created: number }[]> {
-  const files: { path: string; created: number }[] = [];
+export async function listHtime(dir: string): Promise<HtimeFile[]> {
+  const files: HtimeFile[] = [];
   for (const bytes of await readdir(fsEncode(dir), { encoding: 'buffer' })) {
     const match = FILE_NAME.exec(fsDecode(bytes));
     if (match !== null) files.push({ path: join(dir, match[0]), created: Number(match[1]) });

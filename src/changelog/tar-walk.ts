@@ -3,6 +3,7 @@
 // valid xattr, findTarEnd() reads the headers one after the other.
 
 import type { FileHandle } from 'node:fs/promises';
+import { identityOf } from './file-identity.js';
 import { fsEncode } from '../names.js';
 import { lgetxattrAsync, lsetxattrAsync } from '../native/libc.js';
 
@@ -61,11 +62,6 @@ async function rememberedEnd(file: FileHandle, path: string): Promise<number | n
   if (match === null || match[2] !== (await identityOf(file))) return null;
   const offset = Number(match[1]);
   return (await classifyTail(file, offset)) === 'whole' ? offset : null;
-}
-
-async function identityOf(file: FileHandle): Promise<string> {
-  const { ino, size, mtimeNs } = await file.stat({ bigint: true });
-  return `${ino} ${size} ${mtimeNs}`;
 }
 
 function isAllZeros(bytes: Buffer): boolean {

@@ -13,11 +13,11 @@ const UNESCAPES: Readonly<Record<string, string>> = { '%25': '%', '%20': ' ', '%
 const GFID_LENGTH = 36;
 const U32_DIGITS = /^\d{1,10}$/;
 
-export function escapeName(name: string): string {
+function escapeName(name: string): string {
   return name.replace(/[% \n]/g, (c) => ESCAPES[c] ?? c);
 }
 
-export function unescapeName(text: string): string {
+function unescapeName(text: string): string {
   return text.includes('%') ? text.replace(/%(?:25|20|0A)/g, (c) => UNESCAPES[c] ?? c) : text;
 }
 

@@ -7,7 +7,7 @@
 // ends, and the next one begins.
 
 import { join } from 'node:path';
-import { gapBetween, htimeEnd, listHtime, readEntries, readHtime, type HtimeEntry, type HtimeGap, type HtimePosition } from './htime.js';
+import { gapBetween, htimeEnd, listHtime, readEntries, readHtime, type HtimeEntry, type HtimeFile, type HtimeGap, type HtimePosition } from './htime.js';
 import { ChangelogFiles } from './changelog-files.js';
 
 export interface Cursor extends HtimePosition {
@@ -185,7 +185,7 @@ export class Timeline {
 
   /** The index files between two positions, in order. If the file of `from` is gone, the list begins with the next
    *  younger file. */
-  async #filesBetween(from: HtimePosition | null, to?: HtimePosition): Promise<{ path: string; created: number }[]> {
+  async #filesBetween(from: HtimePosition | null, to?: HtimePosition): Promise<HtimeFile[]> {
     const files = await listHtime(this.#htimeDir);
     const indexOf = (position: HtimePosition): number => files.findIndex(({ created }) => created === position.created);
     const last = to === undefined ? files.length : indexOf(to) + 1;

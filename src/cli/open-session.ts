@@ -40,8 +40,13 @@ export async function openSession(request: SessionRequest): Promise<OpenSession>
   const path = flags.value('config-file') ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, host, volume);
   const file = existsSync(fsEncode(path)) ? path : undefined;
   if (file !== undefined && request.oldForm === 'upgrade') await upgradeOldForm(file, primary, volume);
-  const names = { primary, secondaryUser: userAndHost.length === 2 ? (userAndHost[0] ?? '') : 'root', secondaryHost: host, secondaryVolume: volume };
-  const args = sessionTemplateArgs(request.localPath === undefined ? names : { ...names, localPath: request.localPath });
+  const args = sessionTemplateArgs({
+    primary,
+    secondaryUser: userAndHost.length === 2 ? (userAndHost[0] ?? '') : 'root',
+    secondaryHost: host,
+    secondaryVolume: volume,
+    localPath: request.localPath,
+  });
   const settings = new Settings(DEFAULTS_FILE, file, { ...args, secondary });
   const log = openCommandLog(settings, command, flags, 'session');
   if (file === undefined) log.warn('Session config file not exists, using the default config', { path });

@@ -31,14 +31,14 @@ export async function editSessionFile(file: string, change: (ini: IniFile) => vo
 }
 
 /** The session's options in the old form; undefined when the file has none. */
-export function oldFormEntries(ini: IniFile, primary: string, secondaryVolume: string): [string, string][] | undefined {
+function oldFormEntries(ini: IniFile, primary: string, secondaryVolume: string): [string, string][] | undefined {
   const section = `peers ${primary} ${secondaryVolume}`;
   if (!ini.sections().includes(section)) return undefined;
   return ini.entries(section).map(({ key, value }) => [key, value]);
 }
 
 /** The text that replaces the old form, with the options' present names. */
-export function upgradedText(entries: readonly (readonly [string, string])[]): string {
+function upgradedText(entries: readonly (readonly [string, string])[]): string {
   const vars = new Map<string, string>();
   for (const [key, value] of entries) {
     if (key === 'use_tarssh') vars.set('sync-method', value === 'true' ? 'tarssh' : 'rsync');

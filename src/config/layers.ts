@@ -10,7 +10,7 @@ import type { IniEntry } from './ini.js';
 import type { OptionName } from './options.js';
 import { OPTION_NAMES, findOption, optionSpec } from './options.js';
 import type { TemplateArgs } from './template.js';
-import { substitute, templateText } from './template.js';
+import { substitute, templateVariables } from './template.js';
 import { stripSpace } from './words.js';
 
 export interface OptionOrigin {
@@ -115,19 +115,10 @@ export function mergeLayers(
     const text = overrides[name];
     if (text !== undefined) texts.set(name, { text, where: 'command line' });
   }
-  const variables = templateVariables(texts, args);
+  const variables = templateVariables([...texts].map(([name, { text }]) => [name, text] as const), args);
   for (const name of templates) {
     const origin = texts.get(name);
     if (origin !== undefined) texts.set(name, { ...origin, text: substitute(origin.text, variables) });
   }
   return texts;
-}
-
-function templateVariables(texts: ReadonlyMap<OptionName, OptionOrigin>, args: TemplateArgs): Map<string, string> {
-  const variables = new Map<string, string>();
-  for (const [name, { text }] of texts) variables.set(name.replaceAll('-', '_'), text);
-  for (const [name, value] of Object.entries(args)) {
-    if (value !== null && value !== undefined) variables.set(name, templateText(value));
-  }
-  return variables;
 }

@@ -9,7 +9,7 @@
 import { IniFile } from './ini.js';
 import { configError, readIni } from './layers.js';
 import { OPTION_NAMES, optionSpec, type OptionSpec } from './options.js';
-import { substitute, templateText, type TemplateArgs } from './template.js';
+import { substitute, templateVariables, type TemplateArgs } from './template.js';
 import { parsePythonInt } from './values.js';
 import { stripSpace } from './words.js';
 
@@ -97,11 +97,7 @@ export class Settings {
   }
 
   #substituteAll(args: TemplateArgs): void {
-    const variables = new Map<string, string>();
-    for (const [name, value] of this.#values) variables.set(name.replaceAll('-', '_'), String(value));
-    for (const [name, value] of Object.entries(args)) {
-      if (value !== null && value !== undefined) variables.set(name, templateText(value));
-    }
+    const variables = templateVariables(this.#values, args);
     for (const [name, value] of this.#values) {
       if (this.#metadata.get(name)?.get('template')?.toLowerCase() !== 'true') continue;
       this.#values.set(name, substitute(String(value), variables));

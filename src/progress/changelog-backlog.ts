@@ -5,11 +5,11 @@
 
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { OPEN_CHANGELOG } from '../changelog/changelog-files.js';
 import { CLOCK_SKEW_S } from '../changelog/timeline.js';
-import { listHtime, readEntries } from '../changelog/htime.js';
+import { listHtime, readEntries, type HtimeFile } from '../changelog/htime.js';
 import { fsDecode, fsEncode } from '../names.js';
 
-const OPEN_CHANGELOG = 'CHANGELOG';
 /** The header of a changelog ends with its first line break; records follow. */
 const HEADER_BYTES = 256;
 /** First distance from the end of the index at which to look for an older entry. It doubles until one is found. */
@@ -28,7 +28,7 @@ interface Interval {
   readonly since: number;
   readonly until: number;
   /** The interval follows a clock that was set back, and the stime still belongs to the old clock. */
-  readonly isAfterSetBack?: true;
+  readonly isAfterSetBack: boolean;
 }
 
 export class ChangelogProbe {
@@ -52,12 +52,12 @@ export class ChangelogProbe {
     try {
       if (synced < this.#knownFrom) await this.#readFromScratch(synced);
       else await this.#readNewEntries(synced);
-      const open = await this.#hasOpenRecords();
-      const pending = this.#intervals.filter((interval) => interval.isAfterSetBack === true || interval.until > synced);
+      const hasOpenChanges = await this.#hasOpenRecords();
+      const pending = this.#intervals.filter((interval) => interval.isAfterSetBack || interval.until > synced);
       this.#intervals = pending;
       this.#knownFrom = synced;
-      const oldest = pending[0]?.since ?? (open ? (this.#position?.time ?? synced) : null);
-      return { changelogs: pending.length, hasOpenChanges: open, oldestSince: oldest };
+      const oldest = pending[0]?.since ?? (hasOpenChanges ? (this.#position?.time ?? synced) : null);
+      return { changelogs: pending.length, hasOpenChanges, oldestSince: oldest };
     } catch {
       this.#position = null;
       this.#knownFrom = Number.POSITIVE_INFINITY;
@@ -87,7 +87,7 @@ export class ChangelogProbe {
     this.#knownFrom = synced;
   }
 
-  async #indexFilesSince(synced: number): Promise<{ path: string; created: number }[]> {
+  async #indexFilesSince(synced: number): Promise<HtimeFile[]> {
     const files = await listHtime(join(this.#dir, 'htime'));
     const later = files.findIndex(({ created }) => created > synced);
     return files.slice(Math.max(0, (later < 0 ? files.length : later) - 1));
@@ -101,7 +101,7 @@ export class ChangelogProbe {
         // An stime that is clearly below the old clock is taken as one of the new clock.
         if (isSetBack) this.#isAfterSetBack = synced > entry.time && synced > time - CLOCK_SKEW_S;
         if (isSetBack && !this.#isAfterSetBack) this.#intervals = [];
-        if (!entry.isEmpty) this.#intervals.push({ since: Math.min(time, entry.time), until: entry.time, ...(this.#isAfterSetBack && { isAfterSetBack: true as const }) });
+        if (!entry.isEmpty) this.#intervals.push({ since: Math.min(time, entry.time), until: entry.time, isAfterSetBack: this.#isAfterSetBack });
         time = entry.time;
       }
       offset = ends.at(-1) ?? offset;

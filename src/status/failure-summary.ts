@@ -62,7 +62,7 @@ export class FailureReader {
   }
 }
 
-export function summarize(lines: readonly string[], cut: boolean): FailureSummary {
+function summarize(lines: readonly string[], cut: boolean): FailureSummary {
   const byKind = { entry: 0, meta: 0, data: 0, xattrs: 0 };
   const reasons = new Map<string, { count: number; kinds: Set<FailureKind>; example: string; lastTryMs: number }>();
   let count = 0;

@@ -13,7 +13,7 @@ import { replaceFile } from '../native/durable-file.js';
 import { withFlock } from '../native/locks.js';
 import { statusFileName } from './file-name.js';
 
-export const NOT_AVAILABLE = 'N/A';
+const NOT_AVAILABLE = 'N/A';
 /** glusterd reads stock's report line by line into a buffer, so the line must be short. */
 const MAX_ERROR_CHARS = 300;
 

@@ -24,18 +24,20 @@ export function formatBytes(value: number): string {
 /** `12s`, `3m 05s`, `2h 10m`, `4d 03h`. */
 export function formatSpan(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));
-  const two = (value: number): string => String(value).padStart(2, '0');
   if (s < 60) return `${s}s`;
-  if (s < 3600) return `${Math.floor(s / 60)}m ${two(s % 60)}s`;
-  if (s < 86_400) return `${Math.floor(s / 3600)}h ${two(Math.floor((s % 3600) / 60))}m`;
-  return `${Math.floor(s / 86_400)}d ${two(Math.floor((s % 86_400) / 3600))}h`;
+  if (s < 3600) return `${Math.floor(s / 60)}m ${twoDigits(s % 60)}s`;
+  if (s < 86_400) return `${Math.floor(s / 3600)}h ${twoDigits(Math.floor((s % 3600) / 60))}m`;
+  return `${Math.floor(s / 86_400)}d ${twoDigits(Math.floor((s % 86_400) / 3600))}h`;
 }
 
 /** Local time of day, with the date unless it is today's. */
 export function formatClock(seconds: number, nowMs: number): string {
   const time = new Date(seconds * 1000);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
-  const ofDay = `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
+  const day = `${time.getFullYear()}-${twoDigits(time.getMonth() + 1)}-${twoDigits(time.getDate())}`;
+  const ofDay = `${twoDigits(time.getHours())}:${twoDigits(time.getMinutes())}:${twoDigits(time.getSeconds())}`;
   return new Date(nowMs).toDateString() === time.toDateString() ? ofDay : `${day} ${ofDay}`;
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, '0');
 }

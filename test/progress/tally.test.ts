@@ -100,7 +100,7 @@ test('a file that cannot be written stops nothing', async () => {
   expect(readdirSync(join(dir, 'nowhere'))).toEqual(['brick_x.progress']);
 });
 
-test.each([['not json'], ['null'], ['{}'], [JSON.stringify({ ...progress(), version: 2 })], [JSON.stringify({ ...progress(), history: [['x']] })], [JSON.stringify({ ...progress(), totals: null })]])(
+test.each([['not json'], ['null'], ['{}'], [JSON.stringify({ ...progress(), version: 1 })], [JSON.stringify({ ...progress(), history: [['x']] })], [JSON.stringify({ ...progress(), totals: null })]])(
   'a file that says %s says nothing',
   (text) => {
     expect(parseProgress(text)).toBeNull();

@@ -1,7 +1,7 @@
 // `gsyncd-ts config-get`: prints one option or all of them, as `gluster volume geo-replication … config` shows them.
 
 import type { SettingValue } from '../../config/settings.js';
-import { optionName, unknownOption } from '../config-words.js';
+import { optionName, unknownOption } from '../config-errors.js';
 import { openSession } from '../open-session.js';
 import { printLines } from '../print.js';
 import { pythonJson, pythonText } from '../legacy/python-text.js';
@@ -38,7 +38,7 @@ async function runConfigGet([primary = '', secondary = '']: readonly string[], f
   const names = [...all.keys()].sort();
   const rows = names.flatMap((name) => {
     const setting = all.get(name);
-    return setting === undefined ? [] : [{ name, ...setting, value: setting.value }];
+    return setting === undefined ? [] : [{ name, ...setting }];
   });
   if (!flags.has('json')) printLines(rows.map(({ name, value }) => formatLine(name, value)));
   else {

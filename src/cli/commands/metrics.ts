@@ -4,6 +4,7 @@
 import { Argument, type Command } from 'commander';
 import { GsyncdError } from '../../errors.js';
 import { addMetricsOptions, startMetrics, type MetricsFlags } from '../metrics-options.js';
+import { printText } from '../print.js';
 import { VERSION } from '../version.js';
 
 const ACTIONS = ['print', 'serve', 'dashboard', 'alerts'] as const;
@@ -26,12 +27,12 @@ async function runMetrics(action: (typeof ACTIONS)[number], name: string | undef
       return serve(name, flags);
     case 'print': {
       const { expose } = await import('../../metrics/registry.js');
-      return print((await expose(await (await loadSampler(name))())).text);
+      return printText((await expose(await (await loadSampler(name))())).text);
     }
     case 'dashboard':
-      return print(`${JSON.stringify((await import('../../metrics/dashboard.js')).dashboard(), null, 2)}\n`);
+      return printText(`${JSON.stringify((await import('../../metrics/dashboard.js')).dashboard(), null, 2)}\n`);
     case 'alerts':
-      return print((await import('../../metrics/alerts.js')).alertRules());
+      return printText((await import('../../metrics/alerts.js')).alertRules());
   }
 }
 
@@ -53,11 +54,4 @@ async function serve(name: string | undefined, flags: MetricsFlags): Promise<voi
 async function loadSampler(name: string | undefined) {
   const [{ sessionSamples }, { findNamedSessions }] = await Promise.all([import('../../metrics/node-samples.js'), import('../session-lookup.js')]);
   return sessionSamples(() => findNamedSessions(name), VERSION);
-}
-
-function print(text: string): Promise<void> {
-  return new Promise((resolve) => {
-    process.stdout.once('error', () => resolve());
-    process.stdout.write(text, () => resolve());
-  });
 }

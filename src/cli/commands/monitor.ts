@@ -127,7 +127,7 @@ async function superviseWorkers(primary: string, secondary: string, flags: Monit
       debug,
       volumes: (flags.useGconfVolinfo === true ? volumesFromConfig : volumesFromGluster)(config, primary, name),
       workerCommand: [process.execPath, ...process.execArgv, script],
-      ...(flags.configFile === undefined ? {} : { configFile: flags.configFile }),
+      configFile: flags.configFile,
     }).run(signal);
     mainLog.info('exiting.');
   } catch (error) {

@@ -3,9 +3,8 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { loadConfig, type LoadConfigOptions } from '../../config/config.js';
-import type { OptionName } from '../../config/options.js';
 import { escapePath, sessionTemplateArgs } from '../../config/template.js';
 import { fileUrlPath } from '../../worker/directory/file-url.js';
 import { parseSecondary } from '../../worker/session.js';
@@ -14,6 +13,7 @@ import { createLogger, type Log } from '../../log.js';
 import { findUnrestrictedTarKeys } from '../../install/key-files.js';
 import { DISPATCHED_ENV } from '../forced/forced-command-line.js';
 import { resolveProgramDirectory } from '../gluster-program.js';
+import { wholeNumberText } from '../option-values.js';
 import { stateHome } from '../state-home.js';
 
 interface SecondaryFlags {
@@ -52,10 +52,10 @@ export function addSecondaryCommand(program: Command): void {
     .option('--primary-node <host>', "the worker's node")
     .option('--primary-node-id <uuid>', 'its id')
     .option('--primary-brick <path>', "the worker's brick")
-    .option('--primary-dist-count <n>', 'distribution count of the primary volume', wholeNumber)
+    .option('--primary-dist-count <n>', 'distribution count of the primary volume', wholeNumberText)
     .option('--local-node <host>', 'this node, as the primary calls it')
     .option('--local-node-id <uuid>', 'its id')
-    .option('--secondary-timeout <s>', 'end when the primary is silent for so many seconds; 0 for never', wholeNumber)
+    .option('--secondary-timeout <s>', 'end when the primary is silent for so many seconds; 0 for never', wholeNumberText)
     .option('--secondary-log-level <level>', 'how much to log')
     .option('--secondary-gluster-log-level <level>', "how much the volume's mount logs")
     .option('--secondary-gluster-command-dir <path>', 'where the Gluster programs are')
@@ -74,11 +74,6 @@ export function addSecondaryCommand(program: Command): void {
   for (const flag of [...old, ...older]) command.addOption(new Option(flag, 'the same, as older primaries spell it').hideHelp());
 }
 
-function wholeNumber(text: string): string {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('must be a whole number.');
-  return text;
-}
-
 async function runSecondaryCommand(primary: string, secondary: string, flags: SecondaryFlags): Promise<void> {
   const directory = fileUrlPath(secondary);
   if (directory !== null && flags.printId === true) return printId(directory);
@@ -88,7 +83,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   const requestedDir = flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir;
   const programDir = requestedDir === undefined || process.env[DISPATCHED_ENV] === undefined ? requestedDir : await resolveProgramDirectory(requestedDir);
   const config = loadConfig({
-    ...(flags.configFile === undefined ? {} : { sessionFile: flags.configFile }),
+    sessionFile: flags.configFile,
     templateArgs: {
       ...sessionTemplateArgs({ primary, secondaryUser: user, secondaryHost: host, secondaryVolume: volume }),
       primary_node: primaryNode,
@@ -97,7 +92,7 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
       local_node: flags.localNode,
       local_node_id: flags.localNodeId,
     },
-    overrides: { ...overridesFrom(flags), ...(programDir === undefined ? {} : { 'secondary-gluster-command-dir': programDir }) },
+    overrides: { ...overridesFrom(flags), 'secondary-gluster-command-dir': programDir },
   });
   const debug = flags.debug === true;
   const log = createLogger({
@@ -156,11 +151,10 @@ function prepareDirectoryLog(directory: string): string {
 
 /** The secondary has no session file, so the primary's options take its place. */
 function overridesFrom(flags: SecondaryFlags): NonNullable<LoadConfigOptions['overrides']> {
-  const given: Partial<Record<OptionName, string | undefined>> = {
+  return {
     'secondary-timeout': flags.secondaryTimeout ?? flags.slaveTimeout,
     'secondary-log-level': flags.secondaryLogLevel ?? flags.slaveLogLevel,
     'secondary-gluster-log-level': flags.secondaryGlusterLogLevel ?? flags.slaveGlusterLogLevel,
     'primary-distribution-count': flags.primaryDistCount ?? flags.masterDistCount,
   };
-  return Object.fromEntries(Object.entries(given).filter(([, text]) => text !== undefined));
 }

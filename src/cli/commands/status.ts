@@ -34,7 +34,7 @@ export const statusCommand: FastCommand = {
 
 async function runStatus([primary = '', secondary = '']: readonly string[], flags: Flags): Promise<void> {
   const localPath = flags.value('local-path');
-  const { settings } = await openSession({ command: 'status', primary, secondary, flags, ...(localPath === undefined ? {} : { localPath }) });
+  const { settings } = await openSession({ command: 'status', primary, secondary, flags, localPath });
   if (localPath === undefined) throw new GsyncdError('status: --local-path: missing', { code: 'fault' });
   const stateFile = settings.text('state-file');
   const brickFile = join(dirname(stateFile), statusFileName(localPath));

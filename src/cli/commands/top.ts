@@ -1,9 +1,11 @@
 // `gsyncd-ts top`: shows the work of this node's sessions, live in a terminal, once into a pipe, or as JSON for
 // programs. It only reads files, so it works beside any worker and without one.
 
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { RenderOptions } from '../../top/render.js';
 import type { Charset } from '../../top/text.js';
+import { secondsBetween } from '../option-values.js';
+import { printText } from '../print.js';
 
 interface TopFlags {
   readonly interval: number;
@@ -22,7 +24,7 @@ export function addTopCommand(program: Command): void {
     .command('top')
     .description('show what the sessions of this node are doing: lag, backlog, rates, failures')
     .argument('[session]', "a session's name as in /var/lib/glusterd/geo-replication or its beginning, the file:///PATH of a plain directory, or a directory with status files (default: all)")
-    .option('--interval <seconds>', 'between two looks', parseSeconds, 2)
+    .option('--interval <seconds>', 'between two looks', secondsBetween(0.2, 3600), 2)
     .option('--once', 'print once and end, as it does where its output is no terminal')
     .option('--json', 'print once, as JSON')
     .option('--no-color', 'no colours (as with NO_COLOR set)')
@@ -30,12 +32,6 @@ export function addTopCommand(program: Command): void {
     .option('--rows', 'one row for each brick')
     .addHelpText('after', '\nKeys: q or Ctrl-C ends, j, k and the arrow keys scroll.\n\nExample:\n  gsyncd-ts top gv0 --interval 5')
     .action(runTop);
-}
-
-function parseSeconds(text: string): number {
-  const value = Number(text);
-  if (!(value >= 0.2 && value <= 3600)) throw new InvalidArgumentError('must be a number of seconds, 0.2 to 3600.');
-  return value;
 }
 
 async function runTop(name: string | undefined, flags: TopFlags): Promise<void> {
@@ -57,7 +53,7 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
     );
   };
   if (flags.json === true) {
-    await print(`${JSON.stringify({ version: JSON_VERSION, time: Date.now() / 1000, sessions: await readSessions() }, null, 2)}\n`);
+    await printText(`${JSON.stringify({ version: JSON_VERSION, time: Date.now() / 1000, sessions: await readSessions() }, null, 2)}\n`);
     return;
   }
   const { stdin, stdout } = process;
@@ -65,9 +61,9 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
   const isLive = stdout.isTTY && flags.once !== true && !isDumbTerminal;
   const charset: Charset = flags.ascii === true || !isUtf8Locale() ? 'ascii' : 'unicode';
   const colours = flags.color && !process.env['NO_COLOR'] && stdout.isTTY && !isDumbTerminal ? 'on' : 'off';
-  const options = { charset, colours, ...(flags.rows === true ? { shape: 'rows' } : {}) } satisfies Partial<RenderOptions>;
+  const options = { charset, colours, shape: flags.rows === true ? 'rows' : undefined } satisfies Partial<RenderOptions>;
   if (!isLive) {
-    await print(`${renderTop(await readSessions(), Date.now(), { columns: stdout.columns || 80, ...options }).join('\n')}\n`);
+    await printText(`${renderTop(await readSessions(), Date.now(), { columns: stdout.columns || 80, ...options }).join('\n')}\n`);
     return;
   }
   // Reports an error at the start in one line on the normal screen.
@@ -88,12 +84,4 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
 function isUtf8Locale(): boolean {
   const { LC_ALL, LC_CTYPE, LANG } = process.env;
   return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || '');
-}
-
-/** Waits until a pipe has taken the text, since the program exits right after. A closed pipe is no error. */
-function print(text: string): Promise<void> {
-  return new Promise((resolve) => {
-    process.stdout.once('error', () => resolve());
-    process.stdout.write(text, () => resolve());
-  });
 }

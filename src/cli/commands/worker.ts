@@ -1,7 +1,7 @@
 // `gsyncd-ts worker`: one brick's worker, started by hand, by a service, or by a monitor.
 
 import { closeSync } from 'node:fs';
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { loadConfig, type Config } from '../../config/config.js';
 import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
@@ -13,6 +13,7 @@ import { withoutSlashesAtEnd } from '../../names.js';
 import { replaceProcess } from '../../native/libc.js';
 import { CommandExit } from '../exit.js';
 import { addMetricsOptions, startMetrics } from '../metrics-options.js';
+import { parseWholeNumber } from '../option-values.js';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
@@ -28,32 +29,27 @@ export function addWorkerCommand(program: Command): void {
     .option('--local-path <path>', "the brick's path (default: the only one on this node)", withoutSlashesAtEnd)
     .option('--local-node <host>', "this node's name in the volume")
     .option('--local-node-id <uuid>', "this node's id")
-    .option('--subvol-num <n>', "number of the brick's subvolume, from 1", wholeNumber)
+    .option('--subvol-num <n>', "number of the brick's subvolume, from 1", parseWholeNumber)
     .option('--is-hottier', 'the brick is of a hot tier')
     .option('--removed-brick', 'the brick has left the volume: its changelogs are read to their end, and then the worker ends')
     .option('--resource-remote <host>', "the secondary's node to connect to (default: HOST)")
     .option('--resource-remote-id <uuid>', 'its id')
     .option('--secondary-id <uuid>', "the secondary volume's id")
     .option('--slave-id <uuid>', 'the same, as older monitors spell it')
-    .option('--feedback-fd <fd>', 'descriptor to close when the worker is ready', wholeNumber)
+    .option('--feedback-fd <fd>', 'descriptor to close when the worker is ready', parseWholeNumber)
     .option('-c, --config-file <path>', "the session's gsyncd.conf (default: glusterd's)")
     .option('--log-file <path>', 'where to log; - for the terminal')
     .option('--debug', 'log everything, to the terminal')
     .option('--state-dir <path>', 'plain directories: where status, log and changelogs in work are')
-    .option('--rollover-time <seconds>', 'plain directories: longest time between rollovers of the changelogs (default: 15)', wholeNumber)
+    .option('--rollover-time <seconds>', 'plain directories: longest time between rollovers of the changelogs (default: 15)', parseWholeNumber)
     .addHelpText('after', '\nExamples:\n  gsyncd-ts worker gv0 root@backup.example::sv0 --local-path /bricks/b1 --log-file -\n  gsyncd-ts worker file:///home/me/here file:///home/me/there')
     .action(runWorker);
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('must be a whole number.');
-  return Number(text);
 }
 
 async function runWorker(primary: string, secondary: string, flags: WorkerFlags): Promise<void> {
   const primaryPath = fileUrlPath(primary);
   try {
-    const plan = primaryPath === null ? glusterWorkerPlan(primary, secondary, flags) : await (await import('./embedded-worker.js')).directoryWorkerPlan(primaryPath, secondary, flags);
+    const plan = primaryPath === null ? glusterWorkerPlan(primary, secondary, flags) : await (await import('./directory-worker.js')).directoryWorkerPlan(primaryPath, secondary, flags);
     await runPlan(plan, flags);
   } catch (error) {
     // systemd does not restart a worker that exits with 2, since a restart does not correct a configuration. A monitor
@@ -74,7 +70,7 @@ function glusterWorkerPlan(primary: string, secondary: string, flags: WorkerFlag
       secondaryUser: user,
       secondaryHost: host,
       secondaryVolume: volume,
-      ...(flags.localPath === undefined ? {} : { localPath: flags.localPath }),
+      localPath: flags.localPath,
     }),
   });
   enterPrivateMounts(config, flags);
@@ -88,8 +84,13 @@ function glusterWorkerPlan(primary: string, secondary: string, flags: WorkerFlag
         secondary,
         hotTier: flags.isHottier === true,
         isRemoved: flags.removedBrick === true,
-        ...pick(flags, ['localPath', 'localNode', 'localNodeId', 'subvolNum', 'resourceRemote', 'resourceRemoteId']),
-        ...secondaryIdOf(flags),
+        localPath: flags.localPath,
+        localNode: flags.localNode,
+        localNodeId: flags.localNodeId,
+        subvolNum: flags.subvolNum,
+        resourceRemote: flags.resourceRemote,
+        resourceRemoteId: flags.resourceRemoteId,
+        secondaryId: flags.secondaryId ?? flags.slaveId,
       };
       return glusterEndpoints({ args, config, log, debug: flags.debug === true });
     },
@@ -134,17 +135,6 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
     await metrics?.close();
     log.close();
   }
-}
-
-function secondaryIdOf({ secondaryId, slaveId }: WorkerFlags): { secondaryId?: string } {
-  const id = secondaryId ?? slaveId;
-  return id === undefined ? {} : { secondaryId: id };
-}
-
-function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Partial<Pick<T, K>> {
-  const out: Partial<Pick<T, K>> = {};
-  for (const key of keys) if (from[key] !== undefined) out[key] = from[key];
-  return out;
 }
 
 function closeFeedback(fd: number | undefined): void {

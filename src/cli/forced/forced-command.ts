@@ -8,7 +8,7 @@ import { basename } from 'node:path';
 import type { KeyLimits } from './forced-command-line.js';
 import { toPrintable } from './refusal.js';
 import { isSessionOption } from './rsync-server-options.js';
-import { isVolumeName, checkSecondaryLine, parseServedVolume } from './secondary-line.js';
+import { SECONDARY_COMMANDS, isVolumeName, checkSecondaryLine, parseServedVolume } from './secondary-line.js';
 import { parseTarLine } from './tar-line.js';
 
 /** A process as /proc shows it. */
@@ -40,7 +40,6 @@ export type ForcedDecision =
 const SSHD_NAMES = new Set(['sshd', 'sshd-session']);
 const STOCK_SCRIPT = 'gsyncd.py';
 const OWN_SCRIPTS = new Set(['gsyncd-ts.js', 'gsyncd-ts']);
-const SECONDARY_COMMANDS = new Set(['secondary', 'slave']);
 const GLUSTER_OPTION = /^--(xml|wignore|nolog|inet6|mode=script|timeout=\d{1,6}|log-level=[A-Z]{1,10}|remote-host=localhost)?$/;
 
 /** Decides on the line that an ssh client sent. `limits` are the key's options in authorized_keys. */

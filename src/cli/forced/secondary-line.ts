@@ -5,7 +5,8 @@
 import { modernizeName } from '../../config/options.js';
 import { toPrintable } from './refusal.js';
 
-const SUBCOMMANDS = new Set(['secondary', 'slave']);
+/** Names of the command that serves a secondary. */
+export const SECONDARY_COMMANDS = new Set(['secondary', 'slave']);
 
 /** glusterd permits no other characters in a volume's name. */
 const VOLUME = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,254}$/;
@@ -44,7 +45,7 @@ export function isVolumeName(name: string): boolean {
 /** Reason why the words after `gsyncd` are not those of a geo-replication session; undefined when they are.
  *  @param onlyVolume the only secondary volume that is allowed */
 export function checkSecondaryLine(words: readonly string[], onlyVolume?: string): string | undefined {
-  if (!SUBCOMMANDS.has(words[0] ?? '')) return 'only the secondary may be started';
+  if (!SECONDARY_COMMANDS.has(words[0] ?? '')) return 'only the secondary may be started';
   const names = parseNames(words.slice(1));
   return typeof names === 'string' ? names : checkNames(names, onlyVolume);
 }

@@ -3,6 +3,7 @@
 // are parts of the result. A command line in another style stays as it is, but --inet6 is repeated at its beginning.
 // The tests compare every rule with the stock daemon's own argsupgrade.py.
 
+import { sessionConfigPath } from '../../config/template.js';
 import { parseKnownArgs, type ArgumentSpec, type ParsedArguments } from './argparse.js';
 
 /** A file that is created empty when it is missing. */
@@ -151,7 +152,7 @@ class Request {
     const secondary = parseSecondaryUrl(this.need('secondary'));
     const [address = '', volume = ''] = splitInTwo(secondary, '::');
     const host = address.split('@').at(-1) ?? '';
-    const path = `${this.#workdir}/geo-replication/${primary}_${host}_${volume}/gsyncd.conf`;
+    const path = sessionConfigPath(this.#workdir, primary, host, volume);
     return this.command(name, [primary, secondary, ...args], own, [{ path, directory: 'require' }]);
   }
 }

@@ -46,7 +46,7 @@ interface Directories {
  *  configuration. */
 async function loadDirectoryConfig({ primaryPath, secondaryPath, remote, stateDir }: Directories, flags: WorkerFlags): Promise<Config> {
   const options = {
-    ...(flags.configFile === undefined ? {} : { sessionFile: flags.configFile }),
+    sessionFile: flags.configFile,
     templateArgs: sessionTemplateArgs({ primary: primaryPath, secondaryUser: '', secondaryHost: remote?.host ?? 'localhost', secondaryVolume: secondaryPath, localPath: primaryPath }),
   };
   const fixedOverrides = {
@@ -54,7 +54,7 @@ async function loadDirectoryConfig({ primaryPath, secondaryPath, remote, stateDi
     'state-file': join(stateDir, 'monitor.status'),
     'working-dir': stateDir,
     'log-file': join(stateDir, 'gsyncd.log'),
-    ...(remote === null || remote.port === null ? {} : { 'ssh-port': String(remote.port) }),
+    'ssh-port': remote?.port?.toString(),
   };
   const config = loadConfig({ ...options, overrides: fixedOverrides });
   const isSet = (name: OptionName): boolean => flags.configFile !== undefined && config.origin(name).where.startsWith(`${flags.configFile}:`);
