@@ -7,6 +7,7 @@
 import { join } from 'node:path';
 import { errnoCode, GsyncdError, isGsyncdError } from '../errors.js';
 import { isThere } from '../native/if-there.js';
+import { OPEN_CHANGELOG } from './changelog-files.js';
 import { loadClockNote, saveClockNote } from './clock-note.js';
 import { DirectoryWatch } from './directory-watch.js';
 import type { HtimeEntry } from './htime.js';
@@ -14,9 +15,8 @@ import { Stage } from './stage.js';
 import type { ChangelogSource, HistoryResult, ChangelogLoss } from './source.js';
 import { CLOCK_SKEW_S, Timeline, type ClockSetBack, type Cursor, type TimelineStep } from './timeline.js';
 
-const OPEN_CHANGELOG = 'CHANGELOG';
 /** A rollover leaves the brick without an open changelog for a moment. */
-const ROLLOVER_MS = 1000;
+const ROLLOVER_TIMEOUT_MS = 1000;
 
 export interface ChangelogAgentOptions {
   /** `<brick>/.glusterfs/changelogs` */
@@ -36,63 +36,63 @@ interface Walk {
   /** Index entries that are not ready yet. */
   pending: HtimeEntry[];
   /** Unlisted changelogs that follow the last step. */
-  tail: readonly HtimeEntry[];
+  unlistedTail: readonly HtimeEntry[];
   /** Seconds: when the changelog before the first pending one closed. */
   time: number;
   /** The error that stopped the walk. */
-  halt: GsyncdError | null;
-  ended: boolean;
+  error: GsyncdError | null;
+  isEnded: boolean;
 }
 
 export class ChangelogAgent implements ChangelogSource {
   readonly #options: ChangelogAgentOptions;
   readonly #timeline: Timeline;
-  readonly #live: Stage;
-  readonly #past: Stage;
+  readonly #liveStage: Stage;
+  readonly #historyStage: Stage;
   #registered: { readonly time: number; readonly cursor: Cursor } | null = null;
   /** The position up to which live consumption has read the index. */
-  #cursor: Cursor | null = null;
+  #liveCursor: Cursor | null = null;
   #liveWalk: Walk | null = null;
-  #pastWalk: Walk | null = null;
+  #historyWalk: Walk | null = null;
   #losses: ChangelogLoss[] = [];
   #watch: DirectoryWatch | null = null;
-  #news: Promise<void> | null = null;
-  #turn: Promise<unknown> = Promise.resolve();
+  #pendingNews: Promise<void> | null = null;
+  #lastCall: Promise<unknown> = Promise.resolve();
 
   constructor(options: ChangelogAgentOptions) {
     this.#options = options;
     this.#timeline = new Timeline(options.changelogDir);
-    this.#live = new Stage(options.workingDir);
-    this.#past = new Stage(join(options.workingDir, '.history'));
+    this.#liveStage = new Stage(options.workingDir);
+    this.#historyStage = new Stage(join(options.workingDir, '.history'));
   }
 
   register(): Promise<number> {
-    return this.#inTurn(async () => {
+    return this.#serialize(async () => {
       this.#watch?.close();
       this.#watch = null;
-      const cursor = await this.#findEnd();
+      const cursor = await this.#findIndexEnd();
       // The time is never below the cursor's. Otherwise a changelog before the cursor whose name has a later time
       // would belong neither to history nor to live.
       const time = Math.max(Math.floor(Date.now() / 1000), cursor.time);
       await this.#requireOpenChangelog();
-      await this.#live.prepare();
-      await this.#past.prepare();
+      await this.#liveStage.prepare();
+      await this.#historyStage.prepare();
       this.#registered = { time, cursor };
-      this.#cursor = cursor;
-      await this.#dropWalks('live', 'past');
+      this.#liveCursor = cursor;
+      await this.#dropWalks('live', 'history');
       this.#watch = new DirectoryWatch(this.#timeline.htimeDir, this.#options.changeIntervalMs);
       return time;
     });
   }
 
   scan(): Promise<number> {
-    return this.#inTurn(async () => {
-      const cursor = this.#requireRegistered(this.#cursor);
-      if (this.#liveWalk === null || this.#liveWalk.ended) {
-        this.#liveWalk = newWalk(this.#timeline.walk(cursor), this.#live, cursor.time);
+    return this.#serialize(async () => {
+      const cursor = this.#requireRegistered(this.#liveCursor);
+      if (this.#liveWalk === null || this.#liveWalk.isEnded) {
+        this.#liveWalk = newWalk(this.#timeline.walk(cursor), this.#liveStage, cursor.time);
       }
-      return this.#makeReady(this.#liveWalk, (reached) => {
-        this.#cursor = reached;
+      return this.#makeReady(this.#liveWalk, (readCursor) => {
+        this.#liveCursor = readCursor;
       });
     });
   }
@@ -102,22 +102,22 @@ export class ChangelogAgent implements ChangelogSource {
   }
 
   getchanges(): Promise<string[]> {
-    return this.#live.list();
+    return this.#liveStage.list();
   }
 
   done(path: string): Promise<void> {
-    return this.#live.done(path);
+    return this.#liveStage.done(path);
   }
 
   history(startTime: number): Promise<HistoryResult> {
-    return this.#inTurn(async () => {
+    return this.#serialize(async () => {
       const { time, cursor } = this.#requireRegistered(this.#registered);
-      await this.#dropWalks('past');
-      await this.#past.prepare();
+      await this.#dropWalks('history');
+      await this.#historyStage.prepare();
       this.#losses = [];
       const note = await loadClockNote(this.#options.workingDir);
-      const passed = note !== null && startTime >= note.time ? note : null;
-      const range = await this.#timeline.survey(startTime, cursor, passed);
+      const resumeAt = note !== null && startTime >= note.time ? note : null;
+      const range = await this.#timeline.survey(startTime, cursor, resumeAt);
       // An stime from the future matches no changelog here, so its position in the history is unknown.
       if (range === null || (range.from === null && startTime > time + CLOCK_SKEW_S)) return UNAVAILABLE;
       const { from, to, first, previous } = range;
@@ -126,13 +126,13 @@ export class ChangelogAgent implements ChangelogSource {
       if (first !== null && (await this.#timeline.files.locate(first)) === null) {
         // The oldest changelogs are removed first. If the previous changelog still exists, this one is lost, not
         // removed.
-        const kept = previous !== null && (await this.#timeline.files.locate(previous)) !== null;
-        if (!kept) return UNAVAILABLE;
+        const isPreviousPresent = previous !== null && (await this.#timeline.files.locate(previous)) !== null;
+        if (!isPreviousPresent) return UNAVAILABLE;
       }
-      this.#pastWalk = newWalk(this.#timeline.walk(from ?? to, to), this.#past, from?.time ?? to.time);
-      this.#pastWalk.tail = (unlisted?.before ?? []).filter((changelog) => changelog.time >= startTime);
-      if (passed !== null && from?.created === passed.created && from.offset === passed.offset) {
-        this.#pastWalk.pending = (await this.#timeline.unlistedAtSetBack({ from: passed.time, at: passed })).after;
+      this.#historyWalk = newWalk(this.#timeline.walk(from ?? to, to), this.#historyStage, from?.time ?? to.time);
+      this.#historyWalk.unlistedTail = (unlisted?.before ?? []).filter((changelog) => changelog.time >= startTime);
+      if (resumeAt !== null && from?.created === resumeAt.created && from.offset === resumeAt.offset) {
+        this.#historyWalk.pending = (await this.#timeline.unlistedAtSetBack({ from: resumeAt.time, at: resumeAt })).after;
       }
       const gap = range.gaps[0];
       if (gap !== undefined) return { status: 'partial', actualEnd: gap.to < gap.from ? 0 : Math.max(startTime, gap.from), setBack };
@@ -149,7 +149,7 @@ export class ChangelogAgent implements ChangelogSource {
   }
 
   historyScan(): Promise<number> {
-    return this.#inTurn(async () => (this.#pastWalk === null ? 0 : this.#makeReady(this.#pastWalk)));
+    return this.#serialize(async () => (this.#historyWalk === null ? 0 : this.#makeReady(this.#historyWalk)));
   }
 
   historyLosses(): ChangelogLoss[] {
@@ -157,26 +157,26 @@ export class ChangelogAgent implements ChangelogSource {
   }
 
   historyGetchanges(): Promise<string[]> {
-    return this.#past.list();
+    return this.#historyStage.list();
   }
 
   historyDone(path: string): Promise<void> {
-    return this.#past.done(path);
+    return this.#historyStage.done(path);
   }
 
   news(): Promise<void> {
-    this.#news ??= this.#untilNews().finally(() => {
-      this.#news = null;
+    this.#pendingNews ??= this.#waitForNews().finally(() => {
+      this.#pendingNews = null;
     });
-    return this.#news;
+    return this.#pendingNews;
   }
 
   close(): void {
     this.#watch?.close();
-    void this.#inTurn(() => this.#dropWalks('live', 'past'));
+    void this.#serialize(() => this.#dropWalks('live', 'history'));
   }
 
-  async #untilNews(): Promise<void> {
+  async #waitForNews(): Promise<void> {
     const watch = this.#requireRegistered(this.#watch);
     while (!watch.closed) {
       const changed = watch.next();
@@ -187,19 +187,19 @@ export class ChangelogAgent implements ChangelogSource {
 
   async #hasNews(): Promise<boolean> {
     const walk = this.#liveWalk;
-    if (walk !== null && (walk.pending.length > 0 || walk.halt !== null)) return true;
-    return this.#timeline.hasMore(this.#requireRegistered(this.#cursor));
+    if (walk !== null && (walk.pending.length > 0 || walk.error !== null)) return true;
+    return this.#timeline.hasMore(this.#requireRegistered(this.#liveCursor));
   }
 
   /** A walk keeps an index file open. */
-  async #dropWalks(...which: readonly ('live' | 'past')[]): Promise<void> {
-    if (which.includes('live')) {
+  async #dropWalks(...kinds: readonly ('live' | 'history')[]): Promise<void> {
+    if (kinds.includes('live')) {
       await this.#liveWalk?.steps.return(undefined);
       this.#liveWalk = null;
     }
-    if (which.includes('past')) {
-      await this.#pastWalk?.steps.return(undefined);
-      this.#pastWalk = null;
+    if (kinds.includes('history')) {
+      await this.#historyWalk?.steps.return(undefined);
+      this.#historyWalk = null;
     }
   }
 
@@ -207,41 +207,41 @@ export class ChangelogAgent implements ChangelogSource {
    *  clock that was set back and unreadable changelogs.
    *  @throws GsyncdError('partial-history') in a live walk, when it meets one of these; each later call throws it
    *  again */
-  async #makeReady(walk: Walk, reached?: (cursor: Cursor) => void): Promise<number> {
+  async #makeReady(walk: Walk, onCursor?: (cursor: Cursor) => void): Promise<number> {
     const { maxChangelogs = 1000, maxBytes = 32 * 1024 * 1024 } = this.#options;
-    let ready = 0;
+    let readyCount = 0;
     let bytes = 0;
-    while (ready < maxChangelogs && bytes < maxBytes) {
-      if (walk.halt !== null) throw walk.halt;
+    while (readyCount < maxChangelogs && bytes < maxBytes) {
+      if (walk.error !== null) throw walk.error;
       const changelog = walk.pending[0];
       if (changelog === undefined) {
         const step = await walk.steps.next();
         if (step.done === true) {
-          walk.pending = [...walk.tail];
-          walk.tail = [];
-          walk.ended = walk.pending.length === 0;
-          if (walk.ended) break;
+          walk.pending = [...walk.unlistedTail];
+          walk.unlistedTail = [];
+          walk.isEnded = walk.pending.length === 0;
+          if (walk.isEnded) break;
           continue;
         }
         if (step.value.kind === 'changelogs') {
           walk.pending = [...step.value.changelogs];
-          reached?.(step.value.cursor);
-        } else if (walk.stage === this.#live) walk.halt = this.#haltError(haltReason(step.value));
+          onCursor?.(step.value.cursor);
+        } else if (walk.stage === this.#liveStage) walk.error = this.#walkError(interruptionReason(step.value));
         continue;
       }
-      const size = changelog.empty ? 0 : await this.#put(walk, changelog);
+      const size = changelog.isEmpty ? 0 : await this.#stageChangelog(walk, changelog);
       if (size === null) break;
       walk.pending.shift();
       walk.time = changelog.time;
       bytes += size;
-      if (size > 0) ready += 1;
+      if (size > 0) readyCount += 1;
     }
-    return ready;
+    return readyCount;
   }
 
   /** @returns bytes of text; null if the changelog has to wait
    *  @throws GsyncdError('partial-history') in a live walk, if the changelog cannot be read */
-  async #put(walk: Walk, changelog: HtimeEntry): Promise<number | null> {
+  async #stageChangelog(walk: Walk, changelog: HtimeEntry): Promise<number | null> {
     const path = await this.#timeline.files.locate(changelog);
     try {
       if (path === null) throw missingChangelog(changelog);
@@ -249,17 +249,17 @@ export class ChangelogAgent implements ChangelogSource {
     } catch (error) {
       const reason = lossReason(error, changelog);
       if (reason === null) throw error;
-      if (walk.stage === this.#live) {
-        walk.halt = this.#haltError(reason);
-        throw walk.halt;
+      if (walk.stage === this.#liveStage) {
+        walk.error = this.#walkError(reason);
+        throw walk.error;
       }
-      if (path !== null) await walk.stage.keepAside(path, changelog.time);
+      if (path !== null) await walk.stage.keepDamagedCopy(path, changelog.time);
       this.#losses.push({ path: path ?? changelog.path, reason, from: Math.min(walk.time, changelog.time), to: changelog.time });
       return 0;
     }
   }
 
-  async #findEnd(): Promise<Cursor> {
+  async #findIndexEnd(): Promise<Cursor> {
     const dir = this.#timeline.htimeDir;
     try {
       const end = await this.#timeline.end();
@@ -274,8 +274,8 @@ export class ChangelogAgent implements ChangelogSource {
 
   async #requireOpenChangelog(): Promise<void> {
     const path = join(this.#options.changelogDir, OPEN_CHANGELOG);
-    const watch = new DirectoryWatch(this.#options.changelogDir, ROLLOVER_MS);
-    const deadlineMs = performance.now() + ROLLOVER_MS;
+    const watch = new DirectoryWatch(this.#options.changelogDir, ROLLOVER_TIMEOUT_MS);
+    const deadlineMs = performance.now() + ROLLOVER_TIMEOUT_MS;
     try {
       for (;;) {
         const changed = watch.next();
@@ -291,7 +291,7 @@ export class ChangelogAgent implements ChangelogSource {
     });
   }
 
-  #haltError(reason: string): GsyncdError {
+  #walkError(reason: string): GsyncdError {
     return new GsyncdError(`scan changelogs: ${this.#timeline.htimeDir}: ${reason}`, { code: 'partial-history' });
   }
 
@@ -300,10 +300,10 @@ export class ChangelogAgent implements ChangelogSource {
     return value;
   }
 
-  /** Runs one verb at a time, in the order of the calls. */
-  #inTurn<T>(verb: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(verb);
-    this.#turn = result.catch(() => undefined);
+  /** Runs one call at a time, in the order of the calls. */
+  #serialize<T>(call: () => Promise<T>): Promise<T> {
+    const result = this.#lastCall.then(call);
+    this.#lastCall = result.catch(() => undefined);
     return result;
   }
 }
@@ -311,10 +311,10 @@ export class ChangelogAgent implements ChangelogSource {
 const UNAVAILABLE: HistoryResult = { status: 'unavailable', actualEnd: 0, setBack: null };
 
 function newWalk(steps: AsyncGenerator<TimelineStep>, stage: Stage, time: number): Walk {
-  return { steps, stage, pending: [], tail: [], time, halt: null, ended: false };
+  return { steps, stage, pending: [], unlistedTail: [], time, error: null, isEnded: false };
 }
 
-function haltReason(step: Exclude<TimelineStep, { kind: 'changelogs' }>): string {
+function interruptionReason(step: Exclude<TimelineStep, { kind: 'changelogs' }>): string {
   if (step.kind === 'gap') return `recording of changes was off from ${step.gap.from} to ${step.gap.to}`;
   return `the clock was set back from ${step.setBack.from} to ${step.setBack.to}`;
 }

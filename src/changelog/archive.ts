@@ -18,7 +18,7 @@ const RECORD_BYTES = 10_240;
 const END_OF_TAR_BYTES = 1024;
 const COPY_BYTES = 1024 * 1024;
 
-const turns = new Map<string, Promise<unknown>>();
+const lastCalls = new Map<string, Promise<unknown>>();
 
 /** Appends the files `names` of directory `dir` to its archive and removes them. Missing files are skipped. Calls for
  *  one directory run one after the other.
@@ -29,21 +29,21 @@ export function archiveAndPurge(
   format: string,
   date: Date = new Date(),
 ): Promise<void> {
-  const result = (turns.get(dir) ?? Promise.resolve()).then(() =>
+  const result = (lastCalls.get(dir) ?? Promise.resolve()).then(() =>
     archive(dir, names, join(dir, `archive_${strftime(format, date)}.tar`)),
   );
-  const turn = result
+  const settled = result
     .catch(() => undefined)
     .finally(() => {
-      if (turns.get(dir) === turn) turns.delete(dir);
+      if (lastCalls.get(dir) === settled) lastCalls.delete(dir);
     });
-  turns.set(dir, turn);
+  lastCalls.set(dir, settled);
   return result;
 }
 
 async function archive(dir: string, names: readonly string[], path: string): Promise<void> {
   const present = [...new Set(names)].map((name) => ({ name, path: join(dir, name) }));
-  const first = await openIfThere(present);
+  const first = await openFirstPresent(present);
   if (first === null) return;
   await first.file.close();
   const tar = await openForAppend(path);
@@ -64,7 +64,7 @@ async function append(tar: FileHandle, path: string, changelogs: readonly Change
   const archived: string[] = [];
   try {
     const packer = pack();
-    const added = addAll(packer, changelogs, archived);
+    const added = packFiles(packer, changelogs, archived);
     // The packer passes the failure to the loop below. Until then this handler keeps the rejection from being
     // unhandled.
     added.catch((error: unknown) => packer.destroy(error instanceof Error ? error : new Error(String(error))));
@@ -74,18 +74,18 @@ async function append(tar: FileHandle, path: string, changelogs: readonly Change
       offset += chunk.length;
     }
     await added;
-    await tar.truncate(padded(offset));
+    await tar.truncate(paddedSize(offset));
     await rememberTarEnd(tar, path, offset - END_OF_TAR_BYTES);
     await tar.sync();
     return archived;
   } catch (error) {
     await tar.truncate(start);
-    await tar.truncate(padded(start));
+    await tar.truncate(paddedSize(start));
     throw error;
   }
 }
 
-function padded(bytes: number): number {
+function paddedSize(bytes: number): number {
   return Math.ceil(bytes / RECORD_BYTES) * RECORD_BYTES;
 }
 
@@ -94,7 +94,7 @@ interface Changelog {
   readonly path: string;
 }
 
-async function openIfThere(changelogs: readonly Changelog[]): Promise<(Changelog & { file: FileHandle }) | null> {
+async function openFirstPresent(changelogs: readonly Changelog[]): Promise<(Changelog & { file: FileHandle }) | null> {
   for (const changelog of changelogs) {
     try {
       return { ...changelog, file: await open(fsEncode(changelog.path), 'r') };
@@ -105,12 +105,12 @@ async function openIfThere(changelogs: readonly Changelog[]): Promise<(Changelog
   return null;
 }
 
-async function addAll(packer: Pack, changelogs: readonly Changelog[], archived: string[]): Promise<void> {
+async function packFiles(packer: Pack, changelogs: readonly Changelog[], archived: string[]): Promise<void> {
   for (const changelog of changelogs) {
-    const opened = await openIfThere([changelog]);
+    const opened = await openFirstPresent([changelog]);
     if (opened === null) continue;
     try {
-      await addFile(packer, changelog.name, opened.file);
+      await packFile(packer, changelog.name, opened.file);
       archived.push(changelog.path);
     } finally {
       await opened.file.close();
@@ -119,7 +119,7 @@ async function addAll(packer: Pack, changelogs: readonly Changelog[], archived: 
   packer.finalize();
 }
 
-async function addFile(packer: Pack, name: string, file: FileHandle): Promise<void> {
+async function packFile(packer: Pack, name: string, file: FileHandle): Promise<void> {
   const { size, mode, mtime, uid, gid } = await file.stat();
   const stored = new Promise<void>((resolve, reject) => {
     const sink = packer.entry({ name, size, mode: mode & 0o7777, mtime, uid, gid }, (error) => {
@@ -139,7 +139,7 @@ async function openForAppend(path: string): Promise<FileHandle> {
   const file = await openOrCreate(path);
   try {
     const end = await findTarEnd(file, path);
-    if (end.tail === 'garbage') await setAside(path, file, end.offset);
+    if (end.tail === 'garbage') await copyGarbage(path, file, end.offset);
     await file.truncate(end.offset);
     return file;
   } catch (error) {
@@ -158,9 +158,9 @@ async function openOrCreate(path: string): Promise<FileHandle> {
 }
 
 /** Copies everything after `offset` to `<path>.bad-<time in ms>`. The copy is on the disk when this resolves. */
-async function setAside(path: string, file: FileHandle, offset: number): Promise<void> {
-  const bad = `${path}.bad-${Date.now()}`;
-  const partial = `${bad}.partial`;
+async function copyGarbage(path: string, file: FileHandle, offset: number): Promise<void> {
+  const garbagePath = `${path}.bad-${Date.now()}`;
+  const partial = `${garbagePath}.partial`;
   const copy = await open(fsEncode(partial), 'w', 0o644);
   try {
     const buffer = Buffer.allocUnsafe(COPY_BYTES);
@@ -174,7 +174,7 @@ async function setAside(path: string, file: FileHandle, offset: number): Promise
   } finally {
     await copy.close();
   }
-  await rename(fsEncode(partial), fsEncode(bad));
+  await rename(fsEncode(partial), fsEncode(garbagePath));
   await syncDirectory(dirname(path));
 }
 

@@ -9,12 +9,15 @@ import { errnoCode } from '../errors.js';
 import { fsDecode, fsEncode } from '../names.js';
 import type { HtimeEntry } from './htime.js';
 
-const NAME = /^CHANGELOG\.(\d+)$/;
-const DATED = /\/\d{4}\/\d\d\/\d\d\/[^/]+$/;
+/** Name of the open changelog in the changelog directory. */
+export const OPEN_CHANGELOG = 'CHANGELOG';
+/** Name of a closed changelog, with its time. */
+export const CHANGELOG_NAME = /^CHANGELOG\.(\d+)$/;
+const DATED_PATH = /\/\d{4}\/\d\d\/\d\d\/[^/]+$/;
 const DAY_S = 86_400;
-const KEPT_LISTINGS = 4;
+const MAX_CACHED_LISTINGS = 4;
 /** Time from a clock that is set back to the next index entry: at most a restart of the brick and an interval. */
-const SET_BACK_S = 300;
+const MAX_RESTART_S = 300;
 
 export class ChangelogFiles {
   readonly #dir: string;
@@ -50,24 +53,24 @@ export class ChangelogFiles {
    *  Those in `after` closed before `first`, by the new clock. If one of them closed long before `first`, its mtime
    *  must be later than its name: the brick wrote it by the old clock. `after` may include changelogs that earlier
    *  restarts closed. */
-  async unlistedAtSetBack(last: number, first: number, listed: ReadonlySet<number>): Promise<{ before: HtimeEntry[]; after: HtimeEntry[] }> {
+  async findUnlistedAtSetBack(lastTime: number, firstTime: number, listedTimes: ReadonlySet<number>): Promise<{ before: HtimeEntry[]; after: HtimeEntry[] }> {
     const unlisted = async (after: number, before: number): Promise<HtimeEntry[]> =>
-      (await this.#existing(after, before, 'both')).filter(({ time }) => !listed.has(time));
-    const candidates = await unlisted(first - DAY_S, first);
-    const due = await Promise.all(candidates.map(async ({ path, time }) => time > first - SET_BACK_S || (await lstat(fsEncode(path))).mtimeMs > (time + 1) * 1000));
-    return { before: await unlisted(last, last + DAY_S), after: candidates.filter((_, i) => due[i]) };
+      (await this.#listBetween(after, before, 'both')).filter(({ time }) => !listedTimes.has(time));
+    const candidates = await unlisted(firstTime - DAY_S, firstTime);
+    const isAccepted = await Promise.all(candidates.map(async ({ path, time }) => time > firstTime - MAX_RESTART_S || (await lstat(fsEncode(path))).mtimeMs > (time + 1) * 1000));
+    return { before: await unlisted(lastTime, lastTime + DAY_S), after: candidates.filter((_, i) => isAccepted[i]) };
   }
 
   /** Merges existing but unlisted changelogs into `entries`, which are neighbours in the index and follow an entry at
    *  `time`. If the clock was set back, changelogs that the index lists elsewhere can lie between these times.
-   *  @param listed times of all listed changelogs; called only if there are candidates */
-  async withUnlisted(time: number, entries: readonly HtimeEntry[], listed: () => Promise<ReadonlySet<number>>): Promise<HtimeEntry[]> {
-    const here = new Set(entries.map((entry) => entry.time));
-    const last = Math.max(time, ...here);
-    const layout = entries.every(({ path }) => DATED.test(path)) ? 'dated' : 'both';
-    const others = (await this.#existing(time, last, layout)).filter((found) => !here.has(found.time));
-    const elsewhere = others.length > 0 ? await listed() : here;
-    const unlisted = others.filter((found) => !elsewhere.has(found.time));
+   *  @param loadListedTimes times of all listed changelogs; called only if there are candidates */
+  async mergeUnlisted(time: number, entries: readonly HtimeEntry[], loadListedTimes: () => Promise<ReadonlySet<number>>): Promise<HtimeEntry[]> {
+    const entryTimes = new Set(entries.map((entry) => entry.time));
+    const lastTime = Math.max(time, ...entryTimes);
+    const layout = entries.every(({ path }) => DATED_PATH.test(path)) ? 'dated' : 'both';
+    const candidates = (await this.#listBetween(time, lastTime, layout)).filter((found) => !entryTimes.has(found.time));
+    const listedTimes = candidates.length > 0 ? await loadListedTimes() : entryTimes;
+    const unlisted = candidates.filter((found) => !listedTimes.has(found.time));
     const merged: HtimeEntry[] = [];
     let next = 0;
     for (const entry of entries) {
@@ -80,14 +83,14 @@ export class ChangelogFiles {
   }
 
   /** Changelogs with a time strictly between the two, in order of time. */
-  async #existing(after: number, before: number, layout: 'dated' | 'both'): Promise<HtimeEntry[]> {
+  async #listBetween(after: number, before: number, layout: 'dated' | 'both'): Promise<HtimeEntry[]> {
     const found = new Map<number, HtimeEntry>();
     const lastDay = Math.floor(before / DAY_S);
     const dirs = layout === 'both' ? [this.#dir] : [];
     for (let day = Math.floor(after / DAY_S); day <= lastDay; day += 1) dirs.push(join(this.#dir, dayPath(day * DAY_S)));
     for (const dir of dirs) {
-      for (const time of await this.#times(dir, before)) {
-        if (time > after && time < before) found.set(time, { path: join(dir, `CHANGELOG.${time}`), time, empty: false });
+      for (const time of await this.#listTimes(dir, before)) {
+        if (time > after && time < before) found.set(time, { path: join(dir, `CHANGELOG.${time}`), time, isEmpty: false });
       }
     }
     return [...found.values()].sort((a, b) => a.time - b.time);
@@ -95,16 +98,16 @@ export class ChangelogFiles {
 
   /** Times of the changelogs in a directory; complete for times before `before`. A cached listing is used if the
    *  directory's mtime is unchanged and the listing reaches `before`, since changelogs appear in order of time. */
-  async #times(dir: string, before: number): Promise<readonly number[]> {
+  async #listTimes(dir: string, before: number): Promise<readonly number[]> {
     const { mtimeMs } = await lstat(fsEncode(dir)).catch(() => ({ mtimeMs: 0 }));
-    const known = this.#listings.get(dir);
-    if (known?.mtimeMs === mtimeMs && before <= (known.times.at(-1) ?? 0)) return known.times;
-    const times = (await listDirectory(dir)).flatMap((name) => NAME.exec(name)?.[1] ?? []).map(Number);
+    const cached = this.#listings.get(dir);
+    if (cached?.mtimeMs === mtimeMs && before <= (cached.times.at(-1) ?? 0)) return cached.times;
+    const times = (await listDirectory(dir)).flatMap((name) => CHANGELOG_NAME.exec(name)?.[1] ?? []).map(Number);
     times.sort((a, b) => a - b);
     this.#listings.delete(dir);
     this.#listings.set(dir, { mtimeMs, times });
     for (const oldest of this.#listings.keys()) {
-      if (this.#listings.size <= KEPT_LISTINGS) break;
+      if (this.#listings.size <= MAX_CACHED_LISTINGS) break;
       this.#listings.delete(oldest);
     }
     return times;

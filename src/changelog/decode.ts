@@ -40,7 +40,7 @@ export function decodeChangelog(bytes: Buffer, file: string): ChangeRecord[] {
     deletedPaths: minor === '2' ? 'present' : 'absent',
   });
   const records: ChangeRecord[] = [];
-  while (!reader.atEnd) records.push(reader.record());
+  while (!reader.isAtEnd) records.push(reader.readRecord());
   return records;
 }
 
@@ -67,43 +67,43 @@ class ChangelogReader {
     this.#deletedPaths = layout.deletedPaths;
   }
 
-  get atEnd(): boolean {
+  get isAtEnd(): boolean {
     return this.#offset >= this.#bytes.length;
   }
 
-  record(): ChangeRecord {
+  readRecord(): ChangeRecord {
     const type = this.#bytes[this.#offset];
     if (type !== 0x44 && type !== 0x4d && type !== 0x45) this.#fail('a record of type D, M or E');
     this.#offset += 1;
-    const gfid = this.#gfid();
-    this.#nul('NUL after the gfid');
+    const gfid = this.#readGfid();
+    this.#skipNul('NUL after the gfid');
     if (type === 0x44) return { type: 'data', gfid };
-    const fop = this.#fop();
-    return type === 0x4d ? { type: 'meta', gfid, fop } : this.#entryRecord(gfid, fop);
+    const fop = this.#readFop();
+    return type === 0x4d ? { type: 'meta', gfid, fop } : this.#readEntryRecord(gfid, fop);
   }
 
-  #entryRecord(gfid: Gfid, fop: string): ChangeRecord {
+  #readEntryRecord(gfid: Gfid, fop: string): ChangeRecord {
     switch (fop) {
       case 'CREATE':
       case 'MKNOD':
       case 'MKDIR': {
-        const mode = this.#number('a mode');
-        const uid = this.#number('a uid');
-        const gid = this.#number('a gid');
-        return { type: 'entry', gfid, fop, ...this.#place(), mode, uid, gid };
+        const mode = this.#readNumber('a mode');
+        const uid = this.#readNumber('a uid');
+        const gid = this.#readNumber('a gid');
+        return { type: 'entry', gfid, fop, ...this.#readParentAndName(), mode, uid, gid };
       }
       case 'LINK':
       case 'SYMLINK':
-        return { type: 'entry', gfid, fop, ...this.#place() };
+        return { type: 'entry', gfid, fop, ...this.#readParentAndName() };
       case 'UNLINK':
       case 'RMDIR': {
-        const place = this.#place();
-        const deletedPath = this.#deletedPaths === 'present' ? this.#deletedPath() : undefined;
-        return { type: 'entry', gfid, fop, ...place, ...(deletedPath !== undefined && { deletedPath }) };
+        const place = this.#readParentAndName();
+        const deletedPath = this.#deletedPaths === 'present' ? this.#readDeletedPath() : undefined;
+        return { type: 'entry', gfid, fop, ...place, deletedPath };
       }
       case 'RENAME': {
-        const from = this.#place();
-        const to = this.#place();
+        const from = this.#readParentAndName();
+        const to = this.#readParentAndName();
         return { type: 'entry', gfid, fop, ...from, newParent: to.parent, newName: to.name };
       }
       default:
@@ -111,7 +111,7 @@ class ChangelogReader {
     }
   }
 
-  #gfid(): Gfid {
+  #readGfid(): Gfid {
     const length = this.#encoding === 'binary' ? 16 : 36;
     const end = this.#offset + length;
     if (end > this.#bytes.length) this.#fail(`a gfid of ${length} bytes`);
@@ -124,23 +124,23 @@ class ChangelogReader {
     return this.#fail('a gfid');
   }
 
-  #fop(): string {
+  #readFop(): string {
     const start = this.#offset;
-    const name = FOPS[this.#number('an operation number')];
+    const name = FOPS[this.#readNumber('an operation number')];
     if (name !== undefined) return name;
     this.#offset = start;
     return this.#fail('a known operation number');
   }
 
-  #number(what: string): number {
+  #readNumber(what: string): number {
     if (this.#encoding === 'binary') {
       if (this.#offset + 4 > this.#bytes.length) this.#fail(`${what} of 4 bytes`);
       const value = this.#bytes.readUInt32LE(this.#offset);
       this.#offset += 4;
-      this.#nul(`NUL after ${what}`);
+      this.#skipNul(`NUL after ${what}`);
       return value;
     }
-    const end = this.#fieldEnd(what);
+    const end = this.#findFieldEnd(what);
     let value = 0;
     for (let i = this.#offset; i < end; i += 1) {
       const digit = (this.#bytes[i] ?? 0) - 0x30;
@@ -152,11 +152,11 @@ class ChangelogReader {
     return value;
   }
 
-  #place(): { parent: Gfid; name: string } {
-    const parent = this.#gfid();
+  #readParentAndName(): { parent: Gfid; name: string } {
+    const parent = this.#readGfid();
     if (this.#bytes[this.#offset] !== 0x2f) this.#fail('a slash after the gfid of the parent');
     this.#offset += 1;
-    const end = this.#fieldEnd('a name');
+    const end = this.#findFieldEnd('a name');
     const slash = this.#bytes.indexOf(0x2f, this.#offset);
     if (end === this.#offset || (slash >= 0 && slash < end)) this.#fail('a name without a slash');
     const name = fsDecode(this.#bytes.subarray(this.#offset, end));
@@ -164,25 +164,25 @@ class ChangelogReader {
     return { parent, name };
   }
 
-  #deletedPath(): string | undefined {
+  #readDeletedPath(): string | undefined {
     if (this.#bytes[this.#offset] === 0) {
       this.#offset += 1;
-      this.#nul('NUL after an empty deleted path');
+      this.#skipNul('NUL after an empty deleted path');
       return undefined;
     }
-    const end = this.#fieldEnd('a deleted path');
+    const end = this.#findFieldEnd('a deleted path');
     const path = fsDecode(this.#bytes.subarray(this.#offset, end));
     this.#offset = end + 1;
     return path;
   }
 
   /** Offset of the NUL that ends the current field. */
-  #fieldEnd(what: string): number {
+  #findFieldEnd(what: string): number {
     const end = this.#bytes.indexOf(0, this.#offset);
     return end < 0 ? this.#fail(`${what} and NUL before the end of the file`) : end;
   }
 
-  #nul(what: string): void {
+  #skipNul(what: string): void {
     if (this.#bytes[this.#offset] !== 0) this.#fail(what);
     this.#offset += 1;
   }

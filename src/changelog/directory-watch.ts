@@ -7,7 +7,7 @@ import { fsEncode } from '../names.js';
 export class DirectoryWatch {
   #watcher: FSWatcher | null = null;
   readonly #timer: NodeJS.Timeout;
-  #turn = newTurn();
+  #wakeUp = newWakeUp();
   #closed = false;
 
   /** @param intervalMs longest time between two wake-ups */
@@ -28,7 +28,7 @@ export class DirectoryWatch {
 
   /** Resolves at the next wake-up. Call it before reading the directory, or a change in between is missed. */
   next(): Promise<void> {
-    return this.#turn.ended;
+    return this.#wakeUp.promise;
   }
 
   close(): void {
@@ -44,16 +44,16 @@ export class DirectoryWatch {
   }
 
   #wake(): void {
-    const turn = this.#turn;
-    if (!this.#closed) this.#turn = newTurn();
-    turn.end();
+    const wakeUp = this.#wakeUp;
+    if (!this.#closed) this.#wakeUp = newWakeUp();
+    wakeUp.settle();
   }
 }
 
-function newTurn(): { ended: Promise<void>; end: () => void } {
-  let end = (): void => undefined;
-  const ended = new Promise<void>((resolve) => {
-    end = resolve;
+function newWakeUp(): { promise: Promise<void>; settle: () => void } {
+  let settle = (): void => undefined;
+  const promise = new Promise<void>((resolve) => {
+    settle = resolve;
   });
-  return { ended, end };
+  return { promise, settle };
 }

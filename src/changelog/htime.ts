@@ -16,7 +16,7 @@ export interface HtimeEntry {
   /** Seconds: when the interval ended. */
   readonly time: number;
   /** The interval had no changes, so there is no file. */
-  readonly empty: boolean;
+  readonly isEmpty: boolean;
 }
 
 /** A place between two entries. */
@@ -39,8 +39,8 @@ export interface HtimeFile {
   readonly created: number;
 }
 
-const FILE = /^HTIME\.(\d+)$/;
-const ENTRY = /(?:^|\/)(CHANGELOG|changelog)\.(\d+)$/;
+const FILE_NAME = /^HTIME\.(\d+)$/;
+const ENTRY_PATH = /(?:^|\/)(CHANGELOG|changelog)\.(\d+)$/;
 const CHUNK_BYTES = 64 * 1024;
 const TAIL_BYTES = 16 * 1024;
 /** Xattr of the directory: the name of the file to which the brick appends. */
@@ -49,17 +49,17 @@ const CURRENT_XATTR = 'trusted.glusterfs.current_htime';
 /** The index files of an htime directory, oldest first. The file to which the brick appends is the last one, even if
  *  the clock was set back before the brick created it.
  *  @throws the error of readdir */
-export async function listHtime(dir: string): Promise<{ path: string; created: number }[]> {
-  const files: { path: string; created: number }[] = [];
+export async function listHtime(dir: string): Promise<HtimeFile[]> {
+  const files: HtimeFile[] = [];
   for (const bytes of await readdir(fsEncode(dir), { encoding: 'buffer' })) {
-    const match = FILE.exec(fsDecode(bytes));
+    const match = FILE_NAME.exec(fsDecode(bytes));
     if (match !== null) files.push({ path: join(dir, match[0]), created: Number(match[1]) });
   }
-  const current = currentFile(dir);
+  const current = findCurrentFile(dir);
   return files.sort((a, b) => Number(a.path === current) - Number(b.path === current) || a.created - b.created);
 }
 
-function currentFile(dir: string): string | null {
+function findCurrentFile(dir: string): string | null {
   try {
     return join(dir, lgetxattr(dir, CURRENT_XATTR).toString('latin1').replace(/\0.*$/, ''));
   } catch {
@@ -105,15 +105,15 @@ export async function* readEntries(
   try {
     const { size } = await file.stat();
     if (size < offset) throw indexError(path, offset, `the file is only ${size} bytes long`);
-    let at = offset;
-    let rest: Buffer = Buffer.alloc(0);
+    let entryOffset = offset;
+    let partialEntry: Buffer = Buffer.alloc(0);
     for (;;) {
-      const readAt = at + rest.length;
+      const readAt = entryOffset + partialEntry.length;
       const wanted = Math.min(CHUNK_BYTES, endOffset - readAt);
       if (wanted <= 0) return;
       const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted, readAt);
       if (bytesRead === 0) return;
-      const bytes = Buffer.concat([rest, buffer.subarray(0, bytesRead)]);
+      const bytes = Buffer.concat([partialEntry, buffer.subarray(0, bytesRead)]);
       const entries: HtimeEntry[] = [];
       const ends: number[] = [];
       let start = 0;
@@ -122,10 +122,10 @@ export async function* readEntries(
         start = end + 1;
         if (entry === null) continue;
         entries.push(entry);
-        ends.push(at + start);
+        ends.push(entryOffset + start);
       }
-      at += start;
-      rest = bytes.subarray(start);
+      entryOffset += start;
+      partialEntry = bytes.subarray(start);
       if (entries.length > 0) yield { entries, ends };
     }
   } finally {
@@ -165,8 +165,8 @@ export async function htimeEnd(dir: string): Promise<(HtimePosition & { time: nu
 
 function parseEntry(bytes: Buffer): HtimeEntry | null {
   const path = fsDecode(bytes);
-  const match = ENTRY.exec(path);
-  return match === null ? null : { path, time: Number(match[2]), empty: match[1] === 'changelog' };
+  const match = ENTRY_PATH.exec(path);
+  return match === null ? null : { path, time: Number(match[2]), isEmpty: match[1] === 'changelog' };
 }
 
 function indexError(path: string, offset: number, state: string): GsyncdError {

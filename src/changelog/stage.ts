@@ -3,16 +3,16 @@
 // files that an earlier run left in the first two. Their changelogs are still on the brick, and the stime shows that
 // they were not consumed.
 
-import { copyFile, mkdir, open, readdir, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoCode, GsyncdError } from '../errors.js';
 import { writing } from '../native/durable-file.js';
 import { isThere } from '../native/if-there.js';
 import { fsDecode, fsEncode } from '../names.js';
+import { CHANGELOG_NAME } from './changelog-files.js';
 import { decodeChangelog } from './decode.js';
+import { identityOf } from './file-identity.js';
 import { formatRecords } from './text.js';
-
-const READY = /^CHANGELOG\.(\d+)$/;
 
 export class Stage {
   readonly #current: string;
@@ -62,7 +62,7 @@ export class Stage {
   }
 
   /** Tries to keep a copy of the changelog at `path`, which cannot be decoded. The brick keeps the original. */
-  async keepAside(path: string, time: number): Promise<void> {
+  async keepDamagedCopy(path: string, time: number): Promise<void> {
     await mkdir(fsEncode(this.#damaged), { recursive: true, mode: 0o700 });
     await copyFile(fsEncode(path), fsEncode(join(this.#damaged, `CHANGELOG.${time}`))).catch(() => undefined);
   }
@@ -77,7 +77,7 @@ export class Stage {
   async list(): Promise<string[]> {
     const ready: { name: string; time: number }[] = [];
     for (const bytes of await readdir(fsEncode(this.#processing), { encoding: 'buffer' })) {
-      const match = READY.exec(fsDecode(bytes));
+      const match = CHANGELOG_NAME.exec(fsDecode(bytes));
       if (match !== null) ready.push({ name: match[0], time: Number(match[1]) });
     }
     return ready.sort((a, b) => a.time - b.time).map(({ name }) => join(this.#processing, name));
@@ -97,9 +97,3 @@ export class Stage {
     }
   }
 }
-
-async function identityOf(file: FileHandle): Promise<string> {
-  const { ino, size, mtimeNs } = await file.stat({ bigint: true });
-  return `${ino} ${size} ${mtimeNs}`;
-}
-

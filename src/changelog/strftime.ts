@@ -16,34 +16,34 @@ function expand(directive: string, date: Date): string | undefined {
   const dayOfYear = Math.round(
     (Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) - Date.UTC(date.getFullYear(), 0, 1)) / 86_400_000,
   );
-  const two = (value: number): string => String(value).padStart(2, '0');
+  const twoDigits = (value: number): string => String(value).padStart(2, '0');
   switch (directive) {
     case 'Y':
       return String(date.getFullYear());
     case 'y':
-      return two(date.getFullYear() % 100);
+      return twoDigits(date.getFullYear() % 100);
     case 'm':
-      return two(date.getMonth() + 1);
+      return twoDigits(date.getMonth() + 1);
     case 'd':
-      return two(date.getDate());
+      return twoDigits(date.getDate());
     case 'e':
       return String(date.getDate()).padStart(2, ' ');
     case 'H':
-      return two(date.getHours());
+      return twoDigits(date.getHours());
     case 'I':
-      return two(date.getHours() % 12 || 12);
+      return twoDigits(date.getHours() % 12 || 12);
     case 'M':
-      return two(date.getMinutes());
+      return twoDigits(date.getMinutes());
     case 'S':
-      return two(date.getSeconds());
+      return twoDigits(date.getSeconds());
     case 'p':
       return date.getHours() < 12 ? 'AM' : 'PM';
     case 'j':
       return String(dayOfYear + 1).padStart(3, '0');
     case 'U':
-      return two(Math.floor((dayOfYear + 7 - date.getDay()) / 7));
+      return twoDigits(Math.floor((dayOfYear + 7 - date.getDay()) / 7));
     case 'W':
-      return two(Math.floor((dayOfYear + 7 - ((date.getDay() + 6) % 7)) / 7));
+      return twoDigits(Math.floor((dayOfYear + 7 - ((date.getDay() + 6) % 7)) / 7));
     case 'u':
       return String(date.getDay() || 7);
     case 'w':

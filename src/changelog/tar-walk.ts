@@ -3,12 +3,13 @@
 // valid xattr, findTarEnd() reads the headers one after the other.
 
 import type { FileHandle } from 'node:fs/promises';
+import { identityOf } from './file-identity.js';
 import { fsEncode } from '../names.js';
 import { lgetxattrAsync, lsetxattrAsync } from '../native/libc.js';
 
 const BLOCK_BYTES = 512;
 /** Most members are small, so one read covers several headers. */
-const WALK_BYTES = 64 * 1024;
+const HEADER_CHUNK_BYTES = 64 * 1024;
 /** `<bytes up to the end of members> <inode> <size> <mtime in ns>` */
 const END_XATTR = 'user.gsyncd-ts.archive-end';
 
@@ -20,29 +21,29 @@ export interface TarEnd {
 }
 
 // Links, devices, directories and fifos carry no data, whatever their size field says.
-const WITHOUT_DATA = '123456';
+const TYPES_WITHOUT_DATA = '123456';
 const TAIL_CHUNK_BYTES = 64 * 1024;
-const SIZE = { start: 124, end: 136 };
-const CHECKSUM = { start: 148, end: 156 };
+const SIZE_FIELD = { start: 124, end: 136 };
+const CHECKSUM_FIELD = { start: 148, end: 156 };
 
 /** @param path of the open file */
 export async function findTarEnd(file: FileHandle, path: string): Promise<TarEnd> {
-  const known = await knownEnd(file, path);
-  if (known !== null) return { offset: known, tail: 'whole' };
+  const remembered = await rememberedEnd(file, path);
+  if (remembered !== null) return { offset: remembered, tail: 'whole' };
   const { size } = await file.stat();
-  const buffer = Buffer.allocUnsafe(WALK_BYTES);
-  let bufferAt = 0;
+  const buffer = Buffer.allocUnsafe(HEADER_CHUNK_BYTES);
+  let bufferOffset = 0;
   let buffered = 0;
   let offset = 0;
   while (offset < size) {
-    if (offset + BLOCK_BYTES > bufferAt + buffered) {
-      bufferAt = offset;
-      buffered = (await file.read(buffer, 0, WALK_BYTES, offset)).bytesRead;
+    if (offset + BLOCK_BYTES > bufferOffset + buffered) {
+      bufferOffset = offset;
+      buffered = (await file.read(buffer, 0, HEADER_CHUNK_BYTES, offset)).bytesRead;
     }
-    const header = buffer.subarray(offset - bufferAt, Math.min(buffered, offset - bufferAt + BLOCK_BYTES));
-    if (isZero(header)) return { offset, tail: await tailAt(file, offset) };
+    const header = buffer.subarray(offset - bufferOffset, Math.min(buffered, offset - bufferOffset + BLOCK_BYTES));
+    if (isAllZeros(header)) return { offset, tail: await classifyTail(file, offset) };
     if (header.length < BLOCK_BYTES) return { offset, tail: 'garbage' };
-    const next = hasValidChecksum(header) ? offset + BLOCK_BYTES + dataBytes(header) : Number.POSITIVE_INFINITY;
+    const next = hasValidChecksum(header) ? offset + BLOCK_BYTES + paddedDataBytes(header) : Number.POSITIVE_INFINITY;
     if (!(next <= size)) return { offset, tail: 'garbage' };
     offset = next;
   }
@@ -55,44 +56,39 @@ export async function rememberTarEnd(file: FileHandle, path: string, offset: num
   await lsetxattrAsync(fsEncode(path), END_XATTR, value).catch(() => undefined);
 }
 
-async function knownEnd(file: FileHandle, path: string): Promise<number | null> {
+async function rememberedEnd(file: FileHandle, path: string): Promise<number | null> {
   const value = await lgetxattrAsync(fsEncode(path), END_XATTR).catch(() => null);
   const match = /^(\d+) (.*)$/.exec(value?.toString('latin1') ?? '');
   if (match === null || match[2] !== (await identityOf(file))) return null;
   const offset = Number(match[1]);
-  return (await tailAt(file, offset)) === 'whole' ? offset : null;
+  return (await classifyTail(file, offset)) === 'whole' ? offset : null;
 }
 
-async function identityOf(file: FileHandle): Promise<string> {
-  const { ino, size, mtimeNs } = await file.stat({ bigint: true });
-  return `${ino} ${size} ${mtimeNs}`;
-}
-
-function isZero(bytes: Buffer): boolean {
+function isAllZeros(bytes: Buffer): boolean {
   return bytes.every((byte) => byte === 0);
 }
 
 /** A crash of the system can leave zeros where data was, with more data after them. */
-async function tailAt(file: FileHandle, offset: number): Promise<TarEnd['tail']> {
+async function classifyTail(file: FileHandle, offset: number): Promise<TarEnd['tail']> {
   const buffer = Buffer.allocUnsafe(TAIL_CHUNK_BYTES);
   for (let at = offset; ; ) {
     const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
     if (bytesRead === 0) return 'whole';
-    if (!isZero(buffer.subarray(0, bytesRead))) return 'garbage';
+    if (!isAllZeros(buffer.subarray(0, bytesRead))) return 'garbage';
     at += bytesRead;
   }
 }
 
 function hasValidChecksum(header: Buffer): boolean {
   let sum = 0;
-  for (const [i, byte] of header.entries()) sum += i >= CHECKSUM.start && i < CHECKSUM.end ? 0x20 : byte;
-  return sum === readNumber(header.subarray(CHECKSUM.start, CHECKSUM.end));
+  for (const [i, byte] of header.entries()) sum += i >= CHECKSUM_FIELD.start && i < CHECKSUM_FIELD.end ? 0x20 : byte;
+  return sum === readNumber(header.subarray(CHECKSUM_FIELD.start, CHECKSUM_FIELD.end));
 }
 
 /** Bytes of a member's data, padding included. */
-function dataBytes(header: Buffer): number {
+function paddedDataBytes(header: Buffer): number {
   const type = String.fromCharCode(header[156] ?? 0);
-  const size = WITHOUT_DATA.includes(type) ? 0 : readNumber(header.subarray(SIZE.start, SIZE.end));
+  const size = TYPES_WITHOUT_DATA.includes(type) ? 0 : readNumber(header.subarray(SIZE_FIELD.start, SIZE_FIELD.end));
   return Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES;
 }
 

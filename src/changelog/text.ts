@@ -11,13 +11,13 @@ import type { ChangeRecord } from './record.js';
 const ESCAPES: Readonly<Record<string, string>> = { '%': '%25', ' ': '%20', '\n': '%0A' };
 const UNESCAPES: Readonly<Record<string, string>> = { '%25': '%', '%20': ' ', '%0A': '\n' };
 const GFID_LENGTH = 36;
-const U32 = /^\d{1,10}$/;
+const U32_DIGITS = /^\d{1,10}$/;
 
-export function escapeName(name: string): string {
+function escapeName(name: string): string {
   return name.replace(/[% \n]/g, (c) => ESCAPES[c] ?? c);
 }
 
-export function unescapeName(text: string): string {
+function unescapeName(text: string): string {
   return text.includes('%') ? text.replace(/%(?:25|20|0A)/g, (c) => UNESCAPES[c] ?? c) : text;
 }
 
@@ -101,9 +101,9 @@ function parseMeta(gfid: Gfid, fields: readonly string[]): ChangeRecord | string
   const [fop = '', uid, gid, mode, atime, mtime] = fields;
   if (fop === '') return 'an operation after the gfid';
   if (uid === undefined) return { type: 'meta', gfid, fop };
-  const wanted = 'uid, gid, mode, atime and mtime';
-  if (fields.length !== 6 || gid === undefined || mode === undefined) return wanted;
-  if (!U32.test(uid) || !U32.test(gid) || !U32.test(mode) || !isSeconds(atime) || !isSeconds(mtime)) return wanted;
+  const expected = 'uid, gid, mode, atime and mtime';
+  if (fields.length !== 6 || gid === undefined || mode === undefined) return expected;
+  if (!U32_DIGITS.test(uid) || !U32_DIGITS.test(gid) || !U32_DIGITS.test(mode) || !isSeconds(atime) || !isSeconds(mtime)) return expected;
   const stat = { uid: Number(uid), gid: Number(gid), mode: Number(mode), atime: Number(atime), mtime: Number(mtime) };
   return { type: 'meta', gfid, fop, stat };
 }
@@ -114,38 +114,38 @@ function isSeconds(text: string | undefined): boolean {
 
 function parseEntry(gfid: Gfid, fields: readonly string[]): ChangeRecord | string {
   const fop = fields[0] ?? '';
-  const wanted = '<parent gfid>/<name>';
+  const expected = '<parent gfid>/<name>';
   switch (fop) {
     case 'CREATE':
     case 'MKNOD':
     case 'MKDIR': {
       const [, mode = '', uid = '', gid = '', entry] = fields;
-      if (fields.length !== 5 || !U32.test(mode) || !U32.test(uid) || !U32.test(gid)) {
-        return `mode, uid, gid and ${wanted}`;
+      if (fields.length !== 5 || !U32_DIGITS.test(mode) || !U32_DIGITS.test(uid) || !U32_DIGITS.test(gid)) {
+        return `mode, uid, gid and ${expected}`;
       }
-      const place = parsePlace(entry);
-      if (place === undefined) return wanted;
+      const place = parseParentAndName(entry);
+      if (place === undefined) return expected;
       const { parent, name } = place;
       return { type: 'entry', gfid, fop, parent, name, mode: Number(mode), uid: Number(uid), gid: Number(gid) };
     }
     case 'LINK':
     case 'SYMLINK': {
-      const place = parsePlace(fields[1]);
-      if (fields.length !== 2 || place === undefined) return wanted;
+      const place = parseParentAndName(fields[1]);
+      if (fields.length !== 2 || place === undefined) return expected;
       return { type: 'entry', gfid, fop, parent: place.parent, name: place.name };
     }
     case 'UNLINK':
     case 'RMDIR': {
-      const place = parsePlace(fields[1]);
-      if (fields.length > 3 || place === undefined) return `${wanted} and at most a path`;
+      const place = parseParentAndName(fields[1]);
+      if (fields.length > 3 || place === undefined) return `${expected} and at most a path`;
       const { parent, name } = place;
       if (fields[2] === undefined) return { type: 'entry', gfid, fop, parent, name };
       return { type: 'entry', gfid, fop, parent, name, deletedPath: unescapeName(fields[2]) };
     }
     case 'RENAME': {
-      const from = parsePlace(fields[1]);
-      const to = parsePlace(fields[2]);
-      if (fields.length !== 3 || from === undefined || to === undefined) return `${wanted} twice`;
+      const from = parseParentAndName(fields[1]);
+      const to = parseParentAndName(fields[2]);
+      if (fields.length !== 3 || from === undefined || to === undefined) return `${expected} twice`;
       const { parent, name } = from;
       return { type: 'entry', gfid, fop, parent, name, newParent: to.parent, newName: to.name };
     }
@@ -154,7 +154,7 @@ function parseEntry(gfid: Gfid, fields: readonly string[]): ChangeRecord | strin
   }
 }
 
-function parsePlace(text: string | undefined): { parent: Gfid; name: string } | undefined {
+function parseParentAndName(text: string | undefined): { parent: Gfid; name: string } | undefined {
   if (text === undefined || text[GFID_LENGTH] !== '/') return undefined;
   const parent = text.slice(0, GFID_LENGTH);
   const name = unescapeName(text.slice(GFID_LENGTH + 1));

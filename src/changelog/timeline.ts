@@ -7,7 +7,7 @@
 // ends, and the next one begins.
 
 import { join } from 'node:path';
-import { gapBetween, htimeEnd, listHtime, readEntries, readHtime, type HtimeEntry, type HtimeGap, type HtimePosition } from './htime.js';
+import { gapBetween, htimeEnd, listHtime, readEntries, readHtime, type HtimeEntry, type HtimeFile, type HtimeGap, type HtimePosition } from './htime.js';
 import { ChangelogFiles } from './changelog-files.js';
 
 export interface Cursor extends HtimePosition {
@@ -49,8 +49,8 @@ export class Timeline {
   readonly files: ChangelogFiles;
   readonly #htimeDir: string;
   /** Times of the non-empty changelogs in the part of the index that was read for them. */
-  readonly #listed = new Set<number>();
-  readonly #listedUpTo = new Map<string, number>();
+  readonly #listedTimes = new Set<number>();
+  readonly #listedOffsets = new Map<string, number>();
 
   /** @param dir the changelog directory, `<brick>/.glusterfs/changelogs` */
   constructor(dir: string) {
@@ -71,20 +71,20 @@ export class Timeline {
   async *walk(from: Cursor, to?: Cursor): AsyncGenerator<TimelineStep> {
     let time = from.time;
     for (const file of await this.#filesBetween(from, to)) {
-      const resumed = file.created === from.created;
-      const gap = resumed ? undefined : gapBetween(time, file.created);
+      const isResumed = file.created === from.created;
+      const gap = isResumed ? undefined : gapBetween(time, file.created);
       if (gap !== undefined) yield { kind: 'gap', gap };
-      let offset = resumed ? from.offset : 0;
+      let offset = isResumed ? from.offset : 0;
       const endOffset = file.created === to?.created ? to.offset : undefined;
       for await (const part of readEntries(file.path, offset, endOffset)) {
-        for (const run of risingRuns(part.entries, time)) {
+        for (const run of ascendingRuns(part.entries, time)) {
           const first = part.entries[run.start];
           if (first !== undefined && first.time < time) {
             yield { kind: 'set back', setBack: { from: time, to: first.time, at: { created: file.created, offset } } };
             time = first.time - 1;
           }
           const entries = part.entries.slice(run.start, run.end);
-          const changelogs = await this.files.withUnlisted(time, entries, () => this.#allListed());
+          const changelogs = await this.files.mergeUnlisted(time, entries, () => this.#loadListedTimes());
           time = entries.at(-1)?.time ?? time;
           offset = part.ends[run.end - 1] ?? offset;
           yield { kind: 'changelogs', changelogs, cursor: { created: file.created, offset, time } };
@@ -96,9 +96,9 @@ export class Timeline {
   /** Whether a walk from `cursor` would yield anything. */
   async hasMore(cursor: Cursor): Promise<boolean> {
     for (const { path, created } of await this.#filesBetween(cursor)) {
-      const resumed = created === cursor.created;
-      if (!resumed && gapBetween(cursor.time, created) !== undefined) return true;
-      const parts = readEntries(path, resumed ? cursor.offset : 0);
+      const isResumed = created === cursor.created;
+      if (!isResumed && gapBetween(cursor.time, created) !== undefined) return true;
+      const parts = readEntries(path, isResumed ? cursor.offset : 0);
       const first = await parts.next();
       await parts.return(undefined);
       if (first.done !== true) return true;
@@ -113,17 +113,17 @@ export class Timeline {
     const part = await parts.next();
     await parts.return(undefined);
     const first = part.done === true ? undefined : part.value.entries[0];
-    return this.files.unlistedAtSetBack(from, first?.time ?? from, await this.#allListed());
+    return this.files.findUnlistedAtSetBack(from, first?.time ?? from, await this.#loadListedTimes());
   }
 
-  async #allListed(): Promise<ReadonlySet<number>> {
+  async #loadListedTimes(): Promise<ReadonlySet<number>> {
     for (const { path } of await listHtime(this.#htimeDir)) {
-      for await (const { entries, ends } of readEntries(path, this.#listedUpTo.get(path) ?? 0)) {
-        for (const { time, empty } of entries) if (!empty) this.#listed.add(time);
-        this.#listedUpTo.set(path, ends.at(-1) ?? 0);
+      for await (const { entries, ends } of readEntries(path, this.#listedOffsets.get(path) ?? 0)) {
+        for (const { time, isEmpty } of entries) if (!isEmpty) this.#listedTimes.add(time);
+        this.#listedOffsets.set(path, ends.at(-1) ?? 0);
       }
     }
-    return this.#listed;
+    return this.#listedTimes;
   }
 
   /** Seconds: since when changes are recorded without a gap; null if there is no index. */
@@ -135,30 +135,30 @@ export class Timeline {
   /**
    * Finds the range of the changelogs that closed at or after `startTime`, up to `limit` or to where the clock was set
    * back. It returns the first such range: by any clock, everything before it in the index is older than `startTime`.
-   * @param passed a position that only older changelogs precede; its `time` is below the times that follow
+   * @param resumeAt a position that only older changelogs precede; its `time` is below the times that follow
    * @returns null when the index starts later than `startTime`
    */
-  async survey(startTime: number, limit: Cursor, passed: Cursor | null = null): Promise<RangeSurvey | null> {
-    const all = await this.#filesBetween(null, limit);
-    const start = passed === null ? -1 : all.findIndex(({ created }) => created === passed.created);
-    const files = all.slice(Math.max(start, 0));
+  async survey(startTime: number, limit: Cursor, resumeAt: Cursor | null = null): Promise<RangeSurvey | null> {
+    const allFiles = await this.#filesBetween(null, limit);
+    const resumeIndex = resumeAt === null ? -1 : allFiles.findIndex(({ created }) => created === resumeAt.created);
+    const files = allFiles.slice(Math.max(resumeIndex, 0));
     const [oldest] = files;
     if (oldest === undefined) return null;
-    const resumed = start < 0 ? null : passed;
-    const startsEarlier = resumed === null && startTime < oldest.created;
+    const resumedFrom = resumeIndex < 0 ? null : resumeAt;
+    const isBeforeIndex = resumedFrom === null && startTime < oldest.created;
     // No entry reaches this stime: it may come from the old clock. If it is older than the index, it may come from the
     // new clock.
     const mayBeFrom = (before: number, after: number): boolean =>
-      startsEarlier ? after <= startTime + CLOCK_SKEW_S : after < startTime && startTime <= before + CLOCK_SKEW_S;
+      isBeforeIndex ? after <= startTime + CLOCK_SKEW_S : after < startTime && startTime <= before + CLOCK_SKEW_S;
     const gaps: HtimeGap[] = [];
     let from: Cursor | null = null;
     let first: HtimeEntry | null = null;
     let previous: HtimeEntry | null = null;
-    let time = resumed?.time ?? oldest.created;
+    let time = resumedFrom?.time ?? oldest.created;
     for (const file of files) {
       const gap = file === oldest ? undefined : gapBetween(time, file.created);
       if (gap !== undefined && (from !== null || gap.to > startTime || mayBeFrom(gap.from, gap.to))) gaps.push(gap);
-      let offset = file === oldest ? (resumed?.offset ?? 0) : 0;
+      let offset = file === oldest ? (resumedFrom?.offset ?? 0) : 0;
       const endOffset = file.created === limit.created ? limit.offset : undefined;
       for await (const { entries, ends } of readEntries(file.path, offset, endOffset)) {
         for (const [i, entry] of entries.entries()) {
@@ -171,31 +171,31 @@ export class Timeline {
             }
           }
           // The worker has consumed unlisted changelogs before the start time, so the cursor's time excludes them.
-          if (entry.time >= startTime && !startsEarlier) from ??= { created, offset, time: Math.max(time, startTime - 1) };
+          if (entry.time >= startTime && !isBeforeIndex) from ??= { created, offset, time: Math.max(time, startTime - 1) };
           offset = ends[i] ?? offset;
           time = entry.time;
-          if (from === null) previous = entry.empty ? previous : entry;
-          else if (!entry.empty) first ??= entry;
+          if (from === null) previous = entry.isEmpty ? previous : entry;
+          else if (!entry.isEmpty) first ??= entry;
         }
       }
     }
-    if (startsEarlier) return null;
+    if (isBeforeIndex) return null;
     return { from, to: limit, setBack: null, gaps, first, previous };
   }
 
   /** The index files between two positions, in order. If the file of `from` is gone, the list begins with the next
    *  younger file. */
-  async #filesBetween(from: HtimePosition | null, to?: HtimePosition): Promise<{ path: string; created: number }[]> {
+  async #filesBetween(from: HtimePosition | null, to?: HtimePosition): Promise<HtimeFile[]> {
     const files = await listHtime(this.#htimeDir);
-    const place = (position: HtimePosition): number => files.findIndex(({ created }) => created === position.created);
-    const last = to === undefined ? files.length : place(to) + 1;
-    const first = from === null ? 0 : place(from);
+    const indexOf = (position: HtimePosition): number => files.findIndex(({ created }) => created === position.created);
+    const last = to === undefined ? files.length : indexOf(to) + 1;
+    const first = from === null ? 0 : indexOf(from);
     return first >= 0 ? files.slice(first, last) : files.slice(0, last).filter(({ created }) => created > (from?.created ?? 0));
   }
 }
 
 /** Bounds of the runs in which times rise. The first run may begin below `time`. */
-function* risingRuns(entries: readonly HtimeEntry[], time: number): Generator<{ start: number; end: number }> {
+function* ascendingRuns(entries: readonly HtimeEntry[], time: number): Generator<{ start: number; end: number }> {
   let start = 0;
   let last = time;
   for (const [i, entry] of entries.entries()) {

@@ -16,23 +16,23 @@ type Entry = (exports: Record<string, unknown>, require: NodeJS.Require, module:
 
 const BUNDLE = resolve(import.meta.dirname, 'main.cjs');
 
-const code = readFileSync(BUNDLE, 'utf8').replace(/^\/\/ [0-9a-f]{64}\n/, '');
+const source = readFileSync(BUNDLE, 'utf8').replace(/^\/\/ [0-9a-f]{64}\n/, '');
 // The loader reads the bundle's bytes as characters, which is faster.
-if (/[^\0-\x7f]/.test(code)) throw new Error(`${BUNDLE}: not ASCII`);
-const id = `// ${createHash('sha256').update(code).digest('hex')}\n`;
-writeFileSync(BUNDLE, id + code);
+if (/[^\0-\x7f]/.test(source)) throw new Error(`${BUNDLE}: not ASCII`);
+const id = `// ${createHash('sha256').update(source).digest('hex')}\n`;
+writeFileSync(BUNDLE, id + source);
 
-const script = new Script(`(function (exports, require, module) {${id}${code}})`, { filename: BUNDLE });
+const script = new Script(`(function (exports, require, module) {${id}${source}})`, { filename: BUNDLE });
 const module: Parameters<Entry>[2] = { exports: {} };
 (script.runInThisContext() as Entry)(module.exports, createRequire(BUNDLE), module);
-const session = mkdtempSync(join(tmpdir(), 'gsyncd-build-'));
+const sessionDir = mkdtempSync(join(tmpdir(), 'gsyncd-build-'));
 // The command ends the process. Its result on this machine does not affect the build.
 process.on('exit', () => {
-  rmSync(session, { recursive: true });
+  rmSync(sessionDir, { recursive: true });
   writeFileSync(`${BUNDLE}.cache`, Buffer.concat([Buffer.from(id), script.createCachedData()]));
   process.exitCode = 0;
 });
-const config = join(session, 'gsyncd.conf');
-writeFileSync(config, `[vars]\nstate-file = ${session}/monitor.status\npid-file = ${session}/pid\nlog-file = -\n`);
-const status = ['status', '-c', config, 'gv0', 'backup::sv0', '--local-path', '/bricks/b1'];
-await module.exports.main?.(['node', 'gsyncd-ts', ...(existsSync(DEFAULTS_FILE) ? status : ['--version'])], () => import('./full-cli.js'));
+const config = join(sessionDir, 'gsyncd.conf');
+writeFileSync(config, `[vars]\nstate-file = ${sessionDir}/monitor.status\npid-file = ${sessionDir}/pid\nlog-file = -\n`);
+const statusArgs = ['status', '-c', config, 'gv0', 'backup::sv0', '--local-path', '/bricks/b1'];
+await module.exports.main?.(['node', 'gsyncd-ts', ...(existsSync(DEFAULTS_FILE) ? statusArgs : ['--version'])], () => import('./full-cli.js'));

@@ -38,8 +38,8 @@ export class CommandLog {
   }
 
   #write(level: string, message: string, fields?: Fields): void {
-    const { destination, level: least, label } = this.#options;
-    if ((RANKS[level] ?? 0) < (RANKS[least] ?? 0)) return;
+    const { destination, level: minLevel, label } = this.#options;
+    if ((RANKS[level] ?? 0) < (RANKS[minLevel] ?? 0)) return;
     const origin = `[subcmds(${safeText(label)}):0:subcmd_${label.replaceAll('-', '_')}] <top>`;
     const line = `[${formatTime(Date.now() * 1000)}] ${level[0] ?? 'I'} ${origin}: ${formatMessage(message, fields)}\n`;
     try {

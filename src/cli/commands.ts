@@ -8,13 +8,13 @@ import { FAST_COMMANDS } from './fast-commands.js';
 type AddCommand = (program: Command) => void;
 type Loader = () => Promise<AddCommand | FastCommand>;
 
-const secondary = async (): Promise<AddCommand> => (await import('./commands/secondary.js')).addSecondaryCommand;
+const loadSecondary = async (): Promise<AddCommand> => (await import('./commands/secondary.js')).addSecondaryCommand;
 
 const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
   ['monitor', async () => (await import('./commands/monitor.js')).addMonitorCommand],
   ['worker', async () => (await import('./commands/worker.js')).addWorkerCommand],
-  ['secondary', secondary],
-  ['slave', secondary],
+  ['secondary', loadSecondary],
+  ['slave', loadSecondary],
   ['demo', async () => (await import('./commands/demo.js')).addDemoCommand],
   ...FAST_COMMANDS,
   ['voluuidget', async () => (await import('./commands/voluuidget.js')).voluuidgetCommand],
@@ -26,18 +26,18 @@ const COMMANDS: ReadonlyMap<string, Loader> = new Map<string, Loader>([
 ]);
 
 /** The command of that name, if it is described as data; undefined for other and for unknown commands. */
-export async function loadDescribed(name: string): Promise<FastCommand | undefined> {
+export async function loadFastCommand(name: string): Promise<FastCommand | undefined> {
   const loaded = await COMMANDS.get(name)?.();
   return typeof loaded === 'object' ? loaded : undefined;
 }
 
 /** Commands whose output covers all commands. */
-const ABOUT_ALL = new Set(['completion', 'man', 'install']);
+const COMMANDS_ABOUT_ALL = new Set(['completion', 'man', 'install']);
 
 /** Adds the command that `args` (without program names) select, or every command if the table does not have it. */
 export async function addCommands(program: Command, args: readonly string[]): Promise<void> {
-  const asked = args.find((arg) => !arg.startsWith('-')) ?? '';
-  const chosen = ABOUT_ALL.has(asked) ? undefined : COMMANDS.get(asked);
+  const name = args.find((arg) => !arg.startsWith('-')) ?? '';
+  const chosen = COMMANDS_ABOUT_ALL.has(name) ? undefined : COMMANDS.get(name);
   for (const load of chosen === undefined ? new Set(COMMANDS.values()) : [chosen]) {
     const command = await load();
     if (typeof command === 'function') command(program);

@@ -12,7 +12,7 @@ export interface FastOption {
   readonly value?: string;
   readonly help: string;
   /** May be given several times; all values are used. */
-  readonly repeats?: true;
+  readonly isRepeatable?: true;
 }
 
 export interface FastCommand {
@@ -56,7 +56,7 @@ export const SESSION_POSITIONALS = [
 ] as const;
 const INET6 = '--inet6';
 
-export interface ParsedFast {
+export interface ParsedFastCommand {
   readonly positionals: readonly string[];
   readonly flags: Flags;
 }
@@ -67,7 +67,7 @@ export function commandName(args: readonly string[]): string {
 }
 
 /** @returns undefined when the arguments are invalid or not in plain form; `args` begin as for commandName() */
-export function parseFast(command: FastCommand, args: readonly string[]): ParsedFast | undefined {
+export function parseFastCommand(command: FastCommand, args: readonly string[]): ParsedFastCommand | undefined {
   const positionals: string[] = [];
   const values = new Map<string, string[]>();
   const add = (name: string, value: string): void => void values.set(name, [...(values.get(name) ?? []), value]);
@@ -81,8 +81,8 @@ export function parseFast(command: FastCommand, args: readonly string[]): Parsed
       continue;
     }
     const equals = arg.indexOf('=');
-    const given = equals < 0 ? arg : arg.slice(0, equals);
-    const option = command.options.find(({ name, letter }) => given === `--${name}` || (given === `-${letter}` && equals < 0));
+    const optionText = equals < 0 ? arg : arg.slice(0, equals);
+    const option = command.options.find(({ name, letter }) => optionText === `--${name}` || (optionText === `-${letter}` && equals < 0));
     if (option === undefined || (option.value === undefined && equals >= 0)) return undefined;
     if (option.value === undefined) add(option.name, '');
     else if (equals >= 0) add(option.name, arg.slice(equals + 1));
@@ -95,21 +95,21 @@ export function parseFast(command: FastCommand, args: readonly string[]): Parsed
   return positionals.length === command.positionals.length ? { positionals, flags: new Flags(values) } : undefined;
 }
 
-export function addFastCommand(program: Command, short: FastCommand): void {
-  const command = program.command(short.name).description(short.description);
-  for (const [name, help] of short.positionals) command.argument(`<${name}>`, help);
-  for (const { name, letter, value, help, repeats } of short.options) {
+export function addFastCommand(program: Command, described: FastCommand): void {
+  const command = program.command(described.name).description(described.description);
+  for (const [name, help] of described.positionals) command.argument(`<${name}>`, help);
+  for (const { name, letter, value, help, isRepeatable } of described.options) {
     const flags = `${letter === undefined ? '' : `-${letter}, `}--${name}${value === undefined ? '' : ` <${value}>`}`;
-    if (repeats === true) command.option(flags, help, (text: string, before: readonly string[] = []) => [...before, text]);
+    if (isRepeatable === true) command.option(flags, help, (text: string, before: readonly string[] = []) => [...before, text]);
     else command.option(flags, help);
   }
-  command.addHelpText('after', `\nExample:\n  gsyncd-ts ${short.name} ${short.example}`);
+  command.addHelpText('after', `\nExample:\n  gsyncd-ts ${described.name} ${described.example}`);
   command.action(async () => {
     const values = new Map<string, readonly string[]>();
     for (const [name, value] of Object.entries(command.optsWithGlobals())) {
       const texts: unknown[] = Array.isArray(value) ? value : [value === true ? '' : value];
       values.set(name.replaceAll(/[A-Z]/g, (ch) => `-${ch.toLowerCase()}`), texts.map(String));
     }
-    await short.run(command.args, new Flags(values));
+    await described.run(command.args, new Flags(values));
   });
 }

@@ -2,15 +2,15 @@
 // bundled file and this is not, so only plain values cross the border. This file throws nothing that main would have
 // to recognise.
 
-import { loadDescribed } from './commands.js';
+import { loadFastCommand } from './commands.js';
 import { exitCodeOf } from './failure.js';
 import { runForcedCommand } from './forced/forced-exec.js';
 import type { ForcedLine } from './forced/forced-command-line.js';
-import { parseFast } from './fast-command.js';
+import { parseFastCommand } from './fast-command.js';
 
 /** Becomes the program that an ssh client asked for.
  *  @returns the exit code when the request was refused */
-export async function forcedCommand(line: ForcedLine): Promise<number> {
+export async function runForced(line: ForcedLine): Promise<number> {
   return exitCodeOf(async () => {
     await runForcedCommand(line);
     return 0;
@@ -19,10 +19,10 @@ export async function forcedCommand(line: ForcedLine): Promise<number> {
 
 /** Runs `args`, whose command is `name`.
  *  @returns the exit code */
-export async function anyCommand(name: string, args: readonly string[]): Promise<number> {
+export async function runCommand(name: string, args: readonly string[]): Promise<number> {
   return exitCodeOf(async () => {
-    const described = await loadDescribed(name);
-    const parsed = described && parseFast(described, args);
+    const described = await loadFastCommand(name);
+    const parsed = described && parseFastCommand(described, args);
     if (described === undefined || parsed === undefined) return (await import('./program.js')).runProgram(args);
     await described.run(parsed.positionals, parsed.flags);
     return 0;

@@ -12,7 +12,7 @@ const EXECUTABLE = 0o111;
 
 /** The first `gluster` that only root can change; if there is none, the path where it should be. */
 export async function findGluster(root = '/'): Promise<string> {
-  for (const dir of await programDirectories(root)) if (await isRoots(join(dir, 'gluster'))) return join(dir, 'gluster');
+  for (const dir of await listProgramDirectories(root)) if (await isRootControlled(join(dir, 'gluster'))) return join(dir, 'gluster');
   return join(root, USUAL_DIRECTORIES[0] ?? '', 'gluster');
 }
 
@@ -20,20 +20,20 @@ export async function findGluster(root = '/'): Promise<string> {
  *  change `dir` later. Root's ownership of a directory proves nothing: root also owns what the peer has put into a
  *  brick or a mount of the volume.
  *  @returns undefined when `dir` is no such directory */
-export async function programDirectory(dir: string, root = '/'): Promise<string | undefined> {
-  const real = async (path: string): Promise<string | undefined> => realpath(path).catch(() => undefined);
-  const named = await real(dir);
-  const known = (await Promise.all((await programDirectories(root)).map(real))).find((each) => each !== undefined && each === named);
-  if (known === undefined) return undefined;
-  return (await isRoots(join(known, 'gluster'))) && (await isRoots(join(known, 'glusterfs'))) ? known : undefined;
+export async function resolveProgramDirectory(dir: string, root = '/'): Promise<string | undefined> {
+  const realPath = async (path: string): Promise<string | undefined> => realpath(path).catch(() => undefined);
+  const requestedDir = await realPath(dir);
+  const knownDir = (await Promise.all((await listProgramDirectories(root)).map(realPath))).find((each) => each !== undefined && each === requestedDir);
+  if (knownDir === undefined) return undefined;
+  return (await isRootControlled(join(knownDir, 'gluster'))) && (await isRootControlled(join(knownDir, 'glusterfs'))) ? knownDir : undefined;
 }
 
-async function programDirectories(root: string): Promise<string[]> {
+async function listProgramDirectories(root: string): Promise<string[]> {
   const prefixes = (await findPlaces(root)).flatMap((place) => /^(.*?)\/lib(?:exec|64)?\//.exec(place)?.[1] ?? []);
   return [...prefixes.map((prefix) => `${prefix}/sbin`), ...USUAL_DIRECTORIES.map((dir) => join(root, dir))];
 }
 
-async function isRoots(program: string): Promise<boolean> {
+async function isRootControlled(program: string): Promise<boolean> {
   try {
     const [file, dir] = await Promise.all([stat(program), stat(dirname(program))]);
     const isProgram = file.isFile() && (file.mode & EXECUTABLE) !== 0;

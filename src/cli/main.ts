@@ -4,11 +4,11 @@
 // script from the code cache cannot.
 
 import { exitCodeOf } from './failure.js';
-import { DISPATCHED, forcedCommandLine } from './forced/forced-command-line.js';
+import { DISPATCHED_ENV, forcedCommandLine } from './forced/forced-command-line.js';
 import type * as fullCommands from './full-cli.js';
 import { printLines } from './print.js';
 import { runLegacy } from './legacy/run-legacy.js';
-import { commandName, parseFast } from './fast-command.js';
+import { commandName, parseFastCommand } from './fast-command.js';
 import { FAST_COMMANDS } from './fast-commands.js';
 
 /** Answer of GlusterFS 10's gsyncd to --version. glusterd asks for it before each of its commands. */
@@ -22,20 +22,20 @@ export async function main(argv: readonly string[], fullCli: FullCli): Promise<v
   process.exit();
 }
 
-async function run(given: readonly string[], fullCli: FullCli): Promise<number> {
-  const forced = forcedCommandLine(given, process.env);
-  if (forced !== undefined) return (await fullCli()).forcedCommand(forced);
+async function run(givenArgs: readonly string[], fullCli: FullCli): Promise<number> {
+  const forced = forcedCommandLine(givenArgs, process.env);
+  if (forced !== undefined) return (await fullCli()).runForced(forced);
   // A dispatched line comes from a peer and has one meaning. Only glusterd uses the old style.
-  const args = process.env[DISPATCHED] === undefined ? await runLegacy(given) : given;
+  const args = process.env[DISPATCHED_ENV] === undefined ? await runLegacy(givenArgs) : givenArgs;
   if (args === undefined) return 0;
   if (args.includes('--version')) {
     printLines([STOCK_VERSION]);
     return 0;
   }
   const name = commandName(args);
-  const short = await FAST_COMMANDS.get(name)?.();
-  const parsed = short && parseFast(short, args);
-  if (short === undefined || parsed === undefined) return (await fullCli()).anyCommand(name, args);
-  await short.run(parsed.positionals, parsed.flags);
+  const fastCommand = await FAST_COMMANDS.get(name)?.();
+  const parsed = fastCommand && parseFastCommand(fastCommand, args);
+  if (fastCommand === undefined || parsed === undefined) return (await fullCli()).runCommand(name, args);
+  await fastCommand.run(parsed.positionals, parsed.flags);
   return 0;
 }

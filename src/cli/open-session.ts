@@ -35,16 +35,21 @@ export async function openSession(request: SessionRequest): Promise<OpenSession>
   if (address === undefined || volume === undefined || rest.length > 0) {
     throw new GsyncdError(`secondary: ${secondary}: must be [USER@]HOST::VOLUME`, { code: 'fault' });
   }
-  const words = address.split('@');
-  const host = words.at(-1) ?? '';
-  const named = flags.value('config-file') ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, host, volume);
-  const file = existsSync(fsEncode(named)) ? named : undefined;
-  if (file !== undefined && request.oldForm === 'upgrade') await upgradeWhenOld(file, primary, volume);
-  const names = { primary, secondaryUser: words.length === 2 ? (words[0] ?? '') : 'root', secondaryHost: host, secondaryVolume: volume };
-  const args = sessionTemplateArgs(request.localPath === undefined ? names : { ...names, localPath: request.localPath });
+  const userAndHost = address.split('@');
+  const host = userAndHost.at(-1) ?? '';
+  const path = flags.value('config-file') ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, host, volume);
+  const file = existsSync(fsEncode(path)) ? path : undefined;
+  if (file !== undefined && request.oldForm === 'upgrade') await upgradeOldForm(file, primary, volume);
+  const args = sessionTemplateArgs({
+    primary,
+    secondaryUser: userAndHost.length === 2 ? (userAndHost[0] ?? '') : 'root',
+    secondaryHost: host,
+    secondaryVolume: volume,
+    localPath: request.localPath,
+  });
   const settings = new Settings(DEFAULTS_FILE, file, { ...args, secondary });
-  const log = commandLog(settings, command, flags, 'session');
-  if (file === undefined) log.warn('Session config file not exists, using the default config', { path: named });
+  const log = openCommandLog(settings, command, flags, 'session');
+  if (file === undefined) log.warn('Session config file not exists, using the default config', { path });
   else log.debug('Using session config file', { path: file });
   return { settings, log };
 }
@@ -52,17 +57,17 @@ export async function openSession(request: SessionRequest): Promise<OpenSession>
 /** The installed defaults alone, for commands without a session. */
 export function openDefaults(command: string, flags: Flags): OpenSession {
   const settings = new Settings(DEFAULTS_FILE, undefined, {});
-  return { settings, log: commandLog(settings, command, flags, 'cli') };
+  return { settings, log: openCommandLog(settings, command, flags, 'cli') };
 }
 
-function commandLog(settings: Settings, label: string, flags: Flags, whose: 'session' | 'cli'): CommandLog {
+function openCommandLog(settings: Settings, label: string, flags: Flags, kind: 'session' | 'cli'): CommandLog {
   if (flags.has('debug')) return new CommandLog({ destination: '-', level: 'DEBUG', label });
-  const [file, level] = whose === 'session' ? (['log-file', 'log-level'] as const) : (['cli-log-file', 'cli-log-level'] as const);
+  const [file, level] = kind === 'session' ? (['log-file', 'log-level'] as const) : (['cli-log-file', 'cli-log-level'] as const);
   return new CommandLog({ destination: settings.text(file), level: settings.text(level), label });
 }
 
 /** Loads the module that changes files only if the file has to change. */
-async function upgradeWhenOld(file: string, primary: string, volume: string): Promise<void> {
+async function upgradeOldForm(file: string, primary: string, volume: string): Promise<void> {
   if (readIni(file)?.sections().includes(`peers ${primary} ${volume}`) !== true) return;
   const { upgradeSessionFile } = await import('../config/edit.js');
   await upgradeSessionFile(file, primary, volume);

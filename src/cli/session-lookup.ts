@@ -7,13 +7,13 @@ import { findSessions, GEOREP_DIR, sessionsOfBrick } from '../progress/sessions.
 import { stateHome } from './state-home.js';
 
 /** Directory for the state of workers on plain directories, below the user's state directory. */
-export function directorySessions(): string {
+export function directorySessionsRoot(): string {
   return join(stateHome(), 'gsyncd-ts');
 }
 
 /** @param name as findSessions() takes it, or `file:///PATH`, a primary directory
  *  @throws as findSessions() does */
-export function sessionsNamed(name: string | undefined): Promise<string[]> {
+export function findNamedSessions(name: string | undefined): Promise<string[]> {
   const path = name === undefined ? null : fileUrlPath(name);
-  return path === null ? findSessions(name, [GEOREP_DIR, directorySessions()]) : sessionsOfBrick(path, directorySessions());
+  return path === null ? findSessions(name, [GEOREP_DIR, directorySessionsRoot()]) : sessionsOfBrick(path, directorySessionsRoot());
 }

@@ -3,7 +3,7 @@
 
 import { OPTION_NAMES, optionSpec } from './options.js';
 import type { Settings } from './settings.js';
-import { isExecutable, parseValue, wholeNumber } from './values.js';
+import { isExecutable, parseValue, parsePythonInt } from './values.js';
 import { stripSpace } from './words.js';
 
 /** `unknown` also means an option without metadata. Stock lets every option with metadata be set. */
@@ -13,15 +13,15 @@ export function checkSetting(settings: Settings, name: string, value: string | u
   const metadata = settings.metadata(name);
   if (metadata === undefined) return 'unknown';
   if (value === undefined) return 'good';
-  return passesFile(metadata, value) && passesTable(name, value) ? 'good' : 'invalid';
+  return passesMetadata(metadata, value) && passesOptionTable(name, value) ? 'good' : 'invalid';
 }
 
-function passesFile(metadata: ReadonlyMap<string, string>, value: string): boolean {
+function passesMetadata(metadata: ReadonlyMap<string, string>, value: string): boolean {
   switch (metadata.get('validation')) {
     case undefined:
       return true;
     case 'minmax':
-      return inRange(wholeNumber(value), wholeNumber(metadata.get('min') ?? ''), wholeNumber(metadata.get('max') ?? ''));
+      return inRange(parsePythonInt(value), parsePythonInt(metadata.get('min') ?? ''), parsePythonInt(metadata.get('max') ?? ''));
     case 'choice':
       return (metadata.get('allowed_values') ?? '').split(',').some((allowed) => stripSpace(allowed) === value);
     case 'bool':
@@ -29,9 +29,9 @@ function passesFile(metadata: ReadonlyMap<string, string>, value: string): boole
     case 'execpath':
       return isExecutable(value);
     case 'unixtime':
-      return isLaterThan1970(wholeNumber(value));
+      return isLaterThan1970(parsePythonInt(value));
     case 'int':
-      return !Number.isNaN(wholeNumber(value));
+      return !Number.isNaN(parsePythonInt(value));
     default:
       return false;
   }
@@ -47,7 +47,7 @@ function isLaterThan1970(seconds: number): boolean {
   return year !== 1970 && year >= 1 && year <= 9999;
 }
 
-function passesTable(name: string, value: string): boolean {
-  const known = OPTION_NAMES.find((option) => option === name);
-  return known === undefined || 'value' in parseValue(optionSpec(known), stripSpace(value));
+function passesOptionTable(name: string, value: string): boolean {
+  const option = OPTION_NAMES.find((option) => option === name);
+  return option === undefined || 'value' in parseValue(optionSpec(option), stripSpace(value));
 }

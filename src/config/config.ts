@@ -44,18 +44,18 @@ export class Config {
   #texts: Map<OptionName, OptionOrigin>;
   #values: Map<OptionName, string | number | boolean>;
   readonly #warnings: string[] = [];
-  #stamp: string | undefined;
+  #lastSessionStamp: string | undefined;
 
   constructor(options: LoadConfigOptions) {
     this.#options = options;
     this.sessionFile = options.sessionFile;
     this.#defaults = readDefaults(options.defaultsFile);
-    this.#stamp = this.#sessionStamp();
+    this.#lastSessionStamp = this.#readSessionStamp();
     const session = this.#readSession();
     this.#texts = this.#merge(session);
     this.#values = valuesOf(this.#texts);
     this.#warnings.push(...(this.#defaults?.warnings ?? []), ...(session?.warnings ?? []));
-    if (options.sessionFile !== undefined && session === undefined) this.#warnings.push(missingSession(options.sessionFile));
+    if (options.sessionFile !== undefined && session === undefined) this.#warnings.push(missingSessionWarning(options.sessionFile));
   }
 
   /** Problems that are not fatal, one line each. The list grows when live options are read. */
@@ -73,9 +73,9 @@ export class Config {
    * or broken, the last values stay in force and a warning is reported once.
    */
   getLive<N extends LiveOptionName>(name: N): OptionValue<N> {
-    const stamp = this.#sessionStamp();
-    if (stamp !== this.#stamp) {
-      this.#stamp = stamp;
+    const stamp = this.#readSessionStamp();
+    if (stamp !== this.#lastSessionStamp) {
+      this.#lastSessionStamp = stamp;
       this.#reload();
     }
     return this.get(name);
@@ -140,7 +140,7 @@ export class Config {
     return mergeLayers(files, this.#options.overrides ?? {}, this.#options.templateArgs);
   }
 
-  #sessionStamp(): string | undefined {
+  #readSessionStamp(): string | undefined {
     if (this.sessionFile === undefined) return undefined;
     try {
       const stat = statSync(fsEncode(this.sessionFile), { bigint: true, throwIfNoEntry: false });
@@ -155,13 +155,13 @@ function valuesOf(texts: Map<OptionName, OptionOrigin>): Map<OptionName, string 
   return new Map(OPTION_NAMES.map((name) => [name, valueOf(name, texts)]));
 }
 
-function missingSession(file: string): string {
+function missingSessionWarning(file: string): string {
   return `Session config file not exists, using the default config [{path=${file}}]`;
 }
 
-function readDefaults(named: string | undefined): ParsedFile | undefined {
-  const parsed = readConfigFile(named ?? DEFAULTS_FILE, undefined);
-  if (parsed === undefined && named !== undefined) throw configError(`${named}: no such file`);
+function readDefaults(path: string | undefined): ParsedFile | undefined {
+  const parsed = readConfigFile(path ?? DEFAULTS_FILE, undefined);
+  if (parsed === undefined && path !== undefined) throw configError(`${path}: no such file`);
   return parsed;
 }
 

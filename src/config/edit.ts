@@ -14,7 +14,7 @@ import { configError } from './layers.js';
 
 /** Retries last about 20 s. That is longer than a lock takes to become stale, even if it was touched just before. */
 const LOCK = { stale: 10_000, retries: { retries: 100, minTimeout: 20, maxTimeout: 200 }, realpath: false };
-const MOST_TRIES = 10;
+const MAX_TRIES = 10;
 const BACKUP_NAME = 'gsyncd.conf.bkp';
 
 /**
@@ -23,7 +23,7 @@ const BACKUP_NAME = 'gsyncd.conf.bkp';
  */
 export async function editSessionFile(file: string, change: (ini: IniFile) => void): Promise<void> {
   await withLock(file, async (write) => {
-    const text = await read(file);
+    const text = await readText(file);
     const ini = IniFile.parse(text, file);
     change(ini);
     if (ini.toString() !== text) await write(ini.toString(), text);
@@ -31,14 +31,14 @@ export async function editSessionFile(file: string, change: (ini: IniFile) => vo
 }
 
 /** The session's options in the old form; undefined when the file has none. */
-export function oldFormEntries(ini: IniFile, primary: string, secondaryVolume: string): [string, string][] | undefined {
+function oldFormEntries(ini: IniFile, primary: string, secondaryVolume: string): [string, string][] | undefined {
   const section = `peers ${primary} ${secondaryVolume}`;
   if (!ini.sections().includes(section)) return undefined;
   return ini.entries(section).map(({ key, value }) => [key, value]);
 }
 
 /** The text that replaces the old form, with the options' present names. */
-export function upgradedText(entries: readonly (readonly [string, string])[]): string {
+function upgradedText(entries: readonly (readonly [string, string])[]): string {
   const vars = new Map<string, string>();
   for (const [key, value] of entries) {
     if (key === 'use_tarssh') vars.set('sync-method', value === 'true' ? 'tarssh' : 'rsync');
@@ -50,9 +50,9 @@ export function upgradedText(entries: readonly (readonly [string, string])[]): s
 
 /** Upgrades the file when it holds this session's options in the old form. */
 export async function upgradeSessionFile(file: string, primary: string, secondaryVolume: string): Promise<void> {
-  if (oldFormEntries(IniFile.parse(await read(file), file), primary, secondaryVolume) === undefined) return;
+  if (oldFormEntries(IniFile.parse(await readText(file), file), primary, secondaryVolume) === undefined) return;
   await withLock(file, async (write) => {
-    const text = await read(file);
+    const text = await readText(file);
     const entries = oldFormEntries(IniFile.parse(text, file), primary, secondaryVolume);
     if (entries === undefined) return;
     await copyFile(fsEncode(file), fsEncode(join(dirname(file), BACKUP_NAME)));
@@ -61,44 +61,44 @@ export async function upgradeSessionFile(file: string, primary: string, secondar
 }
 
 /** Replaces the file's `former` text by `text`. */
-type Write = (text: string, former: string) => Promise<void>;
+type ReplaceText = (text: string, expected: string) => Promise<void>;
 
 /** A Write found another text than the former one. */
-class Overtaken extends Error {}
+class ConcurrentChange extends Error {}
 
 /** Two writers can believe that they hold the lock: one was stopped until its lock was stale, or both found the same
  *  stale lock. So a Write never overwrites a text that has changed; `fn` runs again on the new one. */
-async function withLock(file: string, fn: (write: Write) => Promise<void>): Promise<void> {
-  for (let tries = MOST_TRIES; ; tries--) {
+async function withLock(file: string, fn: (write: ReplaceText) => Promise<void>): Promise<void> {
+  for (let tries = MAX_TRIES; ; tries--) {
     try {
-      return await whileLocked(file, fn);
+      return await tryWithLock(file, fn);
     } catch (error) {
-      if (!(error instanceof Overtaken)) throw error;
+      if (!(error instanceof ConcurrentChange)) throw error;
       if (tries === 1) throw configError(`${file}: changed by other processes on every attempt`);
     }
   }
 }
 
-async function whileLocked(file: string, fn: (write: Write) => Promise<void>): Promise<void> {
+async function tryWithLock(file: string, fn: (write: ReplaceText) => Promise<void>): Promise<void> {
   let release: () => Promise<void>;
-  let lost = false;
+  let isLockLost = false;
   try {
-    release = await lock(file, { ...LOCK, onCompromised: () => void (lost = true) });
+    release = await lock(file, { ...LOCK, onCompromised: () => void (isLockLost = true) });
   } catch (error) {
     throw configError(`${file}: cannot be locked: ${errnoCode(error) ?? errorLine(error)}`, error);
   }
   try {
-    await fn(async (text, former) => {
-      if (lost || (await read(file)) !== former) throw new Overtaken();
-      await replace(file, text);
+    await fn(async (text, expected) => {
+      if (isLockLost || (await readText(file)) !== expected) throw new ConcurrentChange();
+      await replaceText(file, text);
     });
   } finally {
     // This fails if the lock was lost unnoticed. There is nothing to release then.
-    if (!lost) await release().catch(() => undefined);
+    if (!isLockLost) await release().catch(() => undefined);
   }
 }
 
-async function read(file: string): Promise<string> {
+async function readText(file: string): Promise<string> {
   try {
     return fsDecode(await readFile(fsEncode(file)));
   } catch (error) {
@@ -106,7 +106,7 @@ async function read(file: string): Promise<string> {
   }
 }
 
-async function replace(file: string, text: string): Promise<void> {
+async function replaceText(file: string, text: string): Promise<void> {
   try {
     await replaceFile(file, fsEncode(text), (await stat(fsEncode(file))).mode & 0o777);
   } catch (error) {

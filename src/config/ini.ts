@@ -22,14 +22,14 @@ export interface IniEntry {
 
 class StoredEntry implements IniEntry {
   readonly key: string;
-  readonly parts: string[];
+  readonly valueLines: string[];
   /** Index of the first line and of the last line that belongs to the value. */
   readonly first: number;
   last: number;
 
-  constructor(key: string, firstPart: string, index: number) {
+  constructor(key: string, firstValueLine: string, index: number) {
     this.key = key;
-    this.parts = [firstPart];
+    this.valueLines = [firstValueLine];
     this.first = this.last = index;
   }
 
@@ -38,17 +38,17 @@ class StoredEntry implements IniEntry {
   }
 
   get value(): string {
-    return stripSpaceEnd(this.parts.length === 1 ? (this.parts[0] ?? '') : this.parts.join('\n'));
+    return stripSpaceEnd(this.valueLines.length === 1 ? (this.valueLines[0] ?? '') : this.valueLines.join('\n'));
   }
 }
 
 interface Section {
-  readonly header: number;
+  readonly headerIndex: number;
   readonly entries: Map<string, StoredEntry>;
 }
 
-const SECTION = /^\[([^]+)\]/;
-const ENTRY = /^([^]*?)[=:]([^]*)$/;
+const SECTION_LINE = /^\[([^]+)\]/;
+const ENTRY_LINE = /^([^]*?)[=:]([^]*)$/;
 
 /** One parsed file. Keys are looked up case-insensitively, sections exactly. */
 export class IniFile {
@@ -77,19 +77,19 @@ export class IniFile {
 
   /** The entries of a section, those of `DEFAULT` first; none when there is no such section. */
   entries(section: string): IniEntry[] {
-    const own = this.#sections.get(section);
-    if (own === undefined) return [];
+    const ownSection = this.#sections.get(section);
+    if (ownSection === undefined) return [];
     const merged = new Map<string, IniEntry>(this.#sections.get(DEFAULT_SECTION)?.entries);
-    for (const [key, entry] of own.entries) merged.set(key, entry);
+    for (const [key, entry] of ownSection.entries) merged.set(key, entry);
     return [...merged.values()].map(({ key, value, line }) => ({ key, value, line }));
   }
 
   /** The value, undefined when the section or the key does not exist. */
   get(section: string, key: string): string | undefined {
-    const own = this.#sections.get(section);
-    if (own === undefined) return undefined;
+    const ownSection = this.#sections.get(section);
+    if (ownSection === undefined) return undefined;
     const name = key.toLowerCase();
-    return (own.entries.get(name) ?? this.#sections.get(DEFAULT_SECTION)?.entries.get(name))?.value;
+    return (ownSection.entries.get(name) ?? this.#sections.get(DEFAULT_SECTION)?.entries.get(name))?.value;
   }
 
   /**
@@ -100,17 +100,17 @@ export class IniFile {
   set(section: string, key: string, value: string): void {
     const lines = splitLines(this.#text);
     const newline = /\r\n|\r|\n/.exec(this.#text)?.[0] ?? '\n';
-    const own = this.#sections.get(section);
-    const entry = own?.entries.get(key.toLowerCase());
-    const neighbour = entry ?? [...(own?.entries.values() ?? [])].at(-1);
-    const indent = own === undefined ? '' : entryIndent(lines, own, neighbour);
+    const ownSection = this.#sections.get(section);
+    const entry = ownSection?.entries.get(key.toLowerCase());
+    const neighbour = entry ?? [...(ownSection?.entries.values() ?? [])].at(-1);
+    const indent = ownSection === undefined ? '' : entryIndent(lines, ownSection, neighbour);
     const written = value.split('\n').map((part, i) => (i === 0 ? `${indent}${key} = ${part}` : `${indent}\t${part}`));
     // Like stock, an empty value keeps the space after its delimiter, and a new section ends with an empty line.
     const block = written.map((line, i) => (i === 0 && value === '' ? line : stripSpaceEnd(line)) + newline);
     const last = lines.at(-1);
     if (last !== undefined && !/[\r\n]$/.test(last)) lines[lines.length - 1] = last + newline;
-    if (entry !== undefined) lines.splice(entry.first, entry.last - entry.first + 1, ...block, ...comments(lines, entry));
-    else if (own !== undefined) lines.splice((neighbour?.last ?? own.header) + 1, 0, ...block);
+    if (entry !== undefined) lines.splice(entry.first, entry.last - entry.first + 1, ...block, ...commentLines(lines, entry));
+    else if (ownSection !== undefined) lines.splice((neighbour?.last ?? ownSection.headerIndex) + 1, 0, ...block);
     else lines.push(...(lines.length > 0 ? [newline] : []), `[${section}]${newline}`, ...block, newline);
     this.#commit(lines.join(''), section, key, value);
   }
@@ -121,7 +121,7 @@ export class IniFile {
     const entry = this.#sections.get(section)?.entries.get(key.toLowerCase());
     if (entry === undefined) return false;
     const lines = splitLines(this.#text);
-    lines.splice(entry.first, entry.last - entry.first + 1, ...comments(lines, entry));
+    lines.splice(entry.first, entry.last - entry.first + 1, ...commentLines(lines, entry));
     this.#commit(lines.join(''), section, key, undefined);
     return true;
   }
@@ -136,7 +136,7 @@ export class IniFile {
     const id = JSON.stringify([section, key.toLowerCase()]);
     if (value === undefined) expected.delete(id);
     else expected.set(id, value);
-    const refused = (cause?: unknown): GsyncdError =>
+    const writeError = (cause?: unknown): GsyncdError =>
       new GsyncdError(`config: ${this.file}: [${section}] ${key} cannot be written as ${JSON.stringify(value ?? '')}`, {
         code: 'config',
         cause,
@@ -145,10 +145,10 @@ export class IniFile {
     try {
       sections = parse(text, this.file);
     } catch (error) {
-      throw refused(error);
+      throw writeError(error);
     }
     const found = flatten(sections);
-    if (found.size !== expected.size || [...expected].some(([at, wanted]) => found.get(at) !== wanted)) throw refused();
+    if (found.size !== expected.size || [...expected].some(([at, wanted]) => found.get(at) !== wanted)) throw writeError();
     this.#text = text;
     this.#sections = sections;
   }
@@ -161,9 +161,9 @@ function splitLines(text: string): string[] {
 
 /** An indent that keeps the meaning of the following lines: no line may be indented deeper than the entry before it. */
 function entryIndent(lines: readonly string[], section: Section, neighbour: StoredEntry | undefined): string {
-  const follows = (line: string): boolean => stripSpace(line) !== '' && !isComment(stripSpace(line));
-  const like = neighbour === undefined ? lines.slice(section.header + 1).find(follows) : lines[neighbour.first];
-  return leadingSpace(like ?? '');
+  const isContent = (line: string): boolean => stripSpace(line) !== '' && !isComment(stripSpace(line));
+  const model = neighbour === undefined ? lines.slice(section.headerIndex + 1).find(isContent) : lines[neighbour.first];
+  return leadingSpace(model ?? '');
 }
 
 function isComment(stripped: string): boolean {
@@ -171,7 +171,7 @@ function isComment(stripped: string): boolean {
 }
 
 /** Comment lines between the lines of a value. They stay when the value goes. */
-function comments(lines: readonly string[], entry: StoredEntry): string[] {
+function commentLines(lines: readonly string[], entry: StoredEntry): string[] {
   return lines.slice(entry.first + 1, entry.last + 1).filter((line) => isComment(stripSpace(line)));
 }
 
@@ -194,28 +194,28 @@ function parse(text: string, file: string): Map<string, Section> {
   for (const [index, line] of splitLines(text).entries()) {
     const stripped = stripSpace(line);
     if (stripped === '') {
-      entry?.parts.push('');
+      entry?.valueLines.push('');
       continue;
     }
     if (isComment(stripped)) continue;
     const lineIndent = leadingSpace(line).length;
     if (entry !== undefined && lineIndent > indent) {
-      entry.parts.push(stripped);
+      entry.valueLines.push(stripped);
       entry.last = index;
       continue;
     }
     indent = lineIndent;
-    const header = SECTION.exec(stripped)?.[1];
+    const header = SECTION_LINE.exec(stripped)?.[1];
     if (header !== undefined) {
-      const known = sections.get(header);
-      if (known !== undefined && header !== DEFAULT_SECTION) fail(index, `section [${header}] appears twice`);
-      section = known ?? { header: index, entries: new Map() };
+      const earlier = sections.get(header);
+      if (earlier !== undefined && header !== DEFAULT_SECTION) fail(index, `section [${header}] appears twice`);
+      section = earlier ?? { headerIndex: index, entries: new Map() };
       sections.set(header, section);
       entry = undefined;
       continue;
     }
     if (section === undefined) return fail(index, `${JSON.stringify(stripped)} stands before the first [section]`);
-    const [, name = '', value = ''] = ENTRY.exec(stripped) ?? [];
+    const [, name = '', value = ''] = ENTRY_LINE.exec(stripped) ?? [];
     const key = stripSpaceEnd(name).toLowerCase();
     if (key === '') return fail(index, `${JSON.stringify(stripped)} is not "name = value"`);
     if (section.entries.has(key)) fail(index, `option ${key} appears twice`);

@@ -10,7 +10,7 @@ import type { IniEntry } from './ini.js';
 import type { OptionName } from './options.js';
 import { OPTION_NAMES, findOption, optionSpec } from './options.js';
 import type { TemplateArgs } from './template.js';
-import { substitute, templateText } from './template.js';
+import { substitute, templateVariables } from './template.js';
 import { stripSpace } from './words.js';
 
 export interface OptionOrigin {
@@ -56,28 +56,28 @@ export function readConfigFile(file: string, oldSection: string | undefined): Pa
   if (ini === undefined) return undefined;
   const warnings: string[] = [];
   const sections: [OptionName, readonly IniEntry[]][] = [];
-  const old: (readonly [OptionName, OptionOrigin])[] = [];
+  const oldFormVars: (readonly [OptionName, OptionOrigin])[] = [];
   for (const section of ini.sections()) {
     const name = findOption(section);
     if (section === '__meta__' || section === 'vars') continue;
-    if (section === oldSection) old.push(...readVars(file, ini.entries(section), warnings));
+    if (section === oldSection) oldFormVars.push(...readVars(file, ini.entries(section), warnings));
     else if (name === undefined) warnings.push(`config: ${file}: unknown section [${section}]`);
     else sections.push([name, ini.entries(section)]);
   }
-  return { file, sections, vars: [...old, ...readVars(file, ini.entries('vars'), warnings)], warnings };
+  return { file, sections, vars: [...oldFormVars, ...readVars(file, ini.entries('vars'), warnings)], warnings };
 }
 
 function readVars(file: string, entries: readonly IniEntry[], warnings: string[]): [OptionName, OptionOrigin][] {
   const found = new Map<OptionName, IniEntry>();
   for (const entry of entries) {
     const name = entry.key === 'use_tarssh' ? 'sync-method' : findOption(entry.key);
-    const before = name && found.get(name);
+    const earlier = name && found.get(name);
     if (name === undefined) warnings.push(`config: ${file}:${entry.line}: unknown option ${entry.key}`);
-    else if (before === undefined) found.set(name, entry);
+    else if (earlier === undefined) found.set(name, entry);
     else {
-      const winner = before.key === name ? before : entry;
+      const winner = earlier.key === name ? earlier : entry;
       found.set(name, winner);
-      warnings.push(`config: ${file}:${entry.line}: ${entry.key} and ${before.key} are the same option, ${winner.key} counts`);
+      warnings.push(`config: ${file}:${entry.line}: ${entry.key} and ${earlier.key} are the same option, ${winner.key} counts`);
     }
   }
   return [...found].map(([name, { key, value, line }]) => {
@@ -115,19 +115,10 @@ export function mergeLayers(
     const text = overrides[name];
     if (text !== undefined) texts.set(name, { text, where: 'command line' });
   }
-  const variables = templateVariables(texts, args);
+  const variables = templateVariables([...texts].map(([name, { text }]) => [name, text] as const), args);
   for (const name of templates) {
     const origin = texts.get(name);
     if (origin !== undefined) texts.set(name, { ...origin, text: substitute(origin.text, variables) });
   }
   return texts;
-}
-
-function templateVariables(texts: ReadonlyMap<OptionName, OptionOrigin>, args: TemplateArgs): Map<string, string> {
-  const variables = new Map<string, string>();
-  for (const [name, { text }] of texts) variables.set(name.replaceAll('-', '_'), text);
-  for (const [name, value] of Object.entries(args)) {
-    if (value !== null && value !== undefined) variables.set(name, templateText(value));
-  }
-  return variables;
 }

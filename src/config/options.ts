@@ -149,13 +149,13 @@ export function optionSpec(name: OptionName): OptionSpec {
 const RENAMED: Readonly<Record<string, OptionName>> = { timeout: 'secondary-timeout' };
 
 /** Translates a name or a template variable of old releases, which said slave and master. */
-export function presentVocabulary(name: string): string {
+export function modernizeName(name: string): string {
   return name.replaceAll('slave', 'secondary').replaceAll('master', 'primary');
 }
 
 /** The option that `key` means, in any of its spellings; undefined when there is none. */
 export function findOption(key: string): OptionName | undefined {
-  const name = presentVocabulary(key.toLowerCase().replaceAll('_', '-'));
+  const name = modernizeName(key.toLowerCase().replaceAll('_', '-'));
   const renamed = Object.hasOwn(RENAMED, name) ? RENAMED[name] : name;
   return OPTION_NAMES.find((known) => known === renamed);
 }

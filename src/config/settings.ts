@@ -9,8 +9,8 @@
 import { IniFile } from './ini.js';
 import { configError, readIni } from './layers.js';
 import { OPTION_NAMES, optionSpec, type OptionSpec } from './options.js';
-import { substitute, templateText, type TemplateArgs } from './template.js';
-import { wholeNumber } from './values.js';
+import { substitute, templateVariables, type TemplateArgs } from './template.js';
+import { parsePythonInt } from './values.js';
 import { stripSpace } from './words.js';
 
 export type SettingValue = string | number | boolean;
@@ -38,9 +38,9 @@ export class Settings {
   /** @throws GsyncdError `config`, one line, when a file cannot be read or parsed, or a value is not of its type. */
   constructor(defaultsFile: string, sessionFile: string | undefined, args: TemplateArgs) {
     const session = sessionFile === undefined ? undefined : readIni(sessionFile);
-    const files = [readIni(defaultsFile) ?? fromTable('all'), session];
+    const files = [readIni(defaultsFile) ?? tableAsIni('all'), session];
     this.sessionFile = session === undefined ? undefined : sessionFile;
-    const sections = merge(files.filter((file) => file !== undefined));
+    const sections = mergeSections(files.filter((file) => file !== undefined));
     for (const [name, entries] of sections) {
       if (name === '__meta__' || name === 'vars') continue;
       this.#metadata.set(name, entries);
@@ -48,18 +48,18 @@ export class Settings {
       if (value !== undefined) this.#values.set(name, stripSpace(value));
     }
     // Lists stay as stock's: they show an option of this program only if the session sets it.
-    for (const [name, entries] of merge([fromTable('own')])) this.#metadata.set(name, entries);
+    for (const [name, entries] of mergeSections([tableAsIni('own')])) this.#metadata.set(name, entries);
     for (const [key, value] of sections.get('vars') ?? []) {
       this.#sessionKeys.push(key);
       this.#defaults.set(key, this.#values.get(key) ?? '');
       this.#values.set(key, stripSpace(value));
     }
-    this.#substitute(args);
-    this.#cast();
+    this.#substituteAll(args);
+    this.#castAll();
   }
 
   get(name: string): SettingValue | undefined {
-    return this.#values.get(name) ?? this.#ownDefault(name);
+    return this.#values.get(name) ?? this.#defaultOf(name);
   }
 
   /** A value that every installed file has as a text, such as a path.
@@ -81,27 +81,23 @@ export class Settings {
     return new Map(names.map((name) => [name, this.#setting(name)]));
   }
 
-  #ownDefault(name: string): SettingValue | undefined {
+  #defaultOf(name: string): SettingValue | undefined {
     const metadata = this.#metadata.get(name);
     const value = metadata?.get('value');
-    return value === undefined ? undefined : (cast(name, value, metadata?.get('type')) ?? value);
+    return value === undefined ? undefined : (castValue(name, value, metadata?.get('type')) ?? value);
   }
 
   #setting(name: string): Setting {
-    const standard = this.#defaults.get(name) ?? '';
-    return { value: this.#values.get(name) ?? '', default: standard, configurable: this.#isForAdmins(name), modified: standard !== '' };
+    const defaultValue = this.#defaults.get(name) ?? '';
+    return { value: this.#values.get(name) ?? '', default: defaultValue, configurable: this.#isForAdmins(name), modified: defaultValue !== '' };
   }
 
   #isForAdmins(name: string): boolean {
     return this.#metadata.get(name)?.get('configurable')?.toLowerCase() !== 'false';
   }
 
-  #substitute(args: TemplateArgs): void {
-    const variables = new Map<string, string>();
-    for (const [name, value] of this.#values) variables.set(name.replaceAll('-', '_'), String(value));
-    for (const [name, value] of Object.entries(args)) {
-      if (value !== null && value !== undefined) variables.set(name, templateText(value));
-    }
+  #substituteAll(args: TemplateArgs): void {
+    const variables = templateVariables(this.#values, args);
     for (const [name, value] of this.#values) {
       if (this.#metadata.get(name)?.get('template')?.toLowerCase() !== 'true') continue;
       this.#values.set(name, substitute(String(value), variables));
@@ -109,9 +105,9 @@ export class Settings {
   }
 
   /** Stock shows the present value of a typed option also as its default. */
-  #cast(): void {
+  #castAll(): void {
     for (const [name, text] of this.#values) {
-      const value = cast(name, String(text), this.#metadata.get(name)?.get('type'));
+      const value = castValue(name, String(text), this.#metadata.get(name)?.get('type'));
       if (value === undefined) continue;
       this.#values.set(name, value);
       if (this.#defaults.has(name)) this.#defaults.set(name, value);
@@ -119,16 +115,16 @@ export class Settings {
   }
 }
 
-function cast(name: string, text: string, type: string | undefined): SettingValue | undefined {
+function castValue(name: string, text: string, type: string | undefined): SettingValue | undefined {
   if (type === 'bool') return text === 'true' || text === 'True';
   if (type !== 'int') return undefined;
-  const value = wholeNumber(text);
+  const value = parsePythonInt(text);
   if (Number.isNaN(value)) throw configError(`${name} = ${JSON.stringify(text)}: must be a whole number`);
   return value;
 }
 
 /** Sections of all files in order of appearance; the entries of a later file win. */
-function merge(files: readonly IniFile[]): Map<string, Map<string, string>> {
+function mergeSections(files: readonly IniFile[]): Map<string, Map<string, string>> {
   const sections = new Map<string, Map<string, string>>();
   for (const file of files) {
     for (const name of file.sections()) {
@@ -140,20 +136,20 @@ function merge(files: readonly IniFile[]): Map<string, Map<string, string>> {
   return sections;
 }
 
-function fromTable(which: 'all' | 'own'): IniFile {
+function tableAsIni(which: 'all' | 'own'): IniFile {
   const names = OPTION_NAMES.filter((name) => which === 'all' || optionSpec(name).own === true);
-  const lines = names.flatMap((name) => [`[${name}]`, ...describe(optionSpec(name)).map(([key, value]) => `${key} = ${value}`)]);
+  const lines = names.flatMap((name) => [`[${name}]`, ...describeOption(optionSpec(name)).map(([key, value]) => `${key} = ${value}`)]);
   return IniFile.parse(`${lines.join('\n')}\n`, 'option table');
 }
 
 /** An option's metadata in the format of the installed file. */
-function describe(spec: OptionSpec): [string, string][] {
-  const out: [string, string][] = [['value', spec.value], ['help', spec.help]];
-  if (spec.configurable === false) out.push(['configurable', 'false']);
-  if (spec.template === true) out.push(['template', 'true']);
-  if (spec.type === 'bool' || spec.type === 'int') out.push(['type', spec.type]);
-  if (spec.type === 'choice') out.push(['validation', 'choice'], ['allowed_values', spec.allowed.join(',')]);
-  else if ('validation' in spec && spec.validation !== 'path' && spec.validation !== undefined) out.push(['validation', spec.validation]);
-  else if ('max' in spec) out.push(['validation', 'minmax'], ['min', String(spec.min)], ['max', String(spec.max)]);
-  return out;
+function describeOption(spec: OptionSpec): [string, string][] {
+  const entries: [string, string][] = [['value', spec.value], ['help', spec.help]];
+  if (spec.configurable === false) entries.push(['configurable', 'false']);
+  if (spec.template === true) entries.push(['template', 'true']);
+  if (spec.type === 'bool' || spec.type === 'int') entries.push(['type', spec.type]);
+  if (spec.type === 'choice') entries.push(['validation', 'choice'], ['allowed_values', spec.allowed.join(',')]);
+  else if ('validation' in spec && spec.validation !== 'path' && spec.validation !== undefined) entries.push(['validation', spec.validation]);
+  else if ('max' in spec) entries.push(['validation', 'minmax'], ['min', String(spec.min)], ['max', String(spec.max)]);
+  return entries;
 }

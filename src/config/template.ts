@@ -1,7 +1,7 @@
 // Replaces `${variable}` in option values as Python's string.Template.safe_substitute does. Defines the variables that
 // a session has in addition to its options.
 
-import { presentVocabulary } from './options.js';
+import { modernizeName } from './options.js';
 
 /** Values of variables by name, spelled with `_`. An absent or null value does not hide an option of that name. */
 export type TemplateArgs = Readonly<Record<string, string | number | boolean | null | undefined>>;
@@ -49,11 +49,21 @@ export function substitute(text: string, variables: ReadonlyMap<string, string>)
   return text.replaceAll(VARIABLE, (whole, dollar?: string, bare?: string, braced?: string) => {
     if (dollar !== undefined) return '$';
     const name = bare ?? braced ?? '';
-    return variables.get(name) ?? variables.get(presentVocabulary(name)) ?? whole;
+    return variables.get(name) ?? variables.get(modernizeName(name)) ?? whole;
   });
 }
 
+/** The variables of template options: the options themselves, spelled with `_`, and over them `args`. */
+export function templateVariables(options: Iterable<readonly [string, string | number | boolean]>, args: TemplateArgs): Map<string, string> {
+  const variables = new Map<string, string>();
+  for (const [name, value] of options) variables.set(name.replaceAll('-', '_'), String(value));
+  for (const [name, value] of Object.entries(args)) {
+    if (value !== null && value !== undefined) variables.set(name, templateText(value));
+  }
+  return variables;
+}
+
 /** A variable's value as Python prints it. */
-export function templateText(value: string | number | boolean): string {
+function templateText(value: string | number | boolean): string {
   return typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value);
 }

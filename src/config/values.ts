@@ -36,19 +36,19 @@ function parseBool(text: string): ParsedValue {
 }
 
 /** Like Python's int(): allows a sign and single underscores between digits. NaN for anything else. */
-export function wholeNumber(text: string): number {
+export function parsePythonInt(text: string): number {
   const trimmed = stripSpace(text);
   return /^[+-]?\d+(?:_\d+)*$/.test(trimmed) ? Number(trimmed.replaceAll('_', '')) + 0 : NaN;
 }
 
 function parseInteger(text: string, min: number, max = Number.MAX_SAFE_INTEGER): ParsedValue {
-  const value = wholeNumber(text);
+  const value = parsePythonInt(text);
   if (value >= min && value <= max) return { value };
   return { problem: max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}` };
 }
 
 function parseUnixTime(text: string): ParsedValue {
-  const value = wholeNumber(text);
+  const value = parsePythonInt(text);
   if (value === 0 || (value >= MIN_UNIX_TIME && value <= MAX_UNIX_TIME)) return { value };
   return { problem: '0 or a time in seconds since 1970, 1971 or later' };
 }
@@ -67,14 +67,14 @@ function parseString(text: string, validation: 'path' | 'execpath' | undefined):
     case 'path':
       return text.startsWith('/') ? { value: text } : { problem: 'an absolute path' };
     case 'execpath':
-      return isProgram(text) ? { value: text } : { problem: 'an executable file, or the name of one without a directory' };
+      return isProgramName(text) ? { value: text } : { problem: 'an executable file, or the name of one without a directory' };
     case undefined:
       return { value: text };
   }
 }
 
 /** A bare name is not checked here. The spawner, which knows the directories, looks it up when it runs the program. */
-function isProgram(path: string): boolean {
+function isProgramName(path: string): boolean {
   return path.includes('/') ? isExecutable(path) : path !== '';
 }
 

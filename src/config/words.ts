@@ -1,10 +1,10 @@
 // White space as Python's str methods define it. GlusterFS's own tools apply these methods to gsyncd.conf. Unlike
 // JavaScript's, it includes U+001C to U+001F and U+0085, but not U+FEFF.
 
-const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
-const LEADING = new RegExp(`^[${SPACE}]+`);
-const TRAILING = new RegExp(`(?<![${SPACE}])[${SPACE}]+$`);
-const RUN = new RegExp(`[${SPACE}]+`);
+const SPACE_CLASS = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+const LEADING = new RegExp(`^[${SPACE_CLASS}]+`);
+const TRAILING = new RegExp(`(?<![${SPACE_CLASS}])[${SPACE_CLASS}]+$`);
+const SPACE_RUN = new RegExp(`[${SPACE_CLASS}]+`);
 
 /** Python's `str.strip()`. */
 export function stripSpace(text: string): string {
@@ -32,5 +32,5 @@ function isPrintable(code: number): boolean {
  */
 export function splitWords(text: string): string[] {
   const stripped = stripSpace(text);
-  return stripped === '' ? [] : stripped.split(RUN);
+  return stripped === '' ? [] : stripped.split(SPACE_RUN);
 }

@@ -10,12 +10,12 @@ import { canReplaceIn, isChangeable, type Trusted } from '../native/changeable.j
 const OTHERS_READ = 0o004;
 const OTHERS_ENTER = 0o001;
 /** The kernel's limit. */
-const MOST_LINKS = 40;
+const MAX_LINKS = 40;
 /** On Debian the group staff may write here, and it is equivalent to root there. */
 const USR_LOCAL = /^\/usr\/local(?:\/|$)/;
 
 /** The first of `files` or their parent directories that others may not read or enter; undefined when there is none. */
-export async function closedToOthers(files: readonly string[]): Promise<string | undefined> {
+export async function findClosedToOthers(files: readonly string[]): Promise<string | undefined> {
   for (const file of files) {
     for (let dir = dirname(file); ; dir = dirname(dir)) {
       if (((await stat(dir)).mode & OTHERS_ENTER) === 0) return dir;
@@ -29,17 +29,17 @@ export async function closedToOthers(files: readonly string[]): Promise<string |
 /** The first path that users other than `owners` can change or replace: `path`, the targets of its links, or a
  *  directory above them. Undefined when there is none.
  *  @throws system errors, including ENOENT */
-export async function changeableByOthers(path: string, owners: readonly number[]): Promise<string | undefined> {
-  const waiting = [resolve(path)];
-  for (let links = 0; waiting.length > 0; ) {
-    const next = waiting.pop() ?? '/';
+export async function findChangeableByOthers(path: string, owners: readonly number[]): Promise<string | undefined> {
+  const pendingPaths = [resolve(path)];
+  for (let linkCount = 0; pendingPaths.length > 0; ) {
+    const next = pendingPaths.pop() ?? '/';
     for (const part of withParents(next)) {
-      const found = await lstat(part);
-      const trusted = trustedAt(part, found, owners);
-      if (part === next ? isChangeable(found, trusted) : canReplaceIn(found, trusted)) return part;
-      if (!found.isSymbolicLink()) continue;
-      if (++links > MOST_LINKS) throw Object.assign(new Error(`${path}: too many symbolic links`), { code: 'ELOOP' });
-      waiting.push(resolve(dirname(part), await readlink(part), next.slice(part.length + 1)));
+      const stats = await lstat(part);
+      const trusted = trustedAt(part, stats, owners);
+      if (part === next ? isChangeable(stats, trusted) : canReplaceIn(stats, trusted)) return part;
+      if (!stats.isSymbolicLink()) continue;
+      if (++linkCount > MAX_LINKS) throw Object.assign(new Error(`${path}: too many symbolic links`), { code: 'ELOOP' });
+      pendingPaths.push(resolve(dirname(part), await readlink(part), next.slice(part.length + 1)));
       break;
     }
   }
@@ -49,13 +49,13 @@ export async function changeableByOthers(path: string, owners: readonly number[]
 /** The first path at or below `path` that users other than `owners` can change; undefined when there is none or no
  *  such path. It does not follow symbolic links. Synchronous: that is several times faster for the thousands of files
  *  of a node_modules. */
-export function changeableBelow(path: string, owners: readonly number[]): string | undefined {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return undefined;
-  if (isChangeable(found, trustedAt(path, found, owners))) return path;
-  if (!found.isDirectory()) return undefined;
+export function findChangeableBelow(path: string, owners: readonly number[]): string | undefined {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  if (isChangeable(stats, trustedAt(path, stats, owners))) return path;
+  if (!stats.isDirectory()) return undefined;
   for (const name of readdirSync(path)) {
-    const changeable = changeableBelow(`${path}/${name}`, owners);
+    const changeable = findChangeableBelow(`${path}/${name}`, owners);
     if (changeable !== undefined) return changeable;
   }
   return undefined;
@@ -68,7 +68,7 @@ function withParents(path: string): string[] {
   return parents;
 }
 
-function trustedAt(path: string, found: Stats, uids: readonly number[]): Trusted {
-  const ofUsrLocal = found.isDirectory() && USR_LOCAL.test(path) ? [found.gid] : [];
-  return { uids, gids: [0, process.getegid?.() ?? 0, ...ofUsrLocal] };
+function trustedAt(path: string, stats: Stats, uids: readonly number[]): Trusted {
+  const usrLocalGroups = stats.isDirectory() && USR_LOCAL.test(path) ? [stats.gid] : [];
+  return { uids, gids: [0, process.getegid?.() ?? 0, ...usrLocalGroups] };
 }

@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { errnoCode, errorLine, GsyncdError } from '../errors.js';
 import type { ApplyOptions } from './apply.js';
 import { findKeyFiles, type KeyFile } from './key-files.js';
-import { countTarKeys, releaseTarKeys, restrictTarKeys } from './tar-keys.js';
+import { countUnrestrictedTarKeys, unrestrictTarKeys, restrictTarKeys } from './tar-keys.js';
 
 export interface TarKeyOptions extends Omit<ApplyOptions, 'launcher'> {
   /** The absolute path that the keys' lines will name. Undefined: leave the lines as they are and report the
@@ -17,26 +17,26 @@ export interface TarKeyOptions extends Omit<ApplyOptions, 'launcher'> {
 /** A failure with one file does not stop the others.
  *  @throws after all files: GsyncdError 'preflight' for files that are not their user's own; system errors */
 export async function applyTarKeys(root: string, options: TarKeyOptions): Promise<void> {
-  let first: unknown;
+  let firstError: unknown;
   for (const file of await findKeyFiles(root)) {
     try {
       asUser(file, () => applyToFile(file, options));
     } catch (error) {
-      if (first !== undefined) options.report(errorLine(error));
-      first ??= error;
+      if (firstError !== undefined) options.report(errorLine(error));
+      firstError ??= error;
     }
   }
-  if (first !== undefined) throw first as Error;
+  if (firstError !== undefined) throw firstError as Error;
 }
 
 function applyToFile({ path, uid }: KeyFile, { action, mode, gsyncd, report }: TarKeyOptions): void {
-  const fd = openIfThere(path, report);
+  const fd = openForRewrite(path, report);
   if (fd === undefined) return;
   try {
     const stats = fstatSync(fd);
     // latin1 keeps every byte as it is.
     const text = readFileSync(fd, 'latin1');
-    const changed = action === 'uninstall' ? releaseTarKeys(text) : gsyncd === undefined ? text : restrictTarKeys(text, gsyncd);
+    const changed = action === 'uninstall' ? unrestrictTarKeys(text) : gsyncd === undefined ? text : restrictTarKeys(text, gsyncd);
     if (changed !== text) {
       if (!stats.isFile() || stats.nlink !== 1 || (stats.uid !== uid && process.geteuid?.() === 0)) {
         throw new GsyncdError(`${action}: ${path}: not a file of its user's alone`, { code: 'preflight' });
@@ -44,14 +44,14 @@ function applyToFile({ path, uid }: KeyFile, { action, mode, gsyncd, report }: T
       if (mode === 'do') replaceFile(path, changed, stats);
       report(`${path}: ${mode === 'do' ? '' : 'would: '}${action === 'uninstall' ? 'tar keys are put back' : 'tar keys go through gsyncd'}`);
     }
-    const open = action === 'uninstall' ? 0 : countTarKeys(changed);
-    if (open > 0) report(`${path}: note: ${open} tar ${open === 1 ? 'key lets its holder' : 'keys let their holders'} run any program: install --tar-keys restricts those that GlusterFS wrote`);
+    const unrestricted = action === 'uninstall' ? 0 : countUnrestrictedTarKeys(changed);
+    if (unrestricted > 0) report(`${path}: note: ${unrestricted} tar ${unrestricted === 1 ? 'key lets its holder' : 'keys let their holders'} run any program: install --tar-keys restricts those that GlusterFS wrote`);
   } finally {
     closeSync(fd);
   }
 }
 
-function openIfThere(path: string, report: TarKeyOptions['report']): number | undefined {
+function openForRewrite(path: string, report: TarKeyOptions['report']): number | undefined {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {

@@ -42,7 +42,7 @@ export async function putSymlink(path: string, target: string): Promise<void> {
 }
 
 /** The target of the link `path`; null when `path` is no link. */
-export async function linkTarget(path: string): Promise<string | null> {
+export async function readLinkTarget(path: string): Promise<string | null> {
   return (await absentAsNull(lstat(path)))?.isSymbolicLink() === true ? absentAsNull(readlink(path)) : null;
 }
 

@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { readIfThere } from './files.js';
-import { countTarKeys } from './tar-keys.js';
+import { countUnrestrictedTarKeys } from './tar-keys.js';
 
 export interface KeyFile {
   readonly path: string;
@@ -15,11 +15,11 @@ const BROKER_USER = /^\s*option\s+mountbroker-geo-replication\.(\S+)\s/gm;
 
 /** The key files of a machine whose root directory is `root`. Some of them may not exist. */
 export async function findKeyFiles(root: string): Promise<KeyFile[]> {
-  const read = async (path: string): Promise<string> => (await readIfThere(join(root, path)))?.toString('latin1') ?? '';
-  const broker = await read('/etc/glusterfs/glusterd.vol');
-  const users = new Set(['root', ...[...broker.matchAll(BROKER_USER)].map(([, user = '']) => user)]);
-  const pattern = keyFilePattern(await read('/etc/ssh/sshd_config'));
-  const accounts = (await read('/etc/passwd')).split('\n').map((line) => line.split(':'));
+  const readText = async (path: string): Promise<string> => (await readIfThere(join(root, path)))?.toString('latin1') ?? '';
+  const brokerConfig = await readText('/etc/glusterfs/glusterd.vol');
+  const users = new Set(['root', ...[...brokerConfig.matchAll(BROKER_USER)].map(([, user = '']) => user)]);
+  const pattern = keyFilePattern(await readText('/etc/ssh/sshd_config'));
+  const accounts = (await readText('/etc/passwd')).split('\n').map((line) => line.split(':'));
   return accounts.flatMap(([name = '', , uid = '', gid = '', , home = '']) => {
     if (!users.has(name) || !home.startsWith('/')) return [];
     const path = pattern.replaceAll('%u', () => name).replaceAll('%h', () => home);
@@ -34,10 +34,10 @@ function keyFilePattern(config: string): string {
 }
 
 /** The files of the user `uid` that hold tar keys whose holders can run any program. */
-export async function openTarKeys(uid: number): Promise<string[]> {
-  const open: string[] = [];
+export async function findUnrestrictedTarKeys(uid: number): Promise<string[]> {
+  const paths: string[] = [];
   for (const file of await findKeyFiles('/')) {
-    if (file.uid === uid && countTarKeys((await readIfThere(file.path))?.toString('latin1') ?? '') > 0) open.push(file.path);
+    if (file.uid === uid && countUnrestrictedTarKeys((await readIfThere(file.path))?.toString('latin1') ?? '') > 0) paths.push(file.path);
   }
-  return open;
+  return paths;
 }

@@ -24,7 +24,8 @@ export function launcherText(node: string, script: string): string {
   ].join('\n');
 }
 
-function shellQuote(word: string): string {
+/** A word in single quotes for a POSIX shell. */
+export function shellQuote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 

@@ -7,10 +7,10 @@ import type { GsyncdKind } from './launcher.js';
 export interface PlaceState {
   readonly current: GsyncdKind | 'missing';
   /** Whether the launcher there equals the one that would be written. */
-  readonly upToDate: boolean;
+  readonly isUpToDate: boolean;
   readonly aside: GsyncdKind | 'missing';
   /** Whether both are the same stock file, which an interrupted install leaves. */
-  readonly asideIsCurrent: boolean;
+  readonly isAsideCurrent: boolean;
 }
 
 export type Step =
@@ -27,7 +27,7 @@ export interface PlacePlan {
   readonly refusal?: string;
 }
 
-const UPGRADED = 'a package upgrade had put a stock gsyncd over the launcher';
+const PACKAGE_UPGRADED = 'a package upgrade had put a stock gsyncd over the launcher';
 
 export function planInstall(state: PlaceState): PlacePlan {
   switch (state.current) {
@@ -36,15 +36,15 @@ export function planInstall(state: PlaceState): PlacePlan {
     case 'unknown':
       return refuse('what stands there is neither a stock gsyncd nor a launcher of this program');
     case 'launcher':
-      if (state.aside !== 'stock') return { ...launch(state), notes: ['the original is not beside the launcher: --uninstall will need the package'] };
-      return launch(state);
+      if (state.aside !== 'stock') return { ...planLauncher(state), notes: ['the original is not beside the launcher: --uninstall will need the package'] };
+      return planLauncher(state);
     case 'stock':
-      return { steps: ['keep-original', 'write-launcher'], notes: state.aside === 'missing' || state.asideIsCurrent ? [] : [UPGRADED] };
+      return { steps: ['keep-original', 'write-launcher'], notes: state.aside === 'missing' || state.isAsideCurrent ? [] : [PACKAGE_UPGRADED] };
   }
 }
 
-function launch(state: PlaceState): PlacePlan {
-  return state.upToDate ? { steps: [], notes: [] } : { steps: ['write-launcher'], notes: [] };
+function planLauncher(state: PlaceState): PlacePlan {
+  return state.isUpToDate ? { steps: [], notes: [] } : { steps: ['write-launcher'], notes: [] };
 }
 
 export function planUninstall(state: PlaceState): PlacePlan {
@@ -53,7 +53,7 @@ export function planUninstall(state: PlaceState): PlacePlan {
       if (state.aside === 'stock') return { steps: ['restore-original'], notes: [] };
       return refuse('the original is not beside the launcher: install the GlusterFS package again');
     case 'stock':
-      return state.aside === 'missing' ? { steps: [], notes: [] } : { steps: ['drop-aside'], notes: state.asideIsCurrent ? [] : [UPGRADED] };
+      return state.aside === 'missing' ? { steps: [], notes: [] } : { steps: ['drop-aside'], notes: state.isAsideCurrent ? [] : [PACKAGE_UPGRADED] };
     case 'missing':
       if (state.aside === 'stock') return { steps: ['restore-original'], notes: [] };
       return refuse('no gsyncd there');

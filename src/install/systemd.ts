@@ -78,23 +78,23 @@ function unitWord(path: string): string {
   return /^[\w./%$+:@-]+$/.test(path) ? escaped : `"${escaped}"`;
 }
 
-const LOGS = '/var/log/glusterfs';
+const LOG_DIR = '/var/log/glusterfs';
 
 /** The logrotate snippet for the logs of sessions. Workers reopen their log at SIGHUP. logrotate runs as root and follows
  *  symlinks to directories, so it skips directories that the mount broker's group can write to. */
 export function logrotateText(): string {
   return `# Logs of geo-replication sessions (gsyncd-ts).
-${LOGS}/geo-replication/*/*.log
+${LOG_DIR}/geo-replication/*/*.log
 {
 ${ROTATION}}
 
 # Only while all of this is root's alone. The mount broker's group may write here: for its users' logs, use a snippet with
 # "su USER GROUP" that names one of them, never root.
-${LOGS}/geo-replication-secondaries/*.log
-${LOGS}/geo-replication-secondaries/*/*.log
+${LOG_DIR}/geo-replication-secondaries/*.log
+${LOG_DIR}/geo-replication-secondaries/*/*.log
 {
 	firstaction
-		test -z "$(find ${LOGS}/geo-replication-secondaries -maxdepth 1 \\( -perm /022 -o ! -uid 0 \\) -print -quit)"
+		test -z "$(find ${LOG_DIR}/geo-replication-secondaries -maxdepth 1 \\( -perm /022 -o ! -uid 0 \\) -print -quit)"
 	endscript
 ${ROTATION}}
 `;

@@ -1,7 +1,7 @@
 // A Grafana dashboard over the metrics, printed by `gsyncd-ts metrics dashboard`: state and lag first, then backlog,
 // rates and failures. Import it in Grafana, which asks for the Prometheus data source.
 
-import { METRICS } from './names.js';
+import { METRIC_NAMES } from './names.js';
 
 interface Query {
   readonly expr: string;
@@ -10,52 +10,51 @@ interface Query {
 
 type PanelKind = 'stat' | 'timeseries' | 'table';
 
-const m = Object.fromEntries(Object.entries(METRICS).map(([key, { name }]) => [key, name])) as Record<keyof typeof METRICS, string>;
-const SELECT = '{primary=~"$primary", brick=~"$brick"}';
+const SELECTOR = '{primary=~"$primary", brick=~"$brick"}';
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' };
 const BRICK = '{{primary}} {{brick}}';
 
-const of = (name: string): string => name + SELECT;
-const per = (name: string): string => `rate(${of(name)}[$__rate_interval])`;
-const state = (name: string, selector: string): string => `${name}{${selector}, primary=~"$primary", brick=~"$brick"}`;
-const quantile = (q: number, name: string, label: string): string => `histogram_quantile(${q}, sum by (le, ${label}) (rate(${of(`${name}_bucket`)}[$__rate_interval])))`;
+const selected = (name: string): string => name + SELECTOR;
+const ratePerSecond = (name: string): string => `rate(${selected(name)}[$__rate_interval])`;
+const stateSelected = (name: string, selector: string): string => `${name}{${selector}, primary=~"$primary", brick=~"$brick"}`;
+const quantile = (q: number, name: string, label: string): string => `histogram_quantile(${q}, sum by (le, ${label}) (rate(${selected(`${name}_bucket`)}[$__rate_interval])))`;
 
 /** Title, unit, kind, width (of 24 columns), queries. */
 const PANELS: readonly (readonly [string, string, PanelKind, number, readonly Query[]])[] = [
-  ['Lag (RPO)', 's', 'stat', 6, [{ expr: `max(${of(m.lag)})`, legend: 'largest lag' }]],
-  ['Faulty bricks', 'short', 'stat', 6, [{ expr: `sum(${state(m.state, 'state="faulty"')})`, legend: 'faulty' }]],
-  ['Not synced: failures', 'short', 'stat', 6, [{ expr: `sum(${of(m.failures)})`, legend: 'items' }]],
-  ['First sync', 'percentunit', 'stat', 6, [{ expr: `${of(m.firstDone)} / ${of(m.firstExpected)}`, legend: BRICK }]],
-  ['Lag by brick', 's', 'timeseries', 12, [{ expr: of(m.lag), legend: BRICK }]],
-  ['Time to catch up', 's', 'timeseries', 12, [{ expr: of(m.eta), legend: BRICK }]],
-  ['Changelogs that wait', 'short', 'timeseries', 8, [{ expr: of(m.backlogChangelogs), legend: BRICK }]],
+  ['Lag (RPO)', 's', 'stat', 6, [{ expr: `max(${selected(METRIC_NAMES.lag)})`, legend: 'largest lag' }]],
+  ['Faulty bricks', 'short', 'stat', 6, [{ expr: `sum(${stateSelected(METRIC_NAMES.state, 'state="faulty"')})`, legend: 'faulty' }]],
+  ['Not synced: failures', 'short', 'stat', 6, [{ expr: `sum(${selected(METRIC_NAMES.failures)})`, legend: 'items' }]],
+  ['First sync', 'percentunit', 'stat', 6, [{ expr: `${selected(METRIC_NAMES.firstDone)} / ${selected(METRIC_NAMES.firstExpected)}`, legend: BRICK }]],
+  ['Lag by brick', 's', 'timeseries', 12, [{ expr: selected(METRIC_NAMES.lag), legend: BRICK }]],
+  ['Time to catch up', 's', 'timeseries', 12, [{ expr: selected(METRIC_NAMES.eta), legend: BRICK }]],
+  ['Changelogs that wait', 'short', 'timeseries', 8, [{ expr: selected(METRIC_NAMES.backlogChangelogs), legend: BRICK }]],
   ['Files and entries in hand', 'short', 'timeseries', 8, [
-    { expr: of(m.backlogFiles), legend: `files ${BRICK}` },
-    { expr: of(m.backlogEntries), legend: `entries ${BRICK}` },
+    { expr: selected(METRIC_NAMES.backlogFiles), legend: `files ${BRICK}` },
+    { expr: selected(METRIC_NAMES.backlogEntries), legend: `entries ${BRICK}` },
   ]],
-  ['Content that waits', 'bytes', 'timeseries', 8, [{ expr: of(m.backlogBytes), legend: BRICK }]],
-  ['Files per second', 'short', 'timeseries', 8, [{ expr: per(m.files), legend: BRICK }]],
-  ['Bytes per second', 'Bps', 'timeseries', 8, [{ expr: per(m.bytes), legend: BRICK }]],
-  ['Entries per second', 'short', 'timeseries', 8, [{ expr: per(m.entries), legend: BRICK }]],
-  ['Operations by type', 'short', 'timeseries', 12, [{ expr: `sum by (type) (${per(m.operations)})`, legend: '{{type}}' }]],
-  ['Failures by kind', 'short', 'timeseries', 12, [{ expr: `sum by (kind) (${of(m.failures)})`, legend: '{{kind}}' }]],
+  ['Content that waits', 'bytes', 'timeseries', 8, [{ expr: selected(METRIC_NAMES.backlogBytes), legend: BRICK }]],
+  ['Files per second', 'short', 'timeseries', 8, [{ expr: ratePerSecond(METRIC_NAMES.files), legend: BRICK }]],
+  ['Bytes per second', 'Bps', 'timeseries', 8, [{ expr: ratePerSecond(METRIC_NAMES.bytes), legend: BRICK }]],
+  ['Entries per second', 'short', 'timeseries', 8, [{ expr: ratePerSecond(METRIC_NAMES.entries), legend: BRICK }]],
+  ['Operations by type', 'short', 'timeseries', 12, [{ expr: `sum by (type) (${ratePerSecond(METRIC_NAMES.operations)})`, legend: '{{type}}' }]],
+  ['Failures by kind', 'short', 'timeseries', 12, [{ expr: `sum by (kind) (${selected(METRIC_NAMES.failures)})`, legend: '{{kind}}' }]],
   ['Duration of transfers', 's', 'timeseries', 8, [
-    { expr: quantile(0.5, m.jobSeconds, 'engine'), legend: 'median {{engine}}' },
-    { expr: quantile(0.95, m.jobSeconds, 'engine'), legend: '95% {{engine}}' },
+    { expr: quantile(0.5, METRIC_NAMES.jobSeconds, 'engine'), legend: 'median {{engine}}' },
+    { expr: quantile(0.95, METRIC_NAMES.jobSeconds, 'engine'), legend: '95% {{engine}}' },
   ]],
   ['Duration of calls to the secondary', 's', 'timeseries', 8, [
-    { expr: quantile(0.5, m.callSeconds, 'kind'), legend: 'median {{kind}}' },
-    { expr: quantile(0.95, m.callSeconds, 'kind'), legend: '95% {{kind}}' },
+    { expr: quantile(0.5, METRIC_NAMES.callSeconds, 'kind'), legend: 'median {{kind}}' },
+    { expr: quantile(0.95, METRIC_NAMES.callSeconds, 'kind'), legend: '95% {{kind}}' },
   ]],
   ['Transfers that run', 'short', 'timeseries', 8, [
-    { expr: of(m.jobsBusy), legend: BRICK },
-    { expr: of(m.jobs), legend: `limit ${BRICK}` },
+    { expr: selected(METRIC_NAMES.jobsBusy), legend: BRICK },
+    { expr: selected(METRIC_NAMES.jobs), legend: `limit ${BRICK}` },
   ]],
   ['State and crawl', 'short', 'table', 16, [
-    { expr: `${of(m.state)} == 1`, legend: '' },
-    { expr: `${of(m.crawl)} == 1`, legend: '' },
+    { expr: `${selected(METRIC_NAMES.state)} == 1`, legend: '' },
+    { expr: `${selected(METRIC_NAMES.crawl)} == 1`, legend: '' },
   ]],
-  ['Restarts', 'short', 'timeseries', 8, [{ expr: `increase(${of(m.restarts)}[1h])`, legend: BRICK }]],
+  ['Restarts', 'short', 'timeseries', 8, [{ expr: `increase(${selected(METRIC_NAMES.restarts)}[1h])`, legend: BRICK }]],
 ];
 
 export function dashboard(): Record<string, unknown> {
@@ -70,33 +69,33 @@ export function dashboard(): Record<string, unknown> {
     templating: {
       list: [
         { name: 'datasource', label: 'Data source', type: 'datasource', query: 'prometheus' },
-        variable('primary', `label_values(${m.state}, primary)`),
-        variable('brick', `label_values(${m.state}{primary=~"$primary"}, brick)`),
+        queryVariable('primary', `label_values(${METRIC_NAMES.state}, primary)`),
+        queryVariable('brick', `label_values(${METRIC_NAMES.state}{primary=~"$primary"}, brick)`),
       ],
     },
-    panels: panels(),
+    panels: layOutPanels(),
   };
 }
 
-function variable(name: string, query: string): Record<string, unknown> {
+function queryVariable(name: string, query: string): Record<string, unknown> {
   return { name, type: 'query', datasource: DATASOURCE, query: { query, refId: name }, refresh: 2, multi: true, includeAll: true, allValue: '.*', current: { text: 'All', value: '$__all' } };
 }
 
 /** Panels from left to right. A panel that does not fit begins a new row. */
-function panels(): Record<string, unknown>[] {
+function layOutPanels(): Record<string, unknown>[] {
   let x = 0;
   let y = 0;
-  let lineHeight = 0;
+  let rowHeight = 0;
   return PANELS.map(([title, unit, type, width, queries], i) => {
     const height = type === 'stat' ? 4 : 8;
     if (x + width > 24) {
       x = 0;
-      y += lineHeight;
-      lineHeight = 0;
+      y += rowHeight;
+      rowHeight = 0;
     }
     const gridPos = { x, y, w: width, h: height };
     x += width;
-    lineHeight = Math.max(lineHeight, height);
+    rowHeight = Math.max(rowHeight, height);
     const targets = queries.map(({ expr, legend }, n) => ({
       refId: String.fromCharCode(65 + n),
       datasource: DATASOURCE,

@@ -10,17 +10,17 @@ import type { BrickSamples } from './samples.js';
 /** Enough for a few scrapers and for manual requests. */
 const MAX_CONNECTIONS = 32;
 /** Limit from the request's end until the client has read the answer, a few hundred KB. */
-const ANSWER_MS = 10_000;
+const ANSWER_TIMEOUT_MS = 10_000;
 /** A connection without a complete request ends after these times, which the server checks every second. */
-const LIMITS = { headersTimeout: 5_000, requestTimeout: 5_000, keepAliveTimeout: 5_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 };
+const SERVER_LIMITS = { headersTimeout: 5_000, requestTimeout: 5_000, keepAliveTimeout: 5_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 };
 
-export interface Listen {
+export interface ListenAddress {
   readonly host: string;
   readonly port: number;
 }
 
 export interface ExporterOptions {
-  readonly listen?: Listen;
+  readonly listen?: ListenAddress;
   readonly textfile?: string;
   /** Seconds between two writes of the file. */
   readonly intervalS: number;
@@ -30,14 +30,14 @@ export interface ExporterOptions {
 
 export interface Exporter {
   /** Address on which it listens, with the actual port if port 0 was requested. */
-  readonly address: Listen | null;
+  readonly address: ListenAddress | null;
   /** Ends both, after a last write of the file. */
   close(): Promise<void>;
 }
 
 /** Parses `[ADDR:]PORT` or `[::1]:PORT`; the default address is loopback.
  *  @throws GsyncdError 'usage' */
-export function parseListen(text: string): Listen {
+export function parseListen(text: string): ListenAddress {
   const match = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):)?(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) throw new GsyncdError(`metrics: listen on ${text}: must be [ADDRESS:]PORT`, { code: 'usage' });
@@ -47,12 +47,12 @@ export function parseListen(text: string): Listen {
 /** @throws GsyncdError 'preflight' when the address is in use or not this machine's, or the file cannot be written */
 export async function startExporter(options: ExporterOptions): Promise<Exporter> {
   const { expose } = await import('./registry.js');
-  const shared = new SingleFlight(async () => expose(await options.samples()));
-  const exposition = () => shared.ask();
-  const server = options.listen === undefined ? null : await serve(options.listen, exposition, options.onError);
-  const file = options.textfile === undefined ? null : new TextFile(options.textfile, async () => (await exposition()).text, options);
+  const singleFlight = new SingleFlight(async () => expose(await options.samples()));
+  const exposition = () => singleFlight.ask();
+  const server = options.listen === undefined ? null : await startServer(options.listen, exposition, options.onError);
+  const textfile = options.textfile === undefined ? null : new TextfileWriter(options.textfile, async () => (await exposition()).text, options);
   try {
-    await file?.start();
+    await textfile?.start();
   } catch (error) {
     server?.close();
     throw error;
@@ -61,7 +61,7 @@ export async function startExporter(options: ExporterOptions): Promise<Exporter>
   return {
     address: typeof bound === 'object' && bound !== null ? { host: bound.address, port: bound.port } : null,
     close: async () => {
-      await file?.close();
+      await textfile?.close();
       if (server === null) return;
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -69,22 +69,22 @@ export async function startExporter(options: ExporterOptions): Promise<Exporter>
   };
 }
 
-async function serve({ host, port }: Listen, exposition: () => Promise<{ contentType: string; text: string }>, onError: (line: string) => void): Promise<Server> {
+async function startServer({ host, port }: ListenAddress, exposition: () => Promise<{ contentType: string; text: string }>, onError: (line: string) => void): Promise<Server> {
   const answer = async (method: string, url: string, response: ServerResponse): Promise<void> => {
-    if (method !== 'GET' && method !== 'HEAD') return end(response, 405, 'text/plain', 'method not allowed\n');
-    if (url.split('?')[0] !== '/metrics') return end(response, url === '/' ? 200 : 404, 'text/plain', 'gsyncd-ts: see /metrics\n');
+    if (method !== 'GET' && method !== 'HEAD') return respond(response, 405, 'text/plain', 'method not allowed\n');
+    if (url.split('?')[0] !== '/metrics') return respond(response, url === '/' ? 200 : 404, 'text/plain', 'gsyncd-ts: see /metrics\n');
     try {
       const { contentType, text } = await exposition();
-      end(response, 200, contentType, text);
+      respond(response, 200, contentType, text);
     } catch (error) {
       onError(`metrics: scrape: ${errorLine(error)}`);
-      end(response, 500, 'text/plain', 'metrics: not available\n');
+      respond(response, 500, 'text/plain', 'metrics: not available\n');
     }
   };
-  const server = createServer(LIMITS, (request, response) => {
+  const server = createServer(SERVER_LIMITS, (request, response) => {
     // A client that reads a byte now and then never lets a socket's own timeout pass, so this timer limits the whole
     // answer.
-    const timer = setTimeout(() => response.destroy(), ANSWER_MS);
+    const timer = setTimeout(() => response.destroy(), ANSWER_TIMEOUT_MS);
     response.once('close', () => clearTimeout(timer));
     void answer(request.method ?? '', request.url ?? '', response);
   });
@@ -103,18 +103,18 @@ async function serve({ host, port }: Listen, exposition: () => Promise<{ content
   return server;
 }
 
-function end(response: ServerResponse, status: number, contentType: string, text: string): void {
+function respond(response: ServerResponse, status: number, contentType: string, text: string): void {
   response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(text), 'x-content-type-options': 'nosniff' });
   response.end(response.req.method === 'HEAD' ? undefined : text);
 }
 
-class TextFile {
+class TextfileWriter {
   readonly #path: string;
   readonly #text: () => Promise<string>;
   readonly #options: ExporterOptions;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
-  #said = '';
+  #reportedError = '';
 
   constructor(path: string, text: () => Promise<string>, options: ExporterOptions) {
     this.#path = path;
@@ -142,11 +142,11 @@ class TextFile {
     this.#writing = write.catch(() => undefined);
     try {
       await write;
-      this.#said = '';
+      this.#reportedError = '';
     } catch (error) {
       const line = `metrics: write ${this.#path}: ${errnoCode(error) ?? errorLine(error)}`;
-      if (line !== this.#said) this.#options.onError(line);
-      this.#said = line;
+      if (line !== this.#reportedError) this.#options.onError(line);
+      this.#reportedError = line;
     }
   }
 

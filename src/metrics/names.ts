@@ -12,8 +12,8 @@ export interface MetricDefinition {
 
 export const BASE_LABELS = ['primary', 'secondary', 'brick'] as const;
 
-const gauge = (name: string, help: string, label?: string): MetricDefinition => ({ name, type: 'gauge', help, ...(label === undefined ? {} : { label }) });
-const counter = (name: string, help: string, label?: string): MetricDefinition => ({ name, type: 'counter', help, ...(label === undefined ? {} : { label }) });
+const gauge = (name: string, help: string, label?: string): MetricDefinition => ({ name, type: 'gauge', help, label });
+const counter = (name: string, help: string, label?: string): MetricDefinition => ({ name, type: 'counter', help, label });
 const histogram = (name: string, help: string, label: string): MetricDefinition => ({ name, type: 'histogram', help, label });
 
 export const METRICS = {
@@ -55,3 +55,5 @@ export const METRICS = {
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 export type MetricKey = keyof typeof METRICS;
+
+export const METRIC_NAMES = Object.fromEntries(Object.entries(METRICS).map(([key, { name }]) => [key, name])) as Readonly<Record<MetricKey, string>>;

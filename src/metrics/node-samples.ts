@@ -6,17 +6,17 @@ import { basename, dirname } from 'node:path';
 import { brickSamples, type BrickSamples } from './samples.js';
 
 /** All bricks of the sessions that `find` returns. Each call runs `find`. */
-export function sessionSamples(find: () => Promise<readonly string[]>, version: string): () => Promise<BrickSamples[]> {
+export function sessionSamples(findSessionDirs: () => Promise<readonly string[]>, version: string): () => Promise<BrickSamples[]> {
   const readers = new Map<string, SessionReader>();
   return async () => {
     const all = await Promise.all(
-      (await find()).map(async (dir) => {
+      (await findSessionDirs()).map(async (dir) => {
         let reader = readers.get(dir);
         if (reader === undefined) readers.set(dir, (reader = new SessionReader(dir)));
         const readings = await reader.readBricks();
         // A brick on which no worker has run yet takes the volumes' names from another brick of its session.
-        const known = readings.find(({ progress }) => progress !== null)?.progress;
-        return readings.map((reading) => ({ ...brickSamples(reading, basename(dir), version), ...(known === null || known === undefined ? {} : { primary: known.primary, secondary: known.secondary }) }));
+        const progress = readings.find(({ progress }) => progress !== null)?.progress;
+        return readings.map((reading) => ({ ...brickSamples(reading, basename(dir), version), ...(progress === null || progress === undefined ? {} : { primary: progress.primary, secondary: progress.secondary }) }));
       }),
     );
     return all.flat();
@@ -24,7 +24,7 @@ export function sessionSamples(find: () => Promise<readonly string[]>, version: 
 }
 
 /** One brick, by its status file. Without samples before watch(). */
-export class OneBrick {
+export class SingleBrickSampler {
   readonly #version: string;
   #reader: SessionReader | null = null;
   #name = '';

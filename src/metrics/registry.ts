@@ -17,7 +17,7 @@ type Labels = Record<string, string>;
 class CountedHistogram extends Histogram {
   readonly #name: string;
   readonly #help: string;
-  readonly #found: { labels: Labels; buckets: Buckets }[] = [];
+  readonly #observed: { labels: Labels; buckets: Buckets }[] = [];
 
   constructor({ name, help }: MetricDefinition, labelNames: string[], registry: Registry) {
     super({ name, help, labelNames, registers: [registry] });
@@ -26,17 +26,17 @@ class CountedHistogram extends Histogram {
   }
 
   add(labels: Labels, buckets: Buckets): void {
-    this.#found.push({ labels, buckets });
+    this.#observed.push({ labels, buckets });
   }
 
   override get(): ReturnType<Histogram['get']> {
-    const values = this.#found.flatMap(({ labels, buckets: { bounds, counts, sum } }) => {
+    const values = this.#observed.flatMap(({ labels, buckets: { bounds, counts, sum } }) => {
       let count = 0;
-      const steps = [...bounds.map(String), '+Inf'].map((le, i) => {
+      const bucketValues = [...bounds.map(String), '+Inf'].map((le, i) => {
         count += counts[i] ?? 0;
         return { metricName: `${this.#name}_bucket`, labels: { ...labels, le }, value: count };
       });
-      return [...steps, { metricName: `${this.#name}_sum`, labels, value: sum }, { metricName: `${this.#name}_count`, labels, value: count }];
+      return [...bucketValues, { metricName: `${this.#name}_sum`, labels, value: sum }, { metricName: `${this.#name}_count`, labels, value: count }];
     });
     return Promise.resolve({ name: this.#name, help: this.#help, type: 'histogram', values, aggregator: 'sum' } as unknown as Awaited<ReturnType<Histogram['get']>>);
   }
@@ -62,7 +62,7 @@ export async function expose(bricks: readonly BrickSamples[]): Promise<Expositio
       for (const sample of samples) {
         if (sample.key !== key) continue;
         const { label }: MetricDefinition = METRICS[key];
-        const labels: Labels = { primary: well(primary), secondary: well(secondary), brick: well(brick), ...(label === undefined ? {} : { [label]: well(sample.label ?? '') }) };
+        const labels: Labels = { primary: wellFormed(primary), secondary: wellFormed(secondary), brick: wellFormed(brick), ...(label === undefined ? {} : { [label]: wellFormed(sample.label ?? '') }) };
         const metric = metricOf(key);
         if (metric instanceof CountedHistogram) {
           if (typeof sample.value === 'object') metric.add(labels, sample.value);
@@ -82,6 +82,6 @@ function newMetric(definition: MetricDefinition, registry: Registry): Counter | 
 }
 
 /** A name that is not UTF-8 must not invalidate the whole answer. */
-function well(text: string): string {
+function wellFormed(text: string): string {
   return text.toWellFormed();
 }

@@ -26,7 +26,7 @@ const BATCH_CRAWLS: Readonly<Record<string, string>> = { xsync: 'hybrid', histor
 export function brickSamples({ report, progress }: BrickReading, session: string, version: string): BrickSamples {
   const samples: MetricSample[] = [];
   const add = (key: MetricKey, value: number | Buckets | null | undefined, label?: string): void => {
-    if (value !== null && value !== undefined) samples.push({ key, value, ...(label === undefined ? {} : { label }) });
+    if (value !== null && value !== undefined) samples.push({ key, value, label });
   };
   add('info', 1, version);
   for (const state of BRICK_STATES) add('state', Number(report.state === state), stateLabel(state));

@@ -5,11 +5,11 @@
 
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { OPEN_CHANGELOG } from '../changelog/changelog-files.js';
 import { CLOCK_SKEW_S } from '../changelog/timeline.js';
-import { listHtime, readEntries } from '../changelog/htime.js';
+import { listHtime, readEntries, type HtimeFile } from '../changelog/htime.js';
 import { fsDecode, fsEncode } from '../names.js';
 
-const OPEN_CHANGELOG = 'CHANGELOG';
 /** The header of a changelog ends with its first line break; records follow. */
 const HEADER_BYTES = 256;
 /** First distance from the end of the index at which to look for an older entry. It doubles until one is found. */
@@ -19,7 +19,7 @@ export interface ChangelogBacklog {
   /** Closed changelogs with changes that are not synced. */
   readonly changelogs: number;
   /** The open changelog holds changes. */
-  readonly open: boolean;
+  readonly hasOpenChanges: boolean;
   /** Seconds: no change that is not synced is older than this; null when there is none. */
   readonly oldestSince: number | null;
 }
@@ -28,7 +28,7 @@ interface Interval {
   readonly since: number;
   readonly until: number;
   /** The interval follows a clock that was set back, and the stime still belongs to the old clock. */
-  readonly pending?: true;
+  readonly isAfterSetBack: boolean;
 }
 
 export class ChangelogProbe {
@@ -36,8 +36,8 @@ export class ChangelogProbe {
   /** Intervals with changes, in order, from `#knownFrom` on. */
   #intervals: Interval[] = [];
   #knownFrom = Number.POSITIVE_INFINITY;
-  #pending = false;
-  #at: { path: string; offset: number; time: number } | null = null;
+  #isAfterSetBack = false;
+  #position: { path: string; offset: number; time: number } | null = null;
 
   /** @param dir the changelog directory of a brick */
   constructor(dir: string) {
@@ -48,18 +48,18 @@ export class ChangelogProbe {
    * @param synced seconds: changelogs that closed up to then are synced
    * @returns null when the brick has no changelogs that can be read here
    */
-  async look(synced: number): Promise<ChangelogBacklog | null> {
+  async readBacklog(synced: number): Promise<ChangelogBacklog | null> {
     try {
-      if (synced < this.#knownFrom) await this.#readBack(synced);
-      else await this.#readOn(synced);
-      const open = await this.#openHoldsRecords();
-      const pending = this.#intervals.filter((interval) => interval.pending === true || interval.until > synced);
+      if (synced < this.#knownFrom) await this.#readFromScratch(synced);
+      else await this.#readNewEntries(synced);
+      const hasOpenChanges = await this.#hasOpenRecords();
+      const pending = this.#intervals.filter((interval) => interval.isAfterSetBack || interval.until > synced);
       this.#intervals = pending;
       this.#knownFrom = synced;
-      const oldest = pending[0]?.since ?? (open ? (this.#at?.time ?? synced) : null);
-      return { changelogs: pending.length, open, oldestSince: oldest };
+      const oldest = pending[0]?.since ?? (hasOpenChanges ? (this.#position?.time ?? synced) : null);
+      return { changelogs: pending.length, hasOpenChanges, oldestSince: oldest };
     } catch {
-      this.#at = null;
+      this.#position = null;
       this.#knownFrom = Number.POSITIVE_INFINITY;
       this.#intervals = [];
       return null;
@@ -67,49 +67,49 @@ export class ChangelogProbe {
   }
 
   /** Reads the index entries since the last call. */
-  async #readOn(synced: number): Promise<void> {
+  async #readNewEntries(synced: number): Promise<void> {
     const files = await listHtime(join(this.#dir, 'htime'));
-    for (const { path, created } of files.slice(Math.max(0, files.findIndex((file) => file.path === this.#at?.path)))) {
-      const resumed = path === this.#at?.path ? this.#at : { offset: 0, time: created };
-      await this.#read(path, resumed.offset, resumed.time, synced);
+    for (const { path, created } of files.slice(Math.max(0, files.findIndex((file) => file.path === this.#position?.path)))) {
+      const resumed = path === this.#position?.path ? this.#position : { offset: 0, time: created };
+      await this.#readIndexFile(path, resumed.offset, resumed.time, synced);
     }
   }
 
   /** Reads all entries after `synced`, from scratch. */
-  async #readBack(synced: number): Promise<void> {
+  async #readFromScratch(synced: number): Promise<void> {
     this.#intervals = [];
-    this.#pending = false;
-    this.#at = null;
-    for (const { path, created } of await this.#filesSince(synced)) {
-      const offset = created > synced ? 0 : await startBefore(path, synced);
-      await this.#read(path, offset, created, synced);
+    this.#isAfterSetBack = false;
+    this.#position = null;
+    for (const { path, created } of await this.#indexFilesSince(synced)) {
+      const offset = created > synced ? 0 : await findEntryBefore(path, synced);
+      await this.#readIndexFile(path, offset, created, synced);
     }
     this.#knownFrom = synced;
   }
 
-  async #filesSince(synced: number): Promise<{ path: string; created: number }[]> {
+  async #indexFilesSince(synced: number): Promise<HtimeFile[]> {
     const files = await listHtime(join(this.#dir, 'htime'));
     const later = files.findIndex(({ created }) => created > synced);
     return files.slice(Math.max(0, (later < 0 ? files.length : later) - 1));
   }
 
-  async #read(path: string, offset: number, since: number, synced: number): Promise<void> {
+  async #readIndexFile(path: string, offset: number, since: number, synced: number): Promise<void> {
     let time = since;
     for await (const { entries, ends } of readEntries(path, offset)) {
       for (const entry of entries) {
-        const setBack = entry.time < time;
+        const isSetBack = entry.time < time;
         // An stime that is clearly below the old clock is taken as one of the new clock.
-        if (setBack) this.#pending = synced > entry.time && synced > time - CLOCK_SKEW_S;
-        if (setBack && !this.#pending) this.#intervals = [];
-        if (!entry.empty) this.#intervals.push({ since: Math.min(time, entry.time), until: entry.time, ...(this.#pending && { pending: true as const }) });
+        if (isSetBack) this.#isAfterSetBack = synced > entry.time && synced > time - CLOCK_SKEW_S;
+        if (isSetBack && !this.#isAfterSetBack) this.#intervals = [];
+        if (!entry.isEmpty) this.#intervals.push({ since: Math.min(time, entry.time), until: entry.time, isAfterSetBack: this.#isAfterSetBack });
         time = entry.time;
       }
       offset = ends.at(-1) ?? offset;
     }
-    this.#at = { path, offset, time };
+    this.#position = { path, offset, time };
   }
 
-  async #openHoldsRecords(): Promise<boolean> {
+  async #hasOpenRecords(): Promise<boolean> {
     const path = fsEncode(join(this.#dir, OPEN_CHANGELOG));
     const { size } = await stat(path).catch(() => ({ size: 0 }));
     if (size === 0) return false;
@@ -125,7 +125,7 @@ export class ChangelogProbe {
 }
 
 /** Offset of an entry that is not later than `time`, or 0. Reading from there finds all later entries. */
-async function startBefore(path: string, time: number): Promise<number> {
+async function findEntryBefore(path: string, time: number): Promise<number> {
   const { size } = await stat(fsEncode(path));
   const file = await open(fsEncode(path), 'r');
   try {

@@ -8,27 +8,27 @@ import { join } from 'node:path';
 import { errnoCode } from '../errors.js';
 import { fsEncode } from '../names.js';
 
-const ENOUGH = 4_000;
+const SAMPLE_HANDLES = 4_000;
 const HEX_NAME = /^[0-9a-f]{2}$/;
 
 /** @param brick path of the brick
- *  @param enough number of handles in the sample
+ *  @param sampleHandles number of handles in the sample
  *  @returns null when the brick has no readable handles */
-export async function estimateEntries(brick: string, enough = ENOUGH): Promise<number | null> {
+export async function estimateEntries(brick: string, sampleHandles = SAMPLE_HANDLES): Promise<number | null> {
   const root = join(brick, '.glusterfs');
-  let found = 0;
-  let read = 0;
+  let handles = 0;
+  let readDirs = 0;
   try {
-    const tops = (await readdir(fsEncode(root), 'utf8')).filter((name) => HEX_NAME.test(name)).sort();
-    if (tops.length === 0) return null;
+    const topDirs = (await readdir(fsEncode(root), 'utf8')).filter((name) => HEX_NAME.test(name)).sort();
+    if (topDirs.length === 0) return null;
     // Directory 00 also holds the handles of the root and of GlusterFS's own directories, so it comes last.
-    for (const top of tops.reverse()) {
-      found += await countHandles(join(root, top));
-      read += 1;
-      if (found >= enough) break;
+    for (const topDir of topDirs.reverse()) {
+      handles += await countHandles(join(root, topDir));
+      readDirs += 1;
+      if (handles >= sampleHandles) break;
     }
     // GlusterFS creates a handle directory with its first handle, so missing directories are empty.
-    return read === tops.length ? found : Math.round((found * tops.length) / read);
+    return readDirs === topDirs.length ? handles : Math.round((handles * topDirs.length) / readDirs);
   } catch {
     return null;
   }

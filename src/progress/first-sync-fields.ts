@@ -8,7 +8,7 @@ import { basename, dirname } from 'node:path';
 import { fsEncode } from '../names.js';
 import { parseProgress, progressFileOf } from './progress-data.js';
 
-const UNKNOWN = 'N/A';
+const NOT_AVAILABLE = 'N/A';
 
 /** @param statusFile the brick's status file
  *  @returns names and texts, in the order in which they are printed */
@@ -24,9 +24,9 @@ export async function firstSyncFields(statusFile: string): Promise<(readonly [st
     ['first_sync_state', state],
     ['first_sync_entries_seen', String(seen)],
     ['first_sync_entries_done', String(synced)],
-    ['first_sync_entries_expected', expected === null ? UNKNOWN : String(expected)],
+    ['first_sync_entries_expected', expected === null ? NOT_AVAILABLE : String(expected)],
     ['first_sync_entries_per_second', rate.toFixed(1)],
-    ['first_sync_eta_seconds', eta === null ? UNKNOWN : String(Math.ceil(eta))],
+    ['first_sync_eta_seconds', eta === null ? NOT_AVAILABLE : String(Math.ceil(eta))],
   ];
 }
 

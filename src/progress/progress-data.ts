@@ -9,8 +9,8 @@ import type { Sample } from './series.js';
 export const PROGRESS_VERSION = 2;
 
 /** Counters that `history` samples, in this order. */
-export const SAMPLED = ['entries', 'files', 'bytes', 'changelogs'] as const;
-export type Sampled = (typeof SAMPLED)[number];
+export const SAMPLED_COUNTERS = ['entries', 'files', 'bytes', 'changelogs'] as const;
+export type SampledCounter = (typeof SAMPLED_COUNTERS)[number];
 
 /** A hybrid crawl of the brick. */
 export interface WalkProgress {
@@ -53,7 +53,7 @@ export interface ProgressData {
   readonly queue: { readonly files: number; readonly bytes: number };
   /** Milliseconds since the epoch: start times of the running transfers. */
   readonly jobs: { readonly total: number; readonly busySinceMs: readonly number[] };
-  readonly totals: Readonly<Record<Sampled, number>> & {
+  readonly totals: Readonly<Record<SampledCounter, number>> & {
     readonly metas: number;
     readonly entryFailures: number;
     readonly metaFailures: number;
@@ -87,21 +87,21 @@ type Check = (value: unknown) => boolean;
 
 const number: Check = (value) => typeof value === 'number';
 const string: Check = (value) => typeof value === 'string';
-const oneOf = (...words: readonly unknown[]): Check => (value) => words.includes(value);
+const oneOf = (...values: readonly unknown[]): Check => (value) => values.includes(value);
 const list = (item: Check): Check => (value) => Array.isArray(value) && value.every(item);
 const orNull = (check: Check): Check => (value) => value === null || check(value);
 const record = (item: Check): Check => (value) => isObject(value) && Object.values(value).every(item);
-const shape = (fields: Readonly<Record<string, Check>>): Check => (value) => isObject(value) && Object.entries(fields).every(([key, check]) => check(value[key]));
-const buckets = shape({ bounds: list(number), counts: list(number), sum: number });
+const objectWith = (fields: Readonly<Record<string, Check>>): Check => (value) => isObject(value) && Object.entries(fields).every(([key, check]) => check(value[key]));
+const buckets = objectWith({ bounds: list(number), counts: list(number), sum: number });
 
-const SHAPE = shape({
+const isProgressShape = objectWith({
   version: oneOf(PROGRESS_VERSION),
   ...Object.fromEntries(['pid', 'startTicks', 'startedMs', 'updatedMs', 'restarts', 'caughtUp'].map((key) => [key, number])),
   ...Object.fromEntries(['primary', 'secondary', 'brick', 'workingDir', 'changelogDir'].map((key) => [key, string])),
   set: (value) => value === undefined || string(value),
   ended: oneOf('stopped', 'faulty', null),
   walk: orNull(
-    shape({
+    objectWith({
       kind: oneOf('first', 'again'),
       state: oneOf('walking', 'walked', 'done'),
       startedMs: number,
@@ -111,9 +111,9 @@ const SHAPE = shape({
       expected: orNull(number),
     }),
   ),
-  queue: shape({ files: number, bytes: number }),
-  jobs: shape({ total: number, busySinceMs: list(number) }),
-  totals: shape(Object.fromEntries([...SAMPLED, 'metas', 'entryFailures', 'metaFailures', 'fileFailures'].map((key) => [key, number]))),
+  queue: objectWith({ files: number, bytes: number }),
+  jobs: objectWith({ total: number, busySinceMs: list(number) }),
+  totals: objectWith(Object.fromEntries([...SAMPLED_COUNTERS, 'metas', 'entryFailures', 'metaFailures', 'fileFailures'].map((key) => [key, number]))),
   ops: record(number),
   batches: record(number),
   calls: record(buckets),
@@ -122,7 +122,7 @@ const SHAPE = shape({
 });
 
 function isProgress(value: unknown): value is ProgressData {
-  return SHAPE(value);
+  return isProgressShape(value);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -4,8 +4,8 @@ import { delegate } from '../protocol/delegate.js';
 import type { Secondary } from '../protocol/secondary.js';
 import type { CallKind, ProgressSink } from './sink.js';
 
-export function recordedSecondary(secondary: Secondary, meter: Pick<ProgressSink, 'call'>): Secondary {
-  const measured = async <F>(kind: CallKind, ops: number, call: Promise<F[]>): Promise<F[]> => {
+export function recordedSecondary(secondary: Secondary, sink: Pick<ProgressSink, 'call'>): Secondary {
+  const measure = async <F>(kind: CallKind, ops: number, call: Promise<F[]>): Promise<F[]> => {
     const startMs = performance.now();
     let failed = ops;
     try {
@@ -13,12 +13,12 @@ export function recordedSecondary(secondary: Secondary, meter: Pick<ProgressSink
       failed = Math.min(ops, failures.length);
       return failures;
     } finally {
-      meter.call(kind, { seconds: (performance.now() - startMs) / 1000, ops, failed });
+      sink.call(kind, { seconds: (performance.now() - startMs) / 1000, ops, failed });
     }
   };
   return {
     ...delegate(secondary),
-    entryOps: (ops) => measured('entry', ops.length, secondary.entryOps(ops)),
-    metaOps: (ops) => measured('meta', ops.length, secondary.metaOps(ops)),
+    entryOps: (ops) => measure('entry', ops.length, secondary.entryOps(ops)),
+    metaOps: (ops) => measure('meta', ops.length, secondary.metaOps(ops)),
   };
 }

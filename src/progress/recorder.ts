@@ -8,7 +8,7 @@ import { basename, dirname, join } from 'node:path';
 import { fsEncode } from '../names.js';
 import { BucketCounter, CALL_SECONDS, JOB_SECONDS } from './buckets.js';
 import type { BatchResult, CallKind, CallResult, JobResult, ProgressSink, WalkKind } from './sink.js';
-import { parseProgress, PROGRESS_VERSION, progressFileOf, SAMPLED, type ProgressData, type WalkProgress } from './progress-data.js';
+import { parseProgress, PROGRESS_VERSION, progressFileOf, SAMPLED_COUNTERS, type ProgressData, type WalkProgress } from './progress-data.js';
 import { Series } from './series.js';
 
 /** The least time between two writes; a change waits no longer than this. */
@@ -37,7 +37,7 @@ export class ProgressRecorder implements ProgressSink {
   readonly #batches: Record<string, number> = {};
   readonly #calls: Record<CallKind, BucketCounter> = { entry: new BucketCounter(CALL_SECONDS), meta: new BucketCounter(CALL_SECONDS) };
   readonly #transfers = new Map<string, BucketCounter>();
-  readonly #busy = new Map<number, number>();
+  readonly #jobStartsMs = new Map<number, number>();
   #walk: WalkProgress | null = null;
   #caughtUp = 0;
   #restarts = 0;
@@ -70,13 +70,13 @@ export class ProgressRecorder implements ProgressSink {
   }
 
   jobStarted(job: number): void {
-    this.#change();
-    this.#busy.set(job, Date.now());
+    this.#beforeChange();
+    this.#jobStartsMs.set(job, Date.now());
   }
 
   jobEnded(job: number, { engine, seconds, files, failed, bytes }: JobResult): void {
-    this.#change();
-    this.#busy.delete(job);
+    this.#beforeChange();
+    this.#jobStartsMs.delete(job);
     this.#totals.files += files;
     this.#totals.fileFailures += failed;
     this.#totals.bytes += bytes;
@@ -86,21 +86,21 @@ export class ProgressRecorder implements ProgressSink {
   }
 
   call(kind: CallKind, { seconds, ops, failed }: CallResult): void {
-    this.#change();
+    this.#beforeChange();
     this.#calls[kind].observe(seconds);
     this.#totals[kind === 'entry' ? 'entries' : 'metas'] += ops - failed;
     this.#totals[kind === 'entry' ? 'entryFailures' : 'metaFailures'] += failed;
   }
 
   batchDone({ crawl, changelogs, ops, dataFiles }: BatchResult): void {
-    this.#change();
+    this.#beforeChange();
     this.#batches[crawl] = (this.#batches[crawl] ?? 0) + 1;
     if (crawl !== 'xsync') this.#totals.changelogs += changelogs;
     for (const [name, count] of [...ops, ['DATA', dataFiles] as const]) this.#ops[name] = (this.#ops[name] ?? 0) + count;
   }
 
   walkStarted(kind: WalkKind): void {
-    this.#change();
+    this.#beforeChange();
     // A repeated first sync skips what its marks show as synced, so both counters begin with the earlier number.
     const before = kind === 'first' && this.#walk?.kind === 'first' && this.#walk.state !== 'done' ? this.#walk.synced : 0;
     this.#walk = { kind, state: 'walking', startedMs: Date.now(), endedMs: 0, seen: before, synced: before, expected: null };
@@ -128,7 +128,7 @@ export class ProgressRecorder implements ProgressSink {
   }
 
   caughtUp(time: number): void {
-    this.#change();
+    this.#beforeChange();
     this.#caughtUp = Math.max(this.#caughtUp, time);
     // Another program has finished the first sync that began here.
     if (this.#walk !== null && this.#walk.state !== 'done') this.#walk = null;
@@ -136,7 +136,7 @@ export class ProgressRecorder implements ProgressSink {
 
   snapshot(): ProgressData {
     const now = Date.now();
-    this.#series.add(now, this.#sampled());
+    this.#series.add(now, this.#sampledValues());
     return {
       version: PROGRESS_VERSION,
       pid: process.pid,
@@ -149,7 +149,7 @@ export class ProgressRecorder implements ProgressSink {
       caughtUp: this.#caughtUp,
       walk: this.#walk,
       queue: this.queue(),
-      jobs: { total: this.#options.jobs, busySinceMs: [...this.#busy.values()] },
+      jobs: { total: this.#options.jobs, busySinceMs: [...this.#jobStartsMs.values()] },
       totals: { ...this.#totals },
       ops: { ...this.#ops },
       batches: { ...this.#batches },
@@ -160,24 +160,24 @@ export class ProgressRecorder implements ProgressSink {
   }
 
   #updateWalk(values: Partial<WalkProgress>): void {
-    this.#change();
+    this.#beforeChange();
     if (this.#walk !== null) this.#walk = { ...this.#walk, ...values };
   }
 
-  #sampled(): number[] {
-    return SAMPLED.map((name) => this.#totals[name]);
+  #sampledValues(): number[] {
+    return SAMPLED_COUNTERS.map((name) => this.#totals[name]);
   }
 
   /** Call this before a counter changes. */
-  #change(): void {
+  #beforeChange(): void {
     const now = Date.now();
-    this.#series.beforeChange(now, this.#sampled());
+    this.#series.beforeChange(now, this.#sampledValues());
     if (this.#timer !== undefined || this.#ended !== null) return;
-    const interval = this.#options.intervalMs ?? DEFAULT_INTERVAL_MS;
+    const intervalMs = this.#options.intervalMs ?? DEFAULT_INTERVAL_MS;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#write();
-    }, Math.max(interval / 10, this.#writtenMs + interval - now)).unref();
+    }, Math.max(intervalMs / 10, this.#writtenMs + intervalMs - now)).unref();
   }
 
   #write(): Promise<void> {

@@ -10,7 +10,7 @@
 import type { FailureSummary } from '../status/failure-summary.js';
 import type { StatusData } from '../status/status-file.js';
 import type { ChangelogBacklog } from './changelog-backlog.js';
-import { SAMPLED, type ProgressData, type Sampled, type WalkProgress } from './progress-data.js';
+import { SAMPLED_COUNTERS, type ProgressData, type SampledCounter, type WalkProgress } from './progress-data.js';
 import { rateAt, ratesOver } from './series.js';
 
 export type BrickState = 'Initializing...' | 'Active' | 'Passive' | 'Faulty' | 'Paused' | 'Stopped' | 'Created' | 'N/A';
@@ -24,7 +24,7 @@ export interface BrickFacts {
   /** null: no worker of this program has run yet. */
   readonly progress: ProgressData | null;
   /** Whether the worker that wrote the progress file runs. */
-  readonly alive: boolean;
+  readonly isWorkerRunning: boolean;
   readonly changelogs: ChangelogBacklog | null;
   /** null when the list cannot be read; the report then uses the status file's count. */
   readonly failures: FailureSummary | null;
@@ -57,13 +57,13 @@ export interface BrickReport {
     readonly bytes: number | null;
   };
   /** Per second. */
-  readonly rates: Readonly<Record<Sampled, number>>;
+  readonly rates: Readonly<Record<SampledCounter, number>>;
   readonly transfers: { readonly busy: number; readonly total: number; readonly longest: number | null } | null;
   readonly firstSync: FirstSync | null;
   readonly checkpoint: { readonly time: number; readonly completed: boolean; readonly completionTime: number | null } | null;
   readonly failures: { readonly count: number } & Partial<Omit<FailureSummary, 'count'>>;
   /** Rates of the last minutes, the oldest first. */
-  readonly history: { readonly span: number } & Readonly<Record<Sampled, readonly number[]>>;
+  readonly history: { readonly span: number } & Readonly<Record<SampledCounter, readonly number[]>>;
 }
 
 export interface FirstSync {
@@ -85,18 +85,18 @@ const CHANGELOG_WINDOW_MS = 60_000;
 const HISTORY_CELLS = 40;
 const HISTORY_SPAN_MS = 3_000;
 
-export function brickReport(found: BrickFacts): BrickReport {
-  const facts = isOfAnother(found) ? { ...found, progress: null } : found;
-  const { status, progress, alive, nowMs } = facts;
+export function brickReport(given: BrickFacts): BrickReport {
+  const facts = isContinuedByOther(given) ? { ...given, progress: null } : given;
+  const { status, progress, isWorkerRunning, nowMs } = facts;
   const state = stateOf(facts);
   const samples = progress?.history ?? [];
-  const perSecond = (name: Sampled, windowMs: number): number => rateAt(samples, SAMPLED.indexOf(name), nowMs, windowMs);
-  const rates = sampled((name) => perSecond(name, name === 'changelogs' ? CHANGELOG_WINDOW_MS : RATE_WINDOW_MS));
+  const perSecond = (name: SampledCounter, windowMs: number): number => rateAt(samples, SAMPLED_COUNTERS.indexOf(name), nowMs, windowMs);
+  const rates = byCounter((name) => perSecond(name, name === 'changelogs' ? CHANGELOG_WINDOW_MS : RATE_WINDOW_MS));
   const firstSync = firstSyncOf(progress, nowMs);
-  const inHand = { entries: status.entry, meta: status.meta, data: status.data };
-  const bytes = progress === null ? null : alive ? progress.queue.bytes : 0;
+  const batchOps = { entries: status.entry, meta: status.meta, data: status.data };
+  const bytes = progress === null ? null : isWorkerRunning ? progress.queue.bytes : 0;
   const pending = pendingOf(facts, state, firstSync);
-  const backlog = { changelogs: facts.changelogs?.changelogs ?? null, ...(alive || progress === null ? inHand : { entries: 0, meta: 0, data: 0 }), bytes };
+  const backlog = { changelogs: facts.changelogs?.changelogs ?? null, ...(isWorkerRunning || progress === null ? batchOps : { entries: 0, meta: 0, data: 0 }), bytes };
   return {
     brick: facts.brick,
     set: progress?.set ?? null,
@@ -104,57 +104,57 @@ export function brickReport(found: BrickFacts): BrickReport {
     crawl: state === 'Active' ? status.crawl_status : 'N/A',
     secondaryNode: status.secondary_node === 'N/A' || (state !== 'Active' && state !== 'Passive') ? null : status.secondary_node,
     lastError: status.last_error ?? null,
-    worker: progress === null ? null : { pid: progress.pid, running: alive, started: progress.startedMs / 1000, restarts: progress.restarts },
-    lastSynced: timeOf(status.last_synced),
-    lastSyncedEntry: timeOf(status.last_synced_entry),
+    worker: progress === null ? null : { pid: progress.pid, running: isWorkerRunning, started: progress.startedMs / 1000, restarts: progress.restarts },
+    lastSynced: zeroAsNull(status.last_synced),
+    lastSyncedEntry: zeroAsNull(status.last_synced_entry),
     pending,
     lag: state === 'Passive' ? null : lagOf(facts, pending),
     eta: state === 'Active' ? etaOf({ pending, firstSync, backlog, rates }) : null,
     backlog,
     rates,
-    transfers: progress === null ? null : transfersOf(progress, alive, nowMs),
+    transfers: progress === null ? null : transfersOf(progress, isWorkerRunning, nowMs),
     firstSync,
     checkpoint: checkpointOf(status),
     failures: facts.failures ?? { count: status.failures },
     history: {
       span: HISTORY_SPAN_MS / 1000,
-      ...sampled((name) => ratesOver(samples, SAMPLED.indexOf(name), nowMs, HISTORY_SPAN_MS, HISTORY_CELLS)),
+      ...byCounter((name) => ratesOver(samples, SAMPLED_COUNTERS.indexOf(name), nowMs, HISTORY_SPAN_MS, HISTORY_CELLS)),
     },
   };
 }
 
-function sampled<T>(of: (name: Sampled) => T): Record<Sampled, T> {
+function byCounter<T>(of: (name: SampledCounter) => T): Record<SampledCounter, T> {
   return { entries: of('entries'), files: of('files'), bytes: of('bytes'), changelogs: of('changelogs') };
 }
 
 /** Whether another program's worker has continued the session after the worker of the progress file ended. */
-function isOfAnother({ status, monitor, progress, alive }: BrickFacts): boolean {
-  return progress !== null && !alive && progress.ended !== null && monitor === 'Started' && ['Active', 'Passive'].includes(status.worker_status);
+function isContinuedByOther({ status, monitor, progress, isWorkerRunning }: BrickFacts): boolean {
+  return progress !== null && !isWorkerRunning && progress.ended !== null && monitor === 'Started' && ['Active', 'Passive'].includes(status.worker_status);
 }
 
 /** Stock's rule, corrected by the state of the process. A worker may run without a monitor, and a worker that died
  *  leaves its last state in the file. */
-function stateOf({ status, monitor, progress, alive }: BrickFacts): BrickState {
-  const told = asState(status.worker_status);
-  if (alive) return told === 'N/A' ? 'Initializing...' : told;
-  if (monitor === 'Started') return told;
+function stateOf({ status, monitor, progress, isWorkerRunning }: BrickFacts): BrickState {
+  const reported = parseState(status.worker_status);
+  if (isWorkerRunning) return reported === 'N/A' ? 'Initializing...' : reported;
+  if (monitor === 'Started') return reported;
   if (monitor === 'Paused') return 'Paused';
   if (monitor === 'Stopped') return 'Stopped';
   if (progress !== null) return progress.ended === 'stopped' ? 'Stopped' : 'Faulty';
   if (monitor === null || monitor === '') return 'Stopped';
-  return monitor === 'Created' ? 'Created' : told;
+  return monitor === 'Created' ? 'Created' : reported;
 }
 
-function asState(text: string): BrickState {
+function parseState(text: string): BrickState {
   return BRICK_STATES.find((state) => state === text) ?? 'N/A';
 }
 
-function pendingOf({ status, changelogs, progress, alive }: BrickFacts, state: BrickState, firstSync: FirstSync | null): BrickReport['pending'] {
+function pendingOf({ status, changelogs, progress, isWorkerRunning }: BrickFacts, state: BrickState, firstSync: FirstSync | null): BrickReport['pending'] {
   if (state === 'Passive') return 'no';
   if (firstSync !== null) return 'yes';
-  if (alive && (status.entry > 0 || status.data > 0 || status.meta > 0 || (progress?.queue.files ?? 0) > 0)) return 'yes';
+  if (isWorkerRunning && (status.entry > 0 || status.data > 0 || status.meta > 0 || (progress?.queue.files ?? 0) > 0)) return 'yes';
   if (changelogs === null) return 'unknown';
-  return changelogs.changelogs > 0 || changelogs.open ? 'yes' : 'no';
+  return changelogs.changelogs > 0 || changelogs.hasOpenChanges ? 'yes' : 'no';
 }
 
 function lagOf({ status, changelogs, nowMs }: BrickFacts, pending: BrickReport['pending']): number | null {
@@ -178,9 +178,9 @@ function firstSyncOf(progress: ProgressData | null, nowMs: number): FirstSync | 
 function etaOf({ pending, firstSync, backlog, rates }: Pick<BrickReport, 'pending' | 'firstSync' | 'backlog' | 'rates'>): number | null {
   if (firstSync !== null) return firstSync.expected === null ? null : quotient(firstSync.expected - firstSync.synced, firstSync.rate);
   if (pending === 'no') return 0;
-  const inHand = [quotient(backlog.bytes ?? 0, rates.bytes), quotient(backlog.data, rates.files), quotient(backlog.entries, rates.entries)];
+  const batchSeconds = [quotient(backlog.bytes ?? 0, rates.bytes), quotient(backlog.data, rates.files), quotient(backlog.entries, rates.entries)];
   const changelogs = quotient(backlog.changelogs ?? 0, rates.changelogs);
-  const all = [...inHand, changelogs];
+  const all = [...batchSeconds, changelogs];
   // If only the open changelog holds changes, no rate applies until it closes.
   if (all.every((seconds) => seconds === 0)) return null;
   return all.includes(null) ? null : Math.max(...all.map((seconds) => seconds ?? 0));
@@ -191,17 +191,17 @@ function quotient(rest: number, rate: number): number | null {
   return rate > 0 ? rest / rate : null;
 }
 
-function transfersOf({ jobs }: ProgressData, alive: boolean, nowMs: number): BrickReport['transfers'] {
-  const busy = alive ? jobs.busySinceMs : [];
+function transfersOf({ jobs }: ProgressData, isWorkerRunning: boolean, nowMs: number): BrickReport['transfers'] {
+  const busy = isWorkerRunning ? jobs.busySinceMs : [];
   return { busy: busy.length, total: jobs.total, longest: busy.length === 0 ? null : Math.max(0, nowMs - Math.min(...busy)) / 1000 };
 }
 
 function checkpointOf(status: StatusData): BrickReport['checkpoint'] {
   if (status.checkpoint_time === 0) return null;
   const { checkpoint_completion_time: at } = status;
-  return { time: status.checkpoint_time, completed: status.checkpoint_completed === 'Yes', completionTime: typeof at === 'number' ? timeOf(at) : null };
+  return { time: status.checkpoint_time, completed: status.checkpoint_completed === 'Yes', completionTime: typeof at === 'number' ? zeroAsNull(at) : null };
 }
 
-function timeOf(seconds: number): number | null {
+function zeroAsNull(seconds: number): number | null {
   return seconds === 0 ? null : seconds;
 }

@@ -45,13 +45,13 @@ export async function findSessions(name: string | undefined, roots: readonly str
     if (!(await isSession(dir))) throw new GsyncdError(`session ${dir}: no status files of bricks there`, { code: 'usage' });
     return [dir];
   }
-  const wanted = name?.replace(/(::|\s+)/g, '_').replace(/_[^_@]*@/, '_');
-  const entries = await Promise.all(roots.map(async (root) => (await namesIn(root)).sort().map((entry) => ({ entry, dir: join(root, entry) }))));
+  const prefix = name?.replace(/(::|\s+)/g, '_').replace(/_[^_@]*@/, '_');
+  const entries = await Promise.all(roots.map(async (root) => (await listNames(root)).sort().map((entry) => ({ entry, dir: join(root, entry) }))));
   const sessions: { readonly entry: string; readonly dir: string }[] = [];
-  for (const session of entries.flat()) if ((wanted === undefined || session.entry.startsWith(wanted)) && (await isSession(session.dir))) sessions.push(session);
+  for (const session of entries.flat()) if ((prefix === undefined || session.entry.startsWith(prefix)) && (await isSession(session.dir))) sessions.push(session);
   // A volume's name may be the beginning of another's.
-  const whole = sessions.filter(({ entry }) => entry === wanted || entry.startsWith(`${wanted}_`));
-  const found = (whole.length > 0 ? whole : sessions).map(({ dir }) => dir);
+  const exactMatches = sessions.filter(({ entry }) => entry === prefix || entry.startsWith(`${prefix}_`));
+  const found = (exactMatches.length > 0 ? exactMatches : sessions).map(({ dir }) => dir);
   if (found.length === 0 && name !== undefined) throw new GsyncdError(`session ${name}: not found in ${roots.join(' or ')}`, { code: 'usage' });
   return found;
 }
@@ -59,14 +59,14 @@ export async function findSessions(name: string | undefined, roots: readonly str
 /** The sessions in `root` that replicate the brick at `path`. @throws GsyncdError 'usage' when there is none */
 export async function sessionsOfBrick(path: string, root: string): Promise<string[]> {
   const file = statusFileName(path);
-  const dirs = (await namesIn(root)).sort().map((name) => join(root, name));
-  const found = await Promise.all(dirs.map(async (dir) => ((await namesIn(dir)).includes(file) ? [dir] : [])));
+  const dirs = (await listNames(root)).sort().map((name) => join(root, name));
+  const found = await Promise.all(dirs.map(async (dir) => ((await listNames(dir)).includes(file) ? [dir] : [])));
   if (found.flat().length === 0) throw new GsyncdError(`session of ${path}: not found in ${root}`, { code: 'usage' });
   return found.flat();
 }
 
 async function isSession(dir: string): Promise<boolean> {
-  const names = await namesIn(dir);
+  const names = await listNames(dir);
   return names.some((entry) => brickOfStatusFile(entry) !== null || entry === 'monitor.status');
 }
 
@@ -82,7 +82,7 @@ export class SessionReader {
    *  @param only the name of the one status file to read */
   async readBricks(only?: string): Promise<BrickReading[]> {
     const monitor = await this.#monitor();
-    const names = only === undefined ? (await namesIn(this.directory)).filter((name) => brickOfStatusFile(name) !== null).sort() : [only];
+    const names = only === undefined ? (await listNames(this.directory)).filter((name) => brickOfStatusFile(name) !== null).sort() : [only];
     return Promise.all(
       names.map((name) => {
         let reader = this.#bricks.get(name);
@@ -133,7 +133,7 @@ class BrickReader {
       status,
       monitor,
       progress,
-      alive: progress !== null && progress.ended === null && startTicks(progress.pid) === progress.startTicks,
+      isWorkerRunning: progress !== null && progress.ended === null && startTicks(progress.pid) === progress.startTicks,
       changelogs: await this.#changelogs(progress?.changelogDir ?? join(brick, '.glusterfs', 'changelogs'), status.last_synced, progress?.caughtUp ?? 0),
       failures: progress === null ? null : await this.#failuresOf(progress.workingDir),
       nowMs: Date.now(),
@@ -143,10 +143,10 @@ class BrickReader {
 
   /** A batch sets the stime to a second before its last changelog's end, hence the + 1. Null before the first sync is
    *  done. */
-  async #changelogs(dir: string, lastSynced: number, caughtUp: number): ReturnType<ChangelogProbe['look']> {
+  async #changelogs(dir: string, lastSynced: number, caughtUp: number): ReturnType<ChangelogProbe['readBacklog']> {
     if (lastSynced === 0) return null;
     if (this.#probe?.dir !== dir) this.#probe = { dir, probe: new ChangelogProbe(dir) };
-    return this.#probe.probe.look(Math.max(lastSynced + 1, caughtUp));
+    return this.#probe.probe.readBacklog(Math.max(lastSynced + 1, caughtUp));
   }
 
   async #failuresOf(workingDir: string): ReturnType<FailureReader['read']> {
@@ -155,7 +155,7 @@ class BrickReader {
   }
 }
 
-async function namesIn(dir: string): Promise<string[]> {
+async function listNames(dir: string): Promise<string[]> {
   try {
     return (await readdir(fsEncode(dir), { encoding: 'buffer' })).map(fsDecode);
   } catch (error) {

@@ -26,14 +26,14 @@ export interface FailureSummary {
   readonly cut: boolean;
 }
 
-const MAX_BYTES = 8 << 20;
+const MAX_READ_BYTES = 8 << 20;
 const MAX_REASONS = 10;
-const MAX_DIFFERENT = 1_000;
+const MAX_DISTINCT_REASONS = 1_000;
 
 /** Summarizes the list of a working directory; null when it cannot be read. Reads the list again only after a change. */
 export class FailureReader {
   readonly #path: Buffer;
-  #seen = '';
+  #identity = '';
   #summary: FailureSummary = summarize([], false);
 
   constructor(workingDir: string) {
@@ -45,12 +45,12 @@ export class FailureReader {
       const file = await open(this.#path, 'r');
       try {
         const { size, mtimeNs, ino } = await file.stat({ bigint: true });
-        const seen = `${ino} ${size} ${mtimeNs}`;
-        if (seen === this.#seen) return this.#summary;
-        const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(MAX_BYTES, Number(size))), 0);
+        const identity = `${ino} ${size} ${mtimeNs}`;
+        if (identity === this.#identity) return this.#summary;
+        const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(MAX_READ_BYTES, Number(size))), 0);
         const lines = fsDecode(buffer.subarray(0, bytesRead)).split('\n');
-        this.#summary = summarize(lines.slice(0, -1), size > MAX_BYTES);
-        this.#seen = seen;
+        this.#summary = summarize(lines.slice(0, -1), size > MAX_READ_BYTES);
+        this.#identity = identity;
       } finally {
         await file.close();
       }
@@ -62,7 +62,7 @@ export class FailureReader {
   }
 }
 
-export function summarize(lines: readonly string[], cut: boolean): FailureSummary {
+function summarize(lines: readonly string[], cut: boolean): FailureSummary {
   const byKind = { entry: 0, meta: 0, data: 0, xattrs: 0 };
   const reasons = new Map<string, { count: number; kinds: Set<FailureKind>; example: string; lastTryMs: number }>();
   let count = 0;
@@ -73,7 +73,7 @@ export function summarize(lines: readonly string[], cut: boolean): FailureSummar
     byKind[item.kind] += 1;
     let group = reasons.get(item.reason);
     if (group === undefined) {
-      if (reasons.size >= MAX_DIFFERENT) continue;
+      if (reasons.size >= MAX_DISTINCT_REASONS) continue;
       reasons.set(item.reason, (group = { count: 0, kinds: new Set(), example: item.entry ?? item.gfid, lastTryMs: 0 }));
     }
     group.count += 1;

@@ -217,8 +217,8 @@ export function parseFailureLine(line: string): Failure | null {
   if (fields.length !== 6 || Number.isNaN(lastTryMs) || !isKind(kind) || !isGfid(gfid)) return null;
   if (!/^[1-9][0-9]*$/.test(triesText) || !Number.isSafeInteger(tries) || (kind !== 'entry' && place !== '')) return null;
   if (place !== '' && !(isGfid(place.slice(0, 36)) && place[36] === '/' && place.length > 37)) return null;
-  const entry = place === '' ? {} : { entry: GFID_PREFIX + unescape(place) };
-  return { kind, gfid, ...entry, reason: unescape(reason), lastTryMs, tries };
+  const entry = place === '' ? undefined : GFID_PREFIX + unescape(place);
+  return { kind, gfid, entry, reason: unescape(reason), lastTryMs, tries };
 }
 
 async function appendDurably(path: string, text: string): Promise<void> {

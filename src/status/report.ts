@@ -1,12 +1,12 @@
 // The `status` output for one brick: the worker's status file, corrected by the monitor's state and the configured
 // checkpoint. Pure. Names, order, texts and times are GlusterFS's, since glusterd parses the lines and shows them.
 
-const NONE = 'N/A';
+const NOT_AVAILABLE = 'N/A';
 
 /** Fields in the order in which they are printed: those of every brick, then further fields of the file. */
-export type Report = Map<string, unknown>;
+export type StatusReport = Map<string, unknown>;
 
-export type MonitorState = { readonly said: string; readonly running: boolean };
+export type MonitorState = { readonly state: string; readonly isRunning: boolean };
 
 export interface ReportInput {
   /** Content of the brick's status file, parsed; anything but an object is ignored. */
@@ -17,34 +17,34 @@ export interface ReportInput {
   readonly checkpoint: number;
 }
 
-export function statusReport({ file, monitor, checkpoint }: ReportInput): Report {
-  const report: Report = new Map<string, unknown>([
-    ['secondary_node', NONE],
-    ['worker_status', NONE],
+export function statusReport({ file, monitor, checkpoint }: ReportInput): StatusReport {
+  const report: StatusReport = new Map<string, unknown>([
+    ['secondary_node', NOT_AVAILABLE],
+    ['worker_status', NOT_AVAILABLE],
     ['last_synced', 0],
     ['last_synced_entry', 0],
-    ['crawl_status', NONE],
+    ['crawl_status', NOT_AVAILABLE],
     ['entry', 0],
     ['data', 0],
     ['meta', 0],
     ['failures', 0],
-    ['checkpoint_completed', NONE],
+    ['checkpoint_completed', NOT_AVAILABLE],
     ['checkpoint_time', 0],
     ['checkpoint_completion_time', 0],
   ]);
   if (typeof file === 'object' && file !== null && !Array.isArray(file)) for (const [key, value] of Object.entries(file)) report.set(key, value);
-  const said = (monitor.said === 'Started' || monitor.said === 'Paused') && !monitor.running ? 'Stopped' : monitor.said;
-  if (said === 'Created' || said === 'Paused' || said === 'Stopped') report.set('worker_status', said);
-  if (said === '') report.set('worker_status', 'Stopped');
-  judgeCheckpoint(report, checkpoint);
-  showTimes(report);
-  hideWhatIsNotCurrent(report);
+  const state = (monitor.state === 'Started' || monitor.state === 'Paused') && !monitor.isRunning ? 'Stopped' : monitor.state;
+  if (state === 'Created' || state === 'Paused' || state === 'Stopped') report.set('worker_status', state);
+  if (state === '') report.set('worker_status', 'Stopped');
+  applyCheckpoint(report, checkpoint);
+  formatTimes(report);
+  clearStaleFields(report);
   return report;
 }
 
-function judgeCheckpoint(report: Report, checkpoint: number): void {
+function applyCheckpoint(report: StatusReport, checkpoint: number): void {
   if (checkpoint === 0) {
-    setAll(report, ['checkpoint_completed', 'checkpoint_time', 'checkpoint_completion_time']);
+    clearFields(report, ['checkpoint_completed', 'checkpoint_time', 'checkpoint_completion_time']);
     return;
   }
   if (checkpoint === report.get('checkpoint_time')) return;
@@ -52,44 +52,44 @@ function judgeCheckpoint(report: Report, checkpoint: number): void {
   // list.
   report.set('checkpoint_completed', 'No');
   report.set('checkpoint_time', checkpoint);
-  report.set('checkpoint_completion_time', NONE);
+  report.set('checkpoint_completion_time', NOT_AVAILABLE);
 }
 
-function showTimes(report: Report): void {
+function formatTimes(report: StatusReport): void {
   for (const name of ['checkpoint_time', 'checkpoint_completion_time']) {
     const value = report.get(name);
-    if (value === 0 || value === NONE) continue;
-    report.set(name, timeText(value, 'local'));
-    report.set(`${name}_utc`, timeText(value, 'utc'));
+    if (value === 0 || value === NOT_AVAILABLE) continue;
+    report.set(name, formatTime(value, 'local'));
+    report.set(`${name}_utc`, formatTime(value, 'utc'));
   }
   const synced = report.get('last_synced');
-  report.set('last_synced', synced === 0 ? NONE : timeText(synced, 'local'));
-  report.set('last_synced_utc', synced === 0 ? NONE : timeText(synced, 'utc'));
+  report.set('last_synced', synced === 0 ? NOT_AVAILABLE : formatTime(synced, 'local'));
+  report.set('last_synced_utc', synced === 0 ? NOT_AVAILABLE : formatTime(synced, 'utc'));
 }
 
-function hideWhatIsNotCurrent(report: Report): void {
+function clearStaleFields(report: StatusReport): void {
   const state = report.get('worker_status');
   if (state !== 'Active') {
-    setAll(report, ['last_synced', 'last_synced_utc', 'crawl_status', 'entry', 'data', 'meta', 'failures', 'checkpoint_completed']);
+    clearFields(report, ['last_synced', 'last_synced_utc', 'crawl_status', 'entry', 'data', 'meta', 'failures', 'checkpoint_completed']);
     // No other output has the second name, checkpoint_completed_time, but stock prints it.
-    setAll(report, ['checkpoint_time', 'checkpoint_completed_time', 'checkpoint_time_utc', 'checkpoint_completion_time_utc']);
+    clearFields(report, ['checkpoint_time', 'checkpoint_completed_time', 'checkpoint_time_utc', 'checkpoint_completion_time_utc']);
   }
-  if (state !== 'Active' && state !== 'Passive') report.set('secondary_node', NONE);
+  if (state !== 'Active' && state !== 'Passive') report.set('secondary_node', NOT_AVAILABLE);
   for (const name of ['last_synced_utc', 'checkpoint_completion_time_utc', 'checkpoint_time_utc']) {
-    if ((report.get(name) ?? 0) === 0) report.set(name, NONE);
+    if ((report.get(name) ?? 0) === 0) report.set(name, NOT_AVAILABLE);
   }
 }
 
-function setAll(report: Report, names: readonly string[]): void {
-  for (const name of names) report.set(name, NONE);
+function clearFields(report: StatusReport, names: readonly string[]): void {
+  for (const name of names) report.set(name, NOT_AVAILABLE);
 }
 
 /** `2026-11-24 06:30:00`; N/A if the value is no time. */
-function timeText(value: unknown, zone: 'local' | 'utc'): string {
+function formatTime(value: unknown, zone: 'local' | 'utc'): string {
   const date = new Date(Math.floor(Number(value)) * 1000);
-  if (typeof value === 'string' && value.trim() === '') return NONE;
+  if (typeof value === 'string' && value.trim() === '') return NOT_AVAILABLE;
   const year = zone === 'utc' ? date.getUTCFullYear() : date.getFullYear();
-  if (!(year >= 1 && year <= 9999)) return NONE;
+  if (!(year >= 1 && year <= 9999)) return NOT_AVAILABLE;
   const parts =
     zone === 'utc'
       ? [date.getUTCMonth() + 1, date.getUTCDate(), date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()]

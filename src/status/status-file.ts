@@ -13,7 +13,7 @@ import { replaceFile } from '../native/durable-file.js';
 import { withFlock } from '../native/locks.js';
 import { statusFileName } from './file-name.js';
 
-export const NOT_AVAILABLE = 'N/A';
+const NOT_AVAILABLE = 'N/A';
 /** glusterd reads stock's report line by line into a buffer, so the line must be short. */
 const MAX_ERROR_CHARS = 300;
 
@@ -40,7 +40,7 @@ export interface StatusData {
   last_error?: string;
 }
 
-function defaults(): StatusData {
+function defaultStatus(): StatusData {
   return {
     secondary_node: NOT_AVAILABLE,
     worker_status: NOT_AVAILABLE,
@@ -75,17 +75,17 @@ function parseStatus(text: string): StatusData {
   } catch {
     found = {};
   }
-  if (typeof found !== 'object' || found === null || Array.isArray(found)) return defaults();
+  if (typeof found !== 'object' || found === null || Array.isArray(found)) return defaultStatus();
   const { last_error: _, ...others } = found as Readonly<Record<string, unknown>>;
-  return { ...others, ...sound(found as Readonly<Record<string, unknown>>) };
+  return { ...others, ...validFields(found as Readonly<Record<string, unknown>>) };
 }
 
 /** Several programs and versions write the file, so a field of an unexpected type gets its default. */
-function sound({ last_error, ...found }: Readonly<Record<string, unknown>>): StatusData {
-  const fields = Object.entries(defaults()).map(([name, otherwise]: [string, unknown]) => {
+function validFields({ last_error, ...found }: Readonly<Record<string, unknown>>): StatusData {
+  const fields = Object.entries(defaultStatus()).map(([name, fallback]: [string, unknown]) => {
     const value = found[name];
-    const fits = typeof value === 'number' ? Number.isFinite(value) && typeof otherwise === 'number' : typeof value === 'string' && (typeof otherwise === 'string' || name === 'checkpoint_completion_time');
-    return [name, fits ? value : otherwise];
+    const isValid = typeof value === 'number' ? Number.isFinite(value) && typeof fallback === 'number' : typeof value === 'string' && (typeof fallback === 'string' || name === 'checkpoint_completion_time');
+    return [name, isValid ? value : fallback];
   });
   return { ...(Object.fromEntries(fields) as StatusData), ...(typeof last_error === 'string' ? { last_error } : {}) };
 }
@@ -117,7 +117,7 @@ export class WorkerStatus {
   readonly #log: StatusLog;
   readonly #onEvent: NonNullable<WorkerStatusOptions['onEvent']>;
   readonly #gatherMs: number;
-  #gathered: Change[] = [];
+  #pendingChanges: Change[] = [];
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -180,7 +180,7 @@ export class WorkerStatus {
 
   /** Changes counters by the given amounts; none drops below zero. Written after `gatherMs`, or by flush(). */
   addCounts(delta: Readonly<Partial<Record<Counter, number>>>): void {
-    this.#gather((data) => {
+    this.#writeLater((data) => {
       for (const counter of ['entry', 'data', 'meta', 'failures'] as const) data[counter] = Math.max(0, data[counter] + (delta[counter] ?? 0));
       return undefined;
     });
@@ -188,7 +188,7 @@ export class WorkerStatus {
 
   /** Sets the number of open failures. Written after `gatherMs`, or by flush(). */
   setFailures(count: number): void {
-    this.#gather(assign({ failures: count }));
+    this.#writeLater(assign({ failures: count }));
   }
 
   /** Sets how far data has been synced, and judges the checkpoint (`checkpointTime`, seconds, 0 for none). A
@@ -213,7 +213,7 @@ export class WorkerStatus {
       data.checkpoint_completion_time = now;
       data.checkpoint_completed = 'Yes';
       return () => {
-        this.#log.info('Checkpoint completed', { checkpoint_time: utcText(checkpointTime), completion_time: utcText(now) });
+        this.#log.info('Checkpoint completed', { checkpoint_time: formatUtc(checkpointTime), completion_time: formatUtc(now) });
         this.#onEvent('CHECKPOINT_COMPLETED', { checkpoint_time: checkpointTime, checkpoint_completion_time: now });
       };
     });
@@ -231,43 +231,43 @@ export class WorkerStatus {
     const previous = this.#writing;
     const run = (async () => {
       await previous.catch(() => undefined);
-      await this.#update();
+      await this.#applyChanges();
     })();
     this.#writing = run;
     await run;
   }
 
   async #write(change: Change): Promise<void> {
-    this.#gathered.push(change);
+    this.#pendingChanges.push(change);
     await this.flush();
   }
 
-  #gather(change: Change): void {
-    this.#gathered.push(change);
+  #writeLater(change: Change): void {
+    this.#pendingChanges.push(change);
     this.#timer ??= setTimeout(() => void this.flush().catch(() => undefined), this.#gatherMs).unref();
   }
 
   /** Applies the gathered changes, in order, to the present content of the file. When that fails, they stay gathered. */
-  async #update(): Promise<void> {
-    const changes = this.#gathered;
+  async #applyChanges(): Promise<void> {
+    const changes = this.#pendingChanges;
     if (changes.length === 0) return;
     await withFlock(this.path, async (fd) => {
-      this.#gathered = [];
+      this.#pendingChanges = [];
       try {
         const text = await readFile(`/proc/self/fd/${fd}`, 'utf8');
         const data = parseStatus(text);
-        const said = changes.map((change) => change(data));
+        const callbacks = changes.map((change) => change(data));
         const next = JSON.stringify(data);
         if (next !== text) await replaceFile(this.path, next);
-        for (const say of said) say?.();
+        for (const callback of callbacks) callback?.();
       } catch (error) {
-        this.#gathered = [...changes, ...this.#gathered];
+        this.#pendingChanges = [...changes, ...this.#pendingChanges];
         throw error;
       }
     });
   }
 }
 
-function utcText(seconds: number): string {
+function formatUtc(seconds: number): string {
   return new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ');
 }

@@ -23,11 +23,11 @@ export interface ScreenOptions {
 /** Settles when the user quits or `signal` aborts. @throws what `frame` throws, with the terminal restored */
 export async function runScreen(options: ScreenOptions): Promise<void> {
   const { input, output, signal } = options;
-  const view = new View(options);
+  const view = new ScreenView(options);
   const restore = (): void => void output.write(LEAVE);
   // Restores the terminal after a crash, too.
   process.once('exit', restore);
-  const onData = (bytes: Buffer): void => view.keys(bytes.toString('latin1'));
+  const onData = (bytes: Buffer): void => view.handleKeys(bytes.toString('latin1'));
   const onResize = (): void => view.wake('size');
   const onAbort = (): void => view.quit();
   output.write(ENTER);
@@ -46,41 +46,41 @@ export async function runScreen(options: ScreenOptions): Promise<void> {
   }
 }
 
-type Reason = 'interval' | 'size' | 'key' | 'quit';
+type WakeReason = 'interval' | 'size' | 'key' | 'quit';
 
-class View {
+class ScreenView {
   readonly #options: ScreenOptions;
-  #top = 0;
+  #firstLine = 0;
   #lines: readonly string[] = [];
-  #done = false;
-  #wake: (reason: Reason) => void = () => undefined;
-  #pending: Reason | null = null;
+  #hasQuit = false;
+  #resolveWait: (reason: WakeReason) => void = () => undefined;
+  #pendingReason: WakeReason | null = null;
 
   constructor(options: ScreenOptions) {
     this.#options = options;
   }
 
   async run(): Promise<void> {
-    let reason: Reason = 'interval';
-    while (!this.#done) {
+    let reason: WakeReason = 'interval';
+    while (!this.#hasQuit) {
       const { columns, rows } = this.#size();
       if (reason !== 'key') this.#lines = await this.#options.frame(columns, rows - 1);
       this.#draw();
-      reason = await this.#next();
+      reason = await this.#waitForWake();
     }
   }
 
-  wake(reason: Reason): void {
-    this.#pending = reason;
-    this.#wake(reason);
+  wake(reason: WakeReason): void {
+    this.#pendingReason = reason;
+    this.#resolveWait(reason);
   }
 
   quit(): void {
-    this.#done = true;
+    this.#hasQuit = true;
     this.wake('quit');
   }
 
-  keys(text: string): void {
+  handleKeys(text: string): void {
     const page = Math.max(1, this.#size().rows - 2);
     if (/[q\u0003\u0004]/.test(text)) this.quit();
     else if (text === 'j' || text === '\u001b[B') this.#scroll(1);
@@ -89,8 +89,8 @@ class View {
     else if (text === '\u001b[5~') this.#scroll(-page);
   }
 
-  #scroll(by: number): void {
-    this.#top += by;
+  #scroll(lines: number): void {
+    this.#firstLine += lines;
     this.wake('key');
   }
 
@@ -101,26 +101,26 @@ class View {
 
   #draw(): void {
     const { columns, rows } = this.#size();
-    const room = Math.max(1, rows - 1);
-    this.#top = Math.max(0, Math.min(this.#top, this.#lines.length - room));
-    const shown = this.#lines.slice(this.#top, this.#top + room);
-    const blank = Array.from({ length: room - shown.length }, () => '');
-    const footer = this.#options.footer(columns, this.#lines.length - shown.length);
-    this.#options.output.write(HOME + [...shown, ...blank, footer].map((line) => line + TO_LINE_END).join('\r\n') + TO_SCREEN_END);
+    const bodyRows = Math.max(1, rows - 1);
+    this.#firstLine = Math.max(0, Math.min(this.#firstLine, this.#lines.length - bodyRows));
+    const visible = this.#lines.slice(this.#firstLine, this.#firstLine + bodyRows);
+    const blank = Array.from({ length: bodyRows - visible.length }, () => '');
+    const footer = this.#options.footer(columns, this.#lines.length - visible.length);
+    this.#options.output.write(HOME + [...visible, ...blank, footer].map((line) => line + TO_LINE_END).join('\r\n') + TO_SCREEN_END);
   }
 
-  async #next(): Promise<Reason> {
-    if (this.#pending === null) {
+  async #waitForWake(): Promise<WakeReason> {
+    if (this.#pendingReason === null) {
       let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {
-        this.#wake = () => resolve();
+        this.#resolveWait = () => resolve();
         timer = setTimeout(() => resolve(), this.#options.intervalMs);
       });
       clearTimeout(timer);
-      this.#wake = () => undefined;
+      this.#resolveWait = () => undefined;
     }
-    const reason = this.#pending ?? 'interval';
-    this.#pending = null;
+    const reason = this.#pendingReason ?? 'interval';
+    this.#pendingReason = null;
     return reason;
   }
 }

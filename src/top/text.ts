@@ -9,12 +9,12 @@ export type Charset = 'unicode' | 'ascii';
 const INVISIBLE = /[\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
 const NOT_ASCII = /[^\x20-\x7e]/gu;
 const ZERO_WIDTH = /^[\p{Mn}\p{Me}\uFE00-\uFE0F]$/u;
-const ESCAPED = (ch: string): string => `\\u{${(ch.codePointAt(0) ?? 0).toString(16)}}`;
+const escapeCodePoint = (ch: string): string => `\\u{${(ch.codePointAt(0) ?? 0).toString(16)}}`;
 
 /** One line that is safe to print. */
-export function plain(text: string, charset: Charset): string {
-  const safe = safeText(text).replaceAll(INVISIBLE, ESCAPED);
-  return charset === 'ascii' ? safe.replaceAll(NOT_ASCII, ESCAPED) : safe;
+export function escapeForTerminal(text: string, charset: Charset): string {
+  const safe = safeText(text).replaceAll(INVISIBLE, escapeCodePoint);
+  return charset === 'ascii' ? safe.replaceAll(NOT_ASCII, escapeCodePoint) : safe;
 }
 
 /** Columns of a text without control characters. */
@@ -42,23 +42,23 @@ function charWidth(ch: string): number {
 }
 
 /** The text in at most `columns`, with a mark at the cut. */
-export function cut(text: string, columns: number, charset: Charset): string {
+export function truncate(text: string, columns: number, charset: Charset): string {
   if (widthOf(text) <= columns) return text;
-  const mark = charset === 'ascii' ? '...' : '…';
+  const ellipsis = charset === 'ascii' ? '...' : '…';
   let out = '';
-  let width = widthOf(mark);
+  let width = widthOf(ellipsis);
   if (width > columns) return '.'.repeat(Math.max(0, columns));
   for (const ch of text) {
     width += charWidth(ch);
     if (width > columns) break;
     out += ch;
   }
-  return out + mark;
+  return out + ellipsis;
 }
 
 /** The text in exactly `columns`. */
-export function pad(text: string, columns: number, charset: Charset, side: 'left' | 'right' = 'left'): string {
-  const fitting = cut(text, columns, charset);
+export function padTo(text: string, columns: number, charset: Charset, side: 'left' | 'right' = 'left'): string {
+  const fitting = truncate(text, columns, charset);
   const space = ' '.repeat(Math.max(0, columns - widthOf(fitting)));
   return side === 'left' ? fitting + space : space + fitting;
 }
@@ -68,8 +68,8 @@ const LEVELS: Readonly<Record<Charset, readonly string[]>> = { unicode: [...'▁
 /** One character per value, scaled to the largest one. A value of 0 is a space. */
 export function sparkline(values: readonly number[], charset: Charset): string {
   const levels = LEVELS[charset];
-  const most = Math.max(...values, Number.MIN_VALUE);
-  return values.map((value) => (value <= 0 ? ' ' : (levels[Math.min(levels.length - 1, Math.floor((value / most) * levels.length))] ?? ' '))).join('');
+  const max = Math.max(...values, Number.MIN_VALUE);
+  return values.map((value) => (value <= 0 ? ' ' : (levels[Math.min(levels.length - 1, Math.floor((value / max) * levels.length))] ?? ' '))).join('');
 }
 
 export function bar(fraction: number, columns: number, charset: Charset): string {

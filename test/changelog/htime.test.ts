@@ -32,8 +32,8 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await readHtime(brick.htimeDir)).toEqual({
       files: [{ path: join(brick.htimeDir, 'HTIME.1000'), created: 1000 }],
       entries: [
-        { path: brick.changelogPath(1015), time: 1015, empty: false },
-        { path: brick.changelogPath(1030, 'changelog'), time: 1030, empty: true },
+        { path: brick.changelogPath(1015), time: 1015, isEmpty: false },
+        { path: brick.changelogPath(1030, 'changelog'), time: 1030, isEmpty: true },
       ],
       gaps: [],
     });
@@ -73,7 +73,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(await htimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: before.end, time: 1015 });
     appendFileSync(brick.htimeFile, '30\0');
     expect(await collect(brick.htimeFile, before.end)).toEqual({
-      entries: [{ path: '/b/changelog.1030', time: 1030, empty: true }],
+      entries: [{ path: '/b/changelog.1030', time: 1030, isEmpty: true }],
       end: before.end + '/b/changelog.1030\0'.length,
     });
   });

@@ -2,7 +2,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { findGluster, programDirectory } from '../../src/cli/gluster-program.js';
+import { findGluster, resolveProgramDirectory } from '../../src/cli/gluster-program.js';
 import { lacksRoot } from '../skip.js';
 
 const base = mkdtempSync(join(tmpdir(), 'gluster-program-'));
@@ -59,9 +59,9 @@ describe.skipIf(lacksRoot('the gluster program of a forced command'))('findGlust
   });
 });
 
-describe.skipIf(lacksRoot('the directory of programs that a peer names'))('programDirectory()', () => {
+describe.skipIf(lacksRoot('the directory of programs that a peer names'))('resolveProgramDirectory()', () => {
   const both = (dir: string): void => put(`${dir}/gluster`, `${dir}/glusterfs`);
-  const meant = async (dir: string): Promise<string | undefined> => (await programDirectory(join(root, dir), root))?.slice(root.length);
+  const meant = async (dir: string): Promise<string | undefined> => (await resolveProgramDirectory(join(root, dir), root))?.slice(root.length);
 
   it('accepts the directories of packages and own builds, also with a trailing slash or through a symlink', async () => {
     both('usr/sbin');

@@ -36,7 +36,7 @@ function newRecorder(): Recorder {
 /** Records of the changelogs that were listed since the last call. */
 async function news(): Promise<ChangeRecord[]> {
   const { entries } = await readHtime(join(layout.changelogDir, 'htime'));
-  const fresh = entries.filter(({ path, empty }) => !empty && !read.has(path));
+  const fresh = entries.filter(({ path, isEmpty }) => !isEmpty && !read.has(path));
   return fresh.flatMap(({ path }) => {
     read.add(path);
     return decodeChangelog(fs.readFileSync(path), path);

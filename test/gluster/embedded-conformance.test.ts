@@ -100,7 +100,7 @@ class Changelogs {
   /** Records of the intervals that ended since the last call, sorted. */
   async news(): Promise<string[]> {
     const { entries } = await readHtime(join(this.#dir, 'htime'));
-    const fresh = entries.slice(this.#seen).filter(({ empty }) => !empty);
+    const fresh = entries.slice(this.#seen).filter(({ isEmpty }) => !isEmpty);
     this.#seen = entries.length;
     return fresh.flatMap(({ path }) => {
       const file = join(this.#dir, path.slice(path.indexOf('/changelogs/') + '/changelogs/'.length));

@@ -5,7 +5,7 @@ import { chmodSync, chownSync, cpSync, lchownSync, mkdirSync, mkdtempSync, readd
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { changeableBelow, changeableByOthers } from '../../src/install/access.js';
+import { findChangeableBelow, findChangeableByOthers } from '../../src/install/access.js';
 import { lacksRoot } from '../skip.js';
 import { DEBIAN, put, REPO, root, STOCK } from './root.js';
 
@@ -30,10 +30,10 @@ describe('install, with files that others can change', () => {
       mkdirSync(dirname(file), { recursive: true });
       writeFileSync(file, '');
       symlinkSync('b/file', join(home, 'a/link'));
-      const found = async (path = file): Promise<string | undefined> => (await changeableByOthers(path, [0]))?.slice(home.length);
+      const found = async (path = file): Promise<string | undefined> => (await findChangeableByOthers(path, [0]))?.slice(home.length);
       expect(await found()).toBeUndefined();
       expect(await found(join(home, 'a/link'))).toBeUndefined();
-      expect(changeableBelow(home, [0])).toBeUndefined();
+      expect(findChangeableBelow(home, [0])).toBeUndefined();
       for (const [path, change, back] of [
         ['/a/b/file', () => chmodSync(file, 0o666), () => chmodSync(file, 0o644)],
         ['/a/b', () => chmodSync(dirname(file), 0o777), () => chmodSync(dirname(file), 0o755)],
@@ -43,18 +43,18 @@ describe('install, with files that others can change', () => {
         change();
         expect(await found()).toBe(path);
         expect(await found(join(home, 'a/link'))).toBe(path);
-        expect(changeableBelow(home, [0])?.slice(home.length)).toBe(path);
+        expect(findChangeableBelow(home, [0])?.slice(home.length)).toBe(path);
         back();
       }
       chmodSync(dirname(file), 0o1777);
       expect(await found()).toBeUndefined();
-      expect(changeableBelow(home, [0])).toBe(dirname(file));
+      expect(findChangeableBelow(home, [0])).toBe(dirname(file));
       chownSync(file, 4321, 0);
       expect(await found()).toBe('/a/b/file');
       lchownSync(join(home, 'a/link'), 4321, 0);
       expect(await found(join(home, 'a/link'))).toBe('/a/link');
       symlinkSync('loop', join(home, 'loop'));
-      await expect(changeableByOthers(join(home, 'loop'), [0])).rejects.toMatchObject({ code: 'ELOOP' });
+      await expect(findChangeableByOthers(join(home, 'loop'), [0])).rejects.toMatchObject({ code: 'ELOOP' });
     } finally {
       rmSync(home, { recursive: true });
     }

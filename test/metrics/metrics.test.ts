@@ -31,7 +31,7 @@ const full = progress({
 const everything = facts({
   progress: full,
   status: { checkpoint_time: 5, checkpoint_completed: 'Yes', checkpoint_completion_time: 6 },
-  changelogs: { changelogs: 3, open: true, oldestSince: NOW_S - 30 },
+  changelogs: { changelogs: 3, hasOpenChanges: true, oldestSince: NOW_S - 30 },
   failures: { count: 3, byKind: { entry: 1, meta: 0, data: 2, xattrs: 0 }, reasons: [], cut: false },
 });
 const samplesOf = (given: typeof everything) => brickSamples({ report: brickReport(given), progress: given.progress }, 'session', '0.0.0');
@@ -73,7 +73,7 @@ test('expose() exports the values of the report and the counters', async () => {
 });
 
 test('expose() omits unknown values, and bounds the number of series', async () => {
-  const text = (await expose([samplesOf(facts({ progress: null, alive: false, changelogs: null, failures: null, status: { last_synced: 0, last_error: 'x'.repeat(100), failures: 9 } }))])).text;
+  const text = (await expose([samplesOf(facts({ progress: null, isWorkerRunning: false, changelogs: null, failures: null, status: { last_synced: 0, last_error: 'x'.repeat(100), failures: 9 } }))])).text;
   expect(text).not.toContain('gsyncd_lag_seconds');
   expect(text).not.toContain('gsyncd_eta_seconds');
   expect(value(text, 'gsyncd_failures', 'kind="unknown"')).toBe('9');
@@ -84,7 +84,7 @@ test('gsyncd_eta_seconds is the time of the slowest part of a backlog, and 0 wit
   const history = [[(NOW_S - 60) * 1000, 0, 0, 0, 0], [NOW_S * 1000, 6_000, 600, 60_000, 30]];
   const eta = async (given: Parameters<typeof facts>[0]): Promise<string | undefined> => value((await expose([samplesOf(facts(given))])).text, 'gsyncd_eta_seconds');
   // 10 changelogs at 0.5 a second take 20 s; 100 files at 10 a second take 10 s.
-  expect(Number(await eta({ changelogs: { changelogs: 10, open: false, oldestSince: NOW_S - 30 }, status: { data: 100 }, progress: progress({ history }) }))).toBeCloseTo(20);
+  expect(Number(await eta({ changelogs: { changelogs: 10, hasOpenChanges: false, oldestSince: NOW_S - 30 }, status: { data: 100 }, progress: progress({ history }) }))).toBeCloseTo(20);
   expect(await eta({})).toBe('0');
 });
 

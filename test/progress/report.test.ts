@@ -9,12 +9,12 @@ test('lag is 0 when nothing is pending, even long after the last change', () => 
 });
 
 test('lag after a quiet time is the age of the first new change, not of the stime', () => {
-  const report = brickReport(facts({ changelogs: { changelogs: 2, open: true, oldestSince: NOW_S - 40 } }));
+  const report = brickReport(facts({ changelogs: { changelogs: 2, hasOpenChanges: true, oldestSince: NOW_S - 40 } }));
   expect(report).toMatchObject({ pending: 'yes', lag: 40, backlog: { changelogs: 2 } });
 });
 
 test('lag with changelogs older than the stime is the age of the stime', () => {
-  const report = brickReport(facts({ status: { last_synced: NOW_S - 30 }, changelogs: { changelogs: 1, open: false, oldestSince: NOW_S - 45 } }));
+  const report = brickReport(facts({ status: { last_synced: NOW_S - 30 }, changelogs: { changelogs: 1, hasOpenChanges: false, oldestSince: NOW_S - 45 } }));
   expect(report.lag).toBe(30);
 });
 
@@ -41,42 +41,42 @@ test('firstSync is null for the crawl of a changelog gap', () => {
 
 test('eta is the time of the slowest part, and null while a part makes no progress', () => {
   const history = [[(NOW_S - 60) * 1000, 0, 0, 0, 0], [NOW_S * 1000, 6_000, 600, 60_000, 30]];
-  const busy = { changelogs: { changelogs: 10, open: false, oldestSince: NOW_S - 30 }, status: { data: 100 } };
+  const busy = { changelogs: { changelogs: 10, hasOpenChanges: false, oldestSince: NOW_S - 30 }, status: { data: 100 } };
   expect(brickReport(facts({ ...busy, progress: progress({ history }) })).eta).toBeCloseTo(20);
   expect(brickReport(facts({ ...busy, progress: progress() })).eta).toBeNull();
-  expect(brickReport(facts({ changelogs: { changelogs: 0, open: true, oldestSince: NOW_S - 3 } }))).toMatchObject({ eta: null, lag: 3 });
+  expect(brickReport(facts({ changelogs: { changelogs: 0, hasOpenChanges: true, oldestSince: NOW_S - 3 } }))).toMatchObject({ eta: null, lag: 3 });
 });
 
 test.each([
   ['Active', {}],
   ['Initializing...', { status: { worker_status: 'N/A' } }],
   ['Active', { monitor: 'Created' }],
-  ['Active', { alive: false, monitor: 'Started' }],
-  ['Faulty', { alive: false, monitor: null }],
-  ['Stopped', { alive: false, monitor: 'Stopped' }],
-  ['Paused', { alive: false, monitor: 'Paused' }],
-  ['Stopped', { alive: false, monitor: 'Created', progress: progress({ ended: 'stopped' }) }],
-  ['Faulty', { alive: false, monitor: 'Created', progress: progress({ ended: 'faulty' }) }],
-  ['Created', { alive: false, monitor: 'Created', progress: null }],
-  ['Passive', { alive: false, progress: null, status: { worker_status: 'Passive' } }],
-  ['N/A', { alive: false, progress: null, status: { worker_status: 'hostile \u001b[2J' } }],
+  ['Active', { isWorkerRunning: false, monitor: 'Started' }],
+  ['Faulty', { isWorkerRunning: false, monitor: null }],
+  ['Stopped', { isWorkerRunning: false, monitor: 'Stopped' }],
+  ['Paused', { isWorkerRunning: false, monitor: 'Paused' }],
+  ['Stopped', { isWorkerRunning: false, monitor: 'Created', progress: progress({ ended: 'stopped' }) }],
+  ['Faulty', { isWorkerRunning: false, monitor: 'Created', progress: progress({ ended: 'faulty' }) }],
+  ['Created', { isWorkerRunning: false, monitor: 'Created', progress: null }],
+  ['Passive', { isWorkerRunning: false, progress: null, status: { worker_status: 'Passive' } }],
+  ['N/A', { isWorkerRunning: false, progress: null, status: { worker_status: 'hostile \u001b[2J' } }],
 ] as const)('state is %s with %o', (state, values) => {
   expect(brickReport(facts(values)).state).toBe(state);
 });
 
 test('lag is null for a passive brick, and the queue of a dead worker is not reported', () => {
-  expect(brickReport(facts({ status: { worker_status: 'Passive' }, changelogs: { changelogs: 5, open: true, oldestSince: 1 } }))).toMatchObject({ lag: null, pending: 'no' });
-  const dead = brickReport(facts({ alive: false, status: { entry: 5, data: 6 }, progress: progress({ queue: { files: 6, bytes: 99 } }) }));
+  expect(brickReport(facts({ status: { worker_status: 'Passive' }, changelogs: { changelogs: 5, hasOpenChanges: true, oldestSince: 1 } }))).toMatchObject({ lag: null, pending: 'no' });
+  const dead = brickReport(facts({ isWorkerRunning: false, status: { entry: 5, data: 6 }, progress: progress({ queue: { files: 6, bytes: 99 } }) }));
   expect(dead.backlog).toMatchObject({ entries: 0, data: 0, bytes: 0 });
 });
 
 test('a stopped session still reports its backlog', () => {
-  const report = brickReport(facts({ alive: false, monitor: 'Stopped', changelogs: { changelogs: 7, open: true, oldestSince: NOW_S - 500 } }));
+  const report = brickReport(facts({ isWorkerRunning: false, monitor: 'Stopped', changelogs: { changelogs: 7, hasOpenChanges: true, oldestSince: NOW_S - 500 } }));
   expect(report).toMatchObject({ state: 'Stopped', lag: 500, backlog: { changelogs: 7 }, eta: null, crawl: 'N/A' });
 });
 
 test('the progress of a stopped worker is ignored when a stock worker continues the session', () => {
-  const report = brickReport(facts({ alive: false, status: { entry: 4 }, progress: progress({ ended: 'stopped', walk }) }));
+  const report = brickReport(facts({ isWorkerRunning: false, status: { entry: 4 }, progress: progress({ ended: 'stopped', walk }) }));
   expect(report).toMatchObject({ state: 'Active', worker: null, firstSync: null, backlog: { entries: 4, bytes: null } });
 });
 

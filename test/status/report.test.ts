@@ -6,7 +6,7 @@ const FILE = {
   entry: 0, data: 0, meta: 0, failures: 1, checkpoint_completed: 'Yes', checkpoint_time: 1_600_000_000, checkpoint_completion_time: 1_600_000_010,
 };
 const completed = (file: object, checkpoint: number): unknown =>
-  statusReport({ file: { ...FILE, ...file }, monitor: { said: 'Started', running: true }, checkpoint }).get('checkpoint_completed');
+  statusReport({ file: { ...FILE, ...file }, monitor: { state: 'Started', isRunning: true }, checkpoint }).get('checkpoint_completed');
 
 describe('a checkpoint before last_synced', () => {
   it.each([{}, { failures: 0 }, { checkpoint_completed: 'No', checkpoint_time: 0 }])('is not completed until the worker completes this checkpoint: %j', (file) => {

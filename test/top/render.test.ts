@@ -17,7 +17,7 @@ function session(...bricks: BrickFacts[]): SessionReport {
 
 const busy = facts({
   status: { entry: 1_234, data: 5_678, meta: 9, last_synced: NOW_S - 90, last_error: 'connection to secondary is broken', checkpoint_time: NOW_S - 50, checkpoint_completed: 'Yes', checkpoint_completion_time: NOW_S - 20 },
-  changelogs: { changelogs: 12, open: true, oldestSince: NOW_S - 90 },
+  changelogs: { changelogs: 12, hasOpenChanges: true, oldestSince: NOW_S - 90 },
   progress: progress({
     restarts: 2,
     jobs: { total: 3, busySinceMs: [NOW_MS - 65_000, NOW_MS] },

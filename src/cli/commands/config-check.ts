@@ -2,7 +2,7 @@
 // changes its session file.
 
 import { checkSetting } from '../../config/check-setting.js';
-import { invalidValue, notConfigurable, optionName, unknownOption } from '../config-words.js';
+import { invalidValue, notConfigurable, optionName, unknownOption } from '../config-errors.js';
 import { openDefaults } from '../open-session.js';
 import { DEBUG, type Flags, type FastCommand } from '../fast-command.js';
 

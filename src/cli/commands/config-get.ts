@@ -1,7 +1,7 @@
 // `gsyncd-ts config-get`: prints one option or all of them, as `gluster volume geo-replication … config` shows them.
 
 import type { SettingValue } from '../../config/settings.js';
-import { optionName, unknownOption } from '../config-words.js';
+import { optionName, unknownOption } from '../config-errors.js';
 import { openSession } from '../open-session.js';
 import { printLines } from '../print.js';
 import { pythonJson, pythonText } from '../legacy/python-text.js';
@@ -27,31 +27,31 @@ export const configGetCommand: FastCommand = {
 async function runConfigGet([primary = '', secondary = '']: readonly string[], flags: Flags): Promise<void> {
   const { settings } = await openSession({ command: 'config-get', primary, secondary, flags, oldForm: 'upgrade' });
   const all = settings.list(flags.has('show-defaults') ? 'all' : 'session');
-  const line = (name: string, value: SettingValue): string => `${flags.has('use-underscore') ? name.replaceAll('-', '_') : name}:${shown(value)}`;
+  const formatLine = (name: string, value: SettingValue): string => `${flags.has('use-underscore') ? name.replaceAll('-', '_') : name}:${formatValue(value)}`;
   const given = flags.value('name');
   if (given !== undefined) {
     const found = all.get(optionName(given));
     if (found === undefined) throw unknownOption(given);
-    printLines([flags.has('only-value') ? shown(found.value) : line(given, found.value)]);
+    printLines([flags.has('only-value') ? formatValue(found.value) : formatLine(given, found.value)]);
     return;
   }
   const names = [...all.keys()].sort();
   const rows = names.flatMap((name) => {
     const setting = all.get(name);
-    return setting === undefined ? [] : [{ name, ...setting, value: setting.value }];
+    return setting === undefined ? [] : [{ name, ...setting }];
   });
-  if (!flags.has('json')) printLines(rows.map(({ name, value }) => line(name, value)));
+  if (!flags.has('json')) printLines(rows.map(({ name, value }) => formatLine(name, value)));
   else {
     printLines([
       pythonJson(
-        rows.map(({ name, value, default: standard, configurable, modified }) => {
-          return { name, value: pythonText(value), default: pythonText(standard), configurable, modified };
+        rows.map(({ name, value, default: defaultValue, configurable, modified }) => {
+          return { name, value: pythonText(value), default: pythonText(defaultValue), configurable, modified };
         }),
       ),
     ]);
   }
 }
 
-function shown(value: SettingValue): string {
+function formatValue(value: SettingValue): string {
   return typeof value === 'boolean' ? String(value) : pythonText(value);
 }

@@ -2,16 +2,16 @@
 
 import { checkSetting } from '../../config/check-setting.js';
 import { editSessionFile } from '../../config/edit.js';
-import { notConfigurable, optionName, unknownOption } from '../config-words.js';
+import { notConfigurable, optionName, unknownOption } from '../config-errors.js';
 import { openSession } from '../open-session.js';
 import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type FastCommand } from '../fast-command.js';
 
-const EVERY = 'all';
+const ALL_OPTIONS = 'all';
 
 export const configResetCommand: FastCommand = {
   name: 'config-reset',
   description: 'take an option of a session back to its default',
-  positionals: [...SESSION_POSITIONALS, ['name', `the option; ${EVERY} for every one`]],
+  positionals: [...SESSION_POSITIONALS, ['name', `the option; ${ALL_OPTIONS} for every one`]],
   options: [
     CONFIG_FILE,
     DEBUG,
@@ -24,11 +24,11 @@ async function runConfigReset([primary = '', secondary = '', given = '']: readon
   const { settings } = await openSession({ command: 'config-reset', primary, secondary, flags, oldForm: 'upgrade' });
   const name = optionName(given);
   const file = settings.sessionFile;
-  if (file === undefined || (name !== EVERY && checkSetting(settings, name, undefined) === 'unknown')) {
+  if (file === undefined || (name !== ALL_OPTIONS && checkSetting(settings, name, undefined) === 'unknown')) {
     throw settings.get(name) === undefined ? unknownOption(given) : notConfigurable(given);
   }
   await editSessionFile(file, (ini) => {
-    const keys = name === EVERY ? ini.entries('vars').map(({ key }) => key) : [name];
+    const keys = name === ALL_OPTIONS ? ini.entries('vars').map(({ key }) => key) : [name];
     for (const key of keys) ini.remove('vars', key);
   });
 }

@@ -3,7 +3,7 @@
 import { checkSetting } from '../../config/check-setting.js';
 import { editSessionFile } from '../../config/edit.js';
 import { GsyncdError } from '../../errors.js';
-import { invalidValue, notConfigurable, optionName, unknownOption } from '../config-words.js';
+import { invalidValue, notConfigurable, optionName, unknownOption } from '../config-errors.js';
 import { openSession } from '../open-session.js';
 import { CONFIG_FILE, DEBUG, SESSION_POSITIONALS, type Flags, type FastCommand } from '../fast-command.js';
 

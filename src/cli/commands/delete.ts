@@ -15,7 +15,7 @@ export const deleteCommand: FastCommand = {
   description: "remove a session's files from this node",
   positionals: SESSION_POSITIONALS,
   options: [
-    { name: 'path', value: 'brick', repeats: true, help: "a brick's path; may be repeated" },
+    { name: 'path', value: 'brick', isRepeatable: true, help: "a brick's path; may be repeated" },
     { name: 'reset-sync-time', help: 'forget on these bricks how far they were synced' },
     CONFIG_FILE,
     DEBUG,
@@ -33,17 +33,17 @@ async function runDelete([primary = '', secondary = '']: readonly string[], flag
   log.info('geo-replication delete');
   // A session file that the caller names does not decide where sessions are. Only glusterd's own file may move the
   // working directory.
-  const places = new Settings(DEFAULTS_FILE, undefined, {});
-  const own = join(places.text('glusterd-workdir'), 'geo-replication');
-  const isGlusterds = resolve(settings.sessionFile ?? '/').startsWith(`${own}/`);
-  const sessions = [own, places.text('gsyncd-miscdir'), OLD_MISC_DIR, ...(isGlusterds ? [settings.text('gsyncd-miscdir')] : [])];
+  const installed = new Settings(DEFAULTS_FILE, undefined, {});
+  const georepDir = join(installed.text('glusterd-workdir'), 'geo-replication');
+  const isGlusterds = resolve(settings.sessionFile ?? '/').startsWith(`${georepDir}/`);
+  const allowedDirs = [georepDir, installed.text('gsyncd-miscdir'), OLD_MISC_DIR, ...(isGlusterds ? [settings.text('gsyncd-miscdir')] : [])];
   const trees = ['georep-session-working-dir', 'working-dir'].map((name) => resolve(settings.text(name)));
   const pidFile = resolve(settings.text('pid-file'));
   const prefix = String(settings.get('stime-xattr-prefix') ?? '');
-  for (const tree of trees) await refuseOutside(tree, sessions);
-  if (basename(pidFile).startsWith('gsyncd-')) await refuseOutside(pidFile, [places.text('gluster-rundir'), ...sessions]);
-  else await refuseOutside(pidFile, sessions);
-  if (prefix !== '' && !MARK_PREFIX.test(prefix)) throw refused(`stime-xattr-prefix ${prefix}`);
+  for (const tree of trees) await requireWithin(tree, allowedDirs);
+  if (basename(pidFile).startsWith('gsyncd-')) await requireWithin(pidFile, [installed.text('gluster-rundir'), ...allowedDirs]);
+  else await requireWithin(pidFile, allowedDirs);
+  if (prefix !== '' && !MARK_PREFIX.test(prefix)) throw refusalError(`stime-xattr-prefix ${prefix}`);
   for (const tree of trees) await removeTree(tree);
   await removeWithSiblings(pidFile);
   if (flags.has('reset-sync-time') && prefix !== '') {
@@ -53,13 +53,13 @@ async function runDelete([primary = '', secondary = '']: readonly string[], flag
 
 /** @throws GsyncdError when `path` is not below one of `homes`, is a symbolic link, or has a link above it that leads
  *  out of them */
-async function refuseOutside(path: string, homes: readonly string[]): Promise<void> {
+async function requireWithin(path: string, allowedDirs: readonly string[]): Promise<void> {
   const parent = await realPathIfThere(dirname(path));
   if (parent === undefined) return;
-  const real = (await Promise.all(homes.map(realPathIfThere))).filter((home) => home !== undefined);
-  if (!real.some((home) => parent === home || parent.startsWith(`${home}/`))) throw refused(path);
-  const found = await lstat(fsEncode(path)).catch(() => undefined);
-  if (found?.isSymbolicLink() === true) throw refused(path);
+  const realDirs = (await Promise.all(allowedDirs.map(realPathIfThere))).filter((dir) => dir !== undefined);
+  if (!realDirs.some((dir) => parent === dir || parent.startsWith(`${dir}/`))) throw refusalError(path);
+  const stats = await lstat(fsEncode(path)).catch(() => undefined);
+  if (stats?.isSymbolicLink() === true) throw refusalError(path);
 }
 
 async function realPathIfThere(path: string): Promise<string | undefined> {
@@ -67,11 +67,11 @@ async function realPathIfThere(path: string): Promise<string | undefined> {
     return fsDecode(await realpath(fsEncode(path), { encoding: 'buffer' }));
   } catch (error) {
     if (errnoCode(error) === 'ENOENT') return undefined;
-    throw failed(path, error);
+    throw systemError(path, error);
   }
 }
 
-function refused(what: string): GsyncdError {
+function refusalError(what: string): GsyncdError {
   return new GsyncdError(`delete: ${what}: not one of geo-replication's own: nothing was removed`, { code: 'fault' });
 }
 
@@ -79,7 +79,7 @@ async function removeTree(dir: string): Promise<void> {
   try {
     await rm(fsEncode(dir), { recursive: true, force: true });
   } catch (error) {
-    throw failed(dir, error);
+    throw systemError(dir, error);
   }
 }
 
@@ -92,7 +92,7 @@ async function removeWithSiblings(file: string): Promise<void> {
     names = await readdir(fsEncode(dir), { encoding: 'buffer' });
   } catch (error) {
     if (errnoCode(error) === 'ENOENT') return;
-    throw failed(dir, error);
+    throw systemError(dir, error);
   }
   for (const name of names) {
     if (name.subarray(0, prefix.length).equals(prefix)) await rm(fsEncode(join(dir, fsDecode(name))), { force: true });
@@ -110,11 +110,11 @@ async function resetMarks(brick: string, prefix: string): Promise<void> {
       change();
     } catch (error) {
       const state = errnoCode(error);
-      if (state !== 'ENOENT' && state !== 'ENODATA') throw failed(`${brick}: ${prefix}.${name}`, error);
+      if (state !== 'ENOENT' && state !== 'ENODATA') throw systemError(`${brick}: ${prefix}.${name}`, error);
     }
   }
 }
 
-function failed(what: string, error: unknown): GsyncdError {
+function systemError(what: string, error: unknown): GsyncdError {
   return new GsyncdError(`delete: ${what}: ${errnoCode(error) ?? errorLine(error)}`, { code: 'fault', cause: error });
 }

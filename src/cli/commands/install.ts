@@ -8,7 +8,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { GsyncdError } from '../../errors.js';
-import { changeableBelow, changeableByOthers, closedToOthers } from '../../install/access.js';
+import { findChangeableBelow, findChangeableByOthers, findClosedToOthers } from '../../install/access.js';
 import { applyCommandName, applyOwnFile, applyToPlaces, type ApplyOptions } from '../../install/apply.js';
 import { applyTarKeys } from '../../install/apply-tar-keys.js';
 import { exists, readIfThere } from '../../install/files.js';
@@ -40,10 +40,10 @@ export function addInstallCommand(program: Command): void {
     .option('--path <file>', "the stock gsyncd's path (default: every known one that is there)")
     .option('--root <dir>', 'the directory to take for /', '/')
     .addHelpText('after', '\nExample:\n  gsyncd-ts install --dry-run')
-    .action((flags: InstallFlags) => install(program, flags));
+    .action((flags: InstallFlags) => runInstall(program, flags));
 }
 
-async function install(program: Command, flags: InstallFlags): Promise<void> {
+async function runInstall(program: Command, flags: InstallFlags): Promise<void> {
   const root = resolve(flags.root);
   if (process.geteuid?.() !== 0 && root === '/' && flags.dryRun !== true) {
     throw new GsyncdError('install: not root: the directories of GlusterFS are not writable', { code: 'preflight' });
@@ -64,14 +64,14 @@ async function install(program: Command, flags: InstallFlags): Promise<void> {
     });
   }
   await applyToPlaces(places, options);
-  await filesForAdmins(program, root, script, options);
-  if (flags.systemd === true || flags.uninstall === true) await systemdFiles(root, node, script, options);
-  await applyTarKeys(root, { ...options, gsyncd: flags.tarKeys === true ? gsyncdOf(places, root) : undefined });
-  if (options.action === 'install') await warnIfClosed(node, script, options);
+  await applyAdminFiles(program, root, script, options);
+  if (flags.systemd === true || flags.uninstall === true) await applySystemdFiles(root, node, script, options);
+  await applyTarKeys(root, { ...options, gsyncd: flags.tarKeys === true ? gsyncdPath(places, root) : undefined });
+  if (options.action === 'install') await reportClosedFile(node, script, options);
 }
 
 /** The path that GlusterFS writes to authorized_keys. */
-function gsyncdOf([place]: readonly string[], root: string): string {
+function gsyncdPath([place]: readonly string[], root: string): string {
   if (place === undefined) throw new GsyncdError('install: --tar-keys: no gsyncd that they could go through', { code: 'preflight' });
   return `/${relative(root, place)}`;
 }
@@ -83,42 +83,42 @@ async function refuseChangeable(node: string, script: string): Promise<void> {
   const home = dirname(dirname(script));
   const libraries = dirname(dirname(createRequire(import.meta.url).resolve('commander')));
   let changeable: string | undefined;
-  for (const path of [node, script, libraries]) changeable ??= await changeableByOthers(path, owners);
+  for (const path of [node, script, libraries]) changeable ??= await findChangeableByOthers(path, owners);
   const below = new Set([...['bin', 'dist', 'package.json', 'node_modules'].map((name) => join(home, name)), libraries]);
-  for (const path of below) changeable ??= changeableBelow(path, owners);
+  for (const path of below) changeable ??= findChangeableBelow(path, owners);
   if (changeable === undefined) return;
   throw new GsyncdError(`install: ${changeable}: other users can change it: give it to root, and take write permission from group and others`, { code: 'preflight' });
 }
 
-async function filesForAdmins(program: Command, root: string, script: string, options: ApplyOptions): Promise<void> {
+async function applyAdminFiles(program: Command, root: string, script: string, options: ApplyOptions): Promise<void> {
   const info = readProgram(program);
   await applyCommandName(join(root, COMMAND_NAME_PATH), script, options);
   await applyOwnFile(join(root, MAN_PAGE_PATH), manPage(info, VERSION), options);
   for (const shell of SHELLS) await applyOwnFile(join(root, COMPLETION_PATHS[shell]), completionScript(info, shell), options);
 }
 
-async function systemdFiles(root: string, node: string, script: string, options: ApplyOptions): Promise<void> {
+async function applySystemdFiles(root: string, node: string, script: string, options: ApplyOptions): Promise<void> {
   await applyOwnFile(join(root, UNIT_PATH), unitText(node, script), options);
   const snippet = join(root, LOGROTATE_PATH);
-  const other = options.action === 'install' ? await rotatedBy(dirname(snippet), snippet) : undefined;
+  const otherSnippet = options.action === 'install' ? await findOtherSnippet(dirname(snippet), snippet) : undefined;
   // logrotate refuses to run when two snippets name the same log.
-  if (other !== undefined) options.report(`${snippet}: nothing to do: ${other} rotates these logs already`);
+  if (otherSnippet !== undefined) options.report(`${snippet}: nothing to do: ${otherSnippet} rotates these logs already`);
   else await applyOwnFile(snippet, logrotateText(), options);
 }
 
-async function rotatedBy(dir: string, own: string): Promise<string | undefined> {
+async function findOtherSnippet(dir: string, ownSnippet: string): Promise<string | undefined> {
   if (!(await exists(dir))) return undefined;
   for (const name of await readdir(dir)) {
     const path = join(dir, name);
-    if (path === own) continue;
+    if (path === ownSnippet) continue;
     const text = (await readIfThere(path))?.toString() ?? '';
     if (text.includes('/glusterfs/geo-replication')) return path;
   }
   return undefined;
 }
 
-async function warnIfClosed(node: string, script: string, { report }: ApplyOptions): Promise<void> {
-  const closed = await closedToOthers([node, script, fileURLToPath(import.meta.url), createRequire(import.meta.url).resolve('commander')]);
+async function reportClosedFile(node: string, script: string, { report }: ApplyOptions): Promise<void> {
+  const closed = await findClosedToOthers([node, script, fileURLToPath(import.meta.url), createRequire(import.meta.url).resolve('commander')]);
   if (closed === undefined) return;
   report(`${closed}: note: other users may not read it: sessions with a user other than root (mountbroker) need it readable`);
 }

@@ -3,15 +3,16 @@
 
 import { Argument, type Command } from 'commander';
 import { GsyncdError } from '../../errors.js';
-import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
+import { addMetricsOptions, startMetrics, type MetricsFlags } from '../metrics-options.js';
+import { printText } from '../print.js';
 import { VERSION } from '../version.js';
 
-const WHAT = ['print', 'serve', 'dashboard', 'alerts'] as const;
+const ACTIONS = ['print', 'serve', 'dashboard', 'alerts'] as const;
 
 export function addMetricsCommand(program: Command): void {
   addMetricsOptions(program.command('metrics'))
     .description('metrics of the sessions of this node: print them once, serve them; print a Grafana dashboard, or alert rules for Prometheus')
-    .addArgument(new Argument('<what>', 'what to do, or to print').choices(WHAT))
+    .addArgument(new Argument('<what>', 'what to do, or to print').choices(ACTIONS))
     .argument('[session]', "a session's name or directory, or the file:///PATH of a plain directory (default: all)")
     .addHelpText(
       'after',
@@ -20,18 +21,18 @@ export function addMetricsCommand(program: Command): void {
     .action(runMetrics);
 }
 
-async function runMetrics(what: (typeof WHAT)[number], name: string | undefined, flags: MetricsFlags): Promise<void> {
-  switch (what) {
+async function runMetrics(action: (typeof ACTIONS)[number], name: string | undefined, flags: MetricsFlags): Promise<void> {
+  switch (action) {
     case 'serve':
       return serve(name, flags);
     case 'print': {
       const { expose } = await import('../../metrics/registry.js');
-      return print((await expose(await (await samplesOf(name))())).text);
+      return printText((await expose(await (await loadSampler(name))())).text);
     }
     case 'dashboard':
-      return print(`${JSON.stringify((await import('../../metrics/dashboard.js')).dashboard(), null, 2)}\n`);
+      return printText(`${JSON.stringify((await import('../../metrics/dashboard.js')).dashboard(), null, 2)}\n`);
     case 'alerts':
-      return print((await import('../../metrics/alerts.js')).alertRules());
+      return printText((await import('../../metrics/alerts.js')).alertRules());
   }
 }
 
@@ -39,25 +40,18 @@ async function serve(name: string | undefined, flags: MetricsFlags): Promise<voi
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
   });
-  const exporter = await openMetrics(flags, await samplesOf(name), (line) => process.stderr.write(`gsyncd-ts: ${line}\n`));
+  const exporter = await startMetrics(flags, await loadSampler(name), (line) => process.stderr.write(`gsyncd-ts: ${line}\n`));
   if (exporter === null) throw new GsyncdError('metrics: nothing to do: give --metrics-listen or --metrics-textfile', { code: 'usage' });
   const { address } = exporter;
   if (address !== null) process.stderr.write(`gsyncd-ts: metrics: http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}/metrics\n`);
   // Neither the server nor the timer of the file keeps the process alive.
-  const hold = setInterval(() => undefined, 1 << 30);
+  const keepAlive = setInterval(() => undefined, 1 << 30);
   await stopped;
-  clearInterval(hold);
+  clearInterval(keepAlive);
   await exporter.close();
 }
 
-async function samplesOf(name: string | undefined) {
-  const [{ sessionSamples }, { sessionsNamed }] = await Promise.all([import('../../metrics/node-samples.js'), import('../session-lookup.js')]);
-  return sessionSamples(() => sessionsNamed(name), VERSION);
-}
-
-function print(text: string): Promise<void> {
-  return new Promise((resolve) => {
-    process.stdout.once('error', () => resolve());
-    process.stdout.write(text, () => resolve());
-  });
+async function loadSampler(name: string | undefined) {
+  const [{ sessionSamples }, { findNamedSessions }] = await Promise.all([import('../../metrics/node-samples.js'), import('../session-lookup.js')]);
+  return sessionSamples(() => findNamedSessions(name), VERSION);
 }

@@ -11,7 +11,7 @@ import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js
 import { errorLine, GsyncdError, isGsyncdError, type ErrorCode } from '../../errors.js';
 import { createLogger } from '../../log.js';
 import { fsEncode } from '../../names.js';
-import { addMetricsOptions, openMetrics, type MetricsFlags } from '../metrics-options.js';
+import { addMetricsOptions, startMetrics, type MetricsFlags } from '../metrics-options.js';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 
@@ -26,7 +26,7 @@ interface MonitorFlags extends MetricsFlags {
 }
 
 /** Set in the environment of the daemon, which reports on FEEDBACK_FD. */
-const DAEMON_MARK = 'GSYNCD_TS_DAEMON';
+const DAEMON_ENV = 'GSYNCD_TS_DAEMON';
 const FEEDBACK_FD = 3;
 const READY = 'ready';
 
@@ -47,11 +47,11 @@ export function addMonitorCommand(program: Command): void {
 }
 
 async function runMonitor(primary: string, secondary: string, flags: MonitorFlags): Promise<void> {
-  if (process.env[DAEMON_MARK] !== undefined) {
-    delete process.env[DAEMON_MARK];
-    await asDaemon(primary, secondary, flags);
+  if (process.env[DAEMON_ENV] !== undefined) {
+    delete process.env[DAEMON_ENV];
+    await runAsDaemon(primary, secondary, flags);
   } else if (flags.debug === true || flags.foreground === true) {
-    await monitor(primary, secondary, flags, () => undefined);
+    await superviseWorkers(primary, secondary, flags, () => undefined);
   } else {
     await startDaemon();
   }
@@ -60,23 +60,23 @@ async function runMonitor(primary: string, secondary: string, flags: MonitorFlag
 /** Runs this command line again in the background. Waits until that process has started, or reports why it could not. */
 async function startDaemon(): Promise<void> {
   const { startInBackground } = await import('../../process/background.js');
-  const said = await startInBackground([process.execPath, ...process.execArgv, ...process.argv.slice(1)], { ...process.env, [DAEMON_MARK]: '1' });
-  if (said === READY) return;
-  const separator = said.indexOf(' ');
-  const [code, message] = separator > 0 ? [said.slice(0, separator), said.slice(separator + 1)] : ['fault', 'start the monitor: it ended without a word'];
+  const answer = await startInBackground([process.execPath, ...process.execArgv, ...process.argv.slice(1)], { ...process.env, [DAEMON_ENV]: '1' });
+  if (answer === READY) return;
+  const separator = answer.indexOf(' ');
+  const [code, message] = separator > 0 ? [answer.slice(0, separator), answer.slice(separator + 1)] : ['fault', 'start the monitor: it ended without a word'];
   throw new GsyncdError(message, { code: code as ErrorCode });
 }
 
-async function asDaemon(primary: string, secondary: string, flags: MonitorFlags): Promise<void> {
-  let reported = false;
+async function runAsDaemon(primary: string, secondary: string, flags: MonitorFlags): Promise<void> {
+  let hasReported = false;
   const report = (text: string): void => {
-    if (reported) return;
-    reported = true;
+    if (hasReported) return;
+    hasReported = true;
     writeSync(FEEDBACK_FD, text);
     closeSync(FEEDBACK_FD);
   };
   try {
-    await monitor(primary, secondary, flags, () => report(READY));
+    await superviseWorkers(primary, secondary, flags, () => report(READY));
   } catch (error) {
     report(`${isGsyncdError(error) ? error.code : 'fault'} ${errorLine(error)}`);
     throw error;
@@ -84,7 +84,7 @@ async function asDaemon(primary: string, secondary: string, flags: MonitorFlags)
 }
 
 /** @param onStarted called when this process is the session's monitor, before the monitor starts workers */
-async function monitor(primary: string, secondary: string, flags: MonitorFlags, onStarted: () => void): Promise<void> {
+async function superviseWorkers(primary: string, secondary: string, flags: MonitorFlags, onStarted: () => void): Promise<void> {
   const { Monitor } = await import('../../monitor/monitor.js');
   const { volumesFromConfig, volumesFromGluster } = await import('../../monitor/volumes.js');
   const { sessionSamples } = await import('../../metrics/node-samples.js');
@@ -105,14 +105,14 @@ async function monitor(primary: string, secondary: string, flags: MonitorFlags, 
     level: debug ? 'DEBUG' : config.get('log-level'),
     label: 'monitor',
   });
-  const own = log.child({ module: 'gsyncd', fn: 'monitor' });
-  for (const line of config.warnings) own.warn(line);
-  const signal = stopSignal(() => own.info('stopping'));
+  const mainLog = log.child({ module: 'gsyncd', fn: 'monitor' });
+  for (const line of config.warnings) mainLog.warn(line);
+  const signal = stopSignal(() => mainLog.info('stopping'));
   process.on('SIGHUP', () => log.reopen());
-  let metrics: Awaited<ReturnType<typeof openMetrics>> = null;
+  let metrics: Awaited<ReturnType<typeof startMetrics>> = null;
   try {
     const session = dirname(config.get('state-file'));
-    metrics = await openMetrics(flags, sessionSamples(() => Promise.resolve([session]), VERSION), (line) => own.warn(line));
+    metrics = await startMetrics(flags, sessionSamples(() => Promise.resolve([session]), VERSION), (line) => mainLog.warn(line));
     const localNodeId = flags.localNodeId ?? (await ownNodeId(config));
     const script = process.argv[1];
     if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });
@@ -127,11 +127,11 @@ async function monitor(primary: string, secondary: string, flags: MonitorFlags, 
       debug,
       volumes: (flags.useGconfVolinfo === true ? volumesFromConfig : volumesFromGluster)(config, primary, name),
       workerCommand: [process.execPath, ...process.execArgv, script],
-      ...(flags.configFile === undefined ? {} : { configFile: flags.configFile }),
+      configFile: flags.configFile,
     }).run(signal);
-    own.info('exiting.');
+    mainLog.info('exiting.');
   } catch (error) {
-    own.error(errorLine(error));
+    mainLog.error(errorLine(error));
     throw error;
   } finally {
     await metrics?.close();

@@ -3,17 +3,17 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { loadConfig, type LoadConfigOptions } from '../../config/config.js';
-import type { OptionName } from '../../config/options.js';
 import { escapePath, sessionTemplateArgs } from '../../config/template.js';
 import { fileUrlPath } from '../../worker/directory/file-url.js';
 import { parseSecondary } from '../../worker/session.js';
 import { errorLine } from '../../errors.js';
 import { createLogger, type Log } from '../../log.js';
-import { openTarKeys } from '../../install/key-files.js';
-import { DISPATCHED } from '../forced/forced-command-line.js';
-import { programDirectory } from '../gluster-program.js';
+import { findUnrestrictedTarKeys } from '../../install/key-files.js';
+import { DISPATCHED_ENV } from '../forced/forced-command-line.js';
+import { resolveProgramDirectory } from '../gluster-program.js';
+import { wholeNumberText } from '../option-values.js';
 import { stateHome } from '../state-home.js';
 
 interface SecondaryFlags {
@@ -52,10 +52,10 @@ export function addSecondaryCommand(program: Command): void {
     .option('--primary-node <host>', "the worker's node")
     .option('--primary-node-id <uuid>', 'its id')
     .option('--primary-brick <path>', "the worker's brick")
-    .option('--primary-dist-count <n>', 'distribution count of the primary volume', wholeNumber)
+    .option('--primary-dist-count <n>', 'distribution count of the primary volume', wholeNumberText)
     .option('--local-node <host>', 'this node, as the primary calls it')
     .option('--local-node-id <uuid>', 'its id')
-    .option('--secondary-timeout <s>', 'end when the primary is silent for so many seconds; 0 for never', wholeNumber)
+    .option('--secondary-timeout <s>', 'end when the primary is silent for so many seconds; 0 for never', wholeNumberText)
     .option('--secondary-log-level <level>', 'how much to log')
     .option('--secondary-gluster-log-level <level>', "how much the volume's mount logs")
     .option('--secondary-gluster-command-dir <path>', 'where the Gluster programs are')
@@ -74,21 +74,16 @@ export function addSecondaryCommand(program: Command): void {
   for (const flag of [...old, ...older]) command.addOption(new Option(flag, 'the same, as older primaries spell it').hideHelp());
 }
 
-function wholeNumber(text: string): string {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('must be a whole number.');
-  return text;
-}
-
 async function runSecondaryCommand(primary: string, secondary: string, flags: SecondaryFlags): Promise<void> {
   const directory = fileUrlPath(secondary);
   if (directory !== null && flags.printId === true) return printId(directory);
   const { user, host, volume } = directory === null ? parseSecondary(secondary) : { user: '', host: 'localhost', volume: directory };
   const primaryNode = flags.primaryNode ?? flags.masterNode ?? '';
   const primaryBrick = flags.primaryBrick ?? flags.masterBrick ?? '';
-  const named = flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir;
-  const programs = named === undefined || process.env[DISPATCHED] === undefined ? named : await programDirectory(named);
+  const requestedDir = flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir;
+  const programDir = requestedDir === undefined || process.env[DISPATCHED_ENV] === undefined ? requestedDir : await resolveProgramDirectory(requestedDir);
   const config = loadConfig({
-    ...(flags.configFile === undefined ? {} : { sessionFile: flags.configFile }),
+    sessionFile: flags.configFile,
     templateArgs: {
       ...sessionTemplateArgs({ primary, secondaryUser: user, secondaryHost: host, secondaryVolume: volume }),
       primary_node: primaryNode,
@@ -97,18 +92,18 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
       local_node: flags.localNode,
       local_node_id: flags.localNodeId,
     },
-    overrides: { ...overridesOf(flags), ...(programs === undefined ? {} : { 'secondary-gluster-command-dir': programs }) },
+    overrides: { ...overridesFrom(flags), 'secondary-gluster-command-dir': programDir },
   });
   const debug = flags.debug === true;
   const log = createLogger({
-    destination: debug ? '-' : (flags.logFile ?? (directory === null ? config.get('secondary-log-file') : directoryLog(directory))),
+    destination: debug ? '-' : (flags.logFile ?? (directory === null ? config.get('secondary-log-file') : prepareDirectoryLog(directory))),
     level: debug ? 'DEBUG' : config.get('secondary-log-level'),
     label: `secondary ${primaryNode}${primaryBrick}`.trim(),
   });
-  const own = log.child({ module: 'gsyncd', fn: 'secondary' });
-  for (const line of config.warnings) own.warn(line);
-  if (process.env[DISPATCHED] !== undefined) await warnOfOpenKeys(own);
-  if (named !== undefined && programs === undefined) own.warn('ignoring --secondary-gluster-command-dir: the Gluster programs of this node are elsewhere', { named, used: config.get('secondary-gluster-command-dir') });
+  const mainLog = log.child({ module: 'gsyncd', fn: 'secondary' });
+  for (const line of config.warnings) mainLog.warn(line);
+  if (process.env[DISPATCHED_ENV] !== undefined) await warnOfUnrestrictedTarKeys(mainLog);
+  if (requestedDir !== undefined && programDir === undefined) mainLog.warn('ignoring --secondary-gluster-command-dir: the Gluster programs of this node are elsewhere', { named: requestedDir, used: config.get('secondary-gluster-command-dir') });
 
   const stop = new AbortController();
   const onTerm = (): void => {
@@ -122,9 +117,9 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
     const mountLabel = flags.mountbroker ?? defaultMountLabel();
     const served = directory === null ? { volume } : { directory };
     await runSecondary({ served, config, log, mountLabel, input: process.stdin, output: process.stdout }, stop.signal);
-    own.info('exiting.');
+    mainLog.info('exiting.');
   } catch (error) {
-    own.error(errorLine(error));
+    mainLog.error(errorLine(error));
     throw error;
   } finally {
     log.close();
@@ -132,9 +127,9 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
 }
 
 /** For each new session glusterd adds a tar key in GlusterFS's unrestricted form. */
-async function warnOfOpenKeys(log: Log): Promise<void> {
+async function warnOfUnrestrictedTarKeys(log: Log): Promise<void> {
   try {
-    for (const path of await openTarKeys(process.geteuid?.() ?? 0)) log.warn('tar keys let their holders run any program: run "gsyncd-ts install --tar-keys"', { path });
+    for (const path of await findUnrestrictedTarKeys(process.geteuid?.() ?? 0)) log.warn('tar keys let their holders run any program: run "gsyncd-ts install --tar-keys"', { path });
   } catch (error) {
     log.debug('cannot read authorized_keys', { error: errorLine(error) });
   }
@@ -148,19 +143,18 @@ async function printId(directory: string): Promise<void> {
 }
 
 /** An ordinary user cannot write to GlusterFS's log directory. */
-function directoryLog(directory: string): string {
+function prepareDirectoryLog(directory: string): string {
   const dir = join(stateHome(), 'gsyncd-ts', `secondary_${escapePath(directory)}`);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   return join(dir, 'gsyncd.log');
 }
 
 /** The secondary has no session file, so the primary's options take its place. */
-function overridesOf(flags: SecondaryFlags): NonNullable<LoadConfigOptions['overrides']> {
-  const given: Partial<Record<OptionName, string | undefined>> = {
+function overridesFrom(flags: SecondaryFlags): NonNullable<LoadConfigOptions['overrides']> {
+  return {
     'secondary-timeout': flags.secondaryTimeout ?? flags.slaveTimeout,
     'secondary-log-level': flags.secondaryLogLevel ?? flags.slaveLogLevel,
     'secondary-gluster-log-level': flags.secondaryGlusterLogLevel ?? flags.slaveGlusterLogLevel,
     'primary-distribution-count': flags.primaryDistCount ?? flags.masterDistCount,
   };
-  return Object.fromEntries(Object.entries(given).filter(([, text]) => text !== undefined));
 }

@@ -34,16 +34,16 @@ export const statusCommand: FastCommand = {
 
 async function runStatus([primary = '', secondary = '']: readonly string[], flags: Flags): Promise<void> {
   const localPath = flags.value('local-path');
-  const { settings } = await openSession({ command: 'status', primary, secondary, flags, ...(localPath === undefined ? {} : { localPath }) });
+  const { settings } = await openSession({ command: 'status', primary, secondary, flags, localPath });
   if (localPath === undefined) throw new GsyncdError('status: --local-path: missing', { code: 'fault' });
   const stateFile = settings.text('state-file');
   const brickFile = join(dirname(stateFile), statusFileName(localPath));
   const brickText = readOrCreate(brickFile);
-  const said = stripSpace(readOrCreate(stateFile));
-  const asksMonitor = said === 'Started' || said === 'Paused';
+  const state = stripSpace(readOrCreate(stateFile));
+  const shouldCheckMonitor = state === 'Started' || state === 'Paused';
   const checkpoint = Number(settings.get('checkpoint') ?? 0);
-  const running = asksMonitor && (await isMonitorRunning(settings.text('pid-file')));
-  const report = statusReport({ file: parse(brickText), monitor: { said, running }, checkpoint });
+  const isRunning = shouldCheckMonitor && (await isMonitorRunning(settings.text('pid-file')));
+  const report = statusReport({ file: parseJson(brickText), monitor: { state, isRunning }, checkpoint });
   const fields = [...report].map(([name, value]) => [name, pythonText(value)] as const);
   if (!flags.has(STOCK_FIELDS)) fields.push(...(await (await import('../../progress/first-sync-fields.js')).firstSyncFields(brickFile)));
   printLines(flags.has('json') ? [pythonJson(Object.fromEntries(fields))] : fields.map(([name, value]) => `${name}: ${safeText(value)}`));
@@ -54,22 +54,22 @@ function readOrCreate(path: string): string {
   try {
     return fsDecode(readFileSync(fsEncode(path)));
   } catch (error) {
-    if (errnoCode(error) !== 'ENOENT') throw unreadable(path, error);
+    if (errnoCode(error) !== 'ENOENT') throw readError(path, error);
   }
   try {
     closeSync(openSync(fsEncode(path), 'a'));
     return '';
   } catch (error) {
-    throw unreadable(path, error);
+    throw readError(path, error);
   }
 }
 
-function unreadable(path: string, error: unknown): GsyncdError {
+function readError(path: string, error: unknown): GsyncdError {
   const state = errnoCode(error) === 'ENOENT' ? 'no such session' : (errnoCode(error) ?? errorLine(error));
   return new GsyncdError(`status: ${path}: ${state}`, { code: 'preflight', cause: error });
 }
 
-function parse(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -1,9 +1,11 @@
 // `gsyncd-ts top`: shows the work of this node's sessions, live in a terminal, once into a pipe, or as JSON for
 // programs. It only reads files, so it works beside any worker and without one.
 
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { RenderOptions } from '../../top/render.js';
 import type { Charset } from '../../top/text.js';
+import { secondsBetween } from '../option-values.js';
+import { printText } from '../print.js';
 
 interface TopFlags {
   readonly interval: number;
@@ -22,7 +24,7 @@ export function addTopCommand(program: Command): void {
     .command('top')
     .description('show what the sessions of this node are doing: lag, backlog, rates, failures')
     .argument('[session]', "a session's name as in /var/lib/glusterd/geo-replication or its beginning, the file:///PATH of a plain directory, or a directory with status files (default: all)")
-    .option('--interval <seconds>', 'between two looks', seconds, 2)
+    .option('--interval <seconds>', 'between two looks', secondsBetween(0.2, 3600), 2)
     .option('--once', 'print once and end, as it does where its output is no terminal')
     .option('--json', 'print once, as JSON')
     .option('--no-color', 'no colours (as with NO_COLOR set)')
@@ -32,22 +34,16 @@ export function addTopCommand(program: Command): void {
     .action(runTop);
 }
 
-function seconds(text: string): number {
-  const value = Number(text);
-  if (!(value >= 0.2 && value <= 3600)) throw new InvalidArgumentError('must be a number of seconds, 0.2 to 3600.');
-  return value;
-}
-
 async function runTop(name: string | undefined, flags: TopFlags): Promise<void> {
-  const [{ renderTop }, { SessionReader }, { sessionsNamed }, { cut }] = await Promise.all([
+  const [{ renderTop }, { SessionReader }, { findNamedSessions }, { truncate }] = await Promise.all([
     import('../../top/render.js'),
     import('../../progress/sessions.js'),
     import('../session-lookup.js'),
     import('../../top/text.js'),
   ]);
   const readers = new Map<string, InstanceType<typeof SessionReader>>();
-  const look = async () => {
-    const dirs = await sessionsNamed(name);
+  const readSessions = async () => {
+    const dirs = await findNamedSessions(name);
     return Promise.all(
       dirs.map((dir) => {
         let reader = readers.get(dir);
@@ -57,21 +53,21 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
     );
   };
   if (flags.json === true) {
-    await print(`${JSON.stringify({ version: JSON_VERSION, time: Date.now() / 1000, sessions: await look() }, null, 2)}\n`);
+    await printText(`${JSON.stringify({ version: JSON_VERSION, time: Date.now() / 1000, sessions: await readSessions() }, null, 2)}\n`);
     return;
   }
   const { stdin, stdout } = process;
-  const dumb = process.env['TERM'] === 'dumb';
-  const live = stdout.isTTY && flags.once !== true && !dumb;
+  const isDumbTerminal = process.env['TERM'] === 'dumb';
+  const isLive = stdout.isTTY && flags.once !== true && !isDumbTerminal;
   const charset: Charset = flags.ascii === true || !isUtf8Locale() ? 'ascii' : 'unicode';
-  const colours = flags.color && !process.env['NO_COLOR'] && stdout.isTTY && !dumb ? 'on' : 'off';
-  const options = { charset, colours, ...(flags.rows === true ? { shape: 'rows' } : {}) } satisfies Partial<RenderOptions>;
-  if (!live) {
-    await print(`${renderTop(await look(), Date.now(), { columns: stdout.columns || 80, ...options }).join('\n')}\n`);
+  const colours = flags.color && !process.env['NO_COLOR'] && stdout.isTTY && !isDumbTerminal ? 'on' : 'off';
+  const options = { charset, colours, shape: flags.rows === true ? 'rows' : undefined } satisfies Partial<RenderOptions>;
+  if (!isLive) {
+    await printText(`${renderTop(await readSessions(), Date.now(), { columns: stdout.columns || 80, ...options }).join('\n')}\n`);
     return;
   }
   // Reports an error at the start in one line on the normal screen.
-  await look();
+  await readSessions();
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort());
   const { runScreen } = await import('../../top/screen.js');
@@ -79,8 +75,8 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
     input: stdin,
     output: stdout,
     intervalMs: flags.interval * 1000,
-    frame: async (columns, rows) => renderTop(await look(), Date.now(), { columns, rows, ...options }),
-    footer: (columns, hidden) => cut(`q quits${hidden > 0 ? `, j and k scroll, ${hidden} lines more` : ''}   every ${flags.interval} s`, columns, charset),
+    frame: async (columns, rows) => renderTop(await readSessions(), Date.now(), { columns, rows, ...options }),
+    footer: (columns, hidden) => truncate(`q quits${hidden > 0 ? `, j and k scroll, ${hidden} lines more` : ''}   every ${flags.interval} s`, columns, charset),
     signal: stop.signal,
   });
 }
@@ -88,12 +84,4 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
 function isUtf8Locale(): boolean {
   const { LC_ALL, LC_CTYPE, LANG } = process.env;
   return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || '');
-}
-
-/** Waits until a pipe has taken the text, since the program exits right after. A closed pipe is no error. */
-function print(text: string): Promise<void> {
-  return new Promise((resolve) => {
-    process.stdout.once('error', () => resolve());
-    process.stdout.write(text, () => resolve());
-  });
 }

@@ -1,7 +1,7 @@
 // `gsyncd-ts worker`: one brick's worker, started by hand, by a service, or by a monitor.
 
 import { closeSync } from 'node:fs';
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { loadConfig, type Config } from '../../config/config.js';
 import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
@@ -12,13 +12,14 @@ import { createLogger } from '../../log.js';
 import { withoutSlashesAtEnd } from '../../names.js';
 import { replaceProcess } from '../../native/libc.js';
 import { CommandExit } from '../exit.js';
-import { addMetricsOptions, openMetrics } from '../metrics-options.js';
+import { addMetricsOptions, startMetrics } from '../metrics-options.js';
+import { parseWholeNumber } from '../option-values.js';
 import { stopSignal } from '../stop-signal.js';
 import { VERSION } from '../version.js';
 import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
 /** Set for the process that runs in a private mount namespace. */
-const PRIVATE_MARK = 'GSYNCD_TS_PRIVATE_MOUNTS';
+const PRIVATE_MOUNTS_ENV = 'GSYNCD_TS_PRIVATE_MOUNTS';
 
 export function addWorkerCommand(program: Command): void {
   addMetricsOptions(program.command('worker'))
@@ -28,32 +29,27 @@ export function addWorkerCommand(program: Command): void {
     .option('--local-path <path>', "the brick's path (default: the only one on this node)", withoutSlashesAtEnd)
     .option('--local-node <host>', "this node's name in the volume")
     .option('--local-node-id <uuid>', "this node's id")
-    .option('--subvol-num <n>', "number of the brick's subvolume, from 1", wholeNumber)
+    .option('--subvol-num <n>', "number of the brick's subvolume, from 1", parseWholeNumber)
     .option('--is-hottier', 'the brick is of a hot tier')
     .option('--removed-brick', 'the brick has left the volume: its changelogs are read to their end, and then the worker ends')
     .option('--resource-remote <host>', "the secondary's node to connect to (default: HOST)")
     .option('--resource-remote-id <uuid>', 'its id')
     .option('--secondary-id <uuid>', "the secondary volume's id")
     .option('--slave-id <uuid>', 'the same, as older monitors spell it')
-    .option('--feedback-fd <fd>', 'descriptor to close when the worker is ready', wholeNumber)
+    .option('--feedback-fd <fd>', 'descriptor to close when the worker is ready', parseWholeNumber)
     .option('-c, --config-file <path>', "the session's gsyncd.conf (default: glusterd's)")
     .option('--log-file <path>', 'where to log; - for the terminal')
     .option('--debug', 'log everything, to the terminal')
     .option('--state-dir <path>', 'plain directories: where status, log and changelogs in work are')
-    .option('--rollover-time <seconds>', 'plain directories: longest time between rollovers of the changelogs (default: 15)', wholeNumber)
+    .option('--rollover-time <seconds>', 'plain directories: longest time between rollovers of the changelogs (default: 15)', parseWholeNumber)
     .addHelpText('after', '\nExamples:\n  gsyncd-ts worker gv0 root@backup.example::sv0 --local-path /bricks/b1 --log-file -\n  gsyncd-ts worker file:///home/me/here file:///home/me/there')
     .action(runWorker);
 }
 
-function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('must be a whole number.');
-  return Number(text);
-}
-
 async function runWorker(primary: string, secondary: string, flags: WorkerFlags): Promise<void> {
-  const from = fileUrlPath(primary);
+  const primaryPath = fileUrlPath(primary);
   try {
-    const plan = from === null ? glusterPlan(primary, secondary, flags) : await (await import('./embedded-worker.js')).embeddedPlan(from, secondary, flags);
+    const plan = primaryPath === null ? glusterWorkerPlan(primary, secondary, flags) : await (await import('./directory-worker.js')).directoryWorkerPlan(primaryPath, secondary, flags);
     await runPlan(plan, flags);
   } catch (error) {
     // systemd does not restart a worker that exits with 2, since a restart does not correct a configuration. A monitor
@@ -65,7 +61,7 @@ async function runWorker(primary: string, secondary: string, flags: WorkerFlags)
 
 /** A brick of a Gluster volume. The endpoints are loaded late: the process that only changes its mount namespace needs
  *  none. */
-function glusterPlan(primary: string, secondary: string, flags: WorkerFlags): WorkerPlan {
+function glusterWorkerPlan(primary: string, secondary: string, flags: WorkerFlags): WorkerPlan {
   const { user, host, volume } = parseSecondary(secondary);
   const config = loadConfig({
     sessionFile: flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, host, volume),
@@ -74,7 +70,7 @@ function glusterPlan(primary: string, secondary: string, flags: WorkerFlags): Wo
       secondaryUser: user,
       secondaryHost: host,
       secondaryVolume: volume,
-      ...(flags.localPath === undefined ? {} : { localPath: flags.localPath }),
+      localPath: flags.localPath,
     }),
   });
   enterPrivateMounts(config, flags);
@@ -88,8 +84,13 @@ function glusterPlan(primary: string, secondary: string, flags: WorkerFlags): Wo
         secondary,
         hotTier: flags.isHottier === true,
         isRemoved: flags.removedBrick === true,
-        ...pick(flags, ['localPath', 'localNode', 'localNodeId', 'subvolNum', 'resourceRemote', 'resourceRemoteId']),
-        ...secondaryIdOf(flags),
+        localPath: flags.localPath,
+        localNode: flags.localNode,
+        localNodeId: flags.localNodeId,
+        subvolNum: flags.subvolNum,
+        resourceRemote: flags.resourceRemote,
+        resourceRemoteId: flags.resourceRemoteId,
+        secondaryId: flags.secondaryId ?? flags.slaveId,
       };
       return glusterEndpoints({ args, config, log, debug: flags.debug === true });
     },
@@ -103,18 +104,18 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
     level: debug ? 'DEBUG' : config.get('log-level'),
     label,
   });
-  const own = log.child({ module: 'gsyncd', fn: 'worker' });
-  for (const line of config.warnings) own.warn(line);
-  config.onWarning = (line) => own.warn(line);
+  const mainLog = log.child({ module: 'gsyncd', fn: 'worker' });
+  for (const line of config.warnings) mainLog.warn(line);
+  config.onWarning = (line) => mainLog.warn(line);
 
-  const signal = stopSignal(() => own.info('stopping: finishing the current batch or leaving it for the next start'));
+  const signal = stopSignal(() => mainLog.info('stopping: finishing the current batch or leaving it for the next start'));
   process.on('SIGHUP', () => log.reopen());
 
-  let metrics: Awaited<ReturnType<typeof openMetrics>> = null;
+  let metrics: Awaited<ReturnType<typeof startMetrics>> = null;
   try {
-    const { OneBrick } = await import('../../metrics/node-samples.js');
-    const watched = new OneBrick(VERSION);
-    metrics = await openMetrics(flags, () => watched.samples(), (line) => own.warn(line));
+    const { SingleBrickSampler } = await import('../../metrics/node-samples.js');
+    const sampler = new SingleBrickSampler(VERSION);
+    metrics = await startMetrics(flags, () => sampler.samples(), (line) => mainLog.warn(line));
     const { Worker } = await import('../../worker/worker.js');
     const worker = new Worker({
       findEndpoints: await findEndpoints(log),
@@ -123,28 +124,17 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
       brick: flags.removedBrick === true ? 'removed' : 'in the volume',
       monitored: flags.feedbackFd === undefined ? 'no' : 'yes',
       onReady: () => closeFeedback(flags.feedbackFd),
-      onStatusFile: (path) => watched.watch(path),
+      onStatusFile: (path) => sampler.watch(path),
     });
     await worker.run(signal);
-    own.info('exiting.');
+    mainLog.info('exiting.');
   } catch (error) {
-    own.error(errorLine(error));
+    mainLog.error(errorLine(error));
     throw error;
   } finally {
     await metrics?.close();
     log.close();
   }
-}
-
-function secondaryIdOf({ secondaryId, slaveId }: WorkerFlags): { secondaryId?: string } {
-  const id = secondaryId ?? slaveId;
-  return id === undefined ? {} : { secondaryId: id };
-}
-
-function pick<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Partial<Pick<T, K>> {
-  const out: Partial<Pick<T, K>> = {};
-  for (const key of keys) if (from[key] !== undefined) out[key] = from[key];
-  return out;
 }
 
 function closeFeedback(fd: number | undefined): void {
@@ -154,12 +144,12 @@ function closeFeedback(fd: number | undefined): void {
 /** Runs this program again in a private mount namespace, so that no other process sees or holds its mount. If that is
  *  not possible, or access-mount is on, the mount is in the common namespace. */
 function enterPrivateMounts(config: Config, flags: WorkerFlags): void {
-  if (process.env[PRIVATE_MARK] !== undefined || process.geteuid?.() !== 0 || config.get('access-mount')) return;
+  if (process.env[PRIVATE_MOUNTS_ENV] !== undefined || process.geteuid?.() !== 0 || config.get('access-mount')) return;
   const [script, ...args] = process.argv.slice(1);
   if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });
   const argv = ['unshare', '--mount', '--propagation', 'private', process.execPath, ...process.execArgv, script, ...args];
   try {
-    replaceProcess('unshare', argv, { ...process.env, [PRIVATE_MARK]: '1' }, flags.feedbackFd === undefined ? [] : [flags.feedbackFd]);
+    replaceProcess('unshare', argv, { ...process.env, [PRIVATE_MOUNTS_ENV]: '1' }, flags.feedbackFd === undefined ? [] : [flags.feedbackFd]);
   } catch {
     // unshare is missing: go on in this namespace.
   }

@@ -1,6 +1,7 @@
 // Completion scripts for bash and zsh, generated from the commands' definitions. They need no other file: the Tab key
 // does not start the program. Pure.
 
+import { shellQuote } from '../../install/launcher.js';
 import type { CommandInfo, OptionInfo, ProgramInfo } from './command-tree.js';
 
 export const SHELLS = ['bash', 'zsh'] as const;
@@ -21,7 +22,7 @@ ${fn}() {
   COMPREPLY=()
   case $command in
 ${program.commands.map(bashCommand).join('\n')}
-    *) COMPREPLY=($(compgen -W ${quote(words([...program.commands.map(({ name }) => name), ...program.options.flatMap(names)]))} -- "$current")) ;;
+    *) COMPREPLY=($(compgen -W ${shellQuote(words([...program.commands.map(({ name }) => name), ...program.options.flatMap(names)]))} -- "$current")) ;;
   esac
 }
 complete -F ${fn} ${program.name}
@@ -32,14 +33,14 @@ function bashCommand(command: CommandInfo): string {
   const withChoices = command.options.filter(({ choices }) => choices.length > 0);
   const withFiles = command.options.filter(({ value, choices }) => value !== undefined && choices.length === 0);
   const values = [
-    ...withChoices.map((option) => `        ${names(option).join('|')}) COMPREPLY=($(compgen -W ${quote(words(option.choices))} -- "$current")); return ;;`),
+    ...withChoices.map((option) => `        ${names(option).join('|')}) COMPREPLY=($(compgen -W ${shellQuote(words(option.choices))} -- "$current")); return ;;`),
     ...(withFiles.length === 0 ? [] : [`        ${withFiles.flatMap(names).join('|')}) compopt -o default; return ;;`]),
   ];
   const offered = [...command.options.flatMap(names), ...command.arguments.flatMap(({ choices }) => choices)];
   return [
     `    ${command.name})`,
     ...(values.length === 0 ? [] : ['      case $previous in', ...values, '      esac']),
-    `      COMPREPLY=($(compgen -W ${quote(words(offered))} -- "$current")) ;;`,
+    `      COMPREPLY=($(compgen -W ${shellQuote(words(offered))} -- "$current")) ;;`,
   ].join('\n');
 }
 
@@ -55,7 +56,7 @@ ${program.options.flatMap(zshOption).map((spec) => `    ${spec} \\\n`).join('')}
   case $state in
     command)
       local -a commands=(
-${program.commands.map(({ name, description }) => `        ${quote(`${name}:${description}`)}`).join('\n')}
+${program.commands.map(({ name, description }) => `        ${shellQuote(`${name}:${description}`)}`).join('\n')}
       )
       _describe command commands ;;
     rest)
@@ -71,14 +72,14 @@ if [[ $funcstack[1] = _${program.name} ]]; then ${fn} "$@"; else compdef ${fn} $
 function zshCommand(command: CommandInfo): string {
   const specs = [
     ...command.options.flatMap(zshOption),
-    ...command.arguments.map(({ name, choices }, at) => quote(`${at + 1}:${zshText(name)}:${choices.length > 0 ? `(${choices.join(' ')})` : ''}`)),
+    ...command.arguments.map(({ name, choices }, at) => shellQuote(`${at + 1}:${zshText(name)}:${choices.length > 0 ? `(${choices.join(' ')})` : ''}`)),
   ];
   return `        ${command.name}) _arguments ${specs.join(' ')} ;;`;
 }
 
 function zshOption(option: OptionInfo): string[] {
   const value = option.value === undefined ? '' : `:${zshText(option.value)}:${option.choices.length > 0 ? `(${option.choices.join(' ')})` : '_files'}`;
-  return names(option).map((name) => quote(`${name}[${zshText(option.description)}]${value}`));
+  return names(option).map((name) => shellQuote(`${name}[${zshText(option.description)}]${value}`));
 }
 
 /** Escapes the characters that _arguments interprets in a description. */
@@ -92,8 +93,4 @@ function names({ short, long }: OptionInfo): string[] {
 
 function words(list: readonly string[]): string {
   return list.join(' ');
-}
-
-function quote(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
 }

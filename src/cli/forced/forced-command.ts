@@ -6,9 +6,9 @@
 
 import { basename } from 'node:path';
 import type { KeyLimits } from './forced-command-line.js';
-import { printable } from './refusal.js';
+import { toPrintable } from './refusal.js';
 import { isSessionOption } from './rsync-server-options.js';
-import { isVolumeName, refusalOfSecondaryLine, volumeServed } from './secondary-line.js';
+import { SECONDARY_COMMANDS, isVolumeName, checkSecondaryLine, parseServedVolume } from './secondary-line.js';
 import { parseTarLine } from './tar-line.js';
 
 /** A process as /proc shows it. */
@@ -40,7 +40,6 @@ export type ForcedDecision =
 const SSHD_NAMES = new Set(['sshd', 'sshd-session']);
 const STOCK_SCRIPT = 'gsyncd.py';
 const OWN_SCRIPTS = new Set(['gsyncd-ts.js', 'gsyncd-ts']);
-const SECONDARY_COMMANDS = new Set(['secondary', 'slave']);
 const GLUSTER_OPTION = /^--(xml|wignore|nolog|inet6|mode=script|timeout=\d{1,6}|log-level=[A-Z]{1,10}|remote-host=localhost)?$/;
 
 /** Decides on the line that an ssh client sent. `limits` are the key's options in authorized_keys. */
@@ -58,12 +57,12 @@ export function decideForcedCommand(line: string, view: ProcessView, limits: Key
     case 'gsyncd':
       return decideGsyncd(args, limits);
     default:
-      return refuse(`invoking ${printable(name) || 'nothing'} in restricted SSH session is not allowed`);
+      return refuse(`invoking ${toPrintable(name) || 'nothing'} in restricted SSH session is not allowed`);
   }
 }
 
 function decideGsyncd(args: readonly string[], { onlyVolume }: KeyLimits): ForcedDecision {
-  const why = refusalOfSecondaryLine(args, onlyVolume);
+  const why = checkSecondaryLine(args, onlyVolume);
   return why === undefined ? { run: 'gsyncd', args } : refuse(`disallowed gsyncd invocation: ${why}`);
 }
 
@@ -72,16 +71,16 @@ function decideGluster(args: readonly string[], { onlyVolume }: KeyLimits): Forc
   const [object, verb, volume, ...more] = args.filter((arg) => !arg.startsWith('-'));
   const isInfo = object === 'volume' && verb === 'info' && more.length === 0 && (volume === undefined || isVolumeName(volume));
   if (!isInfo || !options.every((option) => GLUSTER_OPTION.test(option))) return refuse('disallowed gluster invocation: only volume info may be asked for');
-  if (onlyVolume !== undefined && volume !== onlyVolume) return refuse(`disallowed gluster invocation: this key is for volume ${printable(onlyVolume)}`);
+  if (onlyVolume !== undefined && volume !== onlyVolume) return refuse(`disallowed gluster invocation: this key is for volume ${toPrintable(onlyVolume)}`);
   return { run: 'gluster', args };
 }
 
 function decideTar(args: readonly string[], view: ProcessView, { onlyVolume }: KeyLimits): ForcedDecision {
   const line = parseTarLine(args);
   if (line === undefined) return refuse('disallowed tar invocation: not the command line of a geo-replication session');
-  const served = servedBy(view, line.pid);
+  const served = findServed(view, line.pid);
   if (served === undefined) return refuse("disallowed tar invocation: tar target is no geo-replication session's");
-  if (onlyVolume !== undefined && served.volume !== onlyVolume) return refuse(`disallowed tar invocation: this key is for volume ${printable(onlyVolume)}`);
+  if (onlyVolume !== undefined && served.volume !== onlyVolume) return refuse(`disallowed tar invocation: this key is for volume ${toPrintable(onlyVolume)}`);
   return { run: 'tar', args: line.options, session: line.pid };
 }
 
@@ -92,9 +91,9 @@ function decideRsync(args: readonly string[], view: ProcessView): ForcedDecision
   if (args[0] !== '--server' || dot !== '.' || !target.startsWith('/') || !options.every((option) => option.startsWith('-'))) {
     return disallowed('need an rsync invocation without protected args');
   }
-  const foreign = options.find((option) => !isSessionOption(option));
-  if (foreign !== undefined) return disallowed(`option ${printable(foreign)} is not of a geo-replication session`);
-  const found = siblingGsyncd(view);
+  const unexpected = options.find((option) => !isSessionOption(option));
+  if (unexpected !== undefined) return disallowed(`option ${toPrintable(unexpected)} is not of a geo-replication session`);
+  const found = findSiblingGsyncd(view);
   if (typeof found === 'string') return disallowed(found);
   const allowed = [`/proc/${found.pid}/cwd`, view.cwd(found.pid)];
   if (target === '/' || !allowed.includes(target)) return disallowed('rsync target does not match geo-replication session');
@@ -102,8 +101,8 @@ function decideRsync(args: readonly string[], view: ProcessView): ForcedDecision
 }
 
 /** The gsyncd of the same ssh connection; the reason when there is none, or more than one. */
-function siblingGsyncd(view: ProcessView): { pid: number } | string {
-  const sshd = sshdAncestor(view);
+function findSiblingGsyncd(view: ProcessView): { pid: number } | string {
+  const sshd = findSshdAncestor(view);
   if (sshd === undefined) return 'sshd ancestor not found';
   const found = view.childrenOf(sshd).filter((pid) => pid !== view.self && isGsyncd(view.commandLine(pid)));
   const [pid] = found;
@@ -111,7 +110,7 @@ function siblingGsyncd(view: ProcessView): { pid: number } | string {
   return found.length === 1 ? { pid } : 'gsyncd sibling is not unique';
 }
 
-function sshdAncestor(view: ProcessView): number | undefined {
+function findSshdAncestor(view: ProcessView): number | undefined {
   let ancestor = view.entry(view.self);
   while (ancestor !== undefined && !SSHD_NAMES.has(ancestor.name)) ancestor = view.entry(ancestor.parent);
   return ancestor?.pid;
@@ -120,27 +119,27 @@ function sshdAncestor(view: ProcessView): number | undefined {
 /** Whether the process of a decision is still the session's secondary. The kernel may have given its id to another
  *  process. */
 export function isStillSession({ run, session }: Extract<ForcedDecision, { session: number }>, view: ProcessView, { onlyVolume }: KeyLimits): boolean {
-  if (run === 'rsync') return view.entry(session)?.parent === sshdAncestor(view) && isGsyncd(view.commandLine(session));
-  const served = servedBy(view, session);
+  if (run === 'rsync') return view.entry(session)?.parent === findSshdAncestor(view) && isGsyncd(view.commandLine(session));
+  const served = findServed(view, session);
   return served !== undefined && (onlyVolume === undefined || served.volume === onlyVolume);
 }
 
 /** The volume that this user's gsyncd with the id `pid` serves, over any connection: a tar key has a separate one.
  *  @returns undefined when the process is no secondary of this user */
-function servedBy(view: ProcessView, pid: number): { volume: string | undefined } | undefined {
+function findServed(view: ProcessView, pid: number): { volume: string | undefined } | undefined {
   const uid = view.entry(view.self)?.uid;
   if (uid === undefined || view.entry(pid)?.uid !== uid) return undefined;
-  const words = gsyncdWords(view.commandLine(pid));
-  return words === undefined ? undefined : { volume: volumeServed(words) };
+  const words = parseGsyncdWords(view.commandLine(pid));
+  return words === undefined ? undefined : { volume: parseServedVolume(words) };
 }
 
 function isGsyncd(commandLine: readonly string[]): boolean {
-  return gsyncdWords(commandLine) !== undefined;
+  return parseGsyncdWords(commandLine) !== undefined;
 }
 
 /** The words after gsyncd's name, when the command line is a secondary gsyncd's of this project or of Python; else
  *  undefined. */
-function gsyncdWords([program = '', ...args]: readonly string[]): readonly string[] | undefined {
+function parseGsyncdWords([program = '', ...args]: readonly string[]): readonly string[] | undefined {
   const name = basename(program);
   if (/^python[\d.]*$/.test(name)) return basename(args[0] ?? '') === STOCK_SCRIPT ? args.slice(1) : undefined;
   if (name !== 'node' && name !== 'nodejs') return undefined;

@@ -8,7 +8,7 @@ import { fsDecode } from '../../names.js';
 import { enterRemovedDirectory } from '../../process/removed-directory.js';
 import { decideForcedCommand, isStillSession, type ForcedDecision, type ProcessEntry, type ProcessView } from './forced-command.js';
 import { CommandExit } from '../exit.js';
-import { DISPATCHED, type ForcedLine } from './forced-command-line.js';
+import { DISPATCHED_ENV, type ForcedLine } from './forced-command-line.js';
 import { findGluster } from '../gluster-program.js';
 import { enterSessionMount } from './session-mount.js';
 
@@ -19,15 +19,15 @@ const EXIT_NOT_STARTED = 127;
 export async function runForcedCommand({ line, limits }: ForcedLine): Promise<void> {
   const env = rawEnvironment();
   // Node decodes its environment as UTF-8, but a brick's path may not be UTF-8.
-  const exact = env['SSH_ORIGINAL_COMMAND'] ?? line;
-  const decision = decideForcedCommand(exact, procView, limits);
+  const exactLine = env['SSH_ORIGINAL_COMMAND'] ?? line;
+  const decision = decideForcedCommand(exactLine, PROC_VIEW, limits);
   if (decision.run === 'nothing') throw new CommandExit(1, `gsyncd-ts: ${decision.why}`);
-  if ('session' in decision) enterMountOf(decision.session, () => isStillSession(decision, procView, limits));
+  if ('session' in decision) enterSessionMountOf(decision.session, () => isStillSession(decision, PROC_VIEW, limits));
   const { replaceProcess } = await import('../../native/libc.js');
   const [file, argv] = await programOf(decision);
   try {
     if (decision.run === 'gsyncd') enterRemovedDirectory();
-    replaceProcess(file, argv, { ...env, [DISPATCHED]: '1', TAR_OPTIONS: undefined });
+    replaceProcess(file, argv, { ...env, [DISPATCHED_ENV]: '1', TAR_OPTIONS: undefined });
   } catch (error) {
     throw new CommandExit(EXIT_NOT_STARTED, `gsyncd-ts: ${errorLine(error)}`);
   }
@@ -41,7 +41,7 @@ async function programOf({ run, args }: Exclude<ForcedDecision, { run: 'nothing'
 /** Enters the mount of the secondary `pid`.
  *  @param isSession called again once the process's directory is open
  *  @throws CommandExit when there is no such mount */
-function enterMountOf(pid: number, isSession: () => boolean): void {
+function enterSessionMountOf(pid: number, isSession: () => boolean): void {
   try {
     enterSessionMount(pid, isSession);
   } catch (error) {
@@ -60,10 +60,10 @@ function rawEnvironment(): Record<string, string> {
 }
 
 /** A view of /proc, read on demand. It shows a process that has ended as one that does not exist. */
-const procView: ProcessView = {
+const PROC_VIEW: ProcessView = {
   self: process.pid,
   entry(pid): ProcessEntry | undefined {
-    const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'latin1'));
+    const status = valueOrUndefined(() => readFileSync(`/proc/${pid}/status`, 'latin1'));
     if (status === undefined) return undefined;
     const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
     // Uid: real, effective, saved, file system.
@@ -71,18 +71,18 @@ const procView: ProcessView = {
   },
   childrenOf(parent) {
     const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
-    return pids.filter((pid) => procView.entry(pid)?.parent === parent);
+    return pids.filter((pid) => PROC_VIEW.entry(pid)?.parent === parent);
   },
   commandLine(pid) {
-    const bytes = attempt(() => readFileSync(`/proc/${pid}/cmdline`));
+    const bytes = valueOrUndefined(() => readFileSync(`/proc/${pid}/cmdline`));
     return bytes === undefined ? [] : fsDecode(bytes).split('\0');
   },
   cwd(pid) {
-    return attempt(() => fsDecode(readlinkSync(`/proc/${pid}/cwd`, 'buffer')));
+    return valueOrUndefined(() => fsDecode(readlinkSync(`/proc/${pid}/cwd`, 'buffer')));
   },
 };
 
-function attempt<T>(read: () => T): T | undefined {
+function valueOrUndefined<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch {

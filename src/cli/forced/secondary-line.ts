@@ -2,10 +2,11 @@
 // 11 and this project's send are allowed, each with a pattern for its value. Names become parts of root's directories
 // and log files on this node, so no name may hold `/` or `..`. Pure.
 
-import { presentVocabulary } from '../../config/options.js';
-import { printable } from './refusal.js';
+import { modernizeName } from '../../config/options.js';
+import { toPrintable } from './refusal.js';
 
-const SUBCOMMANDS = new Set(['secondary', 'slave']);
+/** Names of the command that serves a secondary. */
+export const SECONDARY_COMMANDS = new Set(['secondary', 'slave']);
 
 /** glusterd permits no other characters in a volume's name. */
 const VOLUME = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,254}$/;
@@ -19,21 +20,21 @@ const LOG_LEVEL = /^(?:TRACE|DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|NONE)$/i;
 const PATH = /^(?!.*\/\.\.(?:\/|$))\/[^\0-\x1f\x7f-\x9f]{0,4095}$/;
 
 type ValueCheck = (value: string) => boolean;
-const matches = (pattern: RegExp): ValueCheck => (value) => pattern.test(value);
+const matching = (pattern: RegExp): ValueCheck => (value) => pattern.test(value);
 
 /** Options with a value, in the present vocabulary. */
 const VALUES: ReadonlyMap<string, ValueCheck> = new Map([
-  ['--primary-node', matches(HOST)],
-  ['--primary-node-id', matches(UUID)],
-  ['--primary-brick', matches(PATH)],
-  ['--primary-dist-count', matches(NUMBER)],
+  ['--primary-node', matching(HOST)],
+  ['--primary-node-id', matching(UUID)],
+  ['--primary-brick', matching(PATH)],
+  ['--primary-dist-count', matching(NUMBER)],
   ['--local-node', isAddress],
-  ['--local-node-id', matches(UUID)],
-  ['--session-owner', matches(UUID)],
-  ['--secondary-timeout', matches(NUMBER)],
-  ['--secondary-log-level', matches(LOG_LEVEL)],
-  ['--secondary-gluster-log-level', matches(LOG_LEVEL)],
-  ['--secondary-gluster-command-dir', matches(PATH)],
+  ['--local-node-id', matching(UUID)],
+  ['--session-owner', matching(UUID)],
+  ['--secondary-timeout', matching(NUMBER)],
+  ['--secondary-log-level', matching(LOG_LEVEL)],
+  ['--secondary-gluster-log-level', matching(LOG_LEVEL)],
+  ['--secondary-gluster-command-dir', matching(PATH)],
 ]);
 const FLAGS: ReadonlySet<string> = new Set(['--use-rsync-xattrs', '--secondary-access-mount', '--debug']);
 
@@ -43,21 +44,21 @@ export function isVolumeName(name: string): boolean {
 
 /** Reason why the words after `gsyncd` are not those of a geo-replication session; undefined when they are.
  *  @param onlyVolume the only secondary volume that is allowed */
-export function refusalOfSecondaryLine(words: readonly string[], onlyVolume?: string): string | undefined {
-  if (!SUBCOMMANDS.has(words[0] ?? '')) return 'only the secondary may be started';
-  const names = namesIn(words.slice(1));
-  return typeof names === 'string' ? names : refusalOfNames(names, onlyVolume);
+export function checkSecondaryLine(words: readonly string[], onlyVolume?: string): string | undefined {
+  if (!SECONDARY_COMMANDS.has(words[0] ?? '')) return 'only the secondary may be started';
+  const names = parseNames(words.slice(1));
+  return typeof names === 'string' ? names : checkNames(names, onlyVolume);
 }
 
 /** The secondary volume of a running gsyncd, from the words after its program. Undefined when no primary would start
  *  it so. */
-export function volumeServed(words: readonly string[]): string | undefined {
-  const names = namesIn(words.slice(1));
-  return typeof names === 'string' ? undefined : volumeOf(names[1] ?? '');
+export function parseServedVolume(words: readonly string[]): string | undefined {
+  const names = parseNames(words.slice(1));
+  return typeof names === 'string' ? undefined : parseVolume(names[1] ?? '');
 }
 
 /** The words that are neither options nor values of options, or the fault in an option. */
-function namesIn(words: readonly string[]): readonly string[] | string {
+function parseNames(words: readonly string[]): readonly string[] | string {
   const names: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
@@ -67,27 +68,27 @@ function namesIn(words: readonly string[]): readonly string[] | string {
     }
     const equals = word.indexOf('=');
     const option = equals < 0 ? word : word.slice(0, equals);
-    const check = VALUES.get(presentVocabulary(option));
+    const check = VALUES.get(modernizeName(option));
     if (check === undefined) {
-      if (FLAGS.has(presentVocabulary(word))) continue;
-      return `option ${printable(option)} is not of a geo-replication session`;
+      if (FLAGS.has(modernizeName(word))) continue;
+      return `option ${toPrintable(option)} is not of a geo-replication session`;
     }
-    if (!check(equals < 0 ? (words[++at] ?? '') : word.slice(equals + 1))) return `option ${printable(option)}: not a value of a geo-replication session`;
+    if (!check(equals < 0 ? (words[++at] ?? '') : word.slice(equals + 1))) return `option ${toPrintable(option)}: not a value of a geo-replication session`;
   }
   return names;
 }
 
-function refusalOfNames([primary = '', secondary = '', ...more]: readonly string[], onlyVolume: string | undefined): string | undefined {
-  if (more[0] !== undefined) return `word ${printable(more[0])} is not of a geo-replication session`;
-  if (!VOLUME.test(primary)) return `primary ${printable(primary)}: not the name of a volume`;
-  const volume = volumeOf(secondary);
-  if (volume === undefined) return `secondary ${printable(secondary)}: not [USER@]HOST::VOLUME`;
-  if (onlyVolume !== undefined && volume !== onlyVolume) return `volume ${printable(volume)}: this key is for another one`;
+function checkNames([primary = '', secondary = '', ...more]: readonly string[], onlyVolume: string | undefined): string | undefined {
+  if (more[0] !== undefined) return `word ${toPrintable(more[0])} is not of a geo-replication session`;
+  if (!VOLUME.test(primary)) return `primary ${toPrintable(primary)}: not the name of a volume`;
+  const volume = parseVolume(secondary);
+  if (volume === undefined) return `secondary ${toPrintable(secondary)}: not [USER@]HOST::VOLUME`;
+  if (onlyVolume !== undefined && volume !== onlyVolume) return `volume ${toPrintable(volume)}: this key is for another one`;
   return undefined;
 }
 
 /** The volume of `[USER@]HOST::VOLUME[:UUID]`; undefined when `secondary` has another form. */
-function volumeOf(secondary: string): string | undefined {
+function parseVolume(secondary: string): string | undefined {
   const [, address = '', volume = ''] = /^(.+?)::([^:]+)(?::[\w-]*)?$/.exec(secondary) ?? [];
   return isAddress(address) && VOLUME.test(volume) ? volume : undefined;
 }

@@ -24,7 +24,7 @@ export function enterSessionMount(pid: number, isSecondary: () => boolean): void
     const proc = `/proc/self/fd/${openSync(`/proc/${pid}`, constants.O_RDONLY | constants.O_DIRECTORY)}`;
     if (!isSecondary()) throw new Error('secondary process has ended');
     const fd = openSync(`${proc}/cwd`, O_PATH | constants.O_DIRECTORY);
-    const fault = faultOf(fd, proc);
+    const fault = findFault(fd, proc);
     if (fault !== null) throw new Error(fault);
     process.chdir(`/proc/self/fd/${fd}`);
     closeSync(fd);
@@ -34,7 +34,7 @@ export function enterSessionMount(pid: number, isSecondary: () => boolean): void
 }
 
 /** Why the directory `fd` is not the mount of the secondary whose directory in /proc is `proc`; null when it is. */
-function faultOf(fd: number, proc: string): string | null {
+function findFault(fd: number, proc: string): string | null {
   const { ino } = fstatSync(fd, { bigint: true });
   if (statfsSync(`/proc/self/fd/${fd}`).type !== FUSE_MAGIC || ino !== ROOT_INODE) return 'not the root of a volume';
   const id = Number(/^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1]);

@@ -24,12 +24,12 @@ export type ParseOutcome = ParsedArguments | { readonly problem: string };
 type Word = { readonly kind: 'word'; readonly text: string };
 type Option = { readonly kind: 'option'; readonly name: string | undefined; readonly value: string | undefined };
 
-export function parseKnown(spec: ArgumentSpec, args: readonly string[]): ParseOutcome {
+export function parseKnownArgs(spec: ArgumentSpec, args: readonly string[]): ParseOutcome {
   const names = [...(spec.options ?? []), ...(spec.flags ?? []), ...(spec.list === undefined ? [] : [spec.list])];
   const values = new Map<string, string>();
   const flags = new Set<string>();
   const list: string[] = [];
-  const open = [...(spec.positionals ?? [])];
+  const openPositionals = [...(spec.positionals ?? [])];
   const items: (Word | Option)[] = [];
   for (const [index, arg] of args.entries()) {
     if (arg === '--') {
@@ -44,7 +44,7 @@ export function parseKnown(spec: ArgumentSpec, args: readonly string[]): ParseOu
     const item = items[i];
     if (item === undefined) break;
     if (item.kind === 'word') {
-      const name = open.shift();
+      const name = openPositionals.shift();
       if (name !== undefined) values.set(name, item.text);
       continue;
     }
@@ -54,20 +54,20 @@ export function parseKnown(spec: ArgumentSpec, args: readonly string[]): ParseOu
       flags.add(item.name);
       continue;
     }
-    const words = item.value === undefined ? wordsFrom(items, i + 1, item.name === spec.list ? Infinity : 1) : [item.value];
+    const words = item.value === undefined ? takeWords(items, i + 1, item.name === spec.list ? Infinity : 1) : [item.value];
     if (words.length === 0) return { problem: `argument ${item.name}: expected ${item.name === spec.list ? 'at least one' : 'one'} argument` };
     if (item.value === undefined) i += words.length;
     if (item.name === spec.list) list.splice(0, list.length, ...words);
     else values.set(item.name, words[0] ?? '');
   }
-  if (open.length > 0) return { problem: `the following arguments are required: ${open.join(', ')}` };
+  if (openPositionals.length > 0) return { problem: `the following arguments are required: ${openPositionals.join(', ')}` };
   return { values, list, flags };
 }
 
-function wordsFrom(items: readonly (Word | Option)[], from: number, most: number): string[] {
+function takeWords(items: readonly (Word | Option)[], from: number, maxCount: number): string[] {
   const words: string[] = [];
   for (const item of items.slice(from)) {
-    if (item.kind !== 'word' || words.length >= most) break;
+    if (item.kind !== 'word' || words.length >= maxCount) break;
     words.push(item.text);
   }
   return words;

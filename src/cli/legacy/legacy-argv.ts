@@ -3,7 +3,8 @@
 // are parts of the result. A command line in another style stays as it is, but --inet6 is repeated at its beginning.
 // The tests compare every rule with the stock daemon's own argsupgrade.py.
 
-import { parseKnown, type ArgumentSpec, type ParsedArguments } from './argparse.js';
+import { sessionConfigPath } from '../../config/template.js';
+import { parseKnownArgs, type ArgumentSpec, type ParsedArguments } from './argparse.js';
 
 /** A file that is created empty when it is missing. */
 export interface TouchFile {
@@ -61,19 +62,19 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
   {
     mark: '--canonicalize-url',
     spec: { list: '--canonicalize-url' },
-    rewrite: (r) => ({ kind: 'canonicalize', resolve: !r.inet6, ...remoteVolumes(r.parsed.list) }),
+    rewrite: (r) => ({ kind: 'canonicalize', resolve: !r.inet6, ...parseRemoteVolumes(r.parsed.list) }),
   },
   {
     mark: '--normalize-url',
     spec: { options: ['--normalize-url'] },
-    rewrite: (r) => ({ kind: 'print', line: `ssh://${secondaryOf(r.need('--normalize-url'))}` }),
+    rewrite: (r) => ({ kind: 'print', line: `ssh://${parseSecondaryUrl(r.need('--normalize-url'))}` }),
   },
   { mark: '--config-get-all', spec: SESSION, rewrite: (r) => r.session('config-get', ['--show-defaults', '--use-underscore']) },
   { mark: '--verify', spec: {}, rewrite: () => ({ kind: 'done', touch: [] }) },
   {
     mark: '--secondaryvoluuid-get',
     spec: { options: ['--secondaryvoluuid-get', '-c', '--iprefix'] },
-    rewrite: (r) => r.command('voluuidget', split(r.need('--secondaryvoluuid-get'), '::')),
+    rewrite: (r) => r.command('voluuidget', splitInTwo(r.need('--secondaryvoluuid-get'), '::')),
   },
   {
     mark: '--config-set-rx',
@@ -91,7 +92,7 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
   {
     mark: '--config-get',
     spec: { ...SESSION, options: ['--config-get', '-c', '--iprefix'] },
-    rewrite: (r) => r.session('config-get', ['--only-value', '--show-defaults', '--name', dashed(r.need('--config-get'))]),
+    rewrite: (r) => r.session('config-get', ['--only-value', '--show-defaults', '--name', withDashes(r.need('--config-get'))]),
   },
   {
     mark: '--config-set',
@@ -101,17 +102,17 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
   {
     mark: '--config-check',
     spec: { options: ['--config-check', '-c'] },
-    rewrite: (r) => r.command('config-check', [dashed(r.need('--config-check'))]),
+    rewrite: (r) => r.command('config-check', [withDashes(r.need('--config-check'))]),
   },
   {
     mark: '--config-del',
     spec: { ...SESSION, options: ['--config-del', '-c', '--iprefix'] },
-    rewrite: (r) => r.session('config-reset', [dashed(r.need('--config-del'))]),
+    rewrite: (r) => r.session('config-reset', [withDashes(r.need('--config-del'))]),
   },
   {
     mark: '--delete',
     spec: { positionals: ['primary', 'secondary'], options: ['--path-list', '--iprefix', '-c'], flags: ['--reset-sync-time'] },
-    rewrite: (r) => r.session('delete', [...pathList(r.need('--path-list')), ...[...r.parsed.flags]]),
+    rewrite: (r) => r.session('delete', [...splitPathList(r.need('--path-list')), ...[...r.parsed.flags]]),
   },
 ];
 
@@ -148,10 +149,10 @@ class Request {
   /** A command about a session. The session's file is created when its directory exists. */
   session(name: string, args: readonly string[], own: readonly string[] = []): LegacyOutcome {
     const primary = this.need('primary').replaceAll(/^:+|:+$/g, '');
-    const secondary = secondaryOf(this.need('secondary'));
-    const [address = '', volume = ''] = split(secondary, '::');
+    const secondary = parseSecondaryUrl(this.need('secondary'));
+    const [address = '', volume = ''] = splitInTwo(secondary, '::');
     const host = address.split('@').at(-1) ?? '';
-    const path = `${this.#workdir}/geo-replication/${primary}_${host}_${volume}/gsyncd.conf`;
+    const path = sessionConfigPath(this.#workdir, primary, host, volume);
     return this.command(name, [primary, secondary, ...args], own, [{ path, directory: 'require' }]);
   }
 }
@@ -161,7 +162,7 @@ export function translateLegacyArgs(args: readonly string[], workdir: string): L
   const rule = RULES.find(({ mark }) => args.includes(mark) && (mark !== '--verify' || args.includes('spawning')));
   if (rule === undefined) return { kind: 'run', argv: args.includes('--inet6') ? ['--inet6', ...args] : args, own: [], touch: [] };
   if (rule.mark === '--config-set' && args.includes('session-owner')) return { kind: 'done', touch: [] };
-  const parsed = parseKnown(rule.spec, args);
+  const parsed = parseKnownArgs(rule.spec, args);
   if ('problem' in parsed) return { kind: 'refused', line: parsed.problem, exitCode: 2 };
   try {
     return rule.rewrite(new Request(parsed, args, workdir));
@@ -171,26 +172,26 @@ export function translateLegacyArgs(args: readonly string[], workdir: string): L
   }
 }
 
-function dashed(name: string): string {
+function withDashes(name: string): string {
   return name.replaceAll('_', '-');
 }
 
-function split(text: string, separator: string): [string, string] {
+function splitInTwo(text: string, separator: string): [string, string] {
   const [first, second, ...rest] = text.split(separator);
   if (first === undefined || second === undefined || rest.length > 0) throw new Refusal(`${text}: must be [USER@]HOST::VOLUME`);
   return [first, second];
 }
 
 /** `[ssh://][USER@]HOST::VOLUME[:UUID]` without scheme and uuid. */
-function secondaryOf(url: string): string {
-  const [host, volume] = split(url.replaceAll('ssh://', ''), '::');
+function parseSecondaryUrl(url: string): string {
+  const [host, volume] = splitInTwo(url.replaceAll('ssh://', ''), '::');
   return `${host}::${volume.split(':')[0] ?? ''}`;
 }
 
-function remoteVolumes(texts: readonly string[]): { urls: RemoteVolume[]; refused?: string } {
+function parseRemoteVolumes(texts: readonly string[]): { urls: RemoteVolume[]; refused?: string } {
   const urls: RemoteVolume[] = [];
   try {
-    for (const text of texts) urls.push(remoteVolume(text));
+    for (const text of texts) urls.push(parseRemoteVolume(text));
     return { urls };
   } catch (error) {
     if (error instanceof Refusal) return { urls, refused: error.message };
@@ -198,14 +199,14 @@ function remoteVolumes(texts: readonly string[]): { urls: RemoteVolume[]; refuse
   }
 }
 
-function remoteVolume(url: string): RemoteVolume {
-  const [address, volume] = split(url, '::');
+function parseRemoteVolume(url: string): RemoteVolume {
+  const [address, volume] = splitInTwo(url, '::');
   const bare = address.replaceAll('ssh://', '');
-  const [user, host] = split(bare.includes('@') ? bare : `root@${bare}`, '@');
+  const [user, host] = splitInTwo(bare.includes('@') ? bare : `root@${bare}`, '@');
   return { user, host, volume };
 }
 
 /** Splits one argument `--path=/b/1 --path=/b/2 ` into one argument per path. */
-function pathList(text: string): string[] {
+function splitPathList(text: string): string[] {
   return text.split('--path=').map((path) => path.trim()).filter((path) => path !== '').map((path) => `--path=${path}`);
 }

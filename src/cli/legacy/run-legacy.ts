@@ -23,7 +23,7 @@ export async function runLegacy(args: readonly string[]): Promise<readonly strin
       return undefined;
     case 'canonicalize':
       // One after the other, so that the output before a host without an address equals stock's.
-      for (const url of outcome.urls) printLines([await canonicalUrl(url, outcome.resolve)]);
+      for (const url of outcome.urls) printLines([await makeCanonicalUrl(url, outcome.resolve)]);
       if (outcome.refused !== undefined) throw new CommandExit(1, `gsyncd-ts: ${outcome.refused}`);
       return undefined;
     case 'done':
@@ -35,11 +35,11 @@ export async function runLegacy(args: readonly string[]): Promise<readonly strin
   }
 }
 
-async function canonicalUrl({ user, host, volume }: RemoteVolume, resolve: boolean): Promise<string> {
-  return `ssh://${user}@${resolve ? await addressOf(host) : host}:gluster://127.0.0.1:${volume}`;
+async function makeCanonicalUrl({ user, host, volume }: RemoteVolume, resolve: boolean): Promise<string> {
+  return `ssh://${user}@${resolve ? await resolveAddress(host) : host}:gluster://127.0.0.1:${volume}`;
 }
 
-async function addressOf(host: string): Promise<string> {
+async function resolveAddress(host: string): Promise<string> {
   if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) return host;
   const { lookup } = await import('node:dns/promises');
   try {

@@ -10,57 +10,57 @@ import { escapePath, sessionTemplateArgs } from '../../config/template.js';
 import { fileUrlPath, sshUrl, type SshPlace } from '../../worker/directory/file-url.js';
 import { GsyncdError } from '../../errors.js';
 import { findProgram } from '../../process/program.js';
-import { directorySessions } from '../session-lookup.js';
+import { directorySessionsRoot } from '../session-lookup.js';
 import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
 /** GlusterFS's changelog.rollover-time. A changelog closes at once when something changes, but at most one per second. */
 const ROLLOVER_S = 15;
 
 /** @throws GsyncdError 'usage' when the secondary is neither a file:// nor an ssh:// URL */
-export async function embeddedPlan(primaryPath: string, secondary: string, flags: WorkerFlags): Promise<WorkerPlan> {
-  const [here, there] = [fileUrlPath(secondary), sshUrl(secondary)];
-  if (here === null && there === null) throw new GsyncdError(`secondary: ${secondary}: must be file:///PATH or ssh://[USER@]HOST/PATH, since the primary is a directory`, { code: 'usage' });
-  const secondaryPath = here ?? secondary;
-  const stateDir = flags.stateDir ?? join(directorySessions(), `${escapePath(primaryPath)}_${escapePath(secondaryPath)}`);
+export async function directoryWorkerPlan(primaryPath: string, secondary: string, flags: WorkerFlags): Promise<WorkerPlan> {
+  const [localPath, remote] = [fileUrlPath(secondary), sshUrl(secondary)];
+  if (localPath === null && remote === null) throw new GsyncdError(`secondary: ${secondary}: must be file:///PATH or ssh://[USER@]HOST/PATH, since the primary is a directory`, { code: 'usage' });
+  const secondaryPath = localPath ?? secondary;
+  const stateDir = flags.stateDir ?? join(directorySessionsRoot(), `${escapePath(primaryPath)}_${escapePath(secondaryPath)}`);
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  const config = await configFor({ primaryPath, secondaryPath, there, stateDir }, flags);
+  const config = await loadDirectoryConfig({ primaryPath, secondaryPath, remote, stateDir }, flags);
   process.stderr.write(`gsyncd-ts: ${primaryPath} to ${secondaryPath} by ${config.get('sync-method')}; state and log: ${stateDir}\n`);
   return {
     config,
     label: `worker ${primaryPath}`,
     findEndpoints: async (log) => {
       const { directoryEndpoints } = await import('../../worker/directory/endpoints.js');
-      return directoryEndpoints({ primaryPath, secondary: there ?? { path: secondaryPath }, debug: flags.debug === true, config, log, rolloverMs: (flags.rolloverTime ?? ROLLOVER_S) * 1000 });
+      return directoryEndpoints({ primaryPath, secondary: remote ?? { path: secondaryPath }, debug: flags.debug === true, config, log, rolloverMs: (flags.rolloverTime ?? ROLLOVER_S) * 1000 });
     },
   };
 }
 
-interface Places {
+interface Directories {
   readonly primaryPath: string;
   readonly secondaryPath: string;
-  readonly there: SshPlace | null;
+  readonly remote: SshPlace | null;
   readonly stateDir: string;
 }
 
 /** Unless the config file sets them: rsync transfers the data if it is installed, and ssh uses its user's
  *  configuration. */
-async function configFor({ primaryPath, secondaryPath, there, stateDir }: Places, flags: WorkerFlags): Promise<Config> {
+async function loadDirectoryConfig({ primaryPath, secondaryPath, remote, stateDir }: Directories, flags: WorkerFlags): Promise<Config> {
   const options = {
-    ...(flags.configFile === undefined ? {} : { sessionFile: flags.configFile }),
-    templateArgs: sessionTemplateArgs({ primary: primaryPath, secondaryUser: '', secondaryHost: there?.host ?? 'localhost', secondaryVolume: secondaryPath, localPath: primaryPath }),
+    sessionFile: flags.configFile,
+    templateArgs: sessionTemplateArgs({ primary: primaryPath, secondaryUser: '', secondaryHost: remote?.host ?? 'localhost', secondaryVolume: secondaryPath, localPath: primaryPath }),
   };
-  const fixed = {
+  const fixedOverrides = {
     'georep-session-working-dir': stateDir,
     'state-file': join(stateDir, 'monitor.status'),
     'working-dir': stateDir,
     'log-file': join(stateDir, 'gsyncd.log'),
-    ...(there === null || there.port === null ? {} : { 'ssh-port': String(there.port) }),
+    'ssh-port': remote?.port?.toString(),
   };
-  const config = loadConfig({ ...options, overrides: fixed });
+  const config = loadConfig({ ...options, overrides: fixedOverrides });
   const isSet = (name: OptionName): boolean => flags.configFile !== undefined && config.origin(name).where.startsWith(`${flags.configFile}:`);
   const hasRsync = await findProgram(config.get('rsync-command')).then(() => true, () => false);
   const ssh = '-oBatchMode=yes';
-  const chosen = { 'sync-method': hasRsync ? 'rsync' : 'tarssh', 'ssh-options': ssh, 'ssh-options-tar': ssh, 'remote-gsyncd': 'gsyncd-ts' } as const;
-  const unset = Object.fromEntries(Object.entries(chosen).filter(([name]) => !isSet(name as OptionName)));
-  return loadConfig({ ...options, overrides: { ...fixed, ...unset } });
+  const defaultOverrides = { 'sync-method': hasRsync ? 'rsync' : 'tarssh', 'ssh-options': ssh, 'ssh-options-tar': ssh, 'remote-gsyncd': 'gsyncd-ts' } as const;
+  const unsetDefaults = Object.fromEntries(Object.entries(defaultOverrides).filter(([name]) => !isSet(name as OptionName)));
+  return loadConfig({ ...options, overrides: { ...fixedOverrides, ...unsetDefaults } });
 }
