@@ -10,6 +10,8 @@ export const S_IFREG = 0o100000;
 export const S_IFLNK = 0o120000;
 export const S_IFCHR = 0o020000;
 export const S_IFBLK = 0o060000;
+/** The sticky bit. */
+export const S_ISVTX = 0o1000;
 
 export type FileKind = 'dir' | 'file' | 'symlink' | 'device' | 'special';
 
