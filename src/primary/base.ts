@@ -16,6 +16,7 @@ import { delayOrWake } from '../async/wait.js';
 export const ROOT_PATH = '.';
 /** Interval at which a passive worker raises its brick's stime to the cluster's. */
 const PASSIVE_INTERVAL_MS = 5_000;
+
 export interface SystemVolinfo {
   readonly native: VolumeInfo | null;
   readonly foreign: VolumeInfo | null;
@@ -36,11 +37,10 @@ export abstract class PrimaryBase {
   protected volinfo: VolumeInfo | null = null;
   protected liveChangelogStart: Xtime | null = null;
   protected walkFrom: Xtime | null = null;
-  protected crawls = 0;
   readonly #peerHeal: PeerHeal;
   /** The checkpoint that the status file shows as completed, seconds. */
-  #completed = 0;
-  #blockers = '';
+  #completedCheckpoint = 0;
+  #loggedBlockers = '';
 
   constructor(deps: PrimaryDeps) {
     this.deps = deps;
@@ -48,7 +48,7 @@ export abstract class PrimaryBase {
       log: deps.log,
       hasPendingHeals: () => deps.brick.hasPendingHeals(),
       clusterStime: () => deps.volume.clusterStime(this.uuid),
-      compare: (since, which, stop) => this.compareChangelogs(since, which, stop),
+      compareNames: (since, which, stop) => this.compareChangelogs(since, which, stop),
     });
   }
 
@@ -63,7 +63,7 @@ export abstract class PrimaryBase {
   /** crawl: waits for the next crawl; resolves early when changes are waiting. */
   abstract nextCrawl(signal: AbortSignal): Promise<void>;
   /** crawl: whether it reads changelogs. */
-  abstract get followsChangelogs(): boolean;
+  abstract get isReadingChangelogs(): boolean;
   /** crawl: compares on both sides the names that unprocessed changelogs remove or rename. Only changelogs that closed at or
    *  after `since`, seconds, are read. */
   abstract compareChangelogs(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void>;
@@ -103,29 +103,29 @@ export abstract class PrimaryBase {
     if (compareXtime(stime, MINUS_INFINITY) !== 0) await this.sendmark(path, stime);
     if (path !== ROOT_PATH) return;
     const checkpoint = this.deps.config.getLive('checkpoint');
-    const waits = this.#isOpen(checkpoint, stime) && (await this.#waitsForOthers());
-    const blockedByFailures = waits || this.deps.failures.size > 0;
+    const isBlockedByOthers = this.#isCheckpointReached(checkpoint, stime) && (await this.#hasOtherBlockers());
+    const blockedByFailures = isBlockedByOthers || this.deps.failures.size > 0;
     await this.deps.status.setLastSynced(stime, checkpoint, { blockedByFailures });
-    if (!blockedByFailures && checkpoint <= stime[0]) this.#completed = checkpoint;
+    if (!blockedByFailures && checkpoint <= stime[0]) this.#completedCheckpoint = checkpoint;
   }
 
   /** Completes a checkpoint that lies before stime, or that waited for failed entries. */
-  protected async judgeCheckpoint(): Promise<void> {
+  protected async completeCheckpoint(): Promise<void> {
     const stime = await this.dataStime();
-    if (stime !== null && this.#isOpen(this.deps.config.getLive('checkpoint'), stime)) await this.updStime(stime);
+    if (stime !== null && this.#isCheckpointReached(this.deps.config.getLive('checkpoint'), stime)) await this.updStime(stime);
   }
 
-  #isOpen(checkpoint: number, stime: Xtime): boolean {
-    return checkpoint !== 0 && checkpoint <= stime[0] && checkpoint !== this.#completed;
+  #isCheckpointReached(checkpoint: number, stime: Xtime): boolean {
+    return checkpoint !== 0 && checkpoint <= stime[0] && checkpoint !== this.#completedCheckpoint;
   }
 
   /** Whether another brick of the replica set has a failure list with entries. If that brick's worker was the active one
    *  before, these entries may be older than the checkpoint. */
-  async #waitsForOthers(): Promise<boolean> {
+  async #hasOtherBlockers(): Promise<boolean> {
     const marks = await this.deps.volume.othersOwe();
     const blockers = marks.join(' ');
-    if (blockers !== '' && blockers !== this.#blockers) this.deps.log.info('checkpoint: waiting for failures of another brick', { marks });
-    this.#blockers = blockers;
+    if (blockers !== '' && blockers !== this.#loggedBlockers) this.deps.log.info('checkpoint: waiting for failures of another brick', { marks });
+    this.#loggedBlockers = blockers;
     return blockers !== '';
   }
 
@@ -161,21 +161,21 @@ export abstract class PrimaryBase {
     if (native.retval !== 0) log.warn("primary cluster's info may not be valid", { error: native.retval });
     await status.setSecondaryNode(nodeOf(session.resourceRemote));
 
-    let active = await this.shouldCrawl();
-    let electedMs = performance.now();
+    let isActive = await this.shouldCrawl();
+    let lastElectionMs = performance.now();
     while (!signal.aborted) {
       const failoverMs = config.get('replica-failover-interval') * 1000;
-      if (performance.now() - electedMs >= failoverMs) {
-        const elected = await this.shouldCrawl();
-        if (elected && !active) await this.expectReplay();
-        active = elected;
-        electedMs = performance.now();
+      if (performance.now() - lastElectionMs >= failoverMs) {
+        const isElected = await this.shouldCrawl();
+        if (isElected && !isActive) await this.expectReplay();
+        isActive = isElected;
+        lastElectionMs = performance.now();
       }
       await this.deps.failures.announce();
-      if (!active) {
+      if (!isActive) {
         await status.setPassive();
-        if (!this.followsChangelogs || !(await this.#peerHeal.step(signal))) {
-          await this.#followCluster();
+        if (!this.isReadingChangelogs || !(await this.#peerHeal.step(signal))) {
+          await this.#raiseToClusterStime();
           await this.retryFailures(signal);
         }
         await delayOrWake(Math.max(100, Math.min(PASSIVE_INTERVAL_MS, failoverMs)), signal);
@@ -183,7 +183,6 @@ export abstract class PrimaryBase {
       }
       this.#peerHeal.reset();
       await status.setActive();
-      this.crawls += 1;
       await this.crawl(signal);
       if (options.oneshot === true) return;
       await this.nextCrawl(signal);
@@ -191,7 +190,7 @@ export abstract class PrimaryBase {
   }
 
   /** Raises the brick's stime to the cluster's, and removes the changelogs before it, which are no longer needed. */
-  async #followCluster(): Promise<void> {
+  async #raiseToClusterStime(): Promise<void> {
     const { brick, volume, log, workingDir } = this.deps;
     const clusterStime = await volume.clusterStime(this.uuid);
     const brickStime = await this.secondaryXtime(ROOT_PATH);
@@ -219,7 +218,7 @@ async function namesIn(dir: string): Promise<string[]> {
 }
 
 /** Host of `[user@]host[:port]`. */
-export function nodeOf(resourceRemote: string): string {
+function nodeOf(resourceRemote: string): string {
   const host = resourceRemote.slice(resourceRemote.lastIndexOf('@') + 1);
   return host.split(':')[0] ?? host;
 }

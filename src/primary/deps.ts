@@ -131,7 +131,7 @@ export interface PrimaryDeps {
   readonly status: PrimaryStatus;
   readonly failures: FailureList;
   readonly replayTracker: ReplayTracker;
-  readonly mountSelector: Pick<MountSelector, 'changed'>;
+  readonly mountSelector: Pick<MountSelector, 'expectChangesUntil'>;
   readonly log: Log;
   readonly progress?: ProgressSink;
   /** Directory of this brick's unprocessed changelogs, archives and lists. */

@@ -11,7 +11,7 @@ const { errno } = constants;
 const ESHUTDOWN = 108;
 const EHOSTDOWN = 112;
 /** Errors of the whole mount, file system or process. */
-const MOUNT_WIDE: ReadonlySet<number> = new Set([
+const MOUNT_WIDE_ERRNOS: ReadonlySet<number> = new Set([
   errno.ENOTCONN, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, ESHUTDOWN,
   EHOSTDOWN, errno.ETIMEDOUT, errno.EPIPE, errno.ENODEV, errno.EROFS, errno.ENOSPC, errno.ENOSYS, errno.ENOTSUP, errno.ENOMEM, errno.EMFILE,
   errno.ENFILE, errno.EBADF, errno.EINTR,
@@ -32,29 +32,29 @@ const HINTS: ReadonlyMap<number, string> = new Map([
   [errno.EDQUOT, "a quota of a brick's file system is used up, or GlusterFS 11's simple-quota"],
 ]);
 
-export function peerReason(number: number): string {
+export function explainPeerErrno(number: number): string {
   const hint = HINTS.get(number);
   return hint === undefined ? errnoName(number) : `${errnoName(number)} on the secondary: ${hint}`;
 }
 
 /** Errnos of setxattr that can concern one inode: it may have no room for another xattr while the disk has space. */
-export const NO_ROOM: ReadonlySet<number> = new Set([errno.ENOSPC, errno.EDQUOT]);
+export const XATTR_SPACE_ERRNOS: ReadonlySet<number> = new Set([errno.ENOSPC, errno.EDQUOT]);
 
 /** Classifies an error of a lookup.
- *  @param also errnos that concern one inode in this call, although MOUNT_WIDE has them
+ *  @param inodeErrnos errnos that concern one inode in this call, although MOUNT_WIDE_ERRNOS has them
  *  @returns null when the error is not about one inode */
-export function inodeErrorOf(error: unknown, also: ReadonlySet<number> = new Set()): InodeError | null {
+export function inodeErrorOf(error: unknown, inodeErrnos: ReadonlySet<number> = new Set()): InodeError | null {
   const number = errnoNumber(error);
-  return number === undefined || (MOUNT_WIDE.has(number) && !also.has(number)) ? null : new InodeError(errorLine(error));
+  return number === undefined || (MOUNT_WIDE_ERRNOS.has(number) && !inodeErrnos.has(number)) ? null : new InodeError(errorLine(error));
 }
 
 /** @returns the answer, or an InodeError when the error concerns one inode. @throws all other errors */
-export async function tryInode<T>(answer: Promise<T>, also?: ReadonlySet<number>): Promise<T | InodeError> {
+export async function tryInode<T>(answer: Promise<T>, inodeErrnos?: ReadonlySet<number>): Promise<T | InodeError> {
   try {
     return await answer;
   } catch (error) {
-    const trouble = inodeErrorOf(error, also);
-    if (trouble === null) throw error;
-    return trouble;
+    const inodeError = inodeErrorOf(error, inodeErrnos);
+    if (inodeError === null) throw error;
+    return inodeError;
   }
 }

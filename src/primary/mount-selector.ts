@@ -4,7 +4,7 @@
 
 /** One second of cache in the kernel, one in GlusterFS, one for the changelog's time in whole seconds, and a margin for a
  *  busy machine. */
-const CACHED_FOR_MS = 10_000;
+const CACHE_LIFETIME_MS = 10_000;
 
 export interface MountDirs {
   readonly cached: string;
@@ -13,18 +13,18 @@ export interface MountDirs {
 
 export class MountSelector {
   readonly #dirs: MountDirs;
-  #neededUntilMs = 0;
+  #uncachedUntilMs = 0;
 
   constructor(dirs: MountDirs) {
     this.#dirs = dirs;
   }
 
   /** Announces that changes up to `time`, seconds, will be read: the time at which a changelog closed. */
-  changed(time: number): void {
-    this.#neededUntilMs = Math.max(this.#neededUntilMs, time * 1000 + CACHED_FOR_MS);
+  expectChangesUntil(time: number): void {
+    this.#uncachedUntilMs = Math.max(this.#uncachedUntilMs, time * 1000 + CACHE_LIFETIME_MS);
   }
 
   mountDir(nowMs: number = Date.now()): string {
-    return nowMs < this.#neededUntilMs ? this.#dirs.uncached : this.#dirs.cached;
+    return nowMs < this.#uncachedUntilMs ? this.#dirs.uncached : this.#dirs.cached;
   }
 }

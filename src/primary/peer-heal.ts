@@ -12,14 +12,14 @@ const SETTLE_S = 60;
 /** Limits the wait for a brick that stays down. */
 const MAX_WINDOW_S = 6 * 3_600;
 /** The heal may have begun so long before it was seen. */
-const SEEN_LATE_S = 5;
+const MAX_DETECTION_DELAY_S = 5;
 
 export interface PeerHealOptions extends Pick<PrimaryDeps, 'log'> {
   /** Whether this brick holds changes that another brick of its set lacks. */
   readonly hasPendingHeals: () => Promise<boolean>;
   readonly clusterStime: () => Promise<Xtime | null>;
   /** Compares the names that changelogs closed at or after `since`, seconds, remove. */
-  readonly compare: (since: number, which: 'new' | 'all', signal: AbortSignal) => Promise<void>;
+  readonly compareNames: (since: number, which: 'new' | 'all', signal: AbortSignal) => Promise<void>;
 }
 
 export class PeerHeal {
@@ -42,21 +42,21 @@ export class PeerHeal {
   /** Compares what is due. @returns whether this brick's changelogs must be kept for the comparison */
   async step(signal: AbortSignal): Promise<boolean> {
     const now = Math.floor(Date.now() / 1000);
-    const { log, compare } = this.#options;
+    const { log, compareNames } = this.#options;
     if (!(await this.#options.hasPendingHeals())) this.#hasGivenUp = false;
     else if (!this.#hasGivenUp) {
       if (this.#window === null) log.info('peer brick healing: verifying deletes and renames');
-      this.#window = { since: Math.min(this.#window?.since ?? now, now - SEEN_LATE_S), until: now };
+      this.#window = { since: Math.min(this.#window?.since ?? now, now - MAX_DETECTION_DELAY_S), until: now };
     }
     if (this.#window === null) return false;
     const { since, until } = this.#window;
-    const reached = (await this.#options.clusterStime())?.[0] ?? 0;
-    const healed = now > until + SETTLE_S && reached > until - SETTLE_S;
+    const clusterStimeS = (await this.#options.clusterStime())?.[0] ?? 0;
+    const hasHealed = now > until + SETTLE_S && clusterStimeS > until - SETTLE_S;
     this.#hasGivenUp = now - since >= MAX_WINDOW_S;
-    const over = healed || this.#hasGivenUp;
-    await compare(since, over ? 'all' : 'new', signal);
-    if (!over) return true;
-    if (healed) log.info('peer brick healed: deletes and renames are verified', { since, until });
+    const isOver = hasHealed || this.#hasGivenUp;
+    await compareNames(since, isOver ? 'all' : 'new', signal);
+    if (!isOver) return true;
+    if (hasHealed) log.info('peer brick healed: deletes and renames are verified', { since, until });
     else log.warn('peer brick still healing: no longer verifying deletes and renames', { since });
     this.#window = null;
     return false;

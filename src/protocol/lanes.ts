@@ -6,16 +6,14 @@
 
 import { splitEntryPath, type Gfid } from './gfid.js';
 import type { EntryOp } from './secondary.js';
-
-const S_IFMT = 0o170000;
-const S_IFDIR = 0o040000;
+import { fileKind } from './view.js';
 
 /** Waves run one after the other, the lanes of a wave concurrently, the operations of a lane in order. */
 export interface Wave {
   readonly lanes: readonly (readonly EntryOp[])[];
 }
 
-interface Touch {
+interface LastUse {
   readonly wave: number;
   /** The only lane of `wave` that touched it, or -1 for several. */
   readonly lane: number;
@@ -24,11 +22,11 @@ interface Touch {
 /** @param laneCount maximum of concurrent calls, at least 1 */
 export function planWaves(ops: readonly EntryOp[], laneCount: number): Wave[] {
   const waves: EntryOp[][][] = [];
-  const writes = new Map<string, Touch>();
-  const reads = new Map<string, Touch>();
-  let links: Touch | undefined;
-  let floor = 0; // the earliest wave still open: a barrier raises it
-  let top = -1;
+  const lastWrites = new Map<string, LastUse>();
+  const lastReads = new Map<string, LastUse>();
+  let lastLink: LastUse | undefined;
+  let firstOpenWave = 0; // a barrier raises it
+  let lastWave = -1;
 
   for (const op of ops) {
     const { parent } = splitEntryPath(op.entry);
@@ -39,42 +37,42 @@ export function planWaves(ops: readonly EntryOp[], laneCount: number): Wave[] {
       writeKeys.push(op.entry1);
       readKeys.push(splitEntryPath(op.entry1).parent);
     }
-    const barrier = isBarrier(op);
-    let wave = barrier ? top + 1 : floor;
+    const isBarrier = mayMoveDirectory(op);
+    let wave = isBarrier ? lastWave + 1 : firstOpenWave;
     for (const key of writeKeys) {
-      wave = Math.max(wave, after(writes.get(key), lane, op), after(reads.get(key), lane, op));
+      wave = Math.max(wave, earliestWave(lastWrites.get(key), lane, op), earliestWave(lastReads.get(key), lane, op));
     }
-    for (const key of readKeys) wave = Math.max(wave, after(writes.get(key), lane, op));
-    if (op.op === 'RENAME') wave = Math.max(wave, after(links, lane, op));
+    for (const key of readKeys) wave = Math.max(wave, earliestWave(lastWrites.get(key), lane, op));
+    if (op.op === 'RENAME') wave = Math.max(wave, earliestWave(lastLink, lane, op));
 
     const lanes = (waves[wave] ??= Array.from({ length: laneCount }, () => []));
     lanes[lane]?.push(op);
-    for (const key of writeKeys) touch(writes, key, wave, lane);
-    for (const key of readKeys) touch(reads, key, wave, lane);
-    if (op.op === 'LINK') links = touched(links, wave, lane);
-    top = Math.max(top, wave);
-    if (barrier) floor = wave + 1;
+    for (const key of writeKeys) recordUse(lastWrites, key, wave, lane);
+    for (const key of readKeys) recordUse(lastReads, key, wave, lane);
+    if (op.op === 'LINK') lastLink = latestUse(lastLink, wave, lane);
+    lastWave = Math.max(lastWave, wave);
+    if (isBarrier) firstOpenWave = wave + 1;
   }
   return waves.map((lanes) => ({ lanes: lanes.filter((list) => list.length > 0) }));
 }
 
-/** A directory's move changes the paths of everything below it, which no key expresses. So no operation may overtake it. */
-function isBarrier(op: EntryOp): boolean {
-  if (op.op !== 'RENAME') return false;
-  return op.stat === undefined || op.stat === null || (op.stat.mode & S_IFMT) === S_IFDIR;
+/** Whether an operation moves a directory, or a gfid of unknown type. A directory's move changes the paths of everything
+ *  below it, which no key expresses. So no operation may overtake it. */
+export function mayMoveDirectory({ op, stat }: EntryOp): boolean {
+  return op === 'RENAME' && (stat === undefined || stat === null || fileKind(stat.mode) === 'dir');
 }
 
-function after(last: Touch | undefined, lane: number, op: EntryOp): number {
+function earliestWave(last: LastUse | undefined, lane: number, op: EntryOp): number {
   if (last === undefined) return 0;
   // A directory must be removed after the operations on its children, never in the same wave.
   return last.lane === lane && op.op !== 'RMDIR' ? last.wave : last.wave + 1;
 }
 
-function touch(map: Map<string, Touch>, key: string, wave: number, lane: number): void {
-  map.set(key, touched(map.get(key), wave, lane));
+function recordUse(map: Map<string, LastUse>, key: string, wave: number, lane: number): void {
+  map.set(key, latestUse(map.get(key), wave, lane));
 }
 
-function touched(before: Touch | undefined, wave: number, lane: number): Touch {
+function latestUse(before: LastUse | undefined, wave: number, lane: number): LastUse {
   if (before === undefined || before.wave < wave) return { wave, lane };
   if (before.wave === wave && before.lane !== lane) return { wave, lane: -1 };
   return before;

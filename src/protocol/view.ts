@@ -12,6 +12,8 @@ export const S_IFCHR = 0o020000;
 export const S_IFBLK = 0o060000;
 /** Permission bits of an st_mode, with set-id and sticky bits. */
 export const PERMISSIONS = 0o7777;
+/** The sticky bit. */
+export const S_ISVTX = 0o1000;
 
 export type FileKind = 'dir' | 'file' | 'symlink' | 'device' | 'special';
 

@@ -8,7 +8,7 @@ import type { SyncLog } from './syncer.js';
 /** Limit per box: it suffices for four or five such files in a thousand, and the next try finds more. */
 const MAX_TRANSFERS = 100;
 /** An error that is not about one file. */
-const FULL = /No space left on device/;
+const DISK_FULL = /No space left on device/;
 
 /** @returns an engine whose outcome is `broken` only if no transfer works, or too many transfers broke */
 export function bisecting(engine: DataEngine, log?: SyncLog): DataEngine {
@@ -16,9 +16,9 @@ export function bisecting(engine: DataEngine, log?: SyncLog): DataEngine {
     name: engine.name,
     sync: async (gfids, options) => {
       const outcome = await engine.sync(gfids, options);
-      if (suspectsOf(gfids, outcome).length === 0 || FULL.test(outcome.broken ?? '') || !(await works(engine, options))) return outcome;
+      if (suspectsOf(gfids, outcome).length === 0 || DISK_FULL.test(outcome.broken ?? '') || !(await canTransfer(engine, options))) return outcome;
       if (gfids.length > 1) log?.info('transfer failed: retrying its files in smaller groups', { num_files: gfids.length, reason: outcome.broken });
-      return new Division(engine, options).run(gfids, outcome);
+      return new Bisection(engine, options).run(gfids, outcome);
     },
   };
 }
@@ -28,11 +28,11 @@ function suspectsOf(gfids: readonly Gfid[], { broken, failed }: EngineOutcome): 
   return broken === undefined ? [] : gfids.filter((gfid) => failed.get(gfid) === broken);
 }
 
-async function works(engine: DataEngine, options: SyncOptions): Promise<boolean> {
+async function canTransfer(engine: DataEngine, options: SyncOptions): Promise<boolean> {
   return (await engine.sync([], options)).broken === undefined;
 }
 
-class Division {
+class Bisection {
   readonly #engine: DataEngine;
   readonly #options: SyncOptions;
   readonly #synced = new Set<Gfid>();
@@ -47,12 +47,11 @@ class Division {
   }
 
   async run(gfids: readonly Gfid[], outcome: EngineOutcome): Promise<EngineOutcome> {
-    await this.#divide(gfids, outcome);
-    const broken = this.#broken === undefined ? {} : { broken: this.#broken };
-    return { returnCode: outcome.returnCode, synced: this.#synced, failed: this.#failed, bytes: this.#bytes, ...broken };
+    await this.#bisect(gfids, outcome);
+    return { returnCode: outcome.returnCode, synced: this.#synced, failed: this.#failed, bytes: this.#bytes, broken: this.#broken };
   }
 
-  async #divide(gfids: readonly Gfid[], outcome: EngineOutcome): Promise<void> {
+  async #bisect(gfids: readonly Gfid[], outcome: EngineOutcome): Promise<void> {
     for (const gfid of outcome.synced) {
       this.#synced.add(gfid);
       this.#failed.delete(gfid);
@@ -64,7 +63,7 @@ class Division {
     if (broken === undefined || suspects.length === 0) return;
     if (gfids.length === 1) {
       // The file is the cause only if the connection still works.
-      if (!(await works(this.#engine, this.#options))) this.#broken = broken;
+      if (!(await canTransfer(this.#engine, this.#options))) this.#broken = broken;
       return;
     }
     const middle = suspects.length >> 1;
@@ -73,7 +72,7 @@ class Division {
       this.#transfers += 1;
       if (this.#transfers > MAX_TRANSFERS) this.#broken ??= broken;
       if (this.#broken !== undefined) for (const gfid of part) this.#failed.set(gfid, this.#broken);
-      else await this.#divide(part, await this.#engine.sync(part, this.#options));
+      else await this.#bisect(part, await this.#engine.sync(part, this.#options));
     }
   }
 }

@@ -3,7 +3,7 @@
 import { ROOT_GFID } from '../protocol/gfid.js';
 import { delegate } from '../protocol/delegate.js';
 import type { EntryOp, Secondary } from '../protocol/secondary.js';
-import type { DataEngine } from './engine.js';
+import type { DataEngine, EngineOutcome } from './engine.js';
 import type { AdaptiveConcurrency } from './adaptive-concurrency.js';
 
 /** The duration of larger files depends on their bytes, not on the number of calls. */
@@ -21,8 +21,8 @@ export function limitedEngine(engine: DataEngine, limiter: AdaptiveConcurrency):
   return {
     name: engine.name,
     sync: (gfids, options) => {
-      const call = (): ReturnType<DataEngine['sync']> => engine.sync(gfids, options);
-      return (options.maxFileBytes ?? Infinity) > SMALL_FILE_BYTES ? limiter.beside(call) : limiter.run('files', gfids.length, call, options.signal);
+      const call = (): Promise<EngineOutcome> => engine.sync(gfids, options);
+      return (options.maxFileBytes ?? Infinity) > SMALL_FILE_BYTES ? limiter.runUnlimited(call) : limiter.run('files', gfids.length, call, options.signal);
     },
   };
 }

@@ -1,4 +1,4 @@
-// The queue of data items that producers post and jobs take in shares. Invariant: an item is in exactly one of three places:
+// The queue of data items that producers post and jobs take in boxes. Invariant: an item is in exactly one of three places:
 // queued, handed out, or parked. If a gfid is posted while it is handed out, the new item is parked until that transfer ends.
 // The transfer may have read the file before the change that the new post is about. Two concurrent transfers of one file
 // could mix versions.
@@ -9,13 +9,13 @@ import type { DataItem, Holes } from './engine.js';
 /** Called once per post of a gfid, with the result of a transfer that began after the post. */
 export type Settle<R> = (gfid: Gfid, result: R) => void;
 
-interface Posted<R> {
+interface PostedItem<R> {
   sizeBytes: number;
-  sizeKnown: boolean;
+  isSizeKnown: boolean;
   compare: 'content' | 'times';
   holes: Holes | undefined;
   logErrors: boolean;
-  readonly settles: Settle<R>[];
+  readonly callbacks: Settle<R>[];
 }
 
 export interface BoxLimits {
@@ -24,7 +24,7 @@ export interface BoxLimits {
 }
 
 /** The files that a job takes: see SyncOptions for `compareTimes`, `holes` and `logErrors`. */
-export interface Share {
+export interface Box {
   readonly gfids: Gfid[];
   readonly compareTimes: Set<Gfid>;
   readonly holes: Map<Gfid, Holes>;
@@ -37,9 +37,9 @@ export interface Share {
 }
 
 export class PostBox<R> {
-  readonly #queued = new Map<Gfid, Posted<R>>();
-  readonly #handedOut = new Map<Gfid, Posted<R>>();
-  readonly #parked = new Map<Gfid, Posted<R>>();
+  readonly #queued = new Map<Gfid, PostedItem<R>>();
+  readonly #handedOut = new Map<Gfid, PostedItem<R>>();
+  readonly #parked = new Map<Gfid, PostedItem<R>>();
   #queuedBytes = 0;
 
   /** Items that a job can take now. */
@@ -55,7 +55,7 @@ export class PostBox<R> {
   /** Bytes of all items without a result whose size is known. */
   get bytes(): number {
     let bytes = this.#queuedBytes;
-    for (const shelf of [this.#handedOut, this.#parked]) for (const { sizeBytes } of shelf.values()) bytes += sizeBytes;
+    for (const items of [this.#handedOut, this.#parked]) for (const { sizeBytes } of items.values()) bytes += sizeBytes;
     return bytes;
   }
 
@@ -67,32 +67,32 @@ export class PostBox<R> {
   /** Queues an item. A gfid that is queued already stays queued once, with the `settle` callbacks of both posts. */
   post(item: DataItem, settle: Settle<R>): void {
     const sizeBytes = item.sizeBytes ?? 0;
-    const shelf = this.#handedOut.has(item.gfid) ? this.#parked : this.#queued;
-    const before = shelf.get(item.gfid);
-    if (before === undefined) {
-      shelf.set(item.gfid, { sizeBytes, sizeKnown: item.sizeBytes !== undefined, compare: item.compare ?? 'content', holes: item.holes, logErrors: item.logErrors === true, settles: [settle] });
-      if (shelf === this.#queued) this.#queuedBytes += sizeBytes;
+    const items = this.#handedOut.has(item.gfid) ? this.#parked : this.#queued;
+    const existing = items.get(item.gfid);
+    if (existing === undefined) {
+      items.set(item.gfid, { sizeBytes, isSizeKnown: item.sizeBytes !== undefined, compare: item.compare ?? 'content', holes: item.holes, logErrors: item.logErrors === true, callbacks: [settle] });
+      if (items === this.#queued) this.#queuedBytes += sizeBytes;
       return;
     }
-    before.settles.push(settle);
-    before.sizeKnown = item.sizeBytes !== undefined;
-    before.holes = item.holes;
-    before.logErrors ||= item.logErrors === true;
-    if (item.compare !== 'times') before.compare = 'content';
-    if (sizeBytes > before.sizeBytes) {
-      if (shelf === this.#queued) this.#queuedBytes += sizeBytes - before.sizeBytes;
-      before.sizeBytes = sizeBytes;
+    existing.callbacks.push(settle);
+    existing.isSizeKnown = item.sizeBytes !== undefined;
+    existing.holes = item.holes;
+    existing.logErrors ||= item.logErrors === true;
+    if (item.compare !== 'times') existing.compare = 'content';
+    if (sizeBytes > existing.sizeBytes) {
+      if (items === this.#queued) this.#queuedBytes += sizeBytes - existing.sizeBytes;
+      existing.sizeBytes = sizeBytes;
     }
   }
 
   /** Takes the oldest items up to the limits, at least one if any is queued. The caller must settle each. */
-  take(limits: BoxLimits): Share {
+  take(limits: BoxLimits): Box {
     const gfids: Gfid[] = [];
     const compareTimes = new Set<Gfid>();
     const holes = new Map<Gfid, Holes>();
     let bytes = 0;
     let maxFileBytes = 0;
-    let sizesKnown = true;
+    let areSizesKnown = true;
     let logErrors = false;
     for (const [gfid, posted] of this.#queued) {
       if (gfids.length > 0 && (gfids.length >= limits.maxFiles || bytes + posted.sizeBytes > limits.maxBytes)) break;
@@ -101,13 +101,13 @@ export class PostBox<R> {
       this.#handedOut.set(gfid, posted);
       bytes += posted.sizeBytes;
       maxFileBytes = Math.max(maxFileBytes, posted.sizeBytes);
-      sizesKnown &&= posted.sizeKnown;
+      areSizesKnown &&= posted.isSizeKnown;
       logErrors ||= posted.logErrors;
       gfids.push(gfid);
       if (posted.compare === 'times') compareTimes.add(gfid);
       if (posted.holes !== undefined) holes.set(gfid, posted.holes);
     }
-    return { gfids, compareTimes, holes, logErrors, maxFileBytes: sizesKnown ? maxFileBytes : undefined, bytes };
+    return { gfids, compareTimes, holes, logErrors, maxFileBytes: areSizesKnown ? maxFileBytes : undefined, bytes };
   }
 
   /** Gives a handed-out item its result. If the same gfid was posted meanwhile, that item goes to the end of the queue.
@@ -122,15 +122,15 @@ export class PostBox<R> {
       this.#queued.set(gfid, parked);
       this.#queuedBytes += parked.sizeBytes;
     }
-    for (const settle of posted.settles) settle(gfid, result);
+    for (const settle of posted.callbacks) settle(gfid, result);
   }
 
   /** Gives the same result to all queued and parked items, which no job has taken. */
   settleUntaken(result: R): void {
-    for (const shelf of [this.#queued, this.#parked]) {
-      const all = [...shelf];
-      shelf.clear();
-      for (const [gfid, posted] of all) for (const settle of posted.settles) settle(gfid, result);
+    for (const items of [this.#queued, this.#parked]) {
+      const all = [...items];
+      items.clear();
+      for (const [gfid, posted] of all) for (const settle of posted.callbacks) settle(gfid, result);
     }
     this.#queuedBytes = 0;
   }

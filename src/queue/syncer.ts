@@ -7,7 +7,7 @@ import { GsyncdError, errorLine, isGsyncdError } from '../errors.js';
 import type { Gfid } from '../protocol/gfid.js';
 import type { TransferSink } from '../progress/sink.js';
 import type { DataEngine, DataItem, EngineOutcome } from './engine.js';
-import { PostBox, type Share } from './post-box.js';
+import { PostBox, type Box } from './post-box.js';
 
 /** The result of one item. `scope` says what failed: the file, or the whole transfer (connection lost, program missing). In
  *  the latter case `error` may be the engine's exception. */
@@ -36,34 +36,34 @@ export interface SyncerOptions {
   readonly minBytesPerBox?: number;
   /** Time that a running transfer has after the stop, before its children are ended. Default 5 s. */
   readonly stopGraceMs?: number;
-  readonly progress?: TransferSink | undefined;
+  readonly progress?: TransferSink;
 }
 
-const SYNCED: ItemResult = { status: 'synced' };
+export const SYNCED: ItemResult = { status: 'synced' };
 
 export class Syncer {
   readonly #options: SyncerOptions;
-  readonly #box = new PostBox<ItemResult | null>();
-  readonly #idle: number[] = [];
-  readonly #running = new Set<Promise<void>>();
+  readonly #postBox = new PostBox<ItemResult | null>();
+  readonly #idleJobs: number[] = [];
+  readonly #runningBoxes = new Set<Promise<void>>();
   readonly #hardStop = new AbortController();
   #state: 'new' | 'running' | 'stopped' = 'new';
-  #dispatchDue = false;
+  #isDispatchScheduled = false;
 
   constructor(options: SyncerOptions) {
     if (options.jobs < 1 || options.maxFilesPerBox < 1) throw new RangeError('sync queue: jobs and files per box: must be at least 1');
     this.#options = options;
-    for (let job = options.jobs; job >= 1; job -= 1) this.#idle.push(job);
+    for (let job = options.jobs; job >= 1; job -= 1) this.#idleJobs.push(job);
   }
 
   /** Number of items without a result. A gfid that is sent and posted again meanwhile is counted twice. */
   get size(): number {
-    return this.#box.size;
+    return this.#postBox.size;
   }
 
   /** Known bytes of these items. */
   get bytes(): number {
-    return this.#box.bytes;
+    return this.#postBox.bytes;
   }
 
   /**
@@ -72,29 +72,29 @@ export class Syncer {
    * @throws GsyncdError('stopped') when the queue stops before all results are there
    */
   add(items: Iterable<Gfid | DataItem>): Promise<BoxResult> {
-    if (this.#state === 'stopped') return Promise.reject(stopped());
+    if (this.#state === 'stopped') return Promise.reject(stoppedError());
     const results = new Map<Gfid, ItemResult>();
     const { promise, resolve, reject } = withResolvers<BoxResult>();
-    let open = 1;
+    let pendingCount = 1;
     const settle = (gfid: Gfid, result: ItemResult | null): void => {
       if (result === null) {
-        reject(stopped());
+        reject(stoppedError());
         return;
       }
       results.set(gfid, result);
-      open -= 1;
-      if (open === 0) resolve(results);
+      pendingCount -= 1;
+      if (pendingCount === 0) resolve(results);
     };
-    const given = new Set<Gfid>();
+    const seen = new Set<Gfid>();
     for (const item of items) {
       const data = typeof item === 'string' ? { gfid: item } : item;
-      if (given.has(data.gfid)) continue;
-      given.add(data.gfid);
-      open += 1;
-      this.#box.post(data, settle);
+      if (seen.has(data.gfid)) continue;
+      seen.add(data.gfid);
+      pendingCount += 1;
+      this.#postBox.post(data, settle);
     }
-    open -= 1;
-    if (open === 0) resolve(results);
+    pendingCount -= 1;
+    if (pendingCount === 0) resolve(results);
     else this.#scheduleDispatch();
     return promise;
   }
@@ -112,61 +112,55 @@ export class Syncer {
       else signal.addEventListener('abort', () => resolve(), { once: true });
     });
     this.#state = 'stopped';
-    this.#box.settleUntaken(null);
+    this.#postBox.settleUntaken(null);
     const timer = setTimeout(() => this.#hardStop.abort(), this.#options.stopGraceMs ?? 5_000);
-    await Promise.all(this.#running);
+    await Promise.all(this.#runningBoxes);
     clearTimeout(timer);
   }
 
-  /** Jobs take their shares after the current tick, so that they include the items that other producers post in it. */
+  /** Jobs take their boxes after the current tick, so that they include the items that other producers post in it. */
   #scheduleDispatch(): void {
-    if (this.#dispatchDue || this.#state !== 'running') return;
-    this.#dispatchDue = true;
+    if (this.#isDispatchScheduled || this.#state !== 'running') return;
+    this.#isDispatchScheduled = true;
     setImmediate(() => {
-      this.#dispatchDue = false;
+      this.#isDispatchScheduled = false;
       this.#dispatch();
     });
   }
 
-  /** Divides the queued items by the number of jobs. Every idle job takes one share. */
+  /** Divides the queued items by the number of jobs. Every idle job takes one box. */
   #dispatch(): void {
     const { jobs, maxFilesPerBox, maxBytesPerBox = Infinity, minFilesPerBox = 100, minBytesPerBox = 16 << 20 } = this.#options;
     const limits = {
-      maxFiles: Math.min(maxFilesPerBox, Math.max(minFilesPerBox, Math.ceil(this.#box.queued / jobs))),
-      maxBytes: Math.min(maxBytesPerBox, Math.max(minBytesPerBox, Math.ceil(this.#box.queuedBytes / jobs))),
+      maxFiles: Math.min(maxFilesPerBox, Math.max(minFilesPerBox, Math.ceil(this.#postBox.queued / jobs))),
+      maxBytes: Math.min(maxBytesPerBox, Math.max(minBytesPerBox, Math.ceil(this.#postBox.queuedBytes / jobs))),
     };
-    while (this.#state === 'running' && this.#box.queued > 0) {
-      const job = this.#idle.pop();
+    while (this.#state === 'running' && this.#postBox.queued > 0) {
+      const job = this.#idleJobs.pop();
       if (job === undefined) return;
-      const share = this.#box.take(limits);
-      const running = this.#runBox(job, share).finally(() => {
-        this.#running.delete(running);
-        this.#idle.push(job);
+      const box = this.#postBox.take(limits);
+      const running = this.#runBox(job, box).finally(() => {
+        this.#runningBoxes.delete(running);
+        this.#idleJobs.push(job);
         this.#scheduleDispatch();
       });
-      this.#running.add(running);
+      this.#runningBoxes.add(running);
     }
   }
 
-  async #runBox(job: number, { gfids, compareTimes, holes, logErrors, maxFileBytes, bytes }: Share): Promise<void> {
+  async #runBox(job: number, { gfids, compareTimes, holes, logErrors, maxFileBytes, bytes }: Box): Promise<void> {
     const { engine, log, progress } = this.#options;
     const startMs = performance.now();
     progress?.jobStarted(job);
     let returnCode: number | null = null;
-    let sent = 0;
-    let arrived = 0;
+    let sentBytes = 0;
+    let syncedCount = 0;
     let resultOf: (gfid: Gfid) => ItemResult | null;
     try {
-      const outcome = await engine.sync(gfids, {
-        logErrors,
-        compareTimes,
-        holes,
-        ...(maxFileBytes === undefined ? {} : { maxFileBytes }),
-        signal: this.#hardStop.signal,
-      });
+      const outcome = await engine.sync(gfids, { logErrors, compareTimes, holes, maxFileBytes, signal: this.#hardStop.signal });
       returnCode = outcome.returnCode;
-      sent = outcome.bytes ?? (outcome.synced.size > 0 ? bytes : 0);
-      arrived = outcome.synced.size;
+      sentBytes = outcome.bytes ?? (outcome.synced.size > 0 ? bytes : 0);
+      syncedCount = outcome.synced.size;
       resultOf = (gfid) => itemResult(gfid, outcome);
     } catch (error) {
       const result: ItemResult | null =
@@ -177,9 +171,9 @@ export class Syncer {
     }
     const seconds = (performance.now() - startMs) / 1000;
     log.info('Sync Time Taken', { job, num_files: gfids.length, return_code: returnCode, duration: seconds.toFixed(4) });
-    progress?.jobEnded(job, { engine: engine.name, seconds, files: arrived, failed: gfids.length - arrived, bytes: sent });
-    for (const gfid of gfids) this.#box.settle(gfid, resultOf(gfid));
-    if (this.#state === 'stopped') this.#box.settleUntaken(null);
+    progress?.jobEnded(job, { engine: engine.name, seconds, files: syncedCount, failed: gfids.length - syncedCount, bytes: sentBytes });
+    for (const gfid of gfids) this.#postBox.settle(gfid, resultOf(gfid));
+    if (this.#state === 'stopped') this.#postBox.settleUntaken(null);
   }
 }
 
@@ -191,7 +185,7 @@ function itemResult(gfid: Gfid, outcome: EngineOutcome): ItemResult {
   return { status: 'failed', reason, scope: reason === outcome.broken ? 'transfer' : 'item' };
 }
 
-function stopped(): GsyncdError {
+function stoppedError(): GsyncdError {
   return new GsyncdError('sync data: stopped', { code: 'stopped' });
 }
 

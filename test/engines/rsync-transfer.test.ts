@@ -5,7 +5,7 @@ import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Gfid } from '../../src/protocol/gfid.js';
-import { RsyncReport, directoryOfLine, isAtLeast, parseRsyncVersion } from '../../src/primary/transfer/rsync-report.js';
+import { RsyncReport, parseDirectoryLine, isAtLeast, parseRsyncVersion } from '../../src/primary/transfer/rsync-report.js';
 import { rsyncArgv } from '../../src/primary/transfer/rsync-argv.js';
 import { RsyncTransfer, type RsyncTransferOptions } from '../../src/primary/transfer/rsync-transfer.js';
 import { MISSING_ON_PRIMARY } from '../../src/queue/engine.js';
@@ -234,7 +234,7 @@ describe('directoryOfLine()', () => {
     ['@>f+++++++++ file', null],
     ['sent 12 bytes', null],
   ])('%j', (line, path) => {
-    expect(directoryOfLine(line)).toBe(path);
+    expect(parseDirectoryLine(line)).toBe(path);
   });
 });
 

@@ -72,7 +72,7 @@ describe('gmasterBuilder()', () => {
         engine: engines.rsync.mock.calls.length === 1 ? 'rsync' : engines.tarssh.mock.calls.length === 1 ? 'tarssh' : 'none',
         deletes: primary.deletes,
         crawl: primary.crawlName,
-        makesMarks: primary.makesMarks(),
+        makesMarks: primary.shouldCreateMarks(),
       }).toEqual({
         engine: slots.engine,
         deletes: slots.purge === 'normal' ? 'apply' : 'ignore',

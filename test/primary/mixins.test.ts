@@ -58,7 +58,7 @@ beforeEach(async () => {
 
 /** The base with nothing mixed in, its volume info known. */
 class Bare extends PrimaryBase {
-  readonly followsChangelogs = false;
+  readonly isReadingChangelogs = false;
 
   override compareChangelogs(): Promise<void> {
     return Promise.reject(new Error('bare'));
@@ -170,7 +170,7 @@ describe('mode partial', () => {
   test('accepts a reversion of marks, and works as mode normal otherwise', async () => {
     const mode = new Partial(deps);
     expect(() => mode.checkReversion('f', [1, 0], [1, 1])).not.toThrow();
-    expect(mode.makesMarks()).toBe(true);
+    expect(mode.shouldCreateMarks()).toBe(true);
     expect(await mode.primaryXtime('f')).toEqual([200, 5]);
   });
 });

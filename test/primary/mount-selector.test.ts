@@ -6,13 +6,13 @@ test('mountDir() returns the cached mount, except for ten seconds after the last
   const mountSelector = new MountSelector({ cached: '/cached', uncached: '/uncached' });
   const at = (seconds: number): string => mountSelector.mountDir(seconds * 1000);
   expect(at(1000)).toBe('/cached');
-  mountSelector.changed(995);
+  mountSelector.expectChangesUntil(995);
   expect(at(1000)).toBe('/uncached');
   expect(at(1004.9)).toBe('/uncached');
   expect(at(1005)).toBe('/cached');
-  mountSelector.changed(1004);
+  mountSelector.expectChangesUntil(1004);
   // A later batch with older changelogs does not shorten these ten seconds.
-  mountSelector.changed(900);
+  mountSelector.expectChangesUntil(900);
   expect(at(1013.9)).toBe('/uncached');
   expect(at(1014)).toBe('/cached');
 });

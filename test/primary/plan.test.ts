@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { entryPath, ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
-import { createUnderNewNames, doubtfulNames, emptyPlan, finishPlan, namesGiven, planNeeds, planRecords, type Plan, type PlanOptions } from '../../src/primary/batch/plan.js';
+import { createUnderNewNames, expandNamesToCompare, emptyPlan, finishPlan, createdNames, planNeeds, planRecords, type Plan, type PlanOptions } from '../../src/primary/batch/plan.js';
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, type ViewStat } from '../../src/protocol/view.js';
 
 const A = '0000000a-0000-4000-8000-00000000000a' as Gfid;
@@ -30,7 +30,7 @@ function plan(records: readonly ChangeRecord[], now: Record<Gfid, ViewStat | 're
   const troubles = new Map(told.filter(([, stat]) => stat === 'refused').map(([gfid]) => [gfid, 'EIO']));
   const links = new Map([...stats].filter(([, stat]) => stat === SYMLINK).map(([gfid]) => [gfid, 'target']));
   const made = emptyPlan();
-  planRecords(made, records, { stats, links, troubles, withXattrs: new Set([B]) }, { ...OPTIONS, ...options });
+  planRecords(made, records, { stats, symlinkTargets: links, lookupErrors: troubles, createdWithXattrs: new Set([B]) }, { ...OPTIONS, ...options });
   finishPlan(made, (gfid) => stats.get(gfid) === null);
   return made;
 }
@@ -55,7 +55,7 @@ describe('planRecords()', () => {
   test('sends the attributes of a created directory, and its xattrs when it has any', () => {
     const made = plan([entry('MKDIR', A, 'a', { mode: S_IFDIR }), entry('MKDIR', B, 'b', { mode: S_IFDIR })]);
     expect([...made.metaGfids]).toEqual([[A, null], [B, null]]);
-    expect([...made.xattrs]).toEqual([B]);
+    expect([...made.xattrGfids]).toEqual([B]);
   });
 
   // The secondary may create it in another directory, whose setgid bit gives it another group.
@@ -74,7 +74,7 @@ describe('planRecords()', () => {
   test('leaves the name of a LINK or SYMLINK whose inode is gone to the comparison', () => {
     const made = plan([entry('LINK', A, 'l'), entry('SYMLINK', B, 's')], { [A]: null, [B]: null });
     expect(made.entries).toEqual([]);
-    expect([...made.doubtful]).toEqual([at('l'), at('s')]);
+    expect([...made.namesToCompare]).toEqual([at('l'), at('s')]);
   });
 
   test('compares the names of gfids whose lookup failed, and plans only operations that need no lookup', () => {
@@ -83,9 +83,9 @@ describe('planRecords()', () => {
       { [A]: 'refused', [B]: 'refused' },
     );
     expect(ops(made)).toEqual([`RENAME ${at('a')} ${at('b')}`, `UNLINK ${at('l')}`]);
-    expect([...made.doubtful]).toEqual([at('a'), at('b'), at('l'), at('d')]);
+    expect([...made.namesToCompare]).toEqual([at('a'), at('b'), at('l'), at('d')]);
     expect([...made.dataGfids]).toEqual([[A, 'written']]);
-    expect([...made.unknown]).toEqual([[A, 'EIO']]);
+    expect([...made.lookupErrors]).toEqual([[A, 'EIO']]);
   });
 
   test('plans the MKNOD of a tiering link file (mode 1000) as LINK', () => {
@@ -102,20 +102,20 @@ describe('planRecords()', () => {
   test('sends the content after a rename or link of a file, in case the secondary lacks it', () => {
     const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), entry('LINK', B, 'l')], { [A]: FILE, [B]: FILE });
     expect([...made.dataGfids]).toEqual([[A, 'linked'], [B, 'linked']]);
-    expect([...made.doubtful]).toEqual([]);
+    expect([...made.namesToCompare]).toEqual([]);
   });
 
   test('compares the names of a renamed directory, since a secondary that lacks it reports no error', () => {
     const made = plan([entry('RENAME', A, 'a', { newName: 'b' })], { [A]: DIR });
     expect(ops(made)).toEqual([`RENAME ${at('a')} ${at('b')}`]);
-    expect([...made.doubtful]).toEqual([at('a'), at('b')]);
-    expect(plan([entry('RENAME', A, 'a', { newName: 'b' })], { [A]: null }).doubtful.size).toBe(2);
+    expect([...made.namesToCompare]).toEqual([at('a'), at('b')]);
+    expect(plan([entry('RENAME', A, 'a', { newName: 'b' })], { [A]: null }).namesToCompare.size).toBe(2);
   });
 
   test('drops the RMDIR of a directory that still exists, and compares its name', () => {
     const made = plan([entry('RMDIR', A, 'a')], { [A]: DIR });
     expect(made.entries).toEqual([]);
-    expect([...made.doubtful]).toEqual([at('a')]);
+    expect([...made.namesToCompare]).toEqual([at('a')]);
     expect(ops(plan([entry('RMDIR', A, 'a')], { [A]: null }))).toEqual([`RMDIR ${at('a')}`]);
   });
 
@@ -146,7 +146,7 @@ describe('planRecords()', () => {
   });
 
   test('drops the SETXATTR of a created inode without user xattrs, unless the batch may be a replay', () => {
-    const xattrs = (gfid: Gfid, fop: string, options: Partial<PlanOptions> = {}): Gfid[] => [...plan([entry('MKDIR', gfid, 'd', { mode: 0o040755 }), { type: 'meta', gfid, fop }], {}, options).xattrs];
+    const xattrs = (gfid: Gfid, fop: string, options: Partial<PlanOptions> = {}): Gfid[] => [...plan([entry('MKDIR', gfid, 'd', { mode: 0o040755 }), { type: 'meta', gfid, fop }], {}, options).xattrGfids];
     expect(xattrs(A, 'SETXATTR')).toEqual([]);
     expect(xattrs(A, 'SETXATTR', { replay: 'possible' })).toEqual([A]);
     expect(xattrs(A, 'REMOVEXATTR')).toEqual([A]);
@@ -156,26 +156,26 @@ describe('planRecords()', () => {
 
   test.each(['SETXATTR', 'FSETXATTR', 'REMOVEXATTR'])('syncs xattrs after %s, unless xattrs are ignored', (fop) => {
     const records: ChangeRecord[] = [{ type: 'meta', gfid: A, fop }];
-    expect([...plan(records).xattrs]).toEqual([A]);
-    expect([...plan(records, {}, { xattrs: 'ignore' }).xattrs]).toEqual([]);
+    expect([...plan(records).xattrGfids]).toEqual([A]);
+    expect([...plan(records, {}, { xattrs: 'ignore' }).xattrGfids]).toEqual([]);
   });
 
   test.each(['XATTROP', 'FXATTROP'])('syncs the size of a sharded file after %s even when xattrs are ignored, or with its data', (fop) => {
     const record: ChangeRecord = { type: 'meta', gfid: A, fop };
-    expect([...plan([record], {}, { xattrs: 'ignore' }).xattrs]).toEqual([A]);
-    expect([...plan([record, { type: 'data', gfid: A }]).xattrs]).toEqual([]);
+    expect([...plan([record], {}, { xattrs: 'ignore' }).xattrGfids]).toEqual([A]);
+    expect([...plan([record, { type: 'data', gfid: A }]).xattrGfids]).toEqual([]);
   });
 
   test('compares the name of a removed shard, whose record may have the wrong gfid', () => {
     const parent = 'be318638-e8a0-4c6d-977d-7a937aa84806' as Gfid;
     const made = plan([{ type: 'entry', gfid: A, fop: 'UNLINK', parent, name: `${B}.7` }], { [A]: null });
-    expect([...made.doubtful]).toEqual([entryPath(parent, `${B}.7`)]);
-    expect([...plan([entry('UNLINK', A, 'a')], { [A]: null }).doubtful]).toEqual([]);
+    expect([...made.namesToCompare]).toEqual([entryPath(parent, `${B}.7`)]);
+    expect([...plan([entry('UNLINK', A, 'a')], { [A]: null }).namesToCompare]).toEqual([]);
   });
 
   test('sends the xattrs of a new file with its data, and separately if one was removed', () => {
     const made = entry('CREATE', B, 'b', { mode: S_IFREG });
-    const xattrs = (...more: ChangeRecord[]): string[] => [...plan([made, { type: 'data', gfid: B }, ...more]).xattrs];
+    const xattrs = (...more: ChangeRecord[]): string[] => [...plan([made, { type: 'data', gfid: B }, ...more]).xattrGfids];
     expect(xattrs()).toEqual([]);
     expect(xattrs({ type: 'meta', gfid: B, fop: 'REMOVEXATTR' })).toEqual([B]);
   });
@@ -207,7 +207,7 @@ describe('createUnderNewNames()', () => {
     expect(merged([create, rename])).toEqual([`RENAME ${at('a.tmp')} ${at('a')}`]);
     const made = plan([create, rename], { [A]: FILE });
     createUnderNewNames(made);
-    expect([...made.dataGfids.keys(), ...made.fresh]).toEqual([A, A]);
+    expect([...made.dataGfids.keys(), ...made.newGfids]).toEqual([A, A]);
     expect(made.counts.get('CREATE')).toBe(1);
   });
 
@@ -229,18 +229,18 @@ describe('createUnderNewNames()', () => {
   });
 });
 
-describe('doubtfulNames()', () => {
+describe('expandNamesToCompare()', () => {
   test('adds all other names of the gfids that have a doubtful name', () => {
     const made = plan([entry('CREATE', A, 'a', { mode: S_IFREG }), entry('RENAME', A, 'a', { newName: 'b' }), entry('CREATE', B, 'x', { mode: S_IFREG })], { [A]: FILE });
-    expect(doubtfulNames(made.entries, [at('b')])).toEqual(new Set([at('b'), at('a')]));
-    expect(doubtfulNames(made.entries, [])).toEqual(new Set());
+    expect(expandNamesToCompare(made.entries, [at('b')])).toEqual(new Set([at('b'), at('a')]));
+    expect(expandNamesToCompare(made.entries, [])).toEqual(new Set());
   });
 
   test('adds names that two gfids had, if one of them got or lost it by a rename or a link', () => {
     const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), entry('RENAME', B, 'b', { newName: 'c' })], { [A]: FILE, [B]: FILE });
-    expect(doubtfulNames(made.entries, [])).toEqual(new Set([at('b'), at('a'), at('c')]));
+    expect(expandNamesToCompare(made.entries, [])).toEqual(new Set([at('b'), at('a'), at('c')]));
     const recreated = plan([entry('UNLINK', A, 'a'), entry('CREATE', B, 'a', { mode: S_IFREG })], { [A]: null });
-    expect(doubtfulNames(recreated.entries, [])).toEqual(new Set());
+    expect(expandNamesToCompare(recreated.entries, [])).toEqual(new Set());
   });
 });
 
@@ -249,5 +249,5 @@ test('namesGiven() returns the names that exist after all operations', () => {
     [entry('CREATE', A, 'a'), entry('RENAME', A, 'a', { newName: 'b' }), entry('CREATE', B, 'c'), entry('UNLINK', B, 'c'), entry('MKDIR', B, 'd')],
     { [A]: FILE },
   );
-  expect(namesGiven(made.entries)).toEqual(new Set([at('b'), at('d')]));
+  expect(createdNames(made.entries)).toEqual(new Set([at('b'), at('d')]));
 });

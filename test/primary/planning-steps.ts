@@ -4,7 +4,7 @@
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { formatRecords, parseText } from '../../src/changelog/text.js';
 import { ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
-import { doubtfulNames, emptyPlan, finishPlan, planNeeds, planRecords, type PlanFacts } from '../../src/primary/batch/plan.js';
+import { expandNamesToCompare, emptyPlan, finishPlan, planNeeds, planRecords, type PlanFacts } from '../../src/primary/batch/plan.js';
 import { planWaves } from '../../src/protocol/lanes.js';
 import { S_IFDIR, S_IFREG } from '../../src/protocol/view.js';
 
@@ -28,7 +28,7 @@ function changelogRecords(): { records: ChangeRecord[]; facts: PlanFacts } {
     else if (n % 11 === 0) records.push({ type: 'entry', gfid: id, fop: 'LINK', parent, name: `another ${n}` });
     stats.set(id, n % 7 === 0 ? null : { uid: 0, gid: 0, mode: S_IFREG | 0o644, atime: 1, mtime: 1, size: 10, nlink: 1 });
   }
-  return { records: records.slice(0, PLANNED_RECORDS), facts: { stats, links: new Map(), troubles: new Map(), withXattrs: new Set() } };
+  return { records: records.slice(0, PLANNED_RECORDS), facts: { stats, symlinkTargets: new Map(), lookupErrors: new Map(), createdWithXattrs: new Set() } };
 }
 
 /** Each step handles all records once. */
@@ -44,7 +44,7 @@ export function planningSteps(): Record<string, () => void> {
       const plan = emptyPlan();
       planRecords(plan, records, facts, { entries: 'apply', deletes: 'apply', xattrs: 'sync', replay: 'impossible', data: 'written' });
       finishPlan(plan, (id) => facts.stats.get(id) === null);
-      doubtfulNames(plan.entries, plan.doubtful);
+      expandNamesToCompare(plan.entries, plan.namesToCompare);
     },
     planWaves: () => void planWaves(planned.entries, 3),
   };

@@ -79,7 +79,7 @@ class Sides {
     const secondary = new StockSecondary(this.secondary, { distCount: 1, turn });
     const brick = new ModelBrick(this.primary, changelog, calm);
     const view = new ModelMount(this.primary, changelog, calm);
-    return new Reconciler({ view, brick, secondary, sync: new EntrySync(secondary), deletes: 'apply', removable, peerNames: 'utf8', owe: () => Promise.resolve() });
+    return new Reconciler({ view, brick, secondary, sync: new EntrySync(secondary), deletes: 'apply', removable, peerNames: 'utf8', recordFollowUp: () => Promise.resolve() });
   }
 
   /** Reconciles all names that differ, including temporary names. */
@@ -178,7 +178,7 @@ describe('Reconciler', () => {
       fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), async (here, there) => {
         const sides = new Sides(here, there);
         const strange = [...names(sides.secondary)].filter(([, gfid]) => !sides.primary.inodes.has(gfid));
-        const { unresolved } = await sides.mend({ gfids: new Map(), targets: new Map() });
+        const { unresolved } = await sides.mend({ gfids: new Map(), renameTargets: new Map() });
         const after = names(sides.secondary);
         for (const [path, gfid] of strange) expect(after.get(path)).toBe(gfid);
         for (const [path, gfid] of names(sides.primary)) if (!unresolved.has(path)) expect(after.get(path), path).toBe(gfid);
@@ -192,7 +192,7 @@ describe('Reconciler', () => {
     await fc.assert(
       fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), async (here, there) => {
         const sides = new Sides(here, there);
-        const { unresolved } = await sides.mend({ gfids: sides.secondary.inodes, targets: new Map() });
+        const { unresolved } = await sides.mend({ gfids: sides.secondary.inodes, renameTargets: new Map() });
         expect([...unresolved]).toEqual([]);
         expect(names(sides.secondary)).toEqual(names(sides.primary));
       }),

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { AdaptiveConcurrency, type Work } from '../../src/queue/adaptive-concurrency.js';
+import { AdaptiveConcurrency, type WorkKind } from '../../src/queue/adaptive-concurrency.js';
 import { limitedEngine, limitedSecondary } from '../../src/queue/limited.js';
 import type { DataEngine } from '../../src/queue/engine.js';
 import type { EntryOp, Secondary } from '../../src/protocol/secondary.js';
@@ -22,7 +22,7 @@ class Model {
     this.factor = factor;
   }
 
-  call(work: Work, units: number, costS: number, signal?: AbortSignal): Promise<void> {
+  call(work: WorkKind, units: number, costS: number, signal?: AbortSignal): Promise<void> {
     return this.limiter.run(work, units, () => this.work(units * costS), signal);
   }
 
@@ -53,7 +53,7 @@ class Model {
   /** Two lanes of entries and two jobs of files, `calls` calls of 100 each. */
   async flow(calls: number): Promise<number> {
     const beganS = this.nowS;
-    const lane = async (work: Work, costS: number): Promise<void> => {
+    const lane = async (work: WorkKind, costS: number): Promise<void> => {
       for (let i = 0; i < calls; i++) await this.call(work, 100, costS);
     };
     await this.pass(Promise.all([lane('entries', 0.001), lane('entries', 0.001), lane('files', 0.004), lane('files', 0.004)]));
@@ -98,7 +98,7 @@ describe('AdaptiveConcurrency', () => {
     const model = new Model(1);
     const large = model.call('entries', 1_000, 0.01);
     const small = model.call('entries', 5, 0.001);
-    const beside = model.limiter.beside(() => model.work(1));
+    const beside = model.limiter.runUnlimited(() => model.work(1));
     await model.pass(Promise.all([small, beside]));
     expect(model.nowS).toBeLessThan(5);
     await model.pass(large);
@@ -107,7 +107,7 @@ describe('AdaptiveConcurrency', () => {
 
   test('does not serialize calls while a large transfer runs', async () => {
     const model = new Model(1);
-    const beside = model.limiter.beside(() => model.work(100));
+    const beside = model.limiter.runUnlimited(() => model.work(100));
     const calls = [model.call('entries', 100, 0.001), model.call('files', 100, 0.001)];
     await model.pass(Promise.all(calls));
     expect(model.most).toBe(3);
@@ -116,7 +116,7 @@ describe('AdaptiveConcurrency', () => {
 
   test('measures long calls only after they end', async () => {
     const model = new Model(0.9);
-    const call = async (work: Work, costS: number): Promise<void> => {
+    const call = async (work: WorkKind, costS: number): Promise<void> => {
       for (let i = 0; i < 12; i++) await model.call(work, 100, costS);
     };
     await model.pass(Promise.all([call('entries', 0.001), call('files', 0.05), call('files', 0.05), call('files', 0.05)]));
@@ -126,7 +126,7 @@ describe('AdaptiveConcurrency', () => {
 
   test('takes no measurements while a large transfer runs', async () => {
     const model = new Model(2.5);
-    const beside = model.limiter.beside(() => model.work(400));
+    const beside = model.limiter.runUnlimited(() => model.work(400));
     await model.flow(40);
     expect(model.lines).toEqual([]);
     expect(model.most).toBe(5);
@@ -161,8 +161,8 @@ describe('limitedEngine() and limitedSecondary()', () => {
   test('limit boxes of small files and calls by kind, and run large files beside', async () => {
     const ran: string[] = [];
     const limiter = {
-      run: (work: Work, units: number, call: () => Promise<unknown>) => (ran.push(`${work} ${units}`), call()),
-      beside: (call: () => Promise<unknown>) => (ran.push('beside'), call()),
+      run: (work: WorkKind, units: number, call: () => Promise<unknown>) => (ran.push(`${work} ${units}`), call()),
+      runUnlimited: (call: () => Promise<unknown>) => (ran.push('beside'), call()),
     } as unknown as AdaptiveConcurrency;
     const engine: DataEngine = { name: 'none', sync: () => Promise.resolve({ returnCode: 0, synced: new Set(), failed: new Map() }) };
     const paced = limitedEngine(engine, limiter);

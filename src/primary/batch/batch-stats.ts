@@ -12,25 +12,25 @@ export interface BatchTimes {
 }
 
 /** Fields of "Entry Time Taken" and "Data/Metadata Time Taken", under the reference's keys. */
-export function batchLines(plan: Plan, dataFiles: number, times: BatchTimes): { entry: Record<string, unknown>; data: Record<string, unknown> } {
-  const n = (fop: string): number => plan.counts.get(fop) ?? 0;
+export function batchLogFields(plan: Plan, dataFiles: number, times: BatchTimes): { entry: Record<string, unknown>; data: Record<string, unknown> } {
+  const countOf = (fop: string): number => plan.counts.get(fop) ?? 0;
   return {
     entry: {
-      UNL: n('UNLINK'),
-      RMD: n('RMDIR'),
-      CRE: n('CREATE'),
-      MKN: n('MKNOD'),
-      MKD: n('MKDIR'),
-      REN: n('RENAME'),
-      LIN: n('LINK'),
-      SYM: n('SYMLINK'),
+      UNL: countOf('UNLINK'),
+      RMD: countOf('RMDIR'),
+      CRE: countOf('CREATE'),
+      MKN: countOf('MKNOD'),
+      MKD: countOf('MKDIR'),
+      REN: countOf('RENAME'),
+      LIN: countOf('LINK'),
+      SYM: countOf('SYMLINK'),
       duration: times.entry.toFixed(4),
     },
     data: {
-      SETA: n('SETATTR'),
+      SETA: countOf('SETATTR'),
       meta_duration: times.meta.toFixed(4),
-      SETX: n('SETXATTR'),
-      XATT: n('XATTROP'),
+      SETX: countOf('SETXATTR'),
+      XATT: countOf('XATTROP'),
       // The reference subtracts the xattr records from a sum that does not include them, and so can log a negative count.
       DATA: dataFiles,
       data_duration: times.data.toFixed(4),

@@ -14,7 +14,7 @@ import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { applyMetaOps } from './meta-phase.js';
 import type { DataCause, Plan } from './plan.js';
 import { tryInode, InodeError } from '../inode-error.js';
-import { type ViewStat } from '../../protocol/view.js';
+import type { ViewStat } from '../../protocol/view.js';
 
 const { errno } = constants;
 
@@ -24,17 +24,17 @@ const SET_ID_BITS = 0o6000;
 /** Below this size of holes a separate transfer does not pay off. */
 const MIN_HOLES_BYTES = 64 << 10;
 /** Either the file or the mount is gone; the transfer finds out which. */
-const NO_READ_ERRORS: ReadonlySet<number> = new Set([errno.ENOENT, errno.ESTALE, errno.ELOOP, errno.ENOTCONN, errno.ECONNABORTED, errno.EINTR]);
+const GONE_ERRNOS: ReadonlySet<number> = new Set([errno.ENOENT, errno.ESTALE, errno.ELOOP, errno.ENOTCONN, errno.ECONNABORTED, errno.EINTR]);
 
 export interface DataPhaseOptions {
   /** Base names of the changelogs, for the log. */
-  readonly files: readonly string[];
+  readonly changelogNames: readonly string[];
   readonly send: (items: readonly DataItem[]) => Promise<BoxResult>;
-  readonly entries: EntryPhase;
+  readonly entryPhase: EntryPhase;
   /** Receives directories and special files that were created together with a missing file: their xattrs must follow. */
-  readonly xattrs: Set<Gfid>;
+  readonly xattrGfids: Set<Gfid>;
   /** Files whose content the secondary cannot have. */
-  readonly fresh: ReadonlySet<Gfid>;
+  readonly newGfids: ReadonlySet<Gfid>;
   readonly signal: AbortSignal;
 }
 
@@ -44,91 +44,91 @@ export interface DataPhaseOptions {
  */
 export async function syncData(deps: PrimaryDeps, dataGfids: ReadonlyMap<Gfid, DataCause>, options: DataPhaseOptions): Promise<void> {
   const { config, failures, log } = deps;
-  const maxTries = Math.max(1, config.get('max-rsync-retries'));
-  let open = new Map(dataGfids);
-  await dropUnreadable(deps, open, options);
-  const privileged = new Set<Gfid>();
+  const maxAttempts = Math.max(1, config.get('max-rsync-retries'));
+  let pending = new Map(dataGfids);
+  await dropUnreadable(deps, pending, options);
+  const metaAfterData = new Set<Gfid>();
   let reasons = new Map<Gfid, string>();
-  let anyArrived = false;
-  let broken: unknown;
-  for (let tries = 1; open.size > 0; tries++) {
-    const items = await dataItems(deps, open, privileged, tries === maxTries);
+  let isAnySynced = false;
+  let transferError: unknown;
+  for (let attempt = 1; pending.size > 0; attempt++) {
+    const items = await dataItems(deps, pending, metaAfterData, attempt === maxAttempts);
     if (items.length === 0) break;
     const results = await options.send(items);
     reasons = new Map();
-    broken = undefined;
+    transferError = undefined;
     for (const [gfid, result] of results) {
       if (result.status === 'synced') {
-        anyArrived = true;
-        open.delete(gfid);
+        isAnySynced = true;
+        pending.delete(gfid);
         failures.resolve('data', gfid);
       } else {
         reasons.set(gfid, result.reason);
-        if (result.scope === 'transfer') broken ??= result.error ?? result.reason;
+        if (result.scope === 'transfer') transferError ??= result.error ?? result.reason;
       }
     }
-    await dropUnlinked(deps, open);
-    if (open.size === 0 || tries >= maxTries) break;
-    log.warn('incomplete sync, retrying changelogs', { files: options.files, files_left: open.size, reason: reasons.values().next().value });
+    await dropUnlinked(deps, pending);
+    if (pending.size === 0 || attempt >= maxAttempts) break;
+    log.warn('incomplete sync, retrying changelogs', { files: options.changelogNames, files_left: pending.size, reason: reasons.values().next().value });
     await pause(RETRY_PAUSE_MS, options.signal);
-    if (tries === 1) open = await recreateMissing(deps, open, options);
+    if (attempt === 1) pending = await recreateMissing(deps, pending, options);
   }
   // A write or a change of owner clears the set-id bits when it reaches the secondary's brick. And rsync or tar of an
   // ordinary user does not set owners.
-  await applyMetaOps(deps, new Map([...privileged].filter((gfid) => !open.has(gfid)).map((gfid) => [gfid, null])));
-  if (open.size === 0) return;
-  if (!anyArrived && broken !== undefined) {
+  await applyMetaOps(deps, new Map([...metaAfterData].filter((gfid) => !pending.has(gfid)).map((gfid) => [gfid, null])));
+  if (pending.size === 0) return;
+  if (!isAnySynced && transferError !== undefined) {
     // No transfer works. Failures of single files would only hide that.
     const [reason = 'unknown'] = reasons.values();
-    throw new GsyncdError(`sync data: ${reason}`, { code: 'peer', cause: broken });
+    throw new GsyncdError(`sync data: ${reason}`, { code: 'peer', cause: transferError });
   }
-  log.error('changelogs could not be processed completely - moving on...', { files: options.files, files_left: open.size });
-  for (const gfid of open.keys()) failures.add({ kind: 'data', gfid, reason: reasons.get(gfid) ?? 'unknown' });
+  log.error('changelogs could not be processed completely - moving on...', { files: options.changelogNames, files_left: pending.size });
+  for (const gfid of pending.keys()) failures.add({ kind: 'data', gfid, reason: reasons.get(gfid) ?? 'unknown' });
 }
 
 /** The queue balances its jobs by size, and an engine chooses its method by it. A file that this brick does not hold is
  *  looked up on the volume; if it is gone, it is dropped. */
-async function dataItems(deps: PrimaryDeps, open: Map<Gfid, DataCause>, privileged: Set<Gfid>, logErrors: boolean): Promise<DataItem[]> {
+async function dataItems(deps: PrimaryDeps, pending: Map<Gfid, DataCause>, metaAfterData: Set<Gfid>, logErrors: boolean): Promise<DataItem[]> {
   const items: DataItem[] = [];
-  const byRoot = /^(root@|[^@]*$)/.test(deps.session.resourceRemote);
-  for (const { gfid, cause, file } of await lookAtFiles(deps, open)) {
+  const isRemoteRoot = /^(root@|[^@]*$)/.test(deps.session.resourceRemote);
+  for (const { gfid, cause, file } of await lookUpFiles(deps, pending)) {
     if (file === null) {
-      dropGone(deps, open, gfid);
+      dropGone(deps, pending, gfid);
       continue;
     }
     const compare = cause === 'written' ? 'content' : 'times';
     if (file instanceof InodeError) {
-      privileged.add(gfid);
+      metaAfterData.add(gfid);
       items.push({ gfid, compare, logErrors });
       continue;
     }
-    if (!byRoot || (file.mode & SET_ID_BITS) !== 0) privileged.add(gfid);
-    items.push({ gfid, compare, logErrors, sizeBytes: file.size, ...holesOf(file, cause) });
+    if (!isRemoteRoot || (file.mode & SET_ID_BITS) !== 0) metaAfterData.add(gfid);
+    items.push({ gfid, compare, logErrors, sizeBytes: file.size, holes: holesOf(file, cause) });
   }
   return items;
 }
 
-interface LookedAt {
+interface FileLookup {
   readonly gfid: Gfid;
   readonly cause: DataCause;
   readonly file: Pick<ViewStat, 'mode' | 'size' | 'allocatedBytes'> | InodeError | null;
 }
 
 /** An arbiter's brick holds only names and attributes, so all its files are empty. Then the sizes are read from the volume. */
-async function lookAtFiles({ brick, volume }: PrimaryDeps, open: ReadonlyMap<Gfid, DataCause>): Promise<LookedAt[]> {
-  const onVolume = (gfid: Gfid): Promise<ViewStat | null> => volume.lstat(gfidPath(gfid));
-  const look = (of: (gfid: Gfid) => Promise<Exclude<LookedAt['file'], InodeError>>): Promise<LookedAt[]> =>
-    mapBounded([...open], LOOKUPS_AT_ONCE, async ([gfid, cause]) => ({ gfid, cause, file: await tryInode(of(gfid)) }));
-  const files = await look(async (gfid) => (await brick.fileOf(gfid)) ?? onVolume(gfid));
+async function lookUpFiles({ brick, volume }: PrimaryDeps, pending: ReadonlyMap<Gfid, DataCause>): Promise<FileLookup[]> {
+  const lookUpOnVolume = (gfid: Gfid): Promise<ViewStat | null> => volume.lstat(gfidPath(gfid));
+  const lookUpAll = (lookUp: (gfid: Gfid) => Promise<Exclude<FileLookup['file'], InodeError>>): Promise<FileLookup[]> =>
+    mapBounded([...pending], LOOKUPS_AT_ONCE, async ([gfid, cause]) => ({ gfid, cause, file: await tryInode(lookUp(gfid)) }));
+  const files = await lookUpAll(async (gfid) => (await brick.fileOf(gfid)) ?? lookUpOnVolume(gfid));
   const areAllEmpty = files.every(({ file }) => file === null || file instanceof InodeError || file.size === 0);
-  return areAllEmpty ? look(onVolume) : files;
+  return areAllEmpty ? lookUpAll(lookUpOnVolume) : files;
 }
 
 /** The secondary has most of a file that was written again, so rsync sends little of it. Then holes must be most of the file.
  *  A renamed or linked file is as a rule there completely. */
-function holesOf({ size, allocatedBytes = size }: Pick<ViewStat, 'size' | 'allocatedBytes'>, cause: DataCause): Pick<DataItem, 'holes'> {
-  if (size - allocatedBytes < MIN_HOLES_BYTES) return {};
-  return { holes: cause === 'walked' || (cause === 'written' && allocatedBytes < size / 8) ? 'most' : 'some' };
+function holesOf({ size, allocatedBytes = size }: Pick<ViewStat, 'size' | 'allocatedBytes'>, cause: DataCause): DataItem['holes'] {
+  if (size - allocatedBytes < MIN_HOLES_BYTES) return undefined;
+  return cause === 'walked' || (cause === 'written' && allocatedBytes < size / 8) ? 'most' : 'some';
 }
 
 /**
@@ -136,17 +136,17 @@ function holesOf({ size, allocatedBytes = size }: Pick<ViewStat, 'size' | 'alloc
  * that may replace content there is read first. If that fails, the file goes to the failure list, and its copy is not
  * touched.
  */
-async function dropUnreadable(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { fresh, signal }: DataPhaseOptions): Promise<void> {
+async function dropUnreadable(deps: PrimaryDeps, pending: Map<Gfid, DataCause>, { newGfids, signal }: DataPhaseOptions): Promise<void> {
   // rsync sends nothing of a file whose size and time are equal on both sides.
-  const sendsAll = deps.config.get('sync-method') === 'tarssh';
-  const replacing = [...open].filter(([gfid, cause]) => !fresh.has(gfid) && (sendsAll || cause !== 'linked'));
-  await mapBounded(replacing, LOOKUPS_AT_ONCE, async ([gfid]) => {
+  const isOverwritingEqual = deps.config.get('sync-method') === 'tarssh';
+  const replaced = [...pending].filter(([gfid, cause]) => !newGfids.has(gfid) && (isOverwritingEqual || cause !== 'linked'));
+  await mapBounded(replaced, LOOKUPS_AT_ONCE, async ([gfid]) => {
     try {
       await deps.readToEnd(gfid, signal);
     } catch (error) {
       const number = errnoNumber(error);
-      if (number === undefined || NO_READ_ERRORS.has(number)) return;
-      open.delete(gfid);
+      if (number === undefined || GONE_ERRNOS.has(number)) return;
+      pending.delete(gfid);
       deps.log.error('cannot read file: its copy on the secondary stays as it is', { gfid, error: errorLine(error) });
       deps.failures.add({ kind: 'data', gfid, reason: errorLine(error) });
     }
@@ -157,9 +157,9 @@ async function dropUnreadable(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { f
  * Sends the xattrs and ACLs of a plan, after its data. Failures are in the failure list.
  * @throws GsyncdError 'stopped'
  */
-export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xattrs'>, send: (gfids: readonly Gfid[]) => Promise<BoxResult>): Promise<void> {
-  if (xattrs.size === 0) return;
-  for (const [gfid, result] of await send([...xattrs])) {
+export async function syncXattrs(deps: PrimaryDeps, { xattrGfids }: Pick<Plan, 'xattrGfids'>, send: (gfids: readonly Gfid[]) => Promise<BoxResult>): Promise<void> {
+  if (xattrGfids.size === 0) return;
+  for (const [gfid, result] of await send([...xattrGfids])) {
     if (result.status === 'synced') deps.failures.resolve('xattrs', gfid);
     else if ((await tryInode(deps.volume.lstat(gfidPath(gfid)))) === null) deps.failures.resolveGone(gfid);
     else {
@@ -170,28 +170,28 @@ export async function syncXattrs(deps: PrimaryDeps, { xattrs }: Pick<Plan, 'xatt
 }
 
 /** Drops files that are gone from the primary. */
-async function dropUnlinked(deps: PrimaryDeps, open: Map<Gfid, DataCause>): Promise<void> {
-  await mapBounded([...open.keys()], LOOKUPS_AT_ONCE, async (gfid) => {
-    if ((await tryInode(deps.volume.lstat(gfidPath(gfid)))) === null) dropGone(deps, open, gfid);
+async function dropUnlinked(deps: PrimaryDeps, pending: Map<Gfid, DataCause>): Promise<void> {
+  await mapBounded([...pending.keys()], LOOKUPS_AT_ONCE, async (gfid) => {
+    if ((await tryInode(deps.volume.lstat(gfidPath(gfid)))) === null) dropGone(deps, pending, gfid);
   });
 }
 
-function dropGone({ failures }: PrimaryDeps, open: Map<Gfid, DataCause>, gfid: Gfid): void {
-  open.delete(gfid);
+function dropGone({ failures }: PrimaryDeps, pending: Map<Gfid, DataCause>, gfid: Gfid): void {
+  pending.delete(gfid);
   failures.resolveGone(gfid);
 }
 
 /** A file can be missing on the secondary. So this compares its names, which creates it. */
-async function recreateMissing(deps: PrimaryDeps, open: Map<Gfid, DataCause>, { entries, xattrs }: DataPhaseOptions): Promise<Map<Gfid, DataCause>> {
+async function recreateMissing(deps: PrimaryDeps, pending: Map<Gfid, DataCause>, { entryPhase, xattrGfids }: DataPhaseOptions): Promise<Map<Gfid, DataCause>> {
   const names: string[] = [];
-  for (const gfid of open.keys()) {
+  for (const gfid of pending.keys()) {
     const locations = await tryInode(deps.brick.fileLocations(gfid));
     if (!(locations instanceof InodeError)) for (const { parent, name } of locations) names.push(entryPath(parent, name));
   }
-  const { dataGfids, metaGfids } = await entries.retry(names);
+  const { dataGfids, metaGfids } = await entryPhase.retry(names);
   await applyMetaOps(deps, new Map([...metaGfids].map((gfid) => [gfid, null])));
-  for (const gfid of metaGfids) xattrs.add(gfid);
-  const all = new Map(open);
+  for (const gfid of metaGfids) xattrGfids.add(gfid);
+  const all = new Map(pending);
   for (const gfid of dataGfids) if (!all.has(gfid)) all.set(gfid, 'linked');
   return all;
 }

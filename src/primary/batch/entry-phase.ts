@@ -6,14 +6,14 @@ import { entryPath, gfidPath, splitEntryPath, type Gfid } from '../../protocol/g
 import { mapBounded } from '../../async/map-bounded.js';
 import type { EntryOp, Secondary } from '../../protocol/secondary.js';
 import type { PrimaryDeps } from '../deps.js';
-import type { Known } from '../reconcile/replay-tracker.js';
+import type { KnownEntries } from '../reconcile/replay-tracker.js';
 import { EntrySync, OWN_OPS_PER_CALL, STOCK_ENTRY_SYNC, type EntryOutcome } from '../reconcile/entry-sync.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { TEMP_PATH_PREFIX } from '../../protocol/temp-names.js';
-import { doubtfulNames, namesGiven, type Plan } from './plan.js';
+import { expandNamesToCompare, createdNames, type Plan } from './plan.js';
 import { Reconciler } from '../reconcile/reconcile.js';
-import type { Owed, ReconcileResult } from '../reconcile/reconcile-types.js';
-import { isPlainPath } from '../reconcile/secondary-probe.js';
+import type { FollowUp, ReconcileResult } from '../reconcile/reconcile-types.js';
+import { isUtf8Name } from '../../names.js';
 import { tryInode, InodeError } from '../inode-error.js';
 import { fileKind, type PrimaryView } from '../../protocol/view.js';
 
@@ -27,9 +27,9 @@ export class EntryPhase {
   readonly #deps: PrimaryDeps;
   readonly #sync: EntrySync;
   readonly #deletes: 'apply' | 'ignore';
-  readonly #removable: 'all' | Known;
+  readonly #removable: 'all' | KnownEntries;
   readonly #reconciler: Reconciler;
-  #turn: Promise<unknown> = Promise.resolve();
+  #lastTurn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: PrimaryDeps, deletes: 'apply' | 'ignore') {
     this.#deps = deps;
@@ -46,12 +46,12 @@ export class EntryPhase {
 
   #reconcilerOf({ volume: view, secondary }: Pick<PrimaryDeps, 'volume' | 'secondary'>, sync: EntrySync): Reconciler {
     const { brick, peerNames } = this.#deps;
-    return new Reconciler({ view, brick, secondary, sync, deletes: this.#deletes, removable: this.#removable, peerNames, owe: (what) => this.#owe(what) });
+    return new Reconciler({ view, brick, secondary, sync, deletes: this.#deletes, removable: this.#removable, peerNames, recordFollowUp: (followUp) => this.#recordFollowUp(followUp) });
   }
 
   /** @throws GsyncdError 'peer' when the connection to the secondary is lost, or it cannot take any entries */
   apply(plan: Plan): Promise<EntryPhaseResult> {
-    return this.#inTurn(() => this.#apply(plan));
+    return this.#serialise(() => this.#apply(plan));
   }
 
   /** A changelog has no device numbers, so they are read from the primary's mount. A node that is gone needs none.
@@ -66,7 +66,7 @@ export class EntryPhase {
 
   /** Rebalance moves a file to the brick that had its linkto file. The changelog then has the removal of the linkto file as
    *  an UNLINK of the name. */
-  async #isStillThere({ op, gfid, entry }: EntryOp): Promise<boolean> {
+  async #isOnBrick({ op, gfid, entry }: EntryOp): Promise<boolean> {
     if (op !== 'UNLINK') return false;
     const names = await tryInode(this.#deps.brick.fileLocations(gfid));
     return !(names instanceof InodeError) && names.some(({ parent, name }) => entryPath(parent, name) === entry);
@@ -76,26 +76,26 @@ export class EntryPhase {
     const result: EntryPhaseResult = { dataGfids: new Set(), metaGfids: new Set() };
     const ops: EntryOp[] = [];
     if (this.#removable !== 'all') this.#deps.replayTracker.markOpsKnown(plan.entries);
-    const seeds = new Set([...plan.doubtful, ...this.#deps.replayTracker.touchedNames(plan.entries)]);
-    if (this.#deps.replayTracker.isReplaying) for (const name of await this.#vanished(plan.entries)) seeds.add(name);
+    const namesToCompare = new Set([...plan.namesToCompare, ...this.#deps.replayTracker.touchedNames(plan.entries)]);
+    if (this.#deps.replayTracker.isReplaying) for (const name of await this.#vanishedNames(plan.entries)) namesToCompare.add(name);
     for (const op of plan.entries) {
-      for (const name of namesOf(op)) if (this.#deps.failures.hasEntry(name)) seeds.add(name);
-      const ready = this.#isTakenByPeer(op) ? await this.#withDeviceNumber(op) : null;
-      if (ready !== null) {
-        ops.push(ready);
-        if (this.#mayFailInSilence(op) || (await this.#isStillThere(op))) seeds.add(op.entry);
-      } else for (const name of namesOf(op)) seeds.add(name);
+      for (const name of namesOf(op)) if (this.#deps.failures.hasEntry(name)) namesToCompare.add(name);
+      const preparedOp = this.#isAcceptedByPeer(op) ? await this.#withDeviceNumber(op) : null;
+      if (preparedOp !== null) {
+        ops.push(preparedOp);
+        if (this.#mayFailSilently(op) || (await this.#isOnBrick(op))) namesToCompare.add(op.entry);
+      } else for (const name of namesOf(op)) namesToCompare.add(name);
     }
     const outcome = await this.#sync.apply(ops, async (soFar) => {
-      const names = troubledNames(soFar);
-      for (const name of names) seeds.add(name);
+      const names = failedNames(soFar);
+      for (const name of names) namesToCompare.add(name);
       // The final comparison below decides about unresolved names and files under temporary names.
       const { unresolved } = await this.#reconcile(names, result, 'interim');
-      for (const name of unresolved.keys()) seeds.add(name);
+      for (const name of unresolved.keys()) namesToCompare.add(name);
     });
-    this.#logTrouble(outcome);
-    for (const name of troubledNames(outcome)) seeds.add(name);
-    const names = doubtfulNames(plan.entries, seeds);
+    this.#logFailures(outcome);
+    for (const name of failedNames(outcome)) namesToCompare.add(name);
+    const names = expandNamesToCompare(plan.entries, namesToCompare);
     if (names.size === 0) return result;
     const { unresolved } = await this.#reconcile(names, result);
     if (unresolved.size > 0) this.#deps.log.error('Failed to fix entry ops', { count: unresolved.size });
@@ -108,58 +108,58 @@ export class EntryPhase {
   async retry(names: readonly string[], gfids: Iterable<Gfid> = []): Promise<EntryPhaseResult> {
     const result: EntryPhaseResult = { dataGfids: new Set(), metaGfids: new Set() };
     if (this.#removable !== 'all') this.#deps.replayTracker.markKnown(gfids);
-    if (names.length > 0) await this.#inTurn(() => this.#reconcile(names, result));
+    if (names.length > 0) await this.#serialise(() => this.#reconcile(names, result));
     return result;
   }
 
   /** Compares those of the names that the primary no longer has or cannot look up. */
   async retryGone(names: Iterable<string>, gfids: Iterable<Gfid>): Promise<EntryPhaseResult> {
-    return this.retry(await goneFrom(this.#deps.volume, names), gfids);
+    return this.retry(await findGoneNames(this.#deps.volume, names), gfids);
   }
 
   /** @returns those of the names that the secondary has or cannot look up */
-  leftBehind(names: Iterable<string>): Promise<string[]> {
-    return this.#reconciler.present([...names]);
+  findPresentNames(names: Iterable<string>): Promise<string[]> {
+    return this.#reconciler.findPresentNames([...names]);
   }
 
   /** Compares the temporary names that a killed worker left on the secondary. The comparison moves or removes their files. */
-  async clearParked(): Promise<EntryPhaseResult> {
+  async clearTempNames(): Promise<EntryPhaseResult> {
     return this.retry(this.#deps.failures.items().flatMap(({ entry }) => (entry?.startsWith(TEMP_PATH_PREFIX) === true ? [entry] : [])));
   }
 
   /** Serialises the comparisons. A batch's entry operations and the retries of the batch before it are concurrent, and must
-   *  not mix. A comparison relies on the files that it has parked and moved. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined);
+   *  not mix. A comparison relies on the files that it has moved, also to temporary names. */
+  #serialise<T>(task: () => Promise<T>): Promise<T> {
+    const turn = this.#lastTurn.then(task);
+    this.#lastTurn = turn.catch(() => undefined);
     return turn;
   }
 
-  async #reconcile(names: Iterable<string>, into: EntryPhaseResult, verdict: 'final' | 'interim' = 'final'): Promise<ReconcileResult> {
+  async #reconcile(names: Iterable<string>, target: EntryPhaseResult, verdict: 'final' | 'interim' = 'final'): Promise<ReconcileResult> {
     const first = await this.#reconciler.run(names);
-    const result = verdict === 'final' && first.denied.size > 0 ? await this.#lookAgain(first) : first;
-    this.#deps.replayTracker.markTouched(result.touched);
-    for (const gfid of result.dataGfids) into.dataGfids.add(gfid);
-    for (const gfid of result.metaGfids) into.metaGfids.add(gfid);
-    for (const name of result.agreed) this.#deps.failures.resolveEntry(name);
+    const result = verdict === 'final' && first.denied.size > 0 ? await this.#reconcileThroughFreshMount(first) : first;
+    this.#deps.replayTracker.markTouched(result.touchedKeys);
+    for (const gfid of result.dataGfids) target.dataGfids.add(gfid);
+    for (const gfid of result.metaGfids) target.metaGfids.add(gfid);
+    for (const name of result.equalNames) this.#deps.failures.resolveEntry(name);
     if (verdict === 'final') for (const [name, { gfid, reason }] of result.unresolved) this.#fail(name, gfid, reason);
-    if (result.fixed > 0) this.#deps.log.info('Fixed names that differed on the secondary', { count: result.fixed });
+    if (result.fixedCount > 0) this.#deps.log.info('Fixed names that differed on the secondary', { count: result.fixedCount });
     return result;
   }
 
   /** Compares the remaining names through fresh mounts. */
-  async #lookAgain(first: ReconcileResult): Promise<ReconcileResult> {
+  async #reconcileThroughFreshMount(first: ReconcileResult): Promise<ReconcileResult> {
     const view = await this.#deps.openFreshView?.();
     if (view === undefined || view === null) return first;
     try {
-      const again = await this.#reconcilerOf(view, this.#syncThrough(view.secondary)).run(first.unresolved.keys());
+      const second = await this.#reconcilerOf(view, this.#syncThrough(view.secondary)).run(first.unresolved.keys());
       return {
-        ...again,
-        fixed: first.fixed + again.fixed,
-        agreed: new Set([...first.agreed, ...again.agreed]),
-        touched: new Set([...first.touched, ...again.touched]),
-        dataGfids: new Set([...first.dataGfids, ...again.dataGfids]),
-        metaGfids: new Set([...first.metaGfids, ...again.metaGfids]),
+        ...second,
+        fixedCount: first.fixedCount + second.fixedCount,
+        equalNames: new Set([...first.equalNames, ...second.equalNames]),
+        touchedKeys: new Set([...first.touchedKeys, ...second.touchedKeys]),
+        dataGfids: new Set([...first.dataGfids, ...second.dataGfids]),
+        metaGfids: new Set([...first.metaGfids, ...second.metaGfids]),
       };
     } catch (error) {
       // Only the fresh view's connection is lost, not the worker's. The remaining names are retried later.
@@ -173,13 +173,13 @@ export class EntryPhase {
 
   /** Puts everything that must follow on the failure list. Entries are resolved as names are compared, and data and
    *  attributes sent. */
-  async #owe({ names, dataGfids, metaGfids, xattrs }: Owed): Promise<void> {
+  async #recordFollowUp({ names, dataGfids, metaGfids, xattrGfids }: FollowUp): Promise<void> {
     const { failures } = this.#deps;
     const reason = 'recreated by conflict resolution, content not synced yet';
     for (const name of names) failures.owe({ kind: 'entry', gfid: splitEntryPath(name).parent, entry: name, reason });
     for (const gfid of dataGfids) failures.owe({ kind: 'data', gfid, reason });
     for (const gfid of metaGfids) failures.owe({ kind: 'meta', gfid, reason });
-    for (const gfid of xattrs) failures.owe({ kind: 'xattrs', gfid, reason });
+    for (const gfid of xattrGfids) failures.owe({ kind: 'xattrs', gfid, reason });
     await failures.persist();
   }
 
@@ -187,20 +187,20 @@ export class EntryPhase {
    * Names that a replay's operations create and that the primary no longer has or cannot look up. As a rule a later changelog
    * removes them. If this brick was down meanwhile, it may not: the changelogs of the heal record new names, but no deletes.
    */
-  #vanished(entries: readonly EntryOp[]): Promise<string[]> {
+  #vanishedNames(entries: readonly EntryOp[]): Promise<string[]> {
     const { volume, names = volume } = this.#deps;
-    return goneFrom(names, namesGiven(entries));
+    return findGoneNames(names, createdNames(entries));
   }
 
   /** A stock peer encodes names strictly and raises on others. Such an operation is left to the comparison. */
-  #isTakenByPeer(op: EntryOp): boolean {
+  #isAcceptedByPeer(op: EntryOp): boolean {
     if (this.#deps.peerNames === 'bytes') return true;
-    return namesOf(op).every(isPlainPath) && isPlainPath(op.link ?? '');
+    return namesOf(op).every(isUtf8Name) && isUtf8Name(op.link ?? '');
   }
 
   /** A brick rejects a link to a name whose gfid2path xattr it kept (EEXIST). A stock peer then looks up the name. If nothing
    *  has it, the peer reports no failure. */
-  #mayFailInSilence({ op, link }: EntryOp): boolean {
+  #mayFailSilently({ op, link }: EntryOp): boolean {
     return this.#deps.peerNames === 'utf8' && op === 'LINK' && (link ?? null) === null;
   }
 
@@ -209,7 +209,7 @@ export class EntryPhase {
     this.#deps.failures.add({ kind: 'entry', gfid: gfid ?? splitEntryPath(name).parent, entry: name, reason });
   }
 
-  #logTrouble({ failures, failedItems }: EntryOutcome): void {
+  #logFailures({ failures, failedItems }: EntryOutcome): void {
     if (failures.length > 0) this.#deps.log.info('Entry ops failed with gfid mismatch', { count: failures.length });
     for (const { item, reason } of failedItems) {
       this.#deps.log.warn('Entry op raised an exception on the secondary', { op: item.op, gfid: item.gfid, entry: item.entry, error: reason });
@@ -218,20 +218,20 @@ export class EntryPhase {
 }
 
 /** @returns the names that are gone or cannot be looked up */
-async function goneFrom(view: Pick<PrimaryView, 'lstat'>, names: Iterable<string>): Promise<string[]> {
-  const gone: string[] = [];
+async function findGoneNames(view: Pick<PrimaryView, 'lstat'>, names: Iterable<string>): Promise<string[]> {
+  const goneNames: string[] = [];
   await mapBounded([...names], LOOKUPS_AT_ONCE, async (name) => {
     const stat = await tryInode(view.lstat(name));
-    if (stat === null || stat instanceof InodeError) gone.push(name);
+    if (stat === null || stat instanceof InodeError) goneNames.push(name);
   });
-  return gone;
+  return goneNames;
 }
 
 function namesOf(op: EntryOp): string[] {
   return op.entry1 === undefined ? [op.entry] : [op.entry, op.entry1];
 }
 
-function troubledNames({ failures, failedItems }: EntryOutcome): Set<string> {
+function failedNames({ failures, failedItems }: EntryOutcome): Set<string> {
   const names = new Set<string>();
   for (const { op, info } of failures) {
     for (const name of namesOf(op)) names.add(name);

@@ -11,23 +11,23 @@ export const LOOKUPS_AT_ONCE = 16;
 
 /** @param brick null when xattrs are not synced
  *  @throws errors of the view that are not about one file: see inode-error.ts */
-export async function answerNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, 'gfidHasXattrs'> | null, needs: PlanNeeds): Promise<PlanFacts> {
+export async function lookUpNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, 'gfidHasXattrs'> | null, needs: PlanNeeds): Promise<PlanFacts> {
   const stats = new Map<Gfid, ViewStat | null>();
-  const links = new Map<Gfid, string | null>();
-  const troubles = new Map<Gfid, string>();
+  const symlinkTargets = new Map<Gfid, string | null>();
+  const lookupErrors = new Map<Gfid, string>();
   await mapBounded([...needs.stats], LOOKUPS_AT_ONCE, async (gfid) => {
     const stat = await tryInode(view.lstat(gfidPath(gfid)));
     const isSymlink = stat !== null && !(stat instanceof InodeError) && fileKind(stat.mode) === 'symlink';
     const link = isSymlink ? await tryInode(view.readlink(gfidPath(gfid))) : null;
-    if (stat instanceof InodeError) troubles.set(gfid, stat.reason);
-    else if (link instanceof InodeError) troubles.set(gfid, link.reason);
+    if (stat instanceof InodeError) lookupErrors.set(gfid, stat.reason);
+    else if (link instanceof InodeError) lookupErrors.set(gfid, link.reason);
     else {
       stats.set(gfid, stat);
-      if (isSymlink) links.set(gfid, link);
+      if (isSymlink) symlinkTargets.set(gfid, link);
     }
   });
-  const withXattrs = new Set<Gfid>();
+  const createdWithXattrs = new Set<Gfid>();
   // If the brick cannot read the xattrs, the file is sent: its transfer reports the error.
-  if (brick !== null) for (const gfid of needs.created) if ((await tryInode(brick.gfidHasXattrs(gfid))) !== false) withXattrs.add(gfid);
-  return { stats, links, troubles, withXattrs };
+  if (brick !== null) for (const gfid of needs.created) if ((await tryInode(brick.gfidHasXattrs(gfid))) !== false) createdWithXattrs.add(gfid);
+  return { stats, symlinkTargets, lookupErrors, createdWithXattrs };
 }

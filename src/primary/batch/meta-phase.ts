@@ -6,7 +6,7 @@ import type { MetaOp, OpStat } from '../../protocol/secondary.js';
 import type { PrimaryDeps } from '../deps.js';
 import { sendBisecting } from '../reconcile/bisect.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
-import { tryInode, peerReason, InodeError } from '../inode-error.js';
+import { tryInode, explainPeerErrno, InodeError } from '../inode-error.js';
 import { toOpStat } from '../../protocol/view.js';
 
 const META_OPS_PER_CALL = 1_000;
@@ -22,8 +22,8 @@ export async function applyMetaOps(deps: PrimaryDeps, metaGfids: ReadonlyMap<Gfi
     log.error('META FAILED', { data: gfidPath(gfid), reason });
     failures.add({ kind: 'meta', gfid, reason });
   };
-  const found = await mapBounded([...metaGfids], LOOKUPS_AT_ONCE, async ([gfid, known]): Promise<MetaOp | null> => {
-    const stat = known ?? (await tryInode(volume.lstat(gfidPath(gfid))));
+  const found = await mapBounded([...metaGfids], LOOKUPS_AT_ONCE, async ([gfid, recordedStat]): Promise<MetaOp | null> => {
+    const stat = recordedStat ?? (await tryInode(volume.lstat(gfidPath(gfid))));
     if (stat instanceof InodeError) {
       fail(gfid, stat.reason);
       return null;
@@ -36,12 +36,12 @@ export async function applyMetaOps(deps: PrimaryDeps, metaGfids: ReadonlyMap<Gfi
   });
   const ops = found.filter((op) => op !== null);
   const { results, failedItems } = await sendBisecting(ops, META_OPS_PER_CALL, (slice) => secondary.metaOps(slice));
-  const bad = new Map<string, string>();
-  for (const { op, errno, call } of results) bad.set(op.go, `${call}: ${peerReason(errno)}`);
-  for (const { item, reason } of failedItems) bad.set(item.go, reason);
+  const failedReasons = new Map<string, string>();
+  for (const { op, errno, call } of results) failedReasons.set(op.go, `${call}: ${explainPeerErrno(errno)}`);
+  for (const { item, reason } of failedItems) failedReasons.set(item.go, reason);
   for (const { go } of ops) {
     const gfid = go.slice(go.lastIndexOf('/') + 1) as Gfid;
-    const reason = bad.get(go);
+    const reason = failedReasons.get(go);
     if (reason === undefined) failures.resolve('meta', gfid);
     else if ((await tryInode(volume.lstat(go))) === null) failures.resolveGone(gfid);
     else fail(gfid, reason);

@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import { archiveAndPurge } from '../../changelog/archive.js';
 import { compareXtime, type Xtime } from '../../gluster/xtime.js';
 import type { PrimaryBase } from '../base.js';
-import { BatchPipeline, changeTime, groupBySize, type Batch, type CrawlName } from '../batch/batch.js';
+import { BatchPipeline, changelogTime, groupBySize, type Batch, type CrawlName } from '../batch/batch.js';
 import type { Engine } from './engine-rsync.js';
 import type { AbstractCtor } from './mixin.js';
 import type { Mode } from './mode.js';
@@ -20,7 +20,7 @@ export interface Crawl {
   crawl(signal: AbortSignal): Promise<void>;
   /** Resolves when the next crawl is due, early when changes are waiting. */
   nextCrawl(signal: AbortSignal): Promise<void>;
-  readonly followsChangelogs: boolean;
+  readonly isReadingChangelogs: boolean;
   retryFailures(signal: AbortSignal): Promise<void>;
   /** Compares on both sides the names that unprocessed changelogs remove or rename. Only changelogs that closed at or after
    *  `since`, seconds, are read. */
@@ -29,27 +29,26 @@ export interface Crawl {
 
 /** The base and the other four slots. */
 export type CrawlBase = PrimaryBase & Mode & Sendmark & Purge & Engine;
-export type CrawlMixin = <B extends AbstractCtor<CrawlBase>>(Base: B) => AbstractCtor<Crawl> & B;
 
 export interface ChangelogCrawl extends Crawl {
   readonly pipeline: BatchPipeline;
   /** Processes changelogs in batches of changelog-batch-size bytes. Resolves when all are submitted. */
-  processChanges(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string, signal: AbortSignal): Promise<void>;
+  processChanges(changes: readonly string[], markDone: (path: string) => Promise<void>, processedDir: string, signal: AbortSignal): Promise<void>;
   /** Marks as done and archives changelogs from before stime. @returns the others */
-  dropProcessed(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string): Promise<string[]>;
+  dropProcessed(changes: readonly string[], markDone: (path: string) => Promise<void>, processedDir: string): Promise<string[]>;
 }
 
 export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): AbstractCtor<ChangelogCrawl> & B => {
   abstract class Changelog extends Base implements ChangelogCrawl {
     #pipeline: BatchPipeline | null = null;
     /** Unprocessed changelogs whose names compareChangelogs() has compared. */
-    #compared: ReadonlySet<string> = new Set();
+    #comparedChangelogs: ReadonlySet<string> = new Set();
 
     get crawlName(): CrawlName {
       return 'live_changelog';
     }
 
-    get followsChangelogs(): boolean {
+    get isReadingChangelogs(): boolean {
       return true;
     }
 
@@ -62,16 +61,16 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       const { agent, replayTracker, status, workingDir } = this.deps;
       await status.setCrawlStatus('Changelog Crawl');
       const processed = join(workingDir, '.processed');
-      const done = (path: string): Promise<void> => agent.done(path);
+      const markDone = (path: string): Promise<void> => agent.done(path);
       await agent.scan();
       const changes = await agent.getchanges();
       if (changes.length === 0) {
         replayTracker.expireBefore(agent.reached());
         await this.retryFailures(signal);
-        await this.judgeCheckpoint();
+        await this.completeCheckpoint();
         return;
       }
-      await this.processChanges(await this.dropProcessed(changes, done, processed), done, processed, signal);
+      await this.processChanges(await this.dropProcessed(changes, markDone, processed), markDone, processed, signal);
       await this.pipeline.drain();
     }
 
@@ -82,59 +81,59 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
     override async compareChangelogs(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void> {
       const { agent } = this.deps;
       while ((await agent.scan()) > 0) signal.throwIfAborted();
-      const changelogs = (await agent.getchanges()).filter((path) => changeTime(path) >= since);
-      const due = which === 'all' ? changelogs : changelogs.filter((path) => !this.#compared.has(path));
-      if (due.length > 0) await this.pipeline.compareGone(due, signal);
+      const changelogs = (await agent.getchanges()).filter((path) => changelogTime(path) >= since);
+      const toCompare = which === 'all' ? changelogs : changelogs.filter((path) => !this.#comparedChangelogs.has(path));
+      if (toCompare.length > 0) await this.pipeline.compareRemovedNames(toCompare, signal);
       else await this.pipeline.retryDue(signal);
-      this.#compared = new Set(changelogs);
+      this.#comparedChangelogs = new Set(changelogs);
     }
 
     override async nextCrawl(signal: AbortSignal): Promise<void> {
       await delayOrWake(this.deps.config.get('change-interval') * 1000, signal, this.deps.agent.news());
     }
 
-    async dropProcessed(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string): Promise<string[]> {
+    async dropProcessed(changes: readonly string[], markDone: (path: string) => Promise<void>, processedDir: string): Promise<string[]> {
       const stime = await this.dataStime();
       if (stime === null) return [...changes];
       this.deps.log.info("secondary's time", { stime });
-      const old = changes.filter((path) => changeTime(path) < stime[0]);
-      for (const path of old) {
+      const processed = changes.filter((path) => changelogTime(path) < stime[0]);
+      for (const path of processed) {
         this.deps.log.debug('skipping already processed change', { changelog: basename(path) });
-        await done(path);
+        await markDone(path);
       }
-      await this.#archive(processedDir, old);
-      return changes.filter((path) => changeTime(path) >= stime[0]);
+      await this.#archive(processedDir, processed);
+      return changes.filter((path) => changelogTime(path) >= stime[0]);
     }
 
     async processChanges(
       changes: readonly string[],
-      done: (path: string) => Promise<void>,
+      markDone: (path: string) => Promise<void>,
       processedDir: string,
       signal: AbortSignal,
     ): Promise<void> {
       const sizes = await Promise.all(changes.map(async (path) => (await lstat(path)).size));
       for (const group of groupBySize(changes, sizes, this.deps.config.get('changelog-batch-size'))) {
         signal.throwIfAborted();
-        await this.pipeline.submit(await this.#batch(group, done, processedDir), signal);
+        await this.pipeline.submit(await this.#makeBatch(group, markDone, processedDir), signal);
       }
     }
 
-    async #batch(changes: readonly string[], done: (path: string) => Promise<void>, processedDir: string): Promise<Batch> {
-      const entriesOf = this.#entryPolicy(await this.entryStime(), await this.dataStime());
+    async #makeBatch(changes: readonly string[], markDone: (path: string) => Promise<void>, processedDir: string): Promise<Batch> {
+      const entryPolicyOf = this.#entryPolicy(await this.entryStime(), await this.dataStime());
       return {
         changes,
         crawl: this.crawlName,
-        entriesOf,
+        entryPolicyOf: entryPolicyOf,
         // A changelog's name has the time of its rollover. One second less allows for the difference between the clock of the
         // marks and the changelog's.
-        entriesApplied: (last) => this.#raiseEntryStime([last - 1, 0]),
-        commit: async (last) => {
-          await this.updStime([last - 1, 0]);
-          for (const path of changes) await done(path);
+        entriesApplied: (lastChangeTime) => this.#raiseEntryStime([lastChangeTime - 1, 0]),
+        commit: async (lastChangeTime) => {
+          await this.updStime([lastChangeTime - 1, 0]);
+          for (const path of changes) await markDone(path);
           await this.#archive(processedDir, changes);
         },
-        synced: () => Promise.resolve(true),
-        marks: async () => ({ stime: await this.dataStime(), entry_stime: await this.entryStime() }),
+        hasBeenSynced: () => Promise.resolve(true),
+        markFields: async () => ({ stime: await this.dataStime(), entry_stime: await this.entryStime() }),
       };
     }
 
@@ -143,8 +142,8 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       if (this.deps.session.hotTier) return () => 'hot-tier';
       if (entryStime === null || dataStime === null) return () => 'apply';
       // A passive worker raises stime but not entry_stime.
-      const applied = dataStime[0] > entryStime[0] ? dataStime : entryStime;
-      return (time) => (time <= applied[0] ? 'applied-before' : 'apply');
+      const appliedUntil = dataStime[0] > entryStime[0] ? dataStime : entryStime;
+      return (time) => (time <= appliedUntil[0] ? 'applied-before' : 'apply');
     }
 
     async #raiseEntryStime(mark: Xtime): Promise<void> {

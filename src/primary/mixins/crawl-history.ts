@@ -21,7 +21,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
     override async crawl(signal: AbortSignal): Promise<void> {
       const { status, log } = this.deps;
       await status.setCrawlStatus('History Crawl');
-      await this.pipeline.clearParked(signal);
+      await this.pipeline.clearTempNames(signal);
       await this.expectReplay();
       log.info('starting history crawl', { turns: 1, stime: await this.dataStime(), entry_stime: await this.entryStime() });
       let incompleteAfter: number | null = null;
@@ -30,10 +30,10 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
           await this.#followClock(history.setBack);
           if (incompleteAfter !== null) await this.deps.addPendingCrawl(0);
         }
-        history = await this.#history();
+        history = await this.#requestHistory();
         if (history.status === 'partial') incompleteAfter ??= history.actualEnd;
-        const lost = await this.#readAll(signal);
-        if (lost !== null) incompleteAfter ??= lost;
+        const lostFrom = await this.#processAll(signal);
+        if (lostFrom !== null) incompleteAfter ??= lostFrom;
         log.info('finished history crawl', { endtime: history.actualEnd, stime: await this.dataStime(), entry_stime: await this.entryStime() });
       }
       if (incompleteAfter !== null) {
@@ -41,7 +41,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       }
     }
 
-    async #history(): Promise<HistoryResult> {
+    async #requestHistory(): Promise<HistoryResult> {
       const { agent, log, replayTracker } = this.deps;
       const stime = await this.dataStime();
       if (stime === null || compareXtime(stime, MINUS_INFINITY) === 0) {
@@ -69,10 +69,10 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
     /** Processes all changelogs of this history.
      *  @returns the start, seconds, of the first interval whose changelog cannot be read, or null. An xsync crawl for it is
      *  then pending */
-    async #readAll(signal: AbortSignal): Promise<number | null> {
+    async #processAll(signal: AbortSignal): Promise<number | null> {
       const { agent, log, workingDir } = this.deps;
       const processed = join(workingDir, '.history', '.processed');
-      const done = (path: string): Promise<void> => agent.historyDone(path);
+      const markDone = (path: string): Promise<void> => agent.historyDone(path);
       // A changelog stays listed until its batch is committed, and commits go on during later scans.
       const taken = new Set<string>();
       const losses: ChangelogLoss[] = [];
@@ -87,16 +87,16 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
         signal.throwIfAborted();
         const changes = (await agent.historyGetchanges()).filter((path) => !taken.has(path));
         for (const path of changes) taken.add(path);
-        await this.processChanges(changes, done, processed, signal);
+        await this.processChanges(changes, markDone, processed, signal);
       }
       await this.pipeline.drain();
-      const [first] = losses;
-      if (first === undefined) return null;
+      const [firstLoss] = losses;
+      if (firstLoss === undefined) return null;
       // The next history crawl may begin after a lost changelog, if no other changelog can have the time of this stime.
-      const passed = Math.max(...losses.map(({ to }) => to)) + 1;
+      const afterLosses = Math.max(...losses.map(({ to }) => to)) + 1;
       const now = this.liveChangelogStart?.[0] ?? 0;
-      if (passed < now && ((await this.dataStime())?.[0] ?? 0) < passed) await this.updStime([passed, 0]);
-      return first.from;
+      if (afterLosses < now && ((await this.dataStime())?.[0] ?? 0) < afterLosses) await this.updStime([afterLosses, 0]);
+      return firstLoss.from;
     }
 
     /** Everything from before the clock was set back is synced. Later changes have times after `setBack.to`, so stime must be

@@ -13,7 +13,7 @@ import { ROOT_PATH } from '../base.js';
 import type { Batch, CrawlName } from '../batch/batch.js';
 import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './crawl-changelog.js';
 import type { AbstractCtor } from './mixin.js';
-import { NO_ROOM, tryInode, InodeError } from '../inode-error.js';
+import { XATTR_SPACE_ERRNOS, tryInode, InodeError } from '../inode-error.js';
 import { delayOrWake } from '../../async/wait.js';
 import { XsyncWalk, type WalkChunk } from './xsync-walk.js';
 
@@ -38,37 +38,37 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       await status.setCrawlStatus('Hybrid Crawl');
       // After a first sync the history crawl does both.
       if (stime !== null) {
-        this.deps.mountSelector.changed(Date.now() / 1000);
-        await this.pipeline.clearParked(signal);
+        this.deps.mountSelector.expectChangesUntil(Date.now() / 1000);
+        await this.pipeline.clearTempNames(signal);
       }
       const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);
       // The missing changelogs also had the deletes and renames. Before a first sync the secondary may have names that the
       // primary never had.
-      const compares = this.walkFrom !== null && this.makesMarks() && stime !== null && compareXtime(stime, ZERO_XTIME) > 0;
-      const changed = new Set<Gfid>();
+      const shouldCompare = this.walkFrom !== null && this.shouldCreateMarks() && stime !== null && compareXtime(stime, ZERO_XTIME) > 0;
+      const changedDirs = new Set<Gfid>();
       // The walk is one chunk ahead of the sync, which awaits it. The reference polls an empty list instead.
-      let ahead = chunks.next();
+      let nextChunk = chunks.next();
       for (;;) {
-        const { value: chunk, done } = await ahead;
+        const { value: chunk, done } = await nextChunk;
         if (done === true) break;
-        progress?.walked(chunk.entries);
-        if (compares) for (const gfid of chunk.changed) changed.add(gfid);
-        ahead = chunks.next();
-        ahead.catch(() => undefined); // the next await reports it; if the submit fails first, it must not be unhandled
+        progress?.walked(chunk.entryCount);
+        if (shouldCompare) for (const gfid of chunk.changedDirs) changedDirs.add(gfid);
+        nextChunk = chunks.next();
+        nextChunk.catch(() => undefined); // the next await reports it; if the submit fails first, it must not be unhandled
         await this.#submit(chunk, signal);
       }
       progress?.walkFound();
       await this.pipeline.drain();
-      await this.pipeline.compareDirectories(changed, signal);
+      await this.pipeline.compareDirectories(changedDirs, signal);
       // A crawl that finds nothing submits no batch, and only batches include retries.
       await this.retryFailures(signal);
-      await this.judgeCheckpoint();
+      await this.completeCheckpoint();
       progress?.walkEnded();
       this.deps.replayTracker.markAllTouched();
       log.info('finished hybrid crawl', { stime: await this.dataStime() });
     }
 
-    override get followsChangelogs(): boolean {
+    override get isReadingChangelogs(): boolean {
       return false;
     }
 
@@ -90,34 +90,34 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
     async #submit(chunk: WalkChunk, signal: AbortSignal): Promise<void> {
       if (chunk.records.length === 0) {
         await this.pipeline.drain();
-        await this.#listSkipped(chunk);
+        await this.#addSkippedToFailures(chunk);
         await this.#setStimes(chunk);
         return;
       }
       const path = await this.#write(chunk);
       this.deps.log.info('processing xsync changelog', { path });
-      await this.pipeline.submit(this.#xsyncBatch(path, chunk), signal);
+      await this.pipeline.submit(this.#makeXsyncBatch(path, chunk), signal);
     }
 
-    #xsyncBatch(path: string, chunk: WalkChunk): Batch {
+    #makeXsyncBatch(path: string, chunk: WalkChunk): Batch {
       return {
         changes: [path],
         crawl: 'xsync',
-        entriesOf: () => 'apply',
+        entryPolicyOf: () => 'apply',
         // Only now: an earlier retry would create directories that this batch creates.
-        entriesApplied: () => this.#listSkipped(chunk),
+        entriesApplied: () => this.#addSkippedToFailures(chunk),
         commit: async () => {
           await archiveAndPurge(this.#dir, [path.slice(this.#dir.length + 1)], this.deps.config.get('changelog-archive-format'));
           await this.#setStimes(chunk);
-          this.deps.progress?.walkSynced(chunk.entries);
+          this.deps.progress?.walkSynced(chunk.entryCount);
         },
-        synced: async () => (await this.dataStime()) !== null,
-        marks: async () => ({ stime: await this.dataStime(), entry_stime: await this.entryStime() }),
+        hasBeenSynced: async () => (await this.dataStime()) !== null,
+        markFields: async () => ({ stime: await this.dataStime(), entry_stime: await this.entryStime() }),
       };
     }
 
-    /** Puts entries that the crawl skipped on the failure list. The retry includes everything below them: see DueItems. */
-    async #listSkipped({ skipped }: WalkChunk): Promise<void> {
+    /** Puts entries that the crawl skipped on the failure list. The retry includes everything below them: see FailureRetry. */
+    async #addSkippedToFailures({ skipped }: WalkChunk): Promise<void> {
       if (skipped.length === 0) return;
       const { failures, status } = this.deps;
       for (const { entry, reason } of skipped) failures.add({ kind: 'entry', gfid: ROOT_GFID, entry, reason });
@@ -127,9 +127,9 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
 
     async #setStimes({ stimes }: WalkChunk): Promise<void> {
       for (const stime of stimes) {
-        const done = stime.path === ROOT_PATH ? await this.#setStime(stime) : await tryInode(this.#setStime(stime), NO_ROOM);
+        const result = stime.path === ROOT_PATH ? await this.#setStime(stime) : await tryInode(this.#setStime(stime), XATTR_SPACE_ERRNOS);
         // A directory that keeps its old stime is crawled again by a later hybrid crawl.
-        if (done instanceof InodeError) this.deps.log.warn('cannot mark a directory as synced', { path: stime.path, error: done.reason });
+        if (result instanceof InodeError) this.deps.log.warn('cannot mark a directory as synced', { path: stime.path, error: result.reason });
       }
     }
 
@@ -137,8 +137,8 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       // A directory that moved keeps its old stime. The entry that took its path must not get this stime.
       if (path !== ROOT_PATH && (await this.deps.brick.gfid(path)) !== gfid) return;
       // When a crawl for a gap ends, the history crawl may have raised the root's stime further already.
-      const now = path === ROOT_PATH ? await this.dataStime() : null;
-      if (now !== null && compareXtime(mark, now) <= 0) return;
+      const rootStime = path === ROOT_PATH ? await this.dataStime() : null;
+      if (rootStime !== null && compareXtime(mark, rootStime) <= 0) return;
       this.deps.log.debug('setting secondary time', { time: mark });
       await this.updStime(mark, path);
     }

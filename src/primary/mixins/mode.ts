@@ -8,7 +8,7 @@ import type { VolumeInfo } from '../../protocol/secondary.js';
 import type { PrimaryBase, SystemVolinfo } from '../base.js';
 import type { PrimaryDeps } from '../deps.js';
 import type { AbstractCtor } from './mixin.js';
-import { NO_ROOM } from '../inode-error.js';
+import { XATTR_SPACE_ERRNOS } from '../inode-error.js';
 
 export interface KeepalivePayload {
   readonly info: VolumeInfo | null;
@@ -18,9 +18,9 @@ export interface KeepalivePayload {
 
 export interface Mode {
   /** Whether a missing xtime is created. In recover mode, files without xtime stay without. */
-  makesMarks(): boolean;
-  /** Xtime of a path on the brick. If makesMarks(), a missing or expired xtime is set to now, and null means that the path
-   *  does not exist. Otherwise MINUS_INFINITY stands for a missing or expired xtime. */
+  shouldCreateMarks(): boolean;
+  /** Xtime of a path on the brick. If shouldCreateMarks(), a missing or expired xtime is set to now, and null means that the
+   *  path does not exist. Otherwise MINUS_INFINITY stands for a missing or expired xtime. */
   primaryXtime(path: string): Promise<Xtime | null>;
   /** Stime of a path on the brick; MINUS_INFINITY when it is missing or expired. */
   secondaryXtime(path: string): Promise<Xtime | null>;
@@ -46,20 +46,20 @@ async function readVolinfo({ volume, session }: PrimaryDeps): Promise<SystemVoli
 
 export const withNormalMode: ModeMixin = (Base) => {
   abstract class Normal extends Base implements Mode {
-    makesMarks(): boolean {
+    shouldCreateMarks(): boolean {
       return true;
     }
 
     async primaryXtime(path: string): Promise<Xtime | null> {
       const { brick, volume } = this.deps;
       const mark = await brick.xtime(path, this.uuid);
-      if (mark !== null && !this.#expired(mark)) return mark;
-      if (!this.makesMarks()) return mark !== null && compareXtime(mark, ZERO_XTIME) === 0 ? mark : MINUS_INFINITY;
+      if (mark !== null && !this.#isExpired(mark)) return mark;
+      if (!this.shouldCreateMarks()) return mark !== null && compareXtime(mark, ZERO_XTIME) === 0 ? mark : MINUS_INFINITY;
       if (mark === null && (await brick.lstat(path)) === null) return null;
       const now = xtimeNow();
       // Persist the xtime, or every crawl syncs this file again.
       await volume.setXtime(path, this.uuid, now).catch((error: unknown) => {
-        if (!NO_ROOM.has(errnoNumber(error) ?? 0)) throw error;
+        if (!XATTR_SPACE_ERRNOS.has(errnoNumber(error) ?? 0)) throw error;
       });
       return now;
     }
@@ -71,7 +71,7 @@ export const withNormalMode: ModeMixin = (Base) => {
         mark = await brick.legacyStime(path, this.uuid);
         if (mark !== null) await brick.setStime(path, this.uuid, mark);
       }
-      if (mark !== null && (compareXtime(mark, ZERO_XTIME) === 0 || !this.#expired(mark))) return mark;
+      if (mark !== null && (compareXtime(mark, ZERO_XTIME) === 0 || !this.#isExpired(mark))) return mark;
       return MINUS_INFINITY;
     }
 
@@ -98,7 +98,7 @@ export const withNormalMode: ModeMixin = (Base) => {
     }
 
     /** A mark older than the volume mark was set before indexing was enabled. */
-    #expired(mark: Xtime): boolean {
+    #isExpired(mark: Xtime): boolean {
       return this.volmark !== null && compareXtime(mark, this.volmark) < 0;
     }
   }
@@ -119,7 +119,7 @@ export const withPartialMode: ModeMixin = (Base) => {
  *  expires, so that two primaries never write to one secondary. */
 export const withRecoverMode: ModeMixin = (Base) => {
   abstract class Recover extends withNormalMode(Base) {
-    override makesMarks(): boolean {
+    override shouldCreateMarks(): boolean {
       return false;
     }
 
@@ -128,9 +128,9 @@ export const withRecoverMode: ModeMixin = (Base) => {
     }
 
     override async systemVolinfo(signal: AbortSignal): Promise<SystemVolinfo> {
-      const found = await readVolinfo(this.deps);
-      if (found.foreign?.timeout === undefined) return found;
-      const expiryS = found.foreign.timeout - Math.floor(Date.now() / 1000) + 1;
+      const volinfo = await readVolinfo(this.deps);
+      if (volinfo.foreign?.timeout === undefined) return volinfo;
+      const expiryS = volinfo.foreign.timeout - Math.floor(Date.now() / 1000) + 1;
       this.deps.log.info('foreign volume info found, waiting for expiry', { expiry: expiryS });
       await delay(Math.max(0, expiryS) * 1000, undefined, { signal });
       return readVolinfo(this.deps);

@@ -10,13 +10,13 @@ import { compareXtime, maxXtime, MINUS_INFINITY, minXtime, ZERO_XTIME, type Xtim
 import type { Log } from '../../log.js';
 import { mapBounded } from '../../async/map-bounded.js';
 import type { PrimaryBrick } from '../deps.js';
-import { tryInode, inodeErrorOf } from '../inode-error.js';
-import { fileKind, toOpStat, type ViewStat } from '../../protocol/view.js';
+import { directoryPath } from '../directory-path.js';
+import { tryInode, InodeError, inodeErrorOf } from '../inode-error.js';
+import { fileKind, S_ISVTX, toOpStat, type ViewStat } from '../../protocol/view.js';
 
 /** Small, so that data is sent while the next chunk's names are created. The reference uses 8,192. */
 const CHUNK_ENTRIES = 512;
 const LOOKUPS_AT_ONCE = 32;
-const MAX_DEPTH = 4_096;
 
 export interface WalkMode {
   primaryXtime(path: string): Promise<Xtime | null>;
@@ -26,17 +26,17 @@ export interface WalkMode {
 }
 
 export interface WalkChunk {
-  readonly entries: number;
+  readonly entryCount: number;
   readonly records: ChangeRecord[];
   /** Path relative to the brick, the gfid found there, and the new stime. */
   readonly stimes: readonly { readonly path: string; readonly gfid: Gfid; readonly mark: Xtime }[];
   /** Entries that were skipped, with everything below them. */
-  readonly skipped: readonly Skipped[];
+  readonly skipped: readonly SkippedEntry[];
   /** Directories with a new xtime: names may have been removed from them. */
-  readonly changed: readonly Gfid[];
+  readonly changedDirs: readonly Gfid[];
 }
 
-export interface Skipped {
+export interface SkippedEntry {
   /** Entry path. */
   readonly entry: string;
   readonly reason: string;
@@ -74,9 +74,9 @@ export class XsyncWalk {
   #rootStime: Xtime = MINUS_INFINITY;
   #records: ChangeRecord[] = [];
   #stimes: { path: string; gfid: Gfid; mark: Xtime }[] = [];
-  #skipped: Skipped[] = [];
-  #changed: Gfid[] = [];
-  #entries = 0;
+  #skipped: SkippedEntry[] = [];
+  #changedDirs: Gfid[] = [];
+  #entryCount = 0;
 
   constructor(brick: PrimaryBrick, mode: WalkMode, log: Log, bounds: WalkBounds) {
     this.#brick = brick;
@@ -91,8 +91,8 @@ export class XsyncWalk {
     this.#rootStime = this.#bounds.from ?? (await this.#mode.secondaryXtime('.')) ?? MINUS_INFINITY;
     const xtime = (await this.#mode.primaryXtime('.')) ?? MINUS_INFINITY;
     yield* this.#directory({ path: '.', gfid: ROOT_GFID, xtime, entry: null }, signal);
-    this.#stimes.push({ path: '.', gfid: ROOT_GFID, mark: this.#capped(xtime) });
-    yield this.#cut();
+    this.#stimes.push({ path: '.', gfid: ROOT_GFID, mark: this.#clampToLimit(xtime) });
+    yield this.#takeChunk();
   }
 
   async *#directory(dir: Dir, signal: AbortSignal): AsyncGenerator<WalkChunk, void> {
@@ -100,40 +100,40 @@ export class XsyncWalk {
     if (opened === null) return;
     const { path, stime, names } = opened;
     const { gfid } = dir;
-    this.#changed.push(gfid);
+    this.#changedDirs.push(gfid);
     this.#mode.checkReversion(path, dir.xtime, stime);
     for (let i = 0; i < names.length; i += LOOKUPS_AT_ONCE) {
       signal.throwIfAborted();
-      const found = await mapBounded(names.slice(i, i + LOOKUPS_AT_ONCE), LOOKUPS_AT_ONCE, (name) => {
-        const place = { path: path === '.' ? name : `${path}/${name}`, entry: entryPath(gfid, name) };
-        return this.#orSkip(place, this.#candidate(place.path, name, stime));
+      const candidates = await mapBounded(names.slice(i, i + LOOKUPS_AT_ONCE), LOOKUPS_AT_ONCE, (name) => {
+        const location = { path: path === '.' ? name : `${path}/${name}`, entry: entryPath(gfid, name) };
+        return this.#orSkip(location, this.#candidate(location.path, name, stime));
       });
       // If the directory was moved meanwhile, the lookups at its old path have failed. The rename is in a changelog, but it
       // does not bring the directory's content.
-      const isThere = await this.#orSkip(dir, this.#isAt(path, gfid), 'skipping directory');
-      if (isThere === null) return;
-      if (!isThere) return yield* this.#directory({ ...dir, path }, signal);
-      for (const entry of found) {
+      const isUnmoved = await this.#orSkip(dir, this.#isAt(path, gfid), 'skipping directory');
+      if (isUnmoved === null) return;
+      if (!isUnmoved) return yield* this.#directory({ ...dir, path }, signal);
+      for (const entry of candidates) {
         if (entry === null) continue;
         await this.#record(gfid, entry);
-        if (this.#entries >= CHUNK_ENTRIES) yield this.#cut();
+        if (this.#entryCount >= CHUNK_ENTRIES) yield this.#takeChunk();
         if (fileKind(entry.stat.mode) !== 'dir') continue;
         yield* this.#directory({ ...entry, entry: entryPath(gfid, entry.name) }, signal);
-        this.#stimes.push({ path: entry.path, gfid: entry.gfid, mark: this.#capped(entry.xtime) });
+        this.#stimes.push({ path: entry.path, gfid: entry.gfid, mark: this.#clampToLimit(entry.xtime) });
       }
     }
   }
 
   /** @returns a directory's present path, stime and names; null when it is gone or unchanged */
   async #open({ path: lastPath, gfid, xtime }: Dir): Promise<{ path: string; stime: Xtime; names: string[] } | null> {
-    for (let at = lastPath; ; ) {
-      const path = await this.#currentPath(at, gfid);
+    for (let currentPath = lastPath; ; ) {
+      const path = await this.#currentPath(currentPath, gfid);
       if (path === null) return null;
       const stime = await this.#stimeOf(path);
-      const due = this.#mode.needSync(xtime, stime);
-      const names = due ? await this.#names(path) : [];
-      if (await this.#isAt(path, gfid)) return due ? { path, stime, names } : null;
-      at = path;
+      const isDue = this.#mode.needSync(xtime, stime);
+      const names = isDue ? await this.#names(path) : [];
+      if (await this.#isAt(path, gfid)) return isDue ? { path, stime, names } : null;
+      currentPath = path;
     }
   }
 
@@ -147,10 +147,10 @@ export class XsyncWalk {
     try {
       return await answer;
     } catch (error) {
-      const trouble = inodeErrorOf(error);
-      if (trouble === null || entry === null) throw error;
-      this.#log.warn(message, { path, error: trouble.reason });
-      this.#skipped.push({ entry, reason: trouble.reason });
+      const inodeError = inodeErrorOf(error);
+      if (inodeError === null || entry === null) throw error;
+      this.#log.warn(message, { path, error: inodeError.reason });
+      this.#skipped.push({ entry, reason: inodeError.reason });
       return null;
     }
   }
@@ -158,14 +158,8 @@ export class XsyncWalk {
   /** @returns the present path of a directory that was at `path`; null when it is gone */
   async #currentPath(path: string, gfid: Gfid): Promise<string | null> {
     if (gfid === ROOT_GFID || (await this.#brick.gfid(path)) === gfid) return path;
-    const names: string[] = [];
-    for (let at = gfid; at !== ROOT_GFID; ) {
-      const location = await this.#brick.dirLocation(at);
-      if (location === null || names.length > MAX_DEPTH) return null;
-      names.unshift(location.name);
-      at = location.parent;
-    }
-    return names.join('/');
+    const currentPath = await directoryPath(this.#brick, gfid);
+    return currentPath instanceof InodeError ? null : currentPath;
   }
 
   /** @returns the names in a directory; none when it was removed, or replaced by something else, meanwhile */
@@ -203,7 +197,7 @@ export class XsyncWalk {
       this.#log.warn('got purged in the interim', { path });
       return null;
     }
-    if ((stat.mode & 0o1000) !== 0 && fileKind(stat.mode) === 'file' && (await this.#brick.isLinkto(path))) {
+    if ((stat.mode & S_ISVTX) !== 0 && fileKind(stat.mode) === 'file' && (await this.#brick.isLinkto(path))) {
       this.#log.debug('ignoring sticky bit file', { path });
       return null;
     }
@@ -211,29 +205,29 @@ export class XsyncWalk {
   }
 
   async #record(parent: Gfid, { path, name, stat, gfid }: Candidate): Promise<void> {
-    this.#entries += 1;
-    const entry = (fop: string, withMode: boolean): ChangeRecord => ({
+    this.#entryCount += 1;
+    const entry = (fop: string, hasMode: boolean): ChangeRecord => ({
       type: 'entry',
       gfid,
       fop,
       parent,
       name,
-      ...(withMode ? { mode: stat.mode, uid: 0, gid: 0 } : {}),
+      ...(hasMode ? { mode: stat.mode, uid: 0, gid: 0 } : {}),
     });
     const attributes: ChangeRecord = { type: 'meta', gfid, fop: 'SETATTR', stat: toOpStat(stat) };
     // nlink includes the brick's link under .glusterfs. A file with several names is recorded as LINK: the secondary decides
     // whether to create or to link.
-    const single = stat.nlink - 1 <= 1;
+    const hasOneName = stat.nlink - 1 <= 1;
     switch (fileKind(stat.mode)) {
       case 'dir':
         this.#records.push(entry('MKDIR', true), attributes);
         if (await this.#mayHaveXattrs(path)) this.#records.push({ type: 'meta', gfid, fop: 'SETXATTR' });
         break;
       case 'symlink':
-        this.#records.push(entry(single ? 'SYMLINK' : 'LINK', false));
+        this.#records.push(entry(hasOneName ? 'SYMLINK' : 'LINK', false));
         break;
       case 'file':
-        this.#records.push(entry(single ? 'MKNOD' : 'LINK', single), { type: 'data', gfid });
+        this.#records.push(entry(hasOneName ? 'MKNOD' : 'LINK', hasOneName), { type: 'data', gfid });
         break;
       case 'special':
       case 'device':
@@ -249,17 +243,17 @@ export class XsyncWalk {
     return (await tryInode(this.#brick.hasXattrs(path))) !== false;
   }
 
-  #capped(mark: Xtime): Xtime {
+  #clampToLimit(mark: Xtime): Xtime {
     return this.#bounds.limit === null ? mark : minXtime(this.#bounds.limit, mark);
   }
 
-  #cut(): WalkChunk {
-    const chunk = { entries: this.#entries, records: this.#records, stimes: this.#stimes, skipped: this.#skipped, changed: this.#changed };
+  #takeChunk(): WalkChunk {
+    const chunk = { entryCount: this.#entryCount, records: this.#records, stimes: this.#stimes, skipped: this.#skipped, changedDirs: this.#changedDirs };
     this.#records = [];
     this.#stimes = [];
     this.#skipped = [];
-    this.#changed = [];
-    this.#entries = 0;
+    this.#changedDirs = [];
+    this.#entryCount = 0;
     return chunk;
   }
 }

@@ -42,8 +42,8 @@ export class EntrySync {
   async apply(ops: readonly EntryOp[], beforeRemovals?: (soFar: EntryOutcome) => Promise<void>): Promise<EntryOutcome> {
     const outcome: EntryOutcome = { failures: [], failedItems: [] };
     for (const wave of planWaves(ops, this.#options.lanes)) {
-      const troubled = outcome.failures.length > 0 || outcome.failedItems.length > 0;
-      if (troubled && beforeRemovals !== undefined && wave.lanes.some((lane) => lane.some((op) => op.op === 'RMDIR'))) {
+      const hasFailures = outcome.failures.length > 0 || outcome.failedItems.length > 0;
+      if (hasFailures && beforeRemovals !== undefined && wave.lanes.some((lane) => lane.some((op) => op.op === 'RMDIR'))) {
         await beforeRemovals(outcome);
       }
       await Promise.all(wave.lanes.map((lane) => this.#applyLane(lane, outcome)));
@@ -54,9 +54,9 @@ export class EntrySync {
   /** Applies independent operations, such as probes, in any order. */
   async applyIndependent(ops: readonly EntryOp[]): Promise<EntryOutcome> {
     const outcome: EntryOutcome = { failures: [], failedItems: [] };
-    const share = Math.max(1, Math.ceil(ops.length / this.#options.lanes));
+    const laneLength = Math.max(1, Math.ceil(ops.length / this.#options.lanes));
     const lanes: EntryOp[][] = [];
-    for (let i = 0; i < ops.length; i += share) lanes.push(ops.slice(i, i + share));
+    for (let i = 0; i < ops.length; i += laneLength) lanes.push(ops.slice(i, i + laneLength));
     await Promise.all(lanes.map((lane) => this.#applyLane(lane, outcome)));
     return outcome;
   }

@@ -12,17 +12,17 @@ export interface PrimaryEntry {
   readonly kind: FileKind;
 }
 
-/** Looks up names (entry paths) on the primary. Absent names have null. Names whose lookup fails are in `troubles`, with the
+/** Looks up names (entry paths) on the primary. Absent names have null. Names whose lookup fails are in `errors`, with the
  *  reason. */
-export async function entriesAt(view: PrimaryView, names: Iterable<string>): Promise<{ found: Map<string, PrimaryEntry | null>; troubles: Map<string, string> }> {
+export async function lookUpEntries(view: PrimaryView, names: Iterable<string>): Promise<{ found: Map<string, PrimaryEntry | null>; errors: Map<string, string> }> {
   const found = new Map<string, PrimaryEntry | null>();
-  const troubles = new Map<string, string>();
+  const errors = new Map<string, string>();
   await mapBounded([...names], LOOKUPS_AT_ONCE, async (name) => {
-    const entry = await tryInode(entryAt(view, name));
-    if (entry instanceof InodeError) troubles.set(name, entry.reason);
+    const entry = await tryInode(lookUpEntry(view, name));
+    if (entry instanceof InodeError) errors.set(name, entry.reason);
     else found.set(name, entry);
   });
-  return { found, troubles };
+  return { found, errors };
 }
 
 /** Names to compare and gfids to send for some names and everything below them. */
@@ -33,20 +33,20 @@ export interface Contents {
   /** All others. */
   readonly metaGfids: Set<Gfid>;
   /** Names that cannot be looked up, and directories that cannot be listed, with the reason. */
-  readonly troubles: Map<string, string>;
+  readonly errors: Map<string, string>;
 }
 
 /** Collects names (entry paths) and everything below them that this brick holds. */
-export async function contentsOf(view: PrimaryView, brick: Pick<BrickView, 'childNames'>, names: Iterable<string>): Promise<Contents> {
-  const contents: Contents = { names: new Set(), dataGfids: new Set(), metaGfids: new Set(), troubles: new Map() };
+export async function lookUpContents(view: PrimaryView, brick: Pick<BrickView, 'childNames'>, names: Iterable<string>): Promise<Contents> {
+  const contents: Contents = { names: new Set(), dataGfids: new Set(), metaGfids: new Set(), errors: new Map() };
   for (let level = new Set(names); level.size > 0; ) {
     const below = new Set<string>();
-    const { found, troubles } = await entriesAt(view, level);
-    for (const [name, reason] of troubles) contents.troubles.set(name, reason);
+    const { found, errors } = await lookUpEntries(view, level);
+    for (const [name, reason] of errors) contents.errors.set(name, reason);
     for (const [name, entry] of found) {
       const children = entry?.kind === 'dir' ? await tryInode(brick.childNames(entry.gfid)) : [];
       if (children instanceof InodeError) {
-        contents.troubles.set(name, children.reason);
+        contents.errors.set(name, children.reason);
         continue;
       }
       contents.names.add(name);
@@ -59,7 +59,7 @@ export async function contentsOf(view: PrimaryView, brick: Pick<BrickView, 'chil
   return contents;
 }
 
-async function entryAt(view: PrimaryView, name: string): Promise<PrimaryEntry | null> {
+async function lookUpEntry(view: PrimaryView, name: string): Promise<PrimaryEntry | null> {
   const gfid = await view.gfidOf(name);
   const stat = gfid === null ? null : await view.lstat(gfidPath(gfid));
   return gfid === null || stat === null ? null : { gfid, stat, kind: fileKind(stat.mode) };

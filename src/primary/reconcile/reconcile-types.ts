@@ -2,7 +2,7 @@
 
 import type { Gfid } from '../../protocol/gfid.js';
 import type { Secondary } from '../../protocol/secondary.js';
-import type { Known } from './replay-tracker.js';
+import type { KnownEntries } from './replay-tracker.js';
 import type { EntrySync } from './entry-sync.js';
 import type { BrickView, PrimaryView } from '../../protocol/view.js';
 
@@ -14,15 +14,15 @@ export interface ReconcileDeps {
   readonly deletes: 'apply' | 'ignore';
   /** Entries that may be removed from the secondary when the primary no longer has them: all, or those that came from the
    *  primary. */
-  readonly removable: 'all' | Known;
+  readonly removable: 'all' | KnownEntries;
   /** 'utf8': the peer takes only UTF-8 names in most positions (a stock one). */
   readonly peerNames: 'utf8' | 'bytes';
   /** Records durably the work that must follow an entry that is about to be created again. If the worker is killed before
    *  that work is done, no changelog names it. */
-  readonly owe: (what: Owed) => Promise<void>;
+  readonly recordFollowUp: (followUp: FollowUp) => Promise<void>;
 }
 
-export interface Owed {
+export interface FollowUp {
   /** Entry paths of the children of new directories, and temporary names. */
   readonly names: Set<string>;
   /** Files that lack their content. */
@@ -30,7 +30,7 @@ export interface Owed {
   /** Gfids that lack their attributes. */
   readonly metaGfids: Set<Gfid>;
   /** Directories and special files that lack their xattrs. */
-  readonly xattrs: Set<Gfid>;
+  readonly xattrGfids: Set<Gfid>;
 }
 
 export interface Unresolved {
@@ -40,11 +40,11 @@ export interface Unresolved {
 
 export interface ReconcileResult {
   /** Number of names that differed and are now equal. */
-  readonly fixed: number;
+  readonly fixedCount: number;
   /** Names that are equal in the end: the given ones, and others that the comparison had to include. */
-  readonly agreed: Set<string>;
+  readonly equalNames: Set<string>;
   /** All compared names, and the gfids found there: see replay-tracker.ts. */
-  readonly touched: Set<string>;
+  readonly touchedKeys: Set<string>;
   /** Names that still differ. */
   readonly unresolved: Map<string, Unresolved>;
   /** Unresolved names whose inode exists on the secondary, although its mount shows it, or its content, at no path. A mount

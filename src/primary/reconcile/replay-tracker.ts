@@ -7,16 +7,16 @@ import type { Gfid } from '../../protocol/gfid.js';
 import type { EntryOp } from '../../protocol/secondary.js';
 
 /** Entries that may be removed from the secondary when the primary no longer has them: by gfid, or by name. */
-export interface Known {
+export interface KnownEntries {
   readonly gfids: ReadonlyMap<Gfid, unknown>;
-  readonly targets: ReadonlyMap<string, unknown>;
+  readonly renameTargets: ReadonlyMap<string, unknown>;
 }
 
 export class ReplayTracker {
   /** Entry paths and gfids, with the time of the touch, seconds. */
   readonly #touched = new Map<string, number>();
-  readonly #known = { gfids: new Map<Gfid, number>(), targets: new Map<string, number>() };
-  #allUntilS = 0;
+  readonly #known = { gfids: new Map<Gfid, number>(), renameTargets: new Map<string, number>() };
+  #allTouchedUntilS = 0;
   #replayUntilS = 0;
 
   /** @param keys entry paths and gfids */
@@ -37,18 +37,18 @@ export class ReplayTracker {
     const seconds = Math.ceil(nowMs / 1000);
     for (const { gfid, entry1 } of ops) {
       this.#known.gfids.set(gfid, seconds);
-      if (entry1 !== undefined) this.#known.targets.set(entry1, seconds);
+      if (entry1 !== undefined) this.#known.renameTargets.set(entry1, seconds);
     }
   }
 
   /** Gfids and rename targets of recent changelogs. */
-  get known(): Known {
+  get known(): KnownEntries {
     return this.#known;
   }
 
   /** Marks all names as touched: a crawl has put everything into its present state. */
   markAllTouched(nowMs: number = Date.now()): void {
-    this.#allUntilS = Math.ceil(nowMs / 1000);
+    this.#allTouchedUntilS = Math.ceil(nowMs / 1000);
   }
 
   /** Marks changelogs up to now as a replay. While they were written, another worker may have been active, or none. Their
@@ -63,9 +63,9 @@ export class ReplayTracker {
 
   /** @returns the touched names of a batch's operations */
   *touchedNames(entries: readonly EntryOp[]): Generator<string> {
-    if (this.#allUntilS === 0 && this.#touched.size === 0) return;
+    if (this.#allTouchedUntilS === 0 && this.#touched.size === 0) return;
     for (const { op, gfid, entry, entry1 } of entries) {
-      const all = this.#allUntilS > 0 && (op === 'RENAME' || op === 'LINK');
+      const all = this.#allTouchedUntilS > 0 && (op === 'RENAME' || op === 'LINK');
       if (!all && !this.#touched.has(gfid) && !this.#touched.has(entry) && (entry1 === undefined || !this.#touched.has(entry1))) continue;
       yield entry;
       if (entry1 !== undefined) yield entry1;
@@ -76,9 +76,9 @@ export class ReplayTracker {
    *  future was written before the clock was set back, so the changelog may be older than the touches. */
   expireBefore(changeTime: number, nowMs: number = Date.now()): void {
     if (changeTime > Math.ceil(nowMs / 1000) + 1) return;
-    if (this.#allUntilS < changeTime) this.#allUntilS = 0;
+    if (this.#allTouchedUntilS < changeTime) this.#allTouchedUntilS = 0;
     if (this.#replayUntilS < changeTime) this.#replayUntilS = 0;
-    for (const map of [this.#touched, this.#known.gfids, this.#known.targets] as Map<string, number>[]) {
+    for (const map of [this.#touched, this.#known.gfids, this.#known.renameTargets] as Map<string, number>[]) {
       for (const [key, seconds] of map) if (seconds < changeTime) map.delete(key);
     }
   }

@@ -9,8 +9,9 @@ import { RemoteCallError } from '../../rpc/errors.js';
 import { entryPath, gfidPath, gfidToIno, ROOT_GFID, splitEntryPath, type Gfid } from '../../protocol/gfid.js';
 import { isUtf8Name } from '../../names.js';
 import type { EntryOp, Secondary } from '../../protocol/secondary.js';
+import { MAX_DEPTH } from '../directory-path.js';
 import type { EntrySync } from './entry-sync.js';
-import { peerReason } from '../inode-error.js';
+import { explainPeerErrno } from '../inode-error.js';
 import { fileKind } from '../../protocol/view.js';
 
 /** The entry at a name of the secondary. `gfid` is null when only the inode number is known. */
@@ -20,35 +21,27 @@ export interface SecondaryEntry {
   readonly isDir: boolean;
 }
 
-/** Whether a stock peer can take a path in every position. */
-export function isPlainPath(path: string): boolean {
-  return isUtf8Name(path);
-}
-
-export function holds(entry: SecondaryEntry, gfid: Gfid): boolean {
+export function isSameInode(entry: SecondaryEntry, gfid: Gfid): boolean {
   return entry.gfid !== null ? entry.gfid === gfid : entry.ino === gfidToIno(gfid);
 }
 
 const { EEXIST, ENOENT, ENOTDIR, EOPNOTSUPP, ESTALE } = constants.errno;
 /** The parent is not a directory, or the name was removed meanwhile. */
-const SAYS_ABSENT: ReadonlySet<number> = new Set([EEXIST, ENOENT, ENOTDIR, ESTALE]);
-
-/** Limit on a path's depth: a peer's answers may never reach the root. */
-const MAX_LEVELS = 4096;
+const ABSENT_ERRNOS: ReadonlySet<number> = new Set([EEXIST, ENOENT, ENOTDIR, ESTALE]);
 
 /** An entry in a directory that no volume has. If the probed gfid is gone, nothing is created. */
-const NOWHERE = entryPath('b3f9a4c2-5d0e-4f7b-9c68-2f8d1e6a7c35' as Gfid, 'nowhere');
+const NONEXISTENT_ENTRY = entryPath('b3f9a4c2-5d0e-4f7b-9c68-2f8d1e6a7c35' as Gfid, 'nowhere');
 
 export class SecondaryProbe {
   readonly #secondary: Secondary;
   readonly #sync: EntrySync;
 
-  readonly #isTaken: (name: string) => boolean;
+  readonly #canProbe: (name: string) => boolean;
 
   constructor(secondary: Secondary, sync: EntrySync, peerNames: 'utf8' | 'bytes') {
     this.#secondary = secondary;
     this.#sync = sync;
-    this.#isTaken = peerNames === 'bytes' ? () => true : isPlainPath;
+    this.#canProbe = peerNames === 'bytes' ? () => true : isUtf8Name;
   }
 
   /** Looks up names (entry paths). Absent names have null. Names that the peer could not look up are in `errors`, with its
@@ -57,31 +50,31 @@ export class SecondaryProbe {
     const found = new Map<string, SecondaryEntry | null>();
     const errors = new Map<string, string>();
     const denied: string[] = [];
-    const plain = names.filter(this.#isTaken);
-    for (const name of plain) found.set(name, null);
-    const probes = plain.map((entry): EntryOp => ({ op: 'UNLINK', gfid: ROOT_GFID, entry }));
+    const probedNames = names.filter(this.#canProbe);
+    for (const name of probedNames) found.set(name, null);
+    const probes = probedNames.map((entry): EntryOp => ({ op: 'UNLINK', gfid: ROOT_GFID, entry }));
     const { failures, failedItems } = await this.#sync.applyIndependent(probes);
-    const untold = (name: string, reason: string): void => {
+    const addError = (name: string, reason: string): void => {
       found.delete(name);
       errors.set(name, reason);
     };
     for (const { op, errno, info } of failures) {
       if (info.secondaryGfid !== null) found.set(op.entry, { gfid: info.secondaryGfid, ino: null, isDir: info.secondaryIsDir });
-      else if (!SAYS_ABSENT.has(errno)) untold(op.entry, peerReason(errno));
+      else if (!ABSENT_ERRNOS.has(errno)) addError(op.entry, explainPeerErrno(errno));
       // After an error a mount may know a directory by its gfid only. It then opens nothing in that directory any more.
       if (errno === EOPNOTSUPP) denied.push(op.entry);
     }
     for (const { item: op, reason, errno } of failedItems) {
-      if (errno !== ENOTDIR) untold(op.entry, reason);
+      if (errno !== ENOTDIR) addError(op.entry, reason);
     }
     await Promise.all(
-      names.filter((name) => !this.#isTaken(name)).map(async (name) => {
+      names.filter((name) => !this.#canProbe(name)).map(async (name) => {
         try {
           const stat = await this.#secondary.lstat(name);
           found.set(name, stat === null ? null : { gfid: null, ino: stat.ino, isDir: fileKind(stat.mode) === 'dir' });
         } catch (error) {
           if (!(error instanceof RemoteCallError)) throw error;
-          untold(name, errorLine(error));
+          addError(name, errorLine(error));
         }
       }),
     );
@@ -104,7 +97,7 @@ export class SecondaryProbe {
 
   /** Entry path of a directory that exists on the secondary; null when the peer does not report it. */
   async locate(gfid: Gfid): Promise<string | null> {
-    const probe: EntryOp = { op: 'MKDIR', gfid, entry: NOWHERE, mode: 0o040700, uid: 0, gid: 0 };
+    const probe: EntryOp = { op: 'MKDIR', gfid, entry: NONEXISTENT_ENTRY, mode: 0o040700, uid: 0, gid: 0 };
     const { failures } = await this.#sync.applyIndependent([probe]);
     return failures[0]?.info.secondaryEntry ?? null;
   }
@@ -116,7 +109,7 @@ export class SecondaryProbe {
     const seen = new Set<Gfid>();
     for (let at = gfid; at !== ROOT_GFID; ) {
       const entry = seen.has(at) ? null : await this.locate(at);
-      if (entry === null || seen.size > MAX_LEVELS) return null;
+      if (entry === null || seen.size > MAX_DEPTH) return null;
       seen.add(at);
       const { parent, name } = splitEntryPath(entry);
       parts.unshift(name);

@@ -3,17 +3,16 @@
 // it would silently drop their attributes.
 
 import { errorLine, isGsyncdError } from '../../errors.js';
-import { ROOT_GFID, type Gfid } from '../../protocol/gfid.js';
+import type { Gfid } from '../../protocol/gfid.js';
 import { RemoteCallError } from '../../rpc/errors.js';
 import { bisecting } from '../../queue/bisecting-engine.js';
 import type { DataEngine, SyncOptions } from '../../queue/engine.js';
-import type { BoxResult, ItemResult } from '../../queue/syncer.js';
+import { SYNCED, type BoxResult, type ItemResult } from '../../queue/syncer.js';
 import { NO_SUCH_DIRECTORY, type RsyncTransfer } from './rsync-transfer.js';
 import type { OpenFreshView } from '../deps.js';
+import { directoryPath } from '../directory-path.js';
 import { tryInode, InodeError } from '../inode-error.js';
 import type { BrickView } from '../../protocol/view.js';
-
-const SYNCED: ItemResult = { status: 'synced' };
 
 export interface AttributesTransferOptions {
   readonly rsync: RsyncTransfer;
@@ -25,38 +24,38 @@ export interface AttributesTransferOptions {
 export class AttributesTransfer {
   readonly #rsync: RsyncTransfer;
   readonly #brick: Pick<BrickView, 'dirLocation'>;
-  readonly #fresh: AttributesTransferOptions['fresh'];
+  readonly #freshMounts: AttributesTransferOptions['fresh'];
 
   constructor({ rsync, brick, fresh }: AttributesTransferOptions) {
     this.#rsync = rsync;
     this.#brick = brick;
-    this.#fresh = fresh;
+    this.#freshMounts = fresh;
   }
 
   /** Paths of those gfids that are directories, relative to the volume's root. */
   async directories(gfids: Iterable<Gfid>): Promise<Map<Gfid, string>> {
-    return (await this.#look(gfids)).dirs;
+    return (await this.#lookUpDirectories(gfids)).dirs;
   }
 
   /** @returns paths of the directories, and the reasons for gfids that the brick cannot look up */
-  async #look(gfids: Iterable<Gfid>): Promise<{ dirs: Map<Gfid, string>; troubles: Map<Gfid, string> }> {
+  async #lookUpDirectories(gfids: Iterable<Gfid>): Promise<{ dirs: Map<Gfid, string>; errors: Map<Gfid, string> }> {
     const dirs = new Map<Gfid, string>();
-    const troubles = new Map<Gfid, string>();
+    const errors = new Map<Gfid, string>();
     for (const gfid of gfids) {
-      const path = await tryInode(this.#pathOf(gfid));
-      if (path instanceof InodeError) troubles.set(gfid, path.reason);
+      const path = await tryInode(directoryPath(this.#brick, gfid));
+      if (path instanceof InodeError) errors.set(gfid, path.reason);
       else if (path !== null) dirs.set(gfid, path);
     }
-    return { dirs, troubles };
+    return { dirs, errors };
   }
 
   /** @throws GsyncdError 'stopped'; all other failures are in the results */
   async sync(gfids: readonly Gfid[], signal?: AbortSignal): Promise<BoxResult> {
     const results = new Map<Gfid, ItemResult>();
-    const { dirs, troubles } = await this.#look(gfids);
-    for (const [gfid, reason] of troubles) results.set(gfid, { status: 'failed', reason, scope: 'item' });
-    const files = gfids.filter((gfid) => !dirs.has(gfid) && !troubles.has(gfid));
-    const options = { logErrors: true, ...(signal === undefined ? {} : { signal }) };
+    const { dirs, errors } = await this.#lookUpDirectories(gfids);
+    for (const [gfid, reason] of errors) results.set(gfid, { status: 'failed', reason, scope: 'item' });
+    const files = gfids.filter((gfid) => !dirs.has(gfid) && !errors.has(gfid));
+    const options: SyncOptions = { logErrors: true, signal };
     try {
       if (files.length > 0) {
         const { synced, failed } = await bisecting(this.#rsync).sync(files, { ...options, attributes: 'all', compareTimes: new Set(files) });
@@ -84,15 +83,15 @@ export class AttributesTransfer {
     const failed = new Map((await bisecting(directoryEngine(this.#rsync, dirs)).sync([...dirs.keys()], options)).failed);
     const denied = new Map<Gfid, string>();
     for (const [gfid, path] of dirs) {
-      if (failed.get(gfid) === NO_SUCH_DIRECTORY && (await this.#isThere(gfid))) denied.set(gfid, path);
+      if (failed.get(gfid) === NO_SUCH_DIRECTORY && (await this.#isOnSecondary(gfid))) denied.set(gfid, path);
     }
     if (denied.size === 0) return failed;
-    const view = await this.#fresh?.open(options.signal);
+    const view = await this.#freshMounts?.open(options.signal);
     if (view === undefined || view === null) return failed;
     try {
-      const again = await view.rsync.syncDirectories(denied, options);
+      const retried = await view.rsync.syncDirectories(denied, options);
       for (const gfid of denied.keys()) failed.delete(gfid);
-      for (const [gfid, reason] of again.failed) failed.set(gfid, reason);
+      for (const [gfid, reason] of retried.failed) failed.set(gfid, reason);
       return failed;
     } finally {
       await view.close();
@@ -100,30 +99,17 @@ export class AttributesTransfer {
   }
 
   /** @returns false also when the peer cannot look up the gfid */
-  async #isThere(gfid: Gfid): Promise<boolean> {
+  async #isOnSecondary(gfid: Gfid): Promise<boolean> {
     try {
-      return (await this.#fresh?.isThere(gfid)) === true;
+      return (await this.#freshMounts?.isThere(gfid)) === true;
     } catch (error) {
       if (!(error instanceof RemoteCallError)) throw error;
       return false;
     }
   }
-
-  async #pathOf(gfid: Gfid): Promise<string | InodeError | null> {
-    if (gfid === ROOT_GFID) return '.';
-    const parts: string[] = [];
-    for (let at = gfid; at !== ROOT_GFID; ) {
-      const here = await this.#brick.dirLocation(at);
-      if (here === null) return null;
-      if (parts.length > 4096) return new InodeError(`path of ${gfid}: the brick's directories form a cycle`);
-      parts.unshift(here.name);
-      at = here.parent;
-    }
-    return parts.join('/');
-  }
 }
 
 function directoryEngine(rsync: RsyncTransfer, dirs: ReadonlyMap<Gfid, string>): DataEngine {
-  const some = (gfids: readonly Gfid[]): Map<Gfid, string> => new Map(gfids.map((gfid) => [gfid, dirs.get(gfid) ?? '']));
-  return { name: rsync.name, sync: (gfids, options) => (gfids.length === 0 ? rsync.sync(gfids, options) : rsync.syncDirectories(some(gfids), options)) };
+  const pathsOf = (gfids: readonly Gfid[]): Map<Gfid, string> => new Map(gfids.map((gfid) => [gfid, dirs.get(gfid) ?? '']));
+  return { name: rsync.name, sync: (gfids, options) => (gfids.length === 0 ? rsync.sync(gfids, options) : rsync.syncDirectories(pathsOf(gfids), options)) };
 }

@@ -5,7 +5,7 @@ import type { DataTarget } from '../../protocol/data-target.js';
 import { ITEM_FORMAT, isAtLeast, type RsyncVersion } from './rsync-report.js';
 
 /** Boxes of files up to this size are sent whole: a comparison costs an open and a read per file on the secondary. */
-const WHOLE_FILE_BYTES = 64 << 10;
+const MAX_WHOLE_FILE_BYTES = 64 << 10;
 
 /** Options that are the same for every run. */
 export interface RsyncCommand {
@@ -33,7 +33,7 @@ export interface RsyncRun {
   readonly isBare?: boolean;
   /** Files have holes. With --sparse rsync writes 1 KiB at a time. */
   readonly isSparse?: boolean;
-  readonly maxFileBytes?: number | undefined;
+  readonly maxFileBytes?: number;
 }
 
 /**
@@ -45,7 +45,7 @@ export function rsyncArgv(
   version: RsyncVersion,
   { compare, isBare = false, isSparse = false, maxFileBytes = Infinity }: RsyncRun,
 ): string[] {
-  const modern = isAtLeast(version, 3, 1);
+  const isAtLeast31 = isAtLeast(version, 3, 1);
   const { target } = options;
   return [
     options.command,
@@ -58,14 +58,14 @@ export function rsyncArgv(
     '--numeric-ids',
     '--no-implied-dirs',
     ...(options.existing ? ['--existing'] : []),
-    ...(isBare ? [] : [...xattrOptions(options.xattrs, modern), ...(options.acls ? ['--acls'] : [])]),
+    ...(isBare ? [] : [...xattrOptions(options.xattrs, isAtLeast31), ...(options.acls ? ['--acls'] : [])]),
     ...options.userOptions.filter((option) => option !== '-q' && option !== '--quiet'),
-    ...(options.ignoreMissingArgs && modern ? ['--ignore-missing-args'] : []),
+    ...(options.ignoreMissingArgs && isAtLeast31 ? ['--ignore-missing-args'] : []),
     ...compareOptions(compare, version),
-    ...(maxFileBytes <= WHOLE_FILE_BYTES ? ['--whole-file'] : []),
+    ...(maxFileBytes <= MAX_WHOLE_FILE_BYTES ? ['--whole-file'] : []),
     '-ii',
     `--out-format=${ITEM_FORMAT}`,
-    ...(modern ? ['--info=skip1'] : []),
+    ...(isAtLeast31 ? ['--info=skip1'] : []),
     '.',
     ...(target.address === null ? [target.directory] : ['-e', options.sshArgv.map(quoteForRsync).join(' '), `${target.address}:${target.directory}`]),
   ];
@@ -75,8 +75,8 @@ export function rsyncArgv(
  *  belong to one volume. XFS shows its ACLs as `trusted.SGI_*`, too. An xattr that the sender leaves out is removed by the
  *  receiver, and with these the ACL would be. Once there is a filter rule for xattrs, rsync no longer leaves out `system.*`,
  *  the ACLs. */
-function xattrOptions(all: boolean, modern: boolean): string[] {
-  if (!modern) return all ? ['--xattrs'] : [];
+function xattrOptions(all: boolean, isAtLeast31: boolean): string[] {
+  if (!isAtLeast31) return all ? ['--xattrs'] : [];
   const others = all ? ['--filter=-x trusted.glusterfs.*', '--filter=-x system.*'] : ['--filter=-x *'];
   return ['--xattrs', `--filter=+x ${SHARD_PREFIX}*`, ...others];
 }

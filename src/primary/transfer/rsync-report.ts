@@ -27,7 +27,7 @@ const ESCAPED_BYTES = /(?:\\#[0-7]{3})+/g;
 
 /** Path of the directory in an itemized line, null for other lines. In the C locale rsync writes each byte that is not
  *  printable ASCII as `\#` and three octal digits. */
-export function directoryOfLine(line: string): string | null {
+export function parseDirectoryLine(line: string): string | null {
   const path = DIRECTORY_ITEM.exec(line)?.[1];
   if (path === undefined) return null;
   const bytes = path.replaceAll(ESCAPED_BYTES, (run) => Buffer.from(run.split('\\#').slice(1).map((octal) => Number.parseInt(octal, 8))).toString('latin1'));
@@ -35,10 +35,10 @@ export function directoryOfLine(line: string): string | null {
 }
 
 /** Exit codes of complete runs: success, partial transfer, source files vanished, --max-delete. */
-const COMPLETE = new Set([0, 23, 24, 25]);
+const COMPLETE_EXIT_CODES = new Set([0, 23, 24, 25]);
 
 export function isCompleteRun(exitCode: number | null): boolean {
-  return exitCode !== null && COMPLETE.has(exitCode);
+  return exitCode !== null && COMPLETE_EXIT_CODES.has(exitCode);
 }
 
 /** The gfid that a line of rsync's or tar's output is about: the last `.gfid/<gfid>` in it. */

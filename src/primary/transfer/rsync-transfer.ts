@@ -14,7 +14,7 @@ import { mapBounded } from '../../async/map-bounded.js';
 import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../../queue/engine.js';
 import type { SyncLog } from '../../queue/syncer.js';
 import { rsyncArgv, type RsyncCommand } from './rsync-argv.js';
-import { RsyncReport, isCompleteRun, directoryOfLine, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
+import { RsyncReport, isCompleteRun, parseDirectoryLine, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
 import { tryInode } from '../inode-error.js';
 
 export interface RsyncTransferOptions extends RsyncCommand {
@@ -37,7 +37,7 @@ const SPARSE_REFUSED = /--sparse cannot be used with --inplace/;
 const MIN_BARE_FILES = 50;
 const STDERR_TAIL_BYTES = 8 << 10;
 const LSTAT_TIMEOUT_MS = 30_000;
-const VERBOSE_CHARS = 64 << 10;
+const MAX_VERBOSE_CHARS = 64 << 10;
 
 /** Reason of a directory that syncDirectories() skipped: one of the mounts does not resolve its path. */
 export const NO_SUCH_DIRECTORY = 'no such directory at this path';
@@ -55,7 +55,7 @@ export class RsyncTransfer implements DataEngine {
   readonly #options: RsyncTransferOptions;
   #version: Promise<RsyncVersion> | undefined;
   /** False once the secondary's rsync, older than 3.1.3, has refused --sparse with --inplace. */
-  #takesSparse = true;
+  #isSparseAccepted = true;
 
   constructor(options: RsyncTransferOptions) {
     this.#options = options;
@@ -69,10 +69,10 @@ export class RsyncTransfer implements DataEngine {
     let bytes = 0;
     let broken: string | undefined;
     const outcomes = [];
-    const byHoles = await this.#syncHoles(gfids, options);
-    if (byHoles !== null) outcomes.push(byHoles);
-    const rest = gfids.filter((gfid) => byHoles?.synced.has(gfid) !== true && byHoles?.failed.has(gfid) !== true);
-    if (rest.length > 0 || byHoles === null) for (const set of await this.#sets(rest, options)) outcomes.push(await this.#syncSet(set, options));
+    const holeOutcome = await this.#syncHoles(gfids, options);
+    if (holeOutcome !== null) outcomes.push(holeOutcome);
+    const remaining = gfids.filter((gfid) => holeOutcome?.synced.has(gfid) !== true && holeOutcome?.failed.has(gfid) !== true);
+    if (remaining.length > 0 || holeOutcome === null) for (const set of await this.#groupByOptions(remaining, options)) outcomes.push(await this.#syncSet(set, options));
     for (const outcome of outcomes) {
       for (const gfid of outcome.synced) synced.add(gfid);
       for (const [gfid, reason] of outcome.failed) failed.set(gfid, reason);
@@ -80,20 +80,20 @@ export class RsyncTransfer implements DataEngine {
       bytes += outcome.bytes ?? 0;
       broken ??= outcome.broken;
     }
-    return { returnCode, synced, failed, bytes, ...(broken === undefined ? {} : { broken }) };
+    return { returnCode, synced, failed, bytes, broken };
   }
 
   /** Divides files into runs with different options. @returns one empty run when there are no files */
-  async #sets(gfids: readonly Gfid[], options: SyncOptions): Promise<TransferSet[]> {
-    const bare = await this.#bare(gfids, options);
+  async #groupByOptions(gfids: readonly Gfid[], options: SyncOptions): Promise<TransferSet[]> {
+    const bare = await this.#findBare(gfids, options);
     const sets = new Map<string, TransferSet & { gfids: Gfid[] }>();
     for (const gfid of gfids) {
       const compare = options.compareTimes?.has(gfid) === true ? 'times' : 'content';
       const set = { compare, isBare: bare.has(gfid), isSparse: options.attributes !== 'all' && options.holes?.has(gfid) === true } as const;
       const key = JSON.stringify(set);
-      const same = sets.get(key) ?? { ...set, gfids: [] };
-      sets.set(key, same);
-      same.gfids.push(gfid);
+      const group = sets.get(key) ?? { ...set, gfids: [] };
+      sets.set(key, group);
+      group.gfids.push(gfid);
     }
     return sets.size > 0 ? [...sets.values()] : [{ compare: 'times', isBare: true, isSparse: false, gfids: [] }];
   }
@@ -107,7 +107,7 @@ export class RsyncTransfer implements DataEngine {
       const outcome = await holeEngine.sync(files, options);
       if (outcome.broken !== undefined) return null;
       const sent = [...outcome.synced];
-      if (sent.length === 0 || (await this.#bare(sent, options)).size === sent.length) return outcome;
+      if (sent.length === 0 || (await this.#findBare(sent, options)).size === sent.length) return outcome;
       const attributes = await this.sync(sent, { ...options, attributes: 'all', compareTimes: outcome.synced });
       return { ...attributes, failed: new Map([...outcome.failed, ...attributes.failed]), bytes: (outcome.bytes ?? 0) + (attributes.bytes ?? 0) };
     } catch (error) {
@@ -120,33 +120,33 @@ export class RsyncTransfer implements DataEngine {
    *  repeats the run without that file. */
   async #syncSet(set: TransferSet, options: SyncOptions): Promise<EngineOutcome> {
     const failed = new Map<Gfid, string>();
-    let rest = set.gfids;
+    let remaining = set.gfids;
     let bytes = 0;
     for (let rerun = 0; ; rerun += 1) {
-      const { report, result } = await this.#run({ ...set, gfids: rest }, options);
+      const { report, result } = await this.#run({ ...set, gfids: remaining }, options);
       bytes += report.transferredBytes;
       const returnCode = result.exitCode ?? -signalNumber(result.signal);
       if (isCompleteRun(result.exitCode)) {
-        const outcome = await this.#judge(rest, report);
+        const outcome = await this.#classifyResults(remaining, report);
         if (report.hasLostXattrs && outcome.synced.size > 0) {
           for (const [gfid, reason] of outcome.failed) failed.set(gfid, reason);
-          rest = [...outcome.synced];
+          remaining = [...outcome.synced];
           if (rerun < MAX_RERUNS) continue;
-          for (const gfid of rest) failed.set(gfid, 'rsync could not set the xattrs of a file of the same run');
+          for (const gfid of remaining) failed.set(gfid, 'rsync could not set the xattrs of a file of the same run');
           return { returnCode, synced: new Set(), failed, bytes };
         }
         return { returnCode, synced: outcome.synced, failed: new Map([...failed, ...outcome.failed]), bytes };
       }
-      if (set.isSparse && this.#takesSparse && SPARSE_REFUSED.test(result.stderrTail)) {
-        this.#takesSparse = false;
+      if (set.isSparse && this.#isSparseAccepted && SPARSE_REFUSED.test(result.stderrTail)) {
+        this.#isSparseAccepted = false;
         continue;
       }
-      const failedItems = rest.filter((gfid) => report.errors.has(gfid));
+      const failedItems = remaining.filter((gfid) => report.errors.has(gfid));
       for (const gfid of failedItems) failed.set(gfid, report.errors.get(gfid) ?? '');
-      rest = rest.filter((gfid) => !failed.has(gfid));
-      if (failedItems.length > 0 && rest.length > 0 && rerun < MAX_RERUNS && result.exitCode !== null && result.exitCode !== 255) continue;
+      remaining = remaining.filter((gfid) => !failed.has(gfid));
+      if (failedItems.length > 0 && remaining.length > 0 && rerun < MAX_RERUNS && result.exitCode !== null && result.exitCode !== 255) continue;
       const broken = brokenReason(result);
-      for (const gfid of rest) failed.set(gfid, broken);
+      for (const gfid of remaining) failed.set(gfid, broken);
       return { returnCode, synced: new Set(), failed, broken };
     }
   }
@@ -157,40 +157,40 @@ export class RsyncTransfer implements DataEngine {
    */
   async syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<EngineOutcome> {
     const failed = new Map<Gfid, string>();
-    const handled = new Set<string>();
+    const itemizedPaths = new Set<string>();
     const result = await runChild(rsyncArgv(this.#options, await this.#getVersion(), { compare: 'times' }), {
       cwd: this.#options.mountDir(),
       env: { LC_ALL: 'C' },
       input: Buffer.concat([...dirs.values()].flatMap((path) => [fsEncode(path === '.' ? path : `./${path}`), Buffer.of(0)])),
       stderrTailBytes: STDERR_TAIL_BYTES,
       onStdoutLine: (line) => {
-        const path = directoryOfLine(line);
-        if (path !== null) handled.add(path);
+        const path = parseDirectoryLine(line);
+        if (path !== null) itemizedPaths.add(path);
       },
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      signal: options.signal,
     });
     const returnCode = result.exitCode ?? -signalNumber(result.signal);
     if (!isCompleteRun(result.exitCode)) {
       const broken = brokenReason(result);
       return { returnCode, synced: new Set(), failed: new Map([...dirs.keys()].map((gfid) => [gfid, broken])), broken };
     }
-    const alone: (readonly [Gfid, string])[] = [];
+    const suspects: (readonly [Gfid, string])[] = [];
     for (const dir of dirs) {
       const [gfid, path] = dir;
       if (result.exitCode === 0 || dirs.size > 1) {
-        if (!handled.has(path)) failed.set(gfid, NO_SUCH_DIRECTORY);
-        else if (result.exitCode !== 0) alone.push(dir);
+        if (!itemizedPaths.has(path)) failed.set(gfid, NO_SUCH_DIRECTORY);
+        else if (result.exitCode !== 0) suspects.push(dir);
       } else failed.set(gfid, brokenReason(result));
     }
     // Some directory failed. Single runs show which one.
-    for (const dir of alone) {
+    for (const dir of suspects) {
       for (const [gfid, reason] of (await this.syncDirectories(new Map([dir]), options)).failed) failed.set(gfid, reason);
     }
     return { returnCode, synced: new Set([...dirs.keys()].filter((gfid) => !failed.has(gfid))), failed };
   }
 
   /** @returns the files without xattrs and ACLs; none when they are too few for a separate run */
-  async #bare(gfids: readonly Gfid[], options: SyncOptions): Promise<Set<Gfid>> {
+  async #findBare(gfids: readonly Gfid[], options: SyncOptions): Promise<Set<Gfid>> {
     const { hasAttributes } = this.#options;
     const bare = new Set<Gfid>();
     if (hasAttributes === undefined || options.attributes === 'all') return bare;
@@ -200,10 +200,10 @@ export class RsyncTransfer implements DataEngine {
 
   async #run({ gfids, compare, isBare, isSparse }: TransferSet, options: SyncOptions): Promise<{ report: RsyncReport; result: ChildResult }> {
     const { mountDir, log, userOptions, logPerformance } = this.#options;
-    const argv = rsyncArgv(this.#options, await this.#getVersion(), { compare, isBare, isSparse: isSparse && this.#takesSparse, maxFileBytes: options.maxFileBytes });
+    const argv = rsyncArgv(this.#options, await this.#getVersion(), { compare, isBare, isSparse: isSparse && this.#isSparseAccepted, maxFileBytes: options.maxFileBytes });
     const report = new RsyncReport();
-    const verbose = userOptions.some((option) => option === '--verbose' || option.startsWith('-v'));
-    let said = '';
+    const isVerbose = userOptions.some((option) => option === '--verbose' || option.startsWith('-v'));
+    let verboseOutput = '';
     const result = await runChild(argv, {
       cwd: mountDir(),
       env: { LC_ALL: 'C' },
@@ -211,34 +211,34 @@ export class RsyncTransfer implements DataEngine {
       stderrTailBytes: STDERR_TAIL_BYTES,
       onStdoutLine: (line) => {
         report.stdoutLine(line);
-        if (verbose && said.length < VERBOSE_CHARS) said += `${line}\n`;
+        if (isVerbose && verboseOutput.length < MAX_VERBOSE_CHARS) verboseOutput += `${line}\n`;
       },
       onStderrLine: (line) => {
         report.stderrLine(line);
         if (options.logErrors && line !== '') log.error('SYNC Error', { sync_engine: 'Rsync', error: line });
       },
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      signal: options.signal,
     });
     if (logPerformance()) log.info('rsync performance', { data: report.performance.join(', ') });
-    if (verbose) log.info('rsync verbose', { data: said });
+    if (isVerbose) log.info('rsync verbose', { data: verboseOutput });
     return { report, result };
   }
 
   /** @returns the results of a complete run. A gfid that rsync did not report is looked up on the primary's mount */
-  async #judge(gfids: readonly Gfid[], report: RsyncReport): Promise<{ synced: Set<Gfid>; failed: Map<Gfid, string> }> {
+  async #classifyResults(gfids: readonly Gfid[], report: RsyncReport): Promise<{ synced: Set<Gfid>; failed: Map<Gfid, string> }> {
     const synced = new Set<Gfid>();
     const failed = new Map<Gfid, string>();
-    const silent: Gfid[] = [];
+    const unreported: Gfid[] = [];
     for (const gfid of gfids) {
       const error = report.errors.get(gfid);
       if (error !== undefined) failed.set(gfid, report.remarks.has(gfid) ? `${error} (${report.remarks.get(gfid)})` : error);
       else if (report.missing.has(gfid)) failed.set(gfid, MISSING_ON_PRIMARY);
       else if (report.itemized.has(gfid)) synced.add(gfid);
       else if (report.remarks.has(gfid)) failed.set(gfid, report.remarks.get(gfid) ?? '');
-      else silent.push(gfid);
+      else unreported.push(gfid);
     }
-    const gone = await mapBounded(silent, 16, (gfid) => isGone(this.#options.mountDir(), gfid));
-    silent.forEach((gfid, i) => failed.set(gfid, gone[i] === true ? MISSING_ON_PRIMARY : 'rsync did not report it'));
+    const areGone = await mapBounded(unreported, 16, (gfid) => isGone(this.#options.mountDir(), gfid));
+    unreported.forEach((gfid, i) => failed.set(gfid, areGone[i] === true ? MISSING_ON_PRIMARY : 'rsync did not report it'));
     return { synced, failed };
   }
 
@@ -253,11 +253,11 @@ export class RsyncTransfer implements DataEngine {
   /** Finds both programs once. rsync would report a missing ssh as a broken run. */
   async #prepare(): Promise<RsyncVersion> {
     if (this.#options.target.address !== null) await findProgram(this.#options.sshArgv[0] ?? 'ssh');
-    return askVersion(this.#options.command);
+    return readVersion(this.#options.command);
   }
 }
 
-async function askVersion(command: string): Promise<RsyncVersion> {
+async function readVersion(command: string): Promise<RsyncVersion> {
   const result = await runChild([command, '--version'], { timeoutMs: 10_000 });
   const version = parseRsyncVersion(result.stdout.toString('latin1'));
   if (version === null) throw new GsyncdError(`run rsync: ${command} --version: no version in its output`, { code: 'preflight' });

@@ -38,43 +38,43 @@ interface SmallFile extends FileToPut {
   readonly gfid: Gfid;
 }
 
-export function withSmallFiles(engine: DataEngine, files: SmallFilesOptions): DataEngine {
-  return { name: engine.name, sync: (gfids, options) => new Transfer(files, options).run(gfids, engine) };
+export function withSmallFiles(engine: DataEngine, smallFiles: SmallFilesOptions): DataEngine {
+  return { name: engine.name, sync: (gfids, options) => new SmallFilesTransfer(smallFiles, options).run(gfids, engine) };
 }
 
-class Transfer {
-  readonly #files: SmallFilesOptions;
+class SmallFilesTransfer {
+  readonly #smallFiles: SmallFilesOptions;
   readonly #options: SyncOptions;
-  readonly #arrived = new Set<Gfid>();
+  readonly #synced = new Set<Gfid>();
   #bytes = 0;
   /** The secondary rejected a whole call. rsync or tar then reports the reason. */
-  #isRefused = false;
+  #isRejected = false;
 
-  constructor(files: SmallFilesOptions, options: SyncOptions) {
-    this.#files = files;
+  constructor(smallFiles: SmallFilesOptions, options: SyncOptions) {
+    this.#smallFiles = smallFiles;
     this.#options = options;
   }
 
   async run(gfids: readonly Gfid[], engine: DataEngine): Promise<EngineOutcome> {
     const { attributes, holes } = this.#options;
     if (attributes !== 'all') await this.#send(gfids.filter((gfid) => holes?.has(gfid) !== true));
-    const rest = gfids.filter((gfid) => !this.#arrived.has(gfid));
-    if (rest.length === 0 && gfids.length > 0) return { returnCode: 0, synced: this.#arrived, failed: new Map(), bytes: this.#bytes };
+    const rest = gfids.filter((gfid) => !this.#synced.has(gfid));
+    if (rest.length === 0 && gfids.length > 0) return { returnCode: 0, synced: this.#synced, failed: new Map(), bytes: this.#bytes };
     const outcome = await engine.sync(rest, this.#options);
-    return { ...outcome, synced: new Set([...this.#arrived, ...outcome.synced]), bytes: this.#bytes + (outcome.bytes ?? 0) };
+    return { ...outcome, synced: new Set([...this.#synced, ...outcome.synced]), bytes: this.#bytes + (outcome.bytes ?? 0) };
   }
 
   async #send(gfids: readonly Gfid[]): Promise<void> {
-    const held = Math.max(1, Math.min(FILES_PER_CALL, Math.floor(MAX_HELD_BYTES / this.#files.maxFileBytes)));
-    for (let next = 0; next < gfids.length && !this.#isRefused; next += held) {
-      const files = await mapBounded(gfids.slice(next, next + held), READS_AT_ONCE, (gfid) => this.#read(gfid).catch(() => null));
-      for (const group of groups(files.filter((file) => file !== null))) await this.#put(group);
+    const filesPerRound = Math.max(1, Math.min(FILES_PER_CALL, Math.floor(MAX_HELD_BYTES / this.#smallFiles.maxFileBytes)));
+    for (let next = 0; next < gfids.length && !this.#isRejected; next += filesPerRound) {
+      const files = await mapBounded(gfids.slice(next, next + filesPerRound), READS_AT_ONCE, (gfid) => this.#read(gfid).catch(() => null));
+      for (const group of groupByBytes(files.filter((file) => file !== null))) await this.#put(group);
     }
   }
 
   /** @returns null when the other engine must send it, or it changes just now. @throws system errors */
   async #read(gfid: Gfid): Promise<SmallFile | null> {
-    const { find, maxFileBytes } = this.#files;
+    const { find, maxFileBytes } = this.#smallFiles;
     const found = await find(gfid);
     if (found === null || found.size > maxFileBytes) return null;
     const { path, size, mode, uid, gid, mtimeNs } = found;
@@ -87,20 +87,20 @@ class Transfer {
   async #put(files: readonly SmallFile[]): Promise<void> {
     const { signal } = this.#options;
     try {
-      const answer = await this.#files.calls.call(PUT_FILES_METHOD, [files.map(fileDict)], { timeoutMs: CALL_TIMEOUT_MS, ...(signal && { signal }) });
+      const answer = await this.#smallFiles.calls.call(PUT_FILES_METHOD, [files.map(fileDict)], { timeoutMs: CALL_TIMEOUT_MS, signal });
       for (const [i, file] of files.entries()) {
         if (!Array.isArray(answer) || answer[i] !== 0) continue;
-        this.#arrived.add(file.gfid);
+        this.#synced.add(file.gfid);
         this.#bytes += file.content.length;
       }
     } catch (error) {
       if (!(error instanceof RemoteCallError)) throw error;
-      this.#isRefused = true;
+      this.#isRejected = true;
     }
   }
 }
 
-function* groups(files: readonly SmallFile[]): Iterable<readonly SmallFile[]> {
+function* groupByBytes(files: readonly SmallFile[]): Iterable<readonly SmallFile[]> {
   let group: SmallFile[] = [];
   let bytes = 0;
   for (const file of files) {

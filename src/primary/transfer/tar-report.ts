@@ -16,7 +16,7 @@ const FROM_TAR = /^(?:\S*\/)?tar: /;
 const SHORT_WRITE = /\.gfid\/\S+: Wrote only \d+ of \d+ bytes$/;
 
 /** @returns a line of tar's output, with an explanation if tar gives none */
-export function explained(line: string): string {
+export function explainLine(line: string): string {
   return SHORT_WRITE.test(line) ? `${line} (its disk is full, or a quota is reached)` : line;
 }
 
@@ -26,7 +26,7 @@ export class TarReport {
   /** Files in error lines of either end, with the first such line. */
   readonly errors = new Map<Gfid, string>();
   /** A complaint that names no file: the whole archive is suspect. */
-  general: string | undefined;
+  generalError: string | undefined;
 
   localLine(line: string): void {
     this.#line(line, 'local');
@@ -37,30 +37,30 @@ export class TarReport {
   }
 
   /** The reason why the whole transfer failed; undefined when it did not. */
-  broken(local: ExitInfo, remote: ExitInfo): string | undefined {
+  brokenReason(local: ExitInfo, remote: ExitInfo): string | undefined {
     // `tar -c` exits with 1 when files changed. `tar -x` has no such code, but a remote shell or forced command may exit with
     // 1.
-    const localThrough = local.code === 0 || local.code === 1 || (local.code === 2 && this.#blamed.local);
-    const remoteThrough = remote.code === 0 || (remote.code === 2 && this.#blamed.remote);
-    if (localThrough && remoteThrough && this.general === undefined) return undefined;
+    const isLocalComplete = local.code === 0 || local.code === 1 || (local.code === 2 && this.#hasFileErrors.local);
+    const isRemoteComplete = remote.code === 0 || (remote.code === 2 && this.#hasFileErrors.remote);
+    if (isLocalComplete && isRemoteComplete && this.generalError === undefined) return undefined;
     const [end, exit] = remote.code === 0 ? (['tar here', local] as const) : (['tar on the secondary', remote] as const);
     const how = exit.code === null ? `ended by ${exit.signal}` : `exit ${exit.code}`;
     const tail = exit.stderrTail.split('\n').slice(-3).join('; ');
     return tail === '' ? `${end}: ${how}` : `${end}: ${how}: ${tail}`;
   }
 
-  readonly #blamed = { local: false, remote: false };
+  readonly #hasFileErrors = { local: false, remote: false };
 
   #line(line: string, end: 'local' | 'remote'): void {
     const text = line.trim();
     if (HARMLESS.test(text)) return;
     const gfid = gfidInLine(text);
     if (gfid === null) {
-      if (FROM_TAR.test(text)) this.general ??= text;
+      if (FROM_TAR.test(text)) this.generalError ??= text;
       return;
     }
-    this.#blamed[end] = true;
+    this.#hasFileErrors[end] = true;
     if (end === 'local' && MISSING.test(text)) this.missing.add(gfid);
-    else if (!this.errors.has(gfid)) this.errors.set(gfid, explained(text));
+    else if (!this.errors.has(gfid)) this.errors.set(gfid, explainLine(text));
   }
 }

@@ -11,7 +11,7 @@ import { pipeline } from '../../process/spawn.js';
 import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../../queue/engine.js';
 import type { SyncLog } from '../../queue/syncer.js';
 import type { DataTarget } from '../../protocol/data-target.js';
-import { explained, TarReport } from './tar-report.js';
+import { explainLine, TarReport } from './tar-report.js';
 import { tryInode } from '../inode-error.js';
 
 export interface TarsshTransferOptions {
@@ -20,7 +20,7 @@ export interface TarsshTransferOptions {
   /** The whole remote shell without the host: ssh-command, ssh-options-tar, `-p` port, control options. */
   readonly sshArgv: readonly string[];
   /** Sends xattrs of files with equal content and times: an rsync. */
-  readonly attributes?: DataEngine | undefined;
+  readonly attributes?: DataEngine;
   /** sync-xattrs. The size of a sharded file, which GlusterFS keeps in xattrs, is sent in any case. */
   readonly xattrs: boolean;
   readonly acls: boolean;
@@ -35,9 +35,9 @@ export interface TarsshTransferOptions {
 /** In files up to this size, finding holes costs more than sending them. */
 const SMALL_FILE_BYTES = 64 << 10;
 /** Larger than tar's default of 10 KiB: content that spans two records is written in two calls on the secondary's mount. */
-const RECORDS = '--record-size=64K';
+const RECORD_SIZE = '--record-size=64K';
 /** Stock does not log a vanished file as an error. */
-const NOT_LOGGED = 'No such file or directory';
+const UNLOGGED_ERROR = 'No such file or directory';
 
 export class TarsshTransfer implements DataEngine {
   readonly name = 'tarssh';
@@ -47,7 +47,7 @@ export class TarsshTransfer implements DataEngine {
     this.#options = options;
   }
 
-  async #anyAttributes(gfids: readonly Gfid[]): Promise<boolean> {
+  async #hasAnyAttributes(gfids: readonly Gfid[]): Promise<boolean> {
     const { hasAttributes } = this.#options;
     if (hasAttributes === undefined) return true;
     for (const gfid of gfids) if ((await tryInode(hasAttributes(gfid))) !== false) return true;
@@ -58,27 +58,27 @@ export class TarsshTransfer implements DataEngine {
   async sync(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome> {
     const { mountDir, log } = this.#options;
     const report = new TarReport();
-    const flags = (await this.#anyAttributes(gfids)) ? this.#options : { ...this.#options, acls: false, attributes: undefined };
-    const complain = (line: string): void => {
-      if (options.logErrors && line !== '') log.error('SYNC Error', { sync_engine: 'Tarssh', error: explained(line.trimEnd()) });
+    const flags = (await this.#hasAnyAttributes(gfids)) ? this.#options : { ...this.#options, acls: false, attributes: undefined };
+    const logError = (line: string): void => {
+      if (options.logErrors && line !== '') log.error('SYNC Error', { sync_engine: 'Tarssh', error: explainLine(line.trimEnd()) });
     };
-    const xattrs = new MarkFinder('SCHILY.xattr.');
+    const xattrFinder = new TextFinder('SCHILY.xattr.');
     const { a, b, bytes } = await pipeline(packArgv(flags, options.maxFileBytes), unpackArgv(flags), {
       cwdA: mountDir(),
       envA: { LC_ALL: 'C' },
       inputA: gfids.map((gfid) => `${gfidPath(gfid)}\n`).join(''),
       onStderrLineA: (line) => {
         report.localLine(line);
-        if (!line.includes(NOT_LOGGED)) complain(line);
+        if (!line.includes(UNLOGGED_ERROR)) logError(line);
       },
       onStderrLineB: (line) => {
         report.remoteLine(line);
-        complain(line);
+        logError(line);
       },
-      onData: (chunk) => xattrs.push(chunk),
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      onData: (chunk) => xattrFinder.push(chunk),
+      signal: options.signal,
     });
-    const broken = report.broken(a, b);
+    const broken = report.brokenReason(a, b);
     const synced = new Set<Gfid>();
     const failed = new Map<Gfid, string>();
     for (const gfid of gfids) {
@@ -87,36 +87,35 @@ export class TarsshTransfer implements DataEngine {
       else failed.set(gfid, reason);
     }
     const returnCode = b.code ?? -signalNumber(b.signal);
-    if (this.#options.attributes !== undefined && xattrs.found && synced.size > 0) {
-      const second = await this.#options.attributes.sync([...synced], { ...options, attributes: 'all', compareTimes: synced });
-      const sum = broken ?? second.broken;
+    if (this.#options.attributes !== undefined && xattrFinder.isFound && synced.size > 0) {
+      const attributesOutcome = await this.#options.attributes.sync([...synced], { ...options, attributes: 'all', compareTimes: synced });
       return {
-        returnCode: returnCode === 0 ? second.returnCode : returnCode,
-        synced: second.synced,
-        failed: new Map([...failed, ...second.failed]),
-        bytes: bytes + (second.bytes ?? 0),
-        ...(sum === undefined ? {} : { broken: sum }),
+        returnCode: returnCode === 0 ? attributesOutcome.returnCode : returnCode,
+        synced: attributesOutcome.synced,
+        failed: new Map([...failed, ...attributesOutcome.failed]),
+        bytes: bytes + (attributesOutcome.bytes ?? 0),
+        broken: broken ?? attributesOutcome.broken,
       };
     }
-    return { returnCode, synced, failed, bytes, ...(broken === undefined ? {} : { broken }) };
+    return { returnCode, synced, failed, bytes, broken };
   }
 }
 
 /** Finds a text in a stream. If only file data contains it, the second pass finds nothing to do. */
-class MarkFinder {
-  found = false;
-  readonly #mark: Buffer;
-  #end = Buffer.alloc(0);
+class TextFinder {
+  isFound = false;
+  readonly #text: Buffer;
+  #tail = Buffer.alloc(0);
 
-  constructor(mark: string) {
-    this.#mark = Buffer.from(mark);
+  constructor(text: string) {
+    this.#text = Buffer.from(text);
   }
 
   push(chunk: Buffer): void {
-    if (this.found) return;
-    const overlap = this.#mark.length - 1;
-    this.found = chunk.includes(this.#mark) || Buffer.concat([this.#end, chunk.subarray(0, overlap)]).includes(this.#mark);
-    this.#end = Buffer.concat([this.#end, chunk.subarray(-overlap)]).subarray(-overlap);
+    if (this.isFound) return;
+    const overlap = this.#text.length - 1;
+    this.isFound = chunk.includes(this.#text) || Buffer.concat([this.#tail, chunk.subarray(0, overlap)]).includes(this.#text);
+    this.#tail = Buffer.concat([this.#tail, chunk.subarray(-overlap)]).subarray(-overlap);
   }
 }
 
@@ -131,7 +130,7 @@ export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attri
     '--numeric-owner',
     ...(options.attributes === undefined ? [] : ['--xattrs', ...(options.xattrs ? ['--xattrs-include=user.*'] : []), `--xattrs-include=${SHARD_PREFIX}*`]),
     ...(options.acls ? ['--acls'] : []),
-    RECORDS,
+    RECORD_SIZE,
     '-cf',
     '-',
     '--files-from',
@@ -148,7 +147,7 @@ export function unpackArgv(options: Pick<TarsshTransferOptions, 'command' | 'ssh
     ...(address === null ? [options.command, '--same-permissions'] : [...options.sshArgv, address, 'tar']),
     '--overwrite',
     ...(options.acls ? ['--acls'] : []),
-    RECORDS,
+    RECORD_SIZE,
     '-xf',
     '-',
     '-C',

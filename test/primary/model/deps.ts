@@ -46,7 +46,7 @@ export function modelDeps({ transfer, onLog, config, ...parts }: ModelParts): Pr
     peerNames: 'utf8',
     replayTracker: new ReplayTracker(),
     readToEnd: () => Promise.resolve(),
-    mountSelector: { changed: () => undefined },
+    mountSelector: { expectChangesUntil: () => undefined },
     addPendingCrawl: (from) => savePendingCrawl(parts.workingDir, { since: nowS(), from }),
     electByMetaVolume: () => Promise.resolve(true),
   };
