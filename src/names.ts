@@ -19,7 +19,7 @@ export function fsEncode(name: string): Buffer {
 }
 
 /** Removes trailing slashes, which shell completion adds. Volume info lists paths without them. */
-export function withoutSlashesAtEnd(path: string): string {
+export function withoutTrailingSlashes(path: string): string {
   return path.replace(/(?<=.)\/+$/, '');
 }
 

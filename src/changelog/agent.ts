@@ -13,7 +13,7 @@ import { DirectoryWatch } from './directory-watch.js';
 import type { HtimeEntry } from './htime.js';
 import { Stage } from './stage.js';
 import type { ChangelogSource, HistoryResult, ChangelogLoss } from './source.js';
-import { CLOCK_SKEW_S, Timeline, type ClockSetBack, type Cursor, type TimelineStep } from './timeline.js';
+import { MAX_CLOCK_SKEW_S, Timeline, type ClockSetBack, type Cursor, type TimelineStep } from './timeline.js';
 
 /** A rollover leaves the brick without an open changelog for a moment. */
 const ROLLOVER_TIMEOUT_MS = 1000;
@@ -119,7 +119,7 @@ export class ChangelogAgent implements ChangelogSource {
       const resumeAt = note !== null && startTime >= note.time ? note : null;
       const range = await this.#timeline.survey(startTime, cursor, resumeAt);
       // An stime from the future matches no changelog here, so its position in the history is unknown.
-      if (range === null || (range.from === null && startTime > time + CLOCK_SKEW_S)) return UNAVAILABLE;
+      if (range === null || (range.from === null && startTime > time + MAX_CLOCK_SKEW_S)) return UNAVAILABLE;
       const { from, to, first, previous } = range;
       const unlisted = range.setBack === null ? null : await this.#timeline.unlistedAtSetBack(range.setBack);
       const setBack = range.setBack === null ? null : { ...range.setBack, to: unlisted?.after[0]?.time ?? range.setBack.to };

@@ -4,7 +4,7 @@
 
 import { join } from 'node:path';
 import { replaceFile } from '../native/durable-file.js';
-import { readTextIfThere } from '../native/if-there.js';
+import { readTextIfExists } from '../native/if-there.js';
 import type { ClockSetBack, Cursor } from './timeline.js';
 
 const FILE_NAME = 'clock-set-back';
@@ -12,7 +12,7 @@ const FILE_NAME = 'clock-set-back';
 /** @returns null if the clock was never set back or the note is unreadable. Earlier changelogs are then read again,
  *  which is safe. */
 export async function loadClockNote(workingDir: string): Promise<Cursor | null> {
-  const match = /^(\d+) (\d+) (\d+)\n$/.exec((await readTextIfThere(join(workingDir, FILE_NAME))) ?? '');
+  const match = /^(\d+) (\d+) (\d+)\n$/.exec((await readTextIfExists(join(workingDir, FILE_NAME))) ?? '');
   return match === null ? null : { created: Number(match[1]), offset: Number(match[2]), time: Number(match[3]) };
 }
 

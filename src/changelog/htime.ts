@@ -49,7 +49,7 @@ const CURRENT_XATTR = 'trusted.glusterfs.current_htime';
 /** The index files of an htime directory, oldest first. The file to which the brick appends is the last one, even if
  *  the clock was set back before the brick created it.
  *  @throws the error of readdir */
-export async function listHtime(dir: string): Promise<HtimeFile[]> {
+export async function listHtimeFiles(dir: string): Promise<HtimeFile[]> {
   const files: HtimeFile[] = [];
   for (const bytes of await readdir(fsEncode(dir), { encoding: 'buffer' })) {
     const match = FILE_NAME.exec(fsDecode(bytes));
@@ -72,7 +72,7 @@ export async function readHtime(dir: string): Promise<{ files: HtimeFile[]; entr
   const entries: HtimeEntry[] = [];
   const gaps: HtimeGap[] = [];
   let time: number | undefined;
-  for (const file of await listHtime(dir)) {
+  for (const file of await listHtimeFiles(dir)) {
     files.push(file);
     const gap = time === undefined ? undefined : gapBetween(time, file.created);
     if (gap !== undefined) gaps.push(gap);
@@ -136,8 +136,8 @@ export async function* readEntries(
 /** The present end of the index, and the time of its last complete entry, or of the file's creation if it has none.
  *  Reads only the end of the newest file.
  *  @returns null if there is no index file */
-export async function htimeEnd(dir: string): Promise<(HtimePosition & { time: number }) | null> {
-  const newest = (await listHtime(dir)).at(-1);
+export async function findHtimeEnd(dir: string): Promise<(HtimePosition & { time: number }) | null> {
+  const newest = (await listHtimeFiles(dir)).at(-1);
   if (newest === undefined) return null;
   const file = await open(fsEncode(newest.path), 'r');
   try {

@@ -7,7 +7,7 @@
 // ends, and the next one begins.
 
 import { join } from 'node:path';
-import { gapBetween, htimeEnd, listHtime, readEntries, readHtime, type HtimeEntry, type HtimeFile, type HtimeGap, type HtimePosition } from './htime.js';
+import { gapBetween, findHtimeEnd, listHtimeFiles, readEntries, readHtime, type HtimeEntry, type HtimeFile, type HtimeGap, type HtimePosition } from './htime.js';
 import { ChangelogFiles } from './changelog-files.js';
 
 export interface Cursor extends HtimePosition {
@@ -29,7 +29,7 @@ export type TimelineStep =
   | { readonly kind: 'set back'; readonly setBack: ClockSetBack };
 
 /** An stime from another node's clock may be ahead by this much. */
-export const CLOCK_SKEW_S = 120;
+export const MAX_CLOCK_SKEW_S = 120;
 
 /** Facts about a range of history that are known before its first changelog is read. */
 export interface RangeSurvey {
@@ -64,7 +64,7 @@ export class Timeline {
 
   /** The present end of the index; null if there is no index. */
   end(): Promise<Cursor | null> {
-    return htimeEnd(this.#htimeDir);
+    return findHtimeEnd(this.#htimeDir);
   }
 
   /** Yields everything between two cursors, or from one to the present end, in parts of bounded size. */
@@ -117,7 +117,7 @@ export class Timeline {
   }
 
   async #loadListedTimes(): Promise<ReadonlySet<number>> {
-    for (const { path } of await listHtime(this.#htimeDir)) {
+    for (const { path } of await listHtimeFiles(this.#htimeDir)) {
       for await (const { entries, ends } of readEntries(path, this.#listedOffsets.get(path) ?? 0)) {
         for (const { time, isEmpty } of entries) if (!isEmpty) this.#listedTimes.add(time);
         this.#listedOffsets.set(path, ends.at(-1) ?? 0);
@@ -149,7 +149,7 @@ export class Timeline {
     // No entry reaches this stime: it may come from the old clock. If it is older than the index, it may come from the
     // new clock.
     const mayBeFrom = (before: number, after: number): boolean =>
-      isBeforeIndex ? after <= startTime + CLOCK_SKEW_S : after < startTime && startTime <= before + CLOCK_SKEW_S;
+      isBeforeIndex ? after <= startTime + MAX_CLOCK_SKEW_S : after < startTime && startTime <= before + MAX_CLOCK_SKEW_S;
     const gaps: HtimeGap[] = [];
     let from: Cursor | null = null;
     let first: HtimeEntry | null = null;
@@ -186,7 +186,7 @@ export class Timeline {
   /** The index files between two positions, in order. If the file of `from` is gone, the list begins with the next
    *  younger file. */
   async #filesBetween(from: HtimePosition | null, to?: HtimePosition): Promise<HtimeFile[]> {
-    const files = await listHtime(this.#htimeDir);
+    const files = await listHtimeFiles(this.#htimeDir);
     const indexOf = (position: HtimePosition): number => files.findIndex(({ created }) => created === position.created);
     const last = to === undefined ? files.length : indexOf(to) + 1;
     const first = from === null ? 0 : indexOf(from);

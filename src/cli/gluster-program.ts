@@ -5,7 +5,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { findPlaces } from '../install/places.js';
-import { isChangeable, ROOT_ALONE } from '../native/changeable.js';
+import { isChangeable, ROOT_ONLY } from '../native/changeable.js';
 
 const USUAL_DIRECTORIES = ['/usr/sbin', '/usr/local/sbin'];
 const EXECUTABLE = 0o111;
@@ -38,7 +38,7 @@ async function isRootControlled(program: string): Promise<boolean> {
     const [file, dir] = await Promise.all([stat(program), stat(dirname(program))]);
     const isProgram = file.isFile() && (file.mode & EXECUTABLE) !== 0;
     // On Debian a group may write in /usr/local, and it is equivalent to root there.
-    return isProgram && !isChangeable(file, ROOT_ALONE) && !isChangeable(dir, { ...ROOT_ALONE, gids: [dir.gid] });
+    return isProgram && !isChangeable(file, ROOT_ONLY) && !isChangeable(dir, { ...ROOT_ONLY, gids: [dir.gid] });
   } catch {
     return false;
   }

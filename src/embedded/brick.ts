@@ -82,15 +82,15 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
       nativeVolumeInfo: () => Promise.resolve({ version: [1, 0], uuid: identity.volumeId, retval: 0, volumeMark: [identity.created, 0] }),
       foreignVolumeInfos: () => Promise.resolve([]),
       nodeUuids: () => Promise.resolve([identity.nodeId]),
-      keepsCopies: () => Promise.resolve(false),
+      isReplicated: () => Promise.resolve(false),
       clusterStime: (volumeUuid) => mark('.', stimeName(volumeUuid, secondaryId)),
       setXtime: (path, _volumeUuid, value) => {
         const node = findNode(path);
         if (node !== undefined) recorder.setXtime(node.gfid, value);
         return Promise.resolve();
       },
-      announceOwed: () => Promise.resolve(),
-      othersOwe: () => Promise.resolve([]),
+      announceFailures: () => Promise.resolve(),
+      bricksWithFailures: () => Promise.resolve([]),
     },
   };
 }

@@ -6,7 +6,7 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { decodeChangelog } from '../changelog/decode.js';
-import { htimeEnd, listHtime } from '../changelog/htime.js';
+import { findHtimeEnd, listHtimeFiles } from '../changelog/htime.js';
 import type { ChangeRecord } from '../changelog/record.js';
 import { errnoCode } from '../errors.js';
 import { writing } from '../native/durable-file.js';
@@ -138,7 +138,7 @@ export class ChangelogWriter {
   async #continueHtime(file: { path: string; created: number }): Promise<void> {
     this.#htimePath = file.path;
     await truncateIncompleteEntry(file.path);
-    const end = await htimeEnd(join(this.#dir, 'htime'));
+    const end = await findHtimeEnd(join(this.#dir, 'htime'));
     this.#lastTime = end?.time ?? file.created;
     this.#listedCount = await countEntries(file.path);
     for (const { path, time } of await this.#closedChangelogs()) if (time > this.#lastTime) await this.#appendToHtime(path, time);
@@ -179,7 +179,7 @@ export class ChangelogWriter {
 
   async #htimeFiles(): Promise<{ path: string; created: number }[]> {
     try {
-      return await listHtime(join(this.#dir, 'htime'));
+      return await listHtimeFiles(join(this.#dir, 'htime'));
     } catch (error) {
       if (errnoCode(error) === 'ENOENT') return [];
       throw error;

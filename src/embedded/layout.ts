@@ -19,7 +19,7 @@ import { gfidToBytes, type Gfid } from '../protocol/gfid.js';
 import { GFID, VOLUME_ID } from '../gluster/xattr-names.js';
 import { ROOT_GFID } from '../protocol/gfid.js';
 import { replaceFile } from '../native/durable-file.js';
-import { isThere, readTextIfThere } from '../native/if-there.js';
+import { isThere, readTextIfExists } from '../native/if-there.js';
 import { lsetxattr } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { BeneathRoot } from './beneath.js';
@@ -122,7 +122,7 @@ async function requireDirectory(path: string): Promise<string> {
 }
 
 async function readIdentity(file: string): Promise<BrickIdentity | null> {
-  const text = await readTextIfThere(file);
+  const text = await readTextIfExists(file);
   return text === null ? null : (JSON.parse(text) as BrickIdentity);
 }
 

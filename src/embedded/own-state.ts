@@ -5,7 +5,7 @@
 import { lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { GsyncdError } from '../errors.js';
-import { canReplaceIn, isChangeable, ROOT_ALONE } from '../native/changeable.js';
+import { canReplaceIn, isChangeable, ROOT_ONLY } from '../native/changeable.js';
 import { fsEncode } from '../names.js';
 import { fileKind, PERMISSIONS } from '../protocol/view.js';
 
@@ -18,12 +18,12 @@ export function requireOwnRoot(root: string): void {
   const hint = 'root replicates only directories that root alone can write to; run as their owner, or change the owner and mode';
   const stats = lstatSync(fsEncode(root));
   if (stats.uid !== 0) throw preflightError(`directory ${root}: belongs to user ${stats.uid}: ${hint}`);
-  if (isChangeable(stats, ROOT_ALONE)) throw preflightError(`directory ${root}: others can write to it (mode ${octal(stats.mode)}): ${hint}`);
+  if (isChangeable(stats, ROOT_ONLY)) throw preflightError(`directory ${root}: others can write to it (mode ${octal(stats.mode)}): ${hint}`);
   for (let dir = root; dir !== '/'; ) {
     dir = dirname(dir);
     const parent = lstatSync(fsEncode(dir));
     const { uid, mode } = parent;
-    if (canReplaceIn(parent, ROOT_ALONE)) throw preflightError(`directory ${root}: others can replace it, since ${dir} ${uid === 0 ? `has mode ${octal(mode)}` : `belongs to user ${uid}`}: ${hint}`);
+    if (canReplaceIn(parent, ROOT_ONLY)) throw preflightError(`directory ${root}: others can replace it, since ${dir} ${uid === 0 ? `has mode ${octal(mode)}` : `belongs to user ${uid}`}: ${hint}`);
   }
 }
 

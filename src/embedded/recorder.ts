@@ -146,7 +146,7 @@ export class Recorder {
 
   /** @returns why an existing file cannot be sent: it has no link under its gfid, and a new attempt to link it failed.
    *  Otherwise null. */
-  whyUnlinked(gfid: Gfid): string | null {
+  unlinkReason(gfid: Gfid): string | null {
     const node = this.#index.nodes.get(gfid);
     const place = node === undefined ? undefined : placeOf(node);
     const dir = place === undefined ? null : this.#directoryPath(place.parent);

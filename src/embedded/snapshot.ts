@@ -4,7 +4,7 @@
 
 import { ROOT_GFID, type Gfid } from '../protocol/gfid.js';
 import { replaceFile } from '../native/durable-file.js';
-import { readTextIfThere } from '../native/if-there.js';
+import { readTextIfExists } from '../native/if-there.js';
 import { TreeIndex, type InodeAttributes } from './tree-index.js';
 
 const VERSION = 2;
@@ -20,7 +20,7 @@ export interface Snapshot {
 
 /** @returns null if there is no snapshot, or it cannot be used: then the whole brick is indexed */
 export async function loadSnapshot(file: string): Promise<Snapshot | null> {
-  const text = await readTextIfThere(file);
+  const text = await readTextIfExists(file);
   if (text === null) return null;
   try {
     return parseSnapshot(text);

@@ -12,7 +12,7 @@ const LOCK_TIMEOUT_MS = 10_000;
 const RETRY_INTERVAL_MS = 200;
 
 /** @throws GsyncdError 'preflight' if another process still has the lock after LOCK_TIMEOUT_MS */
-export async function takeDirectory({ stateDir, root }: BrickLayout, cleanup: Cleanup, signal: AbortSignal): Promise<void> {
+export async function lockDirectory({ stateDir, root }: BrickLayout, cleanup: Cleanup, signal: AbortSignal): Promise<void> {
   const deadline = Date.now() + LOCK_TIMEOUT_MS;
   for (;;) {
     const lock = await tryLock(join(stateDir, 'lock'));

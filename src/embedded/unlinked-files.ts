@@ -5,7 +5,7 @@ import type { Gfid } from '../protocol/gfid.js';
 import { MISSING_ON_PRIMARY, type DataEngine } from '../queue/engine.js';
 
 /** @param unlinkedReason the reason if the file exists; null if it does not */
-export function sayingWhyUnlinked(engine: DataEngine, unlinkedReason: (gfid: Gfid) => string | null): DataEngine {
+export function withUnlinkReason(engine: DataEngine, unlinkedReason: (gfid: Gfid) => string | null): DataEngine {
   return {
     name: engine.name,
     sync: async (gfids, options) => {

@@ -48,7 +48,7 @@ function hasReplicatedXattr(names: readonly string[]): boolean {
 }
 
 /** A regular file as clients of the volume see it. Times are nanoseconds since the epoch. */
-export interface ClientsFile {
+export interface ClientView {
   /** Absolute path of a file with its content. */
   readonly path: string;
   readonly size: number;
@@ -224,7 +224,7 @@ export class Brick {
 
   /** The file `gfid`; null when contentFile() would return null for it, or while a rebalance moves it.
    *  @param times who keeps the times that clients see: GlusterFS in an xattr, or the file system */
-  async clientsFile(gfid: Gfid, times: 'in an xattr' | 'in the inode'): Promise<ClientsFile | null> {
+  async clientView(gfid: Gfid, times: 'in an xattr' | 'in the inode'): Promise<ClientView | null> {
     const path = this.#handle(gfid);
     return this.#nullIfAbsent(() => {
       const st = lstatSync(path, { bigint: true });

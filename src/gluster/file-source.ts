@@ -4,7 +4,7 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fsEncode } from '../names.js';
-import type { Brick, ClientsFile } from './brick.js';
+import type { Brick, ClientView } from './brick.js';
 import type { BrickContent } from './brick-content.js';
 import { PERMISSIONS } from './file-stat.js';
 import { gfidPath, type Gfid } from '../protocol/gfid.js';
@@ -18,9 +18,9 @@ export interface FileSourceOptions {
 
 /** @returns null when it is no regular file, is on another brick, or has xattrs or ACLs
  *  @throws system errors */
-export async function findFile(gfid: Gfid, { brick, content, mountDir }: FileSourceOptions): Promise<Omit<ClientsFile, 'hasXattrs'> | null> {
+export async function findFile(gfid: Gfid, { brick, content, mountDir }: FileSourceOptions): Promise<Omit<ClientView, 'hasXattrs'> | null> {
   const { hasClientContent, hasCopies, hasXattrTimes } = content.inspect();
-  const onBrick = await brick.clientsFile(gfid, hasXattrTimes ? 'in an xattr' : 'in the inode');
+  const onBrick = await brick.clientView(gfid, hasXattrTimes ? 'in an xattr' : 'in the inode');
   if (onBrick === null || onBrick.hasXattrs) return null;
   if (hasClientContent && !hasCopies) return onBrick;
   const path = join(mountDir(), gfidPath(gfid));

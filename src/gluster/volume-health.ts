@@ -46,7 +46,7 @@ export class VolumeHealth {
   /** Whether each file is on one brick or on several.
    *  @returns 'one' where GlusterFS does not report it
    *  @throws nothing */
-  async bricksOfFile(): Promise<'one' | 'several'> {
+  async bricksPerFile(): Promise<'one' | 'several'> {
     try {
       return (await this.#activeGraph()).names.some((name) => REDUNDANT.test(name)) ? 'several' : 'one';
     } catch (error) {

@@ -63,7 +63,7 @@ export async function nodeUuids(mountRoot: string): Promise<string[]> {
 
 /** Whether a brick may lack changes of the volume because other bricks have them. That is so with replicas and on a
  *  disperse volume, whose root refuses to report its location (ENOMEM). */
-export async function keepsCopies(mountRoot: string): Promise<boolean> {
+export async function isReplicated(mountRoot: string): Promise<boolean> {
   const pathinfo = await attributeOrNull(mountRoot, PATHINFO).catch(() => null);
   return pathinfo === null || !/^\(*(?:<DISTRIBUTE:[^>]*> )?<POSIX\(/.test(pathinfo.toString('latin1'));
 }

@@ -89,8 +89,8 @@ export class RemovedBricks {
   async #hasUniqueChangelogs(brick: string, { replicaCount, disperseCount, distributionCount }: VolumeInfo): Promise<boolean> {
     const marker = join(this.#workingDir(brick), LEFT_MARKER);
     if (await isThere(marker)) return true;
-    const keepsCopies = replicaCount > 1 || disperseCount > 1;
-    if (keepsCopies && distributionCount >= this.#subvolumesBefore) return false;
+    const isReplicated = replicaCount > 1 || disperseCount > 1;
+    if (isReplicated && distributionCount >= this.#subvolumesBefore) return false;
     await mkdir(fsEncode(this.#workingDir(brick)), { recursive: true });
     await replaceFile(marker, '');
     return true;

@@ -13,7 +13,7 @@ export interface Trusted {
 }
 
 /** Root's group is not trusted, because it may have other members. */
-export const ROOT_ALONE: Trusted = { uids: [0], gids: [] };
+export const ROOT_ONLY: Trusted = { uids: [0], gids: [] };
 
 /** Whether a user who is not trusted can change the inode. */
 export function isChangeable(stats: Pick<Stats, 'uid' | 'gid' | 'mode' | 'isSymbolicLink'>, { uids, gids }: Trusted): boolean {

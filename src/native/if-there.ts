@@ -11,7 +11,7 @@ export async function isThere(path: string): Promise<boolean> {
 
 /** @returns the file's text, null when there is no such file
  *  @throws Node system errors other than ENOENT */
-export async function readTextIfThere(path: string): Promise<string | null> {
+export async function readTextIfExists(path: string): Promise<string | null> {
   return absentAsNull(readFile(fsEncode(path), 'utf8'));
 }
 

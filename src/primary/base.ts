@@ -4,7 +4,7 @@
 
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CLOCK_SKEW_S } from '../changelog/timeline.js';
+import { MAX_CLOCK_SKEW_S } from '../changelog/timeline.js';
 import { GsyncdError, errnoCode } from '../errors.js';
 import { compareXtime, MINUS_INFINITY, type Xtime } from '../gluster/xtime.js';
 import type { VolumeInfo } from '../protocol/secondary.js';
@@ -80,7 +80,7 @@ export abstract class PrimaryBase {
   }
 
   /** Whether the volume info is read. Only then can the keepalive announce the volume's mark. */
-  get isInformed(): boolean {
+  get hasVolumeInfo(): boolean {
     return this.volinfo !== null;
   }
 
@@ -122,7 +122,7 @@ export abstract class PrimaryBase {
   /** Whether another brick of the replica set has a failure list with entries. If that brick's worker was the active one
    *  before, these entries may be older than the checkpoint. */
   async #hasOtherBlockers(): Promise<boolean> {
-    const marks = await this.deps.volume.othersOwe();
+    const marks = await this.deps.volume.bricksWithFailures();
     const blockers = marks.join(' ');
     if (blockers !== '' && blockers !== this.#loggedBlockers) this.deps.log.info('checkpoint: waiting for failures of another brick', { marks });
     this.#loggedBlockers = blockers;
@@ -145,7 +145,7 @@ export abstract class PrimaryBase {
   /** The next changelogs may cover a time when this brick was down. A heal leaves no records of deletes and renames, so the
    *  names have to be compared. */
   protected async expectReplay(): Promise<void> {
-    if (await this.deps.volume.keepsCopies()) this.deps.replayTracker.markReplay();
+    if (await this.deps.volume.isReplicated()) this.deps.replayTracker.markReplay();
   }
 
   /** Reads the volume info. Crawls while this worker is active, and raises the brick's marks while it is passive. Settles
@@ -197,7 +197,7 @@ export abstract class PrimaryBase {
     log.debug('Crawl info', { cluster_stime: clusterStime, brick_stime: brickStime });
     if (clusterStime === null || (brickStime !== null && compareXtime(brickStime, clusterStime) >= 0)) return;
     // A stime in the future comes from a clock that was ahead. It would hide all changes until then.
-    if (clusterStime[0] > Date.now() / 1000 + CLOCK_SKEW_S) return;
+    if (clusterStime[0] > Date.now() / 1000 + MAX_CLOCK_SKEW_S) return;
     await brick.setStime(ROOT_PATH, this.uuid, clusterStime);
     await this.updStime(clusterStime);
     const processing = join(workingDir, '.processing');

@@ -41,14 +41,14 @@ export interface PrimaryVolume extends PrimaryView {
   foreignVolumeInfos(): Promise<VolumeInfo[]>;
   nodeUuids(): Promise<string[]>;
   /** Whether a brick can miss changes while it is down and the volume is up. False when each subvolume is one brick. */
-  keepsCopies(): Promise<boolean>;
+  isReplicated(): Promise<boolean>;
   /** Stime of this session for the whole volume: the minimum over subvolumes of the maximum over replicas. */
   clusterStime(volumeUuid: string): Promise<Xtime | null>;
   setXtime(path: string, volumeUuid: string, mark: Xtime): Promise<void>;
   /** Announces to the workers of the replica set's other bricks whether this brick's failure list has entries. */
-  announceOwed(owes: boolean): Promise<void>;
+  announceFailures(owes: boolean): Promise<void>;
   /** Names of the replica set's other bricks that announced a failure list with entries. */
-  othersOwe(): Promise<string[]>;
+  bricksWithFailures(): Promise<string[]>;
 }
 
 /** This worker's brick. Paths are relative to it. A mark is null when the path or the xattr is missing. */
@@ -141,7 +141,7 @@ export interface PrimaryDeps {
   readonly entryLanes?: number | null;
   /** Whether a file that one batch creates and renames is created under its new name directly. Set where the secondary
    *  rejects a rename to the name of another file, because that file may be another worker's. Default false. */
-  readonly makesRenamed?: boolean;
+  readonly canRecreateRenamed?: boolean;
   /** Reads a whole file through the mount that a transfer uses. @throws Node system errors */
   readToEnd(gfid: Gfid, signal: AbortSignal): Promise<void>;
   /** Absent for plain directories, which have no mounts. */

@@ -6,8 +6,8 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OPEN_CHANGELOG } from '../changelog/changelog-files.js';
-import { CLOCK_SKEW_S } from '../changelog/timeline.js';
-import { listHtime, readEntries, type HtimeFile } from '../changelog/htime.js';
+import { MAX_CLOCK_SKEW_S } from '../changelog/timeline.js';
+import { listHtimeFiles, readEntries, type HtimeFile } from '../changelog/htime.js';
 import { fsDecode, fsEncode } from '../names.js';
 
 /** The header of a changelog ends with its first line break; records follow. */
@@ -68,7 +68,7 @@ export class ChangelogProbe {
 
   /** Reads the index entries since the last call. */
   async #readNewEntries(synced: number): Promise<void> {
-    const files = await listHtime(join(this.#dir, 'htime'));
+    const files = await listHtimeFiles(join(this.#dir, 'htime'));
     for (const { path, created } of files.slice(Math.max(0, files.findIndex((file) => file.path === this.#position?.path)))) {
       const resumed = path === this.#position?.path ? this.#position : { offset: 0, time: created };
       await this.#readIndexFile(path, resumed.offset, resumed.time, synced);
@@ -88,7 +88,7 @@ export class ChangelogProbe {
   }
 
   async #indexFilesSince(synced: number): Promise<HtimeFile[]> {
-    const files = await listHtime(join(this.#dir, 'htime'));
+    const files = await listHtimeFiles(join(this.#dir, 'htime'));
     const later = files.findIndex(({ created }) => created > synced);
     return files.slice(Math.max(0, (later < 0 ? files.length : later) - 1));
   }
@@ -99,7 +99,7 @@ export class ChangelogProbe {
       for (const entry of entries) {
         const isSetBack = entry.time < time;
         // An stime that is clearly below the old clock is taken as one of the new clock.
-        if (isSetBack) this.#isAfterSetBack = synced > entry.time && synced > time - CLOCK_SKEW_S;
+        if (isSetBack) this.#isAfterSetBack = synced > entry.time && synced > time - MAX_CLOCK_SKEW_S;
         if (isSetBack && !this.#isAfterSetBack) this.#intervals = [];
         if (!entry.isEmpty) this.#intervals.push({ since: Math.min(time, entry.time), until: entry.time, isAfterSetBack: this.#isAfterSetBack });
         time = entry.time;

@@ -111,7 +111,7 @@ export class ProgressRecorder implements ProgressSink {
     );
   }
 
-  walked(entries: number): void {
+  entriesFound(entries: number): void {
     this.#updateWalk({ seen: (this.#walk?.seen ?? 0) + entries });
   }
 
@@ -119,7 +119,7 @@ export class ProgressRecorder implements ProgressSink {
     this.#updateWalk({ synced: (this.#walk?.synced ?? 0) + entries });
   }
 
-  walkFound(): void {
+  walkCompleted(): void {
     this.#updateWalk({ state: 'walked' });
   }
 

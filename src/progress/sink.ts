@@ -50,11 +50,11 @@ export interface ProgressSink extends TransferSink {
   batchDone(batch: BatchResult): void;
   walkStarted(kind: WalkKind): void;
   /** The crawl has found `entries` more entries. */
-  walked(entries: number): void;
+  entriesFound(entries: number): void;
   /** `entries` more of the found entries are on the secondary. */
   walkSynced(entries: number): void;
   /** The crawl has found all entries. */
-  walkFound(): void;
+  walkCompleted(): void;
   /** All entries that the crawl found are synced. */
   walkEnded(): void;
   /** All changes from before `time`, seconds, are on the secondary, even if the brick's stime is older. */

@@ -11,7 +11,7 @@ const MAX_TRANSFERS = 100;
 const DISK_FULL = /No space left on device/;
 
 /** @returns an engine whose outcome is `broken` only if no transfer works, or too many transfers broke */
-export function bisecting(engine: DataEngine, log?: SyncLog): DataEngine {
+export function bisectingEngine(engine: DataEngine, log?: SyncLog): DataEngine {
   return {
     name: engine.name,
     sync: async (gfids, options) => {

@@ -17,15 +17,15 @@ export interface PeerFeatures {
   /** 'sure': if the peer reports an inode as absent, it is not on a brick that is down either. */
   readonly answers: 'sure' | 'as the mount has them';
   /** Whether the peer accepts whole files in calls. */
-  readonly takesFiles: boolean;
+  readonly acceptsFiles: boolean;
 }
 
 /** Features of a stock peer. */
-export const STOCK_FEATURES: PeerFeatures = { peerNames: 'utf8', lanes: null, answers: 'as the mount has them', takesFiles: false };
+export const STOCK_FEATURES: PeerFeatures = { peerNames: 'utf8', lanes: null, answers: 'as the mount has them', acceptsFiles: false };
 const MAX_LANES = 64;
 
-export function featuresDict({ peerNames, lanes, answers, takesFiles }: PeerFeatures): PyDict {
-  return { names: peerNames, lanes, sure: answers === 'sure', files: takesFiles };
+export function featuresDict({ peerNames, lanes, answers, acceptsFiles }: PeerFeatures): PyDict {
+  return { names: peerNames, lanes, sure: answers === 'sure', files: acceptsFiles };
 }
 
 /** Parses the answer of a peer. A feature that is missing in it is not offered. */
@@ -36,6 +36,6 @@ export function parseFeatures(answer: PyValue): PeerFeatures {
     peerNames: names === 'bytes' ? 'bytes' : 'utf8',
     lanes: isPyInt(lanes) && lanes >= 1 ? Math.min(lanes, MAX_LANES) : null,
     answers: sure === true ? 'sure' : 'as the mount has them',
-    takesFiles: files === true,
+    acceptsFiles: files === true,
   };
 }

@@ -9,7 +9,7 @@ import type { PyValue } from './pickle-values.js';
 
 export const KEEPALIVE_METHOD = 'keep_alive';
 
-export class OneCallAtATime implements PeerCalls {
+export class SequentialCalls implements PeerCalls {
   readonly #calls: PeerCalls;
   readonly #keepaliveMaxWaitMs: number;
   #isBusy = false;

@@ -39,8 +39,8 @@ export class AvailabilityGuard implements SecondaryVolume {
   /** Time of the last accepted ENOENT, by performance.now(). */
   #lastAbsentMs = -Infinity;
 
-  constructor(volume: SecondaryVolume, state: VolumeState, bricksOfFile: 'one' | 'several') {
-    if (bricksOfFile === 'several') this.lanes = REPLICATED_LANES;
+  constructor(volume: SecondaryVolume, state: VolumeState, bricksPerFile: 'one' | 'several') {
+    if (bricksPerFile === 'several') this.lanes = REPLICATED_LANES;
     this.#volume = volume;
     if (volume.putFile !== undefined) this.putFile = (path, file) => this.#guard(path, async () => volume.putFile?.(path, file));
     this.#subvolumes = new SubvolumeWatch(() => state.isWhole());

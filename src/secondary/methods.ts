@@ -38,7 +38,7 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
   const gfid: RpcMethod = async ([path]) => (await gfidOrNull(volume, guardPath(path))) ?? ENOENT;
   const methods: Readonly<Record<string, RpcMethod>> = {
     version: () => new PyFloat(OBJECT_VERSION),
-    [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes: volume.lanes ?? DEFAULT_LANES, answers: 'sure', takesFiles: volume.putFile !== undefined }),
+    [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes: volume.lanes ?? DEFAULT_LANES, answers: 'sure', acceptsFiles: volume.putFile !== undefined }),
     [PUT_FILES_METHOD]: ([files]) => putFiles(volume, signal, files),
     pid: () => process.pid,
     keep_alive: async ([info = null]) => {

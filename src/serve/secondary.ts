@@ -32,7 +32,7 @@ import { MountVolume } from '../secondary/mount-volume.js';
 import type { SecondaryVolume } from '../secondary/volume.js';
 import { AvailabilityGuard } from '../secondary/availability-guard.js';
 import { Cleanup } from '../async/cleanup.js';
-import { takeDirectory } from '../embedded/take-directory.js';
+import { lockDirectory } from '../embedded/take-directory.js';
 
 export interface SecondaryOptions {
   /** Name of a volume, or path of a plain directory. */
@@ -121,7 +121,7 @@ async function openServed(options: SecondaryOptions, cleanup: Cleanup, log: Log,
   const { served } = options;
   if ('volume' in served) return mountVolume(options, served.volume, cleanup, log, signal);
   const layout = await openLayout(served.directory);
-  await takeDirectory(layout, cleanup, signal);
+  await lockDirectory(layout, cleanup, signal);
   const volume = new EmbeddedVolume(layout, log);
   return {
     dir: layout.internal,
@@ -141,7 +141,7 @@ async function mountVolume(options: SecondaryOptions, volume: string, cleanup: C
   const symlinks = restrictions.includes('nosymfollow') ? 'refused by the kernel' : 'looked for';
   log.info('Mounted gluster volume', { volume, symlinks, flags: restrictions.join(',') || 'none', duration: ((performance.now() - startMs) / 1000).toFixed(4) });
   const health = new VolumeHealth(mounted.dir);
-  const guarded = new AvailabilityGuard(new MountVolume({ dir: mounted.dir, symlinks }), health, await health.bricksOfFile());
+  const guarded = new AvailabilityGuard(new MountVolume({ dir: mounted.dir, symlinks }), health, await health.bricksPerFile());
   return { ...mounted, volume: guarded, markSpace: isRoot ? 'trusted' : 'system' };
 }
 

@@ -122,7 +122,7 @@ export class FailureList {
   }
 
   /** Adds an item that is in progress and has not failed. An existing item stays unchanged. */
-  owe(item: NewFailure, nowMs: number = Date.now()): void {
+  addPending(item: NewFailure, nowMs: number = Date.now()): void {
     if (!this.#items.has(keyOf(item.kind, item.gfid, item.entry))) this.add(item, nowMs);
   }
 

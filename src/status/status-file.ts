@@ -5,7 +5,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { CLOCK_SKEW_S } from '../changelog/timeline.js';
+import { MAX_CLOCK_SKEW_S } from '../changelog/timeline.js';
 import type { EventFields } from '../gluster/events.js';
 import type { Xtime } from '../gluster/xtime.js';
 import { fsEncode } from '../names.js';
@@ -204,7 +204,7 @@ export class WorkerStatus {
       if (checkpointTime === 0 || checkpointTime > seconds || data.checkpoint_completed !== 'No') return undefined;
       const now = Math.floor(Date.now() / 1000);
       // The stime is ahead of a clock that was set back. Its meaning for a time of the new clock is not known yet.
-      if (seconds > now + CLOCK_SKEW_S) return undefined;
+      if (seconds > now + MAX_CLOCK_SKEW_S) return undefined;
       data.checkpoint_time = checkpointTime;
       if (open.blockedByFailures) {
         data.checkpoint_completion_time = NOT_AVAILABLE;

@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadClockNote } from '../changelog/clock-note.js';
 import { replaceFile } from '../native/durable-file.js';
-import { readTextIfThere } from '../native/if-there.js';
+import { readTextIfExists } from '../native/if-there.js';
 
 export interface PendingCrawl {
   /** When changelogs began to be followed at the first attempt, seconds. From then on they are complete. */
@@ -24,7 +24,7 @@ function notePath(workingDir: string): string {
 
 /** null when no crawl is pending. A note that cannot be read requests a crawl of everything: an unneeded crawl is safe. */
 export async function loadPendingCrawl(workingDir: string): Promise<PendingCrawl | null> {
-  const text = await readTextIfThere(notePath(workingDir));
+  const text = await readTextIfExists(notePath(workingDir));
   if (text === null) return null;
   const match = /^(\d+) (\d+|-)\n$/.exec(text);
   if (match === null) return { since: 0, from: 0 };

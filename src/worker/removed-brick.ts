@@ -102,6 +102,6 @@ export async function syncRemovedBrick(deps: PrimaryDeps, { history }: Crawlers,
   }
   while (!signal.aborted && deps.failures.size > 0) {
     await delayOrWake(RETRY_MS, signal);
-    await history.pipeline.retryDue(signal);
+    await history.pipeline.retryDueFailures(signal);
   }
 }

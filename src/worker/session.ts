@@ -6,7 +6,7 @@ import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
 import { GsyncdError } from '../errors.js';
 import { subvolNumber, queryVolumeInfo, type CommandOutput, type RunCommand, type VolumeInfo } from '../gluster/volinfo.js';
-import { withoutSlashesAtEnd } from '../names.js';
+import { withoutTrailingSlashes } from '../names.js';
 import type { Session } from '../primary/deps.js';
 import { runChild, type ChildResult } from '../process/spawn.js';
 import { lastLines } from '../process/tail.js';
@@ -68,7 +68,7 @@ export async function findSession(args: WorkerArgs, config: Config, signal: Abor
       throw new GsyncdError(`volume ${args.primary}: not started`, { code: 'preflight' });
     }
     ({ distributionCount } = info);
-    const nodeId = localNodeId ?? (await ownNodeId(config));
+    const nodeId = localNodeId ?? (await readOwnNodeId(config));
     const index = findBrick(info, localPath, nodeId);
     const brick = info.bricks[index];
     localPath ??= brick?.path ?? '';
@@ -122,7 +122,7 @@ export function sshRunner(config: Config, address: string, signal: AbortSignal, 
 /** Index of the brick at `path`, or of this node's only brick.
  *  @throws GsyncdError 'preflight', 'usage' */
 function findBrick(info: VolumeInfo, path: string | undefined, nodeId: string): number {
-  const wanted = path === undefined ? undefined : withoutSlashesAtEnd(path);
+  const wanted = path === undefined ? undefined : withoutTrailingSlashes(path);
   const own = info.bricks.flatMap((brick, i) => (brick.hostUuid === nodeId && (wanted === undefined || brick.path === wanted) ? [i] : []));
   const [only] = own;
   if (only !== undefined && own.length === 1) return only;
@@ -133,7 +133,7 @@ function findBrick(info: VolumeInfo, path: string | undefined, nodeId: string): 
 }
 
 /** This node's id in its cluster. @throws GsyncdError 'preflight' */
-export async function ownNodeId(config: Config): Promise<string> {
+export async function readOwnNodeId(config: Config): Promise<string> {
   const file = `${config.get('glusterd-workdir')}/glusterd.info`;
   let text: string;
   try {

@@ -2,7 +2,7 @@
 
 import { GsyncdError } from '../errors.js';
 import type { SharedQueue } from '../primary/deps.js';
-import { bisecting } from '../queue/bisecting-engine.js';
+import { bisectingEngine } from '../queue/bisecting-engine.js';
 import type { DataEngine, DataItem } from '../queue/engine.js';
 import type { TransferSink } from '../progress/sink.js';
 import type { AdaptiveConcurrency } from '../queue/adaptive-concurrency.js';
@@ -31,7 +31,7 @@ export class WorkerQueue implements SharedQueue {
   start(engine: DataEngine, limiter?: AdaptiveConcurrency): void {
     this.#syncer = new Syncer({
       jobs: this.#jobs,
-      engine: bisecting(limiter === undefined ? engine : limitedEngine(engine, limiter), this.#log),
+      engine: bisectingEngine(limiter === undefined ? engine : limitedEngine(engine, limiter), this.#log),
       log: this.#log,
       maxFilesPerBox: MAX_FILES_PER_BOX,
       maxBytesPerBox: MAX_BYTES_PER_BOX,

@@ -154,7 +154,7 @@ export class Worker {
     let hasWarned = false;
     return async (hasFailures) => {
       try {
-        await volume.announceOwed(hasFailures);
+        await volume.announceFailures(hasFailures);
         hasWarned = false;
       } catch (error) {
         if (!hasWarned) this.#log.warn('cannot set the failure mark on the primary volume', { error: errorLine(error) });
@@ -232,7 +232,7 @@ async function readContent({ contentFile, mountSelector }: Pick<OpenEndpoints, '
 
 /** The latest crawler that has read the volume mark. The live crawl runs last. */
 function latestInformed({ live, history, xsync }: Crawlers): Crawlers['live'] {
-  return [live, history, xsync].find((crawler) => crawler.isInformed) ?? live;
+  return [live, history, xsync].find((crawler) => crawler.hasVolumeInfo) ?? live;
 }
 
 /** Resolves `ms` after `signal` aborts. */

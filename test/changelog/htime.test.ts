@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { htimeEnd, readEntries, readHtime, type HtimeEntry } from '../../src/changelog/htime.js';
+import { findHtimeEnd, readEntries, readHtime, type HtimeEntry } from '../../src/changelog/htime.js';
 import { FakeBrick } from './brick.js';
 import { lacksRoot } from '../skip.js';
 
@@ -51,7 +51,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     expect(gaps).toEqual([{ from: 1025, to: 1100 }]);
     expect(files.map(({ created }) => created)).toEqual([1000, 1011, 1100]);
     expect(entries.map(({ time }) => time)).toEqual([1010, 1020, 1025]);
-    expect(await htimeEnd(brick.htimeDir)).toEqual({ created: 1100, offset: 0, time: 1100 });
+    expect(await findHtimeEnd(brick.htimeDir)).toEqual({ created: 1100, offset: 0, time: 1100 });
   });
 
   test('sorts index files by number, not by text', async () => {
@@ -70,7 +70,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     appendFileSync(brick.htimeFile, '/b/changelog.10');
     const before = await collect(brick.htimeFile, 0);
     expect(before.entries.map(({ time }) => time)).toEqual([1015]);
-    expect(await htimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: before.end, time: 1015 });
+    expect(await findHtimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: before.end, time: 1015 });
     appendFileSync(brick.htimeFile, '30\0');
     expect(await collect(brick.htimeFile, before.end)).toEqual({
       entries: [{ path: '/b/changelog.1030', time: 1030, isEmpty: true }],
@@ -90,7 +90,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
       const { entries } = await collect(brick.htimeFile, from === 0 ? 0 : ends[from - 1]!);
       expect(entries.map(({ path }) => path)).toEqual(paths.slice(from));
     }
-    expect(await htimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: ends.at(-1), time: 6999 });
+    expect(await findHtimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: ends.at(-1), time: 6999 });
   });
 
   test('readEntries() skips entries that are not changelog paths, and fails for an index that has shrunk', async () => {
@@ -104,10 +104,10 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     const { entries, end: newEnd } = await collect(brick.htimeFile, 0);
     expect(entries.map(({ time }) => time)).toEqual([1015, 1045]);
     expect(newEnd).toBe(statSync(brick.htimeFile).size - 2);
-    expect(await htimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: statSync(brick.htimeFile).size, time: 1045 });
+    expect(await findHtimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: statSync(brick.htimeFile).size, time: 1045 });
   });
 
   test('htimeEnd() returns null without an HTIME file', async () => {
-    expect(await htimeEnd(new FakeBrick(root).htimeDir)).toBeNull();
+    expect(await findHtimeEnd(new FakeBrick(root).htimeDir)).toBeNull();
   });
 });

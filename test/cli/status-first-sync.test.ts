@@ -39,7 +39,7 @@ function fields(text: string): Record<string, string> {
 test('status shows entries, rate and remaining time of a running first sync', async () => {
   await status.setActive();
   recorder.walkStarted('first');
-  recorder.walked(100);
+  recorder.entriesFound(100);
   recorder.walkSynced(40);
   await recorder.close('stopped');
   // The progress file names this process as its worker, so the worker is alive.

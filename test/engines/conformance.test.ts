@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test as plainTest } from 'vite
 import { RsyncTransfer } from '../../src/primary/transfer/rsync-transfer.js';
 import { TarsshTransfer } from '../../src/primary/transfer/tarssh-transfer.js';
 import { runChild } from '../../src/process/spawn.js';
-import { bisecting } from '../../src/queue/bisecting-engine.js';
+import { bisectingEngine } from '../../src/queue/bisecting-engine.js';
 import { MISSING_ON_PRIMARY, type DataEngine } from '../../src/queue/engine.js';
 import { BIN, FAKE_SSH, LogLines, Pair } from './tree.js';
 import { lacksProgram, lacksRoot } from '../skip.js';
@@ -190,7 +190,7 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     const whole = await engine.sync(gfids, quiet);
     expect(whole.broken).toBeDefined();
     expect(whole.synced.size).toBe(0);
-    const outcome = await bisecting(engine).sync(gfids, quiet);
+    const outcome = await bisectingEngine(engine).sync(gfids, quiet);
     expect(outcome.broken).toBeUndefined();
     expect([...outcome.failed.keys()].sort()).toEqual(poisonous);
     expect(outcome.synced).toEqual(new Set(healthy));

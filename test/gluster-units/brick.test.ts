@@ -175,7 +175,7 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
 
   it('clientsFile() returns the times that clients see, and whether there are xattrs to sync', async () => {
     const id = gfid(62);
-    const again = async (): Promise<unknown> => brick.clientsFile(id, 'in an xattr');
+    const again = async (): Promise<unknown> => brick.clientView(id, 'in an xattr');
     writeFileSync(handle(id), 'four', { mode: 0o640 });
     utimesSync(handle(id), 1_000_000_000, 1_000_000_000);
     const { ctimeNs } = lstatSync(handle(id), { bigint: true });
@@ -189,7 +189,7 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     mdata.writeBigInt64BE(123_456_789n, 33);
     lsetxattr(handle(id), 'trusted.glusterfs.mdata', mdata);
     expect(await again()).toMatchObject({ mtimeNs: 981_173_106_123_456_789n, ctimeNs: 1_796_037_454_080_131_075n, hasXattrs: false });
-    expect(await brick.clientsFile(id, 'in the inode')).toMatchObject({ mtimeNs: file.mtimeNs });
+    expect(await brick.clientView(id, 'in the inode')).toMatchObject({ mtimeNs: file.mtimeNs });
     lsetxattr(handle(id), 'user.k', Buffer.from('v'));
     expect(await again()).toMatchObject({ hasXattrs: true });
     lsetxattr(handle(id), 'trusted.glusterfs.mdata', Buffer.from('odd'));
@@ -205,12 +205,12 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
       () => chmodSync(handle(id), 0o3644),
     ]) {
       writeFileSync(handle(id), 'x');
-      expect(await brick.clientsFile(id, 'in an xattr')).not.toBeNull();
+      expect(await brick.clientView(id, 'in an xattr')).not.toBeNull();
       spoil();
-      expect(await brick.clientsFile(id, 'in an xattr')).toBeNull();
+      expect(await brick.clientView(id, 'in an xattr')).toBeNull();
       rmSync(handle(id));
     }
-    for (const none of [gfid(1), id]) expect(await brick.clientsFile(none, 'in an xattr')).toBeNull();
+    for (const none of [gfid(1), id]) expect(await brick.clientView(none, 'in an xattr')).toBeNull();
   });
 
   it('lstat() and gfid() refuse paths outside the brick', async () => {

@@ -70,8 +70,8 @@ test.each([
   [['v-dht', 'v-replicate-0', 'v-replicate-1'], 'several'],
   [['v-disperse-0'], 'several'],
 ] as const)('bricksOfFile() for the translators %j is %s', async (names, bricks) => {
-  expect(await new VolumeHealth(dir).bricksOfFile()).toBe('one');
+  expect(await new VolumeHealth(dir).bricksPerFile()).toBe('one');
   for (const name of names) await mkdir(join(dir, '.meta', 'graphs', 'g1', name), { recursive: true });
   await symlink('g1', join(dir, '.meta', 'graphs', 'active'));
-  expect(await new VolumeHealth(dir).bricksOfFile()).toBe(bricks);
+  expect(await new VolumeHealth(dir).bricksPerFile()).toBe(bricks);
 });

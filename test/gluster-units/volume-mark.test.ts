@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { clusterStime, foreignVolumeInfos, keepsCopies, nativeVolumeInfo, nodeUuids, unpackVolumeMark } from '../../src/gluster/volume-mark.js';
+import { clusterStime, foreignVolumeInfos, isReplicated, nativeVolumeInfo, nodeUuids, unpackVolumeMark } from '../../src/gluster/volume-mark.js';
 import { llistxattr, lsetxattr } from '../../src/native/libc.js';
 import { lacksRoot } from '../skip.js';
 
@@ -61,5 +61,5 @@ it.skipIf(lacksRoot('marks of volumes, which are trusted.* xattrs')).each([
 ])('keepsCopies() of a volume of %s', async (_, where, copies) => {
   const dir = mkdtempSync(join(root, 'root-'));
   if (where !== null) lsetxattr(dir, 'trusted.glusterfs.pathinfo', Buffer.from(`${where}\0`));
-  expect(await keepsCopies(dir)).toBe(copies);
+  expect(await isReplicated(dir)).toBe(copies);
 });

@@ -8,7 +8,7 @@ import { SecondaryProbe } from '../../src/primary/reconcile/secondary-probe.js';
 import { RepceClient } from '../../src/rpc/client.js';
 import { STOCK_FEATURES } from '../../src/rpc/features.js';
 import { handshake } from '../../src/rpc/handshake.js';
-import { OneCallAtATime } from '../../src/rpc/one-call.js';
+import { SequentialCalls } from '../../src/rpc/one-call.js';
 import { RemoteSecondary } from '../../src/rpc/remote-secondary.js';
 import { bothSecondaries } from './lab/both-secondaries.js';
 import { REPO } from './lab/machine.js';
@@ -48,7 +48,7 @@ test(`a stock secondary answers ${ROUNDS} rounds of probes larger than a pipe co
   let calls = 0;
   let callsAtKeepalive = 0;
   const counted = { call: (...call: Parameters<RepceClient['call']>) => ((calls += 1), client.call(...call)) };
-  const secondary = new RemoteSecondary(new OneCallAtATime(counted, 60_000));
+  const secondary = new RemoteSecondary(new SequentialCalls(counted, 60_000));
   const truth = new SecondaryProbe(secondary, new EntrySync(secondary, STOCK_ENTRY_SYNC), 'utf8');
   const names = LONG_NAMES.map((name) => entryPath(gfid.trim() as Gfid, name));
   for (let round = 1; round <= ROUNDS; round++) {

@@ -80,11 +80,11 @@ test('walkStarted() continues the counters of an interrupted first crawl', async
   const recorder = make();
   await recorder.start();
   recorder.walkStarted('first');
-  recorder.walked(20);
+  recorder.entriesFound(20);
   recorder.walkSynced(10);
   await expect.poll(() => written().walk?.synced, { timeout: 5_000 }).toBe(50);
   expect(written().walk).toMatchObject({ seen: 60, synced: 50, state: 'walking', expected: 100 });
-  recorder.walkFound();
+  recorder.walkCompleted();
   recorder.walkEnded();
   await recorder.close('stopped');
   expect(written().walk?.state).toBe('done');
@@ -93,7 +93,7 @@ test('walkStarted() continues the counters of an interrupted first crawl', async
 test('ProgressRecorder does not throw when its file cannot be written', async () => {
   const recorder = make({ statusFile: join(dir, 'nowhere', 'brick_x.status') });
   await recorder.start();
-  recorder.walked(1);
+  recorder.entriesFound(1);
   await recorder.close('stopped');
   mkdirSync(join(dir, 'nowhere'));
   await recorder.close('stopped');

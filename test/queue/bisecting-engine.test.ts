@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Gfid } from '../../src/protocol/gfid.js';
-import { bisecting } from '../../src/queue/bisecting-engine.js';
+import { bisectingEngine } from '../../src/queue/bisecting-engine.js';
 import type { DataEngine, EngineOutcome } from '../../src/queue/engine.js';
 
 const gfid = (n: number): Gfid => `${n.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000` as Gfid;
@@ -53,7 +53,7 @@ test('bisecting() returns one result per item, transfers good files once, and is
       const gfids = Array.from({ length: size }, (_, n) => gfid(n));
       const world = { breaking: new Set(breaking.map(gfid)), named: new Set(named.filter((n) => !breaking.includes(n)).map(gfid)), connected };
       const { engine, arrived, sizes } = engineOf(world);
-      const outcome = await bisecting(engine).sync(gfids, OPTIONS);
+      const outcome = await bisectingEngine(engine).sync(gfids, OPTIONS);
       expect([...outcome.synced, ...outcome.failed.keys()].sort()).toEqual(gfids);
       expect([...arrived].sort()).toEqual([...outcome.synced].sort());
       expect(sizes.length).toBeLessThan(120);
@@ -70,14 +70,14 @@ test('bisecting() returns one result per item, transfers good files once, and is
 
 test('bisecting() does not split a transfer that failed with a full disk', async () => {
   const { engine, sizes } = engineOf({ breaking: new Set([gfid(3)]), reason: 'rsync: exit 11: write failed: No space left on device (28)' });
-  expect((await bisecting(engine).sync([gfid(1), gfid(2), gfid(3)], OPTIONS)).broken).toContain('No space left');
+  expect((await bisectingEngine(engine).sync([gfid(1), gfid(2), gfid(3)], OPTIONS)).broken).toContain('No space left');
   expect(sizes).toEqual([3]);
 });
 
 test('bisecting() ends as broken after fewer than 200 transfers when every file breaks its transfer', async () => {
   const gfids = Array.from({ length: 2_000 }, (_, n) => gfid(n));
   const { engine, sizes } = engineOf({ breaking: new Set(gfids) });
-  const outcome = await bisecting(engine).sync(gfids, OPTIONS);
+  const outcome = await bisectingEngine(engine).sync(gfids, OPTIONS);
   expect([outcome.failed.size, outcome.broken]).toEqual([2_000, 'rsync: exit 12']);
   expect(sizes.length).toBeLessThan(200);
 });

@@ -1,9 +1,9 @@
-// OneCallAtATime with the stock daemon's server, whose threads mix their answers, and with calls that the test ends.
+// SequentialCalls with the stock daemon's server, whose threads mix their answers, and with calls that the test ends.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CallOptions, PeerCalls } from '../../src/rpc/client.js';
-import { KEEPALIVE_METHOD, OneCallAtATime } from '../../src/rpc/one-call.js';
+import { KEEPALIVE_METHOD, SequentialCalls } from '../../src/rpc/one-call.js';
 import { pyTuple, type PyValue } from '../../src/rpc/pickle-values.js';
 import { STOCK_DAEMON, startStockServer, type StockServer } from './stock-server.js';
 
@@ -15,7 +15,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('OneCallAtATime with a stock server'
 
   it('returns answers larger than a pipe unchanged', async () => {
     server = startStockServer();
-    const calls = new OneCallAtATime(server.client, LONG_MS);
+    const calls = new SequentialCalls(server.client, LONG_MS);
     for (let round = 0; round < 20; round++) {
       const args = [0, 1, 2].map((i) => [String.fromCharCode(97 + i).repeat(400_000)]);
       expect(await Promise.all(args.map((arg) => calls.call('echo', arg)))).toEqual(args.map((arg) => pyTuple(arg)));
@@ -24,7 +24,7 @@ describe.skipIf(STOCK_DAEMON === undefined)('OneCallAtATime with a stock server'
 
   it('starts the deadline of a call when it is sent', async () => {
     server = startStockServer();
-    const calls = new OneCallAtATime(server.client, LONG_MS);
+    const calls = new SequentialCalls(server.client, LONG_MS);
     const long = calls.call('wait_for', ['gate']);
     const next = calls.call('echo', [1], { timeoutMs: 1000 });
     await sleep(1200);
@@ -54,7 +54,7 @@ class HeldCalls implements PeerCalls {
 describe('OneCallAtATime', () => {
   it('sends the next call when the previous one has ended, keepalives first', async () => {
     const peer = new HeldCalls();
-    const calls = new OneCallAtATime(peer, LONG_MS);
+    const calls = new SequentialCalls(peer, LONG_MS);
     const all = [calls.call('echo', ['a']), calls.call('echo', ['b']), calls.call('echo', ['c']), calls.call(KEEPALIVE_METHOD, [])];
     await sleep(0);
     expect(peer.sent).toEqual(['a']);
@@ -72,7 +72,7 @@ describe('OneCallAtATime', () => {
 
   it('sends only keepalives beside a call that takes too long', async () => {
     const peer = new HeldCalls();
-    const calls = new OneCallAtATime(peer, 50);
+    const calls = new SequentialCalls(peer, 50);
     void calls.call('echo', ['long']);
     void calls.call('echo', ['next']);
     const keepalive = calls.call(KEEPALIVE_METHOD, []);
@@ -86,7 +86,7 @@ describe('OneCallAtATime', () => {
 
   it('never sends a call whose signal aborts while it waits', async () => {
     const peer = new HeldCalls();
-    const calls = new OneCallAtATime(peer, LONG_MS);
+    const calls = new SequentialCalls(peer, LONG_MS);
     const controller = new AbortController();
     void calls.call('echo', ['a']);
     const waiting = calls.call('echo', ['b'], { signal: controller.signal });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { loadConfig, type Config } from '../../config/config.js';
 import type { OptionName } from '../../config/options.js';
 import { escapePath, sessionTemplateArgs } from '../../config/template.js';
-import { fileUrlPath, sshUrl, type SshPlace } from '../../worker/directory/file-url.js';
+import { fileUrlPath, sshUrl, type SshLocation } from '../../worker/directory/file-url.js';
 import { GsyncdError } from '../../errors.js';
 import { findProgram } from '../../process/program.js';
 import { directorySessionsRoot } from '../session-lookup.js';
@@ -38,7 +38,7 @@ export async function directoryWorkerPlan(primaryPath: string, secondary: string
 interface Directories {
   readonly primaryPath: string;
   readonly secondaryPath: string;
-  readonly remote: SshPlace | null;
+  readonly remote: SshLocation | null;
   readonly stateDir: string;
 }
 

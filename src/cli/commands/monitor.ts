@@ -89,7 +89,7 @@ async function superviseWorkers(primary: string, secondary: string, flags: Monit
   const { volumesFromConfig, volumesFromGluster } = await import('../../monitor/volumes.js');
   const { sessionSamples } = await import('../../metrics/node-samples.js');
   const { takePidFile } = await import('../../worker/pid-file.js');
-  const { ownNodeId, parseSecondary } = await import('../../worker/session.js');
+  const { readOwnNodeId, parseSecondary } = await import('../../worker/session.js');
   const { upgradeSessionFile } = await import('../../config/edit.js');
   const name = parseSecondary(secondary);
   const sessionFile = flags.configFile ?? sessionConfigPath(GLUSTERD_WORKDIR, primary, name.host, name.volume);
@@ -113,7 +113,7 @@ async function superviseWorkers(primary: string, secondary: string, flags: Monit
   try {
     const session = dirname(config.get('state-file'));
     metrics = await startMetrics(flags, sessionSamples(() => Promise.resolve([session]), VERSION), (line) => mainLog.warn(line));
-    const localNodeId = flags.localNodeId ?? (await ownNodeId(config));
+    const localNodeId = flags.localNodeId ?? (await readOwnNodeId(config));
     const script = process.argv[1];
     if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });
     onStarted();

@@ -9,7 +9,7 @@ import { fileUrlPath } from '../../worker/directory/file-url.js';
 import { parseSecondary } from '../../worker/session.js';
 import { errorLine, GsyncdError, isGsyncdError } from '../../errors.js';
 import { createLogger } from '../../log.js';
-import { withoutSlashesAtEnd } from '../../names.js';
+import { withoutTrailingSlashes } from '../../names.js';
 import { replaceProcess } from '../../native/libc.js';
 import { CommandExit } from '../exit.js';
 import { addMetricsOptions, startMetrics } from '../metrics-options.js';
@@ -26,7 +26,7 @@ export function addWorkerCommand(program: Command): void {
     .description('replicate one brick of PRIMARY to SECONDARY until told to stop')
     .argument('<primary>', 'name of the primary volume, or file:///PATH of a plain directory')
     .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME; of a directory file:///PATH or ssh://[USER@]HOST[:PORT]/PATH')
-    .option('--local-path <path>', "the brick's path (default: the only one on this node)", withoutSlashesAtEnd)
+    .option('--local-path <path>', "the brick's path (default: the only one on this node)", withoutTrailingSlashes)
     .option('--local-node <host>', "this node's name in the volume")
     .option('--local-node-id <uuid>', "this node's id")
     .option('--subvol-num <n>', "number of the brick's subvolume, from 1", parseWholeNumber)

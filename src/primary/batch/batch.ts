@@ -180,7 +180,7 @@ export class BatchPipeline {
   }
 
   /** Retries the due entries of the failure list when no batch does. @returns whether there were any */
-  async retryDue(signal: AbortSignal): Promise<boolean> {
+  async retryDueFailures(signal: AbortSignal): Promise<boolean> {
     await this.#lastCommit;
     if (this.#deps.failures.due(Date.now()).length === 0) return false;
     const plan = emptyPlan();
@@ -226,7 +226,7 @@ export class BatchPipeline {
       planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs, replay, data });
     }
     finishPlan(plan, (gfid) => facts.stats.get(gfid) === null);
-    if (this.#deps.makesRenamed === true) createUnderNewNames(plan);
+    if (this.#deps.canRecreateRenamed === true) createUnderNewNames(plan);
     for (const [gfid, stat] of facts.stats) if (stat === null) failures.resolveGone(gfid);
     for (const [gfid, reason] of plan.lookupErrors) for (const kind of ['meta', 'data', 'xattrs'] as const) failures.add({ kind, gfid, reason });
     if (batch.crawl === 'xsync') {

@@ -176,10 +176,10 @@ export class EntryPhase {
   async #recordFollowUp({ names, dataGfids, metaGfids, xattrGfids }: FollowUp): Promise<void> {
     const { failures } = this.#deps;
     const reason = 'recreated by conflict resolution, content not synced yet';
-    for (const name of names) failures.owe({ kind: 'entry', gfid: splitEntryPath(name).parent, entry: name, reason });
-    for (const gfid of dataGfids) failures.owe({ kind: 'data', gfid, reason });
-    for (const gfid of metaGfids) failures.owe({ kind: 'meta', gfid, reason });
-    for (const gfid of xattrGfids) failures.owe({ kind: 'xattrs', gfid, reason });
+    for (const name of names) failures.addPending({ kind: 'entry', gfid: splitEntryPath(name).parent, entry: name, reason });
+    for (const gfid of dataGfids) failures.addPending({ kind: 'data', gfid, reason });
+    for (const gfid of metaGfids) failures.addPending({ kind: 'meta', gfid, reason });
+    for (const gfid of xattrGfids) failures.addPending({ kind: 'xattrs', gfid, reason });
     await failures.persist();
   }
 

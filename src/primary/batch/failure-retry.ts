@@ -44,7 +44,7 @@ export class FailureRetry {
       else {
         // Only files have content. Earlier versions listed xattrs of other types under 'data'.
         failures.resolve('data', gfid);
-        failures.owe({ kind: 'xattrs', gfid, reason: 'xattrs not synced yet' });
+        failures.addPending({ kind: 'xattrs', gfid, reason: 'xattrs not synced yet' });
         plan.xattrGfids.add(gfid);
       }
     });
@@ -63,9 +63,9 @@ export class FailureRetry {
     const reason = 'skipped by a crawl, not synced yet';
     for (const gfid of dataGfids) {
       plan.xattrGfids.add(gfid);
-      for (const kind of ['data', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
+      for (const kind of ['data', 'xattrs'] as const) failures.addPending({ kind, gfid, reason });
     }
-    for (const gfid of metaGfids) for (const kind of ['meta', 'xattrs'] as const) failures.owe({ kind, gfid, reason });
+    for (const gfid of metaGfids) for (const kind of ['meta', 'xattrs'] as const) failures.addPending({ kind, gfid, reason });
     return names;
   }
 
@@ -85,7 +85,7 @@ export class FailureRetry {
     const now = await this.fingerprints(before.keys());
     const { failures } = this.#deps;
     const changed = [...now].filter(([gfid, fingerprint]) => before.get(gfid) !== fingerprint);
-    for (const [gfid] of changed) for (const kind of ['meta', 'data'] as const) failures.owe({ kind, gfid, reason: 'changed during the transfer' });
+    for (const [gfid] of changed) for (const kind of ['meta', 'data'] as const) failures.addPending({ kind, gfid, reason: 'changed during the transfer' });
     if (changed.length > 0) await failures.persist();
   }
 }

@@ -75,7 +75,7 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
     }
 
     override async retryFailures(signal: AbortSignal): Promise<void> {
-      await this.pipeline.retryDue(signal);
+      await this.pipeline.retryDueFailures(signal);
     }
 
     override async compareChangelogs(since: number, which: 'new' | 'all', signal: AbortSignal): Promise<void> {
@@ -84,7 +84,7 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       const changelogs = (await agent.getchanges()).filter((path) => changelogTime(path) >= since);
       const toCompare = which === 'all' ? changelogs : changelogs.filter((path) => !this.#comparedChangelogs.has(path));
       if (toCompare.length > 0) await this.pipeline.compareRemovedNames(toCompare, signal);
-      else await this.pipeline.retryDue(signal);
+      else await this.pipeline.retryDueFailures(signal);
       this.#comparedChangelogs = new Set(changelogs);
     }
 

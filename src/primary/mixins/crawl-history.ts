@@ -4,7 +4,7 @@
 
 import { join } from 'node:path';
 import type { HistoryResult, ChangelogLoss } from '../../changelog/source.js';
-import { CLOCK_SKEW_S, type ClockSetBack } from '../../changelog/timeline.js';
+import { MAX_CLOCK_SKEW_S, type ClockSetBack } from '../../changelog/timeline.js';
 import { GsyncdError } from '../../errors.js';
 import { compareXtime, MINUS_INFINITY } from '../../gluster/xtime.js';
 import type { CrawlName } from '../batch/batch.js';
@@ -49,7 +49,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       }
       const history = await agent.history(stime[0]);
       const now = this.liveChangelogStart?.[0] ?? 0;
-      if (history.status === 'unavailable' && stime[0] > now + CLOCK_SKEW_S) {
+      if (history.status === 'unavailable' && stime[0] > now + MAX_CLOCK_SKEW_S) {
         log.error('clock set back, no changelog reaches back to the stime: crawling the whole brick', { stime, now });
         await this.deps.addPendingCrawl(0);
         await this.#setMarks(now);

@@ -51,13 +51,13 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       for (;;) {
         const { value: chunk, done } = await nextChunk;
         if (done === true) break;
-        progress?.walked(chunk.entryCount);
+        progress?.entriesFound(chunk.entryCount);
         if (shouldCompare) for (const gfid of chunk.changedDirs) changedDirs.add(gfid);
         nextChunk = chunks.next();
         nextChunk.catch(() => undefined); // the next await reports it; if the submit fails first, it must not be unhandled
         await this.#submit(chunk, signal);
       }
-      progress?.walkFound();
+      progress?.walkCompleted();
       await this.pipeline.drain();
       await this.pipeline.compareDirectories(changedDirs, signal);
       // A crawl that finds nothing submits no batch, and only batches include retries.

@@ -5,7 +5,7 @@
 import { errorLine, isGsyncdError } from '../../errors.js';
 import type { Gfid } from '../../protocol/gfid.js';
 import { RemoteCallError } from '../../rpc/errors.js';
-import { bisecting } from '../../queue/bisecting-engine.js';
+import { bisectingEngine } from '../../queue/bisecting-engine.js';
 import type { DataEngine, SyncOptions } from '../../queue/engine.js';
 import { SYNCED, type BoxResult, type ItemResult } from '../../queue/syncer.js';
 import { NO_SUCH_DIRECTORY, type RsyncTransfer } from './rsync-transfer.js';
@@ -58,7 +58,7 @@ export class AttributesTransfer {
     const options: SyncOptions = { logErrors: true, signal };
     try {
       if (files.length > 0) {
-        const { synced, failed } = await bisecting(this.#rsync).sync(files, { ...options, attributes: 'all', compareTimes: new Set(files) });
+        const { synced, failed } = await bisectingEngine(this.#rsync).sync(files, { ...options, attributes: 'all', compareTimes: new Set(files) });
         for (const gfid of files) {
           results.set(gfid, synced.has(gfid) ? SYNCED : { status: 'failed', reason: failed.get(gfid) ?? 'unknown', scope: 'item' });
         }
@@ -80,7 +80,7 @@ export class AttributesTransfer {
   /** Sends the attributes of directories. If a mount denies the path of an existing directory, fresh mounts are used for it.
    *  @returns a reason for each directory that failed */
   async #syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<Map<Gfid, string>> {
-    const failed = new Map((await bisecting(directoryEngine(this.#rsync, dirs)).sync([...dirs.keys()], options)).failed);
+    const failed = new Map((await bisectingEngine(directoryEngine(this.#rsync, dirs)).sync([...dirs.keys()], options)).failed);
     const denied = new Map<Gfid, string>();
     for (const [gfid, path] of dirs) {
       if (failed.get(gfid) === NO_SUCH_DIRECTORY && (await this.#isOnSecondary(gfid))) denied.set(gfid, path);

@@ -2,7 +2,7 @@
 // the calls that rsync makes. The engine behind this one sends files that are large, have holes, xattrs or ACLs, or did not
 // arrive.
 
-import type { ClientsFile } from '../../gluster/brick.js';
+import type { ClientView } from '../../gluster/brick.js';
 import type { Gfid } from '../../protocol/gfid.js';
 import { readWhole } from '../../native/read-whole.js';
 import type { FileToPut } from '../../native/put-file.js';
@@ -23,7 +23,7 @@ export interface SmallFilesOptions {
 }
 
 /** Attributes to send, and the path to read the content from. */
-export type FoundFile = Omit<ClientsFile, 'ctimeNs' | 'hasXattrs'>;
+export type FoundFile = Omit<ClientView, 'ctimeNs' | 'hasXattrs'>;
 
 const FILES_PER_CALL = 64;
 /** Limit for the file data that one job holds in memory, bytes. */

@@ -11,7 +11,7 @@ import { embeddedPrimary } from '../../embedded/brick.js';
 import { openLayout, type BrickLayout } from '../../embedded/layout.js';
 import { LocalAttributes, LocalDataEngine, type LocalPaths } from '../../embedded/local-engines.js';
 import { Recorder } from '../../embedded/recorder.js';
-import { sayingWhyUnlinked } from '../../embedded/unlinked-files.js';
+import { withUnlinkReason } from '../../embedded/unlinked-files.js';
 import { errorLine, GsyncdError } from '../../errors.js';
 import type { EventSubject } from '../../gluster/events.js';
 import type { RootLog } from '../../log.js';
@@ -25,13 +25,13 @@ import { secondaryMethods } from '../../secondary/methods.js';
 import { findProgram } from '../../process/program.js';
 import type { Cleanup } from '../../async/cleanup.js';
 import { identifyRemote, openRemoteDirectory, type RemoteDirectory } from './remote.js';
-import type { SshPlace } from './file-url.js';
+import type { SshLocation } from './file-url.js';
 import type { RemoteParts, FindEndpoints, OpenEndpoints, Endpoints } from '../endpoints.js';
-import { takeDirectory } from '../../embedded/take-directory.js';
+import { lockDirectory } from '../../embedded/take-directory.js';
 
 export interface DirectoryEndpointsOptions {
   readonly primaryPath: string;
-  readonly secondary: { readonly path: string } | SshPlace;
+  readonly secondary: { readonly path: string } | SshLocation;
   readonly debug: boolean;
   readonly config: Config;
   readonly log: RootLog;
@@ -92,7 +92,7 @@ class DirectoryEndpoints implements Endpoints {
 
   async open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenEndpoints> {
     const { config, log, rolloverMs, debug } = this.#options;
-    await takeDirectory(this.#primary, cleanup, signal);
+    await lockDirectory(this.#primary, cleanup, signal);
     const brickLog = log.child({ module: 'resource', ctx: 'SECONDARY' });
     const recorder = new Recorder({ layout: this.#primary, log: log.child({ module: 'recorder' }), rolloverMs });
     cleanup.add('recorder', () => recorder.close());
@@ -114,7 +114,7 @@ class DirectoryEndpoints implements Endpoints {
       'local' in this.#secondary
         ? await this.#openLocal(this.#secondary.local, recorder, cleanup, signal)
         : await openRemoteDirectory({ config, session: this.session, workingDir, debug, directory: this.#secondary.remote, primary: this.#primary, brick: primary.brick, paths: primaryPaths(recorder), log: brickLog }, cleanup);
-    const withUnlinkReason = (engine: DataEngine): DataEngine => sayingWhyUnlinked(engine, (gfid) => recorder.whyUnlinked(gfid));
+    const explained = (engine: DataEngine): DataEngine => withUnlinkReason(engine, (gfid) => recorder.unlinkReason(gfid));
     const failed = recording.then(
       () => new Promise<never>(() => undefined),
       (error: unknown) => Promise.reject<never>(new GsyncdError(`record changes: ${errorLine(error)}`, { code: 'changelog', cause: error })),
@@ -122,7 +122,7 @@ class DirectoryEndpoints implements Endpoints {
     return {
       ...primary,
       ...secondaryParts,
-      engines: { ...secondaryParts.engines, rsync: () => withUnlinkReason(secondaryParts.engines.rsync()), tarssh: () => withUnlinkReason(secondaryParts.engines.tarssh()) },
+      engines: { ...secondaryParts.engines, rsync: () => explained(secondaryParts.engines.rsync()), tarssh: () => explained(secondaryParts.engines.tarssh()) },
       agent,
       mountSelector: new MountSelector({ cached: this.#primary.internal, uncached: this.#primary.internal }),
       broken: [failed, ...secondaryParts.broken],
@@ -130,7 +130,7 @@ class DirectoryEndpoints implements Endpoints {
   }
 
   async #openLocal(secondary: BrickLayout, recorder: Recorder, cleanup: Cleanup, signal: AbortSignal): Promise<RemoteParts> {
-    await takeDirectory(secondary, cleanup, signal);
+    await lockDirectory(secondary, cleanup, signal);
     const volume = new EmbeddedVolume(secondary, this.#options.log.child({ module: 'resource', ctx: 'SECONDARY' }));
     return { secondary: this.#secondaryOf(secondary, volume, signal), engines: this.#engines(secondary, recorder, volume), peerNames: 'bytes', broken: [] };
   }

@@ -20,7 +20,7 @@ export function fileUrlPath(text: string): string | null {
   }
 }
 
-export interface SshPlace {
+export interface SshLocation {
   /** `[USER@]HOST` */
   readonly address: string;
   readonly host: string;
@@ -31,7 +31,7 @@ export interface SshPlace {
 }
 
 /** Parts of `ssh://[USER@]HOST[:PORT]/path`; null for any other text, such as stock's `ssh://[USER@]HOST::VOLUME`. */
-export function sshUrl(text: string): SshPlace | null {
+export function sshUrl(text: string): SshLocation | null {
   const match = /^ssh:\/\/((?:[^@:/]+@)?([^@:/]+))(?::(\d+))?(\/.*)$/.exec(text);
   const [, address, host, port, path] = match ?? [];
   // ssh would parse a host that begins with a dash as an option.

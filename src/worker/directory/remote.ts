@@ -18,14 +18,14 @@ import { tryInode, InodeError } from '../../primary/inode-error.js';
 import type { DataEngine } from '../../queue/engine.js';
 import type { Secondary } from '../../protocol/secondary.js';
 import type { Cleanup } from '../../async/cleanup.js';
-import type { SshPlace } from './file-url.js';
+import type { SshLocation } from './file-url.js';
 import { connectRemote, rsyncSsh, quoteShellWord, tarSsh } from '../gluster/remote.js';
 import { sshRunner } from '../session.js';
 import type { RemoteParts } from '../endpoints.js';
 
 const OWNER_WRITE = 0o200;
 
-export interface RemoteDirectory extends SshPlace {
+export interface RemoteDirectory extends SshLocation {
   readonly volumeId: string;
   /** User id of the process that writes to it. */
   readonly uid: number;
@@ -33,7 +33,7 @@ export interface RemoteDirectory extends SshPlace {
 
 /** Asks the other machine for the id and the user id of its directory.
  *  @throws GsyncdError 'preflight' */
-export async function identifyRemote(config: Config, place: SshPlace, primary: string, signal: AbortSignal): Promise<RemoteDirectory> {
+export async function identifyRemote(config: Config, place: SshLocation, primary: string, signal: AbortSignal): Promise<RemoteDirectory> {
   const argv = [config.get('remote-gsyncd'), 'secondary', quoteShellWord(primary), quoteShellWord(`file://${place.path}`), '--print-id'];
   const { stdout, stderrTail, exitCode } = await sshRunner(config, place.address, signal)(argv);
   if (exitCode !== 0) {

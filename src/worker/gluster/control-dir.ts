@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fsEncode } from '../../names.js';
 import { replaceFile } from '../../native/durable-file.js';
-import { absentAsNull, readTextIfThere } from '../../native/if-there.js';
+import { absentAsNull, readTextIfExists } from '../../native/if-there.js';
 
 const RECORD_FILE = 'aux-ssh';
 const DIRECTORY_NAME = /^gsyncd-aux-ssh-[0-9a-f]{12}$/;
@@ -41,7 +41,7 @@ export async function makeControlDir(workingDir: string, parent = tmpdir()): Pro
 /** Removes the directory that a killed worker left, without creating one.
  *  @returns its path */
 export async function removeLeftoverControlDir(workingDir: string): Promise<string | undefined> {
-  const dir = (await readTextIfThere(join(workingDir, RECORD_FILE)))?.trim() ?? '';
+  const dir = (await readTextIfExists(join(workingDir, RECORD_FILE)))?.trim() ?? '';
   if (!DIRECTORY_NAME.test(basename(dir)) || dirname(dir) === '.') return undefined;
   const stat = await absentAsNull(lstat(dir));
   // If a program cleaned up the temporary directory, another user may have created a directory of that name.

@@ -18,7 +18,7 @@ import { mountHome } from '../../gluster/mount-home.js';
 import { AuxMount } from '../../gluster/mount.js';
 import { FailureListMark } from '../../gluster/failure-list-mark.js';
 import { OwnBrick } from '../../gluster/own-brick.js';
-import { clusterStime, foreignVolumeInfos, keepsCopies, nativeVolumeInfo, nodeUuids } from '../../gluster/volume-mark.js';
+import { clusterStime, foreignVolumeInfos, isReplicated, nativeVolumeInfo, nodeUuids } from '../../gluster/volume-mark.js';
 import type { RootLog } from '../../log.js';
 import { fsEncode } from '../../names.js';
 import type { OpenFreshView, PrimaryDeps, PrimaryVolume, Session } from '../../primary/deps.js';
@@ -140,7 +140,7 @@ class GlusterEndpoints implements Endpoints {
       contentFile,
       peerNames: remote.features.peerNames,
       entryLanes: remote.features.lanes,
-      makesRenamed: (this.#found.distributionCount ?? config.get('primary-distribution-count')) > 1 && remote.features.peerNames === 'bytes',
+      canRecreateRenamed: (this.#found.distributionCount ?? config.get('primary-distribution-count')) > 1 && remote.features.peerNames === 'bytes',
       broken: [
         ownBrick.broken,
         remote.ended.then((how) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' }))),
@@ -281,7 +281,7 @@ class GlusterEndpoints implements Endpoints {
     const mountDir = (): string => mountSelector.mountDir();
     const rsync = this.#rsync(remote, mountDir);
     const shared = this.#shared(remote, mountDir);
-    const maxFileBytes = remote.features.takesFiles && config.get('rsync-options') === '' ? config.get('small-file-size') : 0;
+    const maxFileBytes = remote.features.acceptsFiles && config.get('rsync-options') === '' ? config.get('small-file-size') : 0;
     const find = (gfid: Gfid): Promise<FoundFile | null> => findFile(gfid, { brick: this.#brick, content, mountDir });
     const withSmall = (engine: DataEngine): DataEngine => (maxFileBytes === 0 ? engine : withSmallFiles(engine, { calls: remote.calls, maxFileBytes, find }));
     const isThere = async (gfid: Gfid): Promise<boolean> => (await remote.secondary.lstat(gfidPath(gfid))) !== null;
@@ -316,10 +316,10 @@ function primaryVolume(mount: AuxMount, session: Session): PrimaryVolume {
     nativeVolumeInfo: () => nativeVolumeInfo(mount.dir),
     foreignVolumeInfos: () => foreignVolumeInfos(mount.dir, session.localPath),
     nodeUuids: () => nodeUuids(mount.dir),
-    keepsCopies: () => keepsCopies(mount.dir),
+    isReplicated: () => isReplicated(mount.dir),
     clusterStime: (volumeUuid) => clusterStime(mount.dir, volumeUuid, session.secondaryId),
-    announceOwed: (hasFailures) => failureListMark.announce(hasFailures),
-    othersOwe: () => failureListMark.findOthers(),
+    announceFailures: (hasFailures) => failureListMark.announce(hasFailures),
+    bricksWithFailures: () => failureListMark.findOthers(),
   };
 }
 

@@ -16,7 +16,7 @@ import { RepceClient, type PeerCalls } from '../../rpc/client.js';
 import { RemoteCallError } from '../../rpc/errors.js';
 import type { PeerFeatures } from '../../rpc/features.js';
 import { handshake, type Handshake } from '../../rpc/handshake.js';
-import { OneCallAtATime } from '../../rpc/one-call.js';
+import { SequentialCalls } from '../../rpc/one-call.js';
 import { RemoteSecondary } from '../../rpc/remote-secondary.js';
 import type { DataTarget } from '../../protocol/data-target.js';
 import type { Secondary } from '../../protocol/secondary.js';
@@ -87,7 +87,7 @@ export async function connectRemote(
   const { pid, features } = await performHandshake(client, child, ended, config.get('connection-timeout') * 1000);
   log.info('SSH connection between primary and secondary established.', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
   // A peer without lanes takes one call at a time, as a stock one. Keepalives go twice per secondary-timeout.
-  const calls = features.lanes === null ? new OneCallAtATime(client, config.get('secondary-timeout') * 250) : client;
+  const calls = features.lanes === null ? new SequentialCalls(client, config.get('secondary-timeout') * 250) : client;
   const peer = new RemoteSecondary(calls, { callTimeoutMs: CALL_TIMEOUT_MS });
   return {
     secondary: secondary !== undefined || features.answers === 'sure' ? peer : await addAvailabilityChecks(peer, { config, session, controlOptions, log }),

@@ -109,7 +109,7 @@ export class Cluster extends Pair {
     return this.#servedByStock ? [] : this.secondaries.filter((node) => !node.lostPower);
   }
 
-  protected override get keepsCopies(): boolean {
+  protected override get isReplicated(): boolean {
     return this.secondaries.length > 1;
   }
 

@@ -53,7 +53,7 @@ export class Lab extends Pair {
   override readonly places: readonly BrickPlace[];
   /** The box is among the places already. */
   protected override readonly ownSecondaries = [];
-  protected override readonly keepsCopies: boolean;
+  protected override readonly isReplicated: boolean;
   protected override readonly writerKeepsTimes: boolean;
   #nodeId = '';
   #secondaryId = '';
@@ -63,7 +63,7 @@ export class Lab extends Pair {
     this.admin = box;
     this.bricks = bricks;
     this.writerKeepsTimes = volumeOptions?.gv0?.['features.shard'] === 'on';
-    this.keepsCopies = (secondary?.layout ?? layout ?? 'distribute') !== 'distribute';
+    this.isReplicated = (secondary?.layout ?? layout ?? 'distribute') !== 'distribute';
     this.places = bricks.map((path) => ({ machine: box, host: HOST, path }));
   }
 

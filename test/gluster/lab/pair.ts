@@ -62,7 +62,7 @@ export abstract class Pair {
   protected abstract readonly ownSecondaries: readonly Machine[];
   /** Whether the secondary has each file on several bricks. A lookup of a name at the moment of its creation may leave its copies
    *  different for good, so comparisons are few there. */
-  protected abstract readonly keepsCopies: boolean;
+  protected abstract readonly isReplicated: boolean;
   /** Whether a mount that wrote shows other times than the bricks: the shard translator keeps the times of its writes, and no
    *  touch changes them. Other mounts show the bricks' times. */
   protected readonly writerKeepsTimes: boolean = false;
@@ -158,7 +158,7 @@ export abstract class Pair {
   /** Compares primary and secondary once. */
   compare(options: CompareOptions = {}): Promise<TreeComparison> {
     const fresh = [`${PATHS.secondary}:${this.serverOf('sv0')}:sv0`, ...(this.writerKeepsTimes ? [`${PATHS.primary}:${this.serverOf('gv0')}:gv0`] : [])];
-    return compareTrees(this.box, PATHS.primary, PATHS.secondary, { fresh, ...(this.keepsCopies && { pollMs: 3_000 }), ...options });
+    return compareTrees(this.box, PATHS.primary, PATHS.secondary, { fresh, ...(this.isReplicated && { pollMs: 3_000 }), ...options });
   }
 
   /**

@@ -9,7 +9,7 @@ import { ReplayTracker } from '../../../src/primary/reconcile/replay-tracker.js'
 import { NODE_UUID } from './primary-side.js';
 import type { ModelTransfer } from './data.js';
 
-export interface ModelParts extends Pick<PrimaryDeps, 'volume' | 'brick' | 'secondary' | 'agent' | 'failures' | 'workingDir' | 'makesRenamed'> {
+export interface ModelParts extends Pick<PrimaryDeps, 'volume' | 'brick' | 'secondary' | 'agent' | 'failures' | 'workingDir' | 'canRecreateRenamed'> {
   readonly transfer: ModelTransfer;
   readonly onLog?: (line: string) => void;
   readonly config?: Partial<Record<OptionName, string>>;

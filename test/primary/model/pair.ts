@@ -219,7 +219,7 @@ export class ModelPair {
       workingDir: this.#directory,
       transfer: new ModelTransfer(this.primary, this.secondaryVolume, () => this.#turn()),
       onLog: (line) => void this.logLines.push(line),
-      makesRenamed: (this.#options.distCount ?? 1) > 1,
+      canRecreateRenamed: (this.#options.distCount ?? 1) > 1,
       ...(this.#options.config === undefined ? {} : { config: this.#options.config }),
     });
   }

@@ -75,15 +75,15 @@ export class ModelMount implements PrimaryVolume {
     return Promise.resolve([this.elected === 'this' ? NODE_UUID : '00000000-0000-0000-0000-000000000001']);
   }
 
-  keepsCopies(): Promise<boolean> {
+  isReplicated(): Promise<boolean> {
     return Promise.resolve(true);
   }
 
-  announceOwed(): Promise<void> {
+  announceFailures(): Promise<void> {
     return Promise.resolve();
   }
 
-  othersOwe(): Promise<string[]> {
+  bricksWithFailures(): Promise<string[]> {
     return Promise.resolve([]);
   }
 
