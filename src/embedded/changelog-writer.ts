@@ -5,6 +5,7 @@
 
 import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { OPEN_CHANGELOG } from '../changelog/changelog-files.js';
 import { decodeChangelog } from '../changelog/decode.js';
 import { findHtimeEnd, listHtimeFiles } from '../changelog/htime.js';
 import type { ChangeRecord } from '../changelog/record.js';
@@ -14,7 +15,6 @@ import { lsetxattr } from '../native/libc.js';
 import { fsDecode, fsEncode } from '../names.js';
 import { encodeRecord, CHANGELOG_HEADER } from './changelog-format.js';
 
-const OPEN_NAME = 'CHANGELOG';
 const HTIME_XATTR = 'trusted.glusterfs.htime';
 const CLOSED_NAME = /^CHANGELOG\.(\d+)$/;
 
@@ -76,7 +76,7 @@ export class ChangelogWriter {
   async append(records: readonly ChangeRecord[]): Promise<void> {
     if (records.length === 0) return;
     const file = this.#openFile();
-    await writing(join(this.#dir, OPEN_NAME), async () => {
+    await writing(join(this.#dir, OPEN_CHANGELOG), async () => {
       await file.appendFile(Buffer.concat(records.map(encodeRecord)));
       await file.datasync();
     });
@@ -94,9 +94,9 @@ export class ChangelogWriter {
     }
     await this.#openFile().close();
     this.#file = null;
-    const path = join(day, `${OPEN_NAME}.${time}`);
+    const path = join(day, `${OPEN_CHANGELOG}.${time}`);
     await mkdir(fsEncode(dirname(path)), { recursive: true, mode: 0o700 });
-    await rename(fsEncode(join(this.#dir, OPEN_NAME)), fsEncode(path));
+    await rename(fsEncode(join(this.#dir, OPEN_CHANGELOG)), fsEncode(path));
     await this.#openChangelog();
     await this.#appendToHtime(path, time);
   }
@@ -107,7 +107,7 @@ export class ChangelogWriter {
   }
 
   async #openChangelog(): Promise<void> {
-    const path = join(this.#dir, OPEN_NAME);
+    const path = join(this.#dir, OPEN_CHANGELOG);
     this.#pendingRecords = (await this.#repairOpenChangelog()).length;
     this.#file = await open(fsEncode(path), 'a', 0o600);
     if ((await this.#file.stat()).size === 0) await writing(path, async () => this.#file?.appendFile(CHANGELOG_HEADER));
@@ -115,7 +115,7 @@ export class ChangelogWriter {
 
   /** Truncates an incomplete record at the end of the open changelog. @returns the complete records */
   async #repairOpenChangelog(): Promise<ChangeRecord[]> {
-    const path = join(this.#dir, OPEN_NAME);
+    const path = join(this.#dir, OPEN_CHANGELOG);
     let bytes: Buffer;
     try {
       bytes = await readFile(fsEncode(path));

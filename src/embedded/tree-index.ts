@@ -183,7 +183,8 @@ export class TreeIndex {
   }
 
   #attachReplacing(place: Place, gfid: Gfid): void {
-    if (this.nodes.get(place.parent)?.children === undefined || this.gfidAt(place.parent, place.name) === gfid) return;
+    // A parent that is gone, or is no directory, has no place for it.
+    if ((this.nodes.get(place.parent)?.children ?? null) === null || this.gfidAt(place.parent, place.name) === gfid) return;
     this.detach(place);
     this.attach(place, gfid);
   }

@@ -5,6 +5,7 @@
 
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { OPEN_CHANGELOG } from '../changelog/changelog-files.js';
 import { decodeChangelog } from '../changelog/decode.js';
 import { Timeline } from '../changelog/timeline.js';
 import type { Config } from '../config/config.js';
@@ -21,7 +22,7 @@ import { FailureList } from '../status/failures.js';
 import { brickOfStatusFile, statusFileName } from '../status/file-name.js';
 import type { WorkerStatus } from '../status/status-file.js';
 import { loadPendingCrawl, savePendingCrawl } from '../worker/pending-crawl.js';
-import { changelogDirOf, OPEN_CHANGELOG } from '../worker/removed-brick.js';
+import { changelogDirOf } from '../worker/removed-brick.js';
 
 /** Marker in a removed brick's working directory: the brick has left, and another of its set did not just replace it. */
 const LEFT_MARKER = 'left-the-volume';

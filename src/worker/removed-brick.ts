@@ -5,6 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ChangelogAgent, type ChangelogAgentOptions } from '../changelog/agent.js';
+import { OPEN_CHANGELOG } from '../changelog/changelog-files.js';
 import type { ChangelogSource } from '../changelog/source.js';
 import { Stage } from '../changelog/stage.js';
 import { Timeline } from '../changelog/timeline.js';
@@ -19,7 +20,6 @@ import type { PrimaryDeps } from '../primary/deps.js';
 import { delayOrWake } from '../async/wait.js';
 import type { Crawlers } from './catch-up.js';
 
-export const OPEN_CHANGELOG = 'CHANGELOG';
 const RETRY_MS = 5_000;
 
 export function changelogDirOf(brickPath: string): string {
