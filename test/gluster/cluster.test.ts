@@ -25,7 +25,7 @@ test("the other node's worker takes over while the active one's brick is down", 
   const [node] = cluster().primaries;
   await node!.exec(['pkill', '-KILL', '-f', '^/usr/sbin/glusterfsd .*--brick-name /srv/gv0']);
   expect((await workers[0].exited).code).toBe(1);
-  expect(workers[0].stderr).toMatch(/^gsyncd-ts: brick \/srv\/gv0\S*: its process does not run/);
+  expect(workers[0].stderr).toMatch(/^gsyncd-ts: brick \/srv\/gv0\S*: process not running/);
   await cluster().untilState(1, 'Active');
   await cluster().sh(everyOperation('one').change);
   await cluster().sh(everyOperation('two').prepare);

@@ -17,7 +17,7 @@ interface TopFlags {
 }
 
 /** Version of the JSON's shape. Fields may be added under the same number, but not changed or removed. */
-const JSON_VERSION = 1;
+const JSON_VERSION = 2;
 
 export function addTopCommand(program: Command): void {
   program
