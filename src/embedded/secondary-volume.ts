@@ -276,7 +276,7 @@ export class EmbeddedVolume implements SecondaryVolume {
     // Entry operations create inodes as root first and chown them later: no warning for that.
     if (this.#hasWarnedOfOwners || (uid === 0 && gid === 0)) return;
     this.#hasWarnedOfOwners = true;
-    this.#log.warn('cannot set the owner of files: not running as root', { path, currentUser: `${uid}:${gid}` });
+    this.#log.warn('cannot set the owner of files: not running as root', { path, owner: `${uid}:${gid}` });
   }
 }
 

@@ -32,8 +32,8 @@ export async function loadSnapshot(file: string): Promise<Snapshot | null> {
 /** @throws errors of JSON.parse() and of TreeIndex for a damaged snapshot */
 function parseSnapshot(text: string): Snapshot | null {
   const [head = '', ...lines] = text.split('\n').filter((line) => line !== '');
-  const { version, changelogsUpTo, count } = JSON.parse(head) as { version: number; changelogsUpTo: number; count: number };
-  if (version !== VERSION || count !== lines.length) return null;
+  const { version, journalsUpTo: changelogsUpTo, count } = JSON.parse(head) as { version: number; journalsUpTo: unknown; count: number };
+  if (version !== VERSION || typeof changelogsUpTo !== 'number' || count !== lines.length) return null;
   const index = new TreeIndex();
   const parsed = lines.map((line) => JSON.parse(line) as NodeLine);
   for (const [gfid, mode, ...xtime] of parsed) {
@@ -48,7 +48,7 @@ function parseSnapshot(text: string): Snapshot | null {
 }
 
 export async function saveSnapshot(file: string, { index, changelogsUpTo }: Snapshot): Promise<void> {
-  const lines = [JSON.stringify({ version: VERSION, changelogsUpTo, count: index.nodes.size })];
+  const lines = [JSON.stringify({ version: VERSION, journalsUpTo: changelogsUpTo, count: index.nodes.size })];
   for (const { gfid, mode, xtime, names, look } of index.nodes.values()) {
     const line: NodeLine = [gfid, mode, xtime[0], xtime[1], [...names.values()].map(({ parent, name }) => [parent, name] as const), look && formatAttributes(look)];
     lines.push(JSON.stringify(line));

@@ -185,7 +185,7 @@ function below(path: string): string[] {
   return fs.readdirSync(file, { encoding: 'buffer' }).map(fsDecode).flatMap((name) => [`${path}/${name}`, ...below(`${path}/${name}`)]);
 }
 
-test.each(['', '{"version":2,', '{"version":2,"changelogsUpTo":1,"count":1}\n[[', 'null'])('open() indexes the brick again when the saved index holds %j', async (text) => {
+test.each(['', '{"version":2,', '{"version":2,"journalsUpTo":1,"count":1}\n[[', '{"version":2,"count":0}', 'null'])('open() indexes the brick again when the saved index holds %j', async (text) => {
   await recordsOf(() => fs.writeFileSync(at('a'), 'data'));
   await recorder.close();
   const [snapshot = ''] = fs.readdirSync(join(root, '.glusterfs/embedded')).filter((name) => name.startsWith('index'));
