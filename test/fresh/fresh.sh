@@ -86,7 +86,7 @@ package() {
   file=$(cd "$REPO" && npm pack --silent --pack-destination "$root/root") || fail "npm pack failed"
   rm -rf "$root/root/gsyncd-ts" "$root/home/newcomer/gsyncd-ts"
   mkdir "$root/root/gsyncd-ts"
-  enter "$root" root "apt-get update -qq && apt-get install -qq -y --no-install-recommends glusterfs-server >/dev/null && ! command -v make g++ gcc cc && npm install -g --no-audit --no-fund /root/$file && cd / && gsyncd-ts -V && gsyncd-ts install && $stock --version && gsyncd-ts install --uninstall && ! grep -q gsyncd-ts $stock" ||
+  enter "$root" root "apt-get update -qq && apt-get install -qq -y --no-install-recommends glusterfs-server >/dev/null && ! command -v make g++ gcc cc && npm install -g --no-audit --no-fund /root/$file && cd / && gsyncd-ts -V && gsyncd-ts demo --seconds 2 && gsyncd-ts install && $stock --version && gsyncd-ts install --uninstall && ! grep -q gsyncd-ts $stock" ||
     fail "the package was not installed"
   echo "fresh: $file installs, takes the place of the stock gsyncd, and gives it back"
 }
