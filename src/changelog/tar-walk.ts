@@ -20,7 +20,7 @@ export interface TarEnd {
   readonly tail: 'whole' | 'garbage';
 }
 
-// Links, devices, directories and fifos carry no data, whatever their size field says.
+// Links, devices, directories and fifos carry no data: their size field is ignored.
 const TYPES_WITHOUT_DATA = '123456';
 const TAIL_CHUNK_BYTES = 64 * 1024;
 const SIZE_FIELD = { start: 124, end: 136 };

@@ -3,7 +3,7 @@
 // disk when append() resolves, and a kill at any instruction loses none. The next start truncates an incomplete record, and
 // lists a changelog that was moved but not listed.
 
-import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { OPEN_CHANGELOG } from '../changelog/changelog-files.js';
 import { decodeChangelog } from '../changelog/decode.js';
@@ -11,8 +11,9 @@ import { findHtimeEnd, listHtimeFiles } from '../changelog/htime.js';
 import type { ChangeRecord } from '../changelog/record.js';
 import { errnoCode } from '../errors.js';
 import { writing } from '../native/durable-file.js';
+import { namesIfExists } from '../native/if-there.js';
 import { lsetxattr } from '../native/libc.js';
-import { fsDecode, fsEncode } from '../names.js';
+import { fsEncode } from '../names.js';
 import { encodeRecord, CHANGELOG_HEADER } from './changelog-format.js';
 
 const HTIME_XATTR = 'trusted.glusterfs.htime';
@@ -167,7 +168,7 @@ export class ChangelogWriter {
   async #closedChangelogs(): Promise<{ path: string; time: number }[]> {
     const found: { path: string; time: number }[] = [];
     const visit = async (dir: string, depth: number): Promise<void> => {
-      for (const name of await namesIn(dir)) {
+      for (const name of await namesIfExists(dir)) {
         const match = depth === 3 ? CLOSED_NAME.exec(name) : null;
         if (match !== null) found.push({ path: join(dir, name), time: Number(match[1]) });
         else if (depth < 3 && /^\d+$/.test(name)) await visit(join(dir, name), depth + 1);
@@ -203,15 +204,6 @@ function decodedOrNull(bytes: Buffer, path: string): ChangeRecord[] | null {
     return decodeChangelog(bytes, path);
   } catch {
     return null;
-  }
-}
-
-async function namesIn(dir: string): Promise<string[]> {
-  try {
-    return (await readdir(fsEncode(dir), { encoding: 'buffer' })).map(fsDecode);
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return [];
-    throw error;
   }
 }
 

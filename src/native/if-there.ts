@@ -1,8 +1,8 @@
 // Reads local files for callers to whom absence is a result, not an error. Paths are in the form of names.ts.
 
-import { access, readFile } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import { errnoCode } from '../errors.js';
-import { fsEncode } from '../names.js';
+import { fsDecode, fsEncode } from '../names.js';
 
 /** @throws Node system errors other than ENOENT */
 export async function isThere(path: string): Promise<boolean> {
@@ -15,7 +15,13 @@ export async function readTextIfExists(path: string): Promise<string | null> {
   return absentAsNull(readFile(fsEncode(path), 'utf8'));
 }
 
-/** Resolves to null when `wanted` rejects with ENOENT. @throws every other error of `wanted` */
+/** @returns the names in the directory, none when there is no such directory
+ *  @throws Node system errors other than ENOENT */
+export async function namesIfExists(dir: string): Promise<string[]> {
+  return ((await absentAsNull(readdir(fsEncode(dir), { encoding: 'buffer' }))) ?? []).map(fsDecode);
+}
+
+/** Resolves to null when `call` rejects with ENOENT. @throws every other error of `call` */
 export async function absentAsNull<T>(call: Promise<T>): Promise<T | null> {
   try {
     return await call;

@@ -2,11 +2,13 @@
 // build.ts mixes in the five slots (mode, sendmark, purge, engine, crawl). The abstract members are the parts of the slots
 // that this class needs. The constructor starts nothing.
 
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MAX_CLOCK_SKEW_S } from '../changelog/timeline.js';
-import { GsyncdError, errnoCode } from '../errors.js';
+import { GsyncdError } from '../errors.js';
 import { compareXtime, MINUS_INFINITY, type Xtime } from '../gluster/xtime.js';
+import { fsEncode } from '../names.js';
+import { namesIfExists } from '../native/if-there.js';
 import type { VolumeInfo } from '../protocol/secondary.js';
 import type { PrimaryDeps } from './deps.js';
 import { PeerHeal } from './peer-heal.js';
@@ -201,19 +203,10 @@ export abstract class PrimaryBase {
     await brick.setStime(ROOT_PATH, this.uuid, clusterStime);
     await this.updStime(clusterStime);
     const processing = join(workingDir, '.processing');
-    for (const name of await namesIn(processing)) {
+    for (const name of await namesIfExists(processing)) {
       const time = Number.parseInt(name.slice(name.lastIndexOf('.') + 1), 10);
-      if (name.startsWith('CHANGELOG.') && time < clusterStime[0]) await rm(join(processing, name), { force: true });
+      if (name.startsWith('CHANGELOG.') && time < clusterStime[0]) await rm(fsEncode(join(processing, name)), { force: true });
     }
-  }
-}
-
-async function namesIn(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir);
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return [];
-    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 // A read-only summary of the failure list by reason, for processes other than its worker. Invariant: memory is
-// bounded, whatever the list's size.
+// bounded for a list of any size.
 
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// Damaged or missing changelogs, whose changes the worker finds in another way; and a failback, in which changelogs older than
-// the session name what was deleted. The last test reverses the direction.
+// The worker finds the changes of damaged or missing changelogs in another way. The last test is a failback: changelogs that
+// are older than the session hold deletes and renames, which the session must undo.
 import { expect, test } from 'vitest';
 import { HOST } from './lab/lab.js';
 import { useLab } from './lab/use-lab.js';

@@ -23,7 +23,7 @@ it('npm pack makes a package that installs globally, takes the place of the stoc
   execFileSync('npm', ['install', '--global', '--prefix', prefix, '--no-audit', '--no-fund', join(base, packed!.filename)], { cwd: base, stdio: ['ignore', 'ignore', 'pipe'] });
   const run = (...args: string[]): { status: number | null; stdout: string; stderr: string } => spawnSync(join(prefix, 'bin/gsyncd-ts'), args, { encoding: 'utf8', cwd: '/' });
   expect(run('-V')).toMatchObject({ status: 0, stdout: `gsyncd-ts ${version}\n`, stderr: '' });
-  // The system calls work, whatever npm thinks of the install scripts of dependencies.
+  // The demo makes system calls with koffi: it must work where npm did not run koffi's install script.
   expect(run('demo', '--seconds', '1')).toMatchObject({ status: 0, stdout: expect.stringContaining('demo: equal: ') as string });
   put(DEBIAN, STOCK);
   expect(run('install', '--root', root)).toMatchObject({ status: 0, stderr: '' });

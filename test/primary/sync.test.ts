@@ -1,5 +1,5 @@
-// The whole way of a change, from a model primary's changelogs to a model of the stock secondary: whatever happened,
-// in whatever order it is learned, and wherever the worker is killed, both trees are equal in the end.
+// The whole way of a change, from a model primary's changelogs to a model of the stock secondary. After any
+// operations, in any order of reading, and with a kill at any moment, both trees are equal in the end.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -40,7 +40,7 @@ import { findSession, type FoundSession, type WorkerArgs } from '../session.js';
 import type { FindEndpoints, OpenEndpoints, Endpoints } from '../endpoints.js';
 
 /** Options of a mount that caches names, attributes and small files for `seconds`, in the kernel and in GlusterFS each,
- *  whatever the volume's options are. The kernel drops cached pages when a file is opened. By default GlusterFS invalidates
+ *  independently of the volume's options. The kernel drops cached pages when a file is opened. By default GlusterFS invalidates
  *  them by notices instead. These arrive after the new time was visible, and late when there are many. */
 const cacheOptions = (seconds: 0 | 1): readonly string[] => [
   `attribute-timeout=${seconds}`,

@@ -18,7 +18,7 @@ export interface Replication {
 /** Registers the tests in the current file. `ignore` names the aspects that the engine does not carry. */
 export function replicationScenarios(engine: 'rsync' | 'tarssh', ignore: readonly TreeAspect[]): Replication {
   const lab = useLab({ config: { 'sync-method': engine } });
-  // A stock secondary makes every device node 0:0, whatever it is told.
+  // A stock secondary makes every device node with the numbers 0:0.
   ignore = [...ignore, 'rdev'];
   let current: WorkerHandle | undefined;
   const worker = (): WorkerHandle => (current?.running ? current : (current = lab().startWorker()));

@@ -1,4 +1,4 @@
-// Waiting for a condition of the lab, whatever the machine's speed.
+// Waits for a condition of the lab, on fast and on slow machines.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Waits until `test` is true. Throws naming `what` after `timeoutMs`. */
