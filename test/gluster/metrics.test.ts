@@ -28,7 +28,7 @@ function value(text: string, name: string, label = ''): number | null {
 
 async function top(): Promise<BrickReport> {
   const found = JSON.parse(await gsyncd('top', 'gv0', '--json')) as { version: number; sessions: { bricks: BrickReport[] }[] };
-  expect(found.version).toBe(1);
+  expect(found.version).toBe(2);
   return found.sessions[0]!.bricks[0]!;
 }
 
