@@ -109,6 +109,17 @@ describe('RsyncTransfer', () => {
     expect((await engine({ xattrs: true }).sync(gfids, { logErrors: false })).synced.size).toBe(0);
   });
 
+  test('of 500 directories, the one that fails is found in at most 20 runs', async () => {
+    vi.stubEnv('FAKE_RSYNC', 'directory-fails');
+    vi.stubEnv('FAKE_RSYNC_CULPRIT', 'dir333');
+    vi.stubEnv('FAKE_RSYNC_ARGV', join(pair.root, 'argv'));
+    const dirs = new Map(Array.from({ length: 500 }, (_, i) => [pair.newGfid(), `dir${i}`] as const));
+    const { synced, failed } = await engine().syncDirectories(dirs, { logErrors: false });
+    expect([...failed.keys()].map((gfid) => dirs.get(gfid))).toEqual(['dir333']);
+    expect(synced.size).toBe(499);
+    expect(readFileSync(join(pair.root, 'argv'), 'utf8').match(/--files-from=-/g)?.length).toBeLessThanOrEqual(20);
+  });
+
   test('a flood on stderr does not block rsync', async () => {
     vi.stubEnv('FAKE_RSYNC', 'floods');
     const gfids = await files(2);

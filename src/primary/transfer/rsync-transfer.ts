@@ -174,17 +174,17 @@ export class RsyncTransfer implements DataEngine {
       const broken = brokenReason(result);
       return { returnCode, synced: new Set(), failed: new Map([...dirs.keys()].map((gfid) => [gfid, broken])), broken };
     }
-    const suspects: (readonly [Gfid, string])[] = [];
-    for (const dir of dirs) {
-      const [gfid, path] = dir;
-      if (result.exitCode === 0 || dirs.size > 1) {
-        if (!itemizedPaths.has(path)) failed.set(gfid, NO_SUCH_DIRECTORY);
-        else if (result.exitCode !== 0) suspects.push(dir);
-      } else failed.set(gfid, brokenReason(result));
+    const suspects: [Gfid, string][] = [];
+    for (const [gfid, path] of dirs) {
+      if (!itemizedPaths.has(path) && (result.exitCode === 0 || dirs.size > 1)) failed.set(gfid, NO_SUCH_DIRECTORY);
+      else if (result.exitCode !== 0) suspects.push([gfid, path]);
     }
-    // Some directory failed. Single runs show which one.
-    for (const dir of suspects) {
-      for (const [gfid, reason] of (await this.syncDirectories(new Map([dir]), options)).failed) failed.set(gfid, reason);
+    if (dirs.size === 1) for (const [gfid] of suspects) failed.set(gfid, brokenReason(result));
+    else if (suspects.length > 0) {
+      // Some directory failed. Runs of smaller groups show which one.
+      const middle = suspects.length >> 1;
+      const groups = failed.size > 0 ? [suspects] : [suspects.slice(0, middle), suspects.slice(middle)];
+      for (const group of groups) for (const [gfid, reason] of (await this.syncDirectories(new Map(group), options)).failed) failed.set(gfid, reason);
     }
     return { returnCode, synced: new Set([...dirs.keys()].filter((gfid) => !failed.has(gfid))), failed };
   }
