@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'mount' // the volume could not be mounted, or its mount died
   | 'changelog' // a changelog or its index cannot be read
   | 'disk' // one of this program's own files cannot be written
+  | 'outdated-mount' // a mount denies what its volume has: a restarted worker, with fresh mounts, sees it
   | 'no-stime'
   | 'partial-history'
   | 'no-history'

@@ -13,7 +13,6 @@ import type { Secondary, VolumeInfo } from '../protocol/secondary.js';
 import type { FailureList } from '../status/failures.js';
 import type { ReplayTracker } from './reconcile/replay-tracker.js';
 import type { MountSelector } from './mount-selector.js';
-import type { RsyncTransfer } from './transfer/rsync-transfer.js';
 import type { BrickView, PrimaryView, ViewStat } from '../protocol/view.js';
 
 /** The worker's arguments, completed. */
@@ -103,19 +102,6 @@ export interface AttributeSender {
   sync(gfids: readonly Gfid[], signal?: AbortSignal): Promise<BoxResult>;
 }
 
-/** The volumes through new mounts with empty caches. A GlusterFS client caches a directory's parent until the next lookup.
- *  When two directories, one above the other, have swapped places since, the client takes the new path for a cycle. It then
- *  denies that path until it is unmounted. */
-export interface FreshView {
-  readonly volume: PrimaryVolume;
-  readonly secondary: Secondary;
-  readonly rsync: Pick<RsyncTransfer, 'syncDirectories'>;
-  close(): Promise<void>;
-}
-
-/** @returns null when no fresh mount can be opened */
-export type OpenFreshView = (signal?: AbortSignal) => Promise<FreshView | null>;
-
 export interface PrimaryDeps {
   readonly config: Config;
   readonly session: Session;
@@ -144,8 +130,12 @@ export interface PrimaryDeps {
   readonly canRecreateRenamed?: boolean;
   /** Reads a whole file through the mount that a transfer uses. @throws Node system errors */
   readToEnd(gfid: Gfid, signal: AbortSignal): Promise<void>;
-  /** Absent for plain directories, which have no mounts. */
-  readonly openFreshView?: OpenFreshView;
+  /**
+   * Whether the volumes are read through mounts. A GlusterFS client caches a directory's parent until the next lookup. When two
+   * directories, one above the other, have swapped places since, the client takes the new path for a cycle. It then denies
+   * that path until it is unmounted.
+   */
+  readonly hasMounts: boolean;
   /** Records durably that an xsync crawl for changes since `from`, seconds, is pending. */
   addPendingCrawl(from: number): Promise<void>;
   /** Tries to take the subvolume's lock on the meta volume. @returns true once this worker holds the lock, and from then on */

@@ -70,13 +70,15 @@ export class Worker {
   }
 
   /** Runs until `signal` aborts.
-   *  @throws GsyncdError when the worker cannot continue; the status then says Faulty and why */
+   *  @throws GsyncdError 'outdated-mount' when it must start again; another one when it cannot continue: the status then says
+   *  Faulty and why */
   async run(signal: AbortSignal): Promise<void> {
     try {
       await this.#work(signal);
     } catch (error) {
       if (isGsyncdError(error, 'peer')) await delay(OWN_SIGNAL_WAIT_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
+      if (isGsyncdError(error, 'outdated-mount')) throw error;
       this.#outcome = 'faulty';
       // The monitor then restarts it at once (see Supervisor).
       if (this.#pauseDetector.hasJustResumed && isGsyncdError(error, 'peer') && this.#options.monitored === 'yes') this.#log.info('connection lost during the pause', { error: errorLine(error) });

@@ -51,7 +51,8 @@ test("GlusterFS keeps only user and shard xattrs that geo-replication's client s
   await lab().sh('rm probe', PATHS.secondaryWritable);
 });
 
-// The clients of both volumes cached the first places, so they take the second ones for a cycle and refuse them.
+// The clients of both volumes cached the first places, so they take the second ones for a cycle and refuse them until the
+// worker has started again, in its process.
 test('xattrs of directories arrive after a parent and its child directory swapped places', async () => {
   worker();
   await lab().sh('mkdir -p places/above/below/inner; cd places; setfattr -n user.k -v 1 above; setfattr -n user.k -v 1 above/below; setfattr -n user.k -v 1 above/below/inner');
@@ -60,6 +61,7 @@ test('xattrs of directories arrive after a parent and its child directory swappe
   await lab().waitConverged(60_000, { ignore, under: 'places' });
   await lab().sh('cd places; printf moved >below/above/new/f; mv below/above/new .; mv below new/; setfattr -n user.k -v 4 new/below/above');
   await lab().waitConverged(60_000, { ignore, under: 'places' });
+  expect(await worker().log()).toContain('starting again, with fresh mounts');
 });
 
 test('with sync-xattrs off, contents arrive and user xattrs do not', async () => {

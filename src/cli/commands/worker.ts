@@ -20,6 +20,8 @@ import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
 /** Set for the process that runs in a private mount namespace. */
 const PRIVATE_MOUNTS_ENV = 'GSYNCD_TS_PRIVATE_MOUNTS';
+/** Set for a worker that has started again in its process: it has closed the feedback descriptor before. */
+const RESTARTED_ENV = 'GSYNCD_TS_RESTARTED';
 
 export function addWorkerCommand(program: Command): void {
   addMetricsOptions(program.command('worker'))
@@ -112,6 +114,7 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
   process.on('SIGHUP', () => log.reopen());
 
   let metrics: Awaited<ReturnType<typeof startMetrics>> = null;
+  let shouldRestart = false;
   try {
     const { SingleBrickSampler } = await import('../../metrics/node-samples.js');
     const sampler = new SingleBrickSampler(VERSION);
@@ -123,22 +126,25 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
       log,
       brick: flags.removedBrick === true ? 'removed' : 'in the volume',
       monitored: flags.feedbackFd === undefined ? 'no' : 'yes',
-      onReady: () => closeFeedback(flags.feedbackFd),
+      onReady: () => {
+        if (flags.feedbackFd !== undefined && process.env[RESTARTED_ENV] === undefined) closeSync(flags.feedbackFd);
+      },
       onStatusFile: (path) => sampler.watch(path),
     });
     await worker.run(signal);
     mainLog.info('exiting.');
   } catch (error) {
-    mainLog.error(errorLine(error));
-    throw error;
+    shouldRestart = isGsyncdError(error, 'outdated-mount');
+    if (!shouldRestart) {
+      mainLog.error(errorLine(error));
+      throw error;
+    }
+    mainLog.info('starting again, with fresh mounts', { reason: errorLine(error) });
   } finally {
     await metrics?.close();
     log.close();
   }
-}
-
-function closeFeedback(fd: number | undefined): void {
-  if (fd !== undefined) closeSync(fd);
+  if (shouldRestart && !signal.aborted) replaceProcess(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], { ...process.env, [RESTARTED_ENV]: '1' });
 }
 
 /** Runs this program again in a private mount namespace, so that no other process sees or holds its mount. If that is

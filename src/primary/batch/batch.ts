@@ -202,7 +202,7 @@ export class BatchPipeline {
   async #sendData(plan: Plan, changelogNames: readonly string[], signal: AbortSignal): Promise<void> {
     const { syncData: send, syncAttributes } = this.#slots;
     await syncData(this.#deps, plan.dataGfids, { changelogNames, send, entryPhase: this.#entryPhase, xattrGfids: plan.xattrGfids, newGfids: plan.newGfids, signal });
-    await syncXattrs(this.#deps, plan, (gfids) => syncAttributes(gfids, signal));
+    await syncXattrs(this.#deps, plan, { entryPhase: this.#entryPhase, send: (gfids) => syncAttributes(gfids, signal) });
   }
 
   async #plan(batch: Batch): Promise<Plan> {

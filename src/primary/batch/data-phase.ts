@@ -14,6 +14,7 @@ import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { applyMetaOps } from './meta-phase.js';
 import type { DataCause, Plan } from './plan.js';
 import { tryInode, InodeError } from '../inode-error.js';
+import { NO_SUCH_DIRECTORY } from '../transfer/rsync-transfer.js';
 import type { ViewStat } from '../../protocol/view.js';
 
 const { errno } = constants;
@@ -155,18 +156,25 @@ async function dropUnreadable(deps: PrimaryDeps, pending: Map<Gfid, DataCause>, 
 
 /**
  * Sends the xattrs and ACLs of a plan, after its data. Failures are in the failure list.
- * @throws GsyncdError 'stopped'
+ * @throws GsyncdError 'stopped', 'outdated-mount'
  */
-export async function syncXattrs(deps: PrimaryDeps, { xattrGfids }: Pick<Plan, 'xattrGfids'>, send: (gfids: readonly Gfid[]) => Promise<BoxResult>): Promise<void> {
+export async function syncXattrs(deps: PrimaryDeps, { xattrGfids }: Pick<Plan, 'xattrGfids'>, { entryPhase, send }: Pick<DataPhaseOptions, 'entryPhase'> & { readonly send: (gfids: readonly Gfid[]) => Promise<BoxResult> }): Promise<void> {
   if (xattrGfids.size === 0) return;
+  const { failures, hasMounts, log, volume } = deps;
+  let isMountOutdated = false;
   for (const [gfid, result] of await send([...xattrGfids])) {
-    if (result.status === 'synced') deps.failures.resolve('xattrs', gfid);
-    else if ((await tryInode(deps.volume.lstat(gfidPath(gfid)))) === null) deps.failures.resolveGone(gfid);
-    else {
-      deps.log.warn('attributes not synced', { gfid, reason: result.reason });
-      deps.failures.add({ kind: 'xattrs', gfid, reason: result.reason });
+    if (result.status === 'synced') failures.resolve('xattrs', gfid);
+    else if ((await tryInode(volume.lstat(gfidPath(gfid)))) === null) failures.resolveGone(gfid);
+    else if (result.reason === NO_SUCH_DIRECTORY && (await tryInode(entryPhase.isDenied(gfid))) !== true) {
+      // As a rule it was renamed on the primary, and a later changelog has that.
+      failures.add({ kind: 'xattrs', gfid, reason: 'the secondary has the directory at another path' });
+    } else {
+      isMountOutdated ||= hasMounts && result.reason === NO_SUCH_DIRECTORY && failures.reasonOf('xattrs', gfid) !== NO_SUCH_DIRECTORY;
+      log.warn('attributes not synced', { gfid, reason: result.reason });
+      failures.add({ kind: 'xattrs', gfid, reason: result.reason });
     }
   }
+  if (isMountOutdated) await entryPhase.restartWithFreshMounts();
 }
 
 /** Drops files that are gone from the primary. */

@@ -1,10 +1,10 @@
 // Applies a batch's entry operations, then compares every name that failed or is doubtful. A name that stays different goes
 // to the failure list. It never causes an exception.
 
-import { errorLine, isGsyncdError } from '../../errors.js';
+import { GsyncdError } from '../../errors.js';
 import { entryPath, gfidPath, splitEntryPath, type Gfid } from '../../protocol/gfid.js';
 import { mapBounded } from '../../async/map-bounded.js';
-import type { EntryOp, Secondary } from '../../protocol/secondary.js';
+import type { EntryOp } from '../../protocol/secondary.js';
 import type { PrimaryDeps } from '../deps.js';
 import type { KnownEntries } from '../reconcile/replay-tracker.js';
 import { EntrySync, OWN_OPS_PER_CALL, STOCK_ENTRY_SYNC, type EntryOutcome } from '../reconcile/entry-sync.js';
@@ -26,27 +26,16 @@ export interface EntryPhaseResult {
 export class EntryPhase {
   readonly #deps: PrimaryDeps;
   readonly #sync: EntrySync;
-  readonly #deletes: 'apply' | 'ignore';
   readonly #removable: 'all' | KnownEntries;
   readonly #reconciler: Reconciler;
   #lastTurn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: PrimaryDeps, deletes: 'apply' | 'ignore') {
     this.#deps = deps;
-    this.#deletes = deletes;
     this.#removable = deps.config.get('gfid-conflict-resolution') ? 'all' : deps.replayTracker.known;
-    this.#sync = this.#syncThrough(deps.secondary);
-    this.#reconciler = this.#reconcilerOf(deps, this.#sync);
-  }
-
-  #syncThrough(secondary: Secondary): EntrySync {
-    const { entryLanes: lanes = null } = this.#deps;
-    return new EntrySync(secondary, lanes === null ? STOCK_ENTRY_SYNC : { lanes, opsPerCall: OWN_OPS_PER_CALL });
-  }
-
-  #reconcilerOf({ volume: view, secondary }: Pick<PrimaryDeps, 'volume' | 'secondary'>, sync: EntrySync): Reconciler {
-    const { brick, peerNames } = this.#deps;
-    return new Reconciler({ view, brick, secondary, sync, deletes: this.#deletes, removable: this.#removable, peerNames, recordFollowUp: (followUp) => this.#recordFollowUp(followUp) });
+    const { volume: view, brick, secondary, peerNames, entryLanes: lanes = null } = deps;
+    this.#sync = new EntrySync(secondary, lanes === null ? STOCK_ENTRY_SYNC : { lanes, opsPerCall: OWN_OPS_PER_CALL });
+    this.#reconciler = new Reconciler({ view, brick, secondary, sync: this.#sync, deletes, removable: this.#removable, peerNames, recordFollowUp: (followUp) => this.#recordFollowUp(followUp) });
   }
 
   /** @throws GsyncdError 'peer' when the connection to the secondary is lost, or it cannot take any entries */
@@ -136,39 +125,27 @@ export class EntryPhase {
   }
 
   async #reconcile(names: Iterable<string>, target: EntryPhaseResult, verdict: 'final' | 'interim' = 'final'): Promise<ReconcileResult> {
-    const first = await this.#reconciler.run(names);
-    const result = verdict === 'final' && first.denied.size > 0 ? await this.#reconcileThroughFreshMount(first) : first;
+    const listed = new Set(this.#deps.failures.items().map(({ entry }) => entry));
+    const result = await this.#reconciler.run(names);
+    if (verdict === 'final') for (const [name, { gfid, reason }] of result.unresolved) this.#fail(name, gfid, reason);
+    if (verdict === 'final' && this.#deps.hasMounts && [...result.denied].some((name) => !listed.has(name))) await this.restartWithFreshMounts();
     this.#deps.replayTracker.markTouched(result.touchedKeys);
     for (const gfid of result.dataGfids) target.dataGfids.add(gfid);
     for (const gfid of result.metaGfids) target.metaGfids.add(gfid);
     for (const name of result.equalNames) this.#deps.failures.resolveEntry(name);
-    if (verdict === 'final') for (const [name, { gfid, reason }] of result.unresolved) this.#fail(name, gfid, reason);
     if (result.fixedCount > 0) this.#deps.log.info('Fixed names that differed on the secondary', { count: result.fixedCount });
     return result;
   }
 
-  /** Compares the remaining names through fresh mounts. */
-  async #reconcileThroughFreshMount(first: ReconcileResult): Promise<ReconcileResult> {
-    const view = await this.#deps.openFreshView?.();
-    if (view === undefined || view === null) return first;
-    try {
-      const second = await this.#reconcilerOf(view, this.#syncThrough(view.secondary)).run(first.unresolved.keys());
-      return {
-        ...second,
-        fixedCount: first.fixedCount + second.fixedCount,
-        equalNames: new Set([...first.equalNames, ...second.equalNames]),
-        touchedKeys: new Set([...first.touchedKeys, ...second.touchedKeys]),
-        dataGfids: new Set([...first.dataGfids, ...second.dataGfids]),
-        metaGfids: new Set([...first.metaGfids, ...second.metaGfids]),
-      };
-    } catch (error) {
-      // Only the fresh view's connection is lost, not the worker's. The remaining names are retried later.
-      if (!isGsyncdError(error, 'peer')) throw error;
-      this.#deps.log.warn('cannot open a fresh mount', { error: errorLine(error) });
-      return first;
-    } finally {
-      await view.close();
-    }
+  isDenied(gfid: Gfid): Promise<boolean> {
+    return this.#reconciler.isDenied(gfid);
+  }
+
+  /** The caller has put the reason on the failure list, so that it restarts the worker for it only once. @throws GsyncdError
+   *  'outdated-mount' */
+  async restartWithFreshMounts(): Promise<never> {
+    await this.#deps.failures.persist();
+    throw new GsyncdError('a mount denies directories that its volume has', { code: 'outdated-mount' });
   }
 
   /** Puts everything that must follow on the failure list. Entries are resolved as names are compared, and data and

@@ -19,6 +19,7 @@ import { TEMP_PATH_PREFIX, tempPath } from '../../protocol/temp-names.js';
 import { lookUpEntries, type PrimaryEntry } from './primary-lookup.js';
 import type { FollowUp, ReconcileDeps, ReconcileResult, Unresolved } from './reconcile-types.js';
 import { isSameInode, SecondaryProbe, type SecondaryEntry } from './secondary-probe.js';
+import { directoryPath } from '../directory-path.js';
 import { tryInode, explainPeerErrno, InodeError, inodeErrorOf } from '../inode-error.js';
 import { fileKind, toOpStat, type ViewStat } from '../../protocol/view.js';
 
@@ -96,6 +97,13 @@ export class Reconciler {
   async findPresentNames(names: readonly string[]): Promise<string[]> {
     const { found } = await this.#probe.lookup(names);
     return names.filter((name) => found.get(name) !== null);
+  }
+
+  /** Whether the secondary has a directory, and at no other path than the primary, although its mount denies that path. */
+  async isDenied(gfid: Gfid): Promise<boolean> {
+    if (!(await this.#probe.exists(gfid))) return false;
+    const path = await this.#probe.pathOf(gfid);
+    return path === null || path === (await directoryPath(this.#deps.brick, gfid));
   }
 
   /** Compares all pending names and applies the resulting operations. @returns the number of fixed names */

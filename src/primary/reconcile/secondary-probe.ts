@@ -102,9 +102,8 @@ export class SecondaryProbe {
     return failures[0]?.info.secondaryEntry ?? null;
   }
 
-  /** Names in a directory of the secondary; null when its path is unknown. A peer lists real paths only, so this builds the
-   *  path from the root. */
-  async children(gfid: Gfid): Promise<string[] | null> {
+  /** Path of a directory, from the root; null when a part of it is unknown. */
+  async pathOf(gfid: Gfid): Promise<string | null> {
     const parts: string[] = [];
     const seen = new Set<Gfid>();
     for (let at = gfid; at !== ROOT_GFID; ) {
@@ -115,6 +114,12 @@ export class SecondaryProbe {
       parts.unshift(name);
       at = parent;
     }
-    return this.#secondary.entries(parts.length === 0 ? '.' : parts.join('/'));
+    return parts.join('/') || '.';
+  }
+
+  /** Names in a directory; null when its path is unknown. A peer lists real paths only. */
+  async children(gfid: Gfid): Promise<string[] | null> {
+    const path = await this.pathOf(gfid);
+    return path === null ? null : this.#secondary.entries(path);
   }
 }

@@ -4,12 +4,10 @@
 
 import { errorLine, isGsyncdError } from '../../errors.js';
 import type { Gfid } from '../../protocol/gfid.js';
-import { RemoteCallError } from '../../rpc/errors.js';
 import { bisectingEngine } from '../../queue/bisecting-engine.js';
 import type { DataEngine, SyncOptions } from '../../queue/engine.js';
 import { SYNCED, type BoxResult, type ItemResult } from '../../queue/syncer.js';
-import { NO_SUCH_DIRECTORY, type RsyncTransfer } from './rsync-transfer.js';
-import type { OpenFreshView } from '../deps.js';
+import type { RsyncTransfer } from './rsync-transfer.js';
 import { directoryPath } from '../directory-path.js';
 import { tryInode, InodeError } from '../inode-error.js';
 import type { BrickView } from '../../protocol/view.js';
@@ -17,19 +15,15 @@ import type { BrickView } from '../../protocol/view.js';
 export interface AttributesTransferOptions {
   readonly rsync: RsyncTransfer;
   readonly brick: Pick<BrickView, 'dirLocation'>;
-  /** Absent for plain directories, which have no mounts. */
-  readonly fresh?: { readonly open: OpenFreshView; readonly isThere: (gfid: Gfid) => Promise<boolean> };
 }
 
 export class AttributesTransfer {
   readonly #rsync: RsyncTransfer;
   readonly #brick: Pick<BrickView, 'dirLocation'>;
-  readonly #freshMounts: AttributesTransferOptions['fresh'];
 
-  constructor({ rsync, brick, fresh }: AttributesTransferOptions) {
+  constructor({ rsync, brick }: AttributesTransferOptions) {
     this.#rsync = rsync;
     this.#brick = brick;
-    this.#freshMounts = fresh;
   }
 
   /** Paths of those gfids that are directories, relative to the volume's root. */
@@ -64,7 +58,7 @@ export class AttributesTransfer {
         }
       }
       if (dirs.size > 0) {
-        const failed = await this.#syncDirectories(dirs, options);
+        const { failed } = await bisectingEngine(directoryEngine(this.#rsync, dirs)).sync([...dirs.keys()], options);
         for (const gfid of dirs.keys()) {
           const reason = failed.get(gfid);
           results.set(gfid, reason === undefined ? SYNCED : { status: 'failed', reason, scope: 'item' });
@@ -75,37 +69,6 @@ export class AttributesTransfer {
       for (const gfid of gfids) if (!results.has(gfid)) results.set(gfid, { status: 'failed', reason: errorLine(error), scope: 'transfer', error });
     }
     return results;
-  }
-
-  /** Sends the attributes of directories. If a mount denies the path of an existing directory, fresh mounts are used for it.
-   *  @returns a reason for each directory that failed */
-  async #syncDirectories(dirs: ReadonlyMap<Gfid, string>, options: SyncOptions): Promise<Map<Gfid, string>> {
-    const failed = new Map((await bisectingEngine(directoryEngine(this.#rsync, dirs)).sync([...dirs.keys()], options)).failed);
-    const denied = new Map<Gfid, string>();
-    for (const [gfid, path] of dirs) {
-      if (failed.get(gfid) === NO_SUCH_DIRECTORY && (await this.#isOnSecondary(gfid))) denied.set(gfid, path);
-    }
-    if (denied.size === 0) return failed;
-    const view = await this.#freshMounts?.open(options.signal);
-    if (view === undefined || view === null) return failed;
-    try {
-      const retried = await view.rsync.syncDirectories(denied, options);
-      for (const gfid of denied.keys()) failed.delete(gfid);
-      for (const [gfid, reason] of retried.failed) failed.set(gfid, reason);
-      return failed;
-    } finally {
-      await view.close();
-    }
-  }
-
-  /** @returns false also when the peer cannot look up the gfid */
-  async #isOnSecondary(gfid: Gfid): Promise<boolean> {
-    try {
-      return (await this.#freshMounts?.isThere(gfid)) === true;
-    } catch (error) {
-      if (!(error instanceof RemoteCallError)) throw error;
-      return false;
-    }
   }
 }
 

@@ -124,6 +124,7 @@ class DirectoryEndpoints implements Endpoints {
       ...secondaryParts,
       engines: { ...secondaryParts.engines, rsync: () => explained(secondaryParts.engines.rsync()), tarssh: () => explained(secondaryParts.engines.tarssh()) },
       agent,
+      hasMounts: false,
       mountSelector: new MountSelector({ cached: this.#primary.internal, uncached: this.#primary.internal }),
       broken: [failed, ...secondaryParts.broken],
     };

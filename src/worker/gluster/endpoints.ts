@@ -2,26 +2,24 @@
 // changelogs on the brick. Invariant: the clean-up of each started or mounted thing is registered before the next one
 // starts.
 
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChangelogAgent } from '../../changelog/agent.js';
 import type { Config } from '../../config/config.js';
 import { brickTemplateArgs } from '../../config/template.js';
 import { splitWords } from '../../config/words.js';
-import { errorLine, GsyncdError } from '../../errors.js';
+import { GsyncdError } from '../../errors.js';
 import { BrickContent } from '../../gluster/brick-content.js';
 import { Brick } from '../../gluster/brick.js';
 import type { EventSubject } from '../../gluster/events.js';
 import { findFile } from '../../gluster/file-source.js';
-import { gfidPath, type Gfid } from '../../protocol/gfid.js';
+import type { Gfid } from '../../protocol/gfid.js';
 import { mountHome } from '../../gluster/mount-home.js';
 import { AuxMount } from '../../gluster/mount.js';
 import { FailureListMark } from '../../gluster/failure-list-mark.js';
 import { OwnBrick } from '../../gluster/own-brick.js';
 import { clusterStime, foreignVolumeInfos, isReplicated, nativeVolumeInfo, nodeUuids } from '../../gluster/volume-mark.js';
 import type { RootLog } from '../../log.js';
-import { fsEncode } from '../../names.js';
-import type { OpenFreshView, PrimaryDeps, PrimaryVolume, Session } from '../../primary/deps.js';
+import type { PrimaryDeps, PrimaryVolume, Session } from '../../primary/deps.js';
 import { AttributesTransfer } from '../../primary/transfer/attributes-transfer.js';
 import { MountSelector } from '../../primary/mount-selector.js';
 import { RsyncTransfer, type RsyncTransferOptions } from '../../primary/transfer/rsync-transfer.js';
@@ -32,8 +30,7 @@ import { findProgram } from '../../process/program.js';
 import { spawnDaemonChild } from '../../process/spawn.js';
 import type { DataEngine } from '../../queue/engine.js';
 import { AdaptiveConcurrency } from '../../queue/adaptive-concurrency.js';
-import { Cleanup } from '../../async/cleanup.js';
-import { removeLeftoverControlDir } from './control-dir.js';
+import type { Cleanup } from '../../async/cleanup.js';
 import { createRemovedBrickAgent, changelogDirOf, RemovedBrick } from '../removed-brick.js';
 import { connectRemote, rsyncSsh, sharedTarSsh, tarSsh, type Remote } from './remote.js';
 import { findSession, type FoundSession, type WorkerArgs } from '../session.js';
@@ -56,9 +53,6 @@ const cacheOptions = (seconds: 0 | 1): readonly string[] => [
  *  such an answer stays wrong, because no later changelog names the file. */
 const UNCACHED = cacheOptions(0);
 const CACHED = cacheOptions(1);
-
-/** In the brick's working directory: the working directory of a fresh view's connection. */
-const FRESH_VIEW_DIR = '.fresh-view';
 
 /** Options that both engines share. */
 type SharedOptions = Pick<RsyncTransferOptions, 'xattrs' | 'acls' | 'target' | 'mountDir' | 'log'> & { readonly hasAttributes: (gfid: Gfid) => Promise<boolean> };
@@ -108,7 +102,6 @@ class GlusterEndpoints implements Endpoints {
     // Before anything that may fail: if the secondary is unreachable, the leftovers must still go.
     const registry = join(workingDir, 'aux-mounts');
     for (const path of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path });
-    await removeLeftoverControlDir(join(workingDir, FRESH_VIEW_DIR));
     const remote = await this.#connect(workingDir, cleanup);
     const mounts: AuxMount[] = [];
     // In parallel: glusterd gives a session that it stops one second.
@@ -125,7 +118,6 @@ class GlusterEndpoints implements Endpoints {
     const isRemoved = this.#brick instanceof RemovedBrick;
     const content = new BrickContent({ glusterdWorkdir: config.get('glusterd-workdir'), volume: session.primary, brickPath: session.localPath });
     const contentFile: OpenEndpoints['contentFile'] = (gfid) => (content.inspect().hasClientContent ? this.#brick.contentFile(gfid) : Promise.resolve(null));
-    const openFreshView = this.#freshViews(workingDir, registry, cleanup);
     return {
       // No other worker reads a removed brick's changelogs.
       volume: { ...primaryVolume(mount, session), ...(isRemoved && { nodeUuids: () => Promise.resolve([session.localNodeId]) }) },
@@ -134,8 +126,8 @@ class GlusterEndpoints implements Endpoints {
       secondary: remote.secondary,
       limiter: new AdaptiveConcurrency(log.child({ module: 'primary', ctx: 'Syncer' })),
       agent: isRemoved ? createRemovedBrickAgent(changelogs) : new ChangelogAgent(changelogs),
-      openFreshView,
-      engines: this.#engines(mountSelector, content, remote, openFreshView, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
+      hasMounts: true,
+      engines: this.#engines(mountSelector, content, remote, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
       mountSelector,
       contentFile,
       peerNames: remote.features.peerNames,
@@ -166,51 +158,6 @@ class GlusterEndpoints implements Endpoints {
   #connect(workingDir: string, cleanup: Cleanup): Promise<Remote> {
     const { config, log, debug } = this.#options;
     return connectRemote({ config, session: this.session, ...this.#found, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
-  }
-
-  /** Opens another connection and another mount for as long as they are needed; one view at a time. */
-  #freshViews(workingDir: string, registry: string, endpointsCleanup: Cleanup): OpenFreshView {
-    const log = this.#options.log.child({ module: 'resource', ctx: 'GLUSTER' });
-    const ownDir = join(workingDir, FRESH_VIEW_DIR);
-    let closeCurrent: (() => Promise<void>) | undefined;
-    let lastTurn: Promise<void> = Promise.resolve();
-    let isEnded = false;
-    const throwIfEnded = (): void => {
-      if (isEnded) throw new GsyncdError('fresh mount: worker is stopping', { code: 'stopped' });
-    };
-    endpointsCleanup.add('fresh view', async () => {
-      isEnded = true;
-      await closeCurrent?.();
-    });
-    return async (signal) => {
-      const previousTurn = lastTurn;
-      let endTurn: () => void = () => undefined;
-      lastTurn = new Promise((resolve) => (endTurn = resolve));
-      await previousTurn;
-      log.info('mount shows outdated directories: opening a fresh mount');
-      const cleanup = new Cleanup();
-      const close = async (): Promise<void> => {
-        await cleanup.run((what, error) => log.warn('cleanup failed', { what, error: errorLine(error) }));
-        closeCurrent = undefined;
-        endTurn();
-      };
-      closeCurrent = close;
-      try {
-        throwIfEnded();
-        await mkdir(fsEncode(ownDir), { recursive: true, mode: 0o700 });
-        const other = await this.#connect(ownDir, cleanup);
-        throwIfEnded();
-        const mount = await this.#mount(registry, UNCACHED, signal ?? new AbortController().signal);
-        cleanup.add('primary mount', () => mount.close());
-        throwIfEnded();
-        return { volume: primaryVolume(mount, this.session), secondary: other.secondary, rsync: this.#rsync(other, () => mount.dir), close };
-      } catch (error) {
-        await close();
-        if (isEnded || signal?.aborted === true) throw error;
-        log.warn('cannot open a fresh mount', { error: errorLine(error) });
-        return null;
-      }
-    };
   }
 
   /** A brick may never accept a mount that came right after another one, because it takes it for the earlier client. A
@@ -276,7 +223,7 @@ class GlusterEndpoints implements Endpoints {
     });
   }
 
-  #engines(mountSelector: MountSelector, content: BrickContent, remote: Remote, openFreshView: OpenFreshView, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
+  #engines(mountSelector: MountSelector, content: BrickContent, remote: Remote, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
     const { config } = this.#options;
     const mountDir = (): string => mountSelector.mountDir();
     const rsync = this.#rsync(remote, mountDir);
@@ -284,8 +231,7 @@ class GlusterEndpoints implements Endpoints {
     const maxFileBytes = remote.features.acceptsFiles && config.get('rsync-options') === '' ? config.get('small-file-size') : 0;
     const find = (gfid: Gfid): Promise<FoundFile | null> => findFile(gfid, { brick: this.#brick, content, mountDir });
     const withSmall = (engine: DataEngine): DataEngine => (maxFileBytes === 0 ? engine : withSmallFiles(engine, { calls: remote.calls, maxFileBytes, find }));
-    const isThere = async (gfid: Gfid): Promise<boolean> => (await remote.secondary.lstat(gfidPath(gfid))) !== null;
-    const attributes = new AttributesTransfer({ rsync, brick: this.#brick, fresh: { open: openFreshView, isThere } });
+    const attributes = new AttributesTransfer({ rsync, brick: this.#brick });
     return {
       rsync: () => withSmall(rsync),
       tarssh: () => withSmall(new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: sshOfTar, attributes: rsync })),
