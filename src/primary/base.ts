@@ -10,6 +10,7 @@ import { compareXtime, MINUS_INFINITY, type Xtime } from '../gluster/xtime.js';
 import { fsEncode } from '../names.js';
 import { namesIfExists } from '../native/if-there.js';
 import type { VolumeInfo } from '../protocol/secondary.js';
+import type { BatchPipeline } from './batch/batch.js';
 import type { PrimaryDeps } from './deps.js';
 import { PeerHeal } from './peer-heal.js';
 import { delayOrWake } from '../async/wait.js';
@@ -24,6 +25,14 @@ export interface SystemVolinfo {
   readonly foreign: VolumeInfo | null;
 }
 
+/** What the crawlers of a worker share. */
+export interface SharedParts {
+  /** Set by crawlwrap(), before any crawl. */
+  volinfo: VolumeInfo | null;
+  /** Set by the first crawl. */
+  pipeline: BatchPipeline | null;
+}
+
 export interface CrawlOptions {
   /** Return after one crawl. A worker's first crawl is such a crawl; it also starts the keepalive. */
   readonly oneshot?: boolean;
@@ -35,8 +44,7 @@ export interface CrawlOptions {
 
 export abstract class PrimaryBase {
   protected readonly deps: PrimaryDeps;
-  /** Set by crawlwrap(), before any crawl. */
-  protected volinfo: VolumeInfo | null = null;
+  protected readonly shared: SharedParts;
   protected liveChangelogStart: Xtime | null = null;
   protected walkFrom: Xtime | null = null;
   readonly #peerHeal: PeerHeal;
@@ -44,8 +52,9 @@ export abstract class PrimaryBase {
   #completedCheckpoint = 0;
   #loggedBlockers = '';
 
-  constructor(deps: PrimaryDeps) {
+  constructor(deps: PrimaryDeps, shared: SharedParts = { volinfo: null, pipeline: null }) {
     this.deps = deps;
+    this.shared = shared;
     this.#peerHeal = new PeerHeal({
       log: deps.log,
       hasPendingHeals: () => deps.brick.hasPendingHeals(),
@@ -72,6 +81,10 @@ export abstract class PrimaryBase {
   /** crawl: retries the due entries of this brick's failure list. */
   abstract retryFailures(signal: AbortSignal): Promise<void>;
 
+  protected get volinfo(): VolumeInfo | null {
+    return this.shared.volinfo;
+  }
+
   get uuid(): string {
     if (this.volinfo === null) throw new GsyncdError('primary volume: volume info: not read yet', { code: 'fault' });
     return this.volinfo.uuid;
@@ -79,11 +92,6 @@ export abstract class PrimaryBase {
 
   get volmark(): Xtime | null {
     return this.volinfo?.volumeMark ?? null;
-  }
-
-  /** Whether the volume info is read. Only then can the keepalive announce the volume's mark. */
-  get hasVolumeInfo(): boolean {
-    return this.volinfo !== null;
   }
 
   dataStime(): Promise<Xtime | null> {
@@ -100,8 +108,9 @@ export abstract class PrimaryBase {
     await this.markSecondary(path, mark);
   }
 
-  /** Sets stime. For the brick's root it also updates the status and the checkpoint. */
-  async updStime(stime: Xtime, path: string = ROOT_PATH): Promise<void> {
+  /** Sets stime. Everything up to it is synced, or in the failure list on disk. For the brick's root it also updates the status
+   *  and the checkpoint. */
+  async commitStime(stime: Xtime, path: string = ROOT_PATH): Promise<void> {
     if (compareXtime(stime, MINUS_INFINITY) !== 0) await this.sendmark(path, stime);
     if (path !== ROOT_PATH) return;
     const checkpoint = this.deps.config.getLive('checkpoint');
@@ -114,7 +123,7 @@ export abstract class PrimaryBase {
   /** Completes a checkpoint that lies before stime, or that waited for failed entries. */
   protected async completeCheckpoint(): Promise<void> {
     const stime = await this.dataStime();
-    if (stime !== null && this.#isCheckpointReached(this.deps.config.getLive('checkpoint'), stime)) await this.updStime(stime);
+    if (stime !== null && this.#isCheckpointReached(this.deps.config.getLive('checkpoint'), stime)) await this.commitStime(stime);
   }
 
   #isCheckpointReached(checkpoint: number, stime: Xtime): boolean {
@@ -131,7 +140,8 @@ export abstract class PrimaryBase {
     return blockers !== '';
   }
 
-  async updEntryStime(stime: Xtime): Promise<void> {
+  /** Sets entry_stime: all entry operations up to it are applied. */
+  async commitEntryStime(stime: Xtime): Promise<void> {
     await this.deps.brick.setEntryStime(this.uuid, stime);
     await this.deps.status.setLastSyncedEntry(stime[0]);
   }
@@ -158,7 +168,7 @@ export abstract class PrimaryBase {
     this.walkFrom = options.walkFrom === undefined ? null : [options.walkFrom, 0];
     const { native, foreign } = await this.systemVolinfo(signal);
     if (native === null) throw new GsyncdError(`primary volume ${session.primary}: volume info: unavailable`, { code: 'preflight' });
-    this.volinfo = native;
+    this.shared.volinfo = native;
     log.debug('primary volume', { kind: foreign === null ? 'primary' : 'intermediate', volume_id: native.uuid });
     if (native.retval !== 0) log.warn("primary cluster's info may not be valid", { error: native.retval });
     await status.setSecondaryNode(nodeOf(session.resourceRemote));
@@ -193,15 +203,14 @@ export abstract class PrimaryBase {
 
   /** Raises the brick's stime to the cluster's, and removes the changelogs before it, which are no longer needed. */
   async #raiseToClusterStime(): Promise<void> {
-    const { brick, volume, log, workingDir } = this.deps;
+    const { volume, log, workingDir } = this.deps;
     const clusterStime = await volume.clusterStime(this.uuid);
     const brickStime = await this.secondaryXtime(ROOT_PATH);
     log.debug('Crawl info', { cluster_stime: clusterStime, brick_stime: brickStime });
     if (clusterStime === null || (brickStime !== null && compareXtime(brickStime, clusterStime) >= 0)) return;
     // A stime in the future comes from a clock that was ahead. It would hide all changes until then.
     if (clusterStime[0] > Date.now() / 1000 + MAX_CLOCK_SKEW_S) return;
-    await brick.setStime(ROOT_PATH, this.uuid, clusterStime);
-    await this.updStime(clusterStime);
+    await this.commitStime(clusterStime);
     const processing = join(workingDir, '.processing');
     for (const name of await namesIfExists(processing)) {
       const time = Number.parseInt(name.slice(name.lastIndexOf('.') + 1), 10);

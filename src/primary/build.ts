@@ -2,7 +2,7 @@
 // wrong place does not compile.
 
 import { GsyncdError } from '../errors.js';
-import { PrimaryBase } from './base.js';
+import { PrimaryBase, type SharedParts } from './base.js';
 import { withChangelogCrawl, type ChangelogCrawl, type CrawlBase } from './mixins/crawl-changelog.js';
 import { withHistoryCrawl } from './mixins/crawl-history.js';
 import { withXsyncCrawl } from './mixins/crawl-xsync.js';
@@ -14,7 +14,7 @@ import { withPurgeNoop, withPurgeNormal } from './mixins/purge.js';
 import { withSendmarkNormal, withSendmarkRsync } from './mixins/sendmark.js';
 
 export type Primary = CrawlBase & ChangelogCrawl;
-export type PrimaryClass = new (deps: PrimaryDeps) => Primary;
+export type PrimaryClass = new (deps: PrimaryDeps, shared?: SharedParts) => Primary;
 
 export const MODES = { normal: withNormalMode, partial: withPartialMode, recover: withRecoverMode } as const;
 export const CRAWLS = { changelog: withChangelogCrawl, changeloghistory: withHistoryCrawl, xsync: withXsyncCrawl } as const;
@@ -35,6 +35,13 @@ export function gmasterBuilder(slots: Slots): PrimaryClass {
   const crawl = CRAWLS[slots.crawl](mode);
   class GPrimary extends crawl {}
   return GPrimary;
+}
+
+/** A worker's three crawlers, with one pipeline and one volume info. */
+export function makeCrawlers(deps: PrimaryDeps): Readonly<Record<'xsync' | 'live' | 'history', Primary>> {
+  const shared: SharedParts = { volinfo: null, pipeline: null };
+  const make = (crawl?: keyof typeof CRAWLS): Primary => new (gmasterBuilder(slotsFromConfig(deps.config, crawl)))(deps, shared);
+  return { xsync: make('xsync'), live: make(), history: make('changeloghistory') };
 }
 
 /** Chooses the slots by the configuration.

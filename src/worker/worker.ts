@@ -10,7 +10,7 @@ import type { Config } from '../config/config.js';
 import { errorLine, isGsyncdError } from '../errors.js';
 import { eventFields, eventSender, faultyFields } from '../gluster/events.js';
 import type { Log, RootLog } from '../log.js';
-import { gmasterBuilder, slotsFromConfig } from '../primary/build.js';
+import { makeCrawlers } from '../primary/build.js';
 import type { PrimaryDeps } from '../primary/deps.js';
 import { longPauseMs, PauseDetector } from '../process/pause-detector.js';
 import { limitedSecondary } from '../queue/limited.js';
@@ -147,7 +147,7 @@ export class Worker {
     this.#log.info('Worker spawn successful. Acknowledging back to monitor');
     onReady();
     await status.setLastError(null);
-    const crawlers = crawlersOf(deps);
+    const crawlers = makeCrawlers(deps);
     queue.start(crawlers.live.makeEngine(), limiter);
     await this.#serve(deps, crawlers, broken, signal);
   }
@@ -172,7 +172,7 @@ export class Worker {
     const crawlStop = AbortSignal.any([signal, failed.signal]);
     const broken = Promise.race([
       ...ends,
-      keepAlive(deps.secondary, deps.config.get('secondary-timeout'), (timeoutS, gapS) => latestInformed(crawlers).keepalivePayload(timeoutS, gapS), crawlStop).then(
+      keepAlive(deps.secondary, deps.config.get('secondary-timeout'), (timeoutS, gapS) => crawlers.live.keepalivePayload(timeoutS, gapS), crawlStop).then(
         () => new Promise<never>(() => undefined),
       ),
     ]);
@@ -232,11 +232,6 @@ async function readContent({ contentFile, mountSelector }: Pick<OpenEndpoints, '
   await readToEnd(join(mountSelector.mountDir(), gfidPath(gfid)), signal);
 }
 
-/** The latest crawler that has read the volume mark. The live crawl runs last. */
-function latestInformed({ live, history, xsync }: Crawlers): Crawlers['live'] {
-  return [live, history, xsync].find((crawler) => crawler.hasVolumeInfo) ?? live;
-}
-
 /** Resolves `ms` after `signal` aborts. */
 function delayAfterAbort(signal: AbortSignal, ms: number): { passed: Promise<void>; cancel: () => void } {
   let timer: NodeJS.Timeout | undefined;
@@ -251,12 +246,4 @@ function delayAfterAbort(signal: AbortSignal, ms: number): { passed: Promise<voi
     signal.removeEventListener('abort', start);
   };
   return { passed, cancel };
-}
-
-function crawlersOf(deps: PrimaryDeps): Crawlers {
-  return {
-    xsync: new (gmasterBuilder(slotsFromConfig(deps.config, 'xsync')))(deps),
-    live: new (gmasterBuilder(slotsFromConfig(deps.config)))(deps),
-    history: new (gmasterBuilder(slotsFromConfig(deps.config, 'changeloghistory')))(deps),
-  };
 }

@@ -70,11 +70,11 @@ class Bare extends PrimaryBase {
 
   constructor(given: PrimaryDeps) {
     super(given);
-    this.volinfo = { ...NATIVE_INFO, volumeMark: VOLMARK };
+    this.shared.volinfo = { ...NATIVE_INFO, volumeMark: VOLMARK };
   }
 
   forgetVolinfo(): void {
-    this.volinfo = null;
+    this.shared.volinfo = null;
   }
 
   systemVolinfo(_signal: AbortSignal): Promise<SystemVolinfo> {

@@ -40,7 +40,6 @@ export interface ChangelogCrawl extends Crawl {
 
 export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): AbstractCtor<ChangelogCrawl> & B => {
   abstract class Changelog extends Base implements ChangelogCrawl {
-    #pipeline: BatchPipeline | null = null;
     /** Unprocessed changelogs whose names compareChangelogs() has compared. */
     #comparedChangelogs: ReadonlySet<string> = new Set();
 
@@ -53,8 +52,8 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
     }
 
     get pipeline(): BatchPipeline {
-      this.#pipeline ??= new BatchPipeline(this.deps, { deletes: this.deletes, syncData: (items) => this.syncData(items), syncAttributes: (gfids, signal) => this.syncAttributes(gfids, signal) });
-      return this.#pipeline;
+      this.shared.pipeline ??= new BatchPipeline(this.deps, { deletes: this.deletes, syncData: (items) => this.syncData(items), syncAttributes: (gfids, signal) => this.syncAttributes(gfids, signal) });
+      return this.shared.pipeline;
     }
 
     async crawl(signal: AbortSignal): Promise<void> {
@@ -128,7 +127,7 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
         // marks and the changelog's.
         entriesApplied: (lastChangeTime) => this.#raiseEntryStime([lastChangeTime - 1, 0]),
         commit: async (lastChangeTime) => {
-          await this.updStime([lastChangeTime - 1, 0]);
+          await this.commitStime([lastChangeTime - 1, 0]);
           for (const path of changes) await markDone(path);
           await this.#archive(processedDir, changes);
         },
@@ -148,7 +147,7 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
 
     async #raiseEntryStime(mark: Xtime): Promise<void> {
       const before = await this.entryStime();
-      if (before === null || compareXtime(mark, before) > 0) await this.updEntryStime(mark);
+      if (before === null || compareXtime(mark, before) > 0) await this.commitEntryStime(mark);
     }
 
     async #archive(processedDir: string, changes: readonly string[]): Promise<void> {

@@ -95,7 +95,7 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       // The next history crawl may begin after a lost changelog, if no other changelog can have the time of this stime.
       const afterLosses = Math.max(...losses.map(({ to }) => to)) + 1;
       const now = this.liveChangelogStart?.[0] ?? 0;
-      if (afterLosses < now && ((await this.dataStime())?.[0] ?? 0) < afterLosses) await this.updStime([afterLosses, 0]);
+      if (afterLosses < now && ((await this.dataStime())?.[0] ?? 0) < afterLosses) await this.commitStime([afterLosses, 0]);
       return firstLoss.from;
     }
 
@@ -108,8 +108,8 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
     }
 
     async #setMarks(seconds: number): Promise<void> {
-      await this.updStime([seconds, 0]);
-      await this.updEntryStime([seconds, 0]);
+      await this.commitStime([seconds, 0]);
+      await this.commitEntryStime([seconds, 0]);
     }
   }
   return History;

@@ -140,7 +140,7 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
       const rootStime = path === ROOT_PATH ? await this.dataStime() : null;
       if (rootStime !== null && compareXtime(mark, rootStime) <= 0) return;
       this.deps.log.debug('setting secondary time', { time: mark });
-      await this.updStime(mark, path);
+      await this.commitStime(mark, path);
     }
 
     async #write(chunk: WalkChunk): Promise<string> {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { OptionName } from '../../../src/config/options.js';
 import { gfidPath } from '../../../src/protocol/gfid.js';
 import type { Xtime } from '../../../src/gluster/xtime.js';
-import { gmasterBuilder, slotsFromConfig } from '../../../src/primary/build.js';
+import { makeCrawlers } from '../../../src/primary/build.js';
 import { catchUp, type Crawlers } from '../../../src/worker/catch-up.js';
 import type { PrimaryDeps } from '../../../src/primary/deps.js';
 import { FailureList } from '../../../src/status/failures.js';
@@ -113,16 +113,12 @@ export class ModelPair {
     const agent = this.#agent();
     this.#failures = await FailureList.load(this.#directory);
     const deps = this.#deps(agent, this.#failures);
-    const crawlers = {
-      history: new (gmasterBuilder(slotsFromConfig(deps.config, 'changeloghistory')))(deps),
-      xsync: new (gmasterBuilder(slotsFromConfig(deps.config, 'xsync')))(deps),
-      live: new (gmasterBuilder(slotsFromConfig(deps.config)))(deps),
-    };
+    const crawlers = makeCrawlers(deps);
     try {
       await this.#crawl(agent, deps, crawlers);
       return 'done';
     } catch (error) {
-      for (const { pipeline } of Object.values(crawlers)) await pipeline.drain().catch(() => undefined);
+      await crawlers.live.pipeline.drain().catch(() => undefined);
       if (this.#dead) return 'killed';
       throw error;
     } finally {
@@ -147,7 +143,7 @@ export class ModelPair {
     this.mount.elected = 'other';
     this.brick.ahead = ahead;
     await agent.register();
-    const passive = new (gmasterBuilder(slotsFromConfig(deps.config)))(deps).crawlwrap(stop.signal);
+    const passive = makeCrawlers(deps).live.crawlwrap(stop.signal);
     const pass = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, time));
     try {
       await pass(ROLLOVER_MS);
