@@ -6,7 +6,6 @@ import type { EventSubject } from '../gluster/events.js';
 import type { Gfid } from '../protocol/gfid.js';
 import type { PrimaryDeps, Session } from '../primary/deps.js';
 import type { MountSelector } from '../primary/mount-selector.js';
-import type { AdaptiveConcurrency } from '../queue/adaptive-concurrency.js';
 import type { Cleanup } from '../async/cleanup.js';
 
 /** A session whose parts were found and are not open yet. */
@@ -27,8 +26,6 @@ export interface OpenEndpoints extends Pick<PrimaryDeps, 'volume' | 'names' | 'b
   readonly mountSelector: MountSelector;
   /** Absolute path of a local file with the content that clients read of `gfid`; null when there is none. Absent: never. */
   readonly contentFile?: (gfid: Gfid) => Promise<string | null>;
-  /** Absent where the secondary is not a GlusterFS volume. */
-  readonly limiter?: AdaptiveConcurrency;
   /** Each rejects with a GsyncdError when a process, mount or connection that the worker needs has ended. None resolves. */
   readonly broken: readonly Promise<never>[];
 }

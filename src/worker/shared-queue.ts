@@ -5,8 +5,6 @@ import type { SharedQueue } from '../primary/deps.js';
 import { bisectingEngine } from '../queue/bisecting-engine.js';
 import type { DataEngine, DataItem } from '../queue/engine.js';
 import type { TransferSink } from '../progress/sink.js';
-import type { AdaptiveConcurrency } from '../queue/adaptive-concurrency.js';
-import { limitedEngine } from '../queue/limited.js';
 import { Syncer, type BoxResult, type SyncLog } from '../queue/syncer.js';
 
 /** Files per transfer. Bounds how much a broken transfer has to repeat. */
@@ -28,10 +26,10 @@ export class WorkerQueue implements SharedQueue {
   }
 
   /** Starts the jobs. To be called once, before anything is synced. */
-  start(engine: DataEngine, limiter?: AdaptiveConcurrency): void {
+  start(engine: DataEngine): void {
     this.#syncer = new Syncer({
       jobs: this.#jobs,
-      engine: bisectingEngine(limiter === undefined ? engine : limitedEngine(engine, limiter), this.#log),
+      engine: bisectingEngine(engine, this.#log),
       log: this.#log,
       maxFilesPerBox: MAX_FILES_PER_BOX,
       maxBytesPerBox: MAX_BYTES_PER_BOX,

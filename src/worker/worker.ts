@@ -13,7 +13,6 @@ import type { Log, RootLog } from '../log.js';
 import { makeCrawlers } from '../primary/build.js';
 import type { PrimaryDeps } from '../primary/deps.js';
 import { longPauseMs, PauseDetector } from '../process/pause-detector.js';
-import { limitedSecondary } from '../queue/limited.js';
 import { recordedSecondary } from '../progress/recorded-secondary.js';
 import { ReplayTracker } from '../primary/reconcile/replay-tracker.js';
 import { FailureList } from '../status/failures.js';
@@ -119,19 +118,18 @@ export class Worker {
     for (const line of failures.garbled) this.#log.error('cannot parse a line of the failure list: moved it aside', { line });
     status.setFailures(failures.size);
 
-    const { broken, limiter, ...parts } = await endpoints.open(workingDir, this.#cleanup, signal);
+    const { broken, ...parts } = await endpoints.open(workingDir, this.#cleanup, signal);
     // The waiters get the error. Until then it must not be an unhandled rejection.
     for (const end of broken) end.catch(() => undefined);
     const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), recorder);
     recorder.queue = () => queue.backlog();
     this.#cleanup.add('queue', () => queue.close());
     this.#cleanup.add('changelog agent', () => Promise.resolve(parts.agent.close()));
-    const secondary = recordedSecondary(parts.secondary, recorder);
     const deps: PrimaryDeps = {
       ...parts,
       config,
       session,
-      secondary: limiter === undefined ? secondary : limitedSecondary(secondary, limiter),
+      secondary: recordedSecondary(parts.secondary, recorder),
       progress: recorder,
       queue,
       status,
@@ -148,7 +146,7 @@ export class Worker {
     onReady();
     await status.setLastError(null);
     const crawlers = makeCrawlers(deps);
-    queue.start(crawlers.live.makeEngine(), limiter);
+    queue.start(crawlers.live.makeEngine());
     await this.#serve(deps, crawlers, broken, signal);
   }
 

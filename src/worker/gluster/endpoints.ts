@@ -29,7 +29,6 @@ import { estimateEntries } from '../../progress/estimate.js';
 import { findProgram } from '../../process/program.js';
 import { spawnDaemonChild } from '../../process/spawn.js';
 import type { DataEngine } from '../../queue/engine.js';
-import { AdaptiveConcurrency } from '../../queue/adaptive-concurrency.js';
 import type { Cleanup } from '../../async/cleanup.js';
 import { createRemovedBrickAgent, changelogDirOf, RemovedBrick } from '../removed-brick.js';
 import { connectRemote, rsyncSsh, sharedTarSsh, tarSsh, type Remote } from './remote.js';
@@ -124,7 +123,6 @@ class GlusterEndpoints implements Endpoints {
       names: { lstat: (path) => (mountSelector.mountDir() === mount.dir ? mount : cachedMount).lstat(path) },
       brick: this.#brick,
       secondary: remote.secondary,
-      limiter: new AdaptiveConcurrency(log.child({ module: 'primary', ctx: 'Syncer' })),
       agent: isRemoved ? createRemovedBrickAgent(changelogs) : new ChangelogAgent(changelogs),
       hasMounts: true,
       engines: this.#engines(mountSelector, content, remote, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
