@@ -33,7 +33,7 @@ export interface BatchOptions extends EntryContext {
 
 /** @returns the failures, each `(entry, errno, info)`
  *  @throws RaisedException if the argument is not a list of operations; errors that affect the whole volume */
-export async function applyEntries(options: BatchOptions, list: PyValue | undefined): Promise<PyValue> {
+export async function applyEntries(options: BatchOptions, list: PyValue | undefined, concurrency = options.volume.lanes ?? DEFAULT_LANES): Promise<PyValue> {
   if (!Array.isArray(list)) throw new RaisedException('TypeError', ['entries: not a list']);
   const dicts = list as readonly PyValue[];
   if (!dicts.every(isPyDict)) throw new RaisedException('TypeError', ['entries: not a list of dicts']);
@@ -47,7 +47,7 @@ export async function applyEntries(options: BatchOptions, list: PyValue | undefi
       if (entry === null) failures.push(makeFailure(dict, start + i, EINVAL));
       else entries.push(entry);
     }
-    for (const { lanes } of planWaves(entries, options.volume.lanes ?? DEFAULT_LANES)) {
+    for (const { lanes } of planWaves(entries, concurrency)) {
       // Wait for all lanes before an error is thrown: no operation may still run when the call is answered.
       const results = await Promise.allSettled(lanes.map((lane) => runLane(options, lane as readonly ParsedEntryOp[], failures)));
       for (const result of results) if (result.status === 'rejected') throw result.reason;

@@ -30,17 +30,16 @@ type FailedOp = readonly [index: number, dict: PyDict, errno: number, call: stri
 
 /** @returns the failures, each `(entry, errno, call)`, in the caller's order
  *  @throws RaisedException if the argument is not a list of dicts */
-export async function applyMeta(volume: SecondaryVolume, signal: AbortSignal, list: PyValue | undefined): Promise<PyValue> {
+export async function applyMeta(volume: SecondaryVolume, signal: AbortSignal, list: PyValue | undefined, concurrency = volume.lanes ?? DEFAULT_LANES): Promise<PyValue> {
   if (!Array.isArray(list)) throw new RaisedException('TypeError', ['entries: not a list']);
   const failures: FailedOp[] = [];
-  const { lanes: laneCount = DEFAULT_LANES } = volume;
-  const lanes: MetaWork[][] = Array.from({ length: laneCount }, () => []);
+  const lanes: MetaWork[][] = Array.from({ length: concurrency }, () => []);
   for (const [index, dict] of (list as readonly PyValue[]).entries()) {
     if (!isPyDict(dict)) throw new RaisedException('TypeError', ['entries: not a list of dicts']);
     const gfid = parseInode(dict['go']);
     const stat = parseStat(dict['stat']);
     if (gfid === null || stat === null || stat === undefined) failures.push([index, dict, EINVAL, 'arguments']);
-    else lanes[Number.parseInt(gfid.slice(-6), 16) % laneCount]?.push({ dict, index, path: gfidPath(gfid), stat });
+    else lanes[Number.parseInt(gfid.slice(-6), 16) % concurrency]?.push({ dict, index, path: gfidPath(gfid), stat });
   }
   const runLane = async (lane: readonly MetaWork[]): Promise<void> => {
     for (const work of lane) {

@@ -12,19 +12,15 @@ import type { RpcMethod } from '../rpc/server.js';
 import { applyEntries, DEFAULT_LANES } from './entry-batch.js';
 import { attempt, gfidOrNull, statOrNull } from './lookup.js';
 import { Marks } from './marks.js';
+import { MeasuredConcurrency, Turns } from './measured-concurrency.js';
 import { applyMeta } from './meta-ops.js';
 import { guardPath, isEntryName } from './path-guard.js';
-import { putFiles } from './put-files.js';
+import { MAX_CONCURRENT_WRITES, putFiles } from './put-files.js';
 import { purge } from './remove.js';
 import type { SecondaryVolume } from './volume.js';
 
 const { EEXIST, ENODATA, ENOENT, ENOTDIR } = constants.errno;
 const DHT_LINKTO = 'trusted.glusterfs.dht.linkto';
-
-/** Calls with so many items run one at a time. A brick serves geo-replication's calls with one thread
- *  (performance.least-prio-threads). While several wait, every other io-thread of the brick spins in a loop for them
- *  (io-threads, 10.3): if the volume has other clients, concurrent calls take up to twice as long. */
-const MIN_BULK_ITEMS = 30;
 
 export interface MethodOptions {
   readonly volume: SecondaryVolume;
@@ -39,26 +35,22 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
   const { volume, signal } = options;
   const marks = new Marks(volume, options.markSpace);
   let keepAliveCount = 0;
-  let lastTurn: Promise<unknown> = Promise.resolve();
-  const inTurn = (list: PyValue | undefined, call: () => Promise<PyValue>): Promise<PyValue> => {
-    if (!Array.isArray(list) || list.length < MIN_BULK_ITEMS) return call();
-    const turn = lastTurn.then(call);
-    lastTurn = turn.catch(() => undefined);
-    return turn;
-  };
+  const turns = new Turns();
+  const lanes = volume.lanes ?? DEFAULT_LANES;
+  const [entryCalls, attributeCalls, fileCalls] = [new MeasuredConcurrency(turns, lanes), new MeasuredConcurrency(turns, lanes), new MeasuredConcurrency(turns, MAX_CONCURRENT_WRITES)];
 
   const gfid: RpcMethod = async ([path]) => (await gfidOrNull(volume, guardPath(path))) ?? ENOENT;
   const methods: Readonly<Record<string, RpcMethod>> = {
     version: () => new PyFloat(OBJECT_VERSION),
-    [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes: volume.lanes ?? DEFAULT_LANES, answers: 'sure', acceptsFiles: volume.putFile !== undefined }),
-    [PUT_FILES_METHOD]: ([files]) => inTurn(files, () => putFiles(volume, signal, files)),
+    [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes, answers: 'sure', acceptsFiles: volume.putFile !== undefined }),
+    [PUT_FILES_METHOD]: ([files]) => fileCalls.run(itemCount(files), (concurrency) => putFiles(volume, signal, files, concurrency)),
     pid: () => process.pid,
     keep_alive: async ([info = null]) => {
       if (info !== null && !(isPyDict(info) && Object.keys(info).length === 0)) await marks.announce(info);
       return ++keepAliveCount;
     },
-    entry_ops: ([entries]) => inTurn(entries, () => applyEntries(options, entries)),
-    meta_ops: ([entries]) => inTurn(entries, () => applyMeta(volume, signal, entries)),
+    entry_ops: ([entries]) => entryCalls.run(itemCount(entries), (concurrency) => applyEntries(options, entries, concurrency)),
+    meta_ops: ([entries]) => attributeCalls.run(itemCount(entries), (concurrency) => applyMeta(volume, signal, entries, concurrency)),
     entries: async ([path]) => {
       const dir = guardPath(path);
       if (((await volume.lstat(dir)).mode & S_IFMT) !== S_IFDIR) throw new NativeError('entries', dir, ENOTDIR);
@@ -111,6 +103,10 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
     }
   };
   return new Map(Object.entries(methods).map(([name, method]) => [name, withConfirmation(method)]));
+}
+
+function itemCount(list: PyValue | undefined): number {
+  return Array.isArray(list) ? list.length : 0;
 }
 
 /** Makes an entry, and purges an existing one first. */

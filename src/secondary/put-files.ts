@@ -14,14 +14,14 @@ import type { SecondaryVolume } from './volume.js';
 
 const { EINVAL, EIO } = constants.errno;
 /** Maximum number of concurrent writes of one call. */
-const MAX_CONCURRENT_WRITES = 2;
+export const MAX_CONCURRENT_WRITES = 2;
 const MAX_ID = 0xffff_ffff;
 const MAX_NANOSECONDS = 999_999_999;
 
 /** @returns an errno number for each file, in order; 0 for success @throws RaisedException if the argument is not a list */
-export async function putFiles(volume: SecondaryVolume, signal: AbortSignal, list: PyValue | undefined): Promise<PyValue> {
+export async function putFiles(volume: SecondaryVolume, signal: AbortSignal, list: PyValue | undefined, concurrency = MAX_CONCURRENT_WRITES): Promise<PyValue> {
   if (!Array.isArray(list)) throw new RaisedException('TypeError', ['files: not a list']);
-  return mapBounded(list as readonly PyValue[], MAX_CONCURRENT_WRITES, async (value) => {
+  return mapBounded(list as readonly PyValue[], concurrency, async (value) => {
     throwIfStopping(signal);
     const file = parseFile(value);
     if (file === null || volume.putFile === undefined) return EINVAL;
