@@ -28,7 +28,10 @@ function compiled(file) {
     const cache = readFileSync(`${file}.cache`);
     const id = source.slice(0, source.indexOf('\n') + 1);
     if (id === '' || cache.latin1Slice(0, id.length) !== id) return undefined;
-    const script = new Script(`(function (exports, require, module) {${source}})`, { filename: file, cachedData: cache.subarray(id.length) });
+    const script = new Script(`(function (exports, require, module) {${source}})`, {
+      filename: file,
+      cachedData: cache.subarray(id.length),
+    });
     if (script.cachedDataRejected) return undefined;
     const module = { exports: {} };
     script.runInThisContext()(module.exports, require, module);

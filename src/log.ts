@@ -55,7 +55,12 @@ export interface LogOptions {
   readonly label: string;
 }
 
-const PINO_LEVELS: Readonly<Record<LogLevel, Level>> = { ERROR: 'error', WARNING: 'warn', INFO: 'info', DEBUG: 'debug' };
+const PINO_LEVELS: Readonly<Record<LogLevel, Level>> = {
+  ERROR: 'error',
+  WARNING: 'warn',
+  INFO: 'info',
+  DEBUG: 'debug',
+};
 const LEVEL_LETTERS: Readonly<Record<number, string>> = { 20: 'D', 30: 'I', 40: 'W', 50: 'E' };
 /** How often a write checks whether the file at the path was renamed or removed. */
 const FILE_CHECK_INTERVAL_MS = 1000;
@@ -68,7 +73,8 @@ export function createLogger(options: LogOptions): RootLog {
   const sink = new LineSink(options.destination, label);
   const logger = pino({ level: PINO_LEVELS[options.level], base: null, timestamp: () => '' }, lineStream(sink));
   return {
-    child: (origin) => childLog(logger, `[${safeText(origin.module)}${label}:0:${origin.fn ?? '<module>'}] ${origin.ctx ?? '<top>'}: `),
+    child: (origin) =>
+      childLog(logger, `[${safeText(origin.module)}${label}:0:${origin.fn ?? '<module>'}] ${origin.ctx ?? '<top>'}: `),
     setLevel(level): void {
       logger.level = PINO_LEVELS[level];
     },

@@ -11,6 +11,13 @@ export function childScript(dir: string, script: string): string {
   mkdirSync(dir, { recursive: true });
   if (!existsSync(join(dir, 'node_modules'))) symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'));
   const contents = script.replaceAll("from '/src/", `from '${root}src/`);
-  buildSync({ stdin: { contents, resolveDir: root }, bundle: true, platform: 'node', format: 'esm', packages: 'external', outfile });
+  buildSync({
+    stdin: { contents, resolveDir: root },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    outfile,
+  });
   return outfile;
 }

@@ -90,40 +90,52 @@ describe('createLogger()', () => {
     log.info('x');
     log.warn('x');
     log.error('x');
-    expect(afterStamp(path).map((line) => line[0]).join('')).toBe(letters);
+    expect(
+      afterStamp(path)
+        .map((line) => line[0])
+        .join(''),
+    ).toBe(letters);
   });
 
-  it.skipIf(lacksPython('a log that outlives its process'))('has written every line when the process is killed right after', () => {
-    const path = freshPath();
-    const result = runChild(
-      `const log = createLogger({ destination: process.argv[2], level: 'INFO', label: '' }).child({ module: 'm' });
+  it.skipIf(lacksPython('a log that outlives its process'))(
+    'has written every line when the process is killed right after',
+    () => {
+      const path = freshPath();
+      const result = runChild(
+        `const log = createLogger({ destination: process.argv[2], level: 'INFO', label: '' }).child({ module: 'm' });
        for (let i = 0; i < 5000; i += 1) log.info('line', { i });
        process.kill(process.pid, 'SIGKILL');`,
-      path,
-    );
-    expect(result.signal).toBe('SIGKILL');
-    expect(afterStamp(path)).toHaveLength(5000);
-    expect(afterStamp(path).at(-1)).toBe('I [m:0:<module>] <top>: line [{i=4999}]');
-  });
+        path,
+      );
+      expect(result.signal).toBe('SIGKILL');
+      expect(afterStamp(path)).toHaveLength(5000);
+      expect(afterStamp(path).at(-1)).toBe('I [m:0:<module>] <top>: line [{i=4999}]');
+    },
+  );
 
-  it.skipIf(lacksPython('a log that outlives its process'))('writes to stderr for destination -, and survives a closed stderr', () => {
-    const result = runChild(
-      `const log = createLogger({ destination: '-', level: 'INFO', label: 'x' }).child({ module: 'm' });
+  it.skipIf(lacksPython('a log that outlives its process'))(
+    'writes to stderr for destination -, and survives a closed stderr',
+    () => {
+      const result = runChild(
+        `const log = createLogger({ destination: '-', level: 'INFO', label: 'x' }).child({ module: 'm' });
        log.info('to the terminal');
        closeSync(2);
        log.info('nowhere');
        process.stdout.write('alive');`,
-    );
-    expect(result.stderr).toMatch(/^\[[^\]]+\] I \[m\(x\):0:<module>\] <top>: to the terminal\n$/);
-    expect(result.stdout).toBe('alive');
-  });
+      );
+      expect(result.stderr).toMatch(/^\[[^\]]+\] I \[m\(x\):0:<module>\] <top>: to the terminal\n$/);
+      expect(result.stdout).toBe('alive');
+    },
+  );
 
   it('two loggers append to one file without mixing lines', () => {
     const path = freshPath();
     const log = open(path).child({ module: 'm' });
     const other = open(path).child({ module: 'm' });
     for (let i = 0; i < 200; i += 1) (i % 2 === 0 ? log : other).info('line', { i, filler: 'x'.repeat(300) });
-    expect(afterStamp(path).map((line) => /\{i=(\d+)\}/.exec(line)?.[1])).toEqual(Array.from({ length: 200 }, (_, i) => String(i)));
+    expect(afterStamp(path).map((line) => /\{i=(\d+)\}/.exec(line)?.[1])).toEqual(
+      Array.from({ length: 200 }, (_, i) => String(i)),
+    );
   });
 
   it('throws one line for a file that cannot be opened', () => {
@@ -142,7 +154,10 @@ describe('rotation', () => {
     root.reopen();
     log.info('third');
     root.close();
-    expect(afterStamp(`${path}.1`)).toEqual(['I [m(worker /d/b1):0:<module>] <top>: first', 'I [m(worker /d/b1):0:<module>] <top>: second']);
+    expect(afterStamp(`${path}.1`)).toEqual([
+      'I [m(worker /d/b1):0:<module>] <top>: first',
+      'I [m(worker /d/b1):0:<module>] <top>: second',
+    ]);
     expect(afterStamp(path)).toEqual(['I [m(worker /d/b1):0:<module>] <top>: third']);
   });
 
@@ -151,15 +166,21 @@ describe('rotation', () => {
     const log = open(path).child({ module: 'm' });
     log.info('first');
     renameSync(path, `${path}.1`);
-    await vi.waitFor(() => {
-      log.info('probe');
-      expect(existsSync(path)).toBe(true);
-    }, { timeout: 3000, interval: 50 });
+    await vi.waitFor(
+      () => {
+        log.info('probe');
+        expect(existsSync(path)).toBe(true);
+      },
+      { timeout: 3000, interval: 50 },
+    );
     rmSync(join(path, '..'), { recursive: true });
-    await vi.waitFor(() => {
-      log.info('last');
-      expect(afterStamp(path).at(-1)).toContain('last');
-    }, { timeout: 3000, interval: 50 });
+    await vi.waitFor(
+      () => {
+        log.info('last');
+        expect(afterStamp(path).at(-1)).toContain('last');
+      },
+      { timeout: 3000, interval: 50 },
+    );
   });
 
   it('reopen() keeps the open file when the path cannot be opened', () => {
@@ -194,24 +215,27 @@ describe('a full disk', () => {
     ]);
   });
 
-  it.skipIf(lacksPython('a log that outlives its process'))('the log waits for a full pipe once, not for every line', () => {
-    const fifo = join(dir, 'fifo');
-    execFileSync('mkfifo', [fifo]);
-    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
-    const writer = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
-    const result = runChild(
-      `const log = createLogger({ destination: '-', level: 'INFO', label: '' }).child({ module: 'm' });
+  it.skipIf(lacksPython('a log that outlives its process'))(
+    'the log waits for a full pipe once, not for every line',
+    () => {
+      const fifo = join(dir, 'fifo');
+      execFileSync('mkfifo', [fifo]);
+      const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+      const writer = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+      const result = runChild(
+        `const log = createLogger({ destination: '-', level: 'INFO', label: '' }).child({ module: 'm' });
        const start = performance.now();
        for (let i = 0; i < 300; i += 1) log.info('x'.repeat(1000));
        process.stdout.write(String(performance.now() - start));`,
-      '',
-      writer,
-    );
-    closeSync(writer);
-    closeSync(reader);
-    expect(Number(result.stdout)).toBeGreaterThan(900);
-    expect(Number(result.stdout)).toBeLessThan(5000);
-  });
+        '',
+        writer,
+      );
+      closeSync(writer);
+      closeSync(reader);
+      expect(Number(result.stdout)).toBeGreaterThan(900);
+      expect(Number(result.stdout)).toBeLessThan(5000);
+    },
+  );
 });
 
 describe('formatMessage()', () => {
@@ -252,13 +276,29 @@ describe('formatMessage()', () => {
     );
   });
 
-  it.skipIf(lacks(syncdaemon !== undefined, NO_GLUSTER, "log lines beside stock's"))('prints fields as the stock lf() does', () => {
-    const code = `import sys; sys.path.insert(0, sys.argv[1]); from syncdutils import lf; print(lf("m", a=(0, 0), b=None, c=True,
+  it.skipIf(lacks(syncdaemon !== undefined, NO_GLUSTER, "log lines beside stock's"))(
+    'prints fields as the stock lf() does',
+    () => {
+      const code = `import sys; sys.path.insert(0, sys.argv[1]); from syncdutils import lf; print(lf("m", a=(0, 0), b=None, c=True,
       d=1.5, e="x y", f=(), g={"k": ("v",), "n": -1}, h=("it's", 'say "x"'), i=""))`;
-    const stock = execFileSync('python3', ['-B', '-c', code, syncdaemon ?? ''], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    const fields = { a: [0, 0], b: null, c: true, d: 1.5, e: 'x y', f: [], g: { k: ['v'], n: -1 }, h: ["it's", 'say "x"'], i: '' };
-    expect(`${formatMessage('m', fields)}\n`).toBe(stock);
-  });
+      const stock = execFileSync('python3', ['-B', '-c', code, syncdaemon ?? ''], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      const fields = {
+        a: [0, 0],
+        b: null,
+        c: true,
+        d: 1.5,
+        e: 'x y',
+        f: [],
+        g: { k: ['v'], n: -1 },
+        h: ["it's", 'say "x"'],
+        i: '',
+      };
+      expect(`${formatMessage('m', fields)}\n`).toBe(stock);
+    },
+  );
 });
 
 describe('formatTime()', () => {

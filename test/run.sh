@@ -1,5 +1,5 @@
 #!/bin/bash
-# npm test: builds, then runs types, lint, import cycles, unit tests and the tests on real GlusterFS volumes. Works in a
+# npm test: builds, then runs types, lint, format, import cycles, unit tests and the tests on real GlusterFS volumes. Works in a
 # fresh clone. As root on Debian it installs the packages that tests need. Tests whose requirements are still missing are
 # skipped; the reasons are listed at the end, one line each. Each step adds one check to the number of tests. The last line
 # is "N passed, N failed"; the exit code is 0 when nothing failed.
@@ -71,6 +71,7 @@ fi
 step build npm run --silent build || finish
 step types npm run --silent types
 step lint npm run --silent lint
+step format npm run --silent format
 step cycles npm run --silent cycles
 tests unit 900 --maxWorkers=2
 if [ -z "$why" ]; then

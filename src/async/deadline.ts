@@ -12,7 +12,11 @@ export interface Deadline {
 
 /** Calls `onTimeout` after `ms`. If this process was stopped meanwhile, the wait starts again when it continues.
  *  @param holds whether the timer keeps this process alive */
-export function deadline(ms: number, onTimeout: () => void, holds: 'the process' | 'nothing' = 'the process'): Deadline {
+export function deadline(
+  ms: number,
+  onTimeout: () => void,
+  holds: 'the process' | 'nothing' = 'the process',
+): Deadline {
   const waitMs = Math.min(ms, MAX_TIMER_MS);
   const start = (): NodeJS.Timeout => {
     const dueMs = performance.now() + waitMs;

@@ -122,7 +122,8 @@ export class ChangelogAgent implements ChangelogSource {
       if (range === null || (range.from === null && startTime > time + MAX_CLOCK_SKEW_S)) return UNAVAILABLE;
       const { from, to, first, previous } = range;
       const unlisted = range.setBack === null ? null : await this.#timeline.unlistedAtSetBack(range.setBack);
-      const setBack = range.setBack === null ? null : { ...range.setBack, to: unlisted?.after[0]?.time ?? range.setBack.to };
+      const setBack =
+        range.setBack === null ? null : { ...range.setBack, to: unlisted?.after[0]?.time ?? range.setBack.to };
       if (first !== null && (await this.#timeline.files.locate(first)) === null) {
         // The oldest changelogs are removed first. If the previous changelog still exists, this one is lost, not
         // removed.
@@ -132,10 +133,13 @@ export class ChangelogAgent implements ChangelogSource {
       this.#historyWalk = newWalk(this.#timeline.walk(from ?? to, to), this.#historyStage, from?.time ?? to.time);
       this.#historyWalk.unlistedTail = (unlisted?.before ?? []).filter((changelog) => changelog.time >= startTime);
       if (resumeAt !== null && from?.created === resumeAt.created && from.offset === resumeAt.offset) {
-        this.#historyWalk.pending = (await this.#timeline.unlistedAtSetBack({ from: resumeAt.time, at: resumeAt })).after;
+        this.#historyWalk.pending = (
+          await this.#timeline.unlistedAtSetBack({ from: resumeAt.time, at: resumeAt })
+        ).after;
       }
       const gap = range.gaps[0];
-      if (gap !== undefined) return { status: 'partial', actualEnd: gap.to < gap.from ? 0 : Math.max(startTime, gap.from), setBack };
+      if (gap !== undefined)
+        return { status: 'partial', actualEnd: gap.to < gap.from ? 0 : Math.max(startTime, gap.from), setBack };
       return { status: 'ok', actualEnd: to === cursor ? Math.max(to.time, time) : to.time, setBack };
     });
   }
@@ -254,7 +258,12 @@ export class ChangelogAgent implements ChangelogSource {
         throw walk.error;
       }
       if (path !== null) await walk.stage.keepDamagedCopy(path, changelog.time);
-      this.#losses.push({ path: path ?? changelog.path, reason, from: Math.min(walk.time, changelog.time), to: changelog.time });
+      this.#losses.push({
+        path: path ?? changelog.path,
+        reason,
+        from: Math.min(walk.time, changelog.time),
+        to: changelog.time,
+      });
       return 0;
     }
   }

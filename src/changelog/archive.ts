@@ -164,7 +164,7 @@ async function copyGarbage(path: string, file: FileHandle, offset: number): Prom
   const copy = await open(fsEncode(partial), 'w', 0o644);
   try {
     const buffer = Buffer.allocUnsafe(COPY_BYTES);
-    for (let at = offset; ; ) {
+    for (let at = offset; ;) {
       const { bytesRead } = await file.read(buffer, 0, COPY_BYTES, at);
       if (bytesRead === 0) break;
       await writeAll(copy, buffer.subarray(0, bytesRead), at - offset);
@@ -179,7 +179,7 @@ async function copyGarbage(path: string, file: FileHandle, offset: number): Prom
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer, offset: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
   }
 }

@@ -53,18 +53,31 @@ export class ChangelogFiles {
    *  Those in `after` closed before `first`, by the new clock. If one of them closed long before `first`, its mtime
    *  must be later than its name: the brick wrote it by the old clock. `after` may include changelogs that earlier
    *  restarts closed. */
-  async findUnlistedAtSetBack(lastTime: number, firstTime: number, listedTimes: ReadonlySet<number>): Promise<{ before: HtimeEntry[]; after: HtimeEntry[] }> {
+  async findUnlistedAtSetBack(
+    lastTime: number,
+    firstTime: number,
+    listedTimes: ReadonlySet<number>,
+  ): Promise<{ before: HtimeEntry[]; after: HtimeEntry[] }> {
     const unlisted = async (after: number, before: number): Promise<HtimeEntry[]> =>
       (await this.#listBetween(after, before, 'both')).filter(({ time }) => !listedTimes.has(time));
     const candidates = await unlisted(firstTime - DAY_S, firstTime);
-    const isAccepted = await Promise.all(candidates.map(async ({ path, time }) => time > firstTime - MAX_RESTART_S || (await lstat(fsEncode(path))).mtimeMs > (time + 1) * 1000));
+    const isAccepted = await Promise.all(
+      candidates.map(
+        async ({ path, time }) =>
+          time > firstTime - MAX_RESTART_S || (await lstat(fsEncode(path))).mtimeMs > (time + 1) * 1000,
+      ),
+    );
     return { before: await unlisted(lastTime, lastTime + DAY_S), after: candidates.filter((_, i) => isAccepted[i]) };
   }
 
   /** Merges existing but unlisted changelogs into `entries`, which are neighbours in the index and follow an entry at
    *  `time`. If the clock was set back, changelogs that the index lists elsewhere can lie between these times.
    *  @param loadListedTimes times of all listed changelogs; called only if there are candidates */
-  async mergeUnlisted(time: number, entries: readonly HtimeEntry[], loadListedTimes: () => Promise<ReadonlySet<number>>): Promise<HtimeEntry[]> {
+  async mergeUnlisted(
+    time: number,
+    entries: readonly HtimeEntry[],
+    loadListedTimes: () => Promise<ReadonlySet<number>>,
+  ): Promise<HtimeEntry[]> {
     const entryTimes = new Set(entries.map((entry) => entry.time));
     const lastTime = Math.max(time, ...entryTimes);
     const layout = entries.every(({ path }) => DATED_PATH.test(path)) ? 'dated' : 'both';
@@ -87,10 +100,12 @@ export class ChangelogFiles {
     const found = new Map<number, HtimeEntry>();
     const lastDay = Math.floor(before / DAY_S);
     const dirs = layout === 'both' ? [this.#dir] : [];
-    for (let day = Math.floor(after / DAY_S); day <= lastDay; day += 1) dirs.push(join(this.#dir, dayPath(day * DAY_S)));
+    for (let day = Math.floor(after / DAY_S); day <= lastDay; day += 1)
+      dirs.push(join(this.#dir, dayPath(day * DAY_S)));
     for (const dir of dirs) {
       for (const time of await this.#listTimes(dir, before)) {
-        if (time > after && time < before) found.set(time, { path: join(dir, `CHANGELOG.${time}`), time, isEmpty: false });
+        if (time > after && time < before)
+          found.set(time, { path: join(dir, `CHANGELOG.${time}`), time, isEmpty: false });
       }
     }
     return [...found.values()].sort((a, b) => a.time - b.time);

@@ -150,7 +150,7 @@ export async function findHtimeEnd(dir: string): Promise<(HtimePosition & { time
       if (start > 0) throw indexError(newest.path, start, 'an entry without end');
       return { created: newest.created, offset: 0, time: newest.created };
     }
-    for (let last = end; last >= 0; ) {
+    for (let last = end; last >= 0;) {
       const before = last === 0 ? -1 : bytes.lastIndexOf(0, last - 1);
       const entry = parseEntry(bytes.subarray(before + 1, last));
       if (entry !== null) return { created: newest.created, offset: start + end + 1, time: entry.time };

@@ -2,9 +2,7 @@
 // datetime.today().strftime(). An unknown directive stays as it is written.
 
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
-const MONTHS = (
-  'January February March April May June July August September October November December'
-).split(' ');
+const MONTHS = 'January February March April May June July August September October November December'.split(' ');
 
 export function strftime(format: string, date: Date): string {
   return format.replace(/%([A-Za-z%])/g, (written, directive: string) => expand(directive, date) ?? written);

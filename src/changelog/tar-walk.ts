@@ -71,7 +71,7 @@ function isAllZeros(bytes: Buffer): boolean {
 /** A crash of the system can leave zeros where data was, with more data after them. */
 async function classifyTail(file: FileHandle, offset: number): Promise<TarEnd['tail']> {
   const buffer = Buffer.allocUnsafe(TAIL_CHUNK_BYTES);
-  for (let at = offset; ; ) {
+  for (let at = offset; ;) {
     const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
     if (bytesRead === 0) return 'whole';
     if (!isAllZeros(buffer.subarray(0, bytesRead))) return 'garbage';
@@ -95,6 +95,9 @@ function paddedDataBytes(header: Buffer): number {
 /** Octal digits, or GNU's big-endian binary form; NaN when it is neither. */
 function readNumber(field: Buffer): number {
   if (field[0] === 0x80) return Number(`0x${field.subarray(1).toString('hex')}`);
-  const text = field.toString('latin1').replace(/[\0 ]+$/, '').trim();
+  const text = field
+    .toString('latin1')
+    .replace(/[\0 ]+$/, '')
+    .trim();
   return /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
 }

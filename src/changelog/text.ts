@@ -103,7 +103,14 @@ function parseMeta(gfid: Gfid, fields: readonly string[]): ChangeRecord | string
   if (uid === undefined) return { type: 'meta', gfid, fop };
   const expected = 'uid, gid, mode, atime and mtime';
   if (fields.length !== 6 || gid === undefined || mode === undefined) return expected;
-  if (!U32_DIGITS.test(uid) || !U32_DIGITS.test(gid) || !U32_DIGITS.test(mode) || !isSeconds(atime) || !isSeconds(mtime)) return expected;
+  if (
+    !U32_DIGITS.test(uid) ||
+    !U32_DIGITS.test(gid) ||
+    !U32_DIGITS.test(mode) ||
+    !isSeconds(atime) ||
+    !isSeconds(mtime)
+  )
+    return expected;
   const stat = { uid: Number(uid), gid: Number(gid), mode: Number(mode), atime: Number(atime), mtime: Number(mtime) };
   return { type: 'meta', gfid, fop, stat };
 }

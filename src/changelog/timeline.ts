@@ -7,7 +7,17 @@
 // ends, and the next one begins.
 
 import { join } from 'node:path';
-import { gapBetween, findHtimeEnd, listHtimeFiles, readEntries, readHtime, type HtimeEntry, type HtimeFile, type HtimeGap, type HtimePosition } from './htime.js';
+import {
+  gapBetween,
+  findHtimeEnd,
+  listHtimeFiles,
+  readEntries,
+  readHtime,
+  type HtimeEntry,
+  type HtimeFile,
+  type HtimeGap,
+  type HtimePosition,
+} from './htime.js';
 import { ChangelogFiles } from './changelog-files.js';
 
 export interface Cursor extends HtimePosition {
@@ -108,7 +118,10 @@ export class Timeline {
 
   /** Unlisted changelogs that closed between the last entry before the clock was set back and the first one after:
    *  `before` by the old clock, `after` by the new one. */
-  async unlistedAtSetBack({ from, at }: Pick<ClockSetBack, 'from' | 'at'>): Promise<{ before: HtimeEntry[]; after: HtimeEntry[] }> {
+  async unlistedAtSetBack({
+    from,
+    at,
+  }: Pick<ClockSetBack, 'from' | 'at'>): Promise<{ before: HtimeEntry[]; after: HtimeEntry[] }> {
     const parts = readEntries(join(this.#htimeDir, `HTIME.${at.created}`), at.offset);
     const part = await parts.next();
     await parts.return(undefined);
@@ -149,7 +162,9 @@ export class Timeline {
     // No entry reaches this stime: it may come from the old clock. If it is older than the index, it may come from the
     // new clock.
     const mayBeFrom = (before: number, after: number): boolean =>
-      isBeforeIndex ? after <= startTime + MAX_CLOCK_SKEW_S : after < startTime && startTime <= before + MAX_CLOCK_SKEW_S;
+      isBeforeIndex
+        ? after <= startTime + MAX_CLOCK_SKEW_S
+        : after < startTime && startTime <= before + MAX_CLOCK_SKEW_S;
     const gaps: HtimeGap[] = [];
     let from: Cursor | null = null;
     let first: HtimeEntry | null = null;
@@ -171,7 +186,8 @@ export class Timeline {
             }
           }
           // The worker has consumed unlisted changelogs before the start time, so the cursor's time excludes them.
-          if (entry.time >= startTime && !isBeforeIndex) from ??= { created, offset, time: Math.max(time, startTime - 1) };
+          if (entry.time >= startTime && !isBeforeIndex)
+            from ??= { created, offset, time: Math.max(time, startTime - 1) };
           offset = ends[i] ?? offset;
           time = entry.time;
           if (from === null) previous = entry.isEmpty ? previous : entry;
@@ -190,7 +206,9 @@ export class Timeline {
     const indexOf = (position: HtimePosition): number => files.findIndex(({ created }) => created === position.created);
     const last = to === undefined ? files.length : indexOf(to) + 1;
     const first = from === null ? 0 : indexOf(from);
-    return first >= 0 ? files.slice(first, last) : files.slice(0, last).filter(({ created }) => created > (from?.created ?? 0));
+    return first >= 0
+      ? files.slice(first, last)
+      : files.slice(0, last).filter(({ created }) => created > (from?.created ?? 0));
   }
 }
 

@@ -12,7 +12,11 @@ import { Script } from 'node:vm';
 import { DEFAULTS_FILE } from '../config/places.js';
 import type * as bundled from './main.js';
 
-type Entry = (exports: Record<string, unknown>, require: NodeJS.Require, module: { exports: Partial<typeof bundled> }) => void;
+type Entry = (
+  exports: Record<string, unknown>,
+  require: NodeJS.Require,
+  module: { exports: Partial<typeof bundled> },
+) => void;
 
 const BUNDLE = resolve(import.meta.dirname, 'main.cjs');
 
@@ -33,6 +37,12 @@ process.on('exit', () => {
   process.exitCode = 0;
 });
 const config = join(sessionDir, 'gsyncd.conf');
-writeFileSync(config, `[vars]\nstate-file = ${sessionDir}/monitor.status\npid-file = ${sessionDir}/pid\nlog-file = -\n`);
+writeFileSync(
+  config,
+  `[vars]\nstate-file = ${sessionDir}/monitor.status\npid-file = ${sessionDir}/pid\nlog-file = -\n`,
+);
 const statusArgs = ['status', '-c', config, 'gv0', 'backup::sv0', '--local-path', '/bricks/b1'];
-await module.exports.main?.(['node', 'gsyncd-ts', ...(existsSync(DEFAULTS_FILE) ? statusArgs : ['--version'])], () => import('./full-cli.js'));
+await module.exports.main?.(
+  ['node', 'gsyncd-ts', ...(existsSync(DEFAULTS_FILE) ? statusArgs : ['--version'])],
+  () => import('./full-cli.js'),
+);

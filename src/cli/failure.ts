@@ -19,7 +19,8 @@ export async function exitCodeOf(work: () => Promise<number>): Promise<number> {
       return error.exitCode;
     }
     process.stderr.write(`gsyncd-ts: ${errorLine(error)}\n`);
-    if (!(error instanceof GsyncdError) && error instanceof Error) process.stderr.write(`${(error.stack ?? '').split('\n').map(safeText).join('\n')}\n`);
+    if (!(error instanceof GsyncdError) && error instanceof Error)
+      process.stderr.write(`${(error.stack ?? '').split('\n').map(safeText).join('\n')}\n`);
     return isGsyncdError(error) ? (EXIT_CODES[error.code] ?? EXIT_FAILURE) : EXIT_FAILURE;
   }
 }

@@ -49,7 +49,12 @@ export class Flags {
 
 /** Options of every short command, and of those about a session. */
 export const DEBUG: FastOption = { name: 'debug', help: 'log to the terminal' };
-export const CONFIG_FILE: FastOption = { name: 'config-file', letter: 'c', value: 'path', help: "the session's gsyncd.conf (default: glusterd's)" };
+export const CONFIG_FILE: FastOption = {
+  name: 'config-file',
+  letter: 'c',
+  value: 'path',
+  help: "the session's gsyncd.conf (default: glusterd's)",
+};
 export const SESSION_POSITIONALS = [
   ['primary', 'name of the primary volume'],
   ['secondary', 'the secondary volume: [USER@]HOST::VOLUME'],
@@ -82,7 +87,9 @@ export function parseFastCommand(command: FastCommand, args: readonly string[]):
     }
     const equals = arg.indexOf('=');
     const optionText = equals < 0 ? arg : arg.slice(0, equals);
-    const option = command.options.find(({ name, letter }) => optionText === `--${name}` || (optionText === `-${letter}` && equals < 0));
+    const option = command.options.find(
+      ({ name, letter }) => optionText === `--${name}` || (optionText === `-${letter}` && equals < 0),
+    );
     if (option === undefined || (option.value === undefined && equals >= 0)) return undefined;
     if (option.value === undefined) add(option.name, '');
     else if (equals >= 0) add(option.name, arg.slice(equals + 1));
@@ -100,7 +107,8 @@ export function addFastCommand(program: Command, described: FastCommand): void {
   for (const [name, help] of described.positionals) command.argument(`<${name}>`, help);
   for (const { name, letter, value, help, isRepeatable } of described.options) {
     const flags = `${letter === undefined ? '' : `-${letter}, `}--${name}${value === undefined ? '' : ` <${value}>`}`;
-    if (isRepeatable === true) command.option(flags, help, (text: string, before: readonly string[] = []) => [...before, text]);
+    if (isRepeatable === true)
+      command.option(flags, help, (text: string, before: readonly string[] = []) => [...before, text]);
     else command.option(flags, help);
   }
   command.addHelpText('after', `\nExample:\n  gsyncd-ts ${described.name} ${described.example}`);
@@ -108,7 +116,10 @@ export function addFastCommand(program: Command, described: FastCommand): void {
     const values = new Map<string, readonly string[]>();
     for (const [name, value] of Object.entries(command.optsWithGlobals())) {
       const texts: unknown[] = Array.isArray(value) ? value : [value === true ? '' : value];
-      values.set(name.replaceAll(/[A-Z]/g, (ch) => `-${ch.toLowerCase()}`), texts.map(String));
+      values.set(
+        name.replaceAll(/[A-Z]/g, (ch) => `-${ch.toLowerCase()}`),
+        texts.map(String),
+      );
     }
     await described.run(command.args, new Flags(values));
   });

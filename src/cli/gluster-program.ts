@@ -12,7 +12,8 @@ const EXECUTABLE = 0o111;
 
 /** The first `gluster` that only root can change; if there is none, the path where it should be. */
 export async function findGluster(root = '/'): Promise<string> {
-  for (const dir of await listProgramDirectories(root)) if (await isRootControlled(join(dir, 'gluster'))) return join(dir, 'gluster');
+  for (const dir of await listProgramDirectories(root))
+    if (await isRootControlled(join(dir, 'gluster'))) return join(dir, 'gluster');
   return join(root, USUAL_DIRECTORIES[0] ?? '', 'gluster');
 }
 
@@ -23,9 +24,13 @@ export async function findGluster(root = '/'): Promise<string> {
 export async function resolveProgramDirectory(dir: string, root = '/'): Promise<string | undefined> {
   const realPath = async (path: string): Promise<string | undefined> => realpath(path).catch(() => undefined);
   const requestedDir = await realPath(dir);
-  const knownDir = (await Promise.all((await listProgramDirectories(root)).map(realPath))).find((each) => each !== undefined && each === requestedDir);
+  const knownDir = (await Promise.all((await listProgramDirectories(root)).map(realPath))).find(
+    (each) => each !== undefined && each === requestedDir,
+  );
   if (knownDir === undefined) return undefined;
-  return (await isRootControlled(join(knownDir, 'gluster'))) && (await isRootControlled(join(knownDir, 'glusterfs'))) ? knownDir : undefined;
+  return (await isRootControlled(join(knownDir, 'gluster'))) && (await isRootControlled(join(knownDir, 'glusterfs')))
+    ? knownDir
+    : undefined;
 }
 
 async function listProgramDirectories(root: string): Promise<string[]> {

@@ -62,7 +62,8 @@ export function openDefaults(command: string, flags: Flags): OpenSession {
 
 function openCommandLog(settings: Settings, label: string, flags: Flags, kind: 'session' | 'cli'): CommandLog {
   if (flags.has('debug')) return new CommandLog({ destination: '-', level: 'DEBUG', label });
-  const [file, level] = kind === 'session' ? (['log-file', 'log-level'] as const) : (['cli-log-file', 'cli-log-level'] as const);
+  const [file, level] =
+    kind === 'session' ? (['log-file', 'log-level'] as const) : (['cli-log-file', 'cli-log-level'] as const);
   return new CommandLog({ destination: settings.text(file), level: settings.text(level), label });
 }
 

@@ -17,7 +17,8 @@ export function parseWholeNumber(text: string): number {
 export function secondsBetween(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`must be a number of seconds, ${min} to ${max}.`);
+    if (!(value >= min && value <= max))
+      throw new InvalidArgumentError(`must be a number of seconds, ${min} to ${max}.`);
     return value;
   };
 }

@@ -11,8 +11,14 @@ import { VERSION } from './version.js';
 export async function runProgram(args: readonly string[]): Promise<number> {
   try {
     const program = new Command('gsyncd-ts')
-      .description("GlusterFS geo-replication's gsyncd: replicates the bricks of a primary volume to a secondary volume")
-      .version(`gsyncd-ts ${VERSION}`, '-V', 'print the version of this program; --version prints that of the gsyncd it stands for')
+      .description(
+        "GlusterFS geo-replication's gsyncd: replicates the bricks of a primary volume to a secondary volume",
+      )
+      .version(
+        `gsyncd-ts ${VERSION}`,
+        '-V',
+        'print the version of this program; --version prints that of the gsyncd it stands for',
+      )
       .option('--inet6', 'names of hosts mean IPv6 addresses')
       .exitOverride()
       .configureOutput({ outputError: () => undefined });

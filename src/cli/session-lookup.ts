@@ -15,5 +15,7 @@ export function directorySessionsRoot(): string {
  *  @throws as findSessions() does */
 export function findNamedSessions(name: string | undefined): Promise<string[]> {
   const path = name === undefined ? null : fileUrlPath(name);
-  return path === null ? findSessions(name, [GEOREP_DIR, directorySessionsRoot()]) : sessionsOfBrick(path, directorySessionsRoot());
+  return path === null
+    ? findSessions(name, [GEOREP_DIR, directorySessionsRoot()])
+    : sessionsOfBrick(path, directorySessionsRoot());
 }

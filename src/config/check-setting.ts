@@ -21,7 +21,11 @@ function passesMetadata(metadata: ReadonlyMap<string, string>, value: string): b
     case undefined:
       return true;
     case 'minmax':
-      return inRange(parsePythonInt(value), parsePythonInt(metadata.get('min') ?? ''), parsePythonInt(metadata.get('max') ?? ''));
+      return inRange(
+        parsePythonInt(value),
+        parsePythonInt(metadata.get('min') ?? ''),
+        parsePythonInt(metadata.get('max') ?? ''),
+      );
     case 'choice':
       return (metadata.get('allowed_values') ?? '').split(',').some((allowed) => stripSpace(allowed) === value);
     case 'bool':

@@ -55,7 +55,8 @@ export class Config {
     this.#texts = this.#merge(session);
     this.#values = valuesOf(this.#texts);
     this.#warnings.push(...(this.#defaults?.warnings ?? []), ...(session?.warnings ?? []));
-    if (options.sessionFile !== undefined && session === undefined) this.#warnings.push(missingSessionWarning(options.sessionFile));
+    if (options.sessionFile !== undefined && session === undefined)
+      this.#warnings.push(missingSessionWarning(options.sessionFile));
   }
 
   /** Problems that are not fatal, one line each. The list grows when live options are read. */

@@ -110,6 +110,9 @@ async function replaceText(file: string, text: string): Promise<void> {
   try {
     await replaceFile(file, fsEncode(text), (await stat(fsEncode(file))).mode & 0o777);
   } catch (error) {
-    throw configError(`${file}: cannot be written: ${isGsyncdError(error) ? errorLine(error) : (errnoCode(error) ?? errorLine(error))}`, error);
+    throw configError(
+      `${file}: cannot be written: ${isGsyncdError(error) ? errorLine(error) : (errnoCode(error) ?? errorLine(error))}`,
+      error,
+    );
   }
 }

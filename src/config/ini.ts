@@ -109,7 +109,8 @@ export class IniFile {
     const block = written.map((line, i) => (i === 0 && value === '' ? line : stripSpaceEnd(line)) + newline);
     const last = lines.at(-1);
     if (last !== undefined && !/[\r\n]$/.test(last)) lines[lines.length - 1] = last + newline;
-    if (entry !== undefined) lines.splice(entry.first, entry.last - entry.first + 1, ...block, ...commentLines(lines, entry));
+    if (entry !== undefined)
+      lines.splice(entry.first, entry.last - entry.first + 1, ...block, ...commentLines(lines, entry));
     else if (ownSection !== undefined) lines.splice((neighbour?.last ?? ownSection.headerIndex) + 1, 0, ...block);
     else lines.push(...(lines.length > 0 ? [newline] : []), `[${section}]${newline}`, ...block, newline);
     this.#commit(lines.join(''), section, key, value);
@@ -148,7 +149,8 @@ export class IniFile {
       throw writeError(error);
     }
     const found = flatten(sections);
-    if (found.size !== expected.size || [...expected].some(([at, wanted]) => found.get(at) !== wanted)) throw writeError();
+    if (found.size !== expected.size || [...expected].some(([at, wanted]) => found.get(at) !== wanted))
+      throw writeError();
     this.#text = text;
     this.#sections = sections;
   }

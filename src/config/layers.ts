@@ -77,7 +77,9 @@ function readVars(file: string, entries: readonly IniEntry[], warnings: string[]
     else {
       const winner = earlier.key === name ? earlier : entry;
       found.set(name, winner);
-      warnings.push(`config: ${file}:${entry.line}: ${entry.key} and ${earlier.key} are the same option, ${winner.key} counts`);
+      warnings.push(
+        `config: ${file}:${entry.line}: ${entry.key} and ${earlier.key} are the same option, ${winner.key} counts`,
+      );
     }
   }
   return [...found].map(([name, { key, value, line }]) => {
@@ -115,7 +117,10 @@ export function mergeLayers(
     const text = overrides[name];
     if (text !== undefined) texts.set(name, { text, where: 'command line' });
   }
-  const variables = templateVariables([...texts].map(([name, { text }]) => [name, text] as const), args);
+  const variables = templateVariables(
+    [...texts].map(([name, { text }]) => [name, text] as const),
+    args,
+  );
   for (const name of templates) {
     const origin = texts.get(name);
     if (origin !== undefined) texts.set(name, { ...origin, text: substitute(origin.text, variables) });

@@ -136,7 +136,9 @@ type ValueOf<S> = S extends { readonly type: 'int' }
 export type OptionValue<N extends OptionName> = ValueOf<Table[N]>;
 
 /** Options that a running worker follows. When they change, glusterd restarts nothing. */
-export type LiveOptionName = { [N in OptionName]: Table[N] extends { readonly reload: 'live' } ? N : never }[OptionName];
+export type LiveOptionName = {
+  [N in OptionName]: Table[N] extends { readonly reload: 'live' } ? N : never;
+}[OptionName];
 
 /** All names, in the table's order. */
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];

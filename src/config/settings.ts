@@ -77,7 +77,8 @@ export class Settings {
 
   /** The options that the session sets, without those that admins may not set; or every option. */
   list(which: 'session' | 'all'): Map<string, Setting> {
-    const names = which === 'all' ? [...this.#values.keys()] : this.#sessionKeys.filter((name) => this.#isForAdmins(name));
+    const names =
+      which === 'all' ? [...this.#values.keys()] : this.#sessionKeys.filter((name) => this.#isForAdmins(name));
     return new Map(names.map((name) => [name, this.#setting(name)]));
   }
 
@@ -89,7 +90,12 @@ export class Settings {
 
   #setting(name: string): Setting {
     const defaultValue = this.#defaults.get(name) ?? '';
-    return { value: this.#values.get(name) ?? '', default: defaultValue, configurable: this.#isForAdmins(name), modified: defaultValue !== '' };
+    return {
+      value: this.#values.get(name) ?? '',
+      default: defaultValue,
+      configurable: this.#isForAdmins(name),
+      modified: defaultValue !== '',
+    };
   }
 
   #isForAdmins(name: string): boolean {
@@ -138,18 +144,25 @@ function mergeSections(files: readonly IniFile[]): Map<string, Map<string, strin
 
 function tableAsIni(which: 'all' | 'own'): IniFile {
   const names = OPTION_NAMES.filter((name) => which === 'all' || optionSpec(name).own === true);
-  const lines = names.flatMap((name) => [`[${name}]`, ...describeOption(optionSpec(name)).map(([key, value]) => `${key} = ${value}`)]);
+  const lines = names.flatMap((name) => [
+    `[${name}]`,
+    ...describeOption(optionSpec(name)).map(([key, value]) => `${key} = ${value}`),
+  ]);
   return IniFile.parse(`${lines.join('\n')}\n`, 'option table');
 }
 
 /** An option's metadata in the format of the installed file. */
 function describeOption(spec: OptionSpec): [string, string][] {
-  const entries: [string, string][] = [['value', spec.value], ['help', spec.help]];
+  const entries: [string, string][] = [
+    ['value', spec.value],
+    ['help', spec.help],
+  ];
   if (spec.configurable === false) entries.push(['configurable', 'false']);
   if (spec.template === true) entries.push(['template', 'true']);
   if (spec.type === 'bool' || spec.type === 'int') entries.push(['type', spec.type]);
   if (spec.type === 'choice') entries.push(['validation', 'choice'], ['allowed_values', spec.allowed.join(',')]);
-  else if ('validation' in spec && spec.validation !== 'path' && spec.validation !== undefined) entries.push(['validation', spec.validation]);
+  else if ('validation' in spec && spec.validation !== 'path' && spec.validation !== undefined)
+    entries.push(['validation', spec.validation]);
   else if ('max' in spec) entries.push(['validation', 'minmax'], ['min', String(spec.min)], ['max', String(spec.max)]);
   return entries;
 }

@@ -54,7 +54,10 @@ export function substitute(text: string, variables: ReadonlyMap<string, string>)
 }
 
 /** The variables of template options: the options themselves, spelled with `_`, and over them `args`. */
-export function templateVariables(options: Iterable<readonly [string, string | number | boolean]>, args: TemplateArgs): Map<string, string> {
+export function templateVariables(
+  options: Iterable<readonly [string, string | number | boolean]>,
+  args: TemplateArgs,
+): Map<string, string> {
   const variables = new Map<string, string>();
   for (const [name, value] of options) variables.set(name.replaceAll('-', '_'), String(value));
   for (const [name, value] of Object.entries(args)) {

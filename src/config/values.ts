@@ -44,7 +44,9 @@ export function parsePythonInt(text: string): number {
 function parseInteger(text: string, min: number, max = Number.MAX_SAFE_INTEGER): ParsedValue {
   const value = parsePythonInt(text);
   if (value >= min && value <= max) return { value };
-  return { problem: max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}` };
+  return {
+    problem: max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`,
+  };
 }
 
 function parseUnixTime(text: string): ParsedValue {
@@ -67,7 +69,9 @@ function parseString(text: string, validation: 'path' | 'execpath' | undefined):
     case 'path':
       return text.startsWith('/') ? { value: text } : { problem: 'an absolute path' };
     case 'execpath':
-      return isProgramName(text) ? { value: text } : { problem: 'an executable file, or the name of one without a directory' };
+      return isProgramName(text)
+        ? { value: text }
+        : { problem: 'an executable file, or the name of one without a directory' };
     case undefined:
       return { value: text };
   }

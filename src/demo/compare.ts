@@ -35,10 +35,16 @@ export function compareTrees(a: string, b: string, skip: readonly string[] = [IN
   const differences: string[] = [];
   for (const path of new Set([...first.entries.keys(), ...second.entries.keys()])) {
     const [firstEntry, secondEntry] = [first.entries.get(path), second.entries.get(path)];
-    if (firstEntry === undefined || secondEntry === undefined) differences.push(`${JSON.stringify(path)}: only in the ${firstEntry === undefined ? 'second' : 'first'}`);
+    if (firstEntry === undefined || secondEntry === undefined)
+      differences.push(`${JSON.stringify(path)}: only in the ${firstEntry === undefined ? 'second' : 'first'}`);
     else {
-      const fields = Object.keys({ ...firstEntry, ...secondEntry }).filter((field) => !isSameValue(field, firstEntry[field], secondEntry[field]));
-      for (const field of fields) differences.push(`${JSON.stringify(path)}: ${field}: ${firstEntry[field] ?? 'none'} here, ${secondEntry[field] ?? 'none'} there`);
+      const fields = Object.keys({ ...firstEntry, ...secondEntry }).filter(
+        (field) => !isSameValue(field, firstEntry[field], secondEntry[field]),
+      );
+      for (const field of fields)
+        differences.push(
+          `${JSON.stringify(path)}: ${field}: ${firstEntry[field] ?? 'none'} here, ${secondEntry[field] ?? 'none'} there`,
+        );
     }
   }
   return { differences, counts: first.counts };
@@ -51,7 +57,10 @@ function isSameValue(field: string, a: string | undefined, b: string | undefined
   return differenceNs <= TIME_TOLERANCE_NS && -differenceNs <= TIME_TOLERANCE_NS;
 }
 
-function describeTree(root: string, skip: readonly string[]): { entries: Map<string, Description>; counts: TreeCounts } {
+function describeTree(
+  root: string,
+  skip: readonly string[],
+): { entries: Map<string, Description>; counts: TreeCounts } {
   const entries = new Map<string, Description>();
   const counts: TreeCounts = { files: 0, directories: 0, symlinks: 0, others: 0, bytes: 0 };
   const firstNames = new Map<bigint, string>();
@@ -76,26 +85,44 @@ function describeTree(root: string, skip: readonly string[]): { entries: Map<str
 function describe(file: string, path: string, stats: BigIntStats, firstNames: Map<bigint, string>): Description {
   const kind = fileKind(Number(stats.mode));
   const common = { type: kind, owner: `${stats.uid}:${stats.gid}` };
-  if (kind === 'symlink') return { ...common, target: JSON.stringify(fsDecode(readlinkSync(fsEncode(file), { encoding: 'buffer' }))) };
+  if (kind === 'symlink')
+    return { ...common, target: JSON.stringify(fsDecode(readlinkSync(fsEncode(file), { encoding: 'buffer' }))) };
   const described = { ...common, mode: (Number(stats.mode) & PERMISSIONS).toString(8), xattrs: xattrText(file) };
   if (kind === 'device') return { ...described, device: String(stats.rdev) };
   if (kind !== 'file') return described;
   // The first name of an inode, in sorted order, identifies its group of hard links.
   const firstName = firstNames.get(stats.ino);
   if (firstName === undefined) firstNames.set(stats.ino, path);
-  return { ...described, size: String(stats.size), mtime: String(stats.mtimeNs), links: String(stats.nlink), group: JSON.stringify(firstName ?? path), content: firstName === undefined ? contentDigest(file) : 'as the first' };
+  return {
+    ...described,
+    size: String(stats.size),
+    mtime: String(stats.mtimeNs),
+    links: String(stats.nlink),
+    group: JSON.stringify(firstName ?? path),
+    content: firstName === undefined ? contentDigest(file) : 'as the first',
+  };
 }
 
 function xattrText(file: string): string {
-  return [...readUserXattrs(file)].map(([name, value]) => `${name}=${value.toString('base64')}`).sort().join(' ');
+  return [...readUserXattrs(file)]
+    .map(([name, value]) => `${name}=${value.toString('base64')}`)
+    .sort()
+    .join(' ');
 }
 
 function contentDigest(file: string): string {
-  return orIfUnreadable('EACCES', () => createHash('sha1').update(readFileSync(fsEncode(file))).digest('hex'));
+  return orIfUnreadable('EACCES', () =>
+    createHash('sha1')
+      .update(readFileSync(fsEncode(file)))
+      .digest('hex'),
+  );
 }
 
 function namesIn(dir: string): string[] {
-  return undefinedIfGone(() => orIfUnreadable([], () => readdirSync(fsEncode(dir), { encoding: 'buffer' }).map(fsDecode))) ?? [];
+  return (
+    undefinedIfGone(() => orIfUnreadable([], () => readdirSync(fsEncode(dir), { encoding: 'buffer' }).map(fsDecode))) ??
+    []
+  );
 }
 
 function orIfUnreadable<T>(fallback: T, read: () => T): T {

@@ -1,7 +1,19 @@
 // Builds a tree in the primary's directory, then makes changes of every kind. Seeded, so that a run can be repeated. Names
 // are plain: the property tests cover hostile ones.
 
-import { appendFileSync, chmodSync, existsSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 const TREE_SIZE = { directories: 40, filesEach: 25 };
@@ -52,7 +64,8 @@ export class DemoTree {
     else if (kind === 4) writeFileSync(path, this.#randomText(5_000));
     else if (kind === 5) truncateSync(path, 10);
     else if (kind === 6) chmodSync(path, this.#pick([0o600, 0o640, 0o755]));
-    else if (kind === 7) utimesSync(path, 1_000_000_000 + this.#randomInt(500_000_000), 1_000_000_000 + this.#randomInt(500_000_000));
+    else if (kind === 7)
+      utimesSync(path, 1_000_000_000 + this.#randomInt(500_000_000), 1_000_000_000 + this.#randomInt(500_000_000));
     else if (kind === 8) this.#remove(index, path);
     else if (kind === 9) this.#move(index, path, dir);
     else if (kind === 10) this.#link(path, dir);
@@ -89,7 +102,8 @@ export class DemoTree {
     const target = `directory moved ${this.#nextNumber()}`;
     if (!existsSync(this.#path(from))) return;
     renameSync(this.#path(from), this.#path(target));
-    const moved = (path: string): string => (path === from || path.startsWith(`${from}/`) ? target + path.slice(from.length) : path);
+    const moved = (path: string): string =>
+      path === from || path.startsWith(`${from}/`) ? target + path.slice(from.length) : path;
     this.#files = this.#files.map(moved);
     this.#dirs.splice(0, this.#dirs.length, ...this.#dirs.map(moved));
   }

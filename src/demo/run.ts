@@ -43,10 +43,17 @@ const POLL_INTERVAL_MS = 20;
 export async function runDemo(options: DemoOptions): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'gsyncd-ts-demo-'));
   try {
-    const [primary, secondary, sessionDir] = ['primary', 'secondary', 'state'].map((name) => join(dir, name)) as [string, string, string];
+    const [primary, secondary, sessionDir] = ['primary', 'secondary', 'state'].map((name) => join(dir, name)) as [
+      string,
+      string,
+      string,
+    ];
     for (const path of [primary, secondary, sessionDir]) await mkdir(path);
     const shownArgs = [`file://${primary}`, `file://${secondary}`];
-    await runDemoOn({ primary, secondary, sessionDir, shownArgs, workerArgs: [...shownArgs, '--state-dir', sessionDir] }, options);
+    await runDemoOn(
+      { primary, secondary, sessionDir, shownArgs, workerArgs: [...shownArgs, '--state-dir', sessionDir] },
+      options,
+    );
   } finally {
     if (options.keep) options.view.print(`kept: ${dir}`);
     else await rm(dir, { recursive: true, force: true });
@@ -88,7 +95,9 @@ class Demo {
     await this.#waitFor(() => existsSync(join(secondary, 'directory 0', 'file 1')), 'the first file');
     print(`first replicated file after ${formatSeconds(performance.now() - startMs)} s`);
     const first = await this.#waitForEqualTrees();
-    print(`first sync: ${first.counts.files} files equal on both sides after ${formatSeconds(performance.now() - startMs)} s`);
+    print(
+      `first sync: ${first.counts.files} files equal on both sides after ${formatSeconds(performance.now() - startMs)} s`,
+    );
 
     print(`changing files for ${seconds} s, with the worker at work`);
     const liveMs = performance.now();
@@ -106,9 +115,12 @@ class Demo {
     }
     const { counts } = await this.#waitForEqualTrees();
     const code = await this.endWorker('SIGTERM');
-    if (code !== 0) throw new GsyncdError(`demo: the worker, told to stop, ended with exit code ${code}`, { code: 'fault' });
+    if (code !== 0)
+      throw new GsyncdError(`demo: the worker, told to stop, ended with exit code ${code}`, { code: 'fault' });
     const names = counts.files + counts.directories + counts.symlinks + counts.others;
-    print(`demo: equal: ${names} names (${counts.files} files, ${counts.directories} directories, ${counts.symlinks} symlinks), ${counts.bytes} bytes, after ${tree.changeCount} live changes and one kill`);
+    print(
+      `demo: equal: ${names} names (${counts.files} files, ${counts.directories} directories, ${counts.symlinks} symlinks), ${counts.bytes} bytes, after ${tree.changeCount} live changes and one kill`,
+    );
   }
 
   /** @returns the worker's exit code; null if there is no worker or no code */
@@ -130,18 +142,26 @@ class Demo {
   async #waitForEqualTrees(): Promise<Comparison> {
     const { primary, secondary, skip } = this.#places;
     let comparison = compareTrees(primary, secondary, skip);
-    await this.#waitFor(() => {
-      comparison = compareTrees(primary, secondary, skip);
-      return comparison.differences.length === 0;
-    }, () => `equal trees: ${comparison.differences.length} differences, the first: ${comparison.differences[0]}`);
+    await this.#waitFor(
+      () => {
+        comparison = compareTrees(primary, secondary, skip);
+        return comparison.differences.length === 0;
+      },
+      () => `equal trees: ${comparison.differences.length} differences, the first: ${comparison.differences[0]}`,
+    );
     return comparison;
   }
 
   async #waitFor(isDone: () => boolean, condition: string | (() => string)): Promise<void> {
     const deadlineMs = performance.now() + CONDITION_TIMEOUT_MS;
     while (!isDone()) {
-      if (this.#workerError !== null) throw new GsyncdError(`demo: the worker ended: ${this.#workerError}`, { code: 'fault' });
-      if (performance.now() > deadlineMs) throw new GsyncdError(`demo: timed out waiting for ${typeof condition === 'string' ? condition : condition()}`, { code: 'fault' });
+      if (this.#workerError !== null)
+        throw new GsyncdError(`demo: the worker ended: ${this.#workerError}`, { code: 'fault' });
+      if (performance.now() > deadlineMs)
+        throw new GsyncdError(
+          `demo: timed out waiting for ${typeof condition === 'string' ? condition : condition()}`,
+          { code: 'fault' },
+        );
       await this.#view.showFrame();
       await delay(POLL_INTERVAL_MS);
     }

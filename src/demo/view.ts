@@ -13,7 +13,11 @@ export interface DemoViewOptions {
 /** Options that suit an output stream. */
 export function viewOf(stdout: NodeJS.WriteStream): DemoViewOptions {
   const isLive = stdout.isTTY && process.env['TERM'] !== 'dumb';
-  return { columns: stdout.columns || 80, output: isLive ? 'terminal' : 'text', print: (line) => void stdout.write(`${line}\n`) };
+  return {
+    columns: stdout.columns || 80,
+    output: isLive ? 'terminal' : 'text',
+    print: (line) => void stdout.write(`${line}\n`),
+  };
 }
 
 const TERMINAL_INTERVAL_MS = 1_000;
@@ -39,7 +43,8 @@ export class DemoView {
   /** Prints a frame if the last one is old enough. */
   async showFrame(): Promise<void> {
     const { output, columns, print } = this.#options;
-    if (performance.now() - this.#lastFrameMs < (output === 'terminal' ? TERMINAL_INTERVAL_MS : TEXT_INTERVAL_MS)) return;
+    if (performance.now() - this.#lastFrameMs < (output === 'terminal' ? TERMINAL_INTERVAL_MS : TEXT_INTERVAL_MS))
+      return;
     this.#lastFrameMs = performance.now();
     const frame = renderTop([await this.#reader.read()], Date.now(), { columns, charset: 'ascii', colours: 'off' });
     // Move the cursor up over the last frame, and clear from there to the end.

@@ -14,7 +14,13 @@ import { RaisedException } from '../rpc/raised-exception.js';
 import type { RpcMethod } from '../rpc/server.js';
 import type { LocalPaths } from './local-engines.js';
 import type { EmbeddedVolume } from './secondary-volume.js';
-import { isUserXattr, readUserAttributes, setUserXattrs, type AttributeSelection, type UserAttributes } from './user-xattrs.js';
+import {
+  isUserXattr,
+  readUserAttributes,
+  setUserXattrs,
+  type AttributeSelection,
+  type UserAttributes,
+} from './user-xattrs.js';
 
 const SET_XATTRS_METHOD = 'gsyncd_ts_set_xattrs';
 const TIMEOUT_MS = 120_000;
@@ -39,15 +45,24 @@ export class DirectoryAttributes implements AttributeSender {
 
   async #send(gfid: Gfid, signal: AbortSignal | undefined): Promise<ItemResult> {
     try {
-      const attributes = this.#primary.primary(gfid, (path) => readUserAttributes(path, this.#primary.primaryIno(gfid)));
-      const args = attributes === null ? null : [gfid, attributes.mode, Object.fromEntries(attributes.xattrs), { ...this.#selection }];
+      const attributes = this.#primary.primary(gfid, (path) =>
+        readUserAttributes(path, this.#primary.primaryIno(gfid)),
+      );
+      const args =
+        attributes === null
+          ? null
+          : [gfid, attributes.mode, Object.fromEntries(attributes.xattrs), { ...this.#selection }];
       if (args !== null) await this.#calls.call(SET_XATTRS_METHOD, args, { timeoutMs: TIMEOUT_MS, signal });
       return { status: 'synced' };
     } catch (error) {
       if (signal?.aborted === true) throw error;
       // ENOENT is a failure, too: the directory may have moved unseen, and no later record would send its xattrs.
       const isItemError = error instanceof RemoteCallError || error instanceof NativeError;
-      return { status: 'failed', reason: errorLine(error), ...(isItemError ? { scope: 'item' } : { scope: 'transfer', error }) };
+      return {
+        status: 'failed',
+        reason: errorLine(error),
+        ...(isItemError ? { scope: 'item' } : { scope: 'transfer', error }),
+      };
     }
   }
 }
@@ -71,7 +86,8 @@ function parseAttributes(mode: PyValue | undefined, xattrs: PyValue | undefined)
   if (!isPyInt(mode) || !isPyDict(xattrs)) throw new RaisedException('TypeError', ['not a mode and a dict']);
   const parsed = new Map<string, Buffer>();
   for (const [name, value] of Object.entries(xattrs)) {
-    if (!(value instanceof Uint8Array) || !isUserXattr(name)) throw new RaisedException('ValueError', ["not a user's xattr"]);
+    if (!(value instanceof Uint8Array) || !isUserXattr(name))
+      throw new RaisedException('ValueError', ["not a user's xattr"]);
     parsed.set(name, Buffer.from(value));
   }
   return { mode, xattrs: parsed };

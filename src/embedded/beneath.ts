@@ -132,7 +132,8 @@ function withRealPathInErrors<T>(fdPath: string, path: string, call: () => T): T
   try {
     return call();
   } catch (error) {
-    if (error instanceof Error && error.message.includes(fdPath)) error.message = error.message.replaceAll(fdPath, `${path}/`);
+    if (error instanceof Error && error.message.includes(fdPath))
+      error.message = error.message.replaceAll(fdPath, `${path}/`);
     throw error;
   }
 }

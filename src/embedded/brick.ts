@@ -40,8 +40,10 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
     const inode = markedInode(path);
     if (inode !== null) await marks.set(inode, name, value);
   };
-  const hasXattrs = (node: IndexNode | undefined): Promise<boolean> => Promise.resolve((node?.look?.xattrs ?? '') !== '');
-  const statOf = (node: IndexNode | undefined, ownLinks: number): Promise<FileStat | null> => Promise.resolve(node === undefined ? null : fileStat(node, ownLinks));
+  const hasXattrs = (node: IndexNode | undefined): Promise<boolean> =>
+    Promise.resolve((node?.look?.xattrs ?? '') !== '');
+  const statOf = (node: IndexNode | undefined, ownLinks: number): Promise<FileStat | null> =>
+    Promise.resolve(node === undefined ? null : fileStat(node, ownLinks));
 
   return {
     brick: {
@@ -79,7 +81,8 @@ export function embeddedPrimary(layout: BrickLayout, recorder: Recorder, seconda
       lstat: (path) => statOf(findNode(path), 0),
       readlink: (path) => Promise.resolve(findNode(path)?.look?.target ?? null),
       gfidOf,
-      nativeVolumeInfo: () => Promise.resolve({ version: [1, 0], uuid: identity.volumeId, retval: 0, volumeMark: [identity.created, 0] }),
+      nativeVolumeInfo: () =>
+        Promise.resolve({ version: [1, 0], uuid: identity.volumeId, retval: 0, volumeMark: [identity.created, 0] }),
       foreignVolumeInfos: () => Promise.resolve([]),
       nodeUuids: () => Promise.resolve([identity.nodeId]),
       isReplicated: () => Promise.resolve(false),

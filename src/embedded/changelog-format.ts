@@ -7,7 +7,17 @@ export const CHANGELOG_HEADER = Buffer.from('GlusterFS Changelog | version: v1.2
 
 /** glusterfs_fop_t */
 const FOPS: Readonly<Record<string, number>> = {
-  MKNOD: 3, MKDIR: 4, UNLINK: 5, RMDIR: 6, SYMLINK: 7, RENAME: 8, LINK: 9, SETXATTR: 17, REMOVEXATTR: 19, CREATE: 23, SETATTR: 38,
+  MKNOD: 3,
+  MKDIR: 4,
+  UNLINK: 5,
+  RMDIR: 6,
+  SYMLINK: 7,
+  RENAME: 8,
+  LINK: 9,
+  SETXATTR: 17,
+  REMOVEXATTR: 19,
+  CREATE: 23,
+  SETATTR: 38,
 };
 
 const NUL = Buffer.of(0);
@@ -19,9 +29,11 @@ export function encodeRecord(record: ChangeRecord): Buffer {
   if (fop === undefined) throw new RangeError(`encode changelog: ${record.fop}: no such operation`);
   if (record.type === 'meta') return Buffer.from(`M${record.gfid}\0${fop}\0`);
   const fields = [`E${record.gfid}`, String(fop)];
-  if (record.mode !== undefined) fields.push(String(encodedMode(record.mode)), String(record.uid ?? 0), String(record.gid ?? 0));
+  if (record.mode !== undefined)
+    fields.push(String(encodedMode(record.mode)), String(record.uid ?? 0), String(record.gid ?? 0));
   const parts = [Buffer.from(`${fields.join('\0')}\0`), Buffer.from(`${record.parent}/`), fsEncode(record.name), NUL];
-  if (record.newParent !== undefined) parts.push(Buffer.from(`${record.newParent}/`), fsEncode(record.newName ?? ''), NUL);
+  if (record.newParent !== undefined)
+    parts.push(Buffer.from(`${record.newParent}/`), fsEncode(record.newName ?? ''), NUL);
   // Two empty fields: the deleted path is not captured (changelog.capture-del-path is off by default).
   if (record.fop === 'UNLINK' || record.fop === 'RMDIR') parts.push(NUL, NUL);
   return Buffer.concat(parts);

@@ -69,7 +69,8 @@ export class ChangelogWriter {
   /** Records of changelogs that closed after `time`, and of the open one, in order. Call it before open(). */
   async recordsSince(time: number): Promise<ChangeRecord[]> {
     const records: ChangeRecord[] = [];
-    for (const { path } of (await this.#closedChangelogs()).filter((changelog) => changelog.time > time)) records.push(...decodeChangelog(await readFile(fsEncode(path)), path));
+    for (const { path } of (await this.#closedChangelogs()).filter((changelog) => changelog.time > time))
+      records.push(...decodeChangelog(await readFile(fsEncode(path)), path));
     records.push(...(await this.#repairOpenChangelog()));
     return records;
   }
@@ -142,7 +143,8 @@ export class ChangelogWriter {
     const end = await findHtimeEnd(join(this.#dir, 'htime'));
     this.#lastTime = end?.time ?? file.created;
     this.#listedCount = await countEntries(file.path);
-    for (const { path, time } of await this.#closedChangelogs()) if (time > this.#lastTime) await this.#appendToHtime(path, time);
+    for (const { path, time } of await this.#closedChangelogs())
+      if (time > this.#lastTime) await this.#appendToHtime(path, time);
     this.#setHtimeXattr();
   }
 
@@ -162,7 +164,8 @@ export class ChangelogWriter {
   }
 
   #setHtimeXattr(): void {
-    if (this.#xattrs === 'trusted') lsetxattr(this.#htimePath, HTIME_XATTR, Buffer.from(`${this.#lastTime}:${this.#listedCount}\0`));
+    if (this.#xattrs === 'trusted')
+      lsetxattr(this.#htimePath, HTIME_XATTR, Buffer.from(`${this.#lastTime}:${this.#listedCount}\0`));
   }
 
   async #closedChangelogs(): Promise<{ path: string; time: number }[]> {
@@ -220,4 +223,3 @@ async function countEntries(path: string): Promise<number> {
   for (const byte of bytes) if (byte === 0) count += 1;
   return count;
 }
-

@@ -7,7 +7,10 @@ import { PyException, PyFloat, PyTuple, isPyDict, pyTuple, type PyDict, type PyV
 import type { PeerCalls } from '../rpc/client.js';
 import { raisedException, type RpcMethod } from '../rpc/server.js';
 
-export function directCalls(methods: ReadonlyMap<string, RpcMethod>, onRaised: (method: string, line: string) => void): PeerCalls {
+export function directCalls(
+  methods: ReadonlyMap<string, RpcMethod>,
+  onRaised: (method: string, line: string) => void,
+): PeerCalls {
   return {
     call: async (name, args) => {
       const method = methods.get(name);

@@ -82,17 +82,22 @@ class Derivation {
   }
 
   #isAlive(node: IndexNode): boolean {
-    return this.#namedInodes.has(node.gfid) || [...node.names.values()].some((place) => this.#isStillAt(place, node.gfid));
+    return (
+      this.#namedInodes.has(node.gfid) || [...node.names.values()].some((place) => this.#isStillAt(place, node.gfid))
+    );
   }
 
   #placeInode(place: Place, gfid: Gfid): void {
     const occupant = this.#index.gfidAt(place.parent, place.name);
     if (occupant === gfid) return;
     const node = this.#index.nodes.get(gfid);
-    const source = node === undefined ? undefined : [...node.names.values()].find((name) => !this.#isStillAt(name, gfid));
-    if (occupant !== undefined && !(source !== undefined && this.#canReplace(occupant, gfid))) this.#clearPlace(place, occupant);
+    const source =
+      node === undefined ? undefined : [...node.names.values()].find((name) => !this.#isStillAt(name, gfid));
+    if (occupant !== undefined && !(source !== undefined && this.#canReplace(occupant, gfid)))
+      this.#clearPlace(place, occupant);
     if (node === undefined) this.#create(place, gfid);
-    else if (source !== undefined) this.#emit({ type: 'entry', gfid, fop: 'RENAME', ...source, newParent: place.parent, newName: place.name });
+    else if (source !== undefined)
+      this.#emit({ type: 'entry', gfid, fop: 'RENAME', ...source, newParent: place.parent, newName: place.name });
     else this.#emit({ type: 'entry', gfid, fop: 'LINK', ...place });
   }
 

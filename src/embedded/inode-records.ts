@@ -27,16 +27,22 @@ export function deriveInodeRecords(gfid: Gfid, change: AttributeChange): ChangeR
   if (entry === 'created') return [...(isFile && now.size > 0 ? [data] : []), ...(now.xattrs === '' ? [] : [xattrs])];
   // Changelogs from before a crash may describe a state that differs from both: record every kind of change.
   if (before === null || isOutdated(before)) return [...(isFile ? [data] : []), meta('SETATTR'), xattrs];
-  if (before.ctimeNs === now.ctimeNs && (before.hasAmbiguousCtime !== true || hasSameAttributes(before, now))) return [];
+  if (before.ctimeNs === now.ctimeNs && (before.hasAmbiguousCtime !== true || hasSameAttributes(before, now)))
+    return [];
   const hasChangedModeOrOwner = before.mode !== now.mode || before.uid !== now.uid || before.gid !== now.gid;
   const hasChangedXattrs = before.xattrs !== now.xattrs;
   const isModified = before.mtimeNs !== now.mtimeNs || before.size !== now.size;
   // A write sets mtime and ctime to the same time. If they differ, a program set the times, or something else changed.
-  const hasSetTimes = isModified && now.mtimeNs !== now.ctimeNs && !hasChangedModeOrOwner && !hasChangedXattrs && entry === 'none';
+  const hasSetTimes =
+    isModified && now.mtimeNs !== now.ctimeNs && !hasChangedModeOrOwner && !hasChangedXattrs && entry === 'none';
   const isCtimeExplained = hasChangedModeOrOwner || hasChangedXattrs || entry === 'named';
   const records: ChangeRecord[] = [];
   if (isFile && (isModified || !isCtimeExplained)) records.push(data);
-  if (hasChangedModeOrOwner || (isFile ? hasSetTimes || (!isModified && !isCtimeExplained) : !isCtimeExplained && hasSetMtime(change))) records.push(meta('SETATTR'));
+  if (
+    hasChangedModeOrOwner ||
+    (isFile ? hasSetTimes || (!isModified && !isCtimeExplained) : !isCtimeExplained && hasSetMtime(change))
+  )
+    records.push(meta('SETATTR'));
   if (hasChangedXattrs) records.push(xattrs);
   return records;
 }
@@ -48,5 +54,12 @@ function hasSetMtime({ before, now }: AttributeChange): boolean {
 }
 
 function hasSameAttributes(a: InodeAttributes, b: InodeAttributes): boolean {
-  return a.mtimeNs === b.mtimeNs && a.size === b.size && a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && a.xattrs === b.xattrs;
+  return (
+    a.mtimeNs === b.mtimeNs &&
+    a.size === b.size &&
+    a.mode === b.mode &&
+    a.uid === b.uid &&
+    a.gid === b.gid &&
+    a.xattrs === b.xattrs
+  );
 }

@@ -66,14 +66,24 @@ export async function openLayout(path: string): Promise<BrickLayout> {
     requireOwnState([internal, stateDir, gfidDir, changelogDir]);
     let identity = await readIdentity(identityFile);
     if (identity === null) {
-      if (await isThere(join(internal, '00'))) throw new GsyncdError(`directory ${path}: is a brick of a Gluster volume`, { code: 'preflight' });
+      if (await isThere(join(internal, '00')))
+        throw new GsyncdError(`directory ${path}: is a brick of a Gluster volume`, { code: 'preflight' });
       await mkdir(fsEncode(stateDir), { recursive: true, mode: 0o700 });
       identity = { volumeId: randomUUID(), nodeId: randomUUID(), created: Math.floor(Date.now() / 1000) };
       await replaceFile(identityFile, `${JSON.stringify(identity)}\n`);
     }
     await mkdir(fsEncode(gfidDir), { recursive: true, mode: 0o700 });
     const xattrs = setRootXattrs(root, identity);
-    return { root, internal, beneath: new BeneathRoot(root, internal), gfidDir, stateDir, changelogDir, identity, xattrs };
+    return {
+      root,
+      internal,
+      beneath: new BeneathRoot(root, internal),
+      gfidDir,
+      stateDir,
+      changelogDir,
+      identity,
+      xattrs,
+    };
   } catch (error) {
     const code = errnoCode(error);
     if (code !== 'EACCES' && code !== 'EROFS' && code !== 'EPERM') throw error;
@@ -114,9 +124,13 @@ function setRootXattrs(root: string, { volumeId }: BrickIdentity): BrickLayout['
 
 async function requireDirectory(path: string): Promise<string> {
   try {
-    if ((await stat(fsEncode(path))).isDirectory()) return fsDecode(await realpath(fsEncode(path), { encoding: 'buffer' }));
+    if ((await stat(fsEncode(path))).isDirectory())
+      return fsDecode(await realpath(fsEncode(path), { encoding: 'buffer' }));
   } catch (error) {
-    throw new GsyncdError(`directory ${path}: ${errnoCode(error) === 'ENOENT' ? 'does not exist' : 'cannot be read'}`, { code: 'preflight', cause: error });
+    throw new GsyncdError(`directory ${path}: ${errnoCode(error) === 'ENOENT' ? 'does not exist' : 'cannot be read'}`, {
+      code: 'preflight',
+      cause: error,
+    });
   }
   throw new GsyncdError(`directory ${path}: is not a directory`, { code: 'preflight' });
 }
@@ -125,4 +139,3 @@ async function readIdentity(file: string): Promise<BrickIdentity | null> {
   const text = await readTextIfExists(file);
   return text === null ? null : (JSON.parse(text) as BrickIdentity);
 }
-

@@ -10,7 +10,13 @@ import type { AttributeSender } from '../primary/deps.js';
 import type { DataEngine, EngineOutcome, SyncOptions } from '../queue/engine.js';
 import { PERMISSIONS } from '../protocol/view.js';
 import type { BoxResult, ItemResult } from '../queue/syncer.js';
-import { OWNER_WRITE, readUserAttributes, setUserXattrs, type AttributeSelection, type UserAttributes } from './user-xattrs.js';
+import {
+  OWNER_WRITE,
+  readUserAttributes,
+  setUserXattrs,
+  type AttributeSelection,
+  type UserAttributes,
+} from './user-xattrs.js';
 
 /** Opens an inode on either side. `use` gets a safe path for calls that do not follow symlinks, or null if the inode is
  *  gone. */
@@ -101,7 +107,8 @@ export class LocalDataEngine implements DataEngine {
     for (const gfid of gfids) {
       this.#paths.secondary(gfid, (path) => {
         const stats = path === null ? undefined : lstatSync(fsEncode(path), { throwIfNoEntry: false });
-        if (stats?.isFile() === true && (stats.mode & OWNER_WRITE) === 0) previousModes.set(gfid, stats.mode & PERMISSIONS);
+        if (stats?.isFile() === true && (stats.mode & OWNER_WRITE) === 0)
+          previousModes.set(gfid, stats.mode & PERMISSIONS);
       });
     }
     for (const [gfid, mode] of previousModes) this.#chmod(gfid, mode | OWNER_WRITE);

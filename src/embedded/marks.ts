@@ -26,7 +26,9 @@ export interface MarkStore {
 }
 
 export function openMarkStore(layout: Pick<BrickLayout, 'xattrs' | 'stateDir' | 'beneath'>): MarkStore {
-  return layout.xattrs === 'trusted' ? new XattrMarkStore(layout.beneath) : new FileMarkStore(join(layout.stateDir, 'marks'));
+  return layout.xattrs === 'trusted'
+    ? new XattrMarkStore(layout.beneath)
+    : new FileMarkStore(join(layout.stateDir, 'marks'));
 }
 
 class XattrMarkStore implements MarkStore {

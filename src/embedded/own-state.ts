@@ -15,15 +15,20 @@ const OPEN_TO_OTHERS = 0o077;
  *  @throws GsyncdError 'preflight' as root, if another user could replace the state directory */
 export function requireOwnRoot(root: string): void {
   if (process.geteuid?.() !== 0) return;
-  const hint = 'root replicates only directories that root alone can write to; run as their owner, or change the owner and mode';
+  const hint =
+    'root replicates only directories that root alone can write to; run as their owner, or change the owner and mode';
   const stats = lstatSync(fsEncode(root));
   if (stats.uid !== 0) throw preflightError(`directory ${root}: belongs to user ${stats.uid}: ${hint}`);
-  if (isChangeable(stats, ROOT_ONLY)) throw preflightError(`directory ${root}: others can write to it (mode ${octal(stats.mode)}): ${hint}`);
-  for (let dir = root; dir !== '/'; ) {
+  if (isChangeable(stats, ROOT_ONLY))
+    throw preflightError(`directory ${root}: others can write to it (mode ${octal(stats.mode)}): ${hint}`);
+  for (let dir = root; dir !== '/';) {
     dir = dirname(dir);
     const parent = lstatSync(fsEncode(dir));
     const { uid, mode } = parent;
-    if (canReplaceIn(parent, ROOT_ONLY)) throw preflightError(`directory ${root}: others can replace it, since ${dir} ${uid === 0 ? `has mode ${octal(mode)}` : `belongs to user ${uid}`}: ${hint}`);
+    if (canReplaceIn(parent, ROOT_ONLY))
+      throw preflightError(
+        `directory ${root}: others can replace it, since ${dir} ${uid === 0 ? `has mode ${octal(mode)}` : `belongs to user ${uid}`}: ${hint}`,
+      );
   }
 }
 
@@ -34,8 +39,12 @@ export function requireOwnState(dirs: readonly string[]): void {
     if (stats === undefined) continue;
     const kind = fileKind(stats.mode);
     if (kind !== 'dir') throw preflightError(`state directory ${dir}: is a ${kind}: remove it`);
-    if (stats.uid !== process.geteuid?.()) throw preflightError(`state directory ${dir}: belongs to user ${stats.uid}: remove it`);
-    if ((stats.mode & OPEN_TO_OTHERS) !== 0) throw preflightError(`state directory ${dir}: open to others (mode ${octal(stats.mode)}): remove it, or chmod 700 when nobody else has changed it`);
+    if (stats.uid !== process.geteuid?.())
+      throw preflightError(`state directory ${dir}: belongs to user ${stats.uid}: remove it`);
+    if ((stats.mode & OPEN_TO_OTHERS) !== 0)
+      throw preflightError(
+        `state directory ${dir}: open to others (mode ${octal(stats.mode)}): remove it, or chmod 700 when nobody else has changed it`,
+      );
   }
 }
 

@@ -92,15 +92,20 @@ export class Recorder {
   /** Records until `signal` aborts. @throws errors of scanning and writing */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const dueMs = Math.min(this.#lastRolloverMs + this.#rolloverMs, this.#lastFullScanMs + this.#fullScanIntervalMs());
+      const dueMs = Math.min(
+        this.#lastRolloverMs + this.#rolloverMs,
+        this.#lastFullScanMs + this.#fullScanIntervalMs(),
+      );
       if (this.#dirty.size === 0) await delayOrWake(Math.max(1, dueMs - Date.now()), signal, this.#untilDirty());
       if (signal.aborted) return;
-      if (this.#dirty.size > 0) await delayOrWake(Math.max(COALESCE_MS, this.#lastRolloverMs + MIN_INTERVAL_MS - Date.now()), signal);
+      if (this.#dirty.size > 0)
+        await delayOrWake(Math.max(COALESCE_MS, this.#lastRolloverMs + MIN_INTERVAL_MS - Date.now()), signal);
       if (signal.aborted) return;
       const isFull = Date.now() >= this.#lastFullScanMs + this.#fullScanIntervalMs();
       await this.#runExclusively(async () => {
         if (isFull || this.#dirty.size > 0) await this.#recordChanges(isFull ? 'all' : 'hinted');
-        if (this.#writer.pendingRecords > 0 || Date.now() >= this.#lastRolloverMs + this.#rolloverMs) await this.#rollover();
+        if (this.#writer.pendingRecords > 0 || Date.now() >= this.#lastRolloverMs + this.#rolloverMs)
+          await this.#rollover();
       });
     }
   }
@@ -130,7 +135,10 @@ export class Recorder {
     node.xtime = xtime;
     if (this.#layout.xattrs === 'none') return;
     try {
-      this.onInode(gfid, (path) => path !== null && lsetxattr(path, xtimeName(this.#layout.identity.volumeId), packXtime(xtime)));
+      this.onInode(
+        gfid,
+        (path) => path !== null && lsetxattr(path, xtimeName(this.#layout.identity.volumeId), packXtime(xtime)),
+      );
     } catch (error) {
       if (!['ENOENT', 'ENOTDIR', 'ENOSPC', 'ELOOP'].includes(errnoCode(error) ?? '')) throw error;
     }
@@ -150,7 +158,8 @@ export class Recorder {
     const node = this.#index.nodes.get(gfid);
     const place = node === undefined ? undefined : placeOf(node);
     const dir = place === undefined ? null : this.#directoryPath(place.parent);
-    if (node === undefined || node.look === null || node.children !== null || place === undefined || dir === null) return null;
+    if (node === undefined || node.look === null || node.children !== null || place === undefined || dir === null)
+      return null;
     if (statOf(handlePath(this.#layout, gfid)) !== null) return null;
     const code = this.#scanner.relink(gfid, `${dir}/${place.name}`, node.look.ino);
     return code === null ? null : `cannot be linked: ${code}`;
@@ -163,7 +172,15 @@ export class Recorder {
   #newScanner(linked: Map<bigint, Gfid>): Scanner {
     const { xattrs } = this.#layout;
     this.#log.debug('embedded brick', { path: this.#layout.root, xattrs });
-    return new Scanner({ layout: this.#layout, index: this.#index, log: this.#log, onDirectory: (gfid, path) => this.#watches.add(gfid, path) }, linked);
+    return new Scanner(
+      {
+        layout: this.#layout,
+        index: this.#index,
+        log: this.#log,
+        onDirectory: (gfid, path) => this.#watches.add(gfid, path),
+      },
+      linked,
+    );
   }
 
   async #indexFromScratch(): Promise<void> {
@@ -195,7 +212,13 @@ export class Recorder {
     this.#storeAttributes(found, (node, now) => {
       const previous = before.get(node.gfid) ?? null;
       const hasChangedNames = named.has(node.gfid) || previous?.links !== node.names.size;
-      records.push(...deriveInodeRecords(node.gfid, { before: previous?.look ?? null, now, entry: previous === null ? 'created' : hasChangedNames ? 'named' : 'none' }));
+      records.push(
+        ...deriveInodeRecords(node.gfid, {
+          before: previous?.look ?? null,
+          now,
+          entry: previous === null ? 'created' : hasChangedNames ? 'named' : 'none',
+        }),
+      );
     });
     this.#scanner.pruneLinks();
     if (records.length === 0) return 0;
@@ -220,7 +243,14 @@ export class Recorder {
       // A second change within the same clock tick leaves the same ctime. Make the next scan compare this inode again.
       const isRacy = attributes.ctimeNs > racyNs && attributes.ctimeNs !== node.look?.ctimeNs;
       if (isRacy && isOwnCtime !== true) this.#racy.add(gfid);
-      this.#index.setAttributes(node, !isRacy ? attributes : isOwnCtime === true ? { ...attributes, hasAmbiguousCtime: true } : { ...attributes, ctimeNs: attributes.ctimeNs - 1n });
+      this.#index.setAttributes(
+        node,
+        !isRacy
+          ? attributes
+          : isOwnCtime === true
+            ? { ...attributes, hasAmbiguousCtime: true }
+            : { ...attributes, ctimeNs: attributes.ctimeNs - 1n },
+      );
       if (isRacy) for (const { parent } of node.names.values()) this.#markDirty(parent);
     }
   }
@@ -230,7 +260,11 @@ export class Recorder {
     const now = xtimeNow();
     const updated = new Set<Gfid>();
     const updateUpwards = (gfid: Gfid | undefined): void => {
-      for (let inode = gfid; inode !== undefined && !updated.has(inode); inode = placeOf(this.#index.nodes.get(inode))?.parent) {
+      for (
+        let inode = gfid;
+        inode !== undefined && !updated.has(inode);
+        inode = placeOf(this.#index.nodes.get(inode))?.parent
+      ) {
         updated.add(inode);
         this.setXtime(inode, now);
       }
@@ -251,7 +285,10 @@ export class Recorder {
       const { look } = node;
       const ctimeNs = this.#ctimeIfUnchanged(gfid, look);
       // A user's change within the same clock tick has the same ctime: make the next scan compare all attributes.
-      if (ctimeNs !== null) node.look = this.#racy.has(gfid) ? { ...look, ctimeNs: ctimeNs - 1n } : { ...look, ctimeNs, hasAmbiguousCtime: true };
+      if (ctimeNs !== null)
+        node.look = this.#racy.has(gfid)
+          ? { ...look, ctimeNs: ctimeNs - 1n }
+          : { ...look, ctimeNs, hasAmbiguousCtime: true };
     }
   }
 
@@ -260,7 +297,12 @@ export class Recorder {
     try {
       return this.onInode(gfid, (path) => {
         const stats = path === null ? null : statOf(path);
-        return path !== null && stats !== null && hasSameStats(attributes, stats) && xattrDigest(path, attributes.mode) === attributes.xattrs ? stats.ctimeNs : null;
+        return path !== null &&
+          stats !== null &&
+          hasSameStats(attributes, stats) &&
+          xattrDigest(path, attributes.mode) === attributes.xattrs
+          ? stats.ctimeNs
+          : null;
       });
     } catch (error) {
       if (!['ENOENT', 'ENOTDIR'].includes(errnoCode(error) ?? '')) throw error;
@@ -280,7 +322,8 @@ export class Recorder {
   async #rollover(): Promise<void> {
     await this.#writer.rollover();
     this.#lastRolloverMs = Date.now();
-    if (this.#changedSinceSnapshot && Date.now() - this.#lastSnapshotMs >= SNAPSHOT_INTERVAL_MS) await this.#saveSnapshot();
+    if (this.#changedSinceSnapshot && Date.now() - this.#lastSnapshotMs >= SNAPSHOT_INTERVAL_MS)
+      await this.#saveSnapshot();
   }
 
   async #saveSnapshot(): Promise<void> {
@@ -327,7 +370,14 @@ export class Recorder {
 }
 
 function hasSameStats({ ino, mtimeNs, size, mode, uid, gid }: InodeAttributes, stats: InodeStats): boolean {
-  return stats.ino === ino && stats.mtimeNs === mtimeNs && stats.size === size && stats.mode === mode && stats.uid === uid && stats.gid === gid;
+  return (
+    stats.ino === ino &&
+    stats.mtimeNs === mtimeNs &&
+    stats.size === size &&
+    stats.mode === mode &&
+    stats.uid === uid &&
+    stats.gid === gid
+  );
 }
 
 function stateOf(node: IndexNode | undefined): { look: InodeAttributes | null; links: number } | null {

@@ -78,7 +78,8 @@ export class Scanner {
     else {
       for (const gfid of scope) {
         const path = index.pathOf(gfid);
-        if (path !== null && index.nodes.get(gfid)?.children !== null) stack.push({ gfid, path: path === '.' ? layout.root : `${layout.root}/${path}` });
+        if (path !== null && index.nodes.get(gfid)?.children !== null)
+          stack.push({ gfid, path: path === '.' ? layout.root : `${layout.root}/${path}` });
       }
     }
     for (let dir = stack.pop(); dir !== undefined; dir = stack.pop()) {
@@ -120,14 +121,21 @@ export class Scanner {
       return call();
     } catch (error) {
       const code = errnoCode(error);
-      if (code === 'EACCES' || code === 'EPERM') this.#warn('cannot read directory: leaving its copy as it is', path, code);
+      if (code === 'EACCES' || code === 'EPERM')
+        this.#warn('cannot read directory: leaving its copy as it is', path, code);
       else if (code === 'ENOENT' || code === 'ENOTDIR') pass.isInconsistent = true;
       else throw error;
       return null;
     }
   }
 
-  async #scanEntries(pass: Pass, gfid: Gfid, dir: OpenDirectory, path: string, names: readonly string[]): Promise<{ gfid: Gfid; path: string }[]> {
+  async #scanEntries(
+    pass: Pass,
+    gfid: Gfid,
+    dir: OpenDirectory,
+    path: string,
+    names: readonly string[],
+  ): Promise<{ gfid: Gfid; path: string }[]> {
     const subdirectories: { gfid: Gfid; path: string }[] = [];
     const children = new Map<string, Gfid>();
     pass.dirs.set(gfid, children);
@@ -145,7 +153,8 @@ export class Scanner {
       }
       if (child === null) continue;
       children.set(name, child);
-      if (isDirectory(pass.attributes.get(child)?.mode ?? 0)) subdirectories.push({ gfid: child, path: `${path}/${name}` });
+      if (isDirectory(pass.attributes.get(child)?.mode ?? 0))
+        subdirectories.push({ gfid: child, path: `${path}/${name}` });
     }
     return subdirectories;
   }
@@ -172,7 +181,9 @@ export class Scanner {
       return known;
     }
     const gfid = randomUUID() as Gfid;
-    const adopted = isDirectory(stats.mode) ? dir.lookUp(name) : this.#link(gfid, dir.entry(name), `${path}/${name}`, stats);
+    const adopted = isDirectory(stats.mode)
+      ? dir.lookUp(name)
+      : this.#link(gfid, dir.entry(name), `${path}/${name}`, stats);
     if (adopted?.ino !== stats.ino) {
       pass.isInconsistent = true;
       return null;
@@ -180,7 +191,12 @@ export class Scanner {
     pass.newInodes.set(stats.ino, gfid);
     const attributes = this.#readAttributes(gfid, entryPath, this.#setGfid(gfid, dir, name, adopted));
     const isSettled = stats.ctimeNs < BigInt(Date.now() - CLOCK_TICK_MS) * 1_000_000n;
-    pass.attributes.set(gfid, isSettled && attributes.mtimeNs === stats.mtimeNs && attributes.ctimeNs !== stats.ctimeNs ? { ...attributes, isOwnCtime: true } : attributes);
+    pass.attributes.set(
+      gfid,
+      isSettled && attributes.mtimeNs === stats.mtimeNs && attributes.ctimeNs !== stats.ctimeNs
+        ? { ...attributes, isOwnCtime: true }
+        : attributes,
+    );
     return gfid;
   }
 
@@ -189,13 +205,25 @@ export class Scanner {
     const seen = pass.newInodes.get(stats.ino);
     if (seen !== undefined) return seen;
     const node = index.nodeOfIno(stats.ino);
-    if (node !== undefined && node.look !== null && fileKind(node.mode) === fileKind(stats.mode) && isSameBirthTime(node.look.birthNs, stats.birthtimeNs)) return node.gfid;
+    if (
+      node !== undefined &&
+      node.look !== null &&
+      fileKind(node.mode) === fileKind(stats.mode) &&
+      isSameBirthTime(node.look.birthNs, stats.birthtimeNs)
+    )
+      return node.gfid;
     const linked = isDirectory(stats.mode) ? undefined : this.#gfidOfLink(stats.ino);
     if (linked !== undefined) return linked;
     // The index has this directory from a changelog alone, without an inode number: identify it by its name.
     const gfidByName = index.gfidAt(parent, name);
     const nodeByName = gfidByName === undefined ? undefined : index.nodes.get(gfidByName);
-    if (nodeByName?.look === null && isDirectory(stats.mode) && isDirectory(nodeByName.mode) && !pass.attributes.has(nodeByName.gfid)) return nodeByName.gfid;
+    if (
+      nodeByName?.look === null &&
+      isDirectory(stats.mode) &&
+      isDirectory(nodeByName.mode) &&
+      !pass.attributes.has(nodeByName.gfid)
+    )
+      return nodeByName.gfid;
     return undefined;
   }
 
@@ -277,7 +305,11 @@ export class Scanner {
 
   #readAttributes(gfid: Gfid, path: string, stats: InodeStats): InodeAttributes {
     const before = this.#options.index.nodes.get(gfid)?.look ?? null;
-    const isUnchanged = before !== null && before.ino === stats.ino && before.ctimeNs === stats.ctimeNs && before.hasAmbiguousCtime !== true;
+    const isUnchanged =
+      before !== null &&
+      before.ino === stats.ino &&
+      before.ctimeNs === stats.ctimeNs &&
+      before.hasAmbiguousCtime !== true;
     const { ino, mode, uid, gid, size, rdev, birthtimeNs: birthNs, mtimeNs, ctimeNs, atimeNs } = stats;
     const xattrs = isUnchanged ? before.xattrs : this.#xattrs(gfid, path, mode);
     const target = fileKind(mode) === 'symlink' ? (before?.target ?? readTargetOrNull(path)) : null;

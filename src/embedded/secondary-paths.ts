@@ -42,7 +42,9 @@ export class SecondaryPaths {
     if (known !== undefined) return known;
     if (!isDirectory(stats.mode)) return this.withEntry(path, (entry) => this.#tree.adoptFile(entry));
     const parent = this.gfidAt(dirname(path));
-    return this.withEntry(path, (entry) => this.#tree.adoptDirectory(entry, { parent, name: basename(path) }, stats.ino));
+    return this.withEntry(path, (entry) =>
+      this.#tree.adoptDirectory(entry, { parent, name: basename(path) }, stats.ino),
+    );
   }
 
   /** @returns the absolute path. @throws NativeError ENOENT; ENOTDIR if a plain path leads through a symlink */
@@ -52,7 +54,9 @@ export class SecondaryPaths {
       const rest = path.slice(GFID_PREFIX.length);
       const gfid = rest.slice(0, 36);
       if (!isGfid(gfid)) throw new NativeError('lookup', path, ENOENT);
-      return rest.length === 36 ? this.#tree.inodePath(gfid) : this.#resolveBelow(this.#tree.directoryPath(gfid), rest.slice(37));
+      return rest.length === 36
+        ? this.#tree.inodePath(gfid)
+        : this.#resolveBelow(this.#tree.directoryPath(gfid), rest.slice(37));
     }
     return this.#resolveBelow(this.#layout.root, path);
   }
@@ -125,7 +129,13 @@ export class SecondaryPaths {
     try {
       return call();
     } catch (error) {
-      if (errnoNumber(error) !== EACCES || process.geteuid?.() === 0 || dir === '/' || dir === dirname(this.#layout.root)) throw error;
+      if (
+        errnoNumber(error) !== EACCES ||
+        process.geteuid?.() === 0 ||
+        dir === '/' ||
+        dir === dirname(this.#layout.root)
+      )
+        throw error;
       const { mode } = this.stats(dir);
       if ((mode & OWNER_ACCESS) === OWNER_ACCESS) throw error;
       this.withEntry(dir, ({ path }) => changeMode(path, (mode & PERMISSIONS) | OWNER_ACCESS));

@@ -61,7 +61,7 @@ export class SecondaryTree {
   /** Absolute path of a directory. @throws NativeError ENOENT */
   directoryPath(gfid: Gfid): string {
     const parts: string[] = [];
-    for (let at = gfid; at !== ROOT_GFID; ) {
+    for (let at = gfid; at !== ROOT_GFID;) {
       const place = this.#dirs.get(at);
       if (place === undefined) throw new NativeError('directory', gfid, ENOENT);
       parts.unshift(place.name);
@@ -180,7 +180,8 @@ export class SecondaryTree {
 
   #unsetDirectory(gfid: Gfid): void {
     const place = this.#dirs.get(gfid);
-    if (place !== undefined && this.#gfidByPlace.get(placeKey(place)) === gfid) this.#gfidByPlace.delete(placeKey(place));
+    if (place !== undefined && this.#gfidByPlace.get(placeKey(place)) === gfid)
+      this.#gfidByPlace.delete(placeKey(place));
     this.#dirs.delete(gfid);
   }
 

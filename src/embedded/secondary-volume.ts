@@ -1,7 +1,21 @@
 // The volume interface of the shared handlers, on a plain directory. Calls are synchronous underneath, since a local inode
 // answers in microseconds. So no call sees a half-done other one.
 
-import { chmodSync, closeSync, lchownSync, lutimesSync, mkdirSync, openSync, readdirSync, readlinkSync, renameSync, rmdirSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  lchownSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
@@ -142,7 +156,10 @@ export class EmbeddedVolume implements SecondaryVolume {
     const moved = this.#paths.stats(source);
     const replaced = this.#paths.statsOrNull(dest);
     const gfid = this.#tree.gfidOfIno(moved.ino);
-    const rename = (): void => this.#paths.withEntry(source, (oldEntry) => this.#paths.withEntry(dest, (newEntry) => renameSync(fsEncode(oldEntry.path), fsEncode(newEntry.path))));
+    const rename = (): void =>
+      this.#paths.withEntry(source, (oldEntry) =>
+        this.#paths.withEntry(dest, (newEntry) => renameSync(fsEncode(oldEntry.path), fsEncode(newEntry.path))),
+      );
     if (replaced !== null && replaced.ino === moved.ino) return;
     if (isDirectory(moved.mode) && gfid !== undefined) this.#tree.moveDirectory(gfid, this.#paths.placeAt(to), rename);
     else rename();
@@ -172,12 +189,20 @@ export class EmbeddedVolume implements SecondaryVolume {
 
   async readdir(path: string): Promise<string[]> {
     const dir = this.#paths.resolve(path);
-    const names = this.#paths.withDirectory(dir, (open) => readdirSync(open.path, { encoding: 'buffer' })).map(fsDecode);
+    const names = this.#paths
+      .withDirectory(dir, (open) => readdirSync(open.path, { encoding: 'buffer' }))
+      .map(fsDecode);
     return Promise.resolve(dir === this.#layout.root ? names.filter((name) => name !== INTERNAL_NAME) : names);
   }
 
   async readlink(path: string): Promise<string> {
-    return Promise.resolve(fsDecode(this.#paths.withEntry(this.#paths.resolve(path), (entry) => readlinkSync(fsEncode(entry.path), { encoding: 'buffer' }))));
+    return Promise.resolve(
+      fsDecode(
+        this.#paths.withEntry(this.#paths.resolve(path), (entry) =>
+          readlinkSync(fsEncode(entry.path), { encoding: 'buffer' }),
+        ),
+      ),
+    );
   }
 
   async chown(path: string, uid: number, gid: number): Promise<void> {
@@ -197,7 +222,8 @@ export class EmbeddedVolume implements SecondaryVolume {
   }
 
   async getXattr(path: string, name: string): Promise<Buffer> {
-    if (!isGlusterMark(name)) return Promise.resolve(this.#paths.withInode(path, ({ path: at }) => lgetxattr(at, name)));
+    if (!isGlusterMark(name))
+      return Promise.resolve(this.#paths.withInode(path, ({ path: at }) => lgetxattr(at, name)));
     const mark = this.#marks.get(`${path} ${name}`);
     if (mark === undefined) throw new NativeError('getxattr', path, ENODATA);
     return Promise.resolve(mark);
@@ -216,7 +242,9 @@ export class EmbeddedVolume implements SecondaryVolume {
   }
 
   async listXattrs(path: string): Promise<string[]> {
-    const marks = [...this.#marks.keys()].filter((key) => key.startsWith(`${path} `)).map((key) => key.slice(path.length + 1));
+    const marks = [...this.#marks.keys()]
+      .filter((key) => key.startsWith(`${path} `))
+      .map((key) => key.slice(path.length + 1));
     return Promise.resolve([...this.#paths.withInode(path, ({ path: at }) => llistxattr(at)), ...marks]);
   }
 
@@ -225,7 +253,8 @@ export class EmbeddedVolume implements SecondaryVolume {
     this.#withParent(parent, name, (dir) => {
       this.#layout.beneath.withEntry(handlePath(this.#layout, gfid), (handle) => {
         const before = handle.stat();
-        if (this.#tree.isDirectory(gfid) || (before !== null && before.nlink > 1)) throw new NativeError('create', gfid, EEXIST);
+        if (this.#tree.isDirectory(gfid) || (before !== null && before.nlink > 1))
+          throw new NativeError('create', gfid, EEXIST);
         if (before !== null) unlinkSync(fsEncode(handle.path));
         make(handle);
         setGfid(this.#layout, handle.path, gfid);

@@ -9,8 +9,27 @@ import { TreeIndex, type InodeAttributes } from './tree-index.js';
 
 const VERSION = 2;
 
-type AttributesLine = readonly [ino: string, birth: string, uid: number, gid: number, size: number, mtime: string, ctime: string, atime: string, xattrs: string, target: string | null, rdev: number];
-type NodeLine = readonly [gfid: Gfid, mode: number, xtimeS: number, xtimeUs: number, names: readonly (readonly [Gfid, string])[], look: AttributesLine | null];
+type AttributesLine = readonly [
+  ino: string,
+  birth: string,
+  uid: number,
+  gid: number,
+  size: number,
+  mtime: string,
+  ctime: string,
+  atime: string,
+  xattrs: string,
+  target: string | null,
+  rdev: number,
+];
+type NodeLine = readonly [
+  gfid: Gfid,
+  mode: number,
+  xtimeS: number,
+  xtimeUs: number,
+  names: readonly (readonly [Gfid, string])[],
+  look: AttributesLine | null,
+];
 
 export interface Snapshot {
   readonly index: TreeIndex;
@@ -32,7 +51,11 @@ export async function loadSnapshot(file: string): Promise<Snapshot | null> {
 /** @throws errors of JSON.parse() and of TreeIndex for a damaged snapshot */
 function parseSnapshot(text: string): Snapshot | null {
   const [head = '', ...lines] = text.split('\n').filter((line) => line !== '');
-  const { version, journalsUpTo: changelogsUpTo, count } = JSON.parse(head) as { version: number; journalsUpTo: unknown; count: number };
+  const {
+    version,
+    journalsUpTo: changelogsUpTo,
+    count,
+  } = JSON.parse(head) as { version: number; journalsUpTo: unknown; count: number };
   if (version !== VERSION || typeof changelogsUpTo !== 'number' || count !== lines.length) return null;
   const index = new TreeIndex();
   const parsed = lines.map((line) => JSON.parse(line) as NodeLine);
@@ -50,7 +73,14 @@ function parseSnapshot(text: string): Snapshot | null {
 export async function saveSnapshot(file: string, { index, changelogsUpTo }: Snapshot): Promise<void> {
   const lines = [JSON.stringify({ version: VERSION, journalsUpTo: changelogsUpTo, count: index.nodes.size })];
   for (const { gfid, mode, xtime, names, look } of index.nodes.values()) {
-    const line: NodeLine = [gfid, mode, xtime[0], xtime[1], [...names.values()].map(({ parent, name }) => [parent, name] as const), look && formatAttributes(look)];
+    const line: NodeLine = [
+      gfid,
+      mode,
+      xtime[0],
+      xtime[1],
+      [...names.values()].map(({ parent, name }) => [parent, name] as const),
+      look && formatAttributes(look),
+    ];
     lines.push(JSON.stringify(line));
   }
   await replaceFile(file, `${lines.join('\n')}\n`);
@@ -58,9 +88,37 @@ export async function saveSnapshot(file: string, { index, changelogsUpTo }: Snap
 
 function formatAttributes(attributes: InodeAttributes): AttributesLine {
   const { ino, birthNs, uid, gid, size, mtimeNs, ctimeNs, atimeNs, xattrs, target, rdev } = attributes;
-  return [String(ino), String(birthNs), uid, gid, size, String(mtimeNs), String(ctimeNs), String(atimeNs), xattrs, target, rdev];
+  return [
+    String(ino),
+    String(birthNs),
+    uid,
+    gid,
+    size,
+    String(mtimeNs),
+    String(ctimeNs),
+    String(atimeNs),
+    xattrs,
+    target,
+    rdev,
+  ];
 }
 
-function parseAttributes(mode: number, [ino, birth, uid, gid, size, mtime, ctime, atime, xattrs, target, rdev]: AttributesLine): InodeAttributes {
-  return { ino: BigInt(ino), birthNs: BigInt(birth), mode, uid, gid, size, mtimeNs: BigInt(mtime), ctimeNs: BigInt(ctime), atimeNs: BigInt(atime), xattrs, target, rdev };
+function parseAttributes(
+  mode: number,
+  [ino, birth, uid, gid, size, mtime, ctime, atime, xattrs, target, rdev]: AttributesLine,
+): InodeAttributes {
+  return {
+    ino: BigInt(ino),
+    birthNs: BigInt(birth),
+    mode,
+    uid,
+    gid,
+    size,
+    mtimeNs: BigInt(mtime),
+    ctimeNs: BigInt(ctime),
+    atimeNs: BigInt(atime),
+    xattrs,
+    target,
+    rdev,
+  };
 }

@@ -12,12 +12,17 @@ const LOCK_TIMEOUT_MS = 10_000;
 const RETRY_INTERVAL_MS = 200;
 
 /** @throws GsyncdError 'preflight' if another process still has the lock after LOCK_TIMEOUT_MS */
-export async function lockDirectory({ stateDir, root }: BrickLayout, cleanup: Cleanup, signal: AbortSignal): Promise<void> {
+export async function lockDirectory(
+  { stateDir, root }: BrickLayout,
+  cleanup: Cleanup,
+  signal: AbortSignal,
+): Promise<void> {
   const deadline = Date.now() + LOCK_TIMEOUT_MS;
   for (;;) {
     const lock = await tryLock(join(stateDir, 'lock'));
     if (lock !== null) return cleanup.add('lock', () => lock.release());
-    if (Date.now() > deadline) throw new GsyncdError(`directory ${root}: in use by another worker`, { code: 'preflight' });
+    if (Date.now() > deadline)
+      throw new GsyncdError(`directory ${root}: in use by another worker`, { code: 'preflight' });
     await delay(RETRY_INTERVAL_MS, undefined, { signal });
   }
 }

@@ -96,7 +96,7 @@ export class TreeIndex {
   /** Path of a directory relative to the root; '.' is the root. null if the path is unknown. */
   pathOf(gfid: Gfid): string | null {
     const parts: string[] = [];
-    for (let ancestor = gfid; ancestor !== ROOT_GFID; ) {
+    for (let ancestor = gfid; ancestor !== ROOT_GFID;) {
       const place = placeOf(this.nodes.get(ancestor));
       if (place === undefined) return null;
       parts.unshift(place.name);
@@ -117,7 +117,14 @@ export class TreeIndex {
   }
 
   add(gfid: Gfid, mode: number): IndexNode {
-    const node: IndexNode = { gfid, mode, look: null, xtime: ZERO_XTIME, names: new Map(), children: isDirectory(mode) ? new Map() : null };
+    const node: IndexNode = {
+      gfid,
+      mode,
+      look: null,
+      xtime: ZERO_XTIME,
+      names: new Map(),
+      children: isDirectory(mode) ? new Map() : null,
+    };
     this.nodes.set(gfid, node);
     return node;
   }
@@ -184,7 +191,8 @@ export class TreeIndex {
 
   #attachReplacing(place: Place, gfid: Gfid): void {
     // A parent that is gone, or is no directory, has no place for it.
-    if ((this.nodes.get(place.parent)?.children ?? null) === null || this.gfidAt(place.parent, place.name) === gfid) return;
+    if ((this.nodes.get(place.parent)?.children ?? null) === null || this.gfidAt(place.parent, place.name) === gfid)
+      return;
     this.detach(place);
     this.attach(place, gfid);
   }

@@ -10,7 +10,9 @@ export function withUnlinkReason(engine: DataEngine, unlinkedReason: (gfid: Gfid
     name: engine.name,
     sync: async (gfids, options) => {
       const outcome = await engine.sync(gfids, options);
-      const failed = [...outcome.failed].map(([gfid, reason]) => [gfid, (reason === MISSING_ON_PRIMARY ? unlinkedReason(gfid) : null) ?? reason] as const);
+      const failed = [...outcome.failed].map(
+        ([gfid, reason]) => [gfid, (reason === MISSING_ON_PRIMARY ? unlinkedReason(gfid) : null) ?? reason] as const,
+      );
       return { ...outcome, failed: new Map(failed) };
     },
   };

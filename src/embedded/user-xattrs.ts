@@ -88,7 +88,9 @@ function requireInode(path: string, expectedIno: bigint | null): number {
 /** Makes the users' xattrs and ACLs of an inode equal to the wanted ones.
  *  @param path leads to the inode, or names it; not a symlink @throws NativeError, Node system errors */
 export function setUserXattrs(path: string, { mode, xattrs }: UserAttributes, selection: AttributeSelection): void {
-  const changes = xattrChanges(xattrs, readUserXattrs(path)).filter(([name]) => (isAcl(name) ? selection.acls : selection.xattrs));
+  const changes = xattrChanges(xattrs, readUserXattrs(path)).filter(([name]) =>
+    isAcl(name) ? selection.acls : selection.xattrs,
+  );
   const apply = (): void => {
     for (const [name, value] of changes) {
       if (value === null) lremovexattr(path, name);
@@ -96,12 +98,21 @@ export function setUserXattrs(path: string, { mode, xattrs }: UserAttributes, se
     }
   };
   if (process.geteuid?.() === 0) apply();
-  else withOwnerWrite(path, mode, changes.some(([name]) => !isAcl(name)), apply);
+  else
+    withOwnerWrite(
+      path,
+      mode,
+      changes.some(([name]) => !isAcl(name)),
+      apply,
+    );
 }
 
 /** @returns new values; null removes an xattr. ACLs come last, since one may remove the write permission that the others
  *  need. */
-function xattrChanges(wanted: ReadonlyMap<string, Buffer>, present: ReadonlyMap<string, Buffer>): (readonly [string, Buffer | null])[] {
+function xattrChanges(
+  wanted: ReadonlyMap<string, Buffer>,
+  present: ReadonlyMap<string, Buffer>,
+): (readonly [string, Buffer | null])[] {
   const gone = [...present.keys()].filter((name) => !wanted.has(name)).map((name) => [name, null] as const);
   const changed = [...wanted].filter(([name, value]) => present.get(name)?.equals(value) !== true);
   return [...gone, ...changed].sort(([a], [b]) => Number(isAcl(a)) - Number(isAcl(b)));
@@ -121,6 +132,7 @@ function withOwnerWrite(path: string, mode: number, shouldOpen: boolean, call: (
   try {
     call();
   } finally {
-    if ((mode & OWNER_WRITE) === 0 && (shouldOpen || isWritable) && !stats.isSymbolicLink()) chmodSync(fsEncode(path), mode & PERMISSIONS);
+    if ((mode & OWNER_WRITE) === 0 && (shouldOpen || isWritable) && !stats.isSymbolicLink())
+      chmodSync(fsEncode(path), mode & PERMISSIONS);
   }
 }

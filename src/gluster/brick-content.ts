@@ -50,7 +50,10 @@ export class BrickContent {
   constructor({ glusterdWorkdir, volume, brickPath }: BrickContentOptions) {
     this.#dir = join(glusterdWorkdir, 'vols', volume);
     this.#clientVolfile = `trusted-${volume}.tcp-fuse.vol`;
-    this.#brickLine = new RegExp(`^\\s*option directory ${brickPath.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)}$`, 'm');
+    this.#brickLine = new RegExp(
+      `^\\s*option directory ${brickPath.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)}$`,
+      'm',
+    );
   }
 
   /** Without volfiles, no file is reported to have the clients' content. Synchronous, because the volfiles are local. */
@@ -67,10 +70,16 @@ export class BrickContent {
 
   #readVolfiles(): ContentFacts {
     const read = (name: string): string => fsDecode(readFileSync(fsEncode(join(this.#dir, name))));
-    const bricks = readdirSync(fsEncode(this.#dir), { encoding: 'buffer' }).map(fsDecode).filter((name) => name.endsWith('.vol'));
+    const bricks = readdirSync(fsEncode(this.#dir), { encoding: 'buffer' })
+      .map(fsDecode)
+      .filter((name) => name.endsWith('.vol'));
     const own = bricks.map(read).find((text) => this.#brickLine.test(text));
     const client = read(this.#clientVolfile);
     const hasTranslator = (type: string): boolean => new RegExp(`^\\s*type\\s+${type}$`, 'm').test(client);
-    return { hasClientContent: own !== undefined && isReadPassThrough(own) && isReadPassThrough(client), hasCopies: hasTranslator('cluster/replicate'), hasXattrTimes: hasTranslator('features/utime') };
+    return {
+      hasClientContent: own !== undefined && isReadPassThrough(own) && isReadPassThrough(client),
+      hasCopies: hasTranslator('cluster/replicate'),
+      hasXattrTimes: hasTranslator('features/utime'),
+    };
   }
 }

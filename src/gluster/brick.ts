@@ -16,7 +16,18 @@ import { gfidFromBytes, isGfid, ROOT_GFID } from '../protocol/gfid.js';
 import type { Gfid } from '../protocol/gfid.js';
 import type { Location } from '../protocol/view.js';
 import { retryErrnos } from './retry.js';
-import { BAD_FILE, DHT_LINKTO, entryStimeName, GFID, GFID2PATH_PREFIX, MDATA, SHARD_PREFIX, stimeName, VOLUME_ID, xtimeName } from './xattr-names.js';
+import {
+  BAD_FILE,
+  DHT_LINKTO,
+  entryStimeName,
+  GFID,
+  GFID2PATH_PREFIX,
+  MDATA,
+  SHARD_PREFIX,
+  stimeName,
+  VOLUME_ID,
+  xtimeName,
+} from './xattr-names.js';
 import { packXtime, unpackXtime } from './xtime.js';
 import type { Xtime } from './xtime.js';
 
@@ -40,11 +51,23 @@ export interface BrickOptions {
 }
 
 /** Prefixes of the xattrs that GlusterFS keeps for itself on a brick. All others belong to users. */
-const INTERNAL_XATTR_PREFIXES: readonly string[] = ['trusted.gfid', 'trusted.glusterfs.', 'trusted.afr.', 'trusted.ec.', 'trusted.gfs.', 'trusted.pgfid.', 'trusted.bit-rot.', 'trusted.SGI_ACL_', 'trusted.tier'];
+const INTERNAL_XATTR_PREFIXES: readonly string[] = [
+  'trusted.gfid',
+  'trusted.glusterfs.',
+  'trusted.afr.',
+  'trusted.ec.',
+  'trusted.gfs.',
+  'trusted.pgfid.',
+  'trusted.bit-rot.',
+  'trusted.SGI_ACL_',
+  'trusted.tier',
+];
 
 /** Whether the secondary needs one of these xattrs: one of a user, or one that holds a sharded file's size. */
 function hasReplicatedXattr(names: readonly string[]): boolean {
-  return names.some((name) => name.startsWith(SHARD_PREFIX) || !INTERNAL_XATTR_PREFIXES.some((prefix) => name.startsWith(prefix)));
+  return names.some(
+    (name) => name.startsWith(SHARD_PREFIX) || !INTERNAL_XATTR_PREFIXES.some((prefix) => name.startsWith(prefix)),
+  );
 }
 
 /** A regular file as clients of the volume see it. Times are nanoseconds since the epoch. */
@@ -69,7 +92,8 @@ const MDATA_BYTES = 57;
 /** @returns ctime and mtime; null when the value is malformed. See MDATA. */
 function parseMdata(value: Buffer): { ctimeNs: bigint; mtimeNs: bigint } | null {
   if (value.length !== MDATA_BYTES) return null;
-  const time = (offset: number): bigint => value.readBigInt64BE(offset) * 1_000_000_000n + value.readBigInt64BE(offset + 8);
+  const time = (offset: number): bigint =>
+    value.readBigInt64BE(offset) * 1_000_000_000n + value.readBigInt64BE(offset + 8);
   return { ctimeNs: time(9), mtimeNs: time(25) };
 }
 
@@ -170,7 +194,10 @@ export class Brick {
 
   /** Location of the directory `gfid`; null when it is not on this brick, is not a directory, or is the root. */
   async dirLocation(gfid: Gfid): Promise<Location | null> {
-    const target = await this.#nullIfAbsent(() => readlinkSync(fsEncode(this.#handle(gfid)), { encoding: 'buffer' }), [EINVAL]);
+    const target = await this.#nullIfAbsent(
+      () => readlinkSync(fsEncode(this.#handle(gfid)), { encoding: 'buffer' }),
+      [EINVAL],
+    );
     if (target === null) return null;
     const parts = fsDecode(target).split('/');
     const [parent, name] = parts.slice(-2);
@@ -230,12 +257,27 @@ export class Brick {
       const st = lstatSync(path, { bigint: true });
       const names = st.isFile() ? llistxattr(path) : [];
       const mode = Number(st.mode) & PERMISSIONS;
-      if (!st.isFile() || names.includes(DHT_LINKTO) || names.includes(BAD_FILE) || (mode & MIGRATION_BITS) === MIGRATION_BITS) return null;
+      if (
+        !st.isFile() ||
+        names.includes(DHT_LINKTO) ||
+        names.includes(BAD_FILE) ||
+        (mode & MIGRATION_BITS) === MIGRATION_BITS
+      )
+        return null;
       // A file from before the feature was switched on has no such xattr.
       const found = times === 'in an xattr' && names.includes(MDATA) ? parseMdata(lgetxattr(path, MDATA)) : st;
       if (found === null) return null;
       const { ctimeNs, mtimeNs } = found;
-      return { path, size: Number(st.size), mode, uid: Number(st.uid), gid: Number(st.gid), mtimeNs, ctimeNs, hasXattrs: hasReplicatedXattr(names) };
+      return {
+        path,
+        size: Number(st.size),
+        mode,
+        uid: Number(st.uid),
+        gid: Number(st.gid),
+        mtimeNs,
+        ctimeNs,
+        hasXattrs: hasReplicatedXattr(names),
+      };
     });
   }
 
@@ -243,7 +285,8 @@ export class Brick {
   async hasPendingHeals(): Promise<boolean> {
     await this.#yieldIfDue();
     try {
-      for await (const { name } of await opendir(fsEncode(`${this.path}/${PENDING_INDEX}`))) if (!name.startsWith(INDEX_BASE)) return true;
+      for await (const { name } of await opendir(fsEncode(`${this.path}/${PENDING_INDEX}`)))
+        if (!name.startsWith(INDEX_BASE)) return true;
     } catch (error) {
       if (errnoCode(error) !== 'ENOENT') throw error;
     }
@@ -263,7 +306,8 @@ export class Brick {
 
   /** @throws RangeError when `path` leads out of the brick */
   #resolve(path: string): string {
-    if (path.startsWith('/') || path.split('/').includes('..')) throw new RangeError(`path outside of the brick: ${path}`);
+    if (path.startsWith('/') || path.split('/').includes('..'))
+      throw new RangeError(`path outside of the brick: ${path}`);
     return path === '.' ? this.path : `${this.path}/${path}`;
   }
 
@@ -295,7 +339,7 @@ export class Brick {
    *  @throws NativeError ENOENT when the chain does not end at the root */
   async #resolveByHandles(gfid: Gfid): Promise<string> {
     const names: string[] = [];
-    for (let at = gfid; at !== ROOT_GFID; ) {
+    for (let at = gfid; at !== ROOT_GFID;) {
       const location = await this.dirLocation(at);
       if (location === null) throw new NativeError('directory', at, ENOENT);
       names.unshift(location.name);

@@ -28,7 +28,14 @@ export interface BrokerMount {
 /** @throws GsyncdError 'mount' with glusterd's message when it refuses */
 export async function mountByBroker(options: BrokerMountOptions): Promise<BrokerMount> {
   const { label, params, volume, logFile, logLevel, run } = options;
-  const settings = [...params, `log-level=${logLevel}`, `log-file=${logFile}`, 'volfile-server=localhost', `volfile-id=${volume}`, 'client-pid=-1'];
+  const settings = [
+    ...params,
+    `log-level=${logLevel}`,
+    `log-file=${logFile}`,
+    'volfile-server=localhost',
+    `volfile-id=${volume}`,
+    'client-pid=-1',
+  ];
   const cli = cliArgv(options);
   const result = await run([...cli, 'mount', label, `user-map-root=${userInfo().username}`, ...settings]);
   const firstLine = result.stdout.split('\n')[0]?.trim() ?? '';
@@ -40,7 +47,11 @@ export async function mountByBroker(options: BrokerMountOptions): Promise<Broker
     dir: firstLine,
     async close() {
       const { exitCode, stdout, stderrTail } = await run([...cli, 'umount', firstLine, 'lazy']);
-      if (exitCode !== 0) throw new GsyncdError(`unmount: ${firstLine}: ${(stdout + stderrTail).trim() || `gluster ended with ${exitCode}`}`, { code: 'mount' });
+      if (exitCode !== 0)
+        throw new GsyncdError(
+          `unmount: ${firstLine}: ${(stdout + stderrTail).trim() || `gluster ended with ${exitCode}`}`,
+          { code: 'mount' },
+        );
     },
   };
 }

@@ -32,7 +32,9 @@ const SERVER_ADDRESS = '0.0.0.0';
 
 /** The datagram: `<seconds> <number> key=value;key=value`. Gluster escapes nothing. */
 export function eventMessage(event: EventName, fields: EventFields, seconds: number): Buffer {
-  const text = Object.entries(fields).map(([key, value]) => `${key}=${value}`).join(';');
+  const text = Object.entries(fields)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(';');
   return fsEncode(`${seconds} ${EVENT_NUMBERS[event]} ${text}`);
 }
 
@@ -56,7 +58,10 @@ export function faultyFields(subject: EventSubject, currentSecondaryHost: string
 }
 
 /** Port of the events daemon. The cluster's configuration overrides the packaged one. null when neither has a port. */
-export async function eventPort(glusterdWorkdir: string, packagedConfig: string = PACKAGED_CONFIG): Promise<number | null> {
+export async function eventPort(
+  glusterdWorkdir: string,
+  packagedConfig: string = PACKAGED_CONFIG,
+): Promise<number | null> {
   let port: number | null = null;
   for (const file of [packagedConfig, `${glusterdWorkdir}/events/config.json`]) {
     try {

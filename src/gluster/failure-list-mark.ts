@@ -18,7 +18,15 @@ export class FailureListMark {
   readonly #setKeyPrefix: string;
   readonly #key: string;
 
-  constructor(mount: Pick<AuxMount, 'setXtime'>, brick: { readonly secondaryId: string; readonly subvolNum: number; readonly localNodeId: string; readonly localPath: string }) {
+  constructor(
+    mount: Pick<AuxMount, 'setXtime'>,
+    brick: {
+      readonly secondaryId: string;
+      readonly subvolNum: number;
+      readonly localNodeId: string;
+      readonly localPath: string;
+    },
+  ) {
     this.#mount = mount;
     this.#brickRoot = fsEncode(brick.localPath);
     // From geo-replication's client, a mount passes on xattrs whose names end as an xtime's does, and few others.
@@ -36,7 +44,9 @@ export class FailureListMark {
   /** Names of the marks of other bricks of the set whose failure lists have entries. */
   async findOthers(): Promise<string[]> {
     const namePrefix = xtimeName(this.#setKeyPrefix).slice(0, -'.xtime'.length);
-    const names = (await llistxattrAsync(this.#brickRoot)).filter((name) => name.startsWith(namePrefix) && name !== xtimeName(this.#key));
+    const names = (await llistxattrAsync(this.#brickRoot)).filter(
+      (name) => name.startsWith(namePrefix) && name !== xtimeName(this.#key),
+    );
     const nonEmpty: string[] = [];
     for (const name of names) {
       const mark = await this.#read(name);

@@ -18,7 +18,10 @@ export interface FileSourceOptions {
 
 /** @returns null when it is no regular file, is on another brick, or has xattrs or ACLs
  *  @throws system errors */
-export async function findFile(gfid: Gfid, { brick, content, mountDir }: FileSourceOptions): Promise<Omit<ClientView, 'hasXattrs'> | null> {
+export async function findFile(
+  gfid: Gfid,
+  { brick, content, mountDir }: FileSourceOptions,
+): Promise<Omit<ClientView, 'hasXattrs'> | null> {
   const { hasClientContent, hasCopies, hasXattrTimes } = content.inspect();
   const onBrick = await brick.clientView(gfid, hasXattrTimes ? 'in an xattr' : 'in the inode');
   if (onBrick === null || onBrick.hasXattrs) return null;
@@ -27,8 +30,16 @@ export async function findFile(gfid: Gfid, { brick, content, mountDir }: FileSou
   const st = await lstat(fsEncode(path), { bigint: true });
   if (!st.isFile()) return null;
   const { mtimeNs, ctimeNs } = st;
-  const onMount = { size: Number(st.size), mode: Number(st.mode) & PERMISSIONS, uid: Number(st.uid), gid: Number(st.gid), mtimeNs, ctimeNs };
+  const onMount = {
+    size: Number(st.size),
+    mode: Number(st.mode) & PERMISSIONS,
+    uid: Number(st.uid),
+    gid: Number(st.gid),
+    mtimeNs,
+    ctimeNs,
+  };
   // This brick's copy may be outdated.
-  const isBrickCurrent = hasClientContent && onBrick.size === onMount.size && onBrick.mtimeNs === mtimeNs && onBrick.ctimeNs === ctimeNs;
+  const isBrickCurrent =
+    hasClientContent && onBrick.size === onMount.size && onBrick.mtimeNs === mtimeNs && onBrick.ctimeNs === ctimeNs;
   return { ...onMount, path: isBrickCurrent ? onBrick.path : path };
 }

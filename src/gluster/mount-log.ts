@@ -24,7 +24,9 @@ export async function logErrorsSince(logFile: string, start: number): Promise<st
     const buffer = Buffer.alloc(size - from);
     const { bytesRead } = await file.read(buffer, 0, buffer.length, from);
     const lines = buffer.toString('utf8', 0, bytesRead).split('\n');
-    const errors = lines.map((line) => REASON_LINE.exec(line)?.groups?.['text']?.trim() ?? '').filter((text) => text !== '');
+    const errors = lines
+      .map((line) => REASON_LINE.exec(line)?.groups?.['text']?.trim() ?? '')
+      .filter((text) => text !== '');
     return [...new Set(errors)].slice(-MAX_LINES);
   } finally {
     await file.close();

@@ -39,10 +39,16 @@ export async function awaitReady(options: ReadyOptions): Promise<SubvolumeState>
   const failed = new Promise<never>((_, fail) => (reject = fail));
   void options.exited.then(({ code, signal, stderrTail }) => {
     const lastLine = stderrTail.trim().split('\n').at(-1) ?? '';
-    reject(new GsyncdError(`glusterfs ended with ${signal ?? code}${lastLine === '' ? '' : `: ${lastLine}`}`, { code: 'mount' }));
+    reject(
+      new GsyncdError(`glusterfs ended with ${signal ?? code}${lastLine === '' ? '' : `: ${lastLine}`}`, {
+        code: 'mount',
+      }),
+    );
   });
   let state = 'not mounted';
-  const timeout = deadline(options.timeoutMs, () => reject(new GsyncdError(`${state} after ${options.timeoutMs / 1000} s`, { code: 'mount' })));
+  const timeout = deadline(options.timeoutMs, () =>
+    reject(new GsyncdError(`${state} after ${options.timeoutMs / 1000} s`, { code: 'mount' })),
+  );
   const onAbort = (): void => reject(stoppedError());
   options.signal?.addEventListener('abort', onAbort, { once: true });
   const waitReady = async (): Promise<SubvolumeState> => {
@@ -92,7 +98,10 @@ async function waitForSubvolumes(dir: string, signal: AbortSignal): Promise<Subv
     if (performance.now() - startMs > PARTLY_UP_AFTER_MS && (await isMountPoint(dir))) {
       const errno = await lstatErrno(dir);
       if (errno === null) return 'partly up';
-      if (errno === ENOTCONN) throw new GsyncdError('not connected (ENOTCONN): none of its bricks answers: is the volume started?', { code: 'mount' });
+      if (errno === ENOTCONN)
+        throw new GsyncdError('not connected (ENOTCONN): none of its bricks answers: is the volume started?', {
+          code: 'mount',
+        });
     }
     await delay(STATUS_POLL_MS, undefined, { signal });
   }

@@ -121,9 +121,21 @@ async function readRegistry(registry: string): Promise<MountRecord[]> {
 function isMountRecord(value: unknown): value is MountRecord {
   if (typeof value !== 'object' || value === null) return false;
   const { mountPoint, worker, glusterfs } = value as Partial<Record<keyof MountRecord, unknown>>;
-  return typeof mountPoint === 'string' && mountPoint.startsWith('/') && isProcessIdentity(worker) && (glusterfs === null || isProcessIdentity(glusterfs));
+  return (
+    typeof mountPoint === 'string' &&
+    mountPoint.startsWith('/') &&
+    isProcessIdentity(worker) &&
+    (glusterfs === null || isProcessIdentity(glusterfs))
+  );
 }
 
 function isProcessIdentity(value: unknown): value is ProcessIdentity {
-  return typeof value === 'object' && value !== null && 'pid' in value && Number.isInteger(value.pid) && 'startTime' in value && typeof value.startTime === 'string';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'pid' in value &&
+    Number.isInteger(value.pid) &&
+    'startTime' in value &&
+    typeof value.startTime === 'string'
+  );
 }

@@ -154,13 +154,17 @@ export class AuxMount {
 
   /** Target of a symlink; null when the path does not exist or is no symlink. @throws as lstat() does */
   async readlink(path: string): Promise<string | null> {
-    return this.#lookUp(path, async () => fsDecode(await readlink(this.#absolutePath(path), { encoding: 'buffer' })), [EINVAL]);
+    return this.#lookUp(path, async () => fsDecode(await readlink(this.#absolutePath(path), { encoding: 'buffer' })), [
+      EINVAL,
+    ]);
   }
 
   /** gfid of the entry at `path`; null when it does not exist.
    *  @throws as lstat() does */
   async gfidOf(path: string): Promise<Gfid | null> {
-    const text = await this.#lookUp(path, async () => (await lgetxattrAsync(this.#absolutePath(path), GFID_STRING)).toString('latin1').replace(/\0+$/, ''));
+    const text = await this.#lookUp(path, async () =>
+      (await lgetxattrAsync(this.#absolutePath(path), GFID_STRING)).toString('latin1').replace(/\0+$/, ''),
+    );
     return text !== null && isGfid(text) ? text : null;
   }
 
@@ -169,12 +173,22 @@ export class AuxMount {
    *  @throws as lstat() does */
   async pathsOf(gfid: Gfid): Promise<string | null> {
     const path = gfidPath(gfid);
-    return this.#lookUp(path, async () => fsDecode(await lgetxattrAsync(this.#absolutePath(path), GFID_TO_PATH)).replace(/\0+$/, ''), [EINVAL, ENODATA, EOPNOTSUPP]);
+    return this.#lookUp(
+      path,
+      async () => fsDecode(await lgetxattrAsync(this.#absolutePath(path), GFID_TO_PATH)).replace(/\0+$/, ''),
+      [EINVAL, ENODATA, EOPNOTSUPP],
+    );
   }
 
   /** Sets the xtime of an entry on all of its bricks. Does nothing when the path does not exist. */
   async setXtime(path: string, volumeUuid: string, mark: Xtime): Promise<void> {
-    await this.#detectBrickDown(path, () => this.#callWithRetry(() => lsetxattrAsync(this.#absolutePath(path), xtimeName(volumeUuid), packXtime(mark)), [], [ESTALE, EINVAL]));
+    await this.#detectBrickDown(path, () =>
+      this.#callWithRetry(
+        () => lsetxattrAsync(this.#absolutePath(path), xtimeName(volumeUuid), packXtime(mark)),
+        [],
+        [ESTALE, EINVAL],
+      ),
+    );
   }
 
   /** Unmounts, ends glusterfs, removes the mount point and its record. Idempotent. A mount in use is detached. */
@@ -234,7 +248,11 @@ export class AuxMount {
     }
   }
 
-  async #callWithRetry<T>(call: () => Promise<T>, absentErrnos: readonly number[] = [], transientErrnos: readonly number[] = [ESTALE, EBUSY]): Promise<T | null> {
+  async #callWithRetry<T>(
+    call: () => Promise<T>,
+    absentErrnos: readonly number[] = [],
+    transientErrnos: readonly number[] = [ESTALE, EBUSY],
+  ): Promise<T | null> {
     try {
       return await retryErrnos(call, transientErrnos, this.#signal);
     } catch (error) {
@@ -247,6 +265,17 @@ export class AuxMount {
 
 function mountArgv(options: MountOptions, dir: string): string[] {
   const { glusterCommandDir, params, logLevel, logFile, volfileServer, volume } = options;
-  const settings = [`log-level=${logLevel}`, `log-file=${logFile}`, `volfile-server=${volfileServer}`, `volfile-id=${volume}`, 'client-pid=-1'];
-  return [commandPath(glusterCommandDir, 'glusterfs'), ...[...params, ...settings].map((param) => `--${param}`), '--no-daemon', dir];
+  const settings = [
+    `log-level=${logLevel}`,
+    `log-file=${logFile}`,
+    `volfile-server=${volfileServer}`,
+    `volfile-id=${volume}`,
+    'client-pid=-1',
+  ];
+  return [
+    commandPath(glusterCommandDir, 'glusterfs'),
+    ...[...params, ...settings].map((param) => `--${param}`),
+    '--no-daemon',
+    dir,
+  ];
 }

@@ -33,7 +33,7 @@ export class OwnBrick {
   /** Resolves when the brick has been down for MAX_FAILED_CHECKS checks in a row.
    *  @throws errors that are no system errors; the abort of `signal` */
   async waitUntilDown(signal: AbortSignal): Promise<void> {
-    for (let failedChecks = 0; failedChecks < MAX_FAILED_CHECKS; ) {
+    for (let failedChecks = 0; failedChecks < MAX_FAILED_CHECKS;) {
       failedChecks = (await this.isUp()) ? 0 : failedChecks + 1;
       if (failedChecks < MAX_FAILED_CHECKS) await delay(POLL_MS, undefined, { signal });
     }
@@ -54,7 +54,8 @@ export class OwnBrick {
   async isUp(): Promise<boolean> {
     try {
       const graph = await this.#retry(() => readlink(fsEncode(`${this.#dir}/.meta/graphs/active`), 'latin1'));
-      if (this.#connection?.graph !== graph) this.#connection = { graph, dir: await this.#findConnection(`${this.#dir}/.meta/graphs/${graph}`) };
+      if (this.#connection?.graph !== graph)
+        this.#connection = { graph, dir: await this.#findConnection(`${this.#dir}/.meta/graphs/${graph}`) };
       const { dir } = this.#connection;
       return dir === null || !/^connected = 0$/m.test(await this.#readText(`${dir}/private`));
     } catch (error) {
@@ -65,7 +66,9 @@ export class OwnBrick {
   }
 
   async #findConnection(graph: string): Promise<string | null> {
-    const clients = (await this.#retry(() => readdir(fsEncode(graph)))).filter((name) => CLIENT_NAME.test(name)).map((name) => `${graph}/${name}`);
+    const clients = (await this.#retry(() => readdir(fsEncode(graph))))
+      .filter((name) => CLIENT_NAME.test(name))
+      .map((name) => `${graph}/${name}`);
     const paths = await Promise.all(clients.map((client) => this.#readText(`${client}/options/remote-subvolume`)));
     const withPath = clients.filter((_, i) => paths[i] === this.#path);
     if (withPath.length < 2) return withPath[0] ?? null;

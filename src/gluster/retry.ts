@@ -9,7 +9,11 @@ const RETRY_DELAY_MS = 250;
 
 /** Calls `call` up to 10 times, 250 ms apart, while it fails with one of the errno numbers `transient`.
  *  @throws the error of the last call; AbortError when `signal` aborts between two calls */
-export async function retryErrnos<T>(call: () => T | Promise<T>, transient: readonly number[], signal?: AbortSignal): Promise<T> {
+export async function retryErrnos<T>(
+  call: () => T | Promise<T>,
+  transient: readonly number[],
+  signal?: AbortSignal,
+): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await call();

@@ -108,16 +108,25 @@ export function parseVolumeInfo(xml: string, name: string): VolumeInfo {
   }
   const root = isNode(tree) ? childNode(tree, 'cliOutput') : {};
   if (childText(root, 'opRet') === '') return fail('not the output of gluster');
-  if (childText(root, 'opRet') !== '0') return fail(childText(root, 'opErrstr') || `gluster error ${childText(root, 'opErrno')}`);
+  if (childText(root, 'opRet') !== '0')
+    return fail(childText(root, 'opErrstr') || `gluster error ${childText(root, 'opErrno')}`);
   const volumes = childNodes(childNode(root, 'volInfo', 'volumes'), 'volume');
   const [volume] = volumes;
   if (volume === undefined) return fail('Volume does not exist');
   if (volumes.length > 1) return fail(`${volumes.length} volumes instead of one`);
   const bricksNode = childNode(volume, 'bricks');
-  const bricks = [childNode(bricksNode, 'hotBricks'), childNode(bricksNode, 'coldBricks'), bricksNode].flatMap((node) => childNodes(node, 'brick')).map(parseBrick);
-  if (childText(volume, 'id') === '' || bricks.length === 0 || bricks.some((b) => !b.path.startsWith('/'))) return fail('incomplete output of gluster');
-  const options = childNodes(childNode(volume, 'options'), 'option').map((option) => [childText(option, 'name'), childText(option, 'value')] as const);
-  const sizes = { replicaCount: childCount(volume, 'replicaCount'), disperseCount: childCount(volume, 'disperseCount') };
+  const bricks = [childNode(bricksNode, 'hotBricks'), childNode(bricksNode, 'coldBricks'), bricksNode]
+    .flatMap((node) => childNodes(node, 'brick'))
+    .map(parseBrick);
+  if (childText(volume, 'id') === '' || bricks.length === 0 || bricks.some((b) => !b.path.startsWith('/')))
+    return fail('incomplete output of gluster');
+  const options = childNodes(childNode(volume, 'options'), 'option').map(
+    (option) => [childText(option, 'name'), childText(option, 'value')] as const,
+  );
+  const sizes = {
+    replicaCount: childCount(volume, 'replicaCount'),
+    disperseCount: childCount(volume, 'disperseCount'),
+  };
   const tier = parseTier(bricksNode);
   return {
     name: childText(volume, 'name'),
@@ -127,7 +136,8 @@ export function parseVolumeInfo(xml: string, name: string): VolumeInfo {
     bricks,
     ...sizes,
     arbiterCount: childCount(volume, 'arbiterCount'),
-    distributionCount: tier.tier === undefined ? Math.floor(bricks.length / subvolumeSize(sizes)) : childCount(volume, 'distCount'),
+    distributionCount:
+      tier.tier === undefined ? Math.floor(bricks.length / subvolumeSize(sizes)) : childCount(volume, 'distCount'),
     ...tier,
     options: Object.fromEntries(options),
   };
@@ -161,7 +171,12 @@ export type RunCommand = (argv: readonly string[]) => Promise<CommandOutput>;
 /** Asks gluster about a volume. `commandDir` is the directory of `gluster` ('' for PATH), with or without a slash at its
  *  end.
  *  @throws GsyncdError preflight, one line, with the command's last error line when it printed no XML */
-export async function queryVolumeInfo(run: RunCommand, name: string, commandDir = '', host = 'localhost'): Promise<VolumeInfo> {
+export async function queryVolumeInfo(
+  run: RunCommand,
+  name: string,
+  commandDir = '',
+  host = 'localhost',
+): Promise<VolumeInfo> {
   const program = commandPath(commandDir, 'gluster');
   let output: CommandOutput;
   try {
@@ -171,7 +186,9 @@ export async function queryVolumeInfo(run: RunCommand, name: string, commandDir 
   }
   if (!output.stdout.includes('<cliOutput>')) {
     const last = `${output.stdout}\n${output.stderrTail}`.trim().split('\n').at(-1)?.trim();
-    throw new GsyncdError(`volume info: ${name}: ${last || `${program} exited with ${output.exitCode}`}`, { code: 'preflight' });
+    throw new GsyncdError(`volume info: ${name}: ${last || `${program} exited with ${output.exitCode}`}`, {
+      code: 'preflight',
+    });
   }
   return parseVolumeInfo(output.stdout, name);
 }

@@ -60,7 +60,9 @@ export class VolumeHealth {
     try {
       const files = await this.#quorumFiles();
       if (files.length < minSets) return 'yes';
-      const texts = await Promise.all(files.map((path) => retryErrnos(() => readFile(fsEncode(path), 'latin1'), [ESTALE])));
+      const texts = await Promise.all(
+        files.map((path) => retryErrnos(() => readFile(fsEncode(path), 'latin1'), [ESTALE])),
+      );
       return texts.every((text) => !/^up = 0$/m.test(text)) ? 'yes' : 'no';
     } catch (error) {
       if (errnoNumber(error) === undefined) throw error;
@@ -79,7 +81,8 @@ export class VolumeHealth {
     const graphs = `${this.#dir}/.meta/graphs`;
     const active = await retryErrnos(() => readlink(fsEncode(`${graphs}/active`), 'latin1'), [ESTALE]);
     const dir = `${graphs}/${active}`;
-    if (this.#graph?.dir !== dir) this.#graph = { dir, names: await retryErrnos(() => readdir(fsEncode(dir)), [ESTALE, ENOENT]) };
+    if (this.#graph?.dir !== dir)
+      this.#graph = { dir, names: await retryErrnos(() => readdir(fsEncode(dir)), [ESTALE, ENOENT]) };
     return this.#graph;
   }
 }

@@ -39,7 +39,11 @@ export async function nativeVolumeInfo(mountRoot: string): Promise<VolumeInfo | 
 
 /** Marks of primaries that replicate into this volume and have not expired. Removes expired ones. The brick's root supplies
  *  the names, because a mount shows each mark but lists none. */
-export async function foreignVolumeInfos(mountRoot: string, brickRoot: string, nowMs: number = Date.now()): Promise<VolumeInfo[]> {
+export async function foreignVolumeInfos(
+  mountRoot: string,
+  brickRoot: string,
+  nowMs: number = Date.now(),
+): Promise<VolumeInfo[]> {
   const valid: VolumeInfo[] = [];
   const prefix = foreignMarkName('');
   const names = (await llistxattrAsync(fsEncode(brickRoot))).filter((name) => name.startsWith(prefix));
@@ -58,7 +62,10 @@ export async function foreignVolumeInfos(mountRoot: string, brickRoot: string, n
 export async function nodeUuids(mountRoot: string): Promise<string[]> {
   const { getAttribute } = await loadAttributeCalls();
   const text = (await getAttribute(mountRoot, NODE_UUID)).toString('latin1');
-  return text.replaceAll('\0', '').split(' ').filter((uuid) => uuid !== '');
+  return text
+    .replaceAll('\0', '')
+    .split(' ')
+    .filter((uuid) => uuid !== '');
 }
 
 /** Whether a brick may lack changes of the volume because other bricks have them. That is so with replicas and on a
@@ -70,7 +77,11 @@ export async function isReplicated(mountRoot: string): Promise<boolean> {
 
 /** stime of the whole volume: the minimum over its subvolumes of the maximum over their replicas; null when some brick has
  *  none yet. */
-export async function clusterStime(mountRoot: string, volumeUuid: string, secondaryUuid: string): Promise<Xtime | null> {
+export async function clusterStime(
+  mountRoot: string,
+  volumeUuid: string,
+  secondaryUuid: string,
+): Promise<Xtime | null> {
   const bytes = await attributeOrNull(mountRoot, stimeName(volumeUuid, secondaryUuid));
   return bytes === null ? null : unpackXtime(bytes);
 }

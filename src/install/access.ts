@@ -31,14 +31,15 @@ export async function findClosedToOthers(files: readonly string[]): Promise<stri
  *  @throws system errors, including ENOENT */
 export async function findChangeableByOthers(path: string, owners: readonly number[]): Promise<string | undefined> {
   const pendingPaths = [resolve(path)];
-  for (let linkCount = 0; pendingPaths.length > 0; ) {
+  for (let linkCount = 0; pendingPaths.length > 0;) {
     const next = pendingPaths.pop() ?? '/';
     for (const part of withParents(next)) {
       const stats = await lstat(part);
       const trusted = trustedAt(part, stats, owners);
       if (part === next ? isChangeable(stats, trusted) : canReplaceIn(stats, trusted)) return part;
       if (!stats.isSymbolicLink()) continue;
-      if (++linkCount > MAX_LINKS) throw Object.assign(new Error(`${path}: too many symbolic links`), { code: 'ELOOP' });
+      if (++linkCount > MAX_LINKS)
+        throw Object.assign(new Error(`${path}: too many symbolic links`), { code: 'ELOOP' });
       pendingPaths.push(resolve(dirname(part), await readlink(part), next.slice(part.length + 1)));
       break;
     }

@@ -1,7 +1,20 @@
 // Restricts the tar keys of sessions in authorized_keys, restores them, or reports how many are not restricted.
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fchmodSync, fchownSync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  type Stats,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoCode, errorLine, GsyncdError } from '../errors.js';
 import type { ApplyOptions } from './apply.js';
@@ -36,16 +49,22 @@ function applyToFile({ path, uid }: KeyFile, { action, mode, gsyncd, report }: T
     const stats = fstatSync(fd);
     // latin1 keeps every byte as it is.
     const text = readFileSync(fd, 'latin1');
-    const changed = action === 'uninstall' ? unrestrictTarKeys(text) : gsyncd === undefined ? text : restrictTarKeys(text, gsyncd);
+    const changed =
+      action === 'uninstall' ? unrestrictTarKeys(text) : gsyncd === undefined ? text : restrictTarKeys(text, gsyncd);
     if (changed !== text) {
       if (!stats.isFile() || stats.nlink !== 1 || (stats.uid !== uid && process.geteuid?.() === 0)) {
         throw new GsyncdError(`${action}: ${path}: not a file of its user's alone`, { code: 'preflight' });
       }
       if (mode === 'do') replaceFile(path, changed, stats);
-      report(`${path}: ${mode === 'do' ? '' : 'would: '}${action === 'uninstall' ? 'tar keys are put back' : 'tar keys go through gsyncd'}`);
+      report(
+        `${path}: ${mode === 'do' ? '' : 'would: '}${action === 'uninstall' ? 'tar keys are put back' : 'tar keys go through gsyncd'}`,
+      );
     }
     const unrestricted = action === 'uninstall' ? 0 : countUnrestrictedTarKeys(changed);
-    if (unrestricted > 0) report(`${path}: note: ${unrestricted} tar ${unrestricted === 1 ? 'key lets its holder' : 'keys let their holders'} run any program: install --tar-keys restricts those that GlusterFS wrote`);
+    if (unrestricted > 0)
+      report(
+        `${path}: note: ${unrestricted} tar ${unrestricted === 1 ? 'key lets its holder' : 'keys let their holders'} run any program: install --tar-keys restricts those that GlusterFS wrote`,
+      );
   } finally {
     closeSync(fd);
   }

@@ -22,10 +22,14 @@ export async function applyToPlaces(places: readonly string[], options: ApplyOpt
   const plans: { place: string; plan: PlacePlan }[] = [];
   for (const place of places) plans.push({ place, plan: makePlan(await readPlaceState(place, options.launcher)) });
   const refused = plans.find(({ plan }) => plan.refusal !== undefined);
-  if (refused !== undefined) throw new GsyncdError(`${options.action}: ${refused.place}: ${refused.plan.refusal}`, { code: 'preflight' });
+  if (refused !== undefined)
+    throw new GsyncdError(`${options.action}: ${refused.place}: ${refused.plan.refusal}`, { code: 'preflight' });
   for (const { place, plan } of plans) {
     for (const note of plan.notes) options.report(`${place}: note: ${note}`);
-    if (plan.steps.length === 0) options.report(`${place}: nothing to do: ${options.action === 'install' ? 'the launcher is' : 'the stock gsyncd is'} there`);
+    if (plan.steps.length === 0)
+      options.report(
+        `${place}: nothing to do: ${options.action === 'install' ? 'the launcher is' : 'the stock gsyncd is'} there`,
+      );
     for (const step of plan.steps) {
       if (options.mode === 'do') await doStep(step, place, options.launcher);
       options.report(`${place}: ${options.mode === 'do' ? '' : 'would: '}${DESCRIPTIONS[step]}`);
@@ -87,7 +91,11 @@ export async function applyOwnFile(path: string, text: string, options: Omit<App
 
 /** Makes, or removes, the name under which an admin's shell finds `script`. It leaves a file or link of another
  *  program alone, such as npm's link, which is relative. */
-export async function applyCommandName(path: string, script: string, options: Omit<ApplyOptions, 'launcher'>): Promise<void> {
+export async function applyCommandName(
+  path: string,
+  script: string,
+  options: Omit<ApplyOptions, 'launcher'>,
+): Promise<void> {
   const prefix = options.mode === 'do' ? '' : 'would: ';
   const target = await readLinkTarget(path);
   const isOwn = target !== null && isAbsolute(target) && basename(target) === basename(script);

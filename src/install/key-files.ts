@@ -15,7 +15,8 @@ const BROKER_USER = /^\s*option\s+mountbroker-geo-replication\.(\S+)\s/gm;
 
 /** The key files of a machine whose root directory is `root`. Some of them may not exist. */
 export async function findKeyFiles(root: string): Promise<KeyFile[]> {
-  const readText = async (path: string): Promise<string> => (await readIfThere(join(root, path)))?.toString('latin1') ?? '';
+  const readText = async (path: string): Promise<string> =>
+    (await readIfThere(join(root, path)))?.toString('latin1') ?? '';
   const brokerConfig = await readText('/etc/glusterfs/glusterd.vol');
   const users = new Set(['root', ...[...brokerConfig.matchAll(BROKER_USER)].map(([, user = '']) => user)]);
   const pattern = keyFilePattern(await readText('/etc/ssh/sshd_config'));
@@ -37,7 +38,8 @@ function keyFilePattern(config: string): string {
 export async function findUnrestrictedTarKeys(uid: number): Promise<string[]> {
   const paths: string[] = [];
   for (const file of await findKeyFiles('/')) {
-    if (file.uid === uid && countUnrestrictedTarKeys((await readIfThere(file.path))?.toString('latin1') ?? '') > 0) paths.push(file.path);
+    if (file.uid === uid && countUnrestrictedTarKeys((await readIfThere(file.path))?.toString('latin1') ?? '') > 0)
+      paths.push(file.path);
   }
   return paths;
 }

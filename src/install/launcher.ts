@@ -32,7 +32,8 @@ export function shellQuote(word: string): string {
 /** Detects the kind of a file in the stock path. The stock gsyncd is a compiled wrapper, or on some systems a script,
  *  that starts Python's gsyncd. */
 export function gsyncdKind(content: Buffer): GsyncdKind {
-  if (content.subarray(0, 2).equals(Buffer.from('#!')) && content.subarray(0, 256).includes(`\n${MARK}`)) return 'launcher';
+  if (content.subarray(0, 2).equals(Buffer.from('#!')) && content.subarray(0, 256).includes(`\n${MARK}`))
+    return 'launcher';
   const startsPython = content.includes('syncdaemon') && content.includes('gsyncd.py');
   const isElf = content.subarray(0, 4).equals(Buffer.from('\x7fELF', 'latin1'));
   const isPython = /^#![^\n]*python/.test(content.subarray(0, 200).toString('latin1'));

@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { errnoCode } from '../errors.js';
 import { exists } from './files.js';
 
-const FIXED_DIRECTORIES = ['/usr/libexec/glusterfs', '/usr/local/libexec/glusterfs', '/usr/lib/glusterfs', '/usr/lib64/glusterfs'];
+const FIXED_DIRECTORIES = [
+  '/usr/libexec/glusterfs',
+  '/usr/local/libexec/glusterfs',
+  '/usr/lib/glusterfs',
+  '/usr/lib64/glusterfs',
+];
 const LIBRARY_DIRECTORY = '/usr/lib';
 
 export const ASIDE_NAME = 'gsyncd.stock';
@@ -25,7 +30,9 @@ export async function findPlaces(root: string): Promise<string[]> {
     if (errnoCode(error) === 'ENOENT') return [];
     throw error;
   });
-  const triplets = architectures.filter((name) => /^[\w]+-linux-\w+$/.test(name)).map((name) => join(LIBRARY_DIRECTORY, name, 'glusterfs'));
+  const triplets = architectures
+    .filter((name) => /^[\w]+-linux-\w+$/.test(name))
+    .map((name) => join(LIBRARY_DIRECTORY, name, 'glusterfs'));
   const found = new Map<string, string>();
   for (const dir of [...triplets, ...FIXED_DIRECTORIES].map((name) => join(root, name))) {
     if ((await exists(join(dir, 'gsyncd'))) || (await exists(join(dir, ASIDE_NAME)))) {

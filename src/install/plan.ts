@@ -36,10 +36,17 @@ export function planInstall(state: PlaceState): PlacePlan {
     case 'unknown':
       return refuse('what stands there is neither a stock gsyncd nor a launcher of this program');
     case 'launcher':
-      if (state.aside !== 'stock') return { ...planLauncher(state), notes: ['the original is not beside the launcher: --uninstall will need the package'] };
+      if (state.aside !== 'stock')
+        return {
+          ...planLauncher(state),
+          notes: ['the original is not beside the launcher: --uninstall will need the package'],
+        };
       return planLauncher(state);
     case 'stock':
-      return { steps: ['keep-original', 'write-launcher'], notes: state.aside === 'missing' || state.isAsideCurrent ? [] : [PACKAGE_UPGRADED] };
+      return {
+        steps: ['keep-original', 'write-launcher'],
+        notes: state.aside === 'missing' || state.isAsideCurrent ? [] : [PACKAGE_UPGRADED],
+      };
   }
 }
 
@@ -53,7 +60,9 @@ export function planUninstall(state: PlaceState): PlacePlan {
       if (state.aside === 'stock') return { steps: ['restore-original'], notes: [] };
       return refuse('the original is not beside the launcher: install the GlusterFS package again');
     case 'stock':
-      return state.aside === 'missing' ? { steps: [], notes: [] } : { steps: ['drop-aside'], notes: state.isAsideCurrent ? [] : [PACKAGE_UPGRADED] };
+      return state.aside === 'missing'
+        ? { steps: [], notes: [] }
+        : { steps: ['drop-aside'], notes: state.isAsideCurrent ? [] : [PACKAGE_UPGRADED] };
     case 'missing':
       if (state.aside === 'stock') return { steps: ['restore-original'], notes: [] };
       return refuse('no gsyncd there');

@@ -12,7 +12,13 @@ const MAX_CONNECTIONS = 32;
 /** Limit from the request's end until the client has read the answer, a few hundred KB. */
 const ANSWER_TIMEOUT_MS = 10_000;
 /** A connection without a complete request ends after these times, which the server checks every second. */
-const SERVER_LIMITS = { headersTimeout: 5_000, requestTimeout: 5_000, keepAliveTimeout: 5_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 };
+const SERVER_LIMITS = {
+  headersTimeout: 5_000,
+  requestTimeout: 5_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+  maxHeaderSize: 8_192,
+};
 
 export interface ListenAddress {
   readonly host: string;
@@ -40,7 +46,8 @@ export interface Exporter {
 export function parseListen(text: string): ListenAddress {
   const match = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):)?(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
-  if (match === null || port > 65_535) throw new GsyncdError(`metrics: listen on ${text}: must be [ADDRESS:]PORT`, { code: 'usage' });
+  if (match === null || port > 65_535)
+    throw new GsyncdError(`metrics: listen on ${text}: must be [ADDRESS:]PORT`, { code: 'usage' });
   return { host: match[1] ?? match[2] ?? '127.0.0.1', port };
 }
 
@@ -50,7 +57,10 @@ export async function startExporter(options: ExporterOptions): Promise<Exporter>
   const singleFlight = new SingleFlight(async () => expose(await options.samples()));
   const exposition = () => singleFlight.ask();
   const server = options.listen === undefined ? null : await startServer(options.listen, exposition, options.onError);
-  const textfile = options.textfile === undefined ? null : new TextfileWriter(options.textfile, async () => (await exposition()).text, options);
+  const textfile =
+    options.textfile === undefined
+      ? null
+      : new TextfileWriter(options.textfile, async () => (await exposition()).text, options);
   try {
     await textfile?.start();
   } catch (error) {
@@ -69,10 +79,15 @@ export async function startExporter(options: ExporterOptions): Promise<Exporter>
   };
 }
 
-async function startServer({ host, port }: ListenAddress, exposition: () => Promise<{ contentType: string; text: string }>, onError: (line: string) => void): Promise<Server> {
+async function startServer(
+  { host, port }: ListenAddress,
+  exposition: () => Promise<{ contentType: string; text: string }>,
+  onError: (line: string) => void,
+): Promise<Server> {
   const answer = async (method: string, url: string, response: ServerResponse): Promise<void> => {
     if (method !== 'GET' && method !== 'HEAD') return respond(response, 405, 'text/plain', 'method not allowed\n');
-    if (url.split('?')[0] !== '/metrics') return respond(response, url === '/' ? 200 : 404, 'text/plain', 'gsyncd-ts: see /metrics\n');
+    if (url.split('?')[0] !== '/metrics')
+      return respond(response, url === '/' ? 200 : 404, 'text/plain', 'gsyncd-ts: see /metrics\n');
     try {
       const { contentType, text } = await exposition();
       respond(response, 200, contentType, text);
@@ -104,7 +119,11 @@ async function startServer({ host, port }: ListenAddress, exposition: () => Prom
 }
 
 function respond(response: ServerResponse, status: number, contentType: string, text: string): void {
-  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(text), 'x-content-type-options': 'nosniff' });
+  response.writeHead(status, {
+    'content-type': contentType,
+    'content-length': Buffer.byteLength(text),
+    'x-content-type-options': 'nosniff',
+  });
   response.end(response.req.method === 'HEAD' ? undefined : text);
 }
 
@@ -126,7 +145,10 @@ class TextfileWriter {
     try {
       await this.#write();
     } catch (cause) {
-      throw new GsyncdError(`metrics: write ${this.#path}: ${errnoCode(cause) ?? errorLine(cause)}`, { code: 'preflight', cause });
+      throw new GsyncdError(`metrics: write ${this.#path}: ${errnoCode(cause) ?? errorLine(cause)}`, {
+        code: 'preflight',
+        cause,
+      });
     }
     this.#timer = setInterval(() => void this.#tryWrite(), this.#options.intervalS * 1000).unref();
   }

@@ -13,8 +13,18 @@ export interface MetricDefinition {
 export const BASE_LABELS = ['primary', 'secondary', 'brick'] as const;
 
 const gauge = (name: string, help: string, label?: string): MetricDefinition => ({ name, type: 'gauge', help, label });
-const counter = (name: string, help: string, label?: string): MetricDefinition => ({ name, type: 'counter', help, label });
-const histogram = (name: string, help: string, label: string): MetricDefinition => ({ name, type: 'histogram', help, label });
+const counter = (name: string, help: string, label?: string): MetricDefinition => ({
+  name,
+  type: 'counter',
+  help,
+  label,
+});
+const histogram = (name: string, help: string, label: string): MetricDefinition => ({
+  name,
+  type: 'histogram',
+  help,
+  label,
+});
 
 export const METRICS = {
   info: gauge('gsyncd_build_info', 'Version of the program that exports this', 'version'),
@@ -23,8 +33,14 @@ export const METRICS = {
   up: gauge('gsyncd_worker_up', 'Whether the process of the worker runs'),
   start: gauge('gsyncd_worker_start_time_seconds', 'When the worker was started'),
   restarts: counter('gsyncd_worker_restarts_total', 'Starts of the worker after an end that nobody asked for'),
-  lag: gauge('gsyncd_lag_seconds', 'Age of the oldest change that is not on the secondary, 0 when nothing is pending; absent before the first sync is done'),
-  synced: gauge('gsyncd_last_synced_timestamp_seconds', 'Changes from before this time are on the secondary, or on the list of failures'),
+  lag: gauge(
+    'gsyncd_lag_seconds',
+    'Age of the oldest change that is not on the secondary, 0 when nothing is pending; absent before the first sync is done',
+  ),
+  synced: gauge(
+    'gsyncd_last_synced_timestamp_seconds',
+    'Changes from before this time are on the secondary, or on the list of failures',
+  ),
   syncedEntry: gauge('gsyncd_last_synced_entry_timestamp_seconds', 'Names from before this time are on the secondary'),
   backlogChangelogs: gauge('gsyncd_backlog_changelogs', 'Closed changelogs that are not synced'),
   backlogEntries: gauge('gsyncd_backlog_entries', 'Entry operations in the batches in hand'),
@@ -37,18 +53,28 @@ export const METRICS = {
   batches: counter('gsyncd_batches_total', 'Committed batches', 'crawl'),
   changelogs: counter('gsyncd_changelogs_total', 'Changelogs of committed batches'),
   entries: counter('gsyncd_synced_entries_total', 'Entry operations that the secondary has taken'),
-  entryErrors: counter('gsyncd_entry_errors_total', 'Entry operations that the secondary has refused; most are mended by comparing'),
+  entryErrors: counter(
+    'gsyncd_entry_errors_total',
+    'Entry operations that the secondary has refused; most are mended by comparing',
+  ),
   files: counter('gsyncd_synced_files_total', 'Files whose content arrived'),
   fileErrors: counter('gsyncd_file_errors_total', 'Files in transfers that did not arrive; they are tried again'),
   bytes: counter('gsyncd_synced_bytes_total', 'Content sent'),
   jobs: gauge('gsyncd_sync_jobs', 'Transfers that may run at a time'),
   jobsBusy: gauge('gsyncd_sync_jobs_busy', 'Transfers that run'),
   jobSeconds: histogram('gsyncd_sync_job_duration_seconds', 'Duration of transfers', 'engine'),
-  callSeconds: histogram('gsyncd_secondary_call_duration_seconds', 'Duration of calls to the secondary with entry or attribute operations', 'kind'),
+  callSeconds: histogram(
+    'gsyncd_secondary_call_duration_seconds',
+    'Duration of calls to the secondary with entry or attribute operations',
+    'kind',
+  ),
   firstSync: gauge('gsyncd_first_sync_in_progress', 'Whether the first sync is not done yet'),
   firstSeen: gauge('gsyncd_first_sync_entries_seen', 'Entries that the first sync has found'),
   firstDone: gauge('gsyncd_first_sync_entries_done', 'Entries that the first sync has brought'),
-  firstExpected: gauge('gsyncd_first_sync_entries_expected', 'All entries of the first sync, an estimate while it still finds some'),
+  firstExpected: gauge(
+    'gsyncd_first_sync_entries_expected',
+    'All entries of the first sync, an estimate while it still finds some',
+  ),
   checkpoint: gauge('gsyncd_checkpoint_timestamp_seconds', 'The checkpoint that has been reached'),
   checkpointDone: gauge('gsyncd_checkpoint_completed', 'Whether the checkpoint is completed'),
   checkpointAt: gauge('gsyncd_checkpoint_completion_timestamp_seconds', 'When the checkpoint was completed'),
@@ -56,4 +82,6 @@ export const METRICS = {
 
 export type MetricKey = keyof typeof METRICS;
 
-export const METRIC_NAMES = Object.fromEntries(Object.entries(METRICS).map(([key, { name }]) => [key, name])) as Readonly<Record<MetricKey, string>>;
+export const METRIC_NAMES = Object.fromEntries(
+  Object.entries(METRICS).map(([key, { name }]) => [key, name]),
+) as Readonly<Record<MetricKey, string>>;

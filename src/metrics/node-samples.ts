@@ -6,7 +6,10 @@ import { basename, dirname } from 'node:path';
 import { brickSamples, type BrickSamples } from './samples.js';
 
 /** All bricks of the sessions that `find` returns. Each call runs `find`. */
-export function sessionSamples(findSessionDirs: () => Promise<readonly string[]>, version: string): () => Promise<BrickSamples[]> {
+export function sessionSamples(
+  findSessionDirs: () => Promise<readonly string[]>,
+  version: string,
+): () => Promise<BrickSamples[]> {
   const readers = new Map<string, SessionReader>();
   return async () => {
     const all = await Promise.all(
@@ -16,7 +19,12 @@ export function sessionSamples(findSessionDirs: () => Promise<readonly string[]>
         const readings = await reader.readBricks();
         // A brick on which no worker has run yet takes the volumes' names from another brick of its session.
         const progress = readings.find(({ progress }) => progress !== null)?.progress;
-        return readings.map((reading) => ({ ...brickSamples(reading, basename(dir), version), ...(progress === null || progress === undefined ? {} : { primary: progress.primary, secondary: progress.secondary }) }));
+        return readings.map((reading) => ({
+          ...brickSamples(reading, basename(dir), version),
+          ...(progress === null || progress === undefined
+            ? {}
+            : { primary: progress.primary, secondary: progress.secondary }),
+        }));
       }),
     );
     return all.flat();
@@ -41,6 +49,8 @@ export class SingleBrickSampler {
   async samples(): Promise<BrickSamples[]> {
     const reader = this.#reader;
     if (reader === null) return [];
-    return (await reader.readBricks(this.#name)).map((reading) => brickSamples(reading, basename(reader.directory), this.#version));
+    return (await reader.readBricks(this.#name)).map((reading) =>
+      brickSamples(reading, basename(reader.directory), this.#version),
+    );
   }
 }

@@ -36,9 +36,19 @@ class CountedHistogram extends Histogram {
         count += counts[i] ?? 0;
         return { metricName: `${this.#name}_bucket`, labels: { ...labels, le }, value: count };
       });
-      return [...bucketValues, { metricName: `${this.#name}_sum`, labels, value: sum }, { metricName: `${this.#name}_count`, labels, value: count }];
+      return [
+        ...bucketValues,
+        { metricName: `${this.#name}_sum`, labels, value: sum },
+        { metricName: `${this.#name}_count`, labels, value: count },
+      ];
     });
-    return Promise.resolve({ name: this.#name, help: this.#help, type: 'histogram', values, aggregator: 'sum' } as unknown as Awaited<ReturnType<Histogram['get']>>);
+    return Promise.resolve({
+      name: this.#name,
+      help: this.#help,
+      type: 'histogram',
+      values,
+      aggregator: 'sum',
+    } as unknown as Awaited<ReturnType<Histogram['get']>>);
   }
 
   /** The registry prefers this method to get(). */
@@ -62,7 +72,12 @@ export async function expose(bricks: readonly BrickSamples[]): Promise<Expositio
       for (const sample of samples) {
         if (sample.key !== key) continue;
         const { label }: MetricDefinition = METRICS[key];
-        const labels: Labels = { primary: wellFormed(primary), secondary: wellFormed(secondary), brick: wellFormed(brick), ...(label === undefined ? {} : { [label]: wellFormed(sample.label ?? '') }) };
+        const labels: Labels = {
+          primary: wellFormed(primary),
+          secondary: wellFormed(secondary),
+          brick: wellFormed(brick),
+          ...(label === undefined ? {} : { [label]: wellFormed(sample.label ?? '') }),
+        };
         const metric = metricOf(key);
         if (metric instanceof CountedHistogram) {
           if (typeof sample.value === 'object') metric.add(labels, sample.value);

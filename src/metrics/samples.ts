@@ -19,8 +19,17 @@ export interface BrickSamples {
   readonly samples: readonly MetricSample[];
 }
 
-const CRAWLS: Readonly<Record<string, string>> = { 'Hybrid Crawl': 'hybrid', 'History Crawl': 'history', 'Changelog Crawl': 'changelog', 'N/A': 'none' };
-const BATCH_CRAWLS: Readonly<Record<string, string>> = { xsync: 'hybrid', history_changelog: 'history', live_changelog: 'changelog' };
+const CRAWLS: Readonly<Record<string, string>> = {
+  'Hybrid Crawl': 'hybrid',
+  'History Crawl': 'history',
+  'Changelog Crawl': 'changelog',
+  'N/A': 'none',
+};
+const BATCH_CRAWLS: Readonly<Record<string, string>> = {
+  xsync: 'hybrid',
+  history_changelog: 'history',
+  live_changelog: 'changelog',
+};
 
 /** @param session name of the session's directory, used when the volumes' names are unknown */
 export function brickSamples({ report, progress }: BrickReading, session: string, version: string): BrickSamples {
@@ -40,7 +49,8 @@ export function brickSamples({ report, progress }: BrickReading, session: string
   add('backlogFiles', report.backlog.data);
   add('backlogBytes', report.backlog.bytes);
   add('eta', report.eta);
-  for (const kind of ['entry', 'meta', 'data', 'xattrs'] as const) add('failures', report.failures.byKind?.[kind], kind);
+  for (const kind of ['entry', 'meta', 'data', 'xattrs'] as const)
+    add('failures', report.failures.byKind?.[kind], kind);
   if (report.failures.byKind === undefined) add('failures', report.failures.count, 'unknown');
   add('checkpoint', report.checkpoint?.time);
   add('checkpointDone', report.checkpoint === null ? null : Number(report.checkpoint.completed));
@@ -68,7 +78,12 @@ export function brickSamples({ report, progress }: BrickReading, session: string
     for (const [kind, buckets] of Object.entries(progress.calls)) add('callSeconds', buckets, kind);
   }
   const [, primary = session, secondary = ''] = /^([^_]+)_[^_]+_([^_]+)$/.exec(session) ?? [];
-  return { primary: progress?.primary ?? primary, secondary: progress?.secondary ?? secondary, brick: report.brick, samples };
+  return {
+    primary: progress?.primary ?? primary,
+    secondary: progress?.secondary ?? secondary,
+    brick: report.brick,
+    samples,
+  };
 }
 
 function stateLabel(state: BrickReport['state']): string {

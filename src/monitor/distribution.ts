@@ -36,7 +36,12 @@ export interface Distribution {
 
 /** @param isolated hosts or ids of nodes of the secondary that no worker may use
  *  @throws GsyncdError 'preflight' when the secondary has no node that may be used */
-export function distribute(primary: VolumeInfo, secondary: VolumeInfo, localNodeId: string, isolated: readonly string[] = []): Distribution {
+export function distribute(
+  primary: VolumeInfo,
+  secondary: VolumeInfo,
+  localNodeId: string,
+  isolated: readonly string[] = [],
+): Distribution {
   const allNodes = uniqueNodes(secondary);
   const nodes = allNodes.filter(({ host, id }) => !isolated.includes(host) && !isolated.includes(id));
   const [first] = nodes;
@@ -48,8 +53,20 @@ export function distribute(primary: VolumeInfo, secondary: VolumeInfo, localNode
     if (brick.hostUuid !== localNodeId) return [];
     const tier = primary.tier;
     const hotTier = tier !== undefined && index < tier.hot.brickCount;
-    const subvolNum = tier === undefined ? subvolNumber(index, primary) : subvolNumber(hotTier ? index : index - tier.hot.brickCount, hotTier ? tier.hot : tier.cold);
-    return [{ brickPath: brick.path, host: brick.host, hostId: brick.hostUuid, subvolNum, hotTier, remote: nodes[index % nodes.length] ?? first }];
+    const subvolNum =
+      tier === undefined
+        ? subvolNumber(index, primary)
+        : subvolNumber(hotTier ? index : index - tier.hot.brickCount, hotTier ? tier.hot : tier.cold);
+    return [
+      {
+        brickPath: brick.path,
+        host: brick.host,
+        hostId: brick.hostUuid,
+        subvolNum,
+        hotTier,
+        remote: nodes[index % nodes.length] ?? first,
+      },
+    ];
   });
   return {
     workers,

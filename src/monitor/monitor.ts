@@ -49,7 +49,12 @@ export interface MonitorOptions {
   /** Also passed to the workers. */
   readonly configFile?: string;
   /** Shorter times for tests. */
-  readonly times?: Partial<{ readonly volumeCheckMs: number; readonly stopMs: number; readonly acknowledgeMs: number; readonly backoff: BackoffLimits }>;
+  readonly times?: Partial<{
+    readonly volumeCheckMs: number;
+    readonly stopMs: number;
+    readonly acknowledgeMs: number;
+    readonly backoff: BackoffLimits;
+  }>;
 }
 
 export class Monitor {
@@ -70,23 +75,38 @@ export class Monitor {
 
   constructor(options: MonitorOptions) {
     this.#options = options;
-    this.#isolated = options.config.get('isolated-secondarys').split(',').map((word) => word.trim());
+    this.#isolated = options.config
+      .get('isolated-secondarys')
+      .split(',')
+      .map((word) => word.trim());
     this.#log = options.log.child({ module: 'monitor', fn: 'monitor', ctx: 'Monitor' });
     this.#pauseDetector = new PauseDetector(longPauseMs(options.config.get('secondary-timeout')));
-    this.#removedBricks = new RemovedBricks({ config: options.config, log: this.#log, localNodeId: options.localNodeId, status: (brick) => this.#statusOf(brick) });
+    this.#removedBricks = new RemovedBricks({
+      config: options.config,
+      log: this.#log,
+      localNodeId: options.localNodeId,
+      status: (brick) => this.#statusOf(brick),
+    });
   }
 
   /** Runs until `signal` aborts. When it settles, all workers have ended. */
   async run(signal: AbortSignal): Promise<void> {
     const { config, primary, times } = this.#options;
-    const watch = new DirectoryWatch(`${config.get('glusterd-workdir')}/vols/${primary}`, times?.volumeCheckMs ?? VOLUME_CHECK_MS);
+    const watch = new DirectoryWatch(
+      `${config.get('glusterd-workdir')}/vols/${primary}`,
+      times?.volumeCheckMs ?? VOLUME_CHECK_MS,
+    );
     const retryBackoff = new Backoff(this.#backoffLimits());
     try {
       while (!signal.aborted) {
         const changed = watch.next();
         const areVolumesKnown = await this.#updateWorkers(signal);
         // Until the volumes are known, no worker can run, so retry soon.
-        await delayOrWake(areVolumesKnown ? VOLUME_CHECK_MS : retryBackoff.next(0), signal, areVolumesKnown ? changed : undefined);
+        await delayOrWake(
+          areVolumesKnown ? VOLUME_CHECK_MS : retryBackoff.next(0),
+          signal,
+          areVolumesKnown ? changed : undefined,
+        );
         if (areVolumesKnown) await delayOrWake(SETTLE_MS, signal);
       }
     } finally {
@@ -107,7 +127,10 @@ export class Monitor {
       const secondary = await this.#secondaryInfo(signal);
       this.#warnOfHarmfulOptions(primary, secondary);
       const wanted = distribute(primary, secondary, localNodeId, this.#isolated);
-      await this.#apply({ ...wanted, workers: [...wanted.workers, ...(await this.#removedBrickSpecs(primary, wanted))] }, signal);
+      await this.#apply(
+        { ...wanted, workers: [...wanted.workers, ...(await this.#removedBrickSpecs(primary, wanted))] },
+        signal,
+      );
       this.#lastError = '';
     } catch (error) {
       if (signal.aborted) return true;
@@ -122,7 +145,9 @@ export class Monitor {
   /** Warns once about each volume option that loses data. */
   #warnOfHarmfulOptions(primary: VolumeInfo, secondary: VolumeInfo): void {
     const warnings = harmfulOptions(primary.options, secondary.options);
-    for (const warning of warnings) if (!this.#lastWarnings.includes(warning)) this.#log.warn(warning, { primary: primary.name, secondary: secondary.name });
+    for (const warning of warnings)
+      if (!this.#lastWarnings.includes(warning))
+        this.#log.warn(warning, { primary: primary.name, secondary: secondary.name });
     this.#lastWarnings = warnings;
   }
 
@@ -132,7 +157,19 @@ export class Monitor {
     const bricks = remote === undefined ? [] : await this.#removedBricks.findUnread(primary, secondaryId);
     return bricks.flatMap((brickPath) => {
       const host = workers[0]?.host ?? 'localhost';
-      return remote === undefined ? [] : [{ brickPath, host, hostId: this.#options.localNodeId, subvolNum: 1, hotTier: false, isRemoved: true as const, remote }];
+      return remote === undefined
+        ? []
+        : [
+            {
+              brickPath,
+              host,
+              hostId: this.#options.localNodeId,
+              subvolNum: 1,
+              hotTier: false,
+              isRemoved: true as const,
+              remote,
+            },
+          ];
     });
   }
 
@@ -141,7 +178,8 @@ export class Monitor {
   async #secondaryInfo(signal: AbortSignal): Promise<VolumeInfo> {
     const last = this.#lastSecondary;
     const nowMs = performance.now();
-    if (last !== null && nowMs - last.readMs < (this.#options.times?.volumeCheckMs ?? VOLUME_CHECK_MS) * 0.9) return last.info;
+    if (last !== null && nowMs - last.readMs < (this.#options.times?.volumeCheckMs ?? VOLUME_CHECK_MS) * 0.9)
+      return last.info;
     try {
       const info = await this.#options.volumes.secondary(signal);
       this.#lastSecondary = { info, readMs: nowMs };
@@ -179,7 +217,11 @@ export class Monitor {
     }
     if (this.#isStarted) return;
     this.#isStarted = true;
-    if (specs.size === 0) this.#log.warn('volume has no brick on this node', { volume: this.#options.primary, node: this.#options.localNodeId });
+    if (specs.size === 0)
+      this.#log.warn('volume has no brick on this node', {
+        volume: this.#options.primary,
+        node: this.#options.localNodeId,
+      });
     await setMonitorStatus(this.#options.config.get('state-file'), 'Started');
   }
 
@@ -226,16 +268,22 @@ export class Monitor {
       ...(spec.isRemoved === true ? ['--removed-brick'] : []),
       ...(debug ? ['--debug'] : []),
     ];
-    return spawnGroupChild(argv, { onStderrLine: debug ? (line) => void process.stderr.write(`${safeText(line)}\n`) : undefined });
+    return spawnGroupChild(argv, {
+      onStderrLine: debug ? (line) => void process.stderr.write(`${safeText(line)}\n`) : undefined,
+    });
   }
 
   /** Records the values that the workers and the session's delete command read from its config, unless they are there. */
   async #recordVars({ stimeXattrPrefix, distributionCount }: Distribution): Promise<void> {
     const { config } = this.#options;
     const file = config.sessionFile;
-    const vars = { 'stime-xattr-prefix': stimeXattrPrefix, 'primary-distribution-count': String(distributionCount) } as const;
+    const vars = {
+      'stime-xattr-prefix': stimeXattrPrefix,
+      'primary-distribution-count': String(distributionCount),
+    } as const;
     const text = JSON.stringify(vars);
-    if (file === undefined || text === this.#recordedVars || (await stat(fsEncode(file)).catch(() => null)) === null) return;
+    if (file === undefined || text === this.#recordedVars || (await stat(fsEncode(file)).catch(() => null)) === null)
+      return;
     await editSessionFile(file, (ini) => {
       for (const name of ['stime-xattr-prefix', 'primary-distribution-count'] as const) {
         const known = ini.get('vars', name) ?? (this.#recordedVars === '' ? config.origin(name).text : undefined);
@@ -261,12 +309,23 @@ export class Monitor {
 
   #statusOf(brickPath: string): WorkerStatus {
     const { config, log } = this.#options;
-    return new WorkerStatus({ stateFile: config.get('state-file'), brickPath, log: log.child({ module: 'gsyncdstatus', ctx: 'GeorepStatus' }) });
+    return new WorkerStatus({
+      stateFile: config.get('state-file'),
+      brickPath,
+      log: log.child({ module: 'gsyncdstatus', ctx: 'GeorepStatus' }),
+    });
   }
 
   #eventSubject(spec: WorkerSpec): Parameters<typeof faultyFields>[0] {
     const { host, volume } = parseSecondary(this.#options.secondary);
-    return { primary: this.#options.primary, node: spec.host, nodeId: spec.hostId, secondaryHost: host, secondaryVolume: volume, brickPath: spec.brickPath };
+    return {
+      primary: this.#options.primary,
+      node: spec.host,
+      nodeId: spec.hostId,
+      secondaryHost: host,
+      secondaryVolume: volume,
+      brickPath: spec.brickPath,
+    };
   }
 
   #backoffLimits(): BackoffLimits {
@@ -277,7 +336,16 @@ export class Monitor {
 
 /** Arguments of a running worker. If any of them changes, the monitor restarts the worker. */
 function workerKey(spec: WorkerSpec, { secondaryId, distributionCount }: Distribution): string {
-  return JSON.stringify([spec.brickPath, spec.host, spec.hostId, spec.subvolNum, spec.hotTier, spec.isRemoved, secondaryId, distributionCount]);
+  return JSON.stringify([
+    spec.brickPath,
+    spec.host,
+    spec.hostId,
+    spec.subvolNum,
+    spec.hotTier,
+    spec.isRemoved,
+    secondaryId,
+    distributionCount,
+  ]);
 }
 
 type Options = VolumeInfo['options'];
@@ -286,10 +354,15 @@ function harmfulOptions(primary: Options, secondary: Options): string[] {
   const warnings: string[] = [];
   // If the changelog translator closes two changelogs within one second, both get one name. The second replaces the first,
   // and no changelog has the changes of that second.
-  if (primary['changelog.rollover-time'] === '1') warnings.push('changelog.rollover-time of 1 s makes GlusterFS overwrite changelogs: changes get lost; set 2 or more');
+  if (primary['changelog.rollover-time'] === '1')
+    warnings.push(
+      'changelog.rollover-time of 1 s makes GlusterFS overwrite changelogs: changes get lost; set 2 or more',
+    );
   // Every client except geo-replication's then reads only the first shard of a file.
   if (primary['features.shard'] === 'on' && secondary['features.shard'] !== 'on') {
-    warnings.push('features.shard is on for the primary and off for the secondary: its clients see the first shard of each file only; set features.shard on there');
+    warnings.push(
+      'features.shard is on for the primary and off for the secondary: its clients see the first shard of each file only; set features.shard on there',
+    );
   }
   return warnings;
 }

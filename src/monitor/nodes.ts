@@ -21,7 +21,11 @@ export function acceptsConnections(host: string, { port, timeoutMs }: NodeProbe)
 }
 
 /** @returns `own` when it is up or no node is; otherwise a random one of `nodes` that is up */
-export async function chooseNode(preferred: SecondaryNode, nodes: readonly SecondaryNode[], isUp: (host: string) => Promise<boolean>): Promise<SecondaryNode> {
+export async function chooseNode(
+  preferred: SecondaryNode,
+  nodes: readonly SecondaryNode[],
+  isUp: (host: string) => Promise<boolean>,
+): Promise<SecondaryNode> {
   if (await isUp(preferred.host)) return preferred;
   const others = nodes.filter((node) => node.host !== preferred.host);
   const states = await Promise.all(others.map((node) => isUp(node.host)));

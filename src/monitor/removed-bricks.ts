@@ -48,7 +48,9 @@ export class RemovedBricks {
   /** @returns the bricks whose changelogs a worker has to read. Others are forgotten, or reported as lost; then this node's
    *  bricks are crawled. */
   async findUnread(primary: VolumeInfo, secondaryId: string): Promise<string[]> {
-    const currentBricks = new Set(primary.bricks.filter(({ hostUuid }) => hostUuid === this.#options.localNodeId).map(({ path }) => path));
+    const currentBricks = new Set(
+      primary.bricks.filter(({ hostUuid }) => hostUuid === this.#options.localNodeId).map(({ path }) => path),
+    );
     const unread: string[] = [];
     for (const brick of (await this.#knownBricks()).filter((path) => !currentBricks.has(path))) {
       try {
@@ -70,7 +72,8 @@ export class RemovedBricks {
   /** Removes the brick's files in the session: nothing is left to do for it. */
   async forget(brick: string): Promise<void> {
     const file = join(this.#sessionDir, statusFileName(brick));
-    for (const path of [file, file.replace(/\.status$/, '.progress'), join(this.#workingDir(brick), LEFT_MARKER)]) await rm(fsEncode(path), { force: true });
+    for (const path of [file, file.replace(/\.status$/, '.progress'), join(this.#workingDir(brick), LEFT_MARKER)])
+      await rm(fsEncode(path), { force: true });
   }
 
   get #sessionDir(): string {
@@ -87,7 +90,10 @@ export class RemovedBricks {
   }
 
   /** @returns false when another brick has the same changelogs, as after replace-brick: no change is lost then */
-  async #hasUniqueChangelogs(brick: string, { replicaCount, disperseCount, distributionCount }: VolumeInfo): Promise<boolean> {
+  async #hasUniqueChangelogs(
+    brick: string,
+    { replicaCount, disperseCount, distributionCount }: VolumeInfo,
+  ): Promise<boolean> {
     const marker = join(this.#workingDir(brick), LEFT_MARKER);
     if (await isThere(marker)) return true;
     const isReplicated = replicaCount > 1 || disperseCount > 1;
@@ -118,11 +124,14 @@ export class RemovedBricks {
   #reportOnce(brick: string, reason: string): void {
     if (this.#reported.has(brick)) return;
     this.#reported.add(brick);
-    this.#options.log.error("removed brick: its unsynced changelogs cannot be read: crawling this node's other bricks; deletes and renames may be missing on the secondary: compare the volumes, then remove the status file", {
-      brick,
-      reason,
-      status_file: join(this.#sessionDir, statusFileName(brick)),
-    });
+    this.#options.log.error(
+      "removed brick: its unsynced changelogs cannot be read: crawling this node's other bricks; deletes and renames may be missing on the secondary: compare the volumes, then remove the status file",
+      {
+        brick,
+        reason,
+        status_file: join(this.#sessionDir, statusFileName(brick)),
+      },
+    );
   }
 }
 
@@ -142,6 +151,8 @@ async function readChangelogState(path: string, volumeId: string, secondaryUuid:
   const range = await timeline.survey(stime[0] + 2, end);
   if (range === null) return { lost: `its changelogs do not reach back to ${stime[0]}` };
   const openChangelog = join(changelogDirOf(path), OPEN_CHANGELOG);
-  const hasOpenRecords = (await isThere(openChangelog)) && decodeChangelog(await readFile(fsEncode(openChangelog)), openChangelog).length > 0;
+  const hasOpenRecords =
+    (await isThere(openChangelog)) &&
+    decodeChangelog(await readFile(fsEncode(openChangelog)), openChangelog).length > 0;
   return range.first !== null || hasOpenRecords ? 'unread' : 'read';
 }

@@ -114,7 +114,9 @@ export class Supervisor {
         log.info('restarting worker after a pause', { brick, reason: endReason(ended.exit) });
         return { reason: null, servedMs };
       }
-      reason = ended.isUnacknowledged ? `no acknowledgement after ${this.#deps.acknowledgeMs / 1000} s${messageSuffix(ended.exit)}` : endReason(ended.exit);
+      reason = ended.isUnacknowledged
+        ? `no acknowledgement after ${this.#deps.acknowledgeMs / 1000} s${messageSuffix(ended.exit)}`
+        : endReason(ended.exit);
     } catch (error) {
       reason = errorLine(error);
     } finally {
@@ -130,7 +132,10 @@ export class Supervisor {
   }
 
   /** Waits for the worker's end. A missing acknowledgement or `stop` causes it. */
-  async #waitForEnd(child: GroupChild, stop: AbortSignal): Promise<{ exit: ExitInfo; servedMs: number; isUnacknowledged: boolean }> {
+  async #waitForEnd(
+    child: GroupChild,
+    stop: AbortSignal,
+  ): Promise<{ exit: ExitInfo; servedMs: number; isUnacknowledged: boolean }> {
     const { log, acknowledgeMs, stopMs } = this.#deps;
     const brick = this.spec.brickPath;
     const stopped = new Promise<'stopped'>((resolve) => {
@@ -138,7 +143,10 @@ export class Supervisor {
       else stop.addEventListener('abort', () => resolve('stopped'), { once: true });
     });
     const exited = child.exited.then(() => 'exited' as const);
-    const firstEvent = await within(Promise.race([child.acknowledged.then(() => 'acknowledged' as const), exited, stopped]), acknowledgeMs);
+    const firstEvent = await within(
+      Promise.race([child.acknowledged.then(() => 'acknowledged' as const), exited, stopped]),
+      acknowledgeMs,
+    );
     const startedMs = performance.now();
     if (firstEvent === undefined) {
       log.error('worker not confirmed after wait, aborting it: ssh to the secondary or the primary mount hangs', {
@@ -188,7 +196,10 @@ function messageSuffix(exit: ExitInfo): string {
 
 /** The last line that the program marked as its own, else the last line: after a fault a stack trace follows. */
 function lastMessage({ stderrTail }: ExitInfo): string {
-  const lines = stderrTail.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  const lines = stderrTail
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
   const own = lines.filter((line) => line.startsWith(OWN_PREFIX)).at(-1);
   return own?.slice(OWN_PREFIX.length) ?? lines.at(-1) ?? '';
 }

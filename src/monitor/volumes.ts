@@ -12,17 +12,29 @@ export interface VolumeSource {
 }
 
 /** Both volumes as their clusters report them now. Rejects with GsyncdError 'preflight'. */
-export function volumesFromGluster(config: Config, primary: string, { user, host, volume }: SecondaryName): VolumeSource {
+export function volumesFromGluster(
+  config: Config,
+  primary: string,
+  { user, host, volume }: SecondaryName,
+): VolumeSource {
   return {
     primary: (signal) => queryVolumeInfo(localRunner(config, signal), primary, config.get('gluster-command-dir')),
-    secondary: (signal) => queryVolumeInfo(sshRunner(config, `${user}@${host}`, signal), volume, config.get('secondary-gluster-command-dir')),
+    secondary: (signal) =>
+      queryVolumeInfo(
+        sshRunner(config, `${user}@${host}`, signal),
+        volume,
+        config.get('secondary-gluster-command-dir'),
+      ),
   };
 }
 
 /** Both volumes as the session's config describes them. */
 export function volumesFromConfig(config: Config, primary: string, secondary: SecondaryName): VolumeSource {
   const info = (name: string, id: string, bricks: string): VolumeInfo => {
-    if (id === '') throw new GsyncdError(`config: volume ${name}: no id, no bricks: --use-gconf-volinfo needs them`, { code: 'config' });
+    if (id === '')
+      throw new GsyncdError(`config: volume ${name}: no id, no bricks: --use-gconf-volinfo needs them`, {
+        code: 'config',
+      });
     return {
       name,
       id,
@@ -37,8 +49,12 @@ export function volumesFromConfig(config: Config, primary: string, secondary: Se
     };
   };
   return {
-    primary: () => Promise.resolve().then(() => info(primary, config.get('primary-volume-id'), config.get('primary-bricks'))),
-    secondary: () => Promise.resolve().then(() => info(secondary.volume, config.get('secondary-volume-id'), config.get('secondary-bricks'))),
+    primary: () =>
+      Promise.resolve().then(() => info(primary, config.get('primary-volume-id'), config.get('primary-bricks'))),
+    secondary: () =>
+      Promise.resolve().then(() =>
+        info(secondary.volume, config.get('secondary-volume-id'), config.get('secondary-bricks')),
+      ),
   };
 }
 
@@ -46,10 +62,14 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** `[NODEID:]HOST[:PATH],…`; the host may be an IPv6 address. */
 export function parseBricks(text: string): BrickInfo[] {
-  return text.split(',').map((word) => word.trim()).filter((word) => word !== '').map((word) => {
-    const parts = word.split(':');
-    const hostUuid = UUID.test(parts[0] ?? '') ? (parts.shift() ?? '') : '';
-    const path = parts.at(-1)?.includes('/') === true ? (parts.pop() ?? '') : '';
-    return { host: parts.join(':'), path, hostUuid, isArbiter: false };
-  });
+  return text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '')
+    .map((word) => {
+      const parts = word.split(':');
+      const hostUuid = UUID.test(parts[0] ?? '') ? (parts.shift() ?? '') : '';
+      const path = parts.at(-1)?.includes('/') === true ? (parts.pop() ?? '') : '';
+      return { host: parts.join(':'), path, hostUuid, isArbiter: false };
+    });
 }

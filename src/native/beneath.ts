@@ -26,12 +26,24 @@ const NS_PER_S = 1_000_000_000n;
 
 const lib = koffi.load('libc.so.6');
 type Openat2Call = (number: number, dir: number, path: Buffer, how: Buffer, size: number) => number;
-const openat2 = lib.func('syscall', 'long', ['long', 'int', 'const void *', 'const void *', 'size_t']) as KoffiFunc<Openat2Call>;
+const openat2 = lib.func('syscall', 'long', [
+  'long',
+  'int',
+  'const void *',
+  'const void *',
+  'size_t',
+]) as KoffiFunc<Openat2Call>;
 type StatxCall = (dir: number, path: Buffer, flags: number, mask: number, out: Buffer) => number;
 const statx = lib.func('statx', 'int', ['int', 'const void *', 'int', 'uint', 'void *']) as KoffiFunc<StatxCall>;
 
 type LinkatCall = (fromDir: number, from: Buffer, toDir: number, to: Buffer, flags: number) => number;
-const linkat = lib.func('linkat', 'int', ['int', 'const void *', 'int', 'const void *', 'int']) as KoffiFunc<LinkatCall>;
+const linkat = lib.func('linkat', 'int', [
+  'int',
+  'const void *',
+  'int',
+  'const void *',
+  'int',
+]) as KoffiFunc<LinkatCall>;
 
 // struct open_how: flags, mode, resolve
 const OPEN_HOW = Buffer.alloc(24);
@@ -93,7 +105,10 @@ export function openStepwise(root: number, path: string): number {
  *  @returns null when there is no such entry
  *  @throws NativeError EACCES, … */
 export function statAt(dir: number, name: string): InodeStats | null {
-  if (statx(dir, cString(name), AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, statxBuffer) === 0) return parseStatx(statxBuffer);
+  if (
+    statx(dir, cString(name), AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, statxBuffer) === 0
+  )
+    return parseStatx(statxBuffer);
   const errno = koffi.errno();
   if (errno === ENOENT) return null;
   throw new NativeError('lstat', JSON.stringify(name), errno);
@@ -107,7 +122,8 @@ export function statOf(path: string): InodeStats | null {
 /** Creates a hard link to the entry `from` of `fromDir`; does not follow a symlink.
  *  @throws NativeError EEXIST, EPERM, … */
 export function linkAt(fromDir: number, from: string, toDir: number, to: string): void {
-  if (linkat(fromDir, cString(from), toDir, cString(to), 0) !== 0) throw new NativeError('link', JSON.stringify(from), koffi.errno());
+  if (linkat(fromDir, cString(from), toDir, cString(to), 0) !== 0)
+    throw new NativeError('link', JSON.stringify(from), koffi.errno());
 }
 
 let isOpenat2Available: boolean | undefined;

@@ -16,7 +16,10 @@ export interface Trusted {
 export const ROOT_ONLY: Trusted = { uids: [0], gids: [] };
 
 /** Whether a user who is not trusted can change the inode. */
-export function isChangeable(stats: Pick<Stats, 'uid' | 'gid' | 'mode' | 'isSymbolicLink'>, { uids, gids }: Trusted): boolean {
+export function isChangeable(
+  stats: Pick<Stats, 'uid' | 'gid' | 'mode' | 'isSymbolicLink'>,
+  { uids, gids }: Trusted,
+): boolean {
   const { uid, gid, mode } = stats;
   if (!uids.includes(uid)) return true;
   // The mode of a symlink has no effect.

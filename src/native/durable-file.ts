@@ -8,7 +8,11 @@ import { errnoCode, GsyncdError } from '../errors.js';
 import { fsEncode } from '../names.js';
 
 /** Node's message has no path when a write or an fsync fails. */
-const DISK_ERRORS: Readonly<Record<string, string>> = { ENOSPC: 'no space left on device', EDQUOT: 'disk quota exceeded', EIO: 'input/output error' };
+const DISK_ERRORS: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space left on device',
+  EDQUOT: 'disk quota exceeded',
+  EIO: 'input/output error',
+};
 
 /** Runs `write`, which writes to the file `path`.
  *  @throws GsyncdError 'disk' that names it when the disk is full or broken */

@@ -55,19 +55,38 @@ export function errnoNumber(error: unknown): number | undefined {
 export type PathBytes = string | Buffer;
 
 type BufferCall = (path: Buffer, name: string, value: Buffer, size: number) => number;
-const getxattr = lib.func('lgetxattr', 'intptr_t', ['const void *', 'const char *', 'void *', 'size_t']) as KoffiFunc<BufferCall>;
-const setxattr = lib.func('lsetxattr', 'int', ['const void *', 'const char *', 'const void *', 'size_t', 'int']) as KoffiFunc<
-  (path: Buffer, name: string, value: Buffer, size: number, flags: number) => number
->;
+const getxattr = lib.func('lgetxattr', 'intptr_t', [
+  'const void *',
+  'const char *',
+  'void *',
+  'size_t',
+]) as KoffiFunc<BufferCall>;
+const setxattr = lib.func('lsetxattr', 'int', [
+  'const void *',
+  'const char *',
+  'const void *',
+  'size_t',
+  'int',
+]) as KoffiFunc<(path: Buffer, name: string, value: Buffer, size: number, flags: number) => number>;
 const listxattr = lib.func('llistxattr', 'intptr_t', ['const void *', 'void *', 'size_t']) as KoffiFunc<
   (path: Buffer, list: Buffer, size: number) => number
 >;
-const removexattr = lib.func('lremovexattr', 'int', ['const void *', 'const char *']) as KoffiFunc<(path: Buffer, name: string) => number>;
+const removexattr = lib.func('lremovexattr', 'int', ['const void *', 'const char *']) as KoffiFunc<
+  (path: Buffer, name: string) => number
+>;
 const flockCall = lib.func('flock', 'int', ['int', 'int']) as KoffiFunc<(fd: number, operation: number) => number>;
-const fcntlPointer = lib.func('fcntl', 'int', ['int', 'int', 'void *']) as KoffiFunc<(fd: number, command: number, arg: Buffer) => number>;
-const fcntlNumber = lib.func('fcntl', 'int', ['int', 'int', 'intptr_t']) as KoffiFunc<(fd: number, command: number, arg: number) => number>;
-const umount2 = lib.func('umount2', 'int', ['const void *', 'int']) as KoffiFunc<(path: Buffer, flags: number) => number>;
-const pollCall = lib.func('poll', 'int', ['void *', 'ulong', 'int']) as KoffiFunc<(fds: Buffer, count: number, timeoutMs: number) => number>;
+const fcntlPointer = lib.func('fcntl', 'int', ['int', 'int', 'void *']) as KoffiFunc<
+  (fd: number, command: number, arg: Buffer) => number
+>;
+const fcntlNumber = lib.func('fcntl', 'int', ['int', 'int', 'intptr_t']) as KoffiFunc<
+  (fd: number, command: number, arg: number) => number
+>;
+const umount2 = lib.func('umount2', 'int', ['const void *', 'int']) as KoffiFunc<
+  (path: Buffer, flags: number) => number
+>;
+const pollCall = lib.func('poll', 'int', ['void *', 'ulong', 'int']) as KoffiFunc<
+  (fds: Buffer, count: number, timeoutMs: number) => number
+>;
 const execvpe = lib.func('execvpe', 'int', ['const void *', 'void *', 'void *']) as KoffiFunc<
   (file: Buffer, argv: Buffer, env: Buffer) => number
 >;
@@ -93,7 +112,11 @@ const waitingCalls: (() => void)[] = [];
 
 /** Runs a call in the thread pool; `start` gets koffi's callback.
  *  @throws NativeError with the errno of the call */
-export async function inPool(call: string, object: () => string, start: (done: (error: unknown, result: number) => void) => void): Promise<number> {
+export async function inPool(
+  call: string,
+  object: () => string,
+  start: (done: (error: unknown, result: number) => void) => void,
+): Promise<number> {
   if (runningCalls >= MAX_ASYNC_CALLS) await new Promise<void>((resolve) => waitingCalls.push(resolve));
   else runningCalls += 1;
   try {
@@ -139,20 +162,30 @@ async function readGrowingAsync(read: (buffer: Buffer) => Promise<number>): Prom
 }
 
 function splitNames(list: Buffer): string[] {
-  return list.toString('latin1').split('\0').slice(0, -1).map((name) => Buffer.from(name, 'latin1').toString('utf8'));
+  return list
+    .toString('latin1')
+    .split('\0')
+    .slice(0, -1)
+    .map((name) => Buffer.from(name, 'latin1').toString('utf8'));
 }
 
 /** Value of an xattr of `path` itself. @throws NativeError ENODATA, ENOENT, … */
 export function lgetxattr(path: PathBytes, name: string): Buffer {
   const file = cString(path);
-  return readGrowing((buffer) => checkResult(getxattr(file, name, buffer, buffer.length), 'lgetxattr', () => `${quotePath(path)} ${name}`));
+  return readGrowing((buffer) =>
+    checkResult(getxattr(file, name, buffer, buffer.length), 'lgetxattr', () => `${quotePath(path)} ${name}`),
+  );
 }
 
 /** `lgetxattr` in the thread pool. */
 export async function lgetxattrAsync(path: PathBytes, name: string): Promise<Buffer> {
   const file = cString(path);
   return readGrowingAsync((buffer) =>
-    inPool('lgetxattr', () => `${quotePath(path)} ${name}`, (done) => getxattr.async(file, name, buffer, buffer.length, done)),
+    inPool(
+      'lgetxattr',
+      () => `${quotePath(path)} ${name}`,
+      (done) => getxattr.async(file, name, buffer, buffer.length, done),
+    ),
   );
 }
 
@@ -163,20 +196,32 @@ export function lsetxattr(path: PathBytes, name: string, value: Buffer): void {
 /** `lsetxattr` in the thread pool. */
 export async function lsetxattrAsync(path: PathBytes, name: string, value: Buffer): Promise<void> {
   const file = cString(path);
-  await inPool('lsetxattr', () => `${quotePath(path)} ${name}`, (done) => setxattr.async(file, name, value, value.length, 0, done));
+  await inPool(
+    'lsetxattr',
+    () => `${quotePath(path)} ${name}`,
+    (done) => setxattr.async(file, name, value, value.length, 0, done),
+  );
 }
 
 /** Names of the xattrs of `path` itself. */
 export function llistxattr(path: PathBytes): string[] {
   const file = cString(path);
-  return splitNames(readGrowing((buffer) => checkResult(listxattr(file, buffer, buffer.length), 'llistxattr', () => quotePath(path))));
+  return splitNames(
+    readGrowing((buffer) => checkResult(listxattr(file, buffer, buffer.length), 'llistxattr', () => quotePath(path))),
+  );
 }
 
 /** `llistxattr` in the thread pool. */
 export async function llistxattrAsync(path: PathBytes): Promise<string[]> {
   const file = cString(path);
   return splitNames(
-    await readGrowingAsync((buffer) => inPool('llistxattr', () => quotePath(path), (done) => listxattr.async(file, buffer, buffer.length, done))),
+    await readGrowingAsync((buffer) =>
+      inPool(
+        'llistxattr',
+        () => quotePath(path),
+        (done) => listxattr.async(file, buffer, buffer.length, done),
+      ),
+    ),
   );
 }
 
@@ -187,7 +232,11 @@ export function lremovexattr(path: PathBytes, name: string): void {
 /** `lremovexattr` in the thread pool. */
 export async function lremovexattrAsync(path: PathBytes, name: string): Promise<void> {
   const file = cString(path);
-  await inPool('lremovexattr', () => `${quotePath(path)} ${name}`, (done) => removexattr.async(file, name, done));
+  await inPool(
+    'lremovexattr',
+    () => `${quotePath(path)} ${name}`,
+    (done) => removexattr.async(file, name, done),
+  );
 }
 
 const futimensCall = lib.func('futimens', 'int', ['int', 'void *']) as KoffiFunc<(fd: number, times: Buffer) => number>;
@@ -195,12 +244,19 @@ const futimensCall = lib.func('futimens', 'int', ['int', 'void *']) as KoffiFunc
 const UTIME_OMIT = 0x3fff_fffen;
 
 /** Sets the modification time of an open file in the thread pool. Node's own call would round it. */
-export async function futimensAsync(fd: number, { seconds, nanoseconds }: { readonly seconds: number; readonly nanoseconds: number }): Promise<void> {
+export async function futimensAsync(
+  fd: number,
+  { seconds, nanoseconds }: { readonly seconds: number; readonly nanoseconds: number },
+): Promise<void> {
   const times = Buffer.alloc(32);
   times.writeBigInt64LE(UTIME_OMIT, 8);
   times.writeBigInt64LE(BigInt(seconds), 16);
   times.writeBigInt64LE(BigInt(nanoseconds), 24);
-  await inPool('futimens', () => `fd ${fd}`, (done) => futimensCall.async(fd, times, done));
+  await inPool(
+    'futimens',
+    () => `fd ${fd}`,
+    (done) => futimensCall.async(fd, times, done),
+  );
 }
 
 const LOCK_EX = 2;
@@ -212,13 +268,21 @@ export async function flockExclusive(fd: number): Promise<void> {
   if (flockCall(fd, LOCK_EX | LOCK_NB) === 0) return;
   const errno = koffi.errno();
   if (errno !== constants.errno.EAGAIN) throw new NativeError('flock', `fd ${fd}`, errno);
-  await inPool('flock', () => `fd ${fd}`, (done) => flockCall.async(fd, LOCK_EX, done));
+  await inPool(
+    'flock',
+    () => `fd ${fd}`,
+    (done) => flockCall.async(fd, LOCK_EX, done),
+  );
 }
 
 /** fcntl with a structure as its argument, in the thread pool (the file may be on a FUSE mount). The kernel
  *  may write into `arg`. */
 export async function fcntlAsync(fd: number, command: number, arg: Buffer): Promise<number> {
-  return inPool('fcntl', () => `fd ${fd}`, (done) => fcntlPointer.async(fd, command, arg, done));
+  return inPool(
+    'fcntl',
+    () => `fd ${fd}`,
+    (done) => fcntlPointer.async(fd, command, arg, done),
+  );
 }
 
 const F_GETFD = 1;
@@ -240,7 +304,11 @@ const MNT_DETACH = 2;
 /** Unmounts; 'lazy' detaches a busy mount. @throws NativeError EBUSY, EINVAL (not a mount point) */
 export async function unmount(path: PathBytes, how: 'now' | 'lazy'): Promise<void> {
   const dir = cString(path);
-  await inPool('umount', () => quotePath(path), (done) => umount2.async(dir, how === 'lazy' ? MNT_DETACH : 0, done));
+  await inPool(
+    'umount',
+    () => quotePath(path),
+    (done) => umount2.async(dir, how === 'lazy' ? MNT_DETACH : 0, done),
+  );
 }
 
 /** Detaches a mount synchronously, for a process that is about to exit.
@@ -257,7 +325,13 @@ export async function pollPriority(fd: number, timeoutMs: number): Promise<boole
   const request = Buffer.alloc(8);
   request.writeInt32LE(fd, 0);
   request.writeInt16LE(POLLPRI, 4);
-  return (await inPool('poll', () => `fd ${fd}`, (done) => pollCall.async(request, 1, timeoutMs, done))) > 0;
+  return (
+    (await inPool(
+      'poll',
+      () => `fd ${fd}`,
+      (done) => pollCall.async(request, 1, timeoutMs, done),
+    )) > 0
+  );
 }
 
 /** A C array of strings. The caller must keep the strings referenced while the table is in use. */
@@ -278,7 +352,9 @@ export function replaceProcess(
   keepFds: readonly number[] = [],
 ): never {
   const args = argv.map(cString);
-  const variables = Object.entries(env).flatMap(([key, value]) => (value === undefined ? [] : [cString(`${key}=${value}`)]));
+  const variables = Object.entries(env).flatMap(([key, value]) =>
+    value === undefined ? [] : [cString(`${key}=${value}`)],
+  );
   const inherited = new Set([0, 1, 2, ...keepFds]);
   const previousFlags = [...inherited].map((fd) => [fd, execFlag(fd)] as const);
   for (const fd of inherited) setExecFlag(fd, 'inherit');

@@ -43,7 +43,10 @@ function isLockConflict(error: unknown): boolean {
 /** Takes the write lock of a file (created when missing) or of an open descriptor, without waiting.
  *  @returns null when another open file holds it. @throws NativeError, Node system errors of open */
 export async function tryLock(target: string | number): Promise<HeldLock | null> {
-  const fd = typeof target === 'number' ? target : await openFd(fsEncode(target), fsConstants.O_RDWR | fsConstants.O_CREAT, 0o600);
+  const fd =
+    typeof target === 'number'
+      ? target
+      : await openFd(fsEncode(target), fsConstants.O_RDWR | fsConstants.O_CREAT, 0o600);
   const closeIfOpenedHere = async (): Promise<void> => {
     if (typeof target === 'string') await closeFd(fd);
   };

@@ -37,5 +37,9 @@ export async function chooseCalls(load: () => Promise<unknown>): Promise<Attribu
 }
 
 function hasCalls(loaded: unknown): loaded is AttributeCalls {
-  return typeof loaded === 'object' && loaded !== null && CALL_NAMES.every((name) => typeof Reflect.get(loaded, name) === 'function');
+  return (
+    typeof loaded === 'object' &&
+    loaded !== null &&
+    CALL_NAMES.every((name) => typeof Reflect.get(loaded, name) === 'function')
+  );
 }

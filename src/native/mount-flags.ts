@@ -18,7 +18,14 @@ const MOUNT_ATTRIBUTES = 0x0020_000en;
 const REMOUNT_FLAGS = 2 | 4 | 8 | 256 | 32 | 4096;
 
 const lib = koffi.load('libc.so.6');
-const mountSetattr = lib.func('syscall', 'long', ['long', 'int', 'const void *', 'uint', 'void *', 'size_t']) as KoffiFunc<
+const mountSetattr = lib.func('syscall', 'long', [
+  'long',
+  'int',
+  'const void *',
+  'uint',
+  'void *',
+  'size_t',
+]) as KoffiFunc<
   (number: number, dirfd: number, path: Buffer, flags: number, attributes: Buffer, size: number) => number
 >;
 const mount = lib.func('mount', 'int', ['void *', 'const void *', 'void *', 'ulong', 'void *']) as KoffiFunc<
@@ -32,7 +39,8 @@ export function restrictMount(dir: string): void {
   // struct mount_attr: attr_set, attr_clr, propagation, userns_fd
   const attributes = Buffer.alloc(32);
   attributes.writeBigUInt64LE(MOUNT_ATTRIBUTES, 0);
-  if (mountSetattr(SYS_MOUNT_SETATTR, AT_FDCWD, path, 0, attributes, attributes.length) !== 0) mount(null, path, null, REMOUNT_FLAGS, null);
+  if (mountSetattr(SYS_MOUNT_SETATTR, AT_FDCWD, path, 0, attributes, attributes.length) !== 0)
+    mount(null, path, null, REMOUNT_FLAGS, null);
 }
 
 /** The restrictions in force on the mount at `dir`, an absolute path without symlinks. */

@@ -25,13 +25,33 @@ export function readMounts(path = '/proc/self/mountinfo'): MountLine[] {
 
 /** Skips malformed lines. */
 export function parseMounts(table: Buffer): MountLine[] {
-  return table.toString('latin1').split('\n').flatMap((line) => {
-    const [mountPart = '', fileSystemPart = ''] = line.split(' - ', 2);
-    const [id, , , root, mountPoint, options] = mountPart.split(' ');
-    const [type, source] = fileSystemPart.split(' ');
-    if (id === undefined || root === undefined || mountPoint === undefined || options === undefined || type === undefined || source === undefined) return [];
-    return [{ id: Number(id), root: unescapeOctal(root), mountPoint: unescapeOctal(mountPoint), options: options.split(','), type, source: unescapeOctal(source) }];
-  });
+  return table
+    .toString('latin1')
+    .split('\n')
+    .flatMap((line) => {
+      const [mountPart = '', fileSystemPart = ''] = line.split(' - ', 2);
+      const [id, , , root, mountPoint, options] = mountPart.split(' ');
+      const [type, source] = fileSystemPart.split(' ');
+      if (
+        id === undefined ||
+        root === undefined ||
+        mountPoint === undefined ||
+        options === undefined ||
+        type === undefined ||
+        source === undefined
+      )
+        return [];
+      return [
+        {
+          id: Number(id),
+          root: unescapeOctal(root),
+          mountPoint: unescapeOctal(mountPoint),
+          options: options.split(','),
+          type,
+          source: unescapeOctal(source),
+        },
+      ];
+    });
 }
 
 /** The kernel writes a blank or a backslash as a backslash and three octal digits. */

@@ -37,7 +37,7 @@ function isTrustedPath(path: string): boolean {
   const parent = lstatIfExists(dirname(path));
   // In a directory with the sticky bit, such as /tmp, others can create a missing file.
   if (parent === undefined || isChangeable(parent, trusted)) return false;
-  for (let dir = dirname(path); dir !== '/'; ) {
+  for (let dir = dirname(path); dir !== '/';) {
     dir = dirname(dir);
     const stat = lstatIfExists(dir);
     if (stat === undefined || canReplaceIn(stat, trusted)) return false;

@@ -2,12 +2,28 @@
 // call is a round trip to bricks, so attributes that are already right are left alone. Uses callbacks, because Node's file
 // promises cost more than writing a small file.
 
-import { close, constants as fsConstants, fchmod, fchown, fstat, ftruncate, open, write, type BigIntStats } from 'node:fs';
+import {
+  close,
+  constants as fsConstants,
+  fchmod,
+  fchown,
+  fstat,
+  ftruncate,
+  open,
+  write,
+  type BigIntStats,
+} from 'node:fs';
 import { constants } from 'node:os';
 import { promisify } from 'node:util';
 import { futimensAsync, NativeError } from './libc.js';
 
-const [openFd, closeFd, truncateFd, chownFd, chmodFd] = [promisify(open), promisify(close), promisify(ftruncate), promisify(fchown), promisify(fchmod)];
+const [openFd, closeFd, truncateFd, chownFd, chmodFd] = [
+  promisify(open),
+  promisify(close),
+  promisify(ftruncate),
+  promisify(fchown),
+  promisify(fchmod),
+];
 const statFd = promisify(fstat) as (fd: number, options: { bigint: true }) => Promise<BigIntStats>;
 
 /** A double cannot hold a time to the nanosecond. */
@@ -38,9 +54,12 @@ export async function putFile(path: Buffer, wanted: FileToPut): Promise<void> {
     const { content, mode, uid, gid, mtime } = wanted;
     const found = await statFd(fd, { bigint: true });
     if (!found.isFile()) throw new NativeError('put file', path.toString('latin1'), constants.errno.EINVAL);
-    const hasContent = wanted.compare === 'times' && found.size === BigInt(content.length) && found.mtimeNs === BigInt(mtime.seconds) * NS_PER_S + BigInt(mtime.nanoseconds);
+    const hasContent =
+      wanted.compare === 'times' &&
+      found.size === BigInt(content.length) &&
+      found.mtimeNs === BigInt(mtime.seconds) * NS_PER_S + BigInt(mtime.nanoseconds);
     if (!hasContent) {
-      for (let offset = 0; offset < content.length; ) offset += await writeAt(fd, content, offset);
+      for (let offset = 0; offset < content.length;) offset += await writeAt(fd, content, offset);
       if (found.size > content.length) await truncateFd(fd, content.length);
     }
     const shouldChown = process.geteuid?.() === 0 && (found.uid !== BigInt(uid) || found.gid !== BigInt(gid));
@@ -55,5 +74,9 @@ export async function putFile(path: Buffer, wanted: FileToPut): Promise<void> {
 }
 
 function writeAt(fd: number, content: Uint8Array, offset: number): Promise<number> {
-  return new Promise((resolve, reject) => write(fd, content, offset, content.length - offset, offset, (error, bytes) => (error === null ? resolve(bytes) : reject(error))));
+  return new Promise((resolve, reject) =>
+    write(fd, content, offset, content.length - offset, offset, (error, bytes) =>
+      error === null ? resolve(bytes) : reject(error),
+    ),
+  );
 }

@@ -24,9 +24,9 @@ export async function readToEnd(path: string, signal?: AbortSignal): Promise<voi
     const { size, blocks } = await file.stat();
     const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(size, CHUNK_BYTES)));
     const hasHoles = blocks * STAT_BLOCK_BYTES < size;
-    for (let offset = 0; offset < size; ) {
+    for (let offset = 0; offset < size;) {
       const data = hasHoles ? await nextDataRange(file, offset, size) : { from: offset, to: size };
-      for (offset = data.from; offset < data.to; ) {
+      for (offset = data.from; offset < data.to;) {
         signal?.throwIfAborted();
         const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, data.to - offset), offset);
         if (bytesRead === 0) return;
@@ -49,5 +49,11 @@ async function nextDataRange(file: FileHandle, offset: number, size: number): Pr
 }
 
 async function seek({ fd }: FileHandle, offset: number, whence: number): Promise<number> {
-  return Number(await inPool('lseek', () => `fd ${fd}`, (done) => lseek.async(fd, offset, whence, done)));
+  return Number(
+    await inPool(
+      'lseek',
+      () => `fd ${fd}`,
+      (done) => lseek.async(fd, offset, whence, done),
+    ),
+  );
 }

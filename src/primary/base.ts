@@ -103,7 +103,11 @@ export abstract class PrimaryBase {
   }
 
   /** Sets the stime of a path. If `attrs` are given, the secondary gets them first. */
-  async sendmark(path: string, mark: Xtime, attrs?: { mode?: number; own?: [number, number]; times?: [number, number] }): Promise<void> {
+  async sendmark(
+    path: string,
+    mark: Xtime,
+    attrs?: { mode?: number; own?: [number, number]; times?: [number, number] },
+  ): Promise<void> {
     if (attrs !== undefined) await this.deps.secondary.setattr(path, attrs);
     await this.markSecondary(path, mark);
   }
@@ -123,7 +127,8 @@ export abstract class PrimaryBase {
   /** Completes a checkpoint that lies before stime, or that waited for failed entries. */
   protected async completeCheckpoint(): Promise<void> {
     const stime = await this.dataStime();
-    if (stime !== null && this.#isCheckpointReached(this.deps.config.getLive('checkpoint'), stime)) await this.commitStime(stime);
+    if (stime !== null && this.#isCheckpointReached(this.deps.config.getLive('checkpoint'), stime))
+      await this.commitStime(stime);
   }
 
   #isCheckpointReached(checkpoint: number, stime: Xtime): boolean {
@@ -135,7 +140,8 @@ export abstract class PrimaryBase {
   async #hasOtherBlockers(): Promise<boolean> {
     const marks = await this.deps.volume.bricksWithFailures();
     const blockers = marks.join(' ');
-    if (blockers !== '' && blockers !== this.#loggedBlockers) this.deps.log.info('checkpoint: waiting for failures of another brick', { marks });
+    if (blockers !== '' && blockers !== this.#loggedBlockers)
+      this.deps.log.info('checkpoint: waiting for failures of another brick', { marks });
     this.#loggedBlockers = blockers;
     return blockers !== '';
   }
@@ -167,7 +173,8 @@ export abstract class PrimaryBase {
     this.liveChangelogStart = options.registerTime === undefined ? null : [options.registerTime, 0];
     this.walkFrom = options.walkFrom === undefined ? null : [options.walkFrom, 0];
     const { native, foreign } = await this.systemVolinfo(signal);
-    if (native === null) throw new GsyncdError(`primary volume ${session.primary}: volume info: unavailable`, { code: 'preflight' });
+    if (native === null)
+      throw new GsyncdError(`primary volume ${session.primary}: volume info: unavailable`, { code: 'preflight' });
     this.shared.volinfo = native;
     log.debug('primary volume', { kind: foreign === null ? 'primary' : 'intermediate', volume_id: native.uuid });
     if (native.retval !== 0) log.warn("primary cluster's info may not be valid", { error: native.retval });
@@ -214,7 +221,8 @@ export abstract class PrimaryBase {
     const processing = join(workingDir, '.processing');
     for (const name of await namesIfExists(processing)) {
       const time = Number.parseInt(name.slice(name.lastIndexOf('.') + 1), 10);
-      if (name.startsWith('CHANGELOG.') && time < clusterStime[0]) await rm(fsEncode(join(processing, name)), { force: true });
+      if (name.startsWith('CHANGELOG.') && time < clusterStime[0])
+        await rm(fsEncode(join(processing, name)), { force: true });
     }
   }
 }

@@ -17,7 +17,11 @@ export type Primary = CrawlBase & ChangelogCrawl;
 export type PrimaryClass = new (deps: PrimaryDeps, shared?: SharedParts) => Primary;
 
 export const MODES = { normal: withNormalMode, partial: withPartialMode, recover: withRecoverMode } as const;
-export const CRAWLS = { changelog: withChangelogCrawl, changeloghistory: withHistoryCrawl, xsync: withXsyncCrawl } as const;
+export const CRAWLS = {
+  changelog: withChangelogCrawl,
+  changeloghistory: withHistoryCrawl,
+  xsync: withXsyncCrawl,
+} as const;
 
 export interface Slots {
   readonly mode: keyof typeof MODES;
@@ -40,7 +44,8 @@ export function gmasterBuilder(slots: Slots): PrimaryClass {
 /** A worker's three crawlers, with one pipeline and one volume info. */
 export function makeCrawlers(deps: PrimaryDeps): Readonly<Record<'xsync' | 'live' | 'history', Primary>> {
   const shared: SharedParts = { volinfo: null, pipeline: null };
-  const make = (crawl?: keyof typeof CRAWLS): Primary => new (gmasterBuilder(slotsFromConfig(deps.config, crawl)))(deps, shared);
+  const make = (crawl?: keyof typeof CRAWLS): Primary =>
+    new (gmasterBuilder(slotsFromConfig(deps.config, crawl)))(deps, shared);
   return { xsync: make('xsync'), live: make(), history: make('changeloghistory') };
 }
 
@@ -50,7 +55,9 @@ export function makeCrawlers(deps: PrimaryDeps): Readonly<Record<'xsync' | 'live
 export function slotsFromConfig(config: PrimaryDeps['config'], excrawl?: keyof typeof CRAWLS): Slots {
   const mode = config.get('special-sync-mode') || 'normal';
   if (!Object.hasOwn(MODES, mode)) {
-    throw new GsyncdError(`special-sync-mode: ${mode}: must be one of ${Object.keys(MODES).join(', ')}`, { code: 'config' });
+    throw new GsyncdError(`special-sync-mode: ${mode}: must be one of ${Object.keys(MODES).join(', ')}`, {
+      code: 'config',
+    });
   }
   const detector = config.get('change-detector');
   return {

@@ -9,9 +9,12 @@ export const MAX_DEPTH = 4_096;
 
 /** @returns the path relative to the brick, `.` for the root; null when the directory, or one above it, is gone; an
  *  InodeError when the root is not reached */
-export async function directoryPath(brick: Pick<BrickView, 'dirLocation'>, gfid: Gfid): Promise<string | InodeError | null> {
+export async function directoryPath(
+  brick: Pick<BrickView, 'dirLocation'>,
+  gfid: Gfid,
+): Promise<string | InodeError | null> {
   const names: string[] = [];
-  for (let current = gfid; current !== ROOT_GFID; ) {
+  for (let current = gfid; current !== ROOT_GFID;) {
     const location = await brick.dirLocation(current);
     if (location === null) return null;
     if (names.length > MAX_DEPTH) return new InodeError(`path of ${gfid}: the brick's directories form a cycle`);

@@ -12,9 +12,27 @@ const ESHUTDOWN = 108;
 const EHOSTDOWN = 112;
 /** Errors of the whole mount, file system or process. */
 const MOUNT_WIDE_ERRNOS: ReadonlySet<number> = new Set([
-  errno.ENOTCONN, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, ESHUTDOWN,
-  EHOSTDOWN, errno.ETIMEDOUT, errno.EPIPE, errno.ENODEV, errno.EROFS, errno.ENOSPC, errno.ENOSYS, errno.ENOTSUP, errno.ENOMEM, errno.EMFILE,
-  errno.ENFILE, errno.EBADF, errno.EINTR,
+  errno.ENOTCONN,
+  errno.ECONNABORTED,
+  errno.ECONNREFUSED,
+  errno.ECONNRESET,
+  errno.ENETDOWN,
+  errno.ENETUNREACH,
+  errno.EHOSTUNREACH,
+  ESHUTDOWN,
+  EHOSTDOWN,
+  errno.ETIMEDOUT,
+  errno.EPIPE,
+  errno.ENODEV,
+  errno.EROFS,
+  errno.ENOSPC,
+  errno.ENOSYS,
+  errno.ENOTSUP,
+  errno.ENOMEM,
+  errno.EMFILE,
+  errno.ENFILE,
+  errno.EBADF,
+  errno.EINTR,
 ]);
 
 export class InodeError {
@@ -45,7 +63,9 @@ export const XATTR_SPACE_ERRNOS: ReadonlySet<number> = new Set([errno.ENOSPC, er
  *  @returns null when the error is not about one inode */
 export function inodeErrorOf(error: unknown, inodeErrnos: ReadonlySet<number> = new Set()): InodeError | null {
   const number = errnoNumber(error);
-  return number === undefined || (MOUNT_WIDE_ERRNOS.has(number) && !inodeErrnos.has(number)) ? null : new InodeError(errorLine(error));
+  return number === undefined || (MOUNT_WIDE_ERRNOS.has(number) && !inodeErrnos.has(number))
+    ? null
+    : new InodeError(errorLine(error));
 }
 
 /** @returns the answer, or an InodeError when the error concerns one inode. @throws all other errors */

@@ -8,7 +8,10 @@ import { FEEDBACK_FD } from './child.js';
 /** Starts `argv`.
  *  @returns the text that the daemon wrote to FEEDBACK_FD before it closed the descriptor or ended; may be empty
  *  @throws system errors of spawn */
-export function startInBackground(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<string> {
+export function startInBackground(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<string> {
   const [program = '', ...args] = argv;
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { detached: true, env, stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });

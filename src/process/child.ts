@@ -102,7 +102,13 @@ export class Child {
         setTimeout(() => {
           if (this.#isClosed) return;
           signalAll([this], 'SIGKILL');
-          for (const stream of [process.stdin, this.feedback, options.stdoutAfterExit === 'keep' ? null : process.stdout, process.stderr]) stream?.destroy();
+          for (const stream of [
+            process.stdin,
+            this.feedback,
+            options.stdoutAfterExit === 'keep' ? null : process.stdout,
+            process.stderr,
+          ])
+            stream?.destroy();
         }, DRAIN_MS);
       });
       process.once('close', (code, signal) => {
@@ -140,7 +146,9 @@ export class Child {
       const info = await within(this.exited, waitMs + (signal === 'SIGKILL' ? DRAIN_MS : 0));
       if (info !== undefined) return info;
     }
-    throw new GsyncdError(`end ${programName(this.argv)}: process ${this.pid}: still there after SIGKILL`, { code: 'fault' });
+    throw new GsyncdError(`end ${programName(this.argv)}: process ${this.pid}: still there after SIGKILL`, {
+      code: 'fault',
+    });
   }
 }
 
@@ -159,7 +167,10 @@ export async function startChild(argv: readonly string[], options: StartOptions)
   if (subprocess.pid === undefined) {
     const failure = await subprocess;
     const code = errnoCode(failure.cause) ?? failure.code ?? 'failed';
-    throw new GsyncdError(`run ${programName(argv)}: ${options.cwd ?? program}: ${code}`, { code: 'preflight', cause: failure.cause });
+    throw new GsyncdError(`run ${programName(argv)}: ${options.cwd ?? program}: ${code}`, {
+      code: 'preflight',
+      cause: failure.cause,
+    });
   }
   if (!hasExitHook) {
     hasExitHook = true;
@@ -211,7 +222,10 @@ function signalAll(children: readonly Child[], signal: NodeJS.Signals): boolean 
   const reached = children.map((child) => child.signalTarget);
   const marks = reached.flatMap(({ mark }) => mark ?? []);
   // Search before any process ends. The mark also finds descendants whose parent has ended.
-  const targets = new Set([...reached.flatMap(({ target }) => target ?? []), ...(marks.length === 0 ? [] : markedProcesses(marks))]);
+  const targets = new Set([
+    ...reached.flatMap(({ target }) => target ?? []),
+    ...(marks.length === 0 ? [] : markedProcesses(marks)),
+  ]);
   const signalled = [...targets].filter((target) => sendSignal(target, signal));
   for (let round = 1; signal === 'SIGKILL' && marks.length > 0 && round < KILL_ROUNDS; round++) {
     for (const pid of markedProcesses(marks)) sendSignal(pid, signal);

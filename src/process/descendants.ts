@@ -16,15 +16,18 @@ export function newMark(): string {
 export function markedProcesses(marks: readonly string[]): number[] {
   const group = processGroupOf('self');
   const variables = marks.map((mark) => `${MARK_VARIABLE}=${mark}\0`);
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
-    try {
-      if (processGroupOf(pid) !== group) return false;
-      const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
-      return variables.some((word) => environment.includes(word));
-    } catch {
-      return false; // it has ended, or belongs to another user
-    }
-  });
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        if (processGroupOf(pid) !== group) return false;
+        const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
+        return variables.some((word) => environment.includes(word));
+      } catch {
+        return false; // it has ended, or belongs to another user
+      }
+    });
 }
 
 function processGroupOf(pid: number | 'self'): string | undefined {

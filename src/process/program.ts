@@ -11,7 +11,9 @@ import { GsyncdError } from '../errors.js';
 export async function findProgram(name: string, options: { cwd?: string; path?: string } = {}): Promise<string> {
   const candidates = name.includes('/')
     ? [isAbsolute(name) ? name : resolve(options.cwd ?? '.', name)]
-    : (options.path ?? process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin').split(delimiter).map((dir) => join(dir === '' ? '.' : dir, name));
+    : (options.path ?? process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin')
+        .split(delimiter)
+        .map((dir) => join(dir === '' ? '.' : dir, name));
   let state = 'not found';
   for (const candidate of candidates) {
     try {
@@ -24,7 +26,9 @@ export async function findProgram(name: string, options: { cwd?: string; path?: 
     }
   }
   const base = name.slice(name.lastIndexOf('/') + 1);
-  throw new GsyncdError(name.includes('/') ? `run ${base}: ${name}: ${state}` : `run ${base}: ${state} in PATH`, { code: 'preflight' });
+  throw new GsyncdError(name.includes('/') ? `run ${base}: ${name}: ${state}` : `run ${base}: ${state} in PATH`, {
+    code: 'preflight',
+  });
 }
 
 let setpriv: Promise<string | null> | undefined;

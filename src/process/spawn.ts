@@ -4,7 +4,15 @@
 import { Readable, type Writable } from 'node:stream';
 import { pipeline as pipeStreams } from 'node:stream/promises';
 import { GsyncdError } from '../errors.js';
-import { DEFAULT_END_TIMEOUTS, programName, startChild, type Child, type ExitInfo, type EndTimeouts, type StartOptions } from './child.js';
+import {
+  DEFAULT_END_TIMEOUTS,
+  programName,
+  startChild,
+  type Child,
+  type ExitInfo,
+  type EndTimeouts,
+  type StartOptions,
+} from './child.js';
 import { deadline } from '../async/deadline.js';
 import { LineSplitter } from './tail.js';
 
@@ -56,7 +64,10 @@ export async function runChild(argv: readonly string[], options: RunOptions = {}
   const startMs = performance.now();
   const child = await startChild(argv, startOptions(options, options.input === undefined ? 'ignore' : 'pipe'));
   const stopper = new Stopper([child], options);
-  const input = options.input === undefined ? undefined : writeInput(child, options.input).catch((error: unknown) => stopper.fail(error));
+  const input =
+    options.input === undefined
+      ? undefined
+      : writeInput(child, options.input).catch((error: unknown) => stopper.fail(error));
   const stdout = readStdout(argv, child, options, stopper);
   const exit = await stopper.settle(Promise.all([child.exited, input]).then(([info]) => info));
   return {
@@ -82,7 +93,10 @@ export interface PipeChild {
 
 /** Starts a long-lived child such as ssh for the RPC. Its stderr is drained; `exited` has the last bytes.
  *  @throws GsyncdError('preflight') when the program is missing */
-export async function spawnPipe(argv: readonly string[], options: CommonOptions & { onStderrLine?: (line: string) => void } = {}): Promise<PipeChild> {
+export async function spawnPipe(
+  argv: readonly string[],
+  options: CommonOptions & { onStderrLine?: (line: string) => void } = {},
+): Promise<PipeChild> {
   throwIfStopped(argv, options.signal);
   const child = await startChild(argv, startOptions(options, 'pipe'));
   const { stdin, stdout } = child;
@@ -106,8 +120,15 @@ export interface DaemonChild {
  *  @param pause whether it stops while the session is paused. A mount's server must not stop: its bricks, and every process
  *  that accesses the mount, would wait for it
  *  @throws GsyncdError('preflight') when the program is missing */
-export async function spawnDaemonChild(argv: readonly string[], pause: 'stops' | 'goes on' = 'goes on'): Promise<DaemonChild> {
-  const child = await startChild(argv, { stdin: 'ignore', stdout: 'ignore', signalScope: pause === 'stops' ? 'tree' : 'group' });
+export async function spawnDaemonChild(
+  argv: readonly string[],
+  pause: 'stops' | 'goes on' = 'goes on',
+): Promise<DaemonChild> {
+  const child = await startChild(argv, {
+    stdin: 'ignore',
+    stdout: 'ignore',
+    signalScope: pause === 'stops' ? 'tree' : 'group',
+  });
   return { pid: child.pid, exited: child.exited, kill: (signal) => child.kill(signal) };
 }
 
@@ -128,7 +149,12 @@ export async function spawnGroupChild(
   argv: readonly string[],
   options: Pick<CommonOptions, 'env' | 'stderrTailBytes'> & { onStderrLine?: (line: string) => void } = {},
 ): Promise<GroupChild> {
-  const child = await startChild(argv, { ...startOptions(options, 'ignore'), stdout: 'ignore', signalScope: 'child', feedback: 'pipe' });
+  const child = await startChild(argv, {
+    ...startOptions(options, 'ignore'),
+    stdout: 'ignore',
+    signalScope: 'child',
+    feedback: 'pipe',
+  });
   const { feedback } = child;
   if (feedback === null) throw new GsyncdError(`run ${programName(argv)}: no pipes`, { code: 'fault' });
   const acknowledged = new Promise<void>((resolve) => {
@@ -136,7 +162,13 @@ export async function spawnGroupChild(
     feedback.once('error', () => resolve());
     feedback.resume();
   });
-  return { pid: child.pid, exited: child.exited, acknowledged, kill: (signal) => child.kill(signal), end: (timeouts) => child.end(timeouts) };
+  return {
+    pid: child.pid,
+    exited: child.exited,
+    acknowledged,
+    kill: (signal) => child.kill(signal),
+    end: (timeouts) => child.end(timeouts),
+  };
 }
 
 export interface PipelineOptions {
@@ -165,10 +197,22 @@ export interface PipelineResult {
  * `A | B`, A fed with `inputA`, B's stdout dropped. When B ends early, A is ended too.
  * @throws as runChild
  */
-export async function pipeline(argvA: readonly string[], argvB: readonly string[], options: PipelineOptions): Promise<PipelineResult> {
+export async function pipeline(
+  argvA: readonly string[],
+  argvB: readonly string[],
+  options: PipelineOptions,
+): Promise<PipelineResult> {
   throwIfStopped(argvA, options.signal);
   const common = { stderrTailBytes: options.stderrTailBytes };
-  const a = await startChild(argvA, { ...common, cwd: options.cwdA, env: options.envA, stdin: 'pipe', stdout: 'pipe', stdoutAfterExit: 'keep', onStderrLine: options.onStderrLineA });
+  const a = await startChild(argvA, {
+    ...common,
+    cwd: options.cwdA,
+    env: options.envA,
+    stdin: 'pipe',
+    stdout: 'pipe',
+    stdoutAfterExit: 'keep',
+    onStderrLine: options.onStderrLineA,
+  });
   let b: Child;
   try {
     b = await startChild(argvB, { ...common, stdin: 'pipe', stdout: 'ignore', onStderrLine: options.onStderrLineB });
@@ -180,7 +224,8 @@ export async function pipeline(argvA: readonly string[], argvB: readonly string[
   let bytes = 0;
   const { stdout } = a;
   const { stdin } = b;
-  if (stdout === null || stdin === null) throw new GsyncdError(`run ${programName(argvA)}: no pipes`, { code: 'fault' });
+  if (stdout === null || stdin === null)
+    throw new GsyncdError(`run ${programName(argvA)}: no pipes`, { code: 'fault' });
   stdout.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
     options.onData?.(chunk);
@@ -189,7 +234,9 @@ export async function pipeline(argvA: readonly string[], argvB: readonly string[
     writeInput(a, options.inputA).catch((error: unknown) => stopper.fail(error)),
     pipeStreams(stdout, stdin).catch(() => undefined), // the exit statuses say more
   ]);
-  void b.exited.then(() => a.end({ ...DEFAULT_END_TIMEOUTS, closeMs: A_EXIT_WAIT_MS })).catch((error: unknown) => stopper.fail(error));
+  void b.exited
+    .then(() => a.end({ ...DEFAULT_END_TIMEOUTS, closeMs: A_EXIT_WAIT_MS }))
+    .catch((error: unknown) => stopper.fail(error));
   const [infoA, infoB] = await stopper.settle(Promise.all([a.exited, b.exited, transferred]));
   return { a: infoA, b: infoB, bytes, timedOut: stopper.timedOut };
 }
@@ -283,12 +330,18 @@ function readStdout(argv: readonly string[], child: Child, options: RunOptions, 
   child.stdout?.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes <= maxStdoutBytes) chunks.push(chunk);
-    else stopper.fail(new GsyncdError(`run ${programName(argv)}: more than ${maxStdoutBytes} bytes of output`, { code: 'fault' }));
+    else
+      stopper.fail(
+        new GsyncdError(`run ${programName(argv)}: more than ${maxStdoutBytes} bytes of output`, { code: 'fault' }),
+      );
   });
   return () => Buffer.concat(chunks);
 }
 
-function startOptions(options: Omit<CommonOptions, 'signal'> & { onStderrLine?: (line: string) => void }, stdin: 'pipe' | 'ignore'): StartOptions {
+function startOptions(
+  options: Omit<CommonOptions, 'signal'> & { onStderrLine?: (line: string) => void },
+  stdin: 'pipe' | 'ignore',
+): StartOptions {
   const { cwd, env, stderrTailBytes, onStderrLine, pdeathsig } = options;
   return { cwd, env, stderrTailBytes, onStderrLine, pdeathsig, stdin, stdout: 'pipe' };
 }

@@ -33,7 +33,10 @@ export class Tail {
 /** Last lines of a child's output, for an error message: `a; b`. Skips a traceback's indented lines. */
 export function lastLines(text: string, count = 3): string {
   const lines = text.split(/[\r\n]+/).filter((line) => line.trim() !== '' && !/^\s/.test(line));
-  return lines.slice(-count).map((line) => line.trim()).join('; ');
+  return lines
+    .slice(-count)
+    .map((line) => line.trim())
+    .join('; ');
 }
 
 const NEWLINE = 10;
@@ -75,7 +78,8 @@ export class LineSplitter {
   }
 
   #emit(): void {
-    const line = this.#partialLine.length === 1 && this.#partialLine[0] ? this.#partialLine[0] : Buffer.concat(this.#partialLine);
+    const line =
+      this.#partialLine.length === 1 && this.#partialLine[0] ? this.#partialLine[0] : Buffer.concat(this.#partialLine);
     this.#partialLine = [];
     this.#partialLineBytes = 0;
     this.#onLine(fsDecode(line));

@@ -69,7 +69,12 @@ export class ChangelogProbe {
   /** Reads the index entries since the last call. */
   async #readNewEntries(synced: number): Promise<void> {
     const files = await listHtimeFiles(join(this.#dir, 'htime'));
-    for (const { path, created } of files.slice(Math.max(0, files.findIndex((file) => file.path === this.#position?.path)))) {
+    for (const { path, created } of files.slice(
+      Math.max(
+        0,
+        files.findIndex((file) => file.path === this.#position?.path),
+      ),
+    )) {
       const resumed = path === this.#position?.path ? this.#position : { offset: 0, time: created };
       await this.#readIndexFile(path, resumed.offset, resumed.time, synced);
     }
@@ -101,7 +106,12 @@ export class ChangelogProbe {
         // An stime that is clearly below the old clock is taken as one of the new clock.
         if (isSetBack) this.#isAfterSetBack = synced > entry.time && synced > time - MAX_CLOCK_SKEW_S;
         if (isSetBack && !this.#isAfterSetBack) this.#intervals = [];
-        if (!entry.isEmpty) this.#intervals.push({ since: Math.min(time, entry.time), until: entry.time, isAfterSetBack: this.#isAfterSetBack });
+        if (!entry.isEmpty)
+          this.#intervals.push({
+            since: Math.min(time, entry.time),
+            until: entry.time,
+            isAfterSetBack: this.#isAfterSetBack,
+          });
         time = entry.time;
       }
       offset = ends.at(-1) ?? offset;

@@ -87,16 +87,33 @@ type Check = (value: unknown) => boolean;
 
 const number: Check = (value) => typeof value === 'number';
 const string: Check = (value) => typeof value === 'string';
-const oneOf = (...values: readonly unknown[]): Check => (value) => values.includes(value);
-const list = (item: Check): Check => (value) => Array.isArray(value) && value.every(item);
-const orNull = (check: Check): Check => (value) => value === null || check(value);
-const record = (item: Check): Check => (value) => isObject(value) && Object.values(value).every(item);
-const objectWith = (fields: Readonly<Record<string, Check>>): Check => (value) => isObject(value) && Object.entries(fields).every(([key, check]) => check(value[key]));
+const oneOf =
+  (...values: readonly unknown[]): Check =>
+  (value) =>
+    values.includes(value);
+const list =
+  (item: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(item);
+const orNull =
+  (check: Check): Check =>
+  (value) =>
+    value === null || check(value);
+const record =
+  (item: Check): Check =>
+  (value) =>
+    isObject(value) && Object.values(value).every(item);
+const objectWith =
+  (fields: Readonly<Record<string, Check>>): Check =>
+  (value) =>
+    isObject(value) && Object.entries(fields).every(([key, check]) => check(value[key]));
 const buckets = objectWith({ bounds: list(number), counts: list(number), sum: number });
 
 const isProgressShape = objectWith({
   version: oneOf(PROGRESS_VERSION),
-  ...Object.fromEntries(['pid', 'startTicks', 'startedMs', 'updatedMs', 'restarts', 'caughtUp'].map((key) => [key, number])),
+  ...Object.fromEntries(
+    ['pid', 'startTicks', 'startedMs', 'updatedMs', 'restarts', 'caughtUp'].map((key) => [key, number]),
+  ),
   ...Object.fromEntries(['primary', 'secondary', 'brick', 'workingDir', 'changelogDir'].map((key) => [key, string])),
   set: (value) => value === undefined || string(value),
   ended: oneOf('stopped', 'faulty', null),
@@ -113,7 +130,11 @@ const isProgressShape = objectWith({
   ),
   queue: objectWith({ files: number, bytes: number }),
   jobs: objectWith({ total: number, busySinceMs: list(number) }),
-  totals: objectWith(Object.fromEntries([...SAMPLED_COUNTERS, 'metas', 'entryFailures', 'metaFailures', 'fileFailures'].map((key) => [key, number]))),
+  totals: objectWith(
+    Object.fromEntries(
+      [...SAMPLED_COUNTERS, 'metas', 'entryFailures', 'metaFailures', 'fileFailures'].map((key) => [key, number]),
+    ),
+  ),
   ops: record(number),
   batches: record(number),
   calls: record(buckets),

@@ -8,7 +8,14 @@ import { basename, dirname, join } from 'node:path';
 import { fsEncode } from '../names.js';
 import { BucketCounter, CALL_SECONDS, JOB_SECONDS } from './buckets.js';
 import type { BatchResult, CallKind, CallResult, JobResult, ProgressSink, WalkKind } from './sink.js';
-import { parseProgress, PROGRESS_VERSION, progressFileOf, SAMPLED_COUNTERS, type ProgressData, type WalkProgress } from './progress-data.js';
+import {
+  parseProgress,
+  PROGRESS_VERSION,
+  progressFileOf,
+  SAMPLED_COUNTERS,
+  type ProgressData,
+  type WalkProgress,
+} from './progress-data.js';
 import { Series } from './series.js';
 
 /** The least time between two writes; a change waits no longer than this. */
@@ -32,10 +39,22 @@ export class ProgressRecorder implements ProgressSink {
   readonly #options: ProgressRecorderOptions;
   readonly #startedMs = Date.now();
   readonly #series = new Series();
-  readonly #totals = { entries: 0, files: 0, bytes: 0, changelogs: 0, metas: 0, entryFailures: 0, metaFailures: 0, fileFailures: 0 };
+  readonly #totals = {
+    entries: 0,
+    files: 0,
+    bytes: 0,
+    changelogs: 0,
+    metas: 0,
+    entryFailures: 0,
+    metaFailures: 0,
+    fileFailures: 0,
+  };
   readonly #ops: Record<string, number> = {};
   readonly #batches: Record<string, number> = {};
-  readonly #calls: Record<CallKind, BucketCounter> = { entry: new BucketCounter(CALL_SECONDS), meta: new BucketCounter(CALL_SECONDS) };
+  readonly #calls: Record<CallKind, BucketCounter> = {
+    entry: new BucketCounter(CALL_SECONDS),
+    meta: new BucketCounter(CALL_SECONDS),
+  };
   readonly #transfers = new Map<string, BucketCounter>();
   readonly #jobStartsMs = new Map<number, number>();
   #walk: WalkProgress | null = null;
@@ -58,7 +77,8 @@ export class ProgressRecorder implements ProgressSink {
       this.#restarts = before.restarts + (before.ended === 'stopped' ? 0 : 1);
       this.#caughtUp = before.caughtUp;
       // The previous worker did not finish its first sync. This one continues from the marks.
-      if (before.walk !== null && before.walk.kind === 'first' && before.walk.state !== 'done') this.#walk = before.walk;
+      if (before.walk !== null && before.walk.kind === 'first' && before.walk.state !== 'done')
+        this.#walk = before.walk;
     }
     await this.#write();
   }
@@ -96,14 +116,24 @@ export class ProgressRecorder implements ProgressSink {
     this.#beforeChange();
     this.#batches[crawl] = (this.#batches[crawl] ?? 0) + 1;
     if (crawl !== 'xsync') this.#totals.changelogs += changelogs;
-    for (const [name, count] of [...ops, ['DATA', dataFiles] as const]) this.#ops[name] = (this.#ops[name] ?? 0) + count;
+    for (const [name, count] of [...ops, ['DATA', dataFiles] as const])
+      this.#ops[name] = (this.#ops[name] ?? 0) + count;
   }
 
   walkStarted(kind: WalkKind): void {
     this.#beforeChange();
     // A repeated first sync skips what its marks show as synced, so both counters begin with the earlier number.
-    const before = kind === 'first' && this.#walk?.kind === 'first' && this.#walk.state !== 'done' ? this.#walk.synced : 0;
-    this.#walk = { kind, state: 'walking', startedMs: Date.now(), endedMs: 0, seen: before, synced: before, expected: null };
+    const before =
+      kind === 'first' && this.#walk?.kind === 'first' && this.#walk.state !== 'done' ? this.#walk.synced : 0;
+    this.#walk = {
+      kind,
+      state: 'walking',
+      startedMs: Date.now(),
+      endedMs: 0,
+      seen: before,
+      synced: before,
+      expected: null,
+    };
     if (kind !== 'first') return;
     void this.#options.estimate().then(
       (expected) => this.#updateWalk({ expected }),
@@ -174,10 +204,13 @@ export class ProgressRecorder implements ProgressSink {
     this.#series.beforeChange(now, this.#sampledValues());
     if (this.#timer !== undefined || this.#ended !== null) return;
     const intervalMs = this.#options.intervalMs ?? DEFAULT_INTERVAL_MS;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      void this.#write();
-    }, Math.max(intervalMs / 10, this.#writtenMs + intervalMs - now)).unref();
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        void this.#write();
+      },
+      Math.max(intervalMs / 10, this.#writtenMs + intervalMs - now),
+    ).unref();
   }
 
   #write(): Promise<void> {

@@ -14,7 +14,16 @@ import { SAMPLED_COUNTERS, type ProgressData, type SampledCounter, type WalkProg
 import { rateAt, ratesOver } from './series.js';
 
 export type BrickState = 'Initializing...' | 'Active' | 'Passive' | 'Faulty' | 'Paused' | 'Stopped' | 'Created' | 'N/A';
-export const BRICK_STATES: readonly BrickState[] = ['Initializing...', 'Active', 'Passive', 'Faulty', 'Paused', 'Stopped', 'Created', 'N/A'];
+export const BRICK_STATES: readonly BrickState[] = [
+  'Initializing...',
+  'Active',
+  'Passive',
+  'Faulty',
+  'Paused',
+  'Stopped',
+  'Created',
+  'N/A',
+];
 
 export interface BrickFacts {
   readonly brick: string;
@@ -40,7 +49,12 @@ export interface BrickReport {
   readonly crawl: string;
   readonly secondaryNode: string | null;
   readonly lastError: string | null;
-  readonly worker: { readonly pid: number; readonly running: boolean; readonly started: number; readonly restarts: number } | null;
+  readonly worker: {
+    readonly pid: number;
+    readonly running: boolean;
+    readonly started: number;
+    readonly restarts: number;
+  } | null;
   readonly lastSynced: number | null;
   readonly lastSyncedEntry: number | null;
   readonly pending: 'yes' | 'no' | 'unknown';
@@ -60,7 +74,11 @@ export interface BrickReport {
   readonly rates: Readonly<Record<SampledCounter, number>>;
   readonly transfers: { readonly busy: number; readonly total: number; readonly longest: number | null } | null;
   readonly firstSync: FirstSync | null;
-  readonly checkpoint: { readonly time: number; readonly completed: boolean; readonly completionTime: number | null } | null;
+  readonly checkpoint: {
+    readonly time: number;
+    readonly completed: boolean;
+    readonly completionTime: number | null;
+  } | null;
   readonly failures: { readonly count: number } & Partial<Omit<FailureSummary, 'count'>>;
   /** Rates of the last minutes, the oldest first. */
   readonly history: { readonly span: number } & Readonly<Record<SampledCounter, readonly number[]>>;
@@ -90,21 +108,35 @@ export function brickReport(given: BrickFacts): BrickReport {
   const { status, progress, isWorkerRunning, nowMs } = facts;
   const state = stateOf(facts);
   const samples = progress?.history ?? [];
-  const perSecond = (name: SampledCounter, windowMs: number): number => rateAt(samples, SAMPLED_COUNTERS.indexOf(name), nowMs, windowMs);
+  const perSecond = (name: SampledCounter, windowMs: number): number =>
+    rateAt(samples, SAMPLED_COUNTERS.indexOf(name), nowMs, windowMs);
   const rates = byCounter((name) => perSecond(name, name === 'changelogs' ? CHANGELOG_WINDOW_MS : RATE_WINDOW_MS));
   const firstSync = firstSyncOf(progress, nowMs);
   const batchOps = { entries: status.entry, meta: status.meta, data: status.data };
   const bytes = progress === null ? null : isWorkerRunning ? progress.queue.bytes : 0;
   const pending = pendingOf(facts, state, firstSync);
-  const backlog = { changelogs: facts.changelogs?.changelogs ?? null, ...(isWorkerRunning || progress === null ? batchOps : { entries: 0, meta: 0, data: 0 }), bytes };
+  const backlog = {
+    changelogs: facts.changelogs?.changelogs ?? null,
+    ...(isWorkerRunning || progress === null ? batchOps : { entries: 0, meta: 0, data: 0 }),
+    bytes,
+  };
   return {
     brick: facts.brick,
     set: progress?.set ?? null,
     state,
     crawl: state === 'Active' ? status.crawl_status : 'N/A',
-    secondaryNode: status.secondary_node === 'N/A' || (state !== 'Active' && state !== 'Passive') ? null : status.secondary_node,
+    secondaryNode:
+      status.secondary_node === 'N/A' || (state !== 'Active' && state !== 'Passive') ? null : status.secondary_node,
     lastError: status.last_error ?? null,
-    worker: progress === null ? null : { pid: progress.pid, running: isWorkerRunning, started: progress.startedMs / 1000, restarts: progress.restarts },
+    worker:
+      progress === null
+        ? null
+        : {
+            pid: progress.pid,
+            running: isWorkerRunning,
+            started: progress.startedMs / 1000,
+            restarts: progress.restarts,
+          },
     lastSynced: zeroAsNull(status.last_synced),
     lastSyncedEntry: zeroAsNull(status.last_synced_entry),
     pending,
@@ -129,7 +161,13 @@ function byCounter<T>(of: (name: SampledCounter) => T): Record<SampledCounter, T
 
 /** Whether another program's worker has continued the session after the worker of the progress file ended. */
 function isContinuedByOther({ status, monitor, progress, isWorkerRunning }: BrickFacts): boolean {
-  return progress !== null && !isWorkerRunning && progress.ended !== null && monitor === 'Started' && ['Active', 'Passive'].includes(status.worker_status);
+  return (
+    progress !== null &&
+    !isWorkerRunning &&
+    progress.ended !== null &&
+    monitor === 'Started' &&
+    ['Active', 'Passive'].includes(status.worker_status)
+  );
 }
 
 /** Stock's rule, corrected by the state of the process. A worker may run without a monitor, and a worker that died
@@ -149,10 +187,15 @@ function parseState(text: string): BrickState {
   return BRICK_STATES.find((state) => state === text) ?? 'N/A';
 }
 
-function pendingOf({ status, changelogs, progress, isWorkerRunning }: BrickFacts, state: BrickState, firstSync: FirstSync | null): BrickReport['pending'] {
+function pendingOf(
+  { status, changelogs, progress, isWorkerRunning }: BrickFacts,
+  state: BrickState,
+  firstSync: FirstSync | null,
+): BrickReport['pending'] {
   if (state === 'Passive') return 'no';
   if (firstSync !== null) return 'yes';
-  if (isWorkerRunning && (status.entry > 0 || status.data > 0 || status.meta > 0 || (progress?.queue.files ?? 0) > 0)) return 'yes';
+  if (isWorkerRunning && (status.entry > 0 || status.data > 0 || status.meta > 0 || (progress?.queue.files ?? 0) > 0))
+    return 'yes';
   if (changelogs === null) return 'unknown';
   return changelogs.changelogs > 0 || changelogs.hasOpenChanges ? 'yes' : 'no';
 }
@@ -168,17 +211,28 @@ function firstSyncOf(progress: ProgressData | null, nowMs: number): FirstSync | 
   const walk = progress?.walk;
   if (walk === undefined || walk === null || walk.kind !== 'first' || walk.state === 'done') return null;
   const seconds = Math.max(1, (nowMs - walk.startedMs) / 1000);
-  const expected = walk.state === 'walked' ? walk.seen : walk.expected === null ? null : Math.max(walk.expected, walk.seen);
+  const expected =
+    walk.state === 'walked' ? walk.seen : walk.expected === null ? null : Math.max(walk.expected, walk.seen);
   const fraction = expected === null ? null : expected === 0 ? 1 : Math.min(1, walk.synced / expected);
   const { state, seen, synced, startedMs } = walk;
   return { state, seen, synced, expected, fraction, rate: synced / seconds, started: startedMs / 1000 };
 }
 
 /** Seconds until nothing is pending, at the present speed. */
-function etaOf({ pending, firstSync, backlog, rates }: Pick<BrickReport, 'pending' | 'firstSync' | 'backlog' | 'rates'>): number | null {
-  if (firstSync !== null) return firstSync.expected === null ? null : quotient(firstSync.expected - firstSync.synced, firstSync.rate);
+function etaOf({
+  pending,
+  firstSync,
+  backlog,
+  rates,
+}: Pick<BrickReport, 'pending' | 'firstSync' | 'backlog' | 'rates'>): number | null {
+  if (firstSync !== null)
+    return firstSync.expected === null ? null : quotient(firstSync.expected - firstSync.synced, firstSync.rate);
   if (pending === 'no') return 0;
-  const batchSeconds = [quotient(backlog.bytes ?? 0, rates.bytes), quotient(backlog.data, rates.files), quotient(backlog.entries, rates.entries)];
+  const batchSeconds = [
+    quotient(backlog.bytes ?? 0, rates.bytes),
+    quotient(backlog.data, rates.files),
+    quotient(backlog.entries, rates.entries),
+  ];
   const changelogs = quotient(backlog.changelogs ?? 0, rates.changelogs);
   const all = [...batchSeconds, changelogs];
   // If only the open changelog holds changes, no rate applies until it closes.
@@ -193,13 +247,21 @@ function quotient(rest: number, rate: number): number | null {
 
 function transfersOf({ jobs }: ProgressData, isWorkerRunning: boolean, nowMs: number): BrickReport['transfers'] {
   const busy = isWorkerRunning ? jobs.busySinceMs : [];
-  return { busy: busy.length, total: jobs.total, longest: busy.length === 0 ? null : Math.max(0, nowMs - Math.min(...busy)) / 1000 };
+  return {
+    busy: busy.length,
+    total: jobs.total,
+    longest: busy.length === 0 ? null : Math.max(0, nowMs - Math.min(...busy)) / 1000,
+  };
 }
 
 function checkpointOf(status: StatusData): BrickReport['checkpoint'] {
   if (status.checkpoint_time === 0) return null;
   const { checkpoint_completion_time: at } = status;
-  return { time: status.checkpoint_time, completed: status.checkpoint_completed === 'Yes', completionTime: typeof at === 'number' ? zeroAsNull(at) : null };
+  return {
+    time: status.checkpoint_time,
+    completed: status.checkpoint_completed === 'Yes',
+    completionTime: typeof at === 'number' ? zeroAsNull(at) : null,
+  };
 }
 
 function zeroAsNull(seconds: number): number | null {

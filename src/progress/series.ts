@@ -25,7 +25,13 @@ export class Series {
   add(nowMs: number, values: readonly number[]): void {
     const last = this.#samples.at(-1);
     const before = this.#samples.at(-2);
-    if (last !== undefined && before !== undefined && (last[0] ?? 0) - (before[0] ?? 0) < SPACING_MS && nowMs >= (last[0] ?? 0)) this.#samples.pop();
+    if (
+      last !== undefined &&
+      before !== undefined &&
+      (last[0] ?? 0) - (before[0] ?? 0) < SPACING_MS &&
+      nowMs >= (last[0] ?? 0)
+    )
+      this.#samples.pop();
     this.#push(nowMs, values);
   }
 
@@ -64,7 +70,13 @@ export function rateAt(samples: readonly Sample[], index: number, nowMs: number,
 }
 
 /** Rates of the last `count` spans of `spanMs` each, the oldest first. */
-export function ratesOver(samples: readonly Sample[], index: number, nowMs: number, spanMs: number, count: number): number[] {
+export function ratesOver(
+  samples: readonly Sample[],
+  index: number,
+  nowMs: number,
+  spanMs: number,
+  count: number,
+): number[] {
   const rates: number[] = [];
   let until = valueAt(samples, index, nowMs - count * spanMs);
   for (let i = count - 1; i >= 0; i--) {

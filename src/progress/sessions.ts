@@ -42,17 +42,23 @@ export interface BrickReading {
 export async function findSessions(name: string | undefined, roots: readonly string[]): Promise<string[]> {
   if (name !== undefined && (name.includes('/') || name === '.')) {
     const dir = resolve(name);
-    if (!(await isSession(dir))) throw new GsyncdError(`session ${dir}: no status files of bricks there`, { code: 'usage' });
+    if (!(await isSession(dir)))
+      throw new GsyncdError(`session ${dir}: no status files of bricks there`, { code: 'usage' });
     return [dir];
   }
   const prefix = name?.replace(/(::|\s+)/g, '_').replace(/_[^_@]*@/, '_');
-  const entries = await Promise.all(roots.map(async (root) => (await listNames(root)).sort().map((entry) => ({ entry, dir: join(root, entry) }))));
+  const entries = await Promise.all(
+    roots.map(async (root) => (await listNames(root)).sort().map((entry) => ({ entry, dir: join(root, entry) }))),
+  );
   const sessions: { readonly entry: string; readonly dir: string }[] = [];
-  for (const session of entries.flat()) if ((prefix === undefined || session.entry.startsWith(prefix)) && (await isSession(session.dir))) sessions.push(session);
+  for (const session of entries.flat())
+    if ((prefix === undefined || session.entry.startsWith(prefix)) && (await isSession(session.dir)))
+      sessions.push(session);
   // A volume's name may be the beginning of another's.
   const exactMatches = sessions.filter(({ entry }) => entry === prefix || entry.startsWith(`${prefix}_`));
   const found = (exactMatches.length > 0 ? exactMatches : sessions).map(({ dir }) => dir);
-  if (found.length === 0 && name !== undefined) throw new GsyncdError(`session ${name}: not found in ${roots.join(' or ')}`, { code: 'usage' });
+  if (found.length === 0 && name !== undefined)
+    throw new GsyncdError(`session ${name}: not found in ${roots.join(' or ')}`, { code: 'usage' });
   return found;
 }
 
@@ -82,7 +88,10 @@ export class SessionReader {
    *  @param only the name of the one status file to read */
   async readBricks(only?: string): Promise<BrickReading[]> {
     const monitor = await this.#monitor();
-    const names = only === undefined ? (await listNames(this.directory)).filter((name) => brickOfStatusFile(name) !== null).sort() : [only];
+    const names =
+      only === undefined
+        ? (await listNames(this.directory)).filter((name) => brickOfStatusFile(name) !== null).sort()
+        : [only];
     return Promise.all(
       names.map((name) => {
         let reader = this.#bricks.get(name);
@@ -134,7 +143,11 @@ class BrickReader {
       monitor,
       progress,
       isWorkerRunning: progress !== null && progress.ended === null && startTicks(progress.pid) === progress.startTicks,
-      changelogs: await this.#changelogs(progress?.changelogDir ?? join(brick, '.glusterfs', 'changelogs'), status.last_synced, progress?.caughtUp ?? 0),
+      changelogs: await this.#changelogs(
+        progress?.changelogDir ?? join(brick, '.glusterfs', 'changelogs'),
+        status.last_synced,
+        progress?.caughtUp ?? 0,
+      ),
       failures: progress === null ? null : await this.#failuresOf(progress.workingDir),
       nowMs: Date.now(),
     });

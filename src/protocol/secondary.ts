@@ -99,7 +99,10 @@ export interface Secondary {
   entries(path: string): Promise<string[]>;
   /** Deletes the named children of `path`, with whole subtrees; without names, `path` itself. */
   purge(path: string, names?: readonly string[]): Promise<void>;
-  setattr(path: string, attrs: { own?: readonly [number, number]; mode?: number; times?: readonly [number, number] }): Promise<void>;
+  setattr(
+    path: string,
+    attrs: { own?: readonly [number, number]; mode?: number; times?: readonly [number, number] },
+  ): Promise<void>;
   /** @returns the number of keepalives that the peer has seen */
   keepAlive(info: VolumeInfo | null): Promise<number>;
 }

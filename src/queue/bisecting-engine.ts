@@ -16,8 +16,17 @@ export function bisectingEngine(engine: DataEngine, log?: SyncLog): DataEngine {
     name: engine.name,
     sync: async (gfids, options) => {
       const outcome = await engine.sync(gfids, options);
-      if (suspectsOf(gfids, outcome).length === 0 || DISK_FULL.test(outcome.broken ?? '') || !(await canTransfer(engine, options))) return outcome;
-      if (gfids.length > 1) log?.info('transfer failed: retrying its files in smaller groups', { num_files: gfids.length, reason: outcome.broken });
+      if (
+        suspectsOf(gfids, outcome).length === 0 ||
+        DISK_FULL.test(outcome.broken ?? '') ||
+        !(await canTransfer(engine, options))
+      )
+        return outcome;
+      if (gfids.length > 1)
+        log?.info('transfer failed: retrying its files in smaller groups', {
+          num_files: gfids.length,
+          reason: outcome.broken,
+        });
       return new Bisection(engine, options).run(gfids, outcome);
     },
   };
@@ -48,7 +57,13 @@ class Bisection {
 
   async run(gfids: readonly Gfid[], outcome: EngineOutcome): Promise<EngineOutcome> {
     await this.#bisect(gfids, outcome);
-    return { returnCode: outcome.returnCode, synced: this.#synced, failed: this.#failed, bytes: this.#bytes, broken: this.#broken };
+    return {
+      returnCode: outcome.returnCode,
+      synced: this.#synced,
+      failed: this.#failed,
+      bytes: this.#bytes,
+      broken: this.#broken,
+    };
   }
 
   async #bisect(gfids: readonly Gfid[], outcome: EngineOutcome): Promise<void> {

@@ -70,7 +70,14 @@ export class PostBox<R> {
     const items = this.#handedOut.has(item.gfid) ? this.#parked : this.#queued;
     const existing = items.get(item.gfid);
     if (existing === undefined) {
-      items.set(item.gfid, { sizeBytes, isSizeKnown: item.sizeBytes !== undefined, compare: item.compare ?? 'content', holes: item.holes, logErrors: item.logErrors === true, callbacks: [settle] });
+      items.set(item.gfid, {
+        sizeBytes,
+        isSizeKnown: item.sizeBytes !== undefined,
+        compare: item.compare ?? 'content',
+        holes: item.holes,
+        logErrors: item.logErrors === true,
+        callbacks: [settle],
+      });
       if (items === this.#queued) this.#queuedBytes += sizeBytes;
       return;
     }

@@ -13,7 +13,12 @@ import { PostBox, type Box } from './post-box.js';
  *  the latter case `error` may be the engine's exception. */
 export type ItemResult =
   | { readonly status: 'synced' }
-  | { readonly status: 'failed'; readonly reason: string; readonly scope: 'item' | 'transfer'; readonly error?: unknown };
+  | {
+      readonly status: 'failed';
+      readonly reason: string;
+      readonly scope: 'item' | 'transfer';
+      readonly error?: unknown;
+    };
 
 export type BoxResult = ReadonlyMap<Gfid, ItemResult>;
 
@@ -51,7 +56,8 @@ export class Syncer {
   #isDispatchScheduled = false;
 
   constructor(options: SyncerOptions) {
-    if (options.jobs < 1 || options.maxFilesPerBox < 1) throw new RangeError('sync queue: jobs and files per box: must be at least 1');
+    if (options.jobs < 1 || options.maxFilesPerBox < 1)
+      throw new RangeError('sync queue: jobs and files per box: must be at least 1');
     this.#options = options;
     for (let job = options.jobs; job >= 1; job -= 1) this.#idleJobs.push(job);
   }
@@ -130,7 +136,13 @@ export class Syncer {
 
   /** Divides the queued items by the number of jobs. Every idle job takes one box. */
   #dispatch(): void {
-    const { jobs, maxFilesPerBox, maxBytesPerBox = Infinity, minFilesPerBox = 100, minBytesPerBox = 16 << 20 } = this.#options;
+    const {
+      jobs,
+      maxFilesPerBox,
+      maxBytesPerBox = Infinity,
+      minFilesPerBox = 100,
+      minBytesPerBox = 16 << 20,
+    } = this.#options;
     const limits = {
       maxFiles: Math.min(maxFilesPerBox, Math.max(minFilesPerBox, Math.ceil(this.#postBox.queued / jobs))),
       maxBytes: Math.min(maxBytesPerBox, Math.max(minBytesPerBox, Math.ceil(this.#postBox.queuedBytes / jobs))),
@@ -157,7 +169,13 @@ export class Syncer {
     let syncedCount = 0;
     let resultOf: (gfid: Gfid) => ItemResult | null;
     try {
-      const outcome = await engine.sync(gfids, { logErrors, compareTimes, holes, maxFileBytes, signal: this.#hardStop.signal });
+      const outcome = await engine.sync(gfids, {
+        logErrors,
+        compareTimes,
+        holes,
+        maxFileBytes,
+        signal: this.#hardStop.signal,
+      });
       returnCode = outcome.returnCode;
       sentBytes = outcome.bytes ?? (outcome.synced.size > 0 ? bytes : 0);
       syncedCount = outcome.synced.size;
@@ -170,8 +188,19 @@ export class Syncer {
       resultOf = () => result;
     }
     const seconds = (performance.now() - startMs) / 1000;
-    log.info('Sync Time Taken', { job, num_files: gfids.length, return_code: returnCode, duration: seconds.toFixed(4) });
-    progress?.jobEnded(job, { engine: engine.name, seconds, files: syncedCount, failed: gfids.length - syncedCount, bytes: sentBytes });
+    log.info('Sync Time Taken', {
+      job,
+      num_files: gfids.length,
+      return_code: returnCode,
+      duration: seconds.toFixed(4),
+    });
+    progress?.jobEnded(job, {
+      engine: engine.name,
+      seconds,
+      files: syncedCount,
+      failed: gfids.length - syncedCount,
+      bytes: sentBytes,
+    });
     for (const gfid of gfids) this.#postBox.settle(gfid, resultOf(gfid));
     if (this.#state === 'stopped') this.#postBox.settleUntaken(null);
   }

@@ -90,7 +90,10 @@ export class RepceClient {
     const request = encodePickle(pyTuple([rid, method, ...args]));
     return await new Promise<PyValue>((resolve, reject) => {
       const onAbort = (): void => settle({ error: stoppedError(method) });
-      const timer = timeoutMs === undefined ? undefined : deadline(timeoutMs, () => settle({ error: timeoutError(method, timeoutMs) }), 'nothing');
+      const timer =
+        timeoutMs === undefined
+          ? undefined
+          : deadline(timeoutMs, () => settle({ error: timeoutError(method, timeoutMs) }), 'nothing');
       const settle: PendingCall['settle'] = (outcome) => {
         if (!this.#calls.delete(number)) return;
         timer?.cancel();
@@ -137,9 +140,11 @@ export class RepceClient {
   /** @throws GsyncdError 'peer' for a malformed answer, or one that matches no call */
   #handleAnswer(answer: PyValue): void {
     const [rid, isException, result] = answer instanceof PyTuple ? answer : [];
-    if (!(rid instanceof PyTuple) || typeof isException !== 'boolean' || result === undefined) throw invalidAnswerError('malformed');
+    if (!(rid instanceof PyTuple) || typeof isException !== 'boolean' || result === undefined)
+      throw invalidAnswerError('malformed');
     const [pid, number, time] = rid;
-    if (pid !== process.pid || typeof number !== 'number' || number < 1 || number >= this.#nextNumber) throw invalidAnswerError('to an unknown call');
+    if (pid !== process.pid || typeof number !== 'number' || number < 1 || number >= this.#nextNumber)
+      throw invalidAnswerError('to an unknown call');
     const call = this.#calls.get(number);
     if (call === undefined) return;
     if (time !== call.time) throw invalidAnswerError('to an unknown call');
@@ -163,7 +168,12 @@ export class RepceClient {
       setTimeout(resolve, PEER_FAILURE_WAIT_MS, '').unref();
     });
     const tail = await Promise.race([Promise.resolve().then(this.#peerFailure).catch(errorLine), timeout]);
-    const reason = oneLine(tail.trim().replaceAll(/\s*\n\s*/g, '; ').slice(-MAX_TAIL_CHARS));
+    const reason = oneLine(
+      tail
+        .trim()
+        .replaceAll(/\s*\n\s*/g, '; ')
+        .slice(-MAX_TAIL_CHARS),
+    );
     return `connection to the secondary: ${state}${reason === '' ? '' : `: ${reason}`}`;
   }
 

@@ -5,10 +5,24 @@ import { PyException, isPyInt, type PyValue } from './pickle-values.js';
 
 /** Python's OSError, its old names and its subclasses. Their first argument is an errno. */
 const OS_ERRORS: ReadonlySet<string> = new Set([
-  'OSError', 'IOError', 'EnvironmentError', 'BlockingIOError', 'ChildProcessError', 'ConnectionError',
-  'BrokenPipeError', 'ConnectionAbortedError', 'ConnectionRefusedError', 'ConnectionResetError', 'FileExistsError',
-  'FileNotFoundError', 'InterruptedError', 'IsADirectoryError', 'NotADirectoryError', 'PermissionError',
-  'ProcessLookupError', 'TimeoutError',
+  'OSError',
+  'IOError',
+  'EnvironmentError',
+  'BlockingIOError',
+  'ChildProcessError',
+  'ConnectionError',
+  'BrokenPipeError',
+  'ConnectionAbortedError',
+  'ConnectionRefusedError',
+  'ConnectionResetError',
+  'FileExistsError',
+  'FileNotFoundError',
+  'InterruptedError',
+  'IsADirectoryError',
+  'NotADirectoryError',
+  'PermissionError',
+  'ProcessLookupError',
+  'TimeoutError',
 ]);
 const MAX_DETAIL_CHARS = 300;
 
@@ -45,7 +59,10 @@ export function oneLine(text: string): string {
 
 function describe(args: readonly PyValue[], errno: number | undefined): string {
   const details = errno === undefined ? args : args.slice(1);
-  const text = details.filter((arg) => arg !== null).map(describeScalar).join(', ');
+  const text = details
+    .filter((arg) => arg !== null)
+    .map(describeScalar)
+    .join(', ');
   const cut = text.length > MAX_DETAIL_CHARS ? `${text.slice(0, MAX_DETAIL_CHARS)}...` : text;
   return errno === undefined ? cut : `${cut} (errno ${errno})`;
 }

@@ -21,7 +21,12 @@ export interface PeerFeatures {
 }
 
 /** Features of a stock peer. */
-export const STOCK_FEATURES: PeerFeatures = { peerNames: 'utf8', lanes: null, answers: 'as the mount has them', acceptsFiles: false };
+export const STOCK_FEATURES: PeerFeatures = {
+  peerNames: 'utf8',
+  lanes: null,
+  answers: 'as the mount has them',
+  acceptsFiles: false,
+};
 const MAX_LANES = 64;
 
 export function featuresDict({ peerNames, lanes, answers, acceptsFiles }: PeerFeatures): PyDict {

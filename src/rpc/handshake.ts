@@ -4,7 +4,14 @@
 import { GsyncdError } from '../errors.js';
 import type { CallOptions, RepceClient } from './client.js';
 import { RemoteCallError } from './errors.js';
-import { FEATURES_METHOD, parseFeatures, OBJECT_VERSION, PROTOCOL_VERSION, STOCK_FEATURES, type PeerFeatures } from './features.js';
+import {
+  FEATURES_METHOD,
+  parseFeatures,
+  OBJECT_VERSION,
+  PROTOCOL_VERSION,
+  STOCK_FEATURES,
+  type PeerFeatures,
+} from './features.js';
 import { isPyInt, type PyValue } from './pickle-values.js';
 
 export interface Handshake {
@@ -31,7 +38,8 @@ export async function handshake(client: RepceClient, options: CallOptions = {}):
     );
   }
   const pid = await client.call('pid', [], options);
-  if (!isPyInt(pid) || pid < 1) throw new GsyncdError('handshake with the secondary: pid: not a process id', { code: 'peer' });
+  if (!isPyInt(pid) || pid < 1)
+    throw new GsyncdError('handshake with the secondary: pid: not a process id', { code: 'peer' });
   return { pid, features: object === OBJECT_VERSION ? await requestFeatures(client, options) : STOCK_FEATURES };
 }
 

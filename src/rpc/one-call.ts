@@ -51,8 +51,11 @@ export class SequentialCalls implements PeerCalls {
         settle();
       };
       const begin = (): void => settleWait(() => resolve('own'));
-      const onAbort = (): void => settleWait(() => reject(new GsyncdError(`call ${method}: stopped`, { code: 'stopped' })));
-      const timer = isKeepalive ? setTimeout(() => settleWait(() => resolve('beside')), this.#keepaliveMaxWaitMs).unref() : undefined;
+      const onAbort = (): void =>
+        settleWait(() => reject(new GsyncdError(`call ${method}: stopped`, { code: 'stopped' })));
+      const timer = isKeepalive
+        ? setTimeout(() => settleWait(() => resolve('beside')), this.#keepaliveMaxWaitMs).unref()
+        : undefined;
       if (signal?.aborted === true) return onAbort();
       signal?.addEventListener('abort', onAbort, { once: true });
       if (isKeepalive) this.#queue.unshift(begin);

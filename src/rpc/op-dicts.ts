@@ -3,11 +3,25 @@
 
 import { GsyncdError } from '../errors.js';
 import { isGfid } from '../protocol/gfid.js';
-import type { EntryFailure, EntryOp, FailureInfo, MetaFailure, MetaOp, OpStat, VolumeInfo } from '../protocol/secondary.js';
+import type {
+  EntryFailure,
+  EntryOp,
+  FailureInfo,
+  MetaFailure,
+  MetaOp,
+  OpStat,
+  VolumeInfo,
+} from '../protocol/secondary.js';
 import { PyFloat, isPyDict, isPyInt, pyTuple, type PyDict, type PyValue } from './pickle-values.js';
 
 function statDict(stat: OpStat): PyDict {
-  return { uid: stat.uid, gid: stat.gid, mode: stat.mode, atime: new PyFloat(stat.atime), mtime: new PyFloat(stat.mtime) };
+  return {
+    uid: stat.uid,
+    gid: stat.gid,
+    mode: stat.mode,
+    atime: new PyFloat(stat.atime),
+    mtime: new PyFloat(stat.mtime),
+  };
 }
 
 /** Omits absent keys, except `link`, which a stock peer reads without a check. */
@@ -66,7 +80,11 @@ export function metaFailures(ops: readonly MetaOp[], answer: PyValue): MetaFailu
   const triples = failureTriples('meta_ops', answer);
   if (triples.length === 0) return [];
   const match = createMatcher('meta_ops', ops, (op) => [op.go]);
-  return triples.map(([dict, errno, call]) => ({ op: match([dict['go']]), errno, call: typeof call === 'string' ? call : '' }));
+  return triples.map(([dict, errno, call]) => ({
+    op: match([dict['go']]),
+    errno,
+    call: typeof call === 'string' ? call : '',
+  }));
 }
 
 function failureTriples(method: string, answer: PyValue): [dict: PyDict, errno: number, info: PyValue | undefined][] {
@@ -80,7 +98,11 @@ function failureTriples(method: string, answer: PyValue): [dict: PyDict, errno: 
 
 /** Finds an operation by its content. Of equal operations, each failure takes the next one, and the last one is used
  *  repeatedly. */
-function createMatcher<Op>(method: string, ops: readonly Op[], identity: (op: Op) => readonly (string | undefined)[]): (key: readonly (PyValue | undefined)[]) => Op {
+function createMatcher<Op>(
+  method: string,
+  ops: readonly Op[],
+  identity: (op: Op) => readonly (string | undefined)[],
+): (key: readonly (PyValue | undefined)[]) => Op {
   const byKey = new Map<string, Op[]>();
   for (const op of ops) {
     const key = JSON.stringify(identity(op));

@@ -34,7 +34,9 @@ export class PickleDecoder {
 
   /** Whether the stream may end here: no pickle is incomplete. */
   get isIdle(): boolean {
-    return this.#failure === undefined && this.#consumed === 0 && this.#partsBytes === 0 && this.#pos === this.#buffer.length;
+    return (
+      this.#failure === undefined && this.#consumed === 0 && this.#partsBytes === 0 && this.#pos === this.#buffer.length
+    );
   }
 
   /**

@@ -121,7 +121,8 @@ class PickleWriter {
         buf[start + bytes] = code;
       }
     }
-    if (bytes < length) bytes = text.isWellFormed() ? buf.write(text, start, 'utf8') : encodeSurrogatePass(text).copy(buf, start);
+    if (bytes < length)
+      bytes = text.isWellFormed() ? buf.write(text, start, 'utf8') : encodeSurrogatePass(text).copy(buf, start);
     buf[this.#pos] = OP.BINUNICODE;
     buf.writeUInt32LE(bytes, this.#pos + 1);
     this.#pos = start + bytes;
@@ -152,7 +153,12 @@ class PickleWriter {
     if (value >= -0x80000000n && value <= 0x7fffffffn) return this.#number(Number(value));
     const magnitude = value < 0n ? -value - 1n : value;
     const length = (magnitude.toString(16).length >> 1) + 1;
-    const bytes = Buffer.from(BigInt.asUintN(length * 8, value).toString(16).padStart(length * 2, '0'), 'hex').reverse();
+    const bytes = Buffer.from(
+      BigInt.asUintN(length * 8, value)
+        .toString(16)
+        .padStart(length * 2, '0'),
+      'hex',
+    ).reverse();
     this.#reserve(5 + length);
     if (length <= 0xff) this.#bytes2(OP.LONG1, length);
     else {
@@ -184,7 +190,10 @@ class PickleWriter {
     this.#global('os\nstat_result\n');
     const wholeSeconds = [atime, mtime, ctime ?? mtime].map((time) => Math.floor(time));
     this.#tuple(pyTuple([mode, ino, dev, nlink, uid, gid, size, ...wholeSeconds]), depth);
-    this.write({ st_atime: new PyFloat(atime), st_mtime: new PyFloat(mtime), st_ctime: new PyFloat(ctime ?? mtime) }, depth);
+    this.write(
+      { st_atime: new PyFloat(atime), st_mtime: new PyFloat(mtime), st_ctime: new PyFloat(ctime ?? mtime) },
+      depth,
+    );
     this.#bytes2(OP.TUPLE2, OP.REDUCE);
   }
 

@@ -28,7 +28,11 @@ export function finishValue(value: PyValue, options: FinishOptions): PyValue {
 type Container = PyValue[] | PyDict | PyException;
 
 function isContainer(value: PyValue): value is Container {
-  return typeof value === 'object' && value !== null && (Array.isArray(value) || value instanceof PyException || isPyDict(value));
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    (Array.isArray(value) || value instanceof PyException || isPyDict(value))
+  );
 }
 
 class ValueFinisher {
@@ -103,6 +107,7 @@ function isSmallAndPlain(container: Container): boolean {
   if (container instanceof PyException) return false;
   if (Array.isArray(container)) return container.length <= MAX_UNTRACKED_ITEMS && !container.some(isContainer);
   let count = 0;
-  for (const key in container) if (++count > MAX_UNTRACKED_ITEMS || isContainer(container[key] as PyValue)) return false;
+  for (const key in container)
+    if (++count > MAX_UNTRACKED_ITEMS || isContainer(container[key] as PyValue)) return false;
   return true;
 }

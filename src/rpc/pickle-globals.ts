@@ -17,12 +17,32 @@ export class PickleGlobal {
 
 const BUILTINS: ReadonlySet<string> = new Set(['builtins', '__builtin__', 'exceptions']);
 const BUILTIN_EXCEPTIONS: ReadonlySet<string> = new Set([
-  'BaseException', 'KeyboardInterrupt', 'SystemExit', 'GeneratorExit', 'StopIteration', 'StopAsyncIteration',
-  'Warning', 'BytesWarning', 'DeprecationWarning', 'FutureWarning', 'ImportWarning', 'PendingDeprecationWarning',
-  'ResourceWarning', 'RuntimeWarning', 'SyntaxWarning', 'UnicodeWarning', 'UserWarning',
+  'BaseException',
+  'KeyboardInterrupt',
+  'SystemExit',
+  'GeneratorExit',
+  'StopIteration',
+  'StopAsyncIteration',
+  'Warning',
+  'BytesWarning',
+  'DeprecationWarning',
+  'FutureWarning',
+  'ImportWarning',
+  'PendingDeprecationWarning',
+  'ResourceWarning',
+  'RuntimeWarning',
+  'SyntaxWarning',
+  'UnicodeWarning',
+  'UserWarning',
 ]);
 /** Exceptions that a stock gsyncd may raise, but whose names do not end in Error or Exception. */
-const OTHER_EXCEPTIONS: ReadonlySet<string> = new Set(['struct.error', 'socket.error', 'socket.timeout', 'select.error', 'subprocess.TimeoutExpired']);
+const OTHER_EXCEPTIONS: ReadonlySet<string> = new Set([
+  'struct.error',
+  'socket.error',
+  'socket.timeout',
+  'select.error',
+  'subprocess.TimeoutExpired',
+]);
 /** The type, and the constructor names that Python 2 and 3 pickle. */
 const STAT_RESULTS: ReadonlySet<string> = new Set(['os.stat_result', 'posix.stat_result', 'os._make_stat_result']);
 const BEYOND_LATIN1 = /[^\u0000-\u00ff]/;
@@ -61,7 +81,8 @@ function escapeText(text: string): string {
 function encodeLatin1(args: readonly PyValue[]): Buffer {
   const [text, encoding] = args;
   const isLatin1 = encoding === 'latin1' || encoding === 'latin-1' || encoding === 'iso-8859-1';
-  if (args.length !== 2 || typeof text !== 'string' || !isLatin1) throw pickleError('global _codecs.encode: unexpected arguments');
+  if (args.length !== 2 || typeof text !== 'string' || !isLatin1)
+    throw pickleError('global _codecs.encode: unexpected arguments');
   if (BEYOND_LATIN1.test(text)) throw pickleError('global _codecs.encode: not Latin-1');
   return Buffer.from(text, 'latin1');
 }

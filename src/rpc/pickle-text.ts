@@ -77,12 +77,15 @@ const SIMPLE_ESCAPES: ReadonlyMap<string, string> = new Map([
 /** Decodes a STRING line of protocol 0: a Python 2 `repr` of bytes. @throws GsyncdError 'peer' */
 export function decodeQuoted(line: string): Buffer {
   const quote = line.charAt(0);
-  if (line.length < 2 || (quote !== "'" && quote !== '"') || !line.endsWith(quote)) throw pickleError('string: not quoted');
-  const body = line.slice(1, -1).replaceAll(/\\(?:x([0-9a-fA-F]{2})|(.?))/gs, (_match, hex: string | undefined, simple: string | undefined) => {
-    if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
-    const char = SIMPLE_ESCAPES.get(simple ?? '');
-    if (char === undefined) throw pickleError('string: unknown escape');
-    return char;
-  });
+  if (line.length < 2 || (quote !== "'" && quote !== '"') || !line.endsWith(quote))
+    throw pickleError('string: not quoted');
+  const body = line
+    .slice(1, -1)
+    .replaceAll(/\\(?:x([0-9a-fA-F]{2})|(.?))/gs, (_match, hex: string | undefined, simple: string | undefined) => {
+      if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
+      const char = SIMPLE_ESCAPES.get(simple ?? '');
+      if (char === undefined) throw pickleError('string: unknown escape');
+      return char;
+    });
   return Buffer.from(body, 'latin1');
 }

@@ -3,7 +3,15 @@
 // causes GsyncdError('peer').
 
 import { setMaxListeners } from 'node:events';
-import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, VolumeInfo } from '../protocol/secondary.js';
+import type {
+  EntryFailure,
+  EntryOp,
+  MetaFailure,
+  MetaOp,
+  PeerStat,
+  Secondary,
+  VolumeInfo,
+} from '../protocol/secondary.js';
 import type { PeerCalls } from './client.js';
 import { entryFailures, entryOpDict, metaFailures, metaOpDict, unexpectedAnswer, volumeInfoDict } from './op-dicts.js';
 import { KEEPALIVE_METHOD } from './one-call.js';
@@ -46,7 +54,10 @@ export class RemoteSecondary implements Secondary {
 
   async metaOps(ops: readonly MetaOp[]): Promise<MetaFailure[]> {
     if (ops.length === 0) return [];
-    return metaFailures(ops, await this.#call('meta_ops', [ops.map(metaOpDict)], ops.length * this.#operationTimeoutMs));
+    return metaFailures(
+      ops,
+      await this.#call('meta_ops', [ops.map(metaOpDict)], ops.length * this.#operationTimeoutMs),
+    );
   }
 
   async lstat(path: string): Promise<PeerStat | null> {
@@ -71,7 +82,10 @@ export class RemoteSecondary implements Secondary {
     await this.#call('purge', names === undefined ? [path] : [path, names], this.#removalTimeoutMs);
   }
 
-  async setattr(path: string, attrs: { own?: readonly [number, number]; mode?: number; times?: readonly [number, number] }): Promise<void> {
+  async setattr(
+    path: string,
+    attrs: { own?: readonly [number, number]; mode?: number; times?: readonly [number, number] },
+  ): Promise<void> {
     const dict: Record<string, PyValue> = {};
     if (attrs.own !== undefined) dict['own'] = pyTuple(attrs.own);
     if (attrs.mode !== undefined) dict['mode'] = attrs.mode;

@@ -94,7 +94,8 @@ class RepceServer {
     if (!(request instanceof PyTuple)) throw new GsyncdError('not a tuple', { code: 'peer' });
     const [rid, method, ...args] = request;
     if (!isRequestId(rid)) throw new GsyncdError('no request id', { code: 'peer' });
-    if (typeof method !== 'string' || method.length > MAX_METHOD_CHARS) throw new GsyncdError('no method', { code: 'peer' });
+    if (typeof method !== 'string' || method.length > MAX_METHOD_CHARS)
+      throw new GsyncdError('no method', { code: 'peer' });
     this.#options.onCall?.(method);
     this.#runningCalls += 1;
     if (this.#runningCalls >= this.#maxCalls) this.#options.input.pause();
@@ -130,7 +131,8 @@ class RepceServer {
   /** Resolves when the bytes have left this process. Until then, the request is one of maxCalls. */
   async #write(answer: Buffer): Promise<void> {
     const { output } = this.#options;
-    if (output.writableLength + answer.length > MAX_UNREAD_BYTES) this.#end(requestError('the primary does not read its answers'));
+    if (output.writableLength + answer.length > MAX_UNREAD_BYTES)
+      this.#end(requestError('the primary does not read its answers'));
     else await new Promise<void>((resolve) => output.write(answer, () => resolve()));
   }
 
@@ -146,7 +148,9 @@ export function raisedException(error: unknown): PyException {
   if (error instanceof RaisedException) return error.exception;
   const errno = errnoNumber(error);
   if (errno !== undefined) return new PyException('OSError', [errno, errnoText(errno)]);
-  return new PyException(error instanceof RangeError || error instanceof TypeError ? 'ValueError' : 'RuntimeError', [errorLine(error)]);
+  return new PyException(error instanceof RangeError || error instanceof TypeError ? 'ValueError' : 'RuntimeError', [
+    errorLine(error),
+  ]);
 }
 
 type Scalar = number | bigint;
@@ -154,7 +158,11 @@ type RequestId = PyTuple & readonly [Scalar, Scalar, Scalar];
 
 /** A request id is `(pid, thread, time)`. The answer repeats it, so it must be small. */
 function isRequestId(rid: PyValue | undefined): rid is RequestId {
-  return rid instanceof PyTuple && rid.length === 3 && rid.every((part) => typeof part === 'number' || typeof part === 'bigint');
+  return (
+    rid instanceof PyTuple &&
+    rid.length === 3 &&
+    rid.every((part) => typeof part === 'number' || typeof part === 'bigint')
+  );
 }
 
 function requestError(state: string, cause?: unknown): GsyncdError {

@@ -42,7 +42,8 @@ export class AvailabilityGuard implements SecondaryVolume {
   constructor(volume: SecondaryVolume, state: VolumeState, bricksPerFile: 'one' | 'several') {
     if (bricksPerFile === 'several') this.lanes = REPLICATED_LANES;
     this.#volume = volume;
-    if (volume.putFile !== undefined) this.putFile = (path, file) => this.#guard(path, async () => volume.putFile?.(path, file));
+    if (volume.putFile !== undefined)
+      this.putFile = (path, file) => this.#guard(path, async () => volume.putFile?.(path, file));
     this.#subvolumes = new SubvolumeWatch(() => state.isWhole());
     this.#reachable = new SingleFlight(() => state.isReachable());
   }
@@ -166,7 +167,8 @@ export class AvailabilityGuard implements SecondaryVolume {
       return found;
     } catch (error) {
       if (error instanceof BrickDown && !(await this.#subvolumes.isUp())) throw brickDownError(path);
-      if (errnoNumber(error) === ENOTCONN && (await this.#reachable.ask())) throw new NativeError('split-brain', path, EIO);
+      if (errnoNumber(error) === ENOTCONN && (await this.#reachable.ask()))
+        throw new NativeError('split-brain', path, EIO);
       throw error;
     }
   }

@@ -33,7 +33,11 @@ export interface BatchOptions extends EntryContext {
 
 /** @returns the failures, each `(entry, errno, info)`
  *  @throws RaisedException if the argument is not a list of operations; errors that affect the whole volume */
-export async function applyEntries(options: BatchOptions, list: PyValue | undefined, concurrency = options.volume.lanes ?? DEFAULT_LANES): Promise<PyValue> {
+export async function applyEntries(
+  options: BatchOptions,
+  list: PyValue | undefined,
+  concurrency = options.volume.lanes ?? DEFAULT_LANES,
+): Promise<PyValue> {
   if (!Array.isArray(list)) throw new RaisedException('TypeError', ['entries: not a list']);
   const dicts = list as readonly PyValue[];
   if (!dicts.every(isPyDict)) throw new RaisedException('TypeError', ['entries: not a list of dicts']);
@@ -49,7 +53,9 @@ export async function applyEntries(options: BatchOptions, list: PyValue | undefi
     }
     for (const { lanes } of planWaves(entries, concurrency)) {
       // Wait for all lanes before an error is thrown: no operation may still run when the call is answered.
-      const results = await Promise.allSettled(lanes.map((lane) => runLane(options, lane as readonly ParsedEntryOp[], failures)));
+      const results = await Promise.allSettled(
+        lanes.map((lane) => runLane(options, lane as readonly ParsedEntryOp[], failures)),
+      );
       for (const result of results) if (result.status === 'rejected') throw result.reason;
     }
     await nextTurn();
@@ -57,7 +63,11 @@ export async function applyEntries(options: BatchOptions, list: PyValue | undefi
   return failures.sort((a, b) => a.index - b.index).map(({ value }) => value);
 }
 
-async function runLane(options: BatchOptions, lane: readonly ParsedEntryOp[], failures: IndexedFailure[]): Promise<void> {
+async function runLane(
+  options: BatchOptions,
+  lane: readonly ParsedEntryOp[],
+  failures: IndexedFailure[],
+): Promise<void> {
   let nextLookup: Promise<VolumeStat | null> | undefined;
   for (const [i, entry] of lane.entries()) {
     throwIfStopping(options.signal);
@@ -68,7 +78,12 @@ async function runLane(options: BatchOptions, lane: readonly ParsedEntryOp[], fa
     } catch (error) {
       const errno = errnoNumber(error);
       if (errno !== undefined && VOLUME_WIDE_ERRNOS.has(errno)) throw error;
-      options.log.warn('entry operation failed', { op: entry.op, gfid: entry.gfid, entry: entry.entry, error: oneLine(errorLine(error)) });
+      options.log.warn('entry operation failed', {
+        op: entry.op,
+        gfid: entry.gfid,
+        entry: entry.entry,
+        error: oneLine(errorLine(error)),
+      });
       failures.push(makeFailure(entry.dict, entry.index, errno ?? EINVAL));
     }
   }
@@ -76,8 +91,13 @@ async function runLane(options: BatchOptions, lane: readonly ParsedEntryOp[], fa
 
 /** Starts the lookup of the next inode while the current one is created. The two round trips overlap, but the directory
  *  still gets one change at a time. Creating one inode does not affect the lookup of another. */
-function startNextLookup(volume: SecondaryVolume, current: ParsedEntryOp, next: ParsedEntryOp | undefined): Promise<VolumeStat | null> | undefined {
-  if (next === undefined || next.gfid === current.gfid || !CREATING_OPS.has(current.op) || !CREATING_OPS.has(next.op)) return undefined;
+function startNextLookup(
+  volume: SecondaryVolume,
+  current: ParsedEntryOp,
+  next: ParsedEntryOp | undefined,
+): Promise<VolumeStat | null> | undefined {
+  if (next === undefined || next.gfid === current.gfid || !CREATING_OPS.has(current.op) || !CREATING_OPS.has(next.op))
+    return undefined;
   const lookup = statOrNull(volume, next.inode);
   // Not an unhandled rejection: the next operation reports it, unless the lane ends before.
   lookup.catch(() => undefined);

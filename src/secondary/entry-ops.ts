@@ -26,7 +26,11 @@ export interface EntryContext {
  * @param earlierStat result of an earlier lookup of the inode with the gfid of the operation
  * @throws errors of the volume, including those that this operation did not cause
  */
-export async function applyEntryOp(context: EntryContext, entry: ParsedEntryOp, earlierStat?: Promise<VolumeStat | null>): Promise<IndexedFailure[]> {
+export async function applyEntryOp(
+  context: EntryContext,
+  entry: ParsedEntryOp,
+  earlierStat?: Promise<VolumeStat | null>,
+): Promise<IndexedFailure[]> {
   const operation = new EntryOperation(context, entry, earlierStat);
   await operation.apply();
   return operation.failures;
@@ -95,7 +99,8 @@ class EntryOperation {
   async #applyMkdir(): Promise<void> {
     const { entry, gfid, parent, name, mode, uid, gid } = this.#op;
     const volume = this.#volume;
-    const make = (): Promise<void> => this.#createInode(() => volume.createDirectory(parent, name, { gfid, mode, uid, gid }));
+    const make = (): Promise<void> =>
+      this.#createInode(() => volume.createDirectory(parent, name, { gfid, mode, uid, gid }));
     if ((await this.#statInode()) === null) return make();
     if (await this.#isOwnInodeAt(entry)) return;
     // The directory was renamed on the primary, and a crawl that knows only the new name reports it as new.
@@ -127,7 +132,8 @@ class EntryOperation {
     const [oldStat, newStat] = [await statOrNull(volume, entry), await statOrNull(volume, to.path)];
     if (newStat === null || oldStat === null) return this.#move(to.path);
     if (oldStat.ino === newStat.ino) return this.#removeOldName();
-    if ((await gfidOrNull(volume, to.path)) !== gfid && this.#context.distributionCount > 1) return this.#fail(EEXIST, true);
+    if ((await gfidOrNull(volume, to.path)) !== gfid && this.#context.distributionCount > 1)
+      return this.#fail(EEXIST, true);
     await this.#move(to.path);
   }
 
@@ -146,7 +152,11 @@ class EntryOperation {
   async #move(to: string): Promise<void> {
     const { entry, gfid } = this.#op;
     if (!(await this.#isOwnInodeAt(entry))) {
-      this.#context.log.error('RENAME ignored: source entry does not match with on-disk gfid', { source: entry, gfid, target: to });
+      this.#context.log.error('RENAME ignored: source entry does not match with on-disk gfid', {
+        source: entry,
+        gfid,
+        target: to,
+      });
       return this.#fail(EEXIST);
     }
     const errno = await attempt(() => this.#volume.rename(entry, to), [ENOENT, EEXIST], [ESTALE, EBUSY]);
@@ -161,13 +171,17 @@ class EntryOperation {
     const volume = this.#volume;
     if ((await attempt(() => volume.unlink(entry), [ENOENT, ESTALE, EISDIR], [EBUSY])) !== EISDIR) return;
     if ((await attempt(() => volume.rmdir(entry), [ENOENT, ESTALE, ENOTEMPTY], [EBUSY])) !== ENOTEMPTY) return;
-    this.#context.log.error('Directory Rename failed. Both Old and New directories exists', { old: entry, new: entry1 ?? '' });
+    this.#context.log.error('Directory Rename failed. Both Old and New directories exists', {
+      old: entry,
+      new: entry1 ?? '',
+    });
   }
 
   async #linkTo(path: string): Promise<void> {
     const errno = await attempt(() => this.#volume.link(this.#op.inode, path), [ENOENT, EEXIST], [ESTALE]);
     // A brick that kept the gfid2path xattr of a removed name refuses to link it. Stock reports nothing then.
-    if (errno === EEXIST && (await gfidOrNull(this.#volume, path)) === null) return this.#addFailure(errno, { dst: path !== this.#op.entry });
+    if (errno === EEXIST && (await gfidOrNull(this.#volume, path)) === null)
+      return this.#addFailure(errno, { dst: path !== this.#op.entry });
     if (errno !== null) await this.#failToCreate(errno, path !== this.#op.entry);
   }
 
@@ -186,15 +200,25 @@ class EntryOperation {
     await this.#createNode({ mode: stat.mode, uid: 0, gid: 0 }, target);
   }
 
-  async #createNode(attributes: { mode: number; uid: number; gid: number }, target: Pick<ParsedEntryOp, 'parent' | 'name'> = this.#op): Promise<void> {
+  async #createNode(
+    attributes: { mode: number; uid: number; gid: number },
+    target: Pick<ParsedEntryOp, 'parent' | 'name'> = this.#op,
+  ): Promise<void> {
     const { gfid, rdev } = this.#op;
-    await this.#createInode(() => this.#volume.createNode(target.parent, target.name, { gfid, rdev, ...attributes }), target);
+    await this.#createInode(
+      () => this.#volume.createNode(target.parent, target.name, { gfid, rdev, ...attributes }),
+      target,
+    );
   }
 
   async #createSymlink(target: Pick<ParsedEntryOp, 'parent' | 'name'>): Promise<void> {
     const { gfid, link, stat } = this.#op;
     if (link === null || stat === null) return this.#fail(EINVAL);
-    await this.#createInode(() => this.#volume.createSymlink(target.parent, target.name, { gfid, mode: stat.mode, uid: 0, gid: 0, target: link }), target);
+    await this.#createInode(
+      () =>
+        this.#volume.createSymlink(target.parent, target.name, { gfid, mode: stat.mode, uid: 0, gid: 0, target: link }),
+      target,
+    );
   }
 
   /** Creates an inode, then changes its owner: the final owner may not be allowed to create it there. */
@@ -203,7 +227,9 @@ class EntryOperation {
     const errno = await attempt(call, [EEXIST, ENOENT, ESTALE], [ESTALE, EINVAL, EBUSY]);
     if (errno !== null) await this.#failToCreate(errno, target === to);
     if (stat === null || (stat.uid === 0 && stat.gid === 0)) return;
-    await this.#failIfErrno(await attempt(() => this.#volume.chown(inode, stat.uid, stat.gid), [ENOENT], [ESTALE, EINVAL]));
+    await this.#failIfErrno(
+      await attempt(() => this.#volume.chown(inode, stat.uid, stat.gid), [ENOENT], [ESTALE, EINVAL]),
+    );
   }
 
   /** Attributes of the inode with the operation's gfid, before the operation. */

@@ -24,17 +24,32 @@ export interface ParsedEntryOp extends EntryOp {
   readonly link: string | null;
 }
 
-const ENTRY_OP_NAMES: ReadonlySet<string> = new Set<EntryOpName>(['CREATE', 'MKNOD', 'MKDIR', 'LINK', 'SYMLINK', 'RENAME', 'UNLINK', 'RMDIR']);
+const ENTRY_OP_NAMES: ReadonlySet<string> = new Set<EntryOpName>([
+  'CREATE',
+  'MKNOD',
+  'MKDIR',
+  'LINK',
+  'SYMLINK',
+  'RENAME',
+  'UNLINK',
+  'RMDIR',
+]);
 
 /** @returns the operation; null if it is unknown or malformed, or if it names an entry outside of the volume */
 export function parseEntryOp(dict: PyDict, index: number): ParsedEntryOp | null {
   const { op, gfid, entry, entry1, stat, link } = dict;
   const place = parseEntry(entry);
   const to = entry1 === undefined ? null : parseEntry(entry1);
-  if (typeof op !== 'string' || !isEntryOpName(op) || typeof gfid !== 'string' || !isGfid(gfid) || place === null) return null;
+  if (typeof op !== 'string' || !isEntryOpName(op) || typeof gfid !== 'string' || !isGfid(gfid) || place === null)
+    return null;
   if ((op === 'RENAME' || entry1 !== undefined) && to === null) return null;
   if (typeof link === 'string' && (link === '' || link.includes('\0'))) return null;
-  const [mode, uid, gid, rdev] = [parseU32(dict['mode']), parseU32(dict['uid']), parseU32(dict['gid']), parseU32(dict['rdev'])];
+  const [mode, uid, gid, rdev] = [
+    parseU32(dict['mode']),
+    parseU32(dict['uid']),
+    parseU32(dict['gid']),
+    parseU32(dict['rdev']),
+  ];
   const attributes = parseStat(stat);
   if (mode === null || uid === null || gid === null || rdev === null || attributes === undefined) return null;
   return {
@@ -108,7 +123,11 @@ export function makeFailure(dict: PyDict, index: number, errno: number, details:
   };
   // Stock calls the directory's path `_entry` if its name differs, and `_name` otherwise.
   const placeKey = details.nameMismatch === true ? 'entry' : 'name';
-  const secondaryFields = { isdir: details.isDirectory === true, gfid: details.gfid ?? null, [placeKey]: details.place ?? null };
+  const secondaryFields = {
+    isdir: details.isDirectory === true,
+    gfid: details.gfid ?? null,
+    [placeKey]: details.place ?? null,
+  };
   for (const [key, value] of Object.entries(secondaryFields)) {
     info[`secondary_${key}`] = value;
     info[`slave_${key}`] = value;

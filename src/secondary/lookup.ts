@@ -26,7 +26,11 @@ export function gfidOrNull(volume: SecondaryVolume, path: string): Promise<Gfid 
  * @returns null, or the errno number if it is in `known`
  * @throws all other errors
  */
-export async function attempt(call: () => Promise<void>, expected: readonly number[], transient: readonly number[] = []): Promise<number | null> {
+export async function attempt(
+  call: () => Promise<void>,
+  expected: readonly number[],
+  transient: readonly number[] = [],
+): Promise<number | null> {
   const retried = transient.filter((errno) => !expected.includes(errno));
   try {
     await retryErrnos(call, retried);

@@ -40,11 +40,21 @@ export class Marks {
   }
 
   /** @param absentPath `ignored`: does nothing if the path is gone */
-  async set(kind: MarkKind, path: string, uuid: PyValue | undefined, mark: PyValue | undefined, absentPath: 'ignored' | 'raised'): Promise<null> {
+  async set(
+    kind: MarkKind,
+    path: string,
+    uuid: PyValue | undefined,
+    mark: PyValue | undefined,
+    absentPath: 'ignored' | 'raised',
+  ): Promise<null> {
     const [seconds, micros] = Array.isArray(mark) ? (mark as readonly PyValue[]) : [];
     if (!isPyInt(seconds) || !isPyInt(micros)) throw new RaisedException('TypeError', ['mark: not two integers']);
     const name = this.#xattrName(kind, uuid);
-    await attempt(() => this.#volume.setXattr(path, name, packXtime([seconds, micros])), absentPath === 'ignored' ? [ENOENT] : [], [ESTALE, EINVAL]);
+    await attempt(
+      () => this.#volume.setXattr(path, name, packXtime([seconds, micros])),
+      absentPath === 'ignored' ? [ENOENT] : [],
+      [ESTALE, EINVAL],
+    );
     return null;
   }
 
@@ -79,7 +89,8 @@ export class Marks {
   async announce(info: PyValue): Promise<void> {
     if (!isPyDict(info)) throw new RaisedException('TypeError', ['volume info: not a dict']);
     const { version, uuid, retval, volume_mark: mark, timeout } = info;
-    if (typeof uuid !== 'string' || !/^[0-9a-f-]{36}$/i.test(uuid)) throw new RaisedException('ValueError', ['volume info: no uuid']);
+    if (typeof uuid !== 'string' || !/^[0-9a-f-]{36}$/i.test(uuid))
+      throw new RaisedException('ValueError', ['volume info: no uuid']);
     const [[major, minor], [seconds, micros]] = [integersIn(version), integersIn(mark)];
     const value = Buffer.alloc(31);
     value.writeUInt8(major ?? 0, 0);
@@ -93,7 +104,8 @@ export class Marks {
   }
 
   #xattrName(kind: MarkKind, uuid: PyValue | undefined): string {
-    if (typeof uuid !== 'string' || !MARK_UUIDS.test(uuid)) throw new RaisedException('ValueError', ['uuid: not a uuid']);
+    if (typeof uuid !== 'string' || !MARK_UUIDS.test(uuid))
+      throw new RaisedException('ValueError', ['uuid: not a uuid']);
     return `${this.#namespace}.glusterfs.${uuid}.${kind}`;
   }
 

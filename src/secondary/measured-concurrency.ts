@@ -35,7 +35,8 @@ export class MeasuredConcurrency {
       const startMs = performance.now();
       const result = await call(choice.concurrency);
       const msPerItem = (performance.now() - startMs) / items;
-      choice.msPerItem = choice.msPerItem === null ? msPerItem : choice.msPerItem + SAMPLE_WEIGHT * (msPerItem - choice.msPerItem);
+      choice.msPerItem =
+        choice.msPerItem === null ? msPerItem : choice.msPerItem + SAMPLE_WEIGHT * (msPerItem - choice.msPerItem);
       return result;
     });
   }

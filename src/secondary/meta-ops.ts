@@ -30,7 +30,12 @@ type FailedOp = readonly [index: number, dict: PyDict, errno: number, call: stri
 
 /** @returns the failures, each `(entry, errno, call)`, in the caller's order
  *  @throws RaisedException if the argument is not a list of dicts */
-export async function applyMeta(volume: SecondaryVolume, signal: AbortSignal, list: PyValue | undefined, concurrency = volume.lanes ?? DEFAULT_LANES): Promise<PyValue> {
+export async function applyMeta(
+  volume: SecondaryVolume,
+  signal: AbortSignal,
+  list: PyValue | undefined,
+  concurrency = volume.lanes ?? DEFAULT_LANES,
+): Promise<PyValue> {
   if (!Array.isArray(list)) throw new RaisedException('TypeError', ['entries: not a list']);
   const failures: FailedOp[] = [];
   const lanes: MetaWork[][] = Array.from({ length: concurrency }, () => []);
@@ -52,7 +57,11 @@ export async function applyMeta(volume: SecondaryVolume, signal: AbortSignal, li
   return failures.sort(([a], [b]) => a - b).map(([, dict, errno, call]) => pyTuple([dict, errno, call]));
 }
 
-async function applyOne(volume: SecondaryVolume, { dict, index, path, stat }: MetaWork, failures: FailedOp[]): Promise<void> {
+async function applyOne(
+  volume: SecondaryVolume,
+  { dict, index, path, stat }: MetaWork,
+  failures: FailedOp[],
+): Promise<void> {
   const { uid, gid, mode, atime, mtime } = stat;
   let call = 'chown';
   const step = async (name: string, run: () => Promise<void>): Promise<void> => {
@@ -67,7 +76,8 @@ async function applyOne(volume: SecondaryVolume, { dict, index, path, stat }: Me
     if (shouldChown && (await attempt(() => volume.chown(path, uid, gid), [ENOENT], TRANSIENT)) !== null) return;
     // chown clears the set-id bits, so the mode must be set again.
     const shouldChmod = shouldChown || (st.mode & PERMISSIONS) !== (mode & PERMISSIONS);
-    if (shouldChmod && (st.mode & S_IFMT) !== S_IFLNK) await step('chmod', () => volume.chmod(path, mode & PERMISSIONS));
+    if (shouldChmod && (st.mode & S_IFMT) !== S_IFLNK)
+      await step('chmod', () => volume.chmod(path, mode & PERMISSIONS));
     await step('utime', () => volume.utimes(path, atime, mtime));
   } catch (error) {
     const errno = errnoNumber(error);

@@ -37,20 +37,28 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
   let keepAliveCount = 0;
   const turns = new Turns();
   const lanes = volume.lanes ?? DEFAULT_LANES;
-  const [entryCalls, attributeCalls, fileCalls] = [new MeasuredConcurrency(turns, lanes), new MeasuredConcurrency(turns, lanes), new MeasuredConcurrency(turns, MAX_CONCURRENT_WRITES)];
+  const [entryCalls, attributeCalls, fileCalls] = [
+    new MeasuredConcurrency(turns, lanes),
+    new MeasuredConcurrency(turns, lanes),
+    new MeasuredConcurrency(turns, MAX_CONCURRENT_WRITES),
+  ];
 
   const gfid: RpcMethod = async ([path]) => (await gfidOrNull(volume, guardPath(path))) ?? ENOENT;
   const methods: Readonly<Record<string, RpcMethod>> = {
     version: () => new PyFloat(OBJECT_VERSION),
-    [FEATURES_METHOD]: () => featuresDict({ peerNames: 'bytes', lanes, answers: 'sure', acceptsFiles: volume.putFile !== undefined }),
-    [PUT_FILES_METHOD]: ([files]) => fileCalls.run(itemCount(files), (concurrency) => putFiles(volume, signal, files, concurrency)),
+    [FEATURES_METHOD]: () =>
+      featuresDict({ peerNames: 'bytes', lanes, answers: 'sure', acceptsFiles: volume.putFile !== undefined }),
+    [PUT_FILES_METHOD]: ([files]) =>
+      fileCalls.run(itemCount(files), (concurrency) => putFiles(volume, signal, files, concurrency)),
     pid: () => process.pid,
     keep_alive: async ([info = null]) => {
       if (info !== null && !(isPyDict(info) && Object.keys(info).length === 0)) await marks.announce(info);
       return ++keepAliveCount;
     },
-    entry_ops: ([entries]) => entryCalls.run(itemCount(entries), (concurrency) => applyEntries(options, entries, concurrency)),
-    meta_ops: ([entries]) => attributeCalls.run(itemCount(entries), (concurrency) => applyMeta(volume, signal, entries, concurrency)),
+    entry_ops: ([entries]) =>
+      entryCalls.run(itemCount(entries), (concurrency) => applyEntries(options, entries, concurrency)),
+    meta_ops: ([entries]) =>
+      attributeCalls.run(itemCount(entries), (concurrency) => applyMeta(volume, signal, entries, concurrency)),
     entries: async ([path]) => {
       const dir = guardPath(path);
       if (((await volume.lstat(dir)).mode & S_IFMT) !== S_IFDIR) throw new NativeError('entries', dir, ENOTDIR);
@@ -95,13 +103,15 @@ export function secondaryMethods(options: MethodOptions): ReadonlyMap<string, Rp
     native_volume_info: () => marks.native(),
     foreign_volume_infos: () => marks.foreign(),
   };
-  const withConfirmation = (method: RpcMethod): RpcMethod => async (args) => {
-    try {
-      return await method(args);
-    } finally {
-      await volume.confirm?.();
-    }
-  };
+  const withConfirmation =
+    (method: RpcMethod): RpcMethod =>
+    async (args) => {
+      try {
+        return await method(args);
+      } finally {
+        await volume.confirm?.();
+      }
+    };
   return new Map(Object.entries(methods).map(([name, method]) => [name, withConfirmation(method)]));
 }
 
@@ -110,7 +120,11 @@ function itemCount(list: PyValue | undefined): number {
 }
 
 /** Makes an entry, and purges an existing one first. */
-async function createReplacing(volume: SecondaryVolume, path: string, make: (path: string) => Promise<void>): Promise<null> {
+async function createReplacing(
+  volume: SecondaryVolume,
+  path: string,
+  make: (path: string) => Promise<void>,
+): Promise<null> {
   if ((await attempt(() => make(path), [EEXIST])) === EEXIST) {
     await purge(volume, path);
     await make(path);
@@ -132,7 +146,8 @@ async function setAttributes(volume: SecondaryVolume, path: string, attrs: PyVal
 function parsePair(value: PyValue | undefined): [number, number] | null {
   if (value === undefined || value === null) return null;
   const [a, b] = Array.isArray(value) ? (value as readonly PyValue[]) : [];
-  if (typeof a !== 'number' || typeof b !== 'number') throw new RaisedException('TypeError', ['attributes: not two numbers']);
+  if (typeof a !== 'number' || typeof b !== 'number')
+    throw new RaisedException('TypeError', ['attributes: not two numbers']);
   return [a, b];
 }
 

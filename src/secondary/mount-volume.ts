@@ -2,12 +2,32 @@
 // slowly. If the kernel refuses symlinks on this mount (native/mount-flags.ts), no other check is needed. Otherwise every
 // directory of a path is checked first.
 
-import { chmod, lchown, link, lstat, lutimes, mkdir, readdir, readlink, rename, rmdir, symlink, unlink } from 'node:fs/promises';
+import {
+  chmod,
+  lchown,
+  link,
+  lstat,
+  lutimes,
+  mkdir,
+  readdir,
+  readlink,
+  rename,
+  rmdir,
+  symlink,
+  unlink,
+} from 'node:fs/promises';
 import { constants } from 'node:os';
 import { GFID_PREFIX, gfidPath, entryPath, isGfid, ROOT_GFID, type Gfid } from '../protocol/gfid.js';
 import { GFID2PATH, GFID_NEWFILE, GFID_STRING } from '../gluster/xattr-names.js';
 import { fsDecode, fsEncode } from '../names.js';
-import { errnoNumber, lgetxattrAsync, llistxattrAsync, lremovexattrAsync, lsetxattrAsync, NativeError } from '../native/libc.js';
+import {
+  errnoNumber,
+  lgetxattrAsync,
+  llistxattrAsync,
+  lremovexattrAsync,
+  lsetxattrAsync,
+  NativeError,
+} from '../native/libc.js';
 import { putFile, type FileToPut } from '../native/put-file.js';
 import { newDirectoryBlob, newNodeBlob, newSymlinkBlob } from './newfile.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
@@ -49,7 +69,9 @@ export class MountVolume implements SecondaryVolume {
   }
 
   async gfidOf(path: string): Promise<Gfid> {
-    const text = (await lgetxattrAsync(await this.#checkedPath(path), GFID_STRING)).toString('latin1').replace(/\0+$/, '');
+    const text = (await lgetxattrAsync(await this.#checkedPath(path), GFID_STRING))
+      .toString('latin1')
+      .replace(/\0+$/, '');
     if (!isGfid(text)) throw new NativeError('gfid', path, ENODATA);
     return text;
   }
@@ -177,7 +199,8 @@ export class MountVolume implements SecondaryVolume {
       // `.gfid` is virtual, so it needs no check.
       for (let i = parts[0] === '.gfid' ? 2 : 1; i < parts.length; i++) {
         const dirPath = parts.slice(0, i).join('/');
-        if ((await lstat(fsEncode(`${this.#dir}/${dirPath}`))).isSymbolicLink()) throw new NativeError('path', dirPath, ELOOP);
+        if ((await lstat(fsEncode(`${this.#dir}/${dirPath}`))).isSymbolicLink())
+          throw new NativeError('path', dirPath, ELOOP);
       }
     }
     return fsEncode(path === '.' ? this.#dir : `${this.#dir}/${path}`);

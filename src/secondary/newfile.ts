@@ -25,14 +25,21 @@ export function newSymlinkBlob(name: string, inode: NewInode & { readonly target
 }
 
 function packHeader(name: string, { uid, gid, gfid, mode }: NewInode): Buffer {
-  return Buffer.concat([packU32(uid, gid), Buffer.from(`${gfid}\0`, 'latin1'), packU32(mode), fsEncode(name), Buffer.of(0)]);
+  return Buffer.concat([
+    packU32(uid, gid),
+    Buffer.from(`${gfid}\0`, 'latin1'),
+    packU32(mode),
+    fsEncode(name),
+    Buffer.of(0),
+  ]);
 }
 
 /** @throws RangeError if a number does not fit into 32 bits */
 function packU32(...numbers: number[]): Buffer {
   const out = Buffer.alloc(4 * numbers.length);
   numbers.forEach((number, i) => {
-    if (!Number.isInteger(number) || number < 0 || number > MAX_U32) throw new RangeError(`not a 32 bit number: ${number}`);
+    if (!Number.isInteger(number) || number < 0 || number > MAX_U32)
+      throw new RangeError(`not a 32 bit number: ${number}`);
     out.writeUInt32BE(number, 4 * i);
   });
   return out;

@@ -37,7 +37,9 @@ export function parseInode(path: unknown): Gfid | null {
 export function isEntryName(name: string): boolean {
   if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) return false;
   // In names.ts, one UTF-16 code unit is at most three bytes: only long names need an exact count.
-  return name.length * 3 <= MAX_NAME_BYTES || Buffer.byteLength(name.replaceAll(/[\uDC80-\uDCFF]/g, 'x')) <= MAX_NAME_BYTES;
+  return (
+    name.length * 3 <= MAX_NAME_BYTES || Buffer.byteLength(name.replaceAll(/[\uDC80-\uDCFF]/g, 'x')) <= MAX_NAME_BYTES
+  );
 }
 
 function unsafePathError(): RaisedException {

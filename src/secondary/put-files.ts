@@ -19,7 +19,12 @@ const MAX_ID = 0xffff_ffff;
 const MAX_NANOSECONDS = 999_999_999;
 
 /** @returns an errno number for each file, in order; 0 for success @throws RaisedException if the argument is not a list */
-export async function putFiles(volume: SecondaryVolume, signal: AbortSignal, list: PyValue | undefined, concurrency = MAX_CONCURRENT_WRITES): Promise<PyValue> {
+export async function putFiles(
+  volume: SecondaryVolume,
+  signal: AbortSignal,
+  list: PyValue | undefined,
+  concurrency = MAX_CONCURRENT_WRITES,
+): Promise<PyValue> {
   if (!Array.isArray(list)) throw new RaisedException('TypeError', ['files: not a list']);
   return mapBounded(list as readonly PyValue[], concurrency, async (value) => {
     throwIfStopping(signal);

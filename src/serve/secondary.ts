@@ -80,7 +80,13 @@ export async function runSecondary(options: SecondaryOptions, signal: AbortSigna
   }
 }
 
-async function serve(options: SecondaryOptions, mount: ServedVolume, serviceEnd: AbortController, log: Log, signal: AbortSignal): Promise<void> {
+async function serve(
+  options: SecondaryOptions,
+  mount: ServedVolume,
+  serviceEnd: AbortController,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
   const { config, input, output } = options;
   const methods = secondaryMethods({
     volume: mount.volume,
@@ -103,7 +109,9 @@ async function serve(options: SecondaryOptions, mount: ServedVolume, serviceEnd:
     signal.addEventListener('abort', () => resolve(), { once: true });
     if (signal.aborted) resolve();
   });
-  const silent = untilSilent(config.get('secondary-timeout'), () => callCount, serviceEnd.signal).then((timeout) => log.info('connection inactive, stopping', { timeout }));
+  const silent = untilSilent(config.get('secondary-timeout'), () => callCount, serviceEnd.signal).then((timeout) =>
+    log.info('connection inactive, stopping', { timeout }),
+  );
   await Promise.race([served, stopped, silent, mount.broken]);
 }
 
@@ -117,7 +125,12 @@ async function untilSilent(timeoutS: number, callCount: () => number, signal: Ab
   return new Promise<never>(() => undefined);
 }
 
-async function openServed(options: SecondaryOptions, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<ServedVolume> {
+async function openServed(
+  options: SecondaryOptions,
+  cleanup: Cleanup,
+  log: Log,
+  signal: AbortSignal,
+): Promise<ServedVolume> {
   const { served } = options;
   if ('volume' in served) return mountVolume(options, served.volume, cleanup, log, signal);
   const layout = await openLayout(served.directory);
@@ -132,16 +145,33 @@ async function openServed(options: SecondaryOptions, cleanup: Cleanup, log: Log,
   };
 }
 
-async function mountVolume(options: SecondaryOptions, volume: string, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<ServedVolume> {
+async function mountVolume(
+  options: SecondaryOptions,
+  volume: string,
+  cleanup: Cleanup,
+  log: Log,
+  signal: AbortSignal,
+): Promise<ServedVolume> {
   log.info('Mounting gluster volume locally...');
   const startMs = performance.now();
-  const mounted = await (options.mountLabel === '' ? mountDirectly(options, volume, cleanup, log, signal) : mountBrokered(options, volume, cleanup, signal));
+  const mounted = await (options.mountLabel === ''
+    ? mountDirectly(options, volume, cleanup, log, signal)
+    : mountBrokered(options, volume, cleanup, signal));
   const isRoot = process.geteuid?.() === 0;
   const restrictions = restrictionsOf(mounted.dir);
   const symlinks = restrictions.includes('nosymfollow') ? 'refused by the kernel' : 'looked for';
-  log.info('Mounted gluster volume', { volume, symlinks, flags: restrictions.join(',') || 'none', duration: ((performance.now() - startMs) / 1000).toFixed(4) });
+  log.info('Mounted gluster volume', {
+    volume,
+    symlinks,
+    flags: restrictions.join(',') || 'none',
+    duration: ((performance.now() - startMs) / 1000).toFixed(4),
+  });
   const health = new VolumeHealth(mounted.dir);
-  const guarded = new AvailabilityGuard(new MountVolume({ dir: mounted.dir, symlinks }), health, await health.bricksPerFile());
+  const guarded = new AvailabilityGuard(
+    new MountVolume({ dir: mounted.dir, symlinks }),
+    health,
+    await health.bricksPerFile(),
+  );
   return { ...mounted, volume: guarded, markSpace: isRoot ? 'trusted' : 'system' };
 }
 
@@ -149,10 +179,17 @@ async function mountVolume(options: SecondaryOptions, volume: string, cleanup: C
  *  a second descriptor for reading. It closes that one first, ignores the error, sets size and mtime, and exits with 0. */
 const REPORT_WRITE_ERRORS = 'xlator-option=*-write-behind.pass-through=true';
 
-async function mountDirectly({ config }: SecondaryOptions, volume: string, cleanup: Cleanup, log: Log, signal: AbortSignal): Promise<Pick<ServedVolume, 'dir' | 'broken'>> {
+async function mountDirectly(
+  { config }: SecondaryOptions,
+  volume: string,
+  cleanup: Cleanup,
+  log: Log,
+  signal: AbortSignal,
+): Promise<Pick<ServedVolume, 'dir' | 'broken'>> {
   const home = await mountHome([config.get('gluster-rundir'), config.get('glusterd-workdir')]);
   const registry = join(home, 'of-secondaries');
-  for (const path of await AuxMount.removeLeftovers(registry)) log.info('removed the mount of a secondary that was killed', { path });
+  for (const path of await AuxMount.removeLeftovers(registry))
+    log.info('removed the mount of a secondary that was killed', { path });
   const logFile = config.get('secondary-gluster-log-file');
   await mkdir(fsEncode(dirname(logFile)), { recursive: true });
   requireSafeLog(logFile);
@@ -171,7 +208,9 @@ async function mountDirectly({ config }: SecondaryOptions, volume: string, clean
   });
   cleanup.add('mount', () => mount.close());
   if (mount.subvolumes === 'partly up') log.error('Subvols are not up');
-  const broken = mount.exited.then(() => Promise.reject<never>(new GsyncdError('secondary mount: glusterfs: exited', { code: 'mount' })));
+  const broken = mount.exited.then(() =>
+    Promise.reject<never>(new GsyncdError('secondary mount: glusterfs: exited', { code: 'mount' })),
+  );
   broken.catch(() => undefined);
   return { dir: mount.dir, broken };
 }
@@ -186,7 +225,12 @@ function requireSafeLog(logFile: string): void {
   }
 }
 
-async function mountBrokered({ config, mountLabel }: SecondaryOptions, volume: string, cleanup: Cleanup, signal: AbortSignal): Promise<Pick<ServedVolume, 'dir' | 'broken'>> {
+async function mountBrokered(
+  { config, mountLabel }: SecondaryOptions,
+  volume: string,
+  cleanup: Cleanup,
+  signal: AbortSignal,
+): Promise<Pick<ServedVolume, 'dir' | 'broken'>> {
   const timeoutMs = config.get('connection-timeout') * 1000;
   const mount = await mountByBroker({
     glusterCommandDir: config.get('secondary-gluster-command-dir'),

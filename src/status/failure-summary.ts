@@ -74,12 +74,20 @@ function summarize(lines: readonly string[], cut: boolean): FailureSummary {
     let group = reasons.get(item.reason);
     if (group === undefined) {
       if (reasons.size >= MAX_DISTINCT_REASONS) continue;
-      reasons.set(item.reason, (group = { count: 0, kinds: new Set(), example: item.entry ?? item.gfid, lastTryMs: 0 }));
+      reasons.set(
+        item.reason,
+        (group = { count: 0, kinds: new Set(), example: item.entry ?? item.gfid, lastTryMs: 0 }),
+      );
     }
     group.count += 1;
     group.kinds.add(item.kind);
     group.lastTryMs = Math.max(group.lastTryMs, item.lastTryMs);
   }
   const sorted = [...reasons].sort(([, a], [, b]) => b.count - a.count).slice(0, MAX_REASONS);
-  return { count, byKind, reasons: sorted.map(([reason, group]) => ({ reason, ...group, kinds: [...group.kinds] })), cut };
+  return {
+    count,
+    byKind,
+    reasons: sorted.map(([reason, group]) => ({ reason, ...group, kinds: [...group.kinds] })),
+    cut,
+  };
 }

@@ -162,7 +162,8 @@ export class FailureList {
   async announce(nowMs: number = Date.now()): Promise<void> {
     const holdsAny = this.size > 0;
     if (this.#announced?.holdsAny === holdsAny && nowMs - this.#announced.ms < ANNOUNCE_AGAIN_MS) return;
-    this.#announced = (await this.#announce(holdsAny).catch(() => 'failed')) === 'failed' ? null : { holdsAny, ms: nowMs };
+    this.#announced =
+      (await this.#announce(holdsAny).catch(() => 'failed')) === 'failed' ? null : { holdsAny, ms: nowMs };
   }
 
   /** Resolves when all changes before the call are on the disk. Concurrent calls share a write. */
@@ -220,7 +221,8 @@ export function parseFailureLine(line: string): Failure | null {
   const lastTryMs = Date.parse(time);
   const tries = Number(triesText);
   if (fields.length !== 6 || Number.isNaN(lastTryMs) || !isKind(kind) || !isGfid(gfid)) return null;
-  if (!/^[1-9][0-9]*$/.test(triesText) || !Number.isSafeInteger(tries) || (kind !== 'entry' && place !== '')) return null;
+  if (!/^[1-9][0-9]*$/.test(triesText) || !Number.isSafeInteger(tries) || (kind !== 'entry' && place !== ''))
+    return null;
   if (place !== '' && !(isGfid(place.slice(0, 36)) && place[36] === '/' && place.length > 37)) return null;
   const entry = place === '' ? undefined : GFID_PREFIX + unescape(place);
   return { kind, gfid, entry, reason: unescape(reason), lastTryMs, tries };

@@ -32,8 +32,10 @@ export function statusReport({ file, monitor, checkpoint }: ReportInput): Status
     ['checkpoint_time', 0],
     ['checkpoint_completion_time', 0],
   ]);
-  if (typeof file === 'object' && file !== null && !Array.isArray(file)) for (const [key, value] of Object.entries(file)) report.set(key, value);
-  const state = (monitor.state === 'Started' || monitor.state === 'Paused') && !monitor.isRunning ? 'Stopped' : monitor.state;
+  if (typeof file === 'object' && file !== null && !Array.isArray(file))
+    for (const [key, value] of Object.entries(file)) report.set(key, value);
+  const state =
+    (monitor.state === 'Started' || monitor.state === 'Paused') && !monitor.isRunning ? 'Stopped' : monitor.state;
   if (state === 'Created' || state === 'Paused' || state === 'Stopped') report.set('worker_status', state);
   if (state === '') report.set('worker_status', 'Stopped');
   applyCheckpoint(report, checkpoint);
@@ -70,9 +72,23 @@ function formatTimes(report: StatusReport): void {
 function clearStaleFields(report: StatusReport): void {
   const state = report.get('worker_status');
   if (state !== 'Active') {
-    clearFields(report, ['last_synced', 'last_synced_utc', 'crawl_status', 'entry', 'data', 'meta', 'failures', 'checkpoint_completed']);
+    clearFields(report, [
+      'last_synced',
+      'last_synced_utc',
+      'crawl_status',
+      'entry',
+      'data',
+      'meta',
+      'failures',
+      'checkpoint_completed',
+    ]);
     // No other output has the second name, checkpoint_completed_time, but stock prints it.
-    clearFields(report, ['checkpoint_time', 'checkpoint_completed_time', 'checkpoint_time_utc', 'checkpoint_completion_time_utc']);
+    clearFields(report, [
+      'checkpoint_time',
+      'checkpoint_completed_time',
+      'checkpoint_time_utc',
+      'checkpoint_completion_time_utc',
+    ]);
   }
   if (state !== 'Active' && state !== 'Passive') report.set('secondary_node', NOT_AVAILABLE);
   for (const name of ['last_synced_utc', 'checkpoint_completion_time_utc', 'checkpoint_time_utc']) {

@@ -84,7 +84,10 @@ function parseStatus(text: string): StatusData {
 function validFields({ last_error, ...found }: Readonly<Record<string, unknown>>): StatusData {
   const fields = Object.entries(defaultStatus()).map(([name, fallback]: [string, unknown]) => {
     const value = found[name];
-    const isValid = typeof value === 'number' ? Number.isFinite(value) && typeof fallback === 'number' : typeof value === 'string' && (typeof fallback === 'string' || name === 'checkpoint_completion_time');
+    const isValid =
+      typeof value === 'number'
+        ? Number.isFinite(value) && typeof fallback === 'number'
+        : typeof value === 'string' && (typeof fallback === 'string' || name === 'checkpoint_completion_time');
     return [name, isValid ? value : fallback];
   });
   return { ...(Object.fromEntries(fields) as StatusData), ...(typeof last_error === 'string' ? { last_error } : {}) };
@@ -130,7 +133,9 @@ export class WorkerStatus {
 
   /** Clears the values of an earlier worker. The counter of failures stays, since the failures do. */
   async resetOnWorkerStart(): Promise<void> {
-    await this.#write(assign({ secondary_node: NOT_AVAILABLE, crawl_status: NOT_AVAILABLE, entry: 0, data: 0, meta: 0 }));
+    await this.#write(
+      assign({ secondary_node: NOT_AVAILABLE, crawl_status: NOT_AVAILABLE, entry: 0, data: 0, meta: 0 }),
+    );
   }
 
   async setWorkerStatus(status: WorkerState): Promise<void> {
@@ -181,7 +186,8 @@ export class WorkerStatus {
   /** Changes counters by the given amounts; none drops below zero. Written after `gatherMs`, or by flush(). */
   addCounts(delta: Readonly<Partial<Record<Counter, number>>>): void {
     this.#writeLater((data) => {
-      for (const counter of ['entry', 'data', 'meta', 'failures'] as const) data[counter] = Math.max(0, data[counter] + (delta[counter] ?? 0));
+      for (const counter of ['entry', 'data', 'meta', 'failures'] as const)
+        data[counter] = Math.max(0, data[counter] + (delta[counter] ?? 0));
       return undefined;
     });
   }
@@ -194,7 +200,11 @@ export class WorkerStatus {
   /** Sets how far data has been synced, and judges the checkpoint (`checkpointTime`, seconds, 0 for none). A
    *  checkpoint that has been reached is completed unless failures from before it are open. In that case stock's
    *  status shows it as not completed. */
-  async setLastSynced(stime: Xtime, checkpointTime: number, open: { readonly blockedByFailures: boolean }): Promise<void> {
+  async setLastSynced(
+    stime: Xtime,
+    checkpointTime: number,
+    open: { readonly blockedByFailures: boolean },
+  ): Promise<void> {
     await this.#write((data) => {
       const [seconds] = stime;
       data.last_synced = seconds;
@@ -213,7 +223,10 @@ export class WorkerStatus {
       data.checkpoint_completion_time = now;
       data.checkpoint_completed = 'Yes';
       return () => {
-        this.#log.info('Checkpoint completed', { checkpoint_time: formatUtc(checkpointTime), completion_time: formatUtc(now) });
+        this.#log.info('Checkpoint completed', {
+          checkpoint_time: formatUtc(checkpointTime),
+          completion_time: formatUtc(now),
+        });
         this.#onEvent('CHECKPOINT_COMPLETED', { checkpoint_time: checkpointTime, checkpoint_completion_time: now });
       };
     });

@@ -28,7 +28,8 @@ type StyledText = string | readonly [Colour, string];
 export function renderTop(sessions: readonly SessionReport[], nowMs: number, options: RenderOptions): string[] {
   const renderer = new Renderer(nowMs, { ...options, columns: Math.max(MIN_COLUMNS, options.columns) });
   const blocks = renderer.sessions(sessions, options.shape ?? 'blocks');
-  if (options.shape === undefined && options.rows !== undefined && blocks.length > options.rows) return renderer.sessions(sessions, 'rows');
+  if (options.shape === undefined && options.rows !== undefined && blocks.length > options.rows)
+    return renderer.sessions(sessions, 'rows');
   return blocks;
 }
 
@@ -48,7 +49,15 @@ class Renderer {
       if (lines.length > 0) lines.push('');
       lines.push(this.#title(session));
       if (session.bricks.length === 0) lines.push(this.#line(['  no worker has run here yet']));
-      for (const bricks of findDuplicateSenders(session.bricks)) lines.push(this.#line([['yellow', `  ${bricks.join(' and ')} hold the same files, and each sends them all: use-meta-volume lets one do it`]]));
+      for (const bricks of findDuplicateSenders(session.bricks))
+        lines.push(
+          this.#line([
+            [
+              'yellow',
+              `  ${bricks.join(' and ')} hold the same files, and each sends them all: use-meta-volume lets one do it`,
+            ],
+          ]),
+        );
       if (shape === 'rows') lines.push(...this.#table(session.bricks));
       else for (const brick of session.bricks) lines.push(...this.#block(brick));
     }
@@ -57,7 +66,11 @@ class Renderer {
 
   #title({ name, primary, secondary, monitor }: SessionReport): string {
     const pair = primary === null || secondary === null ? name : `${primary} ${this.#arrow} ${secondary}`;
-    return this.#line([['bold', pair], monitor === null || monitor === '' ? '' : `   session: ${monitor}`, ['dim', `   ${formatClock(this.#nowMs / 1000, this.#nowMs)}`]]);
+    return this.#line([
+      ['bold', pair],
+      monitor === null || monitor === '' ? '' : `   session: ${monitor}`,
+      ['dim', `   ${formatClock(this.#nowMs / 1000, this.#nowMs)}`],
+    ]);
   }
 
   #block(report: BrickReport): string[] {
@@ -67,8 +80,17 @@ class Renderer {
     if (firstSync !== null) {
       const { synced, expected, state, fraction } = firstSync;
       const approximately = state === 'walking' ? (charset === 'ascii' ? '~' : '≈') : '';
-      const progressText = expected === null ? `${formatCount(synced)} entries, ${formatCount(firstSync.seen)} found` : `${formatCount(synced)} of ${approximately}${formatCount(expected)} entries`;
-      lines.push(this.#row('first sync', [progressText, fraction === null ? '' : `  ${bar(fraction, 20, charset)} ${Math.floor(fraction * 100)}%`, ['cyan', this.#etaText(report)]]));
+      const progressText =
+        expected === null
+          ? `${formatCount(synced)} entries, ${formatCount(firstSync.seen)} found`
+          : `${formatCount(synced)} of ${approximately}${formatCount(expected)} entries`;
+      lines.push(
+        this.#row('first sync', [
+          progressText,
+          fraction === null ? '' : `  ${bar(fraction, 20, charset)} ${Math.floor(fraction * 100)}%`,
+          ['cyan', this.#etaText(report)],
+        ]),
+      );
     }
     lines.push(this.#row('lag', this.#lagText(report, firstSync === null ? this.#etaText(report) : '')));
     const backlogTexts = [
@@ -84,14 +106,27 @@ class Renderer {
     lines.push(this.#rateRow('bytes', `${formatBytes(report.rates.bytes)}/s`, report.history.bytes));
     const { transfers } = report;
     if (transfers !== null && transfers.busy > 0) {
-      lines.push(this.#row('transfers', [`${transfers.busy} of ${transfers.total} running`, transfers.longest === null ? '' : `, the longest for ${formatSpan(transfers.longest)}`]));
+      lines.push(
+        this.#row('transfers', [
+          `${transfers.busy} of ${transfers.total} running`,
+          transfers.longest === null ? '' : `, the longest for ${formatSpan(transfers.longest)}`,
+        ]),
+      );
     }
     if (checkpoint !== null) {
-      const done = checkpoint.completed ? `completed${checkpoint.completionTime === null ? '' : ` ${formatClock(checkpoint.completionTime, this.#nowMs)}`}` : 'reached, waiting for failures to be synced';
+      const done = checkpoint.completed
+        ? `completed${checkpoint.completionTime === null ? '' : ` ${formatClock(checkpoint.completionTime, this.#nowMs)}`}`
+        : 'reached, waiting for failures to be synced';
       lines.push(this.#row('checkpoint', [`${formatClock(checkpoint.time, this.#nowMs)}  ${done}`]));
     }
     if (failures.count > 0) lines.push(...this.#failureRows(report));
-    if (worker !== null && worker.restarts > 0) lines.push(this.#row('restarts', [['yellow', formatCount(worker.restarts)], `  last start ${formatClock(worker.started, this.#nowMs)}`]));
+    if (worker !== null && worker.restarts > 0)
+      lines.push(
+        this.#row('restarts', [
+          ['yellow', formatCount(worker.restarts)],
+          `  last start ${formatClock(worker.started, this.#nowMs)}`,
+        ]),
+      );
     if (lastError !== null) lines.push(this.#row('last error', [['red', lastError]]));
     return lines;
   }
@@ -99,16 +134,27 @@ class Renderer {
   #headline({ brick, state, crawl, secondaryNode }: BrickReport): string {
     const details = `${crawl === 'N/A' ? '' : `  ${crawl}`}${secondaryNode === null ? '' : `  ${this.#arrow} ${secondaryNode}`}`;
     const available = this.#options.columns - widthOf(state) - 2;
-    const name = truncate(escapeForTerminal(brick, this.#options.charset), Math.max(10, available - Math.min(widthOf(details), 32)), this.#options.charset);
+    const name = truncate(
+      escapeForTerminal(brick, this.#options.charset),
+      Math.max(10, available - Math.min(widthOf(details), 32)),
+      this.#options.charset,
+    );
     return this.#line([['bold', name], '  ', [stateColour(state), state], details]);
   }
 
   #lagText({ lag, lastSynced, pending, state, firstSync }: BrickReport, eta: string): StyledText[] {
-    const syncedUpTo: StyledText = lastSynced === null ? '' : ['dim', `   synced up to ${formatClock(lastSynced, this.#nowMs)}`];
+    const syncedUpTo: StyledText =
+      lastSynced === null ? '' : ['dim', `   synced up to ${formatClock(lastSynced, this.#nowMs)}`];
     if (state === 'Passive') return ['passive: another brick of its replica set is active', syncedUpTo];
-    if (lag === null) return [firstSync === null ? 'unknown: never synced' : 'none yet: first sync not finished', syncedUpTo];
+    if (lag === null)
+      return [firstSync === null ? 'unknown: never synced' : 'none yet: first sync not finished', syncedUpTo];
     if (lag === 0 && pending === 'no') return [['green', '0s'], '  nothing is pending', syncedUpTo];
-    return [[lag > 300 ? 'red' : lag > 60 ? 'yellow' : 'green', formatSpan(lag)], pending === 'unknown' ? '  at most' : '', ['cyan', eta], syncedUpTo];
+    return [
+      [lag > 300 ? 'red' : lag > 60 ? 'yellow' : 'green', formatSpan(lag)],
+      pending === 'unknown' ? '  at most' : '',
+      ['cyan', eta],
+      syncedUpTo,
+    ];
   }
 
   #etaText({ eta, pending }: BrickReport): string {
@@ -118,17 +164,28 @@ class Renderer {
 
   #rateRow(label: string, current: string, history: readonly number[]): string {
     const cells = Math.max(0, Math.min(history.length, this.#options.columns - LABEL_COLUMNS - 16 - 3));
-    return this.#row(label, [padTo(current, 14, this.#options.charset), ' ', ['cyan', sparkline(history.slice(history.length - cells), this.#options.charset)]]);
+    return this.#row(label, [
+      padTo(current, 14, this.#options.charset),
+      ' ',
+      ['cyan', sparkline(history.slice(history.length - cells), this.#options.charset)],
+    ]);
   }
 
   #failureRows({ failures }: BrickReport): string[] {
     const { reasons = [], byKind } = failures;
-    const kinds = byKind === undefined ? '' : Object.entries(byKind).filter(([, n]) => n > 0).map(([kind, n]) => `${formatCount(n)} ${kind}`).join(', ');
+    const kinds =
+      byKind === undefined
+        ? ''
+        : Object.entries(byKind)
+            .filter(([, n]) => n > 0)
+            .map(([kind, n]) => `${formatCount(n)} ${kind}`)
+            .join(', ');
     const lines = [this.#row('failures', [['red', formatCount(failures.count)], kinds === '' ? '' : `  (${kinds})`])];
     for (const { reason, count: n, example } of reasons.slice(0, MAX_REASONS)) {
       lines.push(this.#row('', [`${formatCount(n)} x ${reason}`]), this.#row('', [['dim', `  e.g. ${example}`]]));
     }
-    if (reasons.length > MAX_REASONS) lines.push(this.#row('', [['dim', `and ${reasons.length - MAX_REASONS} other reasons`]]));
+    if (reasons.length > MAX_REASONS)
+      lines.push(this.#row('', [['dim', `and ${reasons.length - MAX_REASONS} other reasons`]]));
     return lines;
   }
 
@@ -142,11 +199,26 @@ class Renderer {
     const lines = bricks.map((b): string => {
       const lag = b.lag === null ? '-' : formatSpan(b.lag);
       const backlog = b.backlog.changelogs === null ? '-' : formatCount(b.backlog.changelogs);
-      const eta = b.firstSync?.fraction === null || b.firstSync === null ? formatCount(b.backlog.data) : `${Math.floor(b.firstSync.fraction * 100)}%`;
-      const row = cells([b.brick, b.state, lag, backlog, eta, formatRate(b.rates.files), formatBytes(b.rates.bytes), formatCount(b.failures.count)]);
+      const eta =
+        b.firstSync?.fraction === null || b.firstSync === null
+          ? formatCount(b.backlog.data)
+          : `${Math.floor(b.firstSync.fraction * 100)}%`;
+      const row = cells([
+        b.brick,
+        b.state,
+        lag,
+        backlog,
+        eta,
+        formatRate(b.rates.files),
+        formatBytes(b.rates.bytes),
+        formatCount(b.failures.count),
+      ]);
       return this.#line([[b.failures.count > 0 ? 'red' : stateColour(b.state), row]]);
     });
-    return [this.#line([['dim', cells(['brick', 'state', 'lag', 'jrnls', 'to send', 'files/s', 'bytes/s', 'fail'])]]), ...lines];
+    return [
+      this.#line([['dim', cells(['brick', 'state', 'lag', 'jrnls', 'to send', 'files/s', 'bytes/s', 'fail'])]]),
+      ...lines,
+    ];
   }
 
   #row(label: string, pieces: readonly StyledText[]): string {
@@ -178,7 +250,9 @@ class Renderer {
 function findDuplicateSenders(bricks: readonly BrickReport[]): string[][] {
   const active = bricks.filter(({ state, set }) => state === 'Active' && set !== null);
   const sets = new Set(active.map(({ set }) => set));
-  return [...sets].map((replicaSet) => active.filter(({ set }) => set === replicaSet).map(({ brick }) => brick)).filter((duplicates) => duplicates.length > 1);
+  return [...sets]
+    .map((replicaSet) => active.filter(({ set }) => set === replicaSet).map(({ brick }) => brick))
+    .filter((duplicates) => duplicates.length > 1);
 }
 
 function withUnit(n: number, singular: string, plural = `${singular}s`): string {

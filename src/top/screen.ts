@@ -106,7 +106,9 @@ class ScreenView {
     const visible = this.#lines.slice(this.#firstLine, this.#firstLine + bodyRows);
     const blank = Array.from({ length: bodyRows - visible.length }, () => '');
     const footer = this.#options.footer(columns, this.#lines.length - visible.length);
-    this.#options.output.write(HOME + [...visible, ...blank, footer].map((line) => line + TO_LINE_END).join('\r\n') + TO_SCREEN_END);
+    this.#options.output.write(
+      HOME + [...visible, ...blank, footer].map((line) => line + TO_LINE_END).join('\r\n') + TO_SCREEN_END,
+    );
   }
 
   async #waitForWake(): Promise<WakeReason> {

@@ -69,7 +69,11 @@ const LEVELS: Readonly<Record<Charset, readonly string[]>> = { unicode: [...'▁
 export function sparkline(values: readonly number[], charset: Charset): string {
   const levels = LEVELS[charset];
   const max = Math.max(...values, Number.MIN_VALUE);
-  return values.map((value) => (value <= 0 ? ' ' : (levels[Math.min(levels.length - 1, Math.floor((value / max) * levels.length))] ?? ' '))).join('');
+  return values
+    .map((value) =>
+      value <= 0 ? ' ' : (levels[Math.min(levels.length - 1, Math.floor((value / max) * levels.length))] ?? ' '),
+    )
+    .join('');
 }
 
 export function bar(fraction: number, columns: number, charset: Charset): string {

@@ -29,7 +29,10 @@ export async function lockBrick(workingDir: string, brickPath: string, waitMs = 
       return lock;
     }
     if (performance.now() >= deadlineMs) {
-      throw new GsyncdError(`worker of brick ${brickPath}: another one runs: process ${await lockHolder(path)} holds ${path}`, { code: 'preflight' });
+      throw new GsyncdError(
+        `worker of brick ${brickPath}: another one runs: process ${await lockHolder(path)} holds ${path}`,
+        { code: 'preflight' },
+      );
     }
     await sleep(RETRY_INTERVAL_MS);
   }

@@ -10,7 +10,13 @@ export interface BrickProgressOptions extends Pick<ProgressRecorderOptions, 'job
   readonly workingDir: string;
 }
 
-export async function startRecorder({ session, statusFile, workingDir, jobs, estimate }: BrickProgressOptions): Promise<ProgressRecorder> {
+export async function startRecorder({
+  session,
+  statusFile,
+  workingDir,
+  jobs,
+  estimate,
+}: BrickProgressOptions): Promise<ProgressRecorder> {
   const recorder = new ProgressRecorder({
     statusFile,
     identity: {

@@ -19,7 +19,12 @@ type HistoryCoverage = 'complete' | 'partial' | 'none' | 'no mark';
 
 /** @param registerTime start of the live changelogs, seconds
  *  @throws errors of the crawls, after their operations under way have settled */
-export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
+export async function catchUp(
+  deps: PrimaryDeps,
+  { xsync, history }: Crawlers,
+  registerTime: number,
+  signal: AbortSignal,
+): Promise<void> {
   const { log, workingDir } = deps;
   const pendingBefore = await loadPendingCrawl(workingDir);
   const coverage = await crawlHistory(deps, history, registerTime, signal);
@@ -31,7 +36,10 @@ export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, r
   }
   for (;;) {
     if (signal.aborted) return;
-    await drainOnFailure(xsync, xsync.crawlwrap(signal, { oneshot: true, registerTime: pending.since, walkFrom: pending.from ?? undefined }));
+    await drainOnFailure(
+      xsync,
+      xsync.crawlwrap(signal, { oneshot: true, registerTime: pending.since, walkFrom: pending.from ?? undefined }),
+    );
     if (signal.aborted) return;
     if (pending.since === registerTime) break;
     log.info('reading the changelogs since the crawl started', { since: pending.since });
@@ -44,8 +52,15 @@ export async function catchUp(deps: PrimaryDeps, { xsync, history }: Crawlers, r
 
 /** The range of a crawl, and since when changelogs are read after it. In a failback, no worker has read the changelogs that
  *  were kept while the session did not exist. No crawl sees entries that were deleted in that time. */
-async function newPendingCrawl({ agent, config, workingDir }: PrimaryDeps, coverage: HistoryCoverage, registerTime: number): Promise<PendingCrawl> {
-  const fromHistoryBegin = coverage === 'no mark' && config.get('special-sync-mode') === 'recover' && config.get('change-detector') !== 'xsync';
+async function newPendingCrawl(
+  { agent, config, workingDir }: PrimaryDeps,
+  coverage: HistoryCoverage,
+  registerTime: number,
+): Promise<PendingCrawl> {
+  const fromHistoryBegin =
+    coverage === 'no mark' &&
+    config.get('special-sync-mode') === 'recover' &&
+    config.get('change-detector') !== 'xsync';
   return {
     since: fromHistoryBegin ? ((await agent.historyBegin()) ?? registerTime) : registerTime,
     // A mark from before the clock was set back says nothing about changes after that.
@@ -53,7 +68,12 @@ async function newPendingCrawl({ agent, config, workingDir }: PrimaryDeps, cover
   };
 }
 
-async function crawlHistory({ log }: PrimaryDeps, history: Primary, registerTime: number, signal: AbortSignal): Promise<HistoryCoverage> {
+async function crawlHistory(
+  { log }: PrimaryDeps,
+  history: Primary,
+  registerTime: number,
+  signal: AbortSignal,
+): Promise<HistoryCoverage> {
   try {
     await drainOnFailure(history, history.crawlwrap(signal, { oneshot: true, registerTime }));
     return 'complete';

@@ -21,7 +21,18 @@ export interface Endpoints {
   open(workingDir: string, cleanup: Cleanup, signal: AbortSignal): Promise<OpenEndpoints>;
 }
 
-export interface OpenEndpoints extends Pick<PrimaryDeps, 'volume' | 'names' | 'brick' | 'secondary' | 'engines' | 'peerNames' | 'entryLanes' | 'canRecreateRenamed' | 'hasMounts'> {
+export interface OpenEndpoints extends Pick<
+  PrimaryDeps,
+  | 'volume'
+  | 'names'
+  | 'brick'
+  | 'secondary'
+  | 'engines'
+  | 'peerNames'
+  | 'entryLanes'
+  | 'canRecreateRenamed'
+  | 'hasMounts'
+> {
   readonly agent: ChangelogSource;
   readonly mountSelector: MountSelector;
   /** Absolute path of a local file with the content that clients read of `gfid`; null when there is none. Absent: never. */

@@ -9,7 +9,11 @@ import type { Log } from '../log.js';
 import { tryLock, type HeldLock } from '../native/locks.js';
 import type { Session } from '../primary/deps.js';
 
-export function metaVolumeElection(config: Config, session: Session, log: Log): (volumeUuid: string) => Promise<boolean> {
+export function metaVolumeElection(
+  config: Config,
+  session: Session,
+  log: Log,
+): (volumeUuid: string) => Promise<boolean> {
   let held: HeldLock | null = null;
   return async (volumeUuid) => {
     const mountPoint = config.get('meta-volume-mnt');

@@ -36,7 +36,8 @@ export async function loadPendingCrawl(workingDir: string): Promise<PendingCrawl
 export async function addPendingCrawl(workingDir: string, since: number, from: number): Promise<void> {
   const pending = await loadPendingCrawl(workingDir);
   const start = (await loadClockNote(workingDir)) === null ? from : 0;
-  if (pending === null || pending.from === null || pending.from > start) await savePendingCrawl(workingDir, { since: pending?.since ?? since, from: start });
+  if (pending === null || pending.from === null || pending.from > start)
+    await savePendingCrawl(workingDir, { since: pending?.since ?? since, from: start });
 }
 
 export async function savePendingCrawl(workingDir: string, pending: PendingCrawl): Promise<void> {

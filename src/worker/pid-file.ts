@@ -21,7 +21,9 @@ export async function takePidFile(path: string, what: string): Promise<HeldLock>
   for (;;) {
     const lock = await tryLock(path);
     if (lock === null) {
-      throw new GsyncdError(`${what}: pidfile is taken: process ${await lockHolder(path)} holds ${path}`, { code: 'usage' });
+      throw new GsyncdError(`${what}: pidfile is taken: process ${await lockHolder(path)} holds ${path}`, {
+        code: 'usage',
+      });
     }
     // glusterd unlinks the file after a stop. A lock on an unlinked file excludes no other daemon.
     const [mine, current] = await Promise.all([statFd(lock.fd), stat(fsEncode(path)).catch(() => null)]);

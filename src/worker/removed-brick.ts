@@ -92,13 +92,22 @@ export function createRemovedBrickAgent(options: ChangelogAgentOptions): Changel
 
 /** Reads the changelogs of a removed brick, and retries failed entries until all are synced.
  *  @param registerTime when the agent was registered, seconds */
-export async function syncRemovedBrick(deps: PrimaryDeps, { history }: Crawlers, registerTime: number, signal: AbortSignal): Promise<void> {
+export async function syncRemovedBrick(
+  deps: PrimaryDeps,
+  { history }: Crawlers,
+  registerTime: number,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     await history.crawlwrap(signal, { oneshot: true, registerTime });
   } catch (error) {
     await history.pipeline.drain().catch(() => undefined);
-    if (!isGsyncdError(error, 'partial-history')) throw new GsyncdError(`removed brick: ${errorLine(error)}`, { code: 'changelog', cause: error });
-    deps.log.error('removed brick: gap in its changelogs: deletes and renames in it may be missing on the secondary', { brick: deps.session.localPath, error: errorLine(error) });
+    if (!isGsyncdError(error, 'partial-history'))
+      throw new GsyncdError(`removed brick: ${errorLine(error)}`, { code: 'changelog', cause: error });
+    deps.log.error('removed brick: gap in its changelogs: deletes and renames in it may be missing on the secondary', {
+      brick: deps.session.localPath,
+      error: errorLine(error),
+    });
   }
   while (!signal.aborted && deps.failures.size > 0) {
     await delayOrWake(RETRY_MS, signal);

@@ -5,7 +5,13 @@ import { readFile } from 'node:fs/promises';
 import type { Config } from '../config/config.js';
 import { splitWords } from '../config/words.js';
 import { GsyncdError } from '../errors.js';
-import { subvolNumber, queryVolumeInfo, type CommandOutput, type RunCommand, type VolumeInfo } from '../gluster/volinfo.js';
+import {
+  subvolNumber,
+  queryVolumeInfo,
+  type CommandOutput,
+  type RunCommand,
+  type VolumeInfo,
+} from '../gluster/volinfo.js';
 import { withoutTrailingSlashes } from '../names.js';
 import type { Session } from '../primary/deps.js';
 import { runChild, type ChildResult } from '../process/spawn.js';
@@ -42,7 +48,12 @@ export function parseSecondary(text: string): SecondaryName {
 
 /** An ssh command line up to the host. */
 export function sshArgv(config: Config): string[] {
-  return [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options')), '-p', String(config.get('ssh-port'))];
+  return [
+    ...splitWords(config.get('ssh-command')),
+    ...splitWords(config.get('ssh-options')),
+    '-p',
+    String(config.get('ssh-port')),
+  ];
 }
 
 /** A session and other values that were found with it. */
@@ -78,7 +89,11 @@ export async function findSession(args: WorkerArgs, config: Config, signal: Abor
   }
   let { secondaryId, resourceRemote, resourceRemoteId } = args;
   if (secondaryId === undefined || resourceRemote === undefined) {
-    const info = await queryVolumeInfo(sshRunner(config, `${user}@${host}`, signal), volume, config.get('secondary-gluster-command-dir'));
+    const info = await queryVolumeInfo(
+      sshRunner(config, `${user}@${host}`, signal),
+      volume,
+      config.get('secondary-gluster-command-dir'),
+    );
     secondaryId ??= info.id;
     resourceRemote ??= host;
     resourceRemoteId ??= info.bricks[0]?.hostUuid ?? '';
@@ -108,12 +123,23 @@ export function localRunner(config: Config, signal: AbortSignal): RunCommand {
 
 /** Runs commands at `address` ([USER@]HOST), with additional ssh options. They reject with GsyncdError 'preflight' when it
  *  is unreachable. */
-export function sshRunner(config: Config, address: string, signal: AbortSignal, options: readonly string[] = [], timeoutS = config.get('connection-timeout')): RunCommand {
+export function sshRunner(
+  config: Config,
+  address: string,
+  signal: AbortSignal,
+  options: readonly string[] = [],
+  timeoutS = config.get('connection-timeout'),
+): RunCommand {
   return async (argv) => {
-    const result = await runChild([...sshArgv(config), ...options, address, ...argv], { signal, timeoutMs: timeoutS * 1000 });
+    const result = await runChild([...sshArgv(config), ...options, address, ...argv], {
+      signal,
+      timeoutMs: timeoutS * 1000,
+    });
     if (result.timedOut) throw new GsyncdError(`ssh ${address}: no answer for ${timeoutS} s`, { code: 'preflight' });
     if (result.exitCode === 255) {
-      throw new GsyncdError(`ssh ${address}: ${lastLines(result.stderrTail) || 'connection failed'}`, { code: 'preflight' });
+      throw new GsyncdError(`ssh ${address}: ${lastLines(result.stderrTail) || 'connection failed'}`, {
+        code: 'preflight',
+      });
     }
     return toCommandOutput(result);
   };
@@ -123,13 +149,18 @@ export function sshRunner(config: Config, address: string, signal: AbortSignal, 
  *  @throws GsyncdError 'preflight', 'usage' */
 function findBrick(info: VolumeInfo, path: string | undefined, nodeId: string): number {
   const wanted = path === undefined ? undefined : withoutTrailingSlashes(path);
-  const own = info.bricks.flatMap((brick, i) => (brick.hostUuid === nodeId && (wanted === undefined || brick.path === wanted) ? [i] : []));
+  const own = info.bricks.flatMap((brick, i) =>
+    brick.hostUuid === nodeId && (wanted === undefined || brick.path === wanted) ? [i] : [],
+  );
   const [only] = own;
   if (only !== undefined && own.length === 1) return only;
-  if (wanted !== undefined) throw new GsyncdError(`brick ${wanted}: no brick of volume ${info.name} on this node`, { code: 'preflight' });
+  if (wanted !== undefined)
+    throw new GsyncdError(`brick ${wanted}: no brick of volume ${info.name} on this node`, { code: 'preflight' });
   if (only === undefined) throw new GsyncdError(`volume ${info.name}: no brick on this node`, { code: 'preflight' });
   const paths = own.map((i) => info.bricks[i]?.path).join(', ');
-  throw new GsyncdError(`--local-path: missing: volume ${info.name} has several bricks on this node: ${paths}`, { code: 'usage' });
+  throw new GsyncdError(`--local-path: missing: volume ${info.name} has several bricks on this node: ${paths}`, {
+    code: 'usage',
+  });
 }
 
 /** This node's id in its cluster. @throws GsyncdError 'preflight' */
@@ -139,7 +170,10 @@ export async function readOwnNodeId(config: Config): Promise<string> {
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    throw new GsyncdError(`node id: ${file}: cannot be read: is glusterd set up here?`, { code: 'preflight', cause: error });
+    throw new GsyncdError(`node id: ${file}: cannot be read: is glusterd set up here?`, {
+      code: 'preflight',
+      cause: error,
+    });
   }
   const id = /^UUID=(\S+)$/m.exec(text)?.[1];
   if (id === undefined) throw new GsyncdError(`node id: ${file}: has no UUID line`, { code: 'preflight' });

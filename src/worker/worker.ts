@@ -80,7 +80,8 @@ export class Worker {
       if (isGsyncdError(error, 'outdated-mount')) throw error;
       this.#outcome = 'faulty';
       // The monitor then restarts it at once (see Supervisor).
-      if (this.#pauseDetector.hasJustResumed && isGsyncdError(error, 'peer') && this.#options.monitored === 'yes') this.#log.info('connection lost during the pause', { error: errorLine(error) });
+      if (this.#pauseDetector.hasJustResumed && isGsyncdError(error, 'peer') && this.#options.monitored === 'yes')
+        this.#log.info('connection lost during the pause', { error: errorLine(error) });
       else await this.#recordFault(error);
       throw error;
     } finally {
@@ -106,16 +107,24 @@ export class Worker {
       log: log.child({ module: 'gsyncdstatus', ctx: 'GeorepStatus' }),
       onEvent: (event, fields) => sendEvent(event, eventFields(subject, fields)),
     });
-    if (this.#options.monitored === 'no') this.#onFault = () => sendEvent('FAULTY', faultyFields(subject, session.resourceRemote.replace(/^.*@/, '')));
+    if (this.#options.monitored === 'no')
+      this.#onFault = () => sendEvent('FAULTY', faultyFields(subject, session.resourceRemote.replace(/^.*@/, '')));
     await mkdir(config.get('georep-session-working-dir'), { recursive: true });
     this.#status = status;
     this.#cleanup.add('status', () => status.flush());
     await status.resetOnWorkerStart();
-    const recorder = await startRecorder({ session, statusFile: status.path, workingDir, jobs: config.get('sync-jobs'), estimate: () => endpoints.estimateEntries() });
+    const recorder = await startRecorder({
+      session,
+      statusFile: status.path,
+      workingDir,
+      jobs: config.get('sync-jobs'),
+      estimate: () => endpoints.estimateEntries(),
+    });
     this.#cleanup.add('progress', () => recorder.close(this.#outcome));
     this.#options.onStatusFile?.(status.path);
     const failures = await FailureList.load(workingDir);
-    for (const line of failures.garbled) this.#log.error('cannot parse a line of the failure list: moved it aside', { line });
+    for (const line of failures.garbled)
+      this.#log.error('cannot parse a line of the failure list: moved it aside', { line });
     status.setFailures(failures.size);
 
     const { broken, ...parts } = await endpoints.open(workingDir, this.#cleanup, signal);
@@ -139,7 +148,10 @@ export class Worker {
       workingDir,
       readToEnd: (gfid, stop) => readContent(parts, gfid, stop),
       addPendingCrawl: (from) => addPendingCrawl(workingDir, this.#registerTime, from),
-      electByMetaVolume: this.#options.brick === 'removed' ? () => Promise.resolve(true) : metaVolumeElection(config, session, this.#log),
+      electByMetaVolume:
+        this.#options.brick === 'removed'
+          ? () => Promise.resolve(true)
+          : metaVolumeElection(config, session, this.#log),
     };
     await failures.announceTo(this.#failureAnnouncer(parts.volume));
     this.#log.info('Worker spawn successful. Acknowledging back to monitor');
@@ -157,7 +169,8 @@ export class Worker {
         await volume.announceFailures(hasFailures);
         hasWarned = false;
       } catch (error) {
-        if (!hasWarned) this.#log.warn('cannot set the failure mark on the primary volume', { error: errorLine(error) });
+        if (!hasWarned)
+          this.#log.warn('cannot set the failure mark on the primary volume', { error: errorLine(error) });
         hasWarned = true;
         throw error;
       }
@@ -165,14 +178,22 @@ export class Worker {
   }
 
   /** Runs the crawls and watches their connections and mounts. The first failure ends all of them. */
-  async #serve(deps: PrimaryDeps, crawlers: Crawlers, ends: readonly Promise<never>[], signal: AbortSignal): Promise<void> {
+  async #serve(
+    deps: PrimaryDeps,
+    crawlers: Crawlers,
+    ends: readonly Promise<never>[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const failed = new AbortController();
     const crawlStop = AbortSignal.any([signal, failed.signal]);
     const broken = Promise.race([
       ...ends,
-      keepAlive(deps.secondary, deps.config.get('secondary-timeout'), (timeoutS, gapS) => crawlers.live.keepalivePayload(timeoutS, gapS), crawlStop).then(
-        () => new Promise<never>(() => undefined),
-      ),
+      keepAlive(
+        deps.secondary,
+        deps.config.get('secondary-timeout'),
+        (timeoutS, gapS) => crawlers.live.keepalivePayload(timeoutS, gapS),
+        crawlStop,
+      ).then(() => new Promise<never>(() => undefined)),
     ]);
     const crawls = this.#crawl(deps, crawlers, crawlStop);
     const grace = delayAfterAbort(signal, STOP_GRACE_MS);
@@ -193,7 +214,8 @@ export class Worker {
     const { live } = crawlers;
     if (this.#options.brick === 'removed') return syncRemovedBrick(deps, crawlers, await agent.register(), signal);
     while (!signal.aborted) {
-      this.#registerTime = config.get('change-detector') === 'xsync' ? Math.floor(Date.now() / 1000) : await agent.register();
+      this.#registerTime =
+        config.get('change-detector') === 'xsync' ? Math.floor(Date.now() / 1000) : await agent.register();
       log.info('Register time', { time: this.#registerTime });
       await catchUp(deps, crawlers, this.#registerTime, signal);
       if (!signal.aborted) deps.progress?.caughtUp(this.#registerTime);
@@ -223,9 +245,20 @@ export class Worker {
 /** Reads the brick's own file if it has the content that clients read. If that fails, another brick may have a copy, so the
  *  mount decides.
  *  @throws Node system errors */
-async function readContent({ contentFile, mountSelector }: Pick<OpenEndpoints, 'contentFile' | 'mountSelector'>, gfid: Gfid, signal: AbortSignal): Promise<void> {
+async function readContent(
+  { contentFile, mountSelector }: Pick<OpenEndpoints, 'contentFile' | 'mountSelector'>,
+  gfid: Gfid,
+  signal: AbortSignal,
+): Promise<void> {
   const own = (await contentFile?.(gfid)) ?? null;
-  if (own !== null && (await readToEnd(own, signal).then(() => true, () => false))) return;
+  if (
+    own !== null &&
+    (await readToEnd(own, signal).then(
+      () => true,
+      () => false,
+    ))
+  )
+    return;
   signal.throwIfAborted();
   await readToEnd(join(mountSelector.mountDir(), gfidPath(gfid)), signal);
 }

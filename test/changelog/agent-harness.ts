@@ -43,7 +43,10 @@ export function setUp(): Setup {
     },
     newAgent(options = {}) {
       const agent = new ChangelogAgent({
-        changelogDir: brick.dir, workingDir: join(root, 'work'), changeIntervalMs: 60_000, ...options,
+        changelogDir: brick.dir,
+        workingDir: join(root, 'work'),
+        changeIntervalMs: 60_000,
+        ...options,
       });
       agents.push(agent);
       return agent;

@@ -145,12 +145,24 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
       expect((await agent.history(start)).status).toBe('ok');
       expect(await takeHistory(agent)).toEqual(start === T ? [gfids[0], gfids[3]] : [gfids[3]]);
       expect(agent.historyLosses()).toEqual([
-        { path: setup.brick.changelogPath(T + 30), reason: `read changelog: ${setup.brick.changelogPath(T + 30)}: listed, but missing`, from: Math.max(start - 1, T + 15), to: T + 30 },
-        { path: setup.brick.changelogPath(T + 45), reason: expect.stringContaining('decode changelog') as string, from: T + 30, to: T + 45 },
+        {
+          path: setup.brick.changelogPath(T + 30),
+          reason: `read changelog: ${setup.brick.changelogPath(T + 30)}: listed, but missing`,
+          from: Math.max(start - 1, T + 15),
+          to: T + 30,
+        },
+        {
+          path: setup.brick.changelogPath(T + 45),
+          reason: expect.stringContaining('decode changelog') as string,
+          from: T + 30,
+          to: T + 45,
+        },
       ]);
       expect(agent.historyLosses()).toEqual([]);
     }
-    expect(readFileSync(join(setup.root, 'work/.history/.damaged', `CHANGELOG.${T + 45}`))).toEqual(readFileSync(setup.brick.changelogPath(T + 45)));
+    expect(readFileSync(join(setup.root, 'work/.history/.damaged', `CHANGELOG.${T + 45}`))).toEqual(
+      readFileSync(setup.brick.changelogPath(T + 45)),
+    );
   });
 
   test('delivers changelogs whose HTIME entries a system crash overwrote with zeros', async () => {

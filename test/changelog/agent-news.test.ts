@@ -33,9 +33,13 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     await agent.news();
     await agent.scan();
     const next = agent.news();
-    expect(await Promise.race([next.then(() => 'news'), new Promise((resolve) => setTimeout(() => resolve('quiet'), 100))])).toBe('quiet');
+    expect(
+      await Promise.race([next.then(() => 'news'), new Promise((resolve) => setTimeout(() => resolve('quiet'), 100))]),
+    ).toBe('quiet');
     appendFileSync(setup.brick.htimeFile, '/torn/entr');
-    expect(await Promise.race([next.then(() => 'news'), new Promise((resolve) => setTimeout(() => resolve('quiet'), 100))])).toBe('quiet');
+    expect(
+      await Promise.race([next.then(() => 'news'), new Promise((resolve) => setTimeout(() => resolve('quiet'), 100))]),
+    ).toBe('quiet');
   });
 
   test('resolves after the change interval when the inotify watch is lost', async () => {

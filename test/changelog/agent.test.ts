@@ -47,7 +47,8 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     await agent.news();
     for (let i = 0; i < 2; i += 1) {
       await expect(agent.scan()).rejects.toMatchObject({
-        code: 'partial-history', message: expect.stringContaining(`recording of changes was off from ${T + 15} to ${T + 100}`) as unknown,
+        code: 'partial-history',
+        message: expect.stringContaining(`recording of changes was off from ${T + 15} to ${T + 100}`) as unknown,
       });
     }
   });
@@ -64,7 +65,8 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     await agent.news();
     for (let i = 0; i < 2; i += 1) {
       await expect(agent.scan()).rejects.toMatchObject({
-        code: 'partial-history', message: expect.stringContaining(`the clock was set back from ${T + 3600} to ${T + 10}`) as unknown,
+        code: 'partial-history',
+        message: expect.stringContaining(`the clock was set back from ${T + 3600} to ${T + 10}`) as unknown,
       });
     }
   });
@@ -92,7 +94,10 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     setup.brick.rollover(T + 30);
     const path = setup.brick.changelogPath(T + 30);
     for (let i = 0; i < 2; i += 1) {
-      await expect(agent.scan()).rejects.toMatchObject({ code: 'partial-history', message: expect.stringContaining(`decode changelog: ${path}: byte`) as unknown });
+      await expect(agent.scan()).rejects.toMatchObject({
+        code: 'partial-history',
+        message: expect.stringContaining(`decode changelog: ${path}: byte`) as unknown,
+      });
     }
     expect((await agent.getchanges()).map((p) => basename(p))).toEqual([`CHANGELOG.${T + 15}`]);
     expect(existsSync(path)).toBe(true);
@@ -162,14 +167,22 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     const agent = setup.newAgent();
     await agent.register();
     await expect(agent.done(join(setup.root, 'elsewhere'))).rejects.toThrow('finish changelog: ');
-    await expect(agent.done(join(setup.root, 'work/.processing/CHANGELOG.5'))).rejects.toThrow('CHANGELOG.5: not there');
+    await expect(agent.done(join(setup.root, 'work/.processing/CHANGELOG.5'))).rejects.toThrow(
+      'CHANGELOG.5: not there',
+    );
   });
 
   test('register() fails on a brick without an HTIME index or an open changelog', async () => {
-    await expect(setup.newAgent().register()).rejects.toMatchObject({ code: 'changelog', message: expect.stringContaining('no changelog index') as unknown });
+    await expect(setup.newAgent().register()).rejects.toMatchObject({
+      code: 'changelog',
+      message: expect.stringContaining('no changelog index') as unknown,
+    });
     setup.brick.enable(T);
     setup.brick.disable(T + 5);
-    await expect(setup.newAgent().register()).rejects.toMatchObject({ code: 'changelog', message: expect.stringContaining('no open changelog') as unknown });
+    await expect(setup.newAgent().register()).rejects.toMatchObject({
+      code: 'changelog',
+      message: expect.stringContaining('no open changelog') as unknown,
+    });
   });
 
   test('register() succeeds during a rollover', async () => {

@@ -1,5 +1,17 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,19 +37,32 @@ const put = (name: string, text: string): string => {
   return name;
 };
 const archive = (...names: string[]): Promise<void> => archiveAndPurge(dir, names, '%Y%m', NOW);
-const others = (): string[] => readdirSync(dir).filter((name) => name !== 'archive_202402.tar').sort();
+const others = (): string[] =>
+  readdirSync(dir)
+    .filter((name) => name !== 'archive_202402.tar')
+    .sort();
 
 /** name -> content as GNU tar and as Python's tarfile see it; the two must agree. */
 function members(path = tar): [string, string][] {
-  const names = execFileSync('tar', ['-tf', path], { stdio: ['ignore', 'pipe', 'pipe'] }).toString().split('\n').slice(0, -1);
-  const script = 'import tarfile,json,sys\nt=tarfile.open(sys.argv[1])\nprint(json.dumps([[m.name,t.extractfile(m).read().decode()] for m in t]))';
+  const names = execFileSync('tar', ['-tf', path], { stdio: ['ignore', 'pipe', 'pipe'] })
+    .toString()
+    .split('\n')
+    .slice(0, -1);
+  const script =
+    'import tarfile,json,sys\nt=tarfile.open(sys.argv[1])\nprint(json.dumps([[m.name,t.extractfile(m).read().decode()] for m in t]))';
   const seen = JSON.parse(execFileSync('python3', ['-c', script, path]).toString()) as [string, string][];
   expect(seen.map(([name]) => name)).toEqual(names);
   return seen;
 }
 
 function pythonAppend(name: string): void {
-  execFileSync('python3', ['-c', 'import tarfile,sys\nt=tarfile.open(sys.argv[1],"a")\nt.add(sys.argv[2],arcname=sys.argv[3])\nt.close()', tar, join(dir, name), name]);
+  execFileSync('python3', [
+    '-c',
+    'import tarfile,sys\nt=tarfile.open(sys.argv[1],"a")\nt.add(sys.argv[2],arcname=sys.argv[3])\nt.close()',
+    tar,
+    join(dir, name),
+    name,
+  ]);
 }
 
 describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
@@ -46,7 +71,11 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     put('CHANGELOG.2', '');
     put('CHANGELOG.3', 'x'.repeat(100_000));
     await archive('CHANGELOG.1', 'CHANGELOG.2', 'CHANGELOG.3');
-    expect(members()).toEqual([['CHANGELOG.1', 'one\n'], ['CHANGELOG.2', ''], ['CHANGELOG.3', 'x'.repeat(100_000)]]);
+    expect(members()).toEqual([
+      ['CHANGELOG.1', 'one\n'],
+      ['CHANGELOG.2', ''],
+      ['CHANGELOG.3', 'x'.repeat(100_000)],
+    ]);
     expect(statSync(tar).size % 10_240).toBe(0);
     expect(others()).toEqual([]);
   });
@@ -66,12 +95,21 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
       const read = vi.spyOn(file, 'read');
       const { offset, tail } = await findTarEnd(file, tar);
       expect(tail).toBe('whole');
-      expect(readFileSync(tar).subarray(offset).every((byte) => byte === 0)).toBe(true);
-      expect(readFileSync(tar).subarray(offset - 512, offset).some((byte) => byte !== 0)).toBe(true);
+      expect(
+        readFileSync(tar)
+          .subarray(offset)
+          .every((byte) => byte === 0),
+      ).toBe(true);
+      expect(
+        readFileSync(tar)
+          .subarray(offset - 512, offset)
+          .some((byte) => byte !== 0),
+      ).toBe(true);
       await file.close();
       return read.mock.calls.length;
     };
-    const add = (from: number, count: number): Promise<void> => archive(...Array.from({ length: count }, (_, i) => put(`CHANGELOG.${from + i}`, `text ${i}\n`)));
+    const add = (from: number, count: number): Promise<void> =>
+      archive(...Array.from({ length: count }, (_, i) => put(`CHANGELOG.${from + i}`, `text ${i}\n`)));
     await add(0, 10);
     const short = await reads();
     await add(10, 500);
@@ -84,7 +122,11 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     rmSync(join(dir, 'CHANGELOG.600'));
     await add(601, 1);
     expect(await reads()).toBe(short);
-    expect(members().map(([name]) => name).slice(-3)).toEqual(['CHANGELOG.509', 'CHANGELOG.600', 'CHANGELOG.601']);
+    expect(
+      members()
+        .map(([name]) => name)
+        .slice(-3),
+    ).toEqual(['CHANGELOG.509', 'CHANGELOG.600', 'CHANGELOG.601']);
   });
 
   test('ignores the saved end offset after a foreign write or when the archive is another file', async () => {
@@ -95,7 +137,10 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     writeFileSync(tar, bytes);
     utimesSync(tar, atime, mtime);
     await archive(put('CHANGELOG.2', 'two\n'));
-    expect(members()).toEqual([['CHANGELOG.1', 'one\n'], ['CHANGELOG.2', 'two\n']]);
+    expect(members()).toEqual([
+      ['CHANGELOG.1', 'one\n'],
+      ['CHANGELOG.2', 'two\n'],
+    ]);
     expect(others()).toEqual([expect.stringMatching(/^archive_202402\.tar\.bad-\d+$/)]);
     cpSync(tar, join(dir, 'copy'));
     renameSync(join(dir, 'copy'), tar);
@@ -124,7 +169,10 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
         put('CHANGELOG.3', 'c');
         await archive('CHANGELOG.3');
         const kept = ends.filter((end) => end <= cut).length - 1;
-        const before = [['CHANGELOG.1', 'a'.repeat(700)], ['CHANGELOG.2', 'b'.repeat(1500)]].slice(0, kept);
+        const before = [
+          ['CHANGELOG.1', 'a'.repeat(700)],
+          ['CHANGELOG.2', 'b'.repeat(1500)],
+        ].slice(0, kept);
         expect(members()).toEqual([...before, ['CHANGELOG.3', 'c']]);
         const lost = whole.subarray(ends[kept], cut);
         const aside = others().map((name) => readFileSync(join(dir, name)));
@@ -181,7 +229,10 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
     appendFileSync(tar, Buffer.alloc(512));
     put('CHANGELOG.2', 'two');
     await archive('CHANGELOG.2');
-    expect(members()).toEqual([['CHANGELOG.1', 'one'], ['CHANGELOG.2', 'two']]);
+    expect(members()).toEqual([
+      ['CHANGELOG.1', 'one'],
+      ['CHANGELOG.2', 'two'],
+    ]);
     expect(others()).toEqual([]);
   });
 });
@@ -189,10 +240,29 @@ describe.skipIf(lacksPython('archives'))('archiveAndPurge()', () => {
 describe.skipIf(lacksPython('archives'))('strftime()', () => {
   test('matches Python for every supported directive', () => {
     const format = '%Y %y %m %d %e %H %I %M %S %p %j %U %W %u %w %a %A %b %B %h %F %T %% x';
-    const dates = [NOW, new Date(2023, 0, 1), new Date(2024, 11, 31, 23, 59, 59), new Date(2000, 1, 29, 12, 0), new Date(1999, 0, 3, 13)];
-    const script = 'import sys,datetime,json\nf,ds=json.load(sys.stdin)\nprint(json.dumps([datetime.datetime(*d).strftime(f) for d in ds]))';
-    const parts = dates.map((d) => [d.getFullYear(), d.getMonth() + 1, d.getDate(), d.getHours(), d.getMinutes(), d.getSeconds()]);
-    const theirs = JSON.parse(execFileSync('python3', ['-c', script], { input: JSON.stringify([format, parts]), env: { ...process.env, LC_ALL: 'C' } }).toString()) as string[];
+    const dates = [
+      NOW,
+      new Date(2023, 0, 1),
+      new Date(2024, 11, 31, 23, 59, 59),
+      new Date(2000, 1, 29, 12, 0),
+      new Date(1999, 0, 3, 13),
+    ];
+    const script =
+      'import sys,datetime,json\nf,ds=json.load(sys.stdin)\nprint(json.dumps([datetime.datetime(*d).strftime(f) for d in ds]))';
+    const parts = dates.map((d) => [
+      d.getFullYear(),
+      d.getMonth() + 1,
+      d.getDate(),
+      d.getHours(),
+      d.getMinutes(),
+      d.getSeconds(),
+    ]);
+    const theirs = JSON.parse(
+      execFileSync('python3', ['-c', script], {
+        input: JSON.stringify([format, parts]),
+        env: { ...process.env, LC_ALL: 'C' },
+      }).toString(),
+    ) as string[];
     expect(dates.map((date) => strftime(format, date))).toEqual(theirs);
   });
 

@@ -29,10 +29,13 @@ function failure(bytes: Buffer): GsyncdError | null {
 }
 
 describe('decodeChangelog()', () => {
-  test.each(['ascii-v1.1', 'ascii-v1.2', 'ascii-v1.2-del-path'])('decodes %s to the text that libgfchangelog writes', (name) => {
-    const text = formatRecords(decodeChangelog(fixture(`${name}.changelog`), name));
-    expect(text.toString('latin1')).toBe(fixture(`${name}.txt`).toString('latin1'));
-  });
+  test.each(['ascii-v1.1', 'ascii-v1.2', 'ascii-v1.2-del-path'])(
+    'decodes %s to the text that libgfchangelog writes',
+    (name) => {
+      const text = formatRecords(decodeChangelog(fixture(`${name}.changelog`), name));
+      expect(text.toString('latin1')).toBe(fixture(`${name}.txt`).toString('latin1'));
+    },
+  );
 
   test('returns the same records from a binary and an ascii changelog of the same operations', () => {
     // One script of operations ran twice, under different top directories.
@@ -40,10 +43,12 @@ describe('decodeChangelog()', () => {
       const seen = new Map<string, string>();
       return decodeChangelog(fixture(name), name).map((record) => {
         const text = JSON.stringify(record).replaceAll(`"${top}`, '"TOP');
-        return JSON.parse(text.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (gfid) => {
-          if (!seen.has(gfid)) seen.set(gfid, `gfid ${seen.size}`);
-          return seen.get(gfid)!;
-        })) as ChangeRecord;
+        return JSON.parse(
+          text.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (gfid) => {
+            if (!seen.has(gfid)) seen.set(gfid, `gfid ${seen.size}`);
+            return seen.get(gfid)!;
+          }),
+        ) as ChangeRecord;
       });
     };
     const binary = normal('binary-v1.2-del-path.changelog', 'three');
@@ -94,15 +99,20 @@ describe('decodeChangelog()', () => {
     const format: ChangelogFormat = { encoding: 'ascii', version: '1.2' };
     const start = header(format).length;
     const gfid = '11111111-2222-3333-4444-555555555555';
-    const message = (body: string): string | undefined => failure(Buffer.concat([header(format), Buffer.from(body)]))?.message;
+    const message = (body: string): string | undefined =>
+      failure(Buffer.concat([header(format), Buffer.from(body)]))?.message;
     expect(message('X')).toBe(`decode changelog: /b/CHANGELOG.1: byte ${start}: expected a record of type D, M or E`);
-    expect(message(`D${gfid}\0\0`)).toBe(`decode changelog: /b/CHANGELOG.1: byte ${start + 38}: expected a record of type D, M or E`);
+    expect(message(`D${gfid}\0\0`)).toBe(
+      `decode changelog: /b/CHANGELOG.1: byte ${start + 38}: expected a record of type D, M or E`,
+    );
     expect(message('D1111')).toContain(`byte ${start + 1}: expected a gfid of 36 bytes`);
     expect(message(`D${gfid.replace('1', 'G')}\0`)).toContain(`byte ${start + 1}: expected a gfid`);
     expect(message(`M${gfid}\x00999\x00`)).toContain(`byte ${start + 38}: expected a known operation number`);
     expect(message(`E${gfid}\x0038\0`)).toContain('expected an entry operation, not SETATTR');
     expect(message(`E${gfid}\x009\0${gfid}/a/b\0`)).toContain('expected a name without a slash');
-    expect(message(`E${gfid}\x004\0x\x000\x000\0${gfid}/a\0`)).toContain(`byte ${start + 40}: expected a mode in decimal digits`);
+    expect(message(`E${gfid}\x004\0x\x000\x000\0${gfid}/a\0`)).toContain(
+      `byte ${start + 40}: expected a mode in decimal digits`,
+    );
   });
 
   test.each([

@@ -11,8 +11,20 @@ export interface ChangelogFormat {
 }
 
 const FOP_NUMBERS: Readonly<Record<string, number>> = {
-  MKNOD: 3, MKDIR: 4, UNLINK: 5, RMDIR: 6, SYMLINK: 7, RENAME: 8, LINK: 9,
-  SETXATTR: 17, REMOVEXATTR: 19, CREATE: 23, XATTROP: 33, FSETXATTR: 36, SETATTR: 38, FSETATTR: 39,
+  MKNOD: 3,
+  MKDIR: 4,
+  UNLINK: 5,
+  RMDIR: 6,
+  SYMLINK: 7,
+  RENAME: 8,
+  LINK: 9,
+  SETXATTR: 17,
+  REMOVEXATTR: 19,
+  CREATE: 23,
+  XATTROP: 33,
+  FSETXATTR: 36,
+  SETATTR: 38,
+  FSETATTR: 39,
 };
 
 export function header({ encoding, version }: ChangelogFormat): Buffer {
@@ -38,7 +50,8 @@ export function encodeRecord(record: ChangeRecord, { encoding, version }: Change
   if (record.type === 'data') return Buffer.concat([...parts, nul]);
   parts.push(nul, number(FOP_NUMBERS[record.fop]!));
   if (record.type === 'entry') {
-    if (record.mode !== undefined) parts.push(nul, number(record.mode), nul, number(record.uid!), nul, number(record.gid!));
+    if (record.mode !== undefined)
+      parts.push(nul, number(record.mode), nul, number(record.uid!), nul, number(record.gid!));
     parts.push(nul, place(record.parent, record.name));
     if (record.newParent !== undefined) parts.push(nul, place(record.newParent, record.newName!));
     if (version === '1.2' && (record.fop === 'UNLINK' || record.fop === 'RMDIR')) {
@@ -50,7 +63,10 @@ export function encodeRecord(record: ChangeRecord, { encoding, version }: Change
 
 const byteArray = (forbidden: readonly number[], maxLength: number): fc.Arbitrary<string> =>
   fc
-    .array(fc.oneof(fc.integer({ min: 1, max: 255 }), fc.constantFrom(...Buffer.from('% \n\r\t25A0é'))), { minLength: 1, maxLength })
+    .array(fc.oneof(fc.integer({ min: 1, max: 255 }), fc.constantFrom(...Buffer.from('% \n\r\t25A0é'))), {
+      minLength: 1,
+      maxLength,
+    })
     .filter((bytes) => !bytes.some((byte) => forbidden.includes(byte)))
     .map((bytes) => fsDecode(Uint8Array.from(bytes)));
 
@@ -62,21 +78,46 @@ const u32Arb = fc.nat(0xffff_ffff);
 export const recordArb = ({ version }: ChangelogFormat): fc.Arbitrary<ChangeRecord> =>
   fc.oneof(
     fc.record({ type: fc.constant('data' as const), gfid: gfidArb }),
-    fc.record({ type: fc.constant('meta' as const), gfid: gfidArb, fop: fc.constantFrom('SETATTR', 'SETXATTR', 'XATTROP', 'REMOVEXATTR') }),
     fc.record({
-      type: fc.constant('entry' as const), gfid: gfidArb, fop: fc.constantFrom('CREATE', 'MKNOD', 'MKDIR'),
-      parent: gfidArb, name: nameArb, mode: u32Arb, uid: u32Arb, gid: u32Arb,
+      type: fc.constant('meta' as const),
+      gfid: gfidArb,
+      fop: fc.constantFrom('SETATTR', 'SETXATTR', 'XATTROP', 'REMOVEXATTR'),
     }),
-    fc.record({ type: fc.constant('entry' as const), gfid: gfidArb, fop: fc.constantFrom('LINK', 'SYMLINK'), parent: gfidArb, name: nameArb }),
+    fc.record({
+      type: fc.constant('entry' as const),
+      gfid: gfidArb,
+      fop: fc.constantFrom('CREATE', 'MKNOD', 'MKDIR'),
+      parent: gfidArb,
+      name: nameArb,
+      mode: u32Arb,
+      uid: u32Arb,
+      gid: u32Arb,
+    }),
+    fc.record({
+      type: fc.constant('entry' as const),
+      gfid: gfidArb,
+      fop: fc.constantFrom('LINK', 'SYMLINK'),
+      parent: gfidArb,
+      name: nameArb,
+    }),
     fc.record(
       {
-        type: fc.constant('entry' as const), gfid: gfidArb, fop: fc.constantFrom('UNLINK', 'RMDIR'), parent: gfidArb, name: nameArb,
+        type: fc.constant('entry' as const),
+        gfid: gfidArb,
+        fop: fc.constantFrom('UNLINK', 'RMDIR'),
+        parent: gfidArb,
+        name: nameArb,
         ...(version === '1.2' && { deletedPath: byteArray([], 30) }),
       },
       { requiredKeys: ['type', 'gfid', 'fop', 'parent', 'name'] },
     ) as fc.Arbitrary<ChangeRecord>,
     fc.record({
-      type: fc.constant('entry' as const), gfid: gfidArb, fop: fc.constant('RENAME'),
-      parent: gfidArb, name: nameArb, newParent: gfidArb, newName: nameArb,
+      type: fc.constant('entry' as const),
+      gfid: gfidArb,
+      fop: fc.constant('RENAME'),
+      parent: gfidArb,
+      name: nameArb,
+      newParent: gfidArb,
+      newName: nameArb,
     }),
   );

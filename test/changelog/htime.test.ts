@@ -81,7 +81,10 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
   test('readEntries() reads an index of many chunks from any entry, with exact end offsets', async () => {
     const brick = new FakeBrick(root);
     brick.enable(1000);
-    const paths = Array.from({ length: 5000 }, (_, i) => `/b/é/2024/01/01/${i % 3 ? 'CHANGELOG' : 'changelog'}.${2000 + i}`);
+    const paths = Array.from(
+      { length: 5000 },
+      (_, i) => `/b/é/2024/01/01/${i % 3 ? 'CHANGELOG' : 'changelog'}.${2000 + i}`,
+    );
     writeFileSync(brick.htimeFile, paths.map((path) => `${path}\0`).join(''));
     const ends: number[] = [];
     for await (const part of readEntries(brick.htimeFile, 0)) ends.push(...part.ends);
@@ -99,12 +102,18 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
     brick.rollover(1015);
     const { end } = await collect(brick.htimeFile, 0);
     truncateSync(brick.htimeFile, 5);
-    await expect(collect(brick.htimeFile, end)).rejects.toThrow(`${brick.htimeFile}: byte ${end}: the file is only 5 bytes long`);
+    await expect(collect(brick.htimeFile, end)).rejects.toThrow(
+      `${brick.htimeFile}: byte ${end}: the file is only 5 bytes long`,
+    );
     writeFileSync(brick.htimeFile, `/b/changelog.1015\0/b/rubbish\0${'\0'.repeat(600)}/b/CHANGELOG.1045\0\0\0`);
     const { entries, end: newEnd } = await collect(brick.htimeFile, 0);
     expect(entries.map(({ time }) => time)).toEqual([1015, 1045]);
     expect(newEnd).toBe(statSync(brick.htimeFile).size - 2);
-    expect(await findHtimeEnd(brick.htimeDir)).toEqual({ created: 1000, offset: statSync(brick.htimeFile).size, time: 1045 });
+    expect(await findHtimeEnd(brick.htimeDir)).toEqual({
+      created: 1000,
+      offset: statSync(brick.htimeFile).size,
+      time: 1045,
+    });
   });
 
   test('htimeEnd() returns null without an HTIME file', async () => {

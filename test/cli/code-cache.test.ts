@@ -28,7 +28,10 @@ describe('the code cache', () => {
   afterEach(() => rmSync(copy, { recursive: true, force: true }));
 
   const run = (...args: string[]): string =>
-    execFileSync(process.execPath, ['--require', join(copy, 'watch.cjs'), join(copy, 'bin/gsyncd-ts.js'), ...args], { encoding: 'utf8', cwd: '/' });
+    execFileSync(process.execPath, ['--require', join(copy, 'watch.cjs'), join(copy, 'bin/gsyncd-ts.js'), ...args], {
+      encoding: 'utf8',
+      cwd: '/',
+    });
 
   test('is used by fast commands and by the start of all others', () => {
     expect(run('--version')).toBe('rejected false\ngsyncd.py 4.0.0\n');
@@ -42,7 +45,11 @@ describe('the code cache', () => {
 
   test('is rejected when it is damaged or from another version of V8', () => {
     const good = readFileSync(cache);
-    for (const bad of [good.subarray(0, good.length - 1000), good.subarray(0, 70), Buffer.concat([good.subarray(0, 72), Buffer.alloc(good.length, 7)])]) {
+    for (const bad of [
+      good.subarray(0, good.length - 1000),
+      good.subarray(0, 70),
+      Buffer.concat([good.subarray(0, 72), Buffer.alloc(good.length, 7)]),
+    ]) {
       writeFileSync(cache, bad);
       expect(run('--version')).toBe('rejected true\ngsyncd.py 4.0.0\n');
     }
@@ -52,7 +59,12 @@ describe('the code cache', () => {
 
   test('is not used for another bundle, even of the same length', () => {
     const [id = '', ...code] = readFileSync(bundle, 'utf8').split('\n');
-    writeFileSync(bundle, [id.replace(/.$/, (ch) => (ch === '0' ? '1' : '0')), ...code].join('\n').replace('gsyncd.py 4.0.0', 'gsyncd.py 9.9.9'));
+    writeFileSync(
+      bundle,
+      [id.replace(/.$/, (ch) => (ch === '0' ? '1' : '0')), ...code]
+        .join('\n')
+        .replace('gsyncd.py 4.0.0', 'gsyncd.py 9.9.9'),
+    );
     expect(run('--version')).toBe('gsyncd.py 9.9.9\n');
     writeFileSync(bundle, code.join('\n').replace('gsyncd.py 4.0.0', 'gsyncd.py 8.8.8'));
     expect(run('--version')).toBe('gsyncd.py 8.8.8\n');

@@ -15,7 +15,6 @@ import { lacksProgram } from '../skip.js';
 const dir = mkdtempSync(join(tmpdir(), 'documentation-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-
 let program: ProgramInfo;
 beforeAll(async () => {
   const real = new Command('gsyncd-ts').description('what it is').version('gsyncd-ts 1');
@@ -35,8 +34,22 @@ const HOSTILE: ProgramInfo = {
       usage: 'gsyncd-ts one [options]',
       arguments: [{ name: 'kind', description: "'dot", choices: ['red', 'blue'] }],
       options: [
-        { flags: '--mode <mode>', short: undefined, long: '--mode', description: ".it's [x]: y", value: 'mode', choices: ['fast', 'slow'] },
-        { flags: '-f, --file <path>', short: '-f', long: '--file', description: 'a \\ file', value: 'path', choices: [] },
+        {
+          flags: '--mode <mode>',
+          short: undefined,
+          long: '--mode',
+          description: ".it's [x]: y",
+          value: 'mode',
+          choices: ['fast', 'slow'],
+        },
+        {
+          flags: '-f, --file <path>',
+          short: '-f',
+          long: '--file',
+          description: 'a \\ file',
+          value: 'path',
+          choices: [],
+        },
       ],
       notes: '.Example:\n  one',
     },
@@ -45,7 +58,8 @@ const HOSTILE: ProgramInfo = {
 
 describe('help', () => {
   it('every command has an example that starts with the program and the command', () => {
-    for (const { name, notes } of program.commands) expect(notes, name).toMatch(new RegExp(`Examples?:\\n\\s+gsyncd-ts ${name}\\b`));
+    for (const { name, notes } of program.commands)
+      expect(notes, name).toMatch(new RegExp(`Examples?:\\n\\s+gsyncd-ts ${name}\\b`));
   });
 });
 
@@ -59,15 +73,28 @@ describe('the manual page', () => {
     }
   });
 
-  it.skipIf(lacksProgram('mandoc', 'checks of the manual page'))('passes mandoc -T lint and renders hostile text literally', () => {
-    for (const [info, phrase] of [[program, 'gsyncd-ts worker'], [HOSTILE, ".hidden it's \\fB [a:b]"]] as const) {
-      const page = manPage(info, '1.2.3');
-      const lint = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning'], { input: page, encoding: 'utf8' });
-      expect(lint.stdout.split('\n').filter((line) => line !== '' && !line.includes('missing date') && !line.includes('unable to check'))).toEqual([]);
-      const shown = spawnSync('mandoc', ['-T', 'ascii'], { input: page, encoding: 'utf8' }).stdout.replaceAll(/.\x08/g, '');
-      expect(shown.replaceAll(/\s+/g, ' ')).toContain(phrase);
-    }
-  });
+  it.skipIf(lacksProgram('mandoc', 'checks of the manual page'))(
+    'passes mandoc -T lint and renders hostile text literally',
+    () => {
+      for (const [info, phrase] of [
+        [program, 'gsyncd-ts worker'],
+        [HOSTILE, ".hidden it's \\fB [a:b]"],
+      ] as const) {
+        const page = manPage(info, '1.2.3');
+        const lint = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning'], { input: page, encoding: 'utf8' });
+        expect(
+          lint.stdout
+            .split('\n')
+            .filter((line) => line !== '' && !line.includes('missing date') && !line.includes('unable to check')),
+        ).toEqual([]);
+        const shown = spawnSync('mandoc', ['-T', 'ascii'], { input: page, encoding: 'utf8' }).stdout.replaceAll(
+          /.\x08/g,
+          '',
+        );
+        expect(shown.replaceAll(/\s+/g, ' ')).toContain(phrase);
+      }
+    },
+  );
 });
 
 /** Completions that bash offers for the last of `words`. */
@@ -77,14 +104,22 @@ function bashOffers(info: ProgramInfo, words: readonly string[]): string[] {
   const run = `source ${script}; shift 0; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { echo "files"; }; _gsyncd_ts; printf '%s\\n' "\${COMPREPLY[@]}"`;
   const done = spawnSync('bash', ['-c', run, 'bash', ...words], { encoding: 'utf8' });
   expect(done.stderr).toBe('');
-  return done.stdout.split('\n').filter((line) => line !== '').sort();
+  return done.stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .sort();
 }
 
 describe('completion for bash', () => {
   it('offers commands, their options and values, and files', () => {
     expect(bashOffers(program, ['gsyncd-ts', 'wor'])).toEqual(['worker']);
-    expect(bashOffers(program, ['gsyncd-ts', ''])).toEqual(expect.arrayContaining(program.commands.map(({ name }) => name)));
-    expect(bashOffers(program, ['gsyncd-ts', 'worker', 'gv0', '--local-n'])).toEqual(['--local-node', '--local-node-id']);
+    expect(bashOffers(program, ['gsyncd-ts', ''])).toEqual(
+      expect.arrayContaining(program.commands.map(({ name }) => name)),
+    );
+    expect(bashOffers(program, ['gsyncd-ts', 'worker', 'gv0', '--local-n'])).toEqual([
+      '--local-node',
+      '--local-node-id',
+    ]);
     expect(bashOffers(program, ['gsyncd-ts', 'completion', ''])).toEqual(expect.arrayContaining(['bash', 'zsh']));
     expect(bashOffers(program, ['gsyncd-ts', 'worker', '--config-file', '/et'])).toEqual(['files']);
     expect(bashOffers(HOSTILE, ['gsyncd-ts', 'one', '--mode', ''])).toEqual(['fast', 'slow']);
@@ -94,7 +129,12 @@ describe('completion for bash', () => {
   it('offers every option of every command', () => {
     for (const { name, options } of program.commands) {
       const offered = bashOffers(program, ['gsyncd-ts', name, '-']);
-      expect(offered).toEqual(options.flatMap(({ short, long }) => [short, long]).filter(Boolean).sort());
+      expect(offered).toEqual(
+        options
+          .flatMap(({ short, long }) => [short, long])
+          .filter(Boolean)
+          .sort(),
+      );
     }
   });
 
@@ -102,7 +142,11 @@ describe('completion for bash', () => {
     const script = join(dir, 'tab.bash');
     writeFileSync(script, completionScript(program, 'bash'));
     const keys = `PS1='> '\nsource ${script}\ngsyncd-ts() { echo "ran:$*"; }\ngsyncd-ts inst\t--dry\t\nexit\n`;
-    const done = spawnSync('bash', ['--norc', '--noprofile', '-i'], { input: keys, encoding: 'utf8', env: { PATH: process.env['PATH'], TERM: 'dumb', INPUTRC: '/dev/null' } });
+    const done = spawnSync('bash', ['--norc', '--noprofile', '-i'], {
+      input: keys,
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], TERM: 'dumb', INPUTRC: '/dev/null' },
+    });
     expect(`${done.stdout}`).toContain('ran:install --dry-run');
   });
 });
@@ -114,7 +158,10 @@ describe.skipIf(lacksProgram('zsh', 'completion for zsh'))('completion for zsh',
       [HOSTILE, 'gsyncd-ts one --mode sl\\t', 'slow'],
     ] as const) {
       writeFileSync(join(dir, '_gsyncd-ts'), completionScript(info, 'zsh'));
-      expect(spawnSync('zsh', ['-n', join(dir, '_gsyncd-ts')], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+      expect(spawnSync('zsh', ['-n', join(dir, '_gsyncd-ts')], { encoding: 'utf8' })).toMatchObject({
+        status: 0,
+        stderr: '',
+      });
       const driver = `
         zmodload zsh/zpty
         seen=

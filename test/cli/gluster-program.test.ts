@@ -48,10 +48,13 @@ describe.skipIf(lacksRoot('the gluster program of a forced command'))('findGlust
     ['writable by its group', (file) => chmodSync(file, 0o775)],
     ['in a directory owned by another user', (file) => chownSync(dirname(file), 1000, 0)],
     ['in a world-writable directory', (file) => chmodSync(dirname(file), 0o777)],
-    ['a dangling symlink', (file) => {
-      rmSync(file);
-      symlinkSync('nowhere', file);
-    }],
+    [
+      'a dangling symlink',
+      (file) => {
+        rmSync(file);
+        symlinkSync('nowhere', file);
+      },
+    ],
   ])('ignores a gluster that is %s', async (_, spoil) => {
     put('usr/local/libexec/glusterfs/gsyncd', PACKAGED, OWN_BUILD);
     spoil(join(root, OWN_BUILD));
@@ -61,7 +64,8 @@ describe.skipIf(lacksRoot('the gluster program of a forced command'))('findGlust
 
 describe.skipIf(lacksRoot('the directory of programs that a peer names'))('resolveProgramDirectory()', () => {
   const both = (dir: string): void => put(`${dir}/gluster`, `${dir}/glusterfs`);
-  const meant = async (dir: string): Promise<string | undefined> => (await resolveProgramDirectory(join(root, dir), root))?.slice(root.length);
+  const meant = async (dir: string): Promise<string | undefined> =>
+    (await resolveProgramDirectory(join(root, dir), root))?.slice(root.length);
 
   it('accepts the directories of packages and own builds, also with a trailing slash or through a symlink', async () => {
     both('usr/sbin');
@@ -83,6 +87,7 @@ describe.skipIf(lacksRoot('the directory of programs that a peer names'))('resol
     both('usr/sbin');
     chownSync(join(root, 'usr/sbin/glusterfs'), 1000, 0);
     put('usr/local/sbin/gluster');
-    for (const dir of ['bricks/b1/up', 'usr/sbin', 'usr/local/sbin', 'nowhere']) expect(await meant(dir)).toBeUndefined();
+    for (const dir of ['bricks/b1/up', 'usr/sbin', 'usr/local/sbin', 'nowhere'])
+      expect(await meant(dir)).toBeUndefined();
   });
 });

@@ -14,11 +14,67 @@ import { lacksProgram } from '../skip.js';
 
 /** Options that make root access files outside the session, or that no primary sends. */
 const ESCAPING_RSYNC = [
-  ...['--copy-as=root', '-logDtprKe.LsfxCIvu', '-logDtprLe.LsfxCIvu', '-logDtprke.LsfxCIvu', '-bogDtpre.Lsf', '-Ce.Lsf', '--keep-dirlinks', '--write-devices', '--copy-devices'],
-  ...['--sender', '--backup', '--backup-dir=.b', '--suffix=x', '--partial-dir=.part', '--link-dest=.', '--copy-dest=.', '--compare-dest=.', '--mkpath', '--delete', '--force'],
-  ...['--remove-source-files', '--delete-missing-args', '--fake-super', '--munge-links', '--iconv=utf8', '--usermap=0:1', '--chmod=u+s', '--remote-option=--fake-super', '-M--fake-super'],
-  ...['--stop-after=1', '--max-alloc=0', '--files-from=-', '--from0', '--out-format=%n', '--log-file-format=%n', '--block-size', '--filter=.', '--include-from=-', '--password-file=-'],
-  ...['--trust-sender', '--old-args', '-e.Ls;id', '-Te.Lsf', '--address=x', '--port=1', '--no-detach', '--acls=x', '--timeout=-1', '--log-format=%u', '--', '-'],
+  ...[
+    '--copy-as=root',
+    '-logDtprKe.LsfxCIvu',
+    '-logDtprLe.LsfxCIvu',
+    '-logDtprke.LsfxCIvu',
+    '-bogDtpre.Lsf',
+    '-Ce.Lsf',
+    '--keep-dirlinks',
+    '--write-devices',
+    '--copy-devices',
+  ],
+  ...[
+    '--sender',
+    '--backup',
+    '--backup-dir=.b',
+    '--suffix=x',
+    '--partial-dir=.part',
+    '--link-dest=.',
+    '--copy-dest=.',
+    '--compare-dest=.',
+    '--mkpath',
+    '--delete',
+    '--force',
+  ],
+  ...[
+    '--remove-source-files',
+    '--delete-missing-args',
+    '--fake-super',
+    '--munge-links',
+    '--iconv=utf8',
+    '--usermap=0:1',
+    '--chmod=u+s',
+    '--remote-option=--fake-super',
+    '-M--fake-super',
+  ],
+  ...[
+    '--stop-after=1',
+    '--max-alloc=0',
+    '--files-from=-',
+    '--from0',
+    '--out-format=%n',
+    '--log-file-format=%n',
+    '--block-size',
+    '--filter=.',
+    '--include-from=-',
+    '--password-file=-',
+  ],
+  ...[
+    '--trust-sender',
+    '--old-args',
+    '-e.Ls;id',
+    '-Te.Lsf',
+    '--address=x',
+    '--port=1',
+    '--no-detach',
+    '--acls=x',
+    '--timeout=-1',
+    '--log-format=%u',
+    '--',
+    '-',
+  ],
 ];
 /** Lines that would make root do something else than serve the session. */
 const ESCAPING_GSYNCD = [
@@ -85,7 +141,13 @@ const SESSIONS = [
   `secondary --use-rsync-xattrs gv0 geo@fe80::1%eth0::sv0 --primary-node=2001:db8::1 --local-node-id unknown --secondary-access-mount --session-owner ${ID}`,
 ];
 
-const NO_VIEW: ProcessView = { self: 1, entry: () => undefined, childrenOf: () => [], commandLine: () => [], cwd: () => undefined };
+const NO_VIEW: ProcessView = {
+  self: 1,
+  entry: () => undefined,
+  childrenOf: () => [],
+  commandLine: () => [],
+  cwd: () => undefined,
+};
 /** This process and a gsyncd are children of one sshd. */
 const SESSION_VIEW: ProcessView = {
   self: 30,
@@ -97,17 +159,29 @@ const SESSION_VIEW: ProcessView = {
 
 describe('gsyncd', () => {
   it.each(SESSIONS)('runs %s', (words) => {
-    expect(decideForcedCommand(`/nonexistent/gsyncd ${words}`, NO_VIEW)).toEqual({ run: 'gsyncd', args: words.split(' ') });
+    expect(decideForcedCommand(`/nonexistent/gsyncd ${words}`, NO_VIEW)).toEqual({
+      run: 'gsyncd',
+      args: words.split(' '),
+    });
   });
   it.each(ESCAPING_GSYNCD)('refuses %j', (words) => {
-    expect(decideForcedCommand(`gsyncd ${words}`, NO_VIEW)).toMatchObject({ run: 'nothing', why: expect.stringMatching(/^disallowed gsyncd invocation: [\x20-\x7e]+$/) as string });
+    expect(decideForcedCommand(`gsyncd ${words}`, NO_VIEW)).toMatchObject({
+      run: 'nothing',
+      why: expect.stringMatching(/^disallowed gsyncd invocation: [\x20-\x7e]+$/) as string,
+    });
   });
 });
 
 describe("rsync's server", () => {
   it.each(ESCAPING_RSYNC)('is refused with %s', (option) => {
-    for (const line of [`rsync --server ${option} . /proc/31/cwd`, `rsync --server -logDtpre.Lsf --super ${option} --stats . /proc/31/cwd`]) {
-      expect(decideForcedCommand(line, SESSION_VIEW)).toMatchObject({ run: 'nothing', why: expect.stringContaining('is not of a geo-replication session') as string });
+    for (const line of [
+      `rsync --server ${option} . /proc/31/cwd`,
+      `rsync --server -logDtpre.Lsf --super ${option} --stats . /proc/31/cwd`,
+    ]) {
+      expect(decideForcedCommand(line, SESSION_VIEW)).toMatchObject({
+        run: 'nothing',
+        why: expect.stringContaining('is not of a geo-replication session') as string,
+      });
     }
   });
 });
@@ -115,7 +189,12 @@ describe("rsync's server", () => {
 describe('isStillSession()', () => {
   const process = (parent: number, ...commandLine: string[]): ProcessView => ({
     self: 9,
-    entry: (pid) => ({ 1: { pid, parent: 0, name: 'sshd', uid: 0 }, 9: { pid, parent: 1, name: 'node', uid: 0 }, 31: { pid, parent, name: 'node', uid: 0 } })[pid],
+    entry: (pid) =>
+      ({
+        1: { pid, parent: 0, name: 'sshd', uid: 0 },
+        9: { pid, parent: 1, name: 'node', uid: 0 },
+        31: { pid, parent, name: 'node', uid: 0 },
+      })[pid],
     childrenOf: () => [],
     commandLine: () => commandLine,
     cwd: () => undefined,
@@ -139,15 +218,35 @@ describe('a tar key', () => {
     self: 30,
     entry: (pid) => (pid === 1 ? undefined : { pid, parent: 1, name: 'sh', uid: pid === 32 ? 1000 : 0 }),
     childrenOf: () => [],
-    commandLine: (pid) => ({ 31: ['node', '/opt/bin/gsyncd-ts.js', 'secondary', 'gv0', 'root@h::sv0', '--primary-node', 'p'], 32: ['node', '/opt/bin/gsyncd-ts.js', 'secondary', 'gv0', 'h::sv0'], 33: ['python3', '/x/gsyncd.py', 'slave', '--master-node', 'a::sv0', 'gv0', 'h::sv1', ''] })[pid] ?? ['sleep'],
+    commandLine: (pid) =>
+      ({
+        31: ['node', '/opt/bin/gsyncd-ts.js', 'secondary', 'gv0', 'root@h::sv0', '--primary-node', 'p'],
+        32: ['node', '/opt/bin/gsyncd-ts.js', 'secondary', 'gv0', 'h::sv0'],
+        33: ['python3', '/x/gsyncd.py', 'slave', '--master-node', 'a::sv0', 'gv0', 'h::sv1', ''],
+      })[pid] ?? ['sleep'],
     cwd: () => '/mnt/x',
   };
-  const decide = (line: string, onlyVolume?: string): unknown => decideForcedCommand(line, view, { isTarKey: true, ...(onlyVolume === undefined ? {} : { onlyVolume }) });
+  const decide = (line: string, onlyVolume?: string): unknown =>
+    decideForcedCommand(line, view, { isTarKey: true, ...(onlyVolume === undefined ? {} : { onlyVolume }) });
 
   it('runs tar in the mount of a session, with the arguments of stock and of this project', () => {
-    expect(decide('tar --overwrite -xf - -C /proc/31/cwd')).toEqual({ run: 'tar', args: ['--overwrite', '-xf', '-'], session: 31 });
-    expect(decide('tar --overwrite --acls --record-size=64K -xf - -C /proc/33/cwd')).toEqual({ run: 'tar', args: ['--overwrite', '--acls', '--record-size=64K', '-xf', '-'], session: 33 });
-    expect(decide(unpackArgv({ command: '', sshArgv: ['ssh'], acls: true, target: { address: 'h', directory: '/proc/31/cwd' } }).slice(2).join(' '))).toMatchObject({ run: 'tar' });
+    expect(decide('tar --overwrite -xf - -C /proc/31/cwd')).toEqual({
+      run: 'tar',
+      args: ['--overwrite', '-xf', '-'],
+      session: 31,
+    });
+    expect(decide('tar --overwrite --acls --record-size=64K -xf - -C /proc/33/cwd')).toEqual({
+      run: 'tar',
+      args: ['--overwrite', '--acls', '--record-size=64K', '-xf', '-'],
+      session: 33,
+    });
+    expect(
+      decide(
+        unpackArgv({ command: '', sshArgv: ['ssh'], acls: true, target: { address: 'h', directory: '/proc/31/cwd' } })
+          .slice(2)
+          .join(' '),
+      ),
+    ).toMatchObject({ run: 'tar' });
   });
 
   it.each([
@@ -181,12 +280,18 @@ describe('a tar key', () => {
     'gluster volume info',
     'sh',
   ])('refuses %s', (line) => {
-    expect(decide(line)).toMatchObject({ run: 'nothing', why: expect.stringMatching(/disallowed tar|not allowed/) as string });
+    expect(decide(line)).toMatchObject({
+      run: 'nothing',
+      why: expect.stringMatching(/disallowed tar|not allowed/) as string,
+    });
   });
 
   it('is limited to the volume that authorized_keys names', () => {
     expect(decide('tar --overwrite -xf - -C /proc/31/cwd', 'sv0')).toMatchObject({ run: 'tar' });
-    expect(decide('tar --overwrite -xf - -C /proc/33/cwd', 'sv0')).toMatchObject({ run: 'nothing', why: expect.stringContaining('volume sv0') as string });
+    expect(decide('tar --overwrite -xf - -C /proc/33/cwd', 'sv0')).toMatchObject({
+      run: 'nothing',
+      why: expect.stringContaining('volume sv0') as string,
+    });
   });
 
   it('is the only key that runs tar', () => {
@@ -224,15 +329,54 @@ describe.skipIf(lacksProgram('rsync', "what rsync's client asks of its server"))
     return readFileSync(join(dir, 'line'), 'utf8');
   };
   const stock = (...more: string[]): string[] => [
-    ...['-aR0', '--inplace', '--files-from=-', '--super', '--stats', '--numeric-ids', '--no-implied-dirs', '--existing', '--xattrs', '--acls'],
+    ...[
+      '-aR0',
+      '--inplace',
+      '--files-from=-',
+      '--super',
+      '--stats',
+      '--numeric-ids',
+      '--no-implied-dirs',
+      '--existing',
+      '--xattrs',
+      '--acls',
+    ],
     ...[...more, '--ignore-missing-args', '.', '-e', shell, 'h:/proc/31/cwd'],
   ];
-  const session = { command: 'rsync', sshArgv: [shell], existing: true, ignoreMissingArgs: true, xattrs: true, acls: true, target: { address: 'h', directory: '/proc/31/cwd' } };
+  const session = {
+    command: 'rsync',
+    sshArgv: [shell],
+    existing: true,
+    ignoreMissingArgs: true,
+    xattrs: true,
+    acls: true,
+    target: { address: 'h', directory: '/proc/31/cwd' },
+  };
 
   it.each(
     [
-      [], ['-z'], ['--compress-level=9', '-z'], ['--bwlimit=1000'], ['--timeout=60'], ['--whole-file'], ['--sparse'], ['-v'], ['-vv', '--progress'], ['--checksum'],
-      ['--ignore-existing'], ['--fsync'], ['--partial'], ['--block-size=4096'], ['--modify-window=1'], ['--max-size=1G'], ['-H'], ['--no-D'], ['-u'], ['--size-only'], ['-i'], ['--info=progress2'],
+      [],
+      ['-z'],
+      ['--compress-level=9', '-z'],
+      ['--bwlimit=1000'],
+      ['--timeout=60'],
+      ['--whole-file'],
+      ['--sparse'],
+      ['-v'],
+      ['-vv', '--progress'],
+      ['--checksum'],
+      ['--ignore-existing'],
+      ['--fsync'],
+      ['--partial'],
+      ['--block-size=4096'],
+      ['--modify-window=1'],
+      ['--max-size=1G'],
+      ['-H'],
+      ['--no-D'],
+      ['-u'],
+      ['--size-only'],
+      ['-i'],
+      ['--info=progress2'],
     ].map((options) => [options] as const),
   )("is allowed with stock's options and %j", (options) => {
     expect(decideForcedCommand(serverLine(stock(...options)), SESSION_VIEW)).toMatchObject({ run: 'rsync' });
@@ -244,14 +388,19 @@ describe.skipIf(lacksProgram('rsync', "what rsync's client asks of its server"))
     { compare: 'content', isBare: true },
   ] as const)("is allowed with the arguments of this project's primary: %j", (run) => {
     const known = parseRsyncVersion(spawnSync('rsync', ['--version'], { encoding: 'utf8' }).stdout)!;
-    const choices = isAtLeast(known, 3, 2) ? [['--compress-choice=zstd'], ['--compress-choice=lz4'], ['--checksum-choice=xxh3']] : [];
+    const choices = isAtLeast(known, 3, 2)
+      ? [['--compress-choice=zstd'], ['--compress-choice=lz4'], ['--checksum-choice=xxh3']]
+      : [];
     for (const userOptions of [[], ...choices]) {
       const line = serverLine(rsyncArgv({ ...session, userOptions }, known, run).slice(1));
       expect(decideForcedCommand(line, SESSION_VIEW), line).toMatchObject({ run: 'rsync' });
     }
   });
 
-  it.each(['--keep-dirlinks', '--write-devices', '--backup', '--remove-source-files'])('is refused with %s', (option) => {
-    expect(decideForcedCommand(serverLine(stock(option)), SESSION_VIEW)).toMatchObject({ run: 'nothing' });
-  });
+  it.each(['--keep-dirlinks', '--write-devices', '--backup', '--remove-source-files'])(
+    'is refused with %s',
+    (option) => {
+      expect(decideForcedCommand(serverLine(stock(option)), SESSION_VIEW)).toMatchObject({ run: 'nothing' });
+    },
+  );
 });

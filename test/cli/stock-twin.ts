@@ -2,16 +2,38 @@
 // outcomes. Each run bind-mounts its copy over the real paths in a private mount namespace, which needs root.
 
 import { execFile } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
-export const STOCK_GSYNCD = ['/usr/lib/x86_64-linux-gnu/glusterfs/gsyncd', '/usr/lib/aarch64-linux-gnu/glusterfs/gsyncd', '/usr/libexec/glusterfs/gsyncd'].find((path) => existsSync(path));
-const PLACES = { glusterd: '/var/lib/glusterd', log: '/var/log/glusterfs', run: '/run/gluster', misc: '/var/lib/misc', bricks: '/srv' } as const;
+export const STOCK_GSYNCD = [
+  '/usr/lib/x86_64-linux-gnu/glusterfs/gsyncd',
+  '/usr/lib/aarch64-linux-gnu/glusterfs/gsyncd',
+  '/usr/libexec/glusterfs/gsyncd',
+].find((path) => existsSync(path));
+const PLACES = {
+  glusterd: '/var/lib/glusterd',
+  log: '/var/log/glusterfs',
+  run: '/run/gluster',
+  misc: '/var/lib/misc',
+  bricks: '/srv',
+} as const;
 export const BIN = resolve(import.meta.dirname, '../../bin/gsyncd-ts.js');
 
 /** Why the twins cannot be compared here; undefined when they can. */
-export const noTwins = STOCK_GSYNCD === undefined ? 'GlusterFS is not installed' : process.getuid?.() === 0 ? undefined : 'needs root';
+export const noTwins =
+  STOCK_GSYNCD === undefined ? 'GlusterFS is not installed' : process.getuid?.() === 0 ? undefined : 'needs root';
 
 export interface TwinCase {
   /** Contents of files by their real path, below one of PLACES. */
@@ -39,7 +61,8 @@ export async function runTwins(test: TwinCase): Promise<{ stock: Outcome; here: 
 }
 
 /** Holds $LOCKED's record lock, as a monitor does, while the command runs. */
-const HOLDER = 'import fcntl,os,subprocess,sys\nf=open(os.environ["LOCKED"],"w")\nfcntl.lockf(f,fcntl.LOCK_EX)\nsys.exit(subprocess.call(sys.argv[1:]))';
+const HOLDER =
+  'import fcntl,os,subprocess,sys\nf=open(os.environ["LOCKED"],"w")\nfcntl.lockf(f,fcntl.LOCK_EX)\nsys.exit(subprocess.call(sys.argv[1:]))';
 
 /** Runs `program` with the case's arguments on a private copy of its state. */
 export async function runOne(test: TwinCase, program: readonly string[]): Promise<Outcome> {
@@ -53,13 +76,42 @@ export async function runOne(test: TwinCase, program: readonly string[]): Promis
       mkdirSync(dirname(inside), { recursive: true });
       writeFileSync(inside, content);
     }
-    const mounts = Object.entries(PLACES).map(([name, place]) => `mkdir -p ${place} && mount --bind "$ROOT/${name}" ${place}`);
+    const mounts = Object.entries(PLACES).map(
+      ([name, place]) => `mkdir -p ${place} && mount --bind "$ROOT/${name}" ${place}`,
+    );
     const hold = test.locked === undefined ? [] : ['python3', '-I', '-S', '-c', HOLDER];
     const script = [
-      'set -e', ...mounts, 'cd /', test.before ?? '', 'set +e', '"$@" >"$ROOT/stdout" 2>"$ROOT/stderr" </dev/null', 'code=$?', test.after ?? '', 'exit $code',
+      'set -e',
+      ...mounts,
+      'cd /',
+      test.before ?? '',
+      'set +e',
+      '"$@" >"$ROOT/stdout" 2>"$ROOT/stderr" </dev/null',
+      'code=$?',
+      test.after ?? '',
+      'exit $code',
     ].join('\n');
-    const argv = ['--mount', '--propagation', 'private', 'bash', '--norc', '-c', script, 'twin', ...hold, ...program, ...test.argv];
-    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', LANG: 'C.UTF-8', TZ: 'Asia/Kathmandu', ROOT: root, LOCKED: test.locked ?? '' };
+    const argv = [
+      '--mount',
+      '--propagation',
+      'private',
+      'bash',
+      '--norc',
+      '-c',
+      script,
+      'twin',
+      ...hold,
+      ...program,
+      ...test.argv,
+    ];
+    const env = {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: '/root',
+      LANG: 'C.UTF-8',
+      TZ: 'Asia/Kathmandu',
+      ROOT: root,
+      LOCKED: test.locked ?? '',
+    };
     const [code, after] = await new Promise<[number, string]>((done) => {
       execFile('unshare', argv, { env }, (error, stdout) => done([error === null ? 0 : Number(error.code), stdout]));
     });

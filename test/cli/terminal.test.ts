@@ -39,10 +39,23 @@ it("status shows a node's name without control characters", () => {
   const config = join(dir, 'gsyncd.conf');
   writeFileSync(config, `[vars]\nstate-file = ${state}\npid-file = ${dir}/pid\nlog-file = -\n`);
   writeFileSync(state, 'Started');
-  writeFileSync(join(dir, `brick_${encodeURIComponent(brick)}.status`), JSON.stringify({ slave_node: HOSTILE, secondary_node: HOSTILE, worker_status: 'Active', crawl_status: HOSTILE }));
+  writeFileSync(
+    join(dir, `brick_${encodeURIComponent(brick)}.status`),
+    JSON.stringify({ slave_node: HOSTILE, secondary_node: HOSTILE, worker_status: 'Active', crawl_status: HOSTILE }),
+  );
   const bin = resolve(import.meta.dirname, '../../bin/gsyncd-ts.js');
   for (const json of [[], ['--json']]) {
-    const out = execFileSync(process.execPath, [bin, 'status', 'gv0', 'h::sv0', '--local-path', brick, '-c', config, ...json]).toString();
+    const out = execFileSync(process.execPath, [
+      bin,
+      'status',
+      'gv0',
+      'h::sv0',
+      '--local-path',
+      brick,
+      '-c',
+      config,
+      ...json,
+    ]).toString();
     // JSON keeps DEL, as Python's json does; terminals ignore it.
     expect(json.length === 0 ? out : out.replaceAll('\u007f', '')).not.toMatch(CONTROL);
   }

@@ -147,7 +147,10 @@ describe('loadConfig() refuses', () => {
     ['sync-jobs =', 'sync-jobs = "" (F:2): must be a whole number from 1 to 100'],
     ['ssh-port = 65536', 'ssh-port = "65536" (F:2): must be a whole number from 1 to 65535'],
     ['slave-timeout = -1', 'secondary-timeout = "-1" (F:2): must be a whole number from 0'],
-    ['change-interval = 99999999999999999999', 'change-interval = "99999999999999999999" (F:2): must be a whole number from 1'],
+    [
+      'change-interval = 99999999999999999999',
+      'change-interval = "99999999999999999999" (F:2): must be a whole number from 1',
+    ],
     ['sync-xattrs = yes', 'sync-xattrs = "yes" (F:2): must be true or false'],
     ['sync-method = scp', 'sync-method = "scp" (F:2): must be one of tarssh, rsync'],
     ['sync-method = rsync\n tarssh', 'sync-method = "rsync\\ntarssh" (F:2): must be one of tarssh, rsync'],
@@ -156,9 +159,18 @@ describe('loadConfig() refuses', () => {
     ['checkpoint = 12345', 'checkpoint = "12345" (F:2): must be 0 or a time in seconds since 1970, 1971 or later'],
     ['checkpoint = now', 'checkpoint = "now" (F:2): must be 0 or a time in seconds since 1970, 1971 or later'],
     ['working-dir = relative', 'working-dir = "relative" (F:2): must be an absolute path'],
-    ['rsync-command = /no/such/rsync', 'rsync-command = "/no/such/rsync" (F:2): must be an executable file, or the name of one without a directory'],
-    [`ssh-command = ${program}`, `ssh-command = "${program}" (F:2): must be an executable file, or the name of one without a directory`],
-    ['tar-command = /usr', 'tar-command = "/usr" (F:2): must be an executable file, or the name of one without a directory'],
+    [
+      'rsync-command = /no/such/rsync',
+      'rsync-command = "/no/such/rsync" (F:2): must be an executable file, or the name of one without a directory',
+    ],
+    [
+      `ssh-command = ${program}`,
+      `ssh-command = "${program}" (F:2): must be an executable file, or the name of one without a directory`,
+    ],
+    [
+      'tar-command = /usr',
+      'tar-command = "/usr" (F:2): must be an executable file, or the name of one without a directory',
+    ],
     ['rsync-options = a\0b', 'rsync-options = "a\\u0000b" (F:2): must be without NUL characters'],
     ['just words', 'F:2: "just words" is not "name = value"'],
     ['sync-jobs = 3\nSync-Jobs = 4', 'F:3: option sync-jobs appears twice'],
@@ -174,13 +186,15 @@ describe('loadConfig() refuses', () => {
     expect(messageOf(() => load('[vars]\n', defaultsFile))).toBe(
       `config: sync-jobs = "none" (${defaultsFile}:3): must be a whole number from 1 to 100`,
     );
-    expect(messageOf(() => loadConfig({ defaultsFile: noDefaults, templateArgs, overrides: { 'log-level': 'X' } }))).toContain(
-      'log-level = "X" (command line): must be one of',
-    );
+    expect(
+      messageOf(() => loadConfig({ defaultsFile: noDefaults, templateArgs, overrides: { 'log-level': 'X' } })),
+    ).toContain('log-level = "X" (command line): must be one of');
   });
 
   it('an unreadable file', () => {
-    expect(messageOf(() => loadConfig({ defaultsFile: `${dir}/none`, templateArgs }))).toBe(`config: ${dir}/none: no such file`);
+    expect(messageOf(() => loadConfig({ defaultsFile: `${dir}/none`, templateArgs }))).toBe(
+      `config: ${dir}/none: no such file`,
+    );
     expect(messageOf(() => loadConfig({ defaultsFile: noDefaults, sessionFile: dir, templateArgs }))).toBe(
       `config: ${dir}: cannot be read: EISDIR`,
     );
@@ -224,7 +238,9 @@ describe('getLive()', () => {
     expect(config.getLive('checkpoint')).toBe(1700000000);
     expect(config.getLive('log-rsync-performance')).toBe(true);
     expect(reported).toHaveLength(3);
-    expect(reported[1]).toBe(`config: ${file}:2: "checkpoint" is not "name = value"; the options keep their last values`);
+    expect(reported[1]).toBe(
+      `config: ${file}:2: "checkpoint" is not "name = value"; the options keep their last values`,
+    );
     expect(reported[2]).toContain('checkpoint = "5"');
     write('[vars]\ncheckpoint = 1900000000\nsync-jobs = broken\n');
     expect(config.getLive('checkpoint')).toBe(1900000000);
@@ -246,7 +262,9 @@ describe('names and words', () => {
   });
 
   it("sessionConfigPath() returns glusterd's path of the session file", () => {
-    expect(sessionConfigPath('/var/lib/glusterd', 'gv0', 'h', 'sv0')).toBe('/var/lib/glusterd/geo-replication/gv0_h_sv0/gsyncd.conf');
+    expect(sessionConfigPath('/var/lib/glusterd', 'gv0', 'h', 'sv0')).toBe(
+      '/var/lib/glusterd/geo-replication/gv0_h_sv0/gsyncd.conf',
+    );
   });
 
   it('splitWords() splits at white space and ignores quotes', () => {
@@ -256,7 +274,10 @@ describe('names and words', () => {
 });
 
 it('complete() fills in the templates that depend on the brick', () => {
-  const config = loadConfig({ sessionFile: fileWith('[vars]\n'), templateArgs: { primary: 'gv0', primary_secondary_host: 'h', secondaryvol: 'sv0' } });
+  const config = loadConfig({
+    sessionFile: fileWith('[vars]\n'),
+    templateArgs: { primary: 'gv0', primary_secondary_host: 'h', secondaryvol: 'sv0' },
+  });
   config.complete(brickTemplateArgs('/d/b1'));
   expect(config.get('gluster-log-file')).toMatch(/\/gv0_h_sv0\/mnt-d-b1\.log$/);
 });
@@ -266,7 +287,14 @@ const installed = syncdaemon !== undefined && existsSync(DEFAULTS_FILE);
 const STOCKS = OPTION_NAMES.filter((name) => optionSpec(name).own !== true);
 
 describe.skipIf(lacks(installed, NO_GLUSTER, "configuration beside stock's"))('beside the installed GlusterFS', () => {
-  const args = { primary: 'gv0', secondary: 'root@dr.example::sv0', local_path: '/d/b1', debug: false, feedback_fd: null, subvol_num: 1 };
+  const args = {
+    primary: 'gv0',
+    secondary: 'root@dr.example::sv0',
+    local_path: '/d/b1',
+    debug: false,
+    feedback_fd: null,
+    subvol_num: 1,
+  };
   const extra = { primary_secondary_host: 'dr.example', secondaryuser: 'root', secondaryvol: 'sv0', local_id: 'd-b1' };
   const sessions = [
     '[vars]\n',
@@ -296,8 +324,13 @@ describe.skipIf(lacks(installed, NO_GLUSTER, "configuration beside stock's"))('b
     const unset = settings('[vars]\n');
     expect(unset.get('small-file-size')).toBe(65_536);
     expect(unset.list('all').has('small-file-size')).toBe(false);
-    expect(['0', '1048576', '1048577', '-1', 'x'].map((value) => checkSetting(unset, 'small-file-size', value))).toEqual(['good', 'good', 'invalid', 'invalid', 'invalid']);
-    expect(settings('[vars]\nsmall-file-size = 0\n').list('session').get('small-file-size')).toMatchObject({ value: 0, configurable: true });
+    expect(
+      ['0', '1048576', '1048577', '-1', 'x'].map((value) => checkSetting(unset, 'small-file-size', value)),
+    ).toEqual(['good', 'good', 'invalid', 'invalid', 'invalid']);
+    expect(settings('[vars]\nsmall-file-size = 0\n').list('session').get('small-file-size')).toMatchObject({
+      value: 0,
+      configurable: true,
+    });
   });
 
   it('the option table has every option of the installed file, with its type, range, choices and default', () => {
@@ -314,17 +347,26 @@ describe.skipIf(lacks(installed, NO_GLUSTER, "configuration beside stock's"))('b
       expect(spec.template ?? false, `template of ${name}`).toBe(found('template') === 'true');
       expect(spec.configurable ?? true, `configurable of ${name}`).toBe(found('configurable') !== 'false');
       if (found('type') !== undefined) expect(spec.type).toBe(found('type'));
-      if (spec.type === 'choice' && found('allowed_values') !== undefined) expect(spec.allowed.join(',')).toBe(found('allowed_values'));
-      if (found('min') !== undefined) expect([String('min' in spec && spec.min), String('max' in spec && spec.max)]).toEqual([found('min'), found('max')]);
+      if (spec.type === 'choice' && found('allowed_values') !== undefined)
+        expect(spec.allowed.join(',')).toBe(found('allowed_values'));
+      if (found('min') !== undefined)
+        expect([String('min' in spec && spec.min), String('max' in spec && spec.max)]).toEqual([
+          found('min'),
+          found('max'),
+        ]);
     }
     expect([...seen].sort()).toEqual([...STOCKS].sort());
   });
 
   it('escapePath() matches escape() of syncdutils', () => {
     const paths = ['/d/b1', '-/x-/-', '/', 'a b/c', '/é/', '---'];
-    const code = 'import json, sys; sys.path.insert(0, sys.argv[1]); from syncdutils import escape; ' +
+    const code =
+      'import json, sys; sys.path.insert(0, sys.argv[1]); from syncdutils import escape; ' +
       'print(json.dumps([escape(path) for path in json.load(sys.stdin)]))';
-    const answer = execFileSync('python3', ['-B', '-c', code, syncdaemon ?? ''], { input: JSON.stringify(paths), stdio: ['pipe', 'pipe', 'ignore'] });
+    const answer = execFileSync('python3', ['-B', '-c', code, syncdaemon ?? ''], {
+      input: JSON.stringify(paths),
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
     const wanted: unknown = JSON.parse(answer.toString());
     expect(paths.map(escapePath)).toEqual(wanted);
   });

@@ -16,7 +16,18 @@ beforeEach(() => {
 });
 const text = (): string => readFileSync(file, 'utf8');
 
-const KEYS = ['sync-jobs', 'rsync-opt', 'tar-ssh-x', 'secondary-timeout', 'changelog-batch-size', 'connection-timeout', 'ssh-port', 'log-level', 'worker-x', 'checkpoint'] as const;
+const KEYS = [
+  'sync-jobs',
+  'rsync-opt',
+  'tar-ssh-x',
+  'secondary-timeout',
+  'changelog-batch-size',
+  'connection-timeout',
+  'ssh-port',
+  'log-level',
+  'worker-x',
+  'checkpoint',
+] as const;
 
 describe('editSessionFile()', () => {
   it('keeps the changes of all concurrent callers', async () => {
@@ -26,7 +37,14 @@ describe('editSessionFile()', () => {
   });
 
   it('takes over the stale lock of a killed writer', { timeout: 60_000 }, async () => {
-    const holder = spawn(process.execPath, ['-e', `require('proper-lockfile').lock(${JSON.stringify(file)}, { realpath: false }).then(() => { console.log('held'); setInterval(() => {}, 1000); })`], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const holder = spawn(
+      process.execPath,
+      [
+        '-e',
+        `require('proper-lockfile').lock(${JSON.stringify(file)}, { realpath: false }).then(() => { console.log('held'); setInterval(() => {}, 1000); })`,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
     await new Promise((resolve) => holder.stdout.once('data', resolve));
     holder.kill('SIGKILL');
     await new Promise((resolve) => holder.once('exit', resolve));
@@ -57,12 +75,19 @@ describe('editSessionFile()', () => {
       writeFileSync(file, `[vars]\nsync-jobs = ${(runs += 1)}\n`);
       ini.set('vars', 'log-level', 'DEBUG');
     });
-    await expect(edit).rejects.toMatchObject({ code: 'config', message: `config: ${file}: changed by other processes on every attempt` });
+    await expect(edit).rejects.toMatchObject({
+      code: 'config',
+      message: `config: ${file}: changed by other processes on every attempt`,
+    });
     expect(text()).not.toContain('log-level');
   });
 
   it('leaves the file unchanged and removes the lock when the change throws', async () => {
-    await expect(editSessionFile(file, () => { throw new Error('no'); })).rejects.toThrow('no');
+    await expect(
+      editSessionFile(file, () => {
+        throw new Error('no');
+      }),
+    ).rejects.toThrow('no');
     expect(text()).toBe('# kept\n[vars]\nsync-jobs = 3\n');
     expect(existsSync(`${file}.lock`)).toBe(false);
   });
@@ -71,14 +96,31 @@ describe('editSessionFile()', () => {
 describe.skipIf(noTwins)('config-set', () => {
   const SESSION = '/var/lib/glusterd/geo-replication/gv0_backup_sv0';
   const OPTIONS = {
-    'sync-jobs': '5', 'secondary-timeout': '90', 'changelog-batch-size': '1024', 'connection-timeout': '50', 'ssh-port': '2222',
-    'log-level': 'DEBUG', 'use-meta-volume': 'true', 'ignore-deletes': 'true', 'rsync-options': '--bwlimit=9', 'sync-method': 'tarssh',
+    'sync-jobs': '5',
+    'secondary-timeout': '90',
+    'changelog-batch-size': '1024',
+    'connection-timeout': '50',
+    'ssh-port': '2222',
+    'log-level': 'DEBUG',
+    'use-meta-volume': 'true',
+    'ignore-deletes': 'true',
+    'rsync-options': '--bwlimit=9',
+    'sync-method': 'tarssh',
   };
 
   it('ten concurrent calls all take effect', { timeout: 120_000 }, async () => {
-    const calls = Object.entries(OPTIONS).map(([name, value]) => `"$@" config-set gv0 backup::sv0 --name=${name} --value=${value} & pids="$pids $!"`);
+    const calls = Object.entries(OPTIONS).map(
+      ([name, value]) => `"$@" config-set gv0 backup::sv0 --name=${name} --value=${value} & pids="$pids $!"`,
+    );
     const script = `${calls.join('\n')}\nfor pid in $pids; do wait $pid || exit 1; done`;
-    const done = await runOne({ files: { [`${SESSION}/gsyncd.conf`]: '[vars]\n' }, argv: [] }, ['bash', '-c', script, 'many', process.execPath, BIN]);
+    const done = await runOne({ files: { [`${SESSION}/gsyncd.conf`]: '[vars]\n' }, argv: [] }, [
+      'bash',
+      '-c',
+      script,
+      'many',
+      process.execPath,
+      BIN,
+    ]);
     expect(done).toMatchObject({ code: 0, stderr: '' });
     const lines = done.files[`${SESSION}/gsyncd.conf`]?.trim().split('\n').sort();
     expect(lines).toEqual(['[vars]', ...Object.entries(OPTIONS).map(([name, value]) => `${name} = ${value}`)].sort());

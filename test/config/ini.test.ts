@@ -76,8 +76,41 @@ function expectSameAsPython(texts: readonly string[]): void {
 }
 
 const piece = fc.constantFrom(
-  '[vars]', '[other]', '[a]b]', 'a', 'b', 'C', 'key', '-x', '=', ':', ' = ', ': ', ' ', '  ', '\t', '#', ';', '\n', '\n', '\n',
-  '\n ', '\n  ', '\n\t', '\r\n', '\r', '\u0085', '\u001c', '\ufeff', 'é', '%', '$', '${x}', '"', "'", '\\',
+  '[vars]',
+  '[other]',
+  '[a]b]',
+  'a',
+  'b',
+  'C',
+  'key',
+  '-x',
+  '=',
+  ':',
+  ' = ',
+  ': ',
+  ' ',
+  '  ',
+  '\t',
+  '#',
+  ';',
+  '\n',
+  '\n',
+  '\n',
+  '\n ',
+  '\n  ',
+  '\n\t',
+  '\r\n',
+  '\r',
+  '\u0085',
+  '\u001c',
+  '\ufeff',
+  'é',
+  '%',
+  '$',
+  '${x}',
+  '"',
+  "'",
+  '\\',
 );
 const anyFile = fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join(''));
 const sectionFile = anyFile.map((text) => `[s]\n${text}`);
@@ -144,7 +177,10 @@ describe('IniFile.set() and remove()', () => {
   it.skipIf(noPython)('write values that IniFile and Python read back unchanged, in any file', () => {
     const edited: string[] = [];
     const word = fc.stringMatching(/^[a-z][a-z0-9 _-]{0,8}[a-z]$/);
-    const value = fc.array(fc.stringMatching(/^[a-z0-9:=[\]%$ ]*$/).map((line) => line.trim()), { maxLength: 3 });
+    const value = fc.array(
+      fc.stringMatching(/^[a-z0-9:=[\]%$ ]*$/).map((line) => line.trim()),
+      { maxLength: 3 },
+    );
     fc.assert(
       fc.property(sectionFile, fc.constantFrom('s', 'vars', 'new'), word, value, (text, section, key, lines) => {
         fc.pre(!('error' in read(text)));

@@ -22,7 +22,13 @@ export const syncdaemon = [
 function ask(request: object): unknown {
   const script = new URL('python-config.py', import.meta.url).pathname;
   const input = JSON.stringify(request);
-  return JSON.parse(execFileSync('python3', ['-B', script], { input, maxBuffer: 64 << 20, stdio: ['pipe', 'pipe', 'ignore'] }).toString());
+  return JSON.parse(
+    execFileSync('python3', ['-B', script], {
+      input,
+      maxBuffer: 64 << 20,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    }).toString(),
+  );
 }
 
 /** Parses each text with RawConfigParser. */

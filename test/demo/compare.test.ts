@@ -11,7 +11,10 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 /** Compares two trees with one file each, whose mtimes differ by `apartS` around a microsecond boundary. */
 function differencesOf(apartS: number): readonly string[] {
-  for (const [side, mtime] of [['a', 1_700_000_000.000005], ['b', 1_700_000_000.000005 - apartS]] as const) {
+  for (const [side, mtime] of [
+    ['a', 1_700_000_000.000005],
+    ['b', 1_700_000_000.000005 - apartS],
+  ] as const) {
     mkdirSync(join(root, side), { recursive: true });
     writeFileSync(join(root, side, 'file'), 'content');
     utimesSync(join(root, side, 'file'), mtime, mtime);
@@ -25,7 +28,8 @@ test('compareTrees() treats mtimes that differ by a microsecond as equal, also a
 
 test('compareTrees() skips the given names only at the top of the tree', () => {
   const [a, b] = [join(root, 'skip-a'), join(root, 'skip-b')];
-  for (const path of [a, join(a, 'dir'), b, join(b, 'dir'), join(b, '.trashcan'), join(b, 'dir/.trashcan')]) mkdirSync(path);
+  for (const path of [a, join(a, 'dir'), b, join(b, 'dir'), join(b, '.trashcan'), join(b, 'dir/.trashcan')])
+    mkdirSync(path);
   expect(compareTrees(a, b).differences).toHaveLength(2);
   expect(compareTrees(a, b, ['.trashcan']).differences).toEqual(['"/dir/.trashcan": only in the second']);
 });
@@ -43,7 +47,9 @@ test('compareTrees() does not fail while the trees change', async () => {
     const [x, y, elsewhere] = process.argv.slice(1);
     process.stdout.write('.');
     for (;;) { fs.renameSync(x, y); fs.symlinkSync(elsewhere, x); fs.rmSync(x); fs.writeFileSync(x, ''); fs.rmSync(x); fs.renameSync(y, x); }`;
-  const changing = spawn(process.execPath, ['-e', change, join(a, 'x'), join(root, 'moved'), join(root, 'elsewhere')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const changing = spawn(process.execPath, ['-e', change, join(a, 'x'), join(root, 'moved'), join(root, 'elsewhere')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   try {
     await once(changing.stdout, 'data');
     for (let i = 0; i < 1_000; i += 1) compareTrees(a, b);

@@ -12,7 +12,14 @@ import { randomSequence } from './sequence.js';
 test('a workload with all moves exchanges, swaps, replaces and inverts directories, and moves them back', () => {
   const root = mkdtempSync(join(tmpdir(), 'gsyncd-apply-'));
   try {
-    const operations = new Workload({ seed: 3, names: 'bytes', attributes: 'plain', devices: 'all', moves: 'all', top: 'top' }).next(1_500);
+    const operations = new Workload({
+      seed: 3,
+      names: 'bytes',
+      attributes: 'plain',
+      devices: 'all',
+      moves: 'all',
+      top: 'top',
+    }).next(1_500);
     const inode = (path: string) => lstatSync(fsEncode(join(root, path)), { bigint: true, throwIfNoEntry: false });
     const seen = { exchanged: 0, swapped: 0, over: 0, inverted: 0, back: 0, devices: 0, passed: 0 };
     let last: Extract<Operation, { to: string }> | undefined;
@@ -40,7 +47,8 @@ test('a workload with all moves exchanges, swaps, replaces and inverts directori
       }
       last = isDone ? op : undefined;
     }
-    for (const kind of ['exchanged', 'swapped', 'over', 'inverted', 'back'] as const) expect(seen[kind], kind).toBeGreaterThan(3);
+    for (const kind of ['exchanged', 'swapped', 'over', 'inverted', 'back'] as const)
+      expect(seen[kind], kind).toBeGreaterThan(3);
     if (process.geteuid?.() === 0) expect(seen.devices).toBeGreaterThan(3);
     // Only root can change owners. Other operations are skipped rarely and by chance.
     expect(seen.passed).toBeLessThan(process.geteuid?.() === 0 ? 60 : 200);

@@ -10,10 +10,44 @@ import { fsEncode } from '../../src/names.js';
 import { Random } from '../gluster/lab/random.js';
 import type { Operation } from '../gluster/lab/workload.js';
 
-const { ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, EINVAL, ENODATA, ENAMETOOLONG, EPERM, ELOOP, EBUSY, EACCES, ENOTSUP, ENXIO } = constants.errno;
-const PASSED = [ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY, EINVAL, ENODATA, ENAMETOOLONG, EPERM, ELOOP, EBUSY, EACCES, ENOTSUP, ENXIO];
+const {
+  ENOENT,
+  EEXIST,
+  ENOTDIR,
+  EISDIR,
+  ENOTEMPTY,
+  EINVAL,
+  ENODATA,
+  ENAMETOOLONG,
+  EPERM,
+  ELOOP,
+  EBUSY,
+  EACCES,
+  ENOTSUP,
+  ENXIO,
+} = constants.errno;
+const PASSED = [
+  ENOENT,
+  EEXIST,
+  ENOTDIR,
+  EISDIR,
+  ENOTEMPTY,
+  EINVAL,
+  ENODATA,
+  ENAMETOOLONG,
+  EPERM,
+  ELOOP,
+  EBUSY,
+  EACCES,
+  ENOTSUP,
+  ENXIO,
+];
 const TAGS: Readonly<Record<string, number>> = { user_obj: 1, user: 2, group_obj: 4, group: 8, mask: 16, other: 32 };
-const renameat2 = koffi.load('libc.so.6').func('renameat2', 'int', ['int', 'const void *', 'int', 'const void *', 'uint']) as KoffiFunc<(fromDir: number, from: Buffer, toDir: number, to: Buffer, flags: number) => number>;
+const renameat2 = koffi
+  .load('libc.so.6')
+  .func('renameat2', 'int', ['int', 'const void *', 'int', 'const void *', 'uint']) as KoffiFunc<
+  (fromDir: number, from: Buffer, toDir: number, to: Buffer, flags: number) => number
+>;
 
 /** @returns false when the operation was skipped */
 export function applyOperation(root: string, op: Operation): boolean {
@@ -87,7 +121,11 @@ function apply(root: string, op: Operation): void {
     case 'removexattr':
       return lremovexattr(plain(file), op.name);
     case 'acl':
-      return lsetxattr(plain(file), op.default === true ? 'system.posix_acl_default' : 'system.posix_acl_access', acl(op.entries));
+      return lsetxattr(
+        plain(file),
+        op.default === true ? 'system.posix_acl_default' : 'system.posix_acl_access',
+        acl(op.entries),
+      );
   }
 }
 
@@ -101,7 +139,8 @@ function exchange(a: Buffer, b: Buffer): void {
   const AT_FDCWD = -100;
   const RENAME_EXCHANGE = 2;
   const [from, to] = [a, b].map((path) => Buffer.concat([path, Buffer.of(0)])) as [Buffer, Buffer];
-  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) !== 0) throw new NativeError('renameat2', JSON.stringify(a.toString('latin1')), koffi.errno());
+  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) !== 0)
+    throw new NativeError('renameat2', JSON.stringify(a.toString('latin1')), koffi.errno());
 }
 
 function bytes({ size, seed }: { size: number; seed: number }): Buffer {
@@ -127,7 +166,8 @@ function withFile(file: Buffer, flags: number, use: (fd: number) => unknown): vo
 
 function plain(file: Buffer): Buffer {
   const stats = fs.lstatSync(file);
-  if (!stats.isFile() && !stats.isDirectory()) throw Object.assign(new Error('neither file nor directory'), { errno: -EINVAL });
+  if (!stats.isFile() && !stats.isDirectory())
+    throw Object.assign(new Error('neither file nor directory'), { errno: -EINVAL });
   return file;
 }
 

@@ -1,7 +1,17 @@
 // Attacks by a user who owns a directory in root's tree, while root's worker reads or writes that tree. The volume, the
 // scanner and the recorder are real and run in this process; the user's commands run with his uid.
 
-import fs, { chmodSync, linkSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import fs, {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,7 +31,9 @@ import { Pair } from './pair.js';
 
 const log = createLogger({ destination: '/dev/null', level: 'ERROR', label: 'test' }).child({ module: 'test' });
 const OTHER_USER = 4321;
-const [OF_USER, DIR, INNER, FILE, NEW] = ['a', 'b', 'c', 'd', 'e'].map((digit) => `0000000${digit}-0000-4000-8000-00000000000${digit}` as Gfid) as [Gfid, Gfid, Gfid, Gfid, Gfid];
+const [OF_USER, DIR, INNER, FILE, NEW] = ['a', 'b', 'c', 'd', 'e'].map(
+  (digit) => `0000000${digit}-0000-4000-8000-00000000000${digit}` as Gfid,
+) as [Gfid, Gfid, Gfid, Gfid, Gfid];
 const DIRECTORY = { mode: 0o040755, uid: USER, gid: USER };
 const PROGRAM_OF_USER = { mode: 0o104755, uid: USER, gid: USER, rdev: 0 };
 
@@ -61,9 +73,11 @@ describe.skipIf(lacksRoot('attacks on a secondary of root'))('a secondary that r
   /** Calls on `user/dir`, which a symlink to the victim's directory has replaced. */
   const calls: Readonly<Record<string, (v: EmbeddedVolume) => Promise<unknown>>> = {
     'makes a setuid program': (v) => v.createNode(INNER, 'program', { gfid: NEW, ...PROGRAM_OF_USER }),
-    'makes a device': (v) => v.createNode(INNER, 'disk', { gfid: NEW, mode: 0o060666, uid: USER, gid: USER, rdev: 0x700 }),
+    'makes a device': (v) =>
+      v.createNode(INNER, 'disk', { gfid: NEW, mode: 0o060666, uid: USER, gid: USER, rdev: 0x700 }),
     'makes a directory': (v) => v.createDirectory(INNER, 'made', { gfid: NEW, ...DIRECTORY }),
-    'makes a symlink': (v) => v.createSymlink(INNER, 'link', { gfid: NEW, mode: 0o120777, uid: USER, gid: USER, target: '/etc/shadow' }),
+    'makes a symlink': (v) =>
+      v.createSymlink(INNER, 'link', { gfid: NEW, mode: 0o120777, uid: USER, gid: USER, target: '/etc/shadow' }),
     'links a file': (v) => v.link(gfidPath(FILE), entryPath(INNER, 'linked')),
     'moves a file into the directory': async (v) => {
       await v.createNode(OF_USER, 'moved', { gfid: NEW, ...PROGRAM_OF_USER });
@@ -85,23 +99,29 @@ describe.skipIf(lacksRoot('attacks on a secondary of root'))('a secondary that r
     'looks up a directory': (v) => v.gfidOf(entryPath(DIR, 'inner')),
   };
 
-  test.each(Object.entries(calls))('%s: does not follow a symlink that a user put in place of the directory', async (_name, call) => {
-    tree.asUser(`mv dir aside; ln -s ${tree.victim} dir`);
-    const before = tree.victimState;
-    await attempted(() => call(volume));
-    expect(tree.victimState).toEqual(before);
-    // A restarted volume reads the gfid links of directories again.
-    await attempted(() => call(new EmbeddedVolume(layout, log)));
-    expect(tree.victimState).toEqual(before);
-  });
+  test.each(Object.entries(calls))(
+    '%s: does not follow a symlink that a user put in place of the directory',
+    async (_name, call) => {
+      tree.asUser(`mv dir aside; ln -s ${tree.victim} dir`);
+      const before = tree.victimState;
+      await attempted(() => call(volume));
+      expect(tree.victimState).toEqual(before);
+      // A restarted volume reads the gfid links of directories again.
+      await attempted(() => call(new EmbeddedVolume(layout, log)));
+      expect(tree.victimState).toEqual(before);
+    },
+  );
 
   test('does not reveal names, attributes or xattrs behind such a symlink', async () => {
     tree.asUser(`mv dir aside; ln -s ${tree.victim} dir`);
     symlinkSync('/etc/shadow', join(tree.victim, 'link'));
     for (const at of [volume, new EmbeddedVolume(layout, log)]) {
-      for (const path of [gfidPath(DIR), 'user/dir']) expect(await attempted(() => at.readdir(path)), path).toBeUndefined();
-      for (const path of [entryPath(DIR, 'secret1'), 'user/dir/secret1', gfidPath(INNER)]) expect(await attempted(() => at.lstat(path)), path).toBeUndefined();
-      for (const path of [entryPath(DIR, 'link'), 'user/dir/link']) expect(await attempted(() => at.readlink(path)), path).toBeUndefined();
+      for (const path of [gfidPath(DIR), 'user/dir'])
+        expect(await attempted(() => at.readdir(path)), path).toBeUndefined();
+      for (const path of [entryPath(DIR, 'secret1'), 'user/dir/secret1', gfidPath(INNER)])
+        expect(await attempted(() => at.lstat(path)), path).toBeUndefined();
+      for (const path of [entryPath(DIR, 'link'), 'user/dir/link'])
+        expect(await attempted(() => at.readlink(path)), path).toBeUndefined();
       expect(await attempted(() => at.listXattrs(gfidPath(INNER)))).toBeUndefined();
     }
   });
@@ -127,7 +147,10 @@ describe.skipIf(lacksRoot('attacks on a secondary of root'))('a secondary that r
 
   test("does not take a user's symlink in the state directory for the gfid link of a directory", async () => {
     mkdirSync(join(tree.root, 'others'), { mode: 0o700 });
-    for (const [name, target] of [['up', `${ROOT_GFID}/../victim`], ['beside', `${ROOT_GFID}/others`]] as const) {
+    for (const [name, target] of [
+      ['up', `${ROOT_GFID}/../victim`],
+      ['beside', `${ROOT_GFID}/others`],
+    ] as const) {
       const gfid = name === 'up' ? NEW : INNER;
       if (name === 'beside') await volume.rmdir(entryPath(DIR, 'inner'));
       await volume.createSymlink(OF_USER, name, { gfid, mode: 0o120777, uid: USER, gid: USER, target });
@@ -221,21 +244,25 @@ describe.skipIf(lacksRoot('attacks on a primary of root'))('the scanner and the 
   });
 });
 
-test.skipIf(lacksRoot('attacks on a worker of root'))("no content of root's files reaches the secondary while a user swaps his directory for a symlink", async () => {
-  const pair = new Pair();
-  chmodSync(pair.dir, 0o755);
-  const attacked = new AttackedTree({ files: 300, root: pair.a });
-  try {
-    attacked.asUser('mkdir dir; cd dir; seq -f secret%g 0 299 | xargs touch');
-    pair.start();
-    expect((await pair.converged(60_000)).differences, pair.stderr).toEqual([]);
-    const swaps = await attacked.swapping('dir', () => delay(8_000));
-    expect(swaps).toBeGreaterThan(100);
-    expect((await pair.converged(60_000)).differences, pair.stderr).toEqual([]);
-    await pair.end('SIGTERM');
-    for (const dir of [pair.a, pair.b]) expect(filesWithSecret(dir)).toEqual([]);
-  } finally {
-    attacked.remove();
-    await pair.remove();
-  }
-}, 180_000);
+test.skipIf(lacksRoot('attacks on a worker of root'))(
+  "no content of root's files reaches the secondary while a user swaps his directory for a symlink",
+  async () => {
+    const pair = new Pair();
+    chmodSync(pair.dir, 0o755);
+    const attacked = new AttackedTree({ files: 300, root: pair.a });
+    try {
+      attacked.asUser('mkdir dir; cd dir; seq -f secret%g 0 299 | xargs touch');
+      pair.start();
+      expect((await pair.converged(60_000)).differences, pair.stderr).toEqual([]);
+      const swaps = await attacked.swapping('dir', () => delay(8_000));
+      expect(swaps).toBeGreaterThan(100);
+      expect((await pair.converged(60_000)).differences, pair.stderr).toEqual([]);
+      await pair.end('SIGTERM');
+      for (const dir of [pair.a, pair.b]) expect(filesWithSecret(dir)).toEqual([]);
+    } finally {
+      attacked.remove();
+      await pair.remove();
+    }
+  },
+  180_000,
+);

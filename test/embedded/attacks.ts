@@ -1,7 +1,17 @@
 // A tree owned by root with a user's directory in it, and the target of his attacks: root's files outside the tree.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -25,7 +35,8 @@ export class AttackedTree {
     this.root = root ?? join(this.dir, 'tree');
     this.user = join(this.root, 'user');
     chmodSync(this.dir, 0o755);
-    for (const dir of [this.root, this.user, this.victim, join(this.victim, 'inner/empty')]) mkdirSync(dir, { mode: 0o755, recursive: true });
+    for (const dir of [this.root, this.user, this.victim, join(this.victim, 'inner/empty')])
+      mkdirSync(dir, { mode: 0o755, recursive: true });
     chownSync(this.user, USER, USER);
     for (const dir of ['.', 'inner']) {
       for (let i = 0; i < files; i += 1) writeFileSync(join(this.victim, dir, `secret${i}`), SECRET, { mode: 0o600 });
@@ -34,7 +45,12 @@ export class AttackedTree {
 
   /** Runs a shell script in the user's directory with his uid. */
   asUser(script: string): void {
-    const { status, stderr } = spawnSync('/bin/sh', ['-ec', script], { cwd: this.user, uid: USER, gid: USER, encoding: 'utf8' });
+    const { status, stderr } = spawnSync('/bin/sh', ['-ec', script], {
+      cwd: this.user,
+      uid: USER,
+      gid: USER,
+      encoding: 'utf8',
+    });
     if (status !== 0) throw new Error(stderr);
   }
 
@@ -50,7 +66,11 @@ export class AttackedTree {
 
   /** While `work` runs, the user swaps `name` in his directory for a symlink to the victim and back. @returns how often */
   async swapping(name: string, work: () => Promise<void>): Promise<number> {
-    const child = spawn(process.execPath, [SWAPPER, join(this.user, name), this.victim], { uid: USER, gid: USER, stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [SWAPPER, join(this.user, name), this.victim], {
+      uid: USER,
+      gid: USER,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     try {
       await work();
     } finally {
@@ -66,6 +86,10 @@ export class AttackedTree {
 
 /** Paths of the files below `dir` that contain the secret. */
 export function filesWithSecret(dir: string): string[] {
-  const files = readdirSync(dir, { recursive: true, withFileTypes: true, encoding: 'utf8' }).filter((entry) => entry.isFile());
-  return files.map(({ parentPath, name }) => join(parentPath, name)).filter((path) => readFileSync(path).includes(SECRET));
+  const files = readdirSync(dir, { recursive: true, withFileTypes: true, encoding: 'utf8' }).filter((entry) =>
+    entry.isFile(),
+  );
+  return files
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .filter((path) => readFileSync(path).includes(SECRET));
 }

@@ -18,7 +18,13 @@ const TESTS = 'sync-xattrs and sync-acls of plain directories';
 
 function mark(root: string, name: string, value: string, perm: number): void {
   lsetxattr(join(root, name), XATTR, Buffer.from(value));
-  const entries = [['user_obj', 7, -1], ['user', perm, 1001], ['group_obj', 5, -1], ['mask', 7, -1], ['other', 5, -1]] as const;
+  const entries = [
+    ['user_obj', 7, -1],
+    ['user', perm, 1001],
+    ['group_obj', 5, -1],
+    ['mask', 7, -1],
+    ['other', 5, -1],
+  ] as const;
   expect(applyOperation(root, { op: 'acl', path: name, entries })).toBe(true);
 }
 
@@ -29,29 +35,38 @@ const cases: { settings: Record<string, string>; copied: string[] }[] = [
   { settings: { 'sync-method': 'tarssh', 'sync-acls': 'false' }, copied: [XATTR] },
 ];
 
-test.skipIf(lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, TESTS)).each(cases)('with $settings, of xattrs and ACLs only $copied are replicated', async ({ settings, copied }) => {
-  const pair = new Pair();
-  try {
-    mkdirSync(join(pair.a, 'dir'));
-    writeFileSync(join(pair.a, 'file'), 'one');
-    for (const [value, perm] of [['one', 7], ['two', 6]] as const) {
-      for (const name of ['dir', 'file']) mark(pair.a, name, value, perm);
-      writeFileSync(join(pair.a, value), value);
-      if (!pair.isRunning) {
-        pair.configure(settings);
-        pair.start();
+test.skipIf(lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, TESTS)).each(cases)(
+  'with $settings, of xattrs and ACLs only $copied are replicated',
+  async ({ settings, copied }) => {
+    const pair = new Pair();
+    try {
+      mkdirSync(join(pair.a, 'dir'));
+      writeFileSync(join(pair.a, 'file'), 'one');
+      for (const [value, perm] of [
+        ['one', 7],
+        ['two', 6],
+      ] as const) {
+        for (const name of ['dir', 'file']) mark(pair.a, name, value, perm);
+        writeFileSync(join(pair.a, value), value);
+        if (!pair.isRunning) {
+          pair.configure(settings);
+          pair.start();
+        }
+        await expect
+          .poll(() => existsSync(join(pair.b, value)) && readFileSync(join(pair.b, value), 'utf8'), { timeout: 10_000 })
+          .toBe(value);
+        for (const name of ['dir', 'file']) {
+          const wanted = new Map([...readUserXattrs(join(pair.a, name))].filter(([xattr]) => copied.includes(xattr)));
+          await expect.poll(() => readUserXattrs(join(pair.b, name)), { timeout: 10_000 }).toEqual(wanted);
+        }
       }
-      await expect.poll(() => existsSync(join(pair.b, value)) && readFileSync(join(pair.b, value), 'utf8'), { timeout: 10_000 }).toBe(value);
-      for (const name of ['dir', 'file']) {
-        const wanted = new Map([...readUserXattrs(join(pair.a, name))].filter(([xattr]) => copied.includes(xattr)));
-        await expect.poll(() => readUserXattrs(join(pair.b, name)), { timeout: 10_000 }).toEqual(wanted);
-      }
+      // Time for xattrs that might still arrive against the configuration.
+      await delay(500);
+      for (const name of ['dir', 'file']) expect([...readUserXattrs(join(pair.b, name)).keys()]).toEqual(copied);
+      expect(pair.failures).toEqual([]);
+    } finally {
+      await pair.remove();
     }
-    // Time for xattrs that might still arrive against the configuration.
-    await delay(500);
-    for (const name of ['dir', 'file']) expect([...readUserXattrs(join(pair.b, name)).keys()]).toEqual(copied);
-    expect(pair.failures).toEqual([]);
-  } finally {
-    await pair.remove();
-  }
-}, 60_000);
+  },
+  60_000,
+);

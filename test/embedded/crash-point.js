@@ -28,12 +28,27 @@ function counted(object, name) {
   };
 }
 
-const SYNC = ['renameSync', 'linkSync', 'unlinkSync', 'symlinkSync', 'mkdirSync', 'rmdirSync', 'rmSync', 'chmodSync', 'lchownSync', 'lutimesSync', 'writeSync', 'ftruncateSync'];
+const SYNC = [
+  'renameSync',
+  'linkSync',
+  'unlinkSync',
+  'symlinkSync',
+  'mkdirSync',
+  'rmdirSync',
+  'rmSync',
+  'chmodSync',
+  'lchownSync',
+  'lutimesSync',
+  'writeSync',
+  'ftruncateSync',
+];
 for (const name of SYNC) counted(fs, name);
-for (const name of ['rename', 'unlink', 'mkdir', 'rm', 'writeFile', 'appendFile', 'truncate']) counted(fs.promises, name);
+for (const name of ['rename', 'unlink', 'mkdir', 'rm', 'writeFile', 'appendFile', 'truncate'])
+  counted(fs.promises, name);
 for (const name of ['spawn']) counted(childProcess, name);
 const handle = await fs.promises.open('/dev/null');
-for (const name of ['appendFile', 'write', 'writeFile', 'datasync', 'sync', 'truncate']) counted(Object.getPrototypeOf(handle), name);
+for (const name of ['appendFile', 'write', 'writeFile', 'datasync', 'sync', 'truncate'])
+  counted(Object.getPrototypeOf(handle), name);
 await handle.close();
 syncBuiltinESMExports();
 

@@ -1,7 +1,17 @@
 // Other files that the secondary holds under the primary's names before the first sync are replaced, as on a volume.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { canBeUser, isRoot, USER } from '../ordinary-user.js';
@@ -11,8 +21,30 @@ import { Pair } from './pair.js';
 /** Files by path; null for a directory. */
 type Content = Readonly<Record<string, string | null>>;
 
-const OURS: Content = { 'd/same': 'same', 'd/new': 'new', 'd/sub/deep/er': 'deeper', file: 'the primary has this', 'dir-there/in': 'in', 'file-there': 'plain', target: 'plain', symlink: 'plain', empty: null, one: '1', two: '2' };
-const THEIRS: Content = { 'd/same': 'same', 'd/sub/deep/er': 'theirs', 'd/sub/old/x': 'old', file: 'theirs', 'dir-there': 'theirs', 'file-there/x/y': 'theirs', target: 'theirs', empty: 'theirs', one: 'theirs' };
+const OURS: Content = {
+  'd/same': 'same',
+  'd/new': 'new',
+  'd/sub/deep/er': 'deeper',
+  file: 'the primary has this',
+  'dir-there/in': 'in',
+  'file-there': 'plain',
+  target: 'plain',
+  symlink: 'plain',
+  empty: null,
+  one: '1',
+  two: '2',
+};
+const THEIRS: Content = {
+  'd/same': 'same',
+  'd/sub/deep/er': 'theirs',
+  'd/sub/old/x': 'old',
+  file: 'theirs',
+  'dir-there': 'theirs',
+  'file-there/x/y': 'theirs',
+  target: 'theirs',
+  empty: 'theirs',
+  one: 'theirs',
+};
 
 function fill(root: string, content: Content): void {
   for (const [path, text] of Object.entries(content)) {
@@ -37,29 +69,41 @@ function occupied(): Pair {
 }
 
 const users = [{ who: 'root', uid: 0, isSkipped: lacksRoot("what is in the way on root's secondary") }];
-users.push({ who: 'an ordinary user', uid: USER, isSkipped: lacks(!isRoot || canBeUser(), 'no other user can run the program', "what is in the way on an ordinary user's secondary") });
+users.push({
+  who: 'an ordinary user',
+  uid: USER,
+  isSkipped: lacks(
+    !isRoot || canBeUser(),
+    'no other user can run the program',
+    "what is in the way on an ordinary user's secondary",
+  ),
+});
 
 for (const { who, uid, isSkipped } of users) {
-  test.skipIf(isSkipped)(`the first sync of ${who} replaces other content under the same names`, async () => {
-    const pair = occupied();
-    const start = (): void => pair.start(undefined, isRoot ? uid : undefined);
-    try {
-      if (isRoot && uid === USER) giveToUser(pair);
-      start();
-      expect((await pair.converged(20_000)).differences, pair.stderr + pair.log.slice(-3000)).toEqual([]);
-      await expect.poll(() => pair.failures, { timeout: 10_000 }).toEqual([]);
-      // Conflicts in directories that the worker already knows.
-      await pair.end('SIGTERM');
-      fill(pair.a, { 'later/file': 'ours', 'later-dir/x': 'ours' });
-      fill(pair.b, { 'later/file': 'theirs', 'later-dir': 'theirs' });
-      if (isRoot && uid === USER) giveToUser(pair);
-      start();
-      expect((await pair.converged(20_000)).differences, pair.stderr + pair.log.slice(-3000)).toEqual([]);
-      await expect.poll(() => pair.failures, { timeout: 10_000 }).toEqual([]);
-    } finally {
-      await pair.remove();
-    }
-  }, 90_000);
+  test.skipIf(isSkipped)(
+    `the first sync of ${who} replaces other content under the same names`,
+    async () => {
+      const pair = occupied();
+      const start = (): void => pair.start(undefined, isRoot ? uid : undefined);
+      try {
+        if (isRoot && uid === USER) giveToUser(pair);
+        start();
+        expect((await pair.converged(20_000)).differences, pair.stderr + pair.log.slice(-3000)).toEqual([]);
+        await expect.poll(() => pair.failures, { timeout: 10_000 }).toEqual([]);
+        // Conflicts in directories that the worker already knows.
+        await pair.end('SIGTERM');
+        fill(pair.a, { 'later/file': 'ours', 'later-dir/x': 'ours' });
+        fill(pair.b, { 'later/file': 'theirs', 'later-dir': 'theirs' });
+        if (isRoot && uid === USER) giveToUser(pair);
+        start();
+        expect((await pair.converged(20_000)).differences, pair.stderr + pair.log.slice(-3000)).toEqual([]);
+        await expect.poll(() => pair.failures, { timeout: 10_000 }).toEqual([]);
+      } finally {
+        await pair.remove();
+      }
+    },
+    90_000,
+  );
 }
 
 test('with gfid-conflict-resolution off, other content stays and goes to the failure list', async () => {
@@ -69,9 +113,12 @@ test('with gfid-conflict-resolution off, other content stays and goes to the fai
     pair.start();
     const listed = (): string => pair.failures.join('\n');
     for (const name of ['d', 'file', 'dir-there', 'file-there', 'target', 'symlink', 'empty', 'one', 'two']) {
-      await expect.poll(listed, { timeout: 20_000 }).toMatch(new RegExp(`/${name}\\t.*gfid-conflict-resolution is off`));
+      await expect
+        .poll(listed, { timeout: 20_000 })
+        .toMatch(new RegExp(`/${name}\\t.*gfid-conflict-resolution is off`));
     }
-    for (const [path, text] of Object.entries(THEIRS)) if (text !== null) expect(readFileSync(join(pair.b, path), 'utf8')).toBe(text);
+    for (const [path, text] of Object.entries(THEIRS))
+      if (text !== null) expect(readFileSync(join(pair.b, path), 'utf8')).toBe(text);
   } finally {
     await pair.remove();
   }

@@ -24,13 +24,22 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 function run(args: readonly string[], uid = 0): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8', uid, gid: uid, cwd: '/', timeout: 20_000 });
+  return spawnSync(process.execPath, [PROGRAM, ...args], {
+    encoding: 'utf8',
+    uid,
+    gid: uid,
+    cwd: '/',
+    timeout: 20_000,
+  });
 }
 
 /** The errors of a secondary that is asked for its id, which remote workers do first, and of a local worker. */
 function refusals(root: string, uid = 0): string[] {
   const asked = run(['secondary', 'x', `file://${root}`, '--print-id'], uid);
-  const worker = run(['worker', `file://${root}`, `file://${other}`, '--state-dir', join(dir, 'state'), '--log-file', join(dir, 'log')], uid);
+  const worker = run(
+    ['worker', `file://${root}`, `file://${other}`, '--state-dir', join(dir, 'state'), '--log-file', join(dir, 'log')],
+    uid,
+  );
   for (const { status, stderr } of [asked, worker]) expect(status, stderr).not.toBe(0);
   expect(asked.stderr.trim().split('\n')).toHaveLength(1);
   // The worker's first line says where it logs.
@@ -41,14 +50,33 @@ function refusals(root: string, uid = 0): string[] {
 const isSkipped = lacksRoot(TESTS) || lacks(canBeUser(), 'no other user can run the program', TESTS);
 
 describe.skipIf(isSkipped)('as root', () => {
-  const HINT = 'root replicates only directories that root alone can write to; run as their owner, or change the owner and mode';
+  const HINT =
+    'root replicates only directories that root alone can write to; run as their owner, or change the owner and mode';
   const cases: Readonly<Record<string, { readonly prepare: () => void; readonly says: () => string }>> = {
-    "another user's directory": { prepare: () => chownSync(tree, USER, USER), says: () => `directory ${tree}: belongs to user ${USER}: ${HINT}` },
-    'a directory that others can write to': { prepare: () => chmodSync(tree, 0o777), says: () => `directory ${tree}: others can write to it (mode 0777): ${HINT}` },
-    'a sticky directory that others can write to': { prepare: () => chmodSync(tree, 0o1777), says: () => `directory ${tree}: others can write to it (mode 1777): ${HINT}` },
-    'a directory that a group can write to': { prepare: () => chmodSync(tree, 0o775), says: () => `directory ${tree}: others can write to it (mode 0775): ${HINT}` },
-    "a directory inside another user's": { prepare: () => chownSync(dir, USER, USER), says: () => `directory ${tree}: others can replace it, since ${dir} belongs to user ${USER}: ${HINT}` },
-    'a directory whose parent others can write to': { prepare: () => chmodSync(dir, 0o777), says: () => `directory ${tree}: others can replace it, since ${dir} has mode 0777: ${HINT}` },
+    "another user's directory": {
+      prepare: () => chownSync(tree, USER, USER),
+      says: () => `directory ${tree}: belongs to user ${USER}: ${HINT}`,
+    },
+    'a directory that others can write to': {
+      prepare: () => chmodSync(tree, 0o777),
+      says: () => `directory ${tree}: others can write to it (mode 0777): ${HINT}`,
+    },
+    'a sticky directory that others can write to': {
+      prepare: () => chmodSync(tree, 0o1777),
+      says: () => `directory ${tree}: others can write to it (mode 1777): ${HINT}`,
+    },
+    'a directory that a group can write to': {
+      prepare: () => chmodSync(tree, 0o775),
+      says: () => `directory ${tree}: others can write to it (mode 0775): ${HINT}`,
+    },
+    "a directory inside another user's": {
+      prepare: () => chownSync(dir, USER, USER),
+      says: () => `directory ${tree}: others can replace it, since ${dir} belongs to user ${USER}: ${HINT}`,
+    },
+    'a directory whose parent others can write to': {
+      prepare: () => chmodSync(dir, 0o777),
+      says: () => `directory ${tree}: others can replace it, since ${dir} has mode 0777: ${HINT}`,
+    },
     'a state directory that is a symlink': {
       prepare: () => symlinkSync(other, join(tree, '.glusterfs')),
       says: () => `state directory ${tree}/.glusterfs: is a symlink: remove it`,
@@ -65,7 +93,8 @@ describe.skipIf(isSkipped)('as root', () => {
         mkdirSync(join(tree, '.glusterfs'));
         chmodSync(join(tree, '.glusterfs'), 0o777);
       },
-      says: () => `state directory ${tree}/.glusterfs: open to others (mode 0777): remove it, or chmod 700 when nobody else has changed it`,
+      says: () =>
+        `state directory ${tree}/.glusterfs: open to others (mode 0777): remove it, or chmod 700 when nobody else has changed it`,
     },
     "a part of the state directory that is another user's": {
       prepare: () => {
@@ -83,12 +112,15 @@ describe.skipIf(isSkipped)('as root', () => {
     },
   };
 
-  test.each(Object.entries(cases))('refuses %s with a one-line error and writes nothing there', (_name, { prepare, says }) => {
-    prepare();
-    for (const line of refusals(tree)) expect(line).toContain(says());
-    expect(readdirSync(other).filter((name) => name !== '.glusterfs')).toEqual([]);
-    expect(existsSync(join(tree, '.glusterfs/brick.json')) || existsSync(join(other, 'brick.json'))).toBe(false);
-  });
+  test.each(Object.entries(cases))(
+    'refuses %s with a one-line error and writes nothing there',
+    (_name, { prepare, says }) => {
+      prepare();
+      for (const line of refusals(tree)) expect(line).toContain(says());
+      expect(readdirSync(other).filter((name) => name !== '.glusterfs')).toEqual([]);
+      expect(existsSync(join(tree, '.glusterfs/brick.json')) || existsSync(join(other, 'brick.json'))).toBe(false);
+    },
+  );
 
   test('accepts its own directory inside a sticky one such as /tmp', () => {
     chmodSync(dir, 0o1777);

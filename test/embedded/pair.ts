@@ -1,7 +1,17 @@
 // A primary and a secondary directory with the built worker between them, in a separate process that tests can kill.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -43,15 +53,36 @@ export class Pair {
   /** Sets options of workers that are started later. */
   configure(settings: Readonly<Record<string, string>>): void {
     const file = join(this.dir, 'gsyncd.conf');
-    writeFileSync(file, `[vars]\n${Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`).join('')}`);
+    writeFileSync(
+      file,
+      `[vars]\n${Object.entries(settings)
+        .map(([name, value]) => `${name} = ${value}\n`)
+        .join('')}`,
+    );
     this.#args.push('--config-file', file);
   }
 
   /** @param crash counted from the start of the process @param uid the user that runs it */
   start(crash?: CrashPoint, uid?: number): void {
-    const argv = ['worker', `file://${this.a}`, this.#secondary, '--state-dir', join(this.dir, 'state'), ...(this.rolloverS === undefined ? [] : ['--rollover-time', String(this.rolloverS)]), ...this.#args];
-    const env = { ...process.env, PATH: this.path, ...(crash === undefined ? {} : { GSYNCD_CRASH_AFTER: crashText(crash) }) };
-    const worker = spawn(process.execPath, ['--import', CRASH_POINT, PROGRAM, ...argv], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env, ...(uid === undefined ? {} : { uid, gid: uid }) });
+    const argv = [
+      'worker',
+      `file://${this.a}`,
+      this.#secondary,
+      '--state-dir',
+      join(this.dir, 'state'),
+      ...(this.rolloverS === undefined ? [] : ['--rollover-time', String(this.rolloverS)]),
+      ...this.#args,
+    ];
+    const env = {
+      ...process.env,
+      PATH: this.path,
+      ...(crash === undefined ? {} : { GSYNCD_CRASH_AFTER: crashText(crash) }),
+    };
+    const worker = spawn(process.execPath, ['--import', CRASH_POINT, PROGRAM, ...argv], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env,
+      ...(uid === undefined ? {} : { uid, gid: uid }),
+    });
     this.#stderr = '';
     worker.stderr?.on('data', (chunk: Buffer) => (this.#stderr = (this.#stderr + chunk.toString()).slice(-10_000)));
     this.#worker = worker;

@@ -13,7 +13,9 @@ test('the progress of a first sync has the expected number of entries', async ()
       for (let file = 0; file < 9; file += 1) writeFileSync(join(pair.a, String(dir), String(file)), '');
     }
     pair.start();
-    await expect.poll(() => pair.progress?.walk, { timeout: 10_000 }).toMatchObject({ kind: 'first', state: 'done', seen: 50, synced: 50, expected: 50 });
+    await expect
+      .poll(() => pair.progress?.walk, { timeout: 10_000 })
+      .toMatchObject({ kind: 'first', state: 'done', seen: 50, synced: 50, expected: 50 });
   } finally {
     await pair.remove();
   }

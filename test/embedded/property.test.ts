@@ -23,20 +23,35 @@ const TIMEOUT_MS = 900_000;
 async function check(sequence: Sequence, seed: number): Promise<void> {
   const differences = await runSequence(sequence, { convergeMs: CONVERGE_MS, tell: (text) => console.log(text) });
   if (differences.length === 0) return;
-  const fails = async (tried: Sequence): Promise<boolean> => (await runSequence(tried, { convergeMs: 12_000 })).length > 0;
+  const fails = async (tried: Sequence): Promise<boolean> =>
+    (await runSequence(tried, { convergeMs: 12_000 })).length > 0;
   const shortened = await shrinkSequence(sequence, fails, SHRINK_RUNS);
   const file = join(mkdtempSync(join(tmpdir(), 'gsyncd-sequence-')), `seed-${seed}.json`);
   writeFileSync(file, `${JSON.stringify(shortened, null, 1)}\n`);
-  console.log(`the shortest failing sequence that was found (GSYNCD_EMBEDDED_SEQUENCE=${file}):\n${JSON.stringify(shortened)}`);
+  console.log(
+    `the shortest failing sequence that was found (GSYNCD_EMBEDDED_SEQUENCE=${file}):\n${JSON.stringify(shortened)}`,
+  );
   expect(differences, `seed ${seed}`).toEqual([]);
 }
 
 describe('a worker on plain directories ends with equal trees', () => {
   if (FILE !== undefined) {
-    test('after the sequence read from a file', () => check(JSON.parse(readFileSync(FILE, 'utf8')) as Sequence, 0), TIMEOUT_MS);
+    test(
+      'after the sequence read from a file',
+      () => check(JSON.parse(readFileSync(FILE, 'utf8')) as Sequence, 0),
+      TIMEOUT_MS,
+    );
     return;
   }
   const seeds = Array.from({ length: ROUNDS }, (_, i) => SEED + i);
-  test.each(seeds)('after random operations seen at once, and crashes at any call (seed %i)', (seed) => check(randomSequence(seed, PHASES, 'frozen'), seed), TIMEOUT_MS);
-  test.each(seeds)('after random operations made while it works, and crashes (seed %i)', (seed) => check(randomSequence(seed, PHASES, 'running'), seed), TIMEOUT_MS);
+  test.each(seeds)(
+    'after random operations seen at once, and crashes at any call (seed %i)',
+    (seed) => check(randomSequence(seed, PHASES, 'frozen'), seed),
+    TIMEOUT_MS,
+  );
+  test.each(seeds)(
+    'after random operations made while it works, and crashes (seed %i)',
+    (seed) => check(randomSequence(seed, PHASES, 'running'), seed),
+    TIMEOUT_MS,
+  );
 });

@@ -30,7 +30,11 @@ let recorder: Recorder;
 let read: Set<string>;
 
 function newRecorder(): Recorder {
-  return new Recorder({ layout, log: createLogger({ destination: '/dev/null', level: 'ERROR', label: 'test' }).child({ module: 'test' }), rolloverMs: 15_000 });
+  return new Recorder({
+    layout,
+    log: createLogger({ destination: '/dev/null', level: 'ERROR', label: 'test' }).child({ module: 'test' }),
+    rolloverMs: 15_000,
+  });
 }
 
 /** Records of the changelogs that were listed since the last call. */
@@ -47,7 +51,13 @@ async function recordsOf(change: () => void): Promise<string[]> {
   change();
   await delay(TICK_MS);
   await recorder.flush();
-  return (await news()).map((record) => (record.type === 'data' ? 'D' : record.type === 'meta' ? `M ${record.fop}` : `${record.fop} ${record.name}${record.newName === undefined ? '' : ` to ${record.newName}`}`));
+  return (await news()).map((record) =>
+    record.type === 'data'
+      ? 'D'
+      : record.type === 'meta'
+        ? `M ${record.fop}`
+        : `${record.fop} ${record.name}${record.newName === undefined ? '' : ` to ${record.newName}`}`,
+  );
 }
 
 const at = (path: string): string => join(root, path);
@@ -143,10 +153,12 @@ describe('after a crash, the recorder writes a record for the reversal of', () =
   });
 
   test.skipIf(!takesXattrs())('xattrs of a directory created after the index was saved', async () => {
-    expect(await recordsOf(() => {
-      fs.mkdirSync(at('d'));
-      lsetxattr(at('d'), NAME, Buffer.from('x'));
-    })).toEqual(['MKDIR d', 'M SETXATTR']);
+    expect(
+      await recordsOf(() => {
+        fs.mkdirSync(at('d'));
+        lsetxattr(at('d'), NAME, Buffer.from('x'));
+      }),
+    ).toEqual(['MKDIR d', 'M SETXATTR']);
     expect(await afterCrash(() => lremovexattr(at('d'), NAME))).toContain('M REMOVEXATTR');
   });
 });
@@ -170,28 +182,40 @@ test(`replayed records give the tree after random operations, flushes and crashe
 
 function names(index: TreeIndex): string[] {
   const out: string[] = [];
-  for (const node of index.nodes.values()) for (const place of node.names.values()) out.push(join(index.pathOf(place.parent) ?? placeKey(place), place.name));
+  for (const node of index.nodes.values())
+    for (const place of node.names.values()) out.push(join(index.pathOf(place.parent) ?? placeKey(place), place.name));
   return out.sort();
 }
 
 function tree(): string[] {
-  const found = fs.readdirSync(root, { encoding: 'buffer' }).map(fsDecode).filter((name) => name !== '.glusterfs');
+  const found = fs
+    .readdirSync(root, { encoding: 'buffer' })
+    .map(fsDecode)
+    .filter((name) => name !== '.glusterfs');
   return found.flatMap((name) => [name, ...below(name)]).sort();
 }
 
 function below(path: string): string[] {
   const file = Buffer.concat([Buffer.from(`${root}/`), fsEncode(path)]);
   if (!fs.lstatSync(file).isDirectory()) return [];
-  return fs.readdirSync(file, { encoding: 'buffer' }).map(fsDecode).flatMap((name) => [`${path}/${name}`, ...below(`${path}/${name}`)]);
+  return fs
+    .readdirSync(file, { encoding: 'buffer' })
+    .map(fsDecode)
+    .flatMap((name) => [`${path}/${name}`, ...below(`${path}/${name}`)]);
 }
 
-test.each(['', '{"version":2,', '{"version":2,"journalsUpTo":1,"count":1}\n[[', '{"version":2,"count":0}', 'null'])('open() indexes the brick again when the saved index holds %j', async (text) => {
-  await recordsOf(() => fs.writeFileSync(at('a'), 'data'));
-  await recorder.close();
-  const [snapshot = ''] = fs.readdirSync(join(root, '.glusterfs/embedded')).filter((name) => name.startsWith('index'));
-  expect(snapshot).not.toBe('');
-  fs.writeFileSync(join(root, '.glusterfs/embedded', snapshot), text);
-  recorder = newRecorder();
-  expect(await recorder.open()).toBe('indexed');
-  expect(await recordsOf(() => fs.appendFileSync(at('a'), 'more'))).toEqual(['D']);
-});
+test.each(['', '{"version":2,', '{"version":2,"journalsUpTo":1,"count":1}\n[[', '{"version":2,"count":0}', 'null'])(
+  'open() indexes the brick again when the saved index holds %j',
+  async (text) => {
+    await recordsOf(() => fs.writeFileSync(at('a'), 'data'));
+    await recorder.close();
+    const [snapshot = ''] = fs
+      .readdirSync(join(root, '.glusterfs/embedded'))
+      .filter((name) => name.startsWith('index'));
+    expect(snapshot).not.toBe('');
+    fs.writeFileSync(join(root, '.glusterfs/embedded', snapshot), text);
+    recorder = newRecorder();
+    expect(await recorder.open()).toBe('indexed');
+    expect(await recordsOf(() => fs.appendFileSync(at('a'), 'more'))).toEqual(['D']);
+  },
+);

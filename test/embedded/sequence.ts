@@ -27,7 +27,14 @@ const CRASH_WAIT_MS = 2_500;
 
 /** @param live 'frozen' repeats exactly; 'running' changes the tree while the worker works */
 export function randomSequence(seed: number, phases: number, live: 'frozen' | 'running'): Sequence {
-  const workload = new Workload({ seed, names: 'bytes', attributes: 'all', devices: process.geteuid?.() === 0 ? 'all' : 'none', moves: 'all', top: 'top' });
+  const workload = new Workload({
+    seed,
+    names: 'bytes',
+    attributes: 'all',
+    devices: process.geteuid?.() === 0 ? 'all' : 'none',
+    moves: 'all',
+    top: 'top',
+  });
   const random = new Random(seed + 1);
   return Array.from({ length: phases }, (_, i): Phase => {
     const calls = 1 + Math.floor(2 ** (random.next() * 10));
@@ -42,7 +49,10 @@ export function randomSequence(seed: number, phases: number, live: 'frozen' | 'r
 }
 
 /** @returns the differences between the trees in the end. `tell` gets them with the warnings and errors of the log. */
-export async function runSequence(sequence: Sequence, options: { convergeMs: number; args?: readonly string[]; tell?: (text: string) => void }): Promise<readonly string[]> {
+export async function runSequence(
+  sequence: Sequence,
+  options: { convergeMs: number; args?: readonly string[]; tell?: (text: string) => void },
+): Promise<readonly string[]> {
   const pair = new Pair(options.args);
   try {
     for (const [i, phase] of sequence.entries()) await runPhase(pair, phase, i);
@@ -86,13 +96,20 @@ async function runPhase(pair: Pair, { operations, worker, end, rolloverS }: Phas
 }
 
 /** @returns the shortest failing sequence found in at most `maxRuns` runs */
-export async function shrinkSequence(sequence: Sequence, fails: (tried: Sequence) => Promise<boolean>, maxRuns: number): Promise<Sequence> {
+export async function shrinkSequence(
+  sequence: Sequence,
+  fails: (tried: Sequence) => Promise<boolean>,
+  maxRuns: number,
+): Promise<Sequence> {
   let runs = 0;
   const mayTry = (): boolean => runs < maxRuns;
   const tryout = async (tried: Sequence): Promise<boolean> => runs++ < maxRuns && fails(tried);
   const phases = await shortest(sequence, tryout, mayTry);
   const flat = phases.flatMap((phase, i) => phase.operations.map((operation) => [i, operation] as const));
   const assemble = (kept: typeof flat | readonly (typeof flat)[number][]): Sequence =>
-    phases.map((phase, i) => ({ ...phase, operations: kept.filter(([at]) => at === i).map(([, operation]) => operation) }));
+    phases.map((phase, i) => ({
+      ...phase,
+      operations: kept.filter(([at]) => at === i).map(([, operation]) => operation),
+    }));
   return assemble(await shortest(flat, (tried) => tryout(assemble(tried)), mayTry));
 }

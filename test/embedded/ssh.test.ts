@@ -2,7 +2,18 @@
 // runs the test.
 
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +36,8 @@ const isRoot = process.geteuid?.() === 0;
 const hasNoLogin = /\/(nologin|false)$/.test(userInfo().shell ?? '');
 
 const TESTS = 'a plain directory behind ssh';
-const isSkipped = lacks(existsSync(SSHD), `${SSHD} is not installed`, TESTS) || lacks(!hasNoLogin, 'this user may not log in', TESTS);
+const isSkipped =
+  lacks(existsSync(SSHD), `${SSHD} is not installed`, TESTS) || lacks(!hasNoLogin, 'this user may not log in', TESTS);
 
 describe.skipIf(isSkipped)('a worker with a secondary behind ssh', () => {
   let dir: string;
@@ -38,14 +50,40 @@ describe.skipIf(isSkipped)('a worker with a secondary behind ssh', () => {
     port = await freePort();
     for (const name of ['host', 'user']) run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', join(dir, name)]);
     writeFileSync(join(dir, 'keys'), readFileSync(join(dir, 'user.pub')), { mode: 0o600 });
-    writeFileSync(join(dir, 'gsyncd-ts'), `#!/bin/sh\nXDG_STATE_HOME='${dir}/state' exec '${process.execPath}' '${PROGRAM}' "$@"\n`);
+    writeFileSync(
+      join(dir, 'gsyncd-ts'),
+      `#!/bin/sh\nXDG_STATE_HOME='${dir}/state' exec '${process.execPath}' '${PROGRAM}' "$@"\n`,
+    );
     chmodSync(join(dir, 'gsyncd-ts'), 0o755);
     if (isRoot && !existsSync(PRIVSEP)) {
       mkdirSync(PRIVSEP);
       madePrivsep = true;
     }
-    const options = [`AuthorizedKeysFile=${dir}/keys`, 'StrictModes=no', `UsePAM=${isRoot ? 'yes' : 'no'}`, 'PermitRootLogin=yes', 'ListenAddress=127.0.0.1', 'MaxStartups=100', 'PidFile=none'];
-    sshd = spawn(SSHD, ['-D', '-f', '/dev/null', '-h', join(dir, 'host'), '-p', String(port), '-E', join(dir, 'sshd.log'), ...options.flatMap((option) => ['-o', option])], { stdio: 'ignore' });
+    const options = [
+      `AuthorizedKeysFile=${dir}/keys`,
+      'StrictModes=no',
+      `UsePAM=${isRoot ? 'yes' : 'no'}`,
+      'PermitRootLogin=yes',
+      'ListenAddress=127.0.0.1',
+      'MaxStartups=100',
+      'PidFile=none',
+    ];
+    sshd = spawn(
+      SSHD,
+      [
+        '-D',
+        '-f',
+        '/dev/null',
+        '-h',
+        join(dir, 'host'),
+        '-p',
+        String(port),
+        '-E',
+        join(dir, 'sshd.log'),
+        ...options.flatMap((option) => ['-o', option]),
+      ],
+      { stdio: 'ignore' },
+    );
   });
 
   afterAll(async () => {
@@ -58,57 +96,72 @@ describe.skipIf(isSkipped)('a worker with a secondary behind ssh', () => {
   function config(method: 'rsync' | 'tarssh'): string[] {
     const file = join(dir, `${method}.conf`);
     const ssh = `-oBatchMode=yes -oStrictHostKeyChecking=no -oUserKnownHostsFile=/dev/null -oLogLevel=ERROR -i ${join(dir, 'user')}`;
-    writeFileSync(file, `[vars]\nssh-options = ${ssh}\nssh-options-tar = ${ssh}\nremote-gsyncd = ${join(dir, 'gsyncd-ts')}\nsync-method = ${method}\n`);
+    writeFileSync(
+      file,
+      `[vars]\nssh-options = ${ssh}\nssh-options-tar = ${ssh}\nremote-gsyncd = ${join(dir, 'gsyncd-ts')}\nsync-method = ${method}\n`,
+    );
     return ['--config-file', file];
   }
 
-  test.each(['rsync', 'tarssh'] as const)('replicates everything with %s, also after it was killed', async (method) => {
-    const pair = new Pair(config(method), (path) => `ssh://127.0.0.1:${port}${path}`);
-    try {
-      const workload = new Workload({ seed: 5, names: 'bytes', attributes: 'all', top: 'top' });
-      const apply = (count: number): void => workload.next(count).forEach((operation) => applyOperation(pair.a, operation));
-      apply(150);
-      writeFileSync(join(pair.a, 'read-only'), 'once', { mode: 0o400 });
-      pair.start();
-      expect((await pair.converged(40_000)).differences, pair.stderr + pair.log.slice(-3000)).toEqual([]);
-      apply(100);
-      await delay(500);
-      await pair.end('SIGKILL');
-      apply(50);
-      pair.start();
-      chmodSync(join(pair.a, 'read-only'), 0o600);
-      writeFileSync(join(pair.a, 'read-only'), 'twice');
-      chmodSync(join(pair.a, 'read-only'), 0o400);
-      expect((await pair.converged(40_000)).differences, pair.stderr + pair.log.slice(-3000)).toEqual([]);
-      expect(lstatSync(join(pair.b, 'read-only')).mode & 0o777).toBe(0o400);
-      await pair.end('SIGTERM');
-    } finally {
-      await pair.remove();
-    }
-  }, 120_000);
-
-  test.skipIf(lacksRoot('attacks on a secondary behind ssh') || lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, 'attacks on a secondary behind ssh'))('does not set attributes through a symlink in place of a directory', async () => {
-    const pair = new Pair(config('rsync'), (path) => `ssh://127.0.0.1:${port}${path}`);
-    const attacked = new AttackedTree({ root: pair.b });
-    try {
-      chmodSync(pair.dir, 0o755);
-      for (const dir of ['user', 'user/dir', 'user/dir/inner', 'other']) {
-        mkdirSync(join(pair.a, dir));
-        chownSync(join(pair.a, dir), USER, USER);
+  test.each(['rsync', 'tarssh'] as const)(
+    'replicates everything with %s, also after it was killed',
+    async (method) => {
+      const pair = new Pair(config(method), (path) => `ssh://127.0.0.1:${port}${path}`);
+      try {
+        const workload = new Workload({ seed: 5, names: 'bytes', attributes: 'all', top: 'top' });
+        const apply = (count: number): void =>
+          workload.next(count).forEach((operation) => applyOperation(pair.a, operation));
+        apply(150);
+        writeFileSync(join(pair.a, 'read-only'), 'once', { mode: 0o400 });
+        pair.start();
+        expect((await pair.converged(40_000)).differences, pair.stderr + pair.log.slice(-3000)).toEqual([]);
+        apply(100);
+        await delay(500);
+        await pair.end('SIGKILL');
+        apply(50);
+        pair.start();
+        chmodSync(join(pair.a, 'read-only'), 0o600);
+        writeFileSync(join(pair.a, 'read-only'), 'twice');
+        chmodSync(join(pair.a, 'read-only'), 0o400);
+        expect((await pair.converged(40_000)).differences, pair.stderr + pair.log.slice(-3000)).toEqual([]);
+        expect(lstatSync(join(pair.b, 'read-only')).mode & 0o777).toBe(0o400);
+        await pair.end('SIGTERM');
+      } finally {
+        await pair.remove();
       }
-      pair.start();
-      expect((await pair.converged(40_000)).differences, pair.stderr).toEqual([]);
-      attacked.asUser(`mv dir aside; ln -s ${attacked.victim} dir`);
-      const before = attacked.victimState;
-      for (const dir of ['user/dir/inner', 'other']) lsetxattr(join(pair.a, dir), 'user.test', Buffer.from('x'));
-      await expect.poll(() => llistxattr(join(pair.b, 'other')), { timeout: 30_000 }).toContain('user.test');
-      await pair.end('SIGTERM');
-      expect(attacked.victimState).toEqual(before);
-    } finally {
-      attacked.remove();
-      await pair.remove();
-    }
-  }, 120_000);
+    },
+    120_000,
+  );
+
+  test.skipIf(
+    lacksRoot('attacks on a secondary behind ssh') ||
+      lacks(takesXattrs(), `${tmpdir()} takes no xattrs`, 'attacks on a secondary behind ssh'),
+  )(
+    'does not set attributes through a symlink in place of a directory',
+    async () => {
+      const pair = new Pair(config('rsync'), (path) => `ssh://127.0.0.1:${port}${path}`);
+      const attacked = new AttackedTree({ root: pair.b });
+      try {
+        chmodSync(pair.dir, 0o755);
+        for (const dir of ['user', 'user/dir', 'user/dir/inner', 'other']) {
+          mkdirSync(join(pair.a, dir));
+          chownSync(join(pair.a, dir), USER, USER);
+        }
+        pair.start();
+        expect((await pair.converged(40_000)).differences, pair.stderr).toEqual([]);
+        attacked.asUser(`mv dir aside; ln -s ${attacked.victim} dir`);
+        const before = attacked.victimState;
+        for (const dir of ['user/dir/inner', 'other']) lsetxattr(join(pair.a, dir), 'user.test', Buffer.from('x'));
+        await expect.poll(() => llistxattr(join(pair.b, 'other')), { timeout: 30_000 }).toContain('user.test');
+        await pair.end('SIGTERM');
+        expect(attacked.victimState).toEqual(before);
+      } finally {
+        attacked.remove();
+        await pair.remove();
+      }
+    },
+    120_000,
+  );
 
   test('names a secondary directory that does not exist', async () => {
     const pair = new Pair(config('rsync'), (path) => `ssh://127.0.0.1:${port}${path}/nowhere`);

@@ -29,7 +29,12 @@ const ENGINES: Record<string, (pair: Pair, log: LogLines, flags?: Flags) => Data
     }),
 };
 
-function rsync(pair: Pair, log: LogLines, ignoreMissingArgs: boolean, { xattrs = false, sshArgv = [FAKE_SSH, '-p', '22'], directory = pair.secondary }: Flags = {}) {
+function rsync(
+  pair: Pair,
+  log: LogLines,
+  ignoreMissingArgs: boolean,
+  { xattrs = false, sshArgv = [FAKE_SSH, '-p', '22'], directory = pair.secondary }: Flags = {},
+) {
   return new RsyncTransfer({
     command: 'rsync',
     userOptions: [],
@@ -52,14 +57,22 @@ beforeEach(async () => {
 afterEach(() => pair.remove());
 
 const noRsync = lacksProgram('rsync', 'the rsync engine with a real rsync');
-const noXattrTools = lacksProgram('setfattr', 'xattrs through the engines') || lacksProgram('setfacl', 'ACLs through the engines') || lacksRoot('xattrs and ACLs through the engines');
+const noXattrTools =
+  lacksProgram('setfattr', 'xattrs through the engines') ||
+  lacksProgram('setfacl', 'ACLs through the engines') ||
+  lacksRoot('xattrs and ACLs through the engines');
 
 describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
   const test = plainTest.skipIf(noRsync && name.startsWith('rsync'));
   const quiet = { logErrors: false };
 
   test('sends content, mode, owner and mtime with its fraction', async () => {
-    const gfids = [await pair.file('hello'), await pair.file('', 'was longer'), await pair.file(Buffer.alloc(300_000, 'x'), Buffer.alloc(400_000, 'y')), await pair.file('')];
+    const gfids = [
+      await pair.file('hello'),
+      await pair.file('', 'was longer'),
+      await pair.file(Buffer.alloc(300_000, 'x'), Buffer.alloc(400_000, 'y')),
+      await pair.file(''),
+    ];
     // Only root may give a file away, and only its tar sets the set-id bits.
     await chmod(pair.on('primary', gfids[0]!), process.geteuid?.() === 0 ? 0o4640 : 0o640);
     if (process.geteuid?.() === 0) await chown(pair.on('primary', gfids[0]!), 1234, 4_000_000_000);
@@ -87,7 +100,11 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
   test('reports files that are up to date as synced', async () => {
     const gfids = [await pair.file('same', 'same'), await pair.file('', '')];
     for (const gfid of gfids) await pair.sameTimes(gfid);
-    for (const options of [quiet, { ...quiet, compareTimes: new Set(gfids) }, { ...quiet, compareTimes: new Set([gfids[0]!]) }]) {
+    for (const options of [
+      quiet,
+      { ...quiet, compareTimes: new Set(gfids) },
+      { ...quiet, compareTimes: new Set([gfids[0]!]) },
+    ]) {
       expect((await makeEngine(pair, new LogLines()).sync(gfids, options)).synced).toEqual(new Set(gfids));
     }
   });
@@ -121,7 +138,12 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     expect(outcome.failed.get(blocked)).toContain(blocked);
     expect(outcome.synced).toEqual(new Set([here]));
     expect(await pair.same(here)).toBe(true);
-    expect(log.lines.some(({ level, message, fields }) => level === 'error' && message === 'SYNC Error' && String(fields['error']).includes(blocked))).toBe(true);
+    expect(
+      log.lines.some(
+        ({ level, message, fields }) =>
+          level === 'error' && message === 'SYNC Error' && String(fields['error']).includes(blocked),
+      ),
+    ).toBe(true);
   });
 
   test('a sparse file arrives with equal content and attributes', async () => {
@@ -141,20 +163,27 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     expect(await pair.same(gfids[1_199]!)).toBe(true);
   });
 
-  plainTest.skipIf(noRsync || noXattrTools)('sends user xattrs and ACLs when asked to, into the existing inode', async () => {
-    const [gfid, plain] = [await pair.file('x'), await pair.file('y')];
-    const { ino } = await lstat(pair.on('secondary', gfid));
-    await runChild(['setfattr', '-n', 'user.colour', '-v', 'blue', pair.on('primary', gfid)]);
-    await runChild(['setfacl', '-m', 'u:1234:r', pair.on('primary', gfid)]);
-    const outcome = await makeEngine(pair, new LogLines(), { xattrs: true }).sync([plain, gfid], quiet);
-    expect(outcome.synced).toEqual(new Set([plain, gfid]));
-    expect((await lstat(pair.on('secondary', gfid))).ino).toBe(ino);
-    expect(await pair.same(plain)).toBe(true);
-    const dumps = await Promise.all((['primary', 'secondary'] as const).map((side) => runChild(['getfattr', '--absolute-names', '-d', '-m', '^(user|system)', pair.on(side, gfid)])));
-    const [a, b] = dumps.map(({ stdout }) => stdout.toString().split('\n').slice(1));
-    expect(a?.join()).toContain('user.colour="blue"');
-    expect(b).toEqual(a);
-  });
+  plainTest.skipIf(noRsync || noXattrTools)(
+    'sends user xattrs and ACLs when asked to, into the existing inode',
+    async () => {
+      const [gfid, plain] = [await pair.file('x'), await pair.file('y')];
+      const { ino } = await lstat(pair.on('secondary', gfid));
+      await runChild(['setfattr', '-n', 'user.colour', '-v', 'blue', pair.on('primary', gfid)]);
+      await runChild(['setfacl', '-m', 'u:1234:r', pair.on('primary', gfid)]);
+      const outcome = await makeEngine(pair, new LogLines(), { xattrs: true }).sync([plain, gfid], quiet);
+      expect(outcome.synced).toEqual(new Set([plain, gfid]));
+      expect((await lstat(pair.on('secondary', gfid))).ino).toBe(ino);
+      expect(await pair.same(plain)).toBe(true);
+      const dumps = await Promise.all(
+        (['primary', 'secondary'] as const).map((side) =>
+          runChild(['getfattr', '--absolute-names', '-d', '-m', '^(user|system)', pair.on(side, gfid)]),
+        ),
+      );
+      const [a, b] = dumps.map(({ stdout }) => stdout.toString().split('\n').slice(1));
+      expect(a?.join()).toContain('user.colour="blue"');
+      expect(b).toEqual(a);
+    },
+  );
 
   test("a refused connection fails all files with ssh's message", async () => {
     const gfids = [await pair.file('a'), await pair.file('b')];
@@ -168,7 +197,10 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
 
   test('a remote side that exits with 1 without reading fails all files', async () => {
     const gfids = [await pair.file('a'), await pair.file('b')];
-    const outcome = await makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, 'declining-ssh')] }).sync(gfids, quiet);
+    const outcome = await makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, 'declining-ssh')] }).sync(
+      gfids,
+      quiet,
+    );
     expect([outcome.synced.size, outcome.failed.size]).toEqual([0, 2]);
     expect(outcome.broken).toBeDefined();
   });
@@ -185,7 +217,13 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
   test('bisecting() fails only the files on which the remote side dies without naming them', async () => {
     const healthy = await Promise.all(Array.from({ length: 30 }, (_, i) => pair.file(`content ${i}`)));
     const poisonous = [await pair.file('POISON', ''), await pair.file('POISON, too', '')];
-    const gfids = [...healthy.slice(0, 10), poisonous[0]!, ...healthy.slice(10, 24), poisonous[1]!, ...healthy.slice(24)];
+    const gfids = [
+      ...healthy.slice(0, 10),
+      poisonous[0]!,
+      ...healthy.slice(10, 24),
+      poisonous[1]!,
+      ...healthy.slice(24),
+    ];
     const engine = makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, 'dying-ssh')] });
     const whole = await engine.sync(gfids, quiet);
     expect(whole.broken).toBeDefined();
@@ -199,12 +237,18 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
 
   test('a target directory that does not exist fails all files', async () => {
     const gfid = await pair.file('a');
-    const outcome = await makeEngine(pair, new LogLines(), { directory: join(pair.root, 'nowhere', 'at', 'all') }).sync([gfid], quiet);
+    const outcome = await makeEngine(pair, new LogLines(), { directory: join(pair.root, 'nowhere', 'at', 'all') }).sync(
+      [gfid],
+      quiet,
+    );
     expect([outcome.synced.size, outcome.failed.has(gfid)]).toEqual([0, true]);
   });
 
   test('a missing ssh program is a preflight error with its path', async () => {
-    const run = makeEngine(pair, new LogLines(), { sshArgv: ['/x/ssh', '-p', '22'] }).sync([await pair.file('a')], quiet);
+    const run = makeEngine(pair, new LogLines(), { sshArgv: ['/x/ssh', '-p', '22'] }).sync(
+      [await pair.file('a')],
+      quiet,
+    );
     await expect(run).rejects.toMatchObject({ code: 'preflight', message: 'run ssh: /x/ssh: not found' });
   });
 
@@ -212,7 +256,10 @@ describe.each(Object.entries(ENGINES))('%s', (name, makeEngine) => {
     const gfid = await pair.file('a');
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 300);
-    const run = makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, 'hanging-ssh')] }).sync([gfid], { ...quiet, signal: controller.signal });
+    const run = makeEngine(pair, new LogLines(), { sshArgv: [join(BIN, 'hanging-ssh')] }).sync([gfid], {
+      ...quiet,
+      signal: controller.signal,
+    });
     await expect(run).rejects.toMatchObject({ code: 'stopped' });
   });
 });

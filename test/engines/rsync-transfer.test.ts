@@ -5,7 +5,12 @@ import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Gfid } from '../../src/protocol/gfid.js';
-import { RsyncReport, parseDirectoryLine, isAtLeast, parseRsyncVersion } from '../../src/primary/transfer/rsync-report.js';
+import {
+  RsyncReport,
+  parseDirectoryLine,
+  isAtLeast,
+  parseRsyncVersion,
+} from '../../src/primary/transfer/rsync-report.js';
 import { rsyncArgv } from '../../src/primary/transfer/rsync-argv.js';
 import { RsyncTransfer, type RsyncTransferOptions } from '../../src/primary/transfer/rsync-transfer.js';
 import { MISSING_ON_PRIMARY } from '../../src/queue/engine.js';
@@ -52,7 +57,11 @@ describe('RsyncTransfer', () => {
     expect(outcome).toMatchObject({ returnCode: 23, synced: new Set(gfids.slice(1)) });
     expect([...outcome.failed]).toEqual([[gfids[0], expect.stringContaining('Permission denied (13)')]]);
     expect(outcome.broken).toBeUndefined();
-    expect(log.lines[0]).toEqual({ level: 'error', message: 'SYNC Error', fields: { sync_engine: 'Rsync', error: expect.stringContaining('[receiver] open') as string } });
+    expect(log.lines[0]).toEqual({
+      level: 'error',
+      message: 'SYNC Error',
+      fields: { sync_engine: 'Rsync', error: expect.stringContaining('[receiver] open') as string },
+    });
   });
 
   test('exit 0: a file that rsync skipped or did not report fails', async () => {
@@ -130,13 +139,20 @@ describe('RsyncTransfer', () => {
     vi.stubEnv('FAKE_RSYNC', how);
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 300);
-    await expect(engine().sync(await files(1), { logErrors: false, signal: controller.signal })).rejects.toMatchObject({ code: 'stopped' });
+    await expect(engine().sync(await files(1), { logErrors: false, signal: controller.signal })).rejects.toMatchObject({
+      code: 'stopped',
+    });
   });
 
   test('an rsync that is missing or is another program is a preflight error', async () => {
     const gfids = await files(1);
-    await expect(engine({ command: '/x/rsync' }).sync(gfids, { logErrors: false })).rejects.toMatchObject({ code: 'preflight', message: 'run rsync: /x/rsync: not found' });
-    await expect(engine({ command: '/bin/true' }).sync(gfids, { logErrors: false })).rejects.toMatchObject({ code: 'preflight' });
+    await expect(engine({ command: '/x/rsync' }).sync(gfids, { logErrors: false })).rejects.toMatchObject({
+      code: 'preflight',
+      message: 'run rsync: /x/rsync: not found',
+    });
+    await expect(engine({ command: '/bin/true' }).sync(gfids, { logErrors: false })).rejects.toMatchObject({
+      code: 'preflight',
+    });
   });
 
   test('an old rsync gets no option that it does not know', async () => {
@@ -159,9 +175,15 @@ describe('RsyncTransfer', () => {
   test.skipIf(noRsync)('with the real rsync: compareTimes skips files of equal size and mtime', async () => {
     const [trusted, not] = [await pair.file('version 2', 'version 1'), await pair.file('version 2', 'version 1')];
     for (const gfid of [trusted, not]) await pair.sameTimes(gfid);
-    const outcome = await engine({ command: 'rsync' }).sync([trusted, not], { logErrors: false, compareTimes: new Set([trusted]) });
+    const outcome = await engine({ command: 'rsync' }).sync([trusted, not], {
+      logErrors: false,
+      compareTimes: new Set([trusted]),
+    });
     expect(outcome.synced).toEqual(new Set([trusted, not]));
-    expect([(await pair.read(trusted)).toString(), (await pair.read(not)).toString()]).toEqual(['version 1', 'version 2']);
+    expect([(await pair.read(trusted)).toString(), (await pair.read(not)).toString()]).toEqual([
+      'version 1',
+      'version 2',
+    ]);
   });
 
   test.skipIf(noRsync)('with the real rsync: mtimes that differ within a second are not equal', async () => {
@@ -172,18 +194,35 @@ describe('RsyncTransfer', () => {
     expect((await pair.read(gfid)).toString()).toBe('version 2');
   });
 
-  test.skipIf(noRsync)('with the real rsync: files up to maxFileBytes are sent whole, and their bytes are counted', async () => {
-    const gfid = await pair.file('x'.repeat(5_000), 'x'.repeat(4_000));
-    await utimes(pair.on('secondary', gfid), 1, 1);
-    const outcome = await engine({ command: 'rsync', logPerformance: () => true }).sync([gfid], { logErrors: false, maxFileBytes: 5_000 });
-    expect(outcome.bytes).toBe(5_000);
-    const [line] = log.lines;
-    expect(line?.message).toBe('rsync performance');
-    expect(line?.fields['data']).toMatch(/^Number of files: .*, Number of regular files transferred: 1, .*Literal data: 5,000 bytes, .*sent [\d,]+ bytes/);
-  });
+  test.skipIf(noRsync)(
+    'with the real rsync: files up to maxFileBytes are sent whole, and their bytes are counted',
+    async () => {
+      const gfid = await pair.file('x'.repeat(5_000), 'x'.repeat(4_000));
+      await utimes(pair.on('secondary', gfid), 1, 1);
+      const outcome = await engine({ command: 'rsync', logPerformance: () => true }).sync([gfid], {
+        logErrors: false,
+        maxFileBytes: 5_000,
+      });
+      expect(outcome.bytes).toBe(5_000);
+      const [line] = log.lines;
+      expect(line?.message).toBe('rsync performance');
+      expect(line?.fields['data']).toMatch(
+        /^Number of files: .*, Number of regular files transferred: 1, .*Literal data: 5,000 bytes, .*sent [\d,]+ bytes/,
+      );
+    },
+  );
 
   test.skipIf(noRsync)("with the real rsync: the user's options cannot hide the results", async () => {
-    for (const userOptions of [['-v'], ['-vv'], ['--quiet'], ['-q'], ['--info=none'], ['--out-format=%f'], ['--no-itemize-changes'], ['-z', '--bwlimit=100000']]) {
+    for (const userOptions of [
+      ['-v'],
+      ['-vv'],
+      ['--quiet'],
+      ['-q'],
+      ['--info=none'],
+      ['--out-format=%f'],
+      ['--no-itemize-changes'],
+      ['-z', '--bwlimit=100000'],
+    ]) {
       const gfids = await files(2);
       const outcome = await engine({ command: 'rsync', userOptions }).sync(gfids, { logErrors: false });
       expect([userOptions, outcome.synced]).toEqual([userOptions, new Set(gfids)]);
@@ -194,7 +233,9 @@ describe('RsyncTransfer', () => {
   test.skipIf(noRsync)('with the real rsync: ssh arguments with spaces are passed unchanged', async () => {
     const gfids = await files(1);
     const sshArgv = [FAKE_SSH, '-o', 'ProxyCommand=nc "some host" 22', '-p', '2222'];
-    expect((await engine({ command: 'rsync', sshArgv }).sync(gfids, { logErrors: false })).synced).toEqual(new Set(gfids));
+    expect((await engine({ command: 'rsync', sshArgv }).sync(gfids, { logErrors: false })).synced).toEqual(
+      new Set(gfids),
+    );
   });
 });
 
@@ -210,14 +251,44 @@ test("rsyncArgv() begins and ends as stock's command line, with the user's optio
     target: { address: 'root@host', directory: '/proc/123/cwd' },
   };
   expect(rsyncArgv(options, { major: 3, minor: 2 }, { compare: 'content', maxFileBytes: 4096 })).toEqual([
-    '/usr/bin/rsync', '-aR0', '--inplace', '--files-from=-', '--super', '--stats', '--numeric-ids', '--no-implied-dirs',
-    '--existing', '--xattrs', '--filter=+x trusted.glusterfs.shard.*', '--filter=-x trusted.glusterfs.*', '--filter=-x system.*', '--acls', '--bwlimit=100', '--ignore-missing-args', '--ignore-times', '--whole-file', '-ii', '--out-format=@%i %n', '--info=skip1',
-    '.', '-e', 'ssh -i /key -p 22', 'root@host:/proc/123/cwd',
+    '/usr/bin/rsync',
+    '-aR0',
+    '--inplace',
+    '--files-from=-',
+    '--super',
+    '--stats',
+    '--numeric-ids',
+    '--no-implied-dirs',
+    '--existing',
+    '--xattrs',
+    '--filter=+x trusted.glusterfs.shard.*',
+    '--filter=-x trusted.glusterfs.*',
+    '--filter=-x system.*',
+    '--acls',
+    '--bwlimit=100',
+    '--ignore-missing-args',
+    '--ignore-times',
+    '--whole-file',
+    '-ii',
+    '--out-format=@%i %n',
+    '--info=skip1',
+    '.',
+    '-e',
+    'ssh -i /key -p 22',
+    'root@host:/proc/123/cwd',
   ]);
-  const bare = rsyncArgv({ ...options, existing: false, ignoreMissingArgs: false, userOptions: [] }, { major: 3, minor: 2 }, { compare: 'times', isBare: true });
+  const bare = rsyncArgv(
+    { ...options, existing: false, ignoreMissingArgs: false, userOptions: [] },
+    { major: 3, minor: 2 },
+    { compare: 'times', isBare: true },
+  );
   expect(bare.filter((word) => /existing|xattrs|filter|acls|ignore|whole/.test(word))).toEqual([]);
   const off = rsyncArgv({ ...options, xattrs: false }, { major: 3, minor: 2 }, { compare: 'content' });
-  expect(off.filter((word) => /xattrs|filter/.test(word))).toEqual(['--xattrs', '--filter=+x trusted.glusterfs.shard.*', '--filter=-x *']);
+  expect(off.filter((word) => /xattrs|filter/.test(word))).toEqual([
+    '--xattrs',
+    '--filter=+x trusted.glusterfs.shard.*',
+    '--filter=-x *',
+  ]);
 });
 
 describe('rsync versions', () => {
@@ -267,7 +338,9 @@ describe('RsyncReport', () => {
   test.each([
     [`rsync: [receiver] open "/there/.gfid/${gfid}" failed: No such file or directory (2)`],
     [`rsync: [generator] failed to set times on "/there/.gfid/${gfid}": Read-only file system (30)`],
-    [`rsync: [receiver] rsync_xal_set: lsetxattr("/there/.gfid/${gfid}","user.x") failed: Operation not supported (95)`],
+    [
+      `rsync: [receiver] rsync_xal_set: lsetxattr("/there/.gfid/${gfid}","user.x") failed: Operation not supported (95)`,
+    ],
     [`could not make way for new regular file: .gfid/${gfid}`],
     [`ERROR: .gfid/${gfid} failed verification -- update retained.`],
     [`rsync: [sender] read errors mapping "/mnt/x/.gfid/${gfid}": Input/output error (5)`],

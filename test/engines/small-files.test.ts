@@ -34,7 +34,10 @@ async function find(gfid: Gfid): Promise<FoundFile> {
 }
 
 /** An engine on a real RPC connection, the gfids that it passed to the next engine, and its calls. */
-function connect(options: Partial<SmallFilesOptions> = {}, volume: SecondaryVolume = new MountVolume({ dir: pair.secondary, symlinks: 'looked for' })) {
+function connect(
+  options: Partial<SmallFilesOptions> = {},
+  volume: SecondaryVolume = new MountVolume({ dir: pair.secondary, symlinks: 'looked for' }),
+) {
   const [there, back] = [new PassThrough(), new PassThrough()];
   const calls: string[] = [];
   const signal = new AbortController().signal;
@@ -46,7 +49,12 @@ function connect(options: Partial<SmallFilesOptions> = {}, volume: SecondaryVolu
     name: 'behind',
     sync: (gfids) => {
       passed.push(...gfids);
-      return Promise.resolve({ returnCode: 23, synced: new Set(), failed: new Map(gfids.map((gfid) => [gfid, 'behind'])), bytes: 0 });
+      return Promise.resolve({
+        returnCode: 23,
+        synced: new Set(),
+        failed: new Map(gfids.map((gfid) => [gfid, 'behind'])),
+        bytes: 0,
+      });
     },
   };
   const engine = withSmallFiles(behind, { calls: client, maxFileBytes: LIMIT, find, ...options });
@@ -56,7 +64,11 @@ function connect(options: Partial<SmallFilesOptions> = {}, volume: SecondaryVolu
 /** Expects that all files are synced and none is passed to the next engine. */
 async function arrive(gfids: readonly Gfid[], options: SyncOptions = quiet): Promise<ReturnType<typeof connect>> {
   const connection = connect();
-  expect(await connection.engine.sync(gfids, options)).toMatchObject({ returnCode: 0, synced: new Set(gfids), failed: new Map() });
+  expect(await connection.engine.sync(gfids, options)).toMatchObject({
+    returnCode: 0,
+    synced: new Set(gfids),
+    failed: new Map(),
+  });
   expect(connection.passed).toEqual([]);
   return connection;
 }
@@ -67,7 +79,10 @@ describe('withSmallFiles() sends', () => {
     const gfids = await Promise.all(contents.map((content) => pair.file(content, 'was there')));
     await chmod(pair.on('primary', gfids[0]!), 0o4640);
     if (process.geteuid?.() === 0) await chown(pair.on('primary', gfids[0]!), 1234, 4_000_000_000);
-    const times = [{ seconds: 1_700_000_000, nanoseconds: 123_456_789 }, { seconds: -2, nanoseconds: 999_999_999 }];
+    const times = [
+      { seconds: 1_700_000_000, nanoseconds: 123_456_789 },
+      { seconds: -2, nanoseconds: 999_999_999 },
+    ];
     for (const [i, time] of times.entries()) {
       const file = await open(pair.on('primary', gfids[i]!), 'r+');
       await futimensAsync(file.fd, time);
@@ -77,8 +92,17 @@ describe('withSmallFiles() sends', () => {
     const outcome = await (await arrive(gfids)).engine.sync(gfids, quiet);
     expect(outcome.bytes).toBe(5 + LIMIT + 4);
     for (const [i, gfid] of gfids.entries()) {
-      const [a, b] = await Promise.all((['primary', 'secondary'] as const).map((side) => lstat(pair.on(side, gfid), { bigint: true })));
-      expect([b!.ino, b!.mode, b!.uid, b!.gid, b!.size, b!.mtimeNs]).toEqual([BigInt(inodes[i]!.ino), a!.mode, a!.uid, a!.gid, a!.size, a!.mtimeNs]);
+      const [a, b] = await Promise.all(
+        (['primary', 'secondary'] as const).map((side) => lstat(pair.on(side, gfid), { bigint: true })),
+      );
+      expect([b!.ino, b!.mode, b!.uid, b!.gid, b!.size, b!.mtimeNs]).toEqual([
+        BigInt(inodes[i]!.ino),
+        a!.mode,
+        a!.uid,
+        a!.gid,
+        a!.size,
+        a!.mtimeNs,
+      ]);
       expect(await pair.read(gfid)).toEqual(await readFile(pair.on('primary', gfid)));
     }
     expect((await lstat(pair.on('secondary', gfids[0]!), { bigint: true })).mtimeNs).toBe(1_700_000_000_123_456_789n);
@@ -186,7 +210,15 @@ test('the secondary refuses malformed files with EINVAL and changes nothing', as
   await utimes(pair.on('secondary', gfid), 1, 1);
   const { client } = connect();
   const good = { gfid, content: Buffer.from('new'), mode: 0o644, uid: 0, gid: 0, mtime: null, compare: 'content' };
-  const bad = [{ ...good, gfid: '../../etc' }, { ...good, content: 'new' }, { ...good, mode: 0o10644 }, { ...good, uid: -1 }, good, 'x', null];
+  const bad = [
+    { ...good, gfid: '../../etc' },
+    { ...good, content: 'new' },
+    { ...good, mode: 0o10644 },
+    { ...good, uid: -1 },
+    good,
+    'x',
+    null,
+  ];
   expect(await client.call(PUT_FILES_METHOD, [bad])).toEqual(bad.map(() => 22));
   await expect(client.call(PUT_FILES_METHOD, ['x'])).rejects.toThrow('not a list');
   expect(String(await pair.read(gfid))).toBe('old');

@@ -49,7 +49,8 @@ export class Pair {
   }
 
   async sameTimes(gfid: Gfid): Promise<void> {
-    for (const side of ['primary', 'secondary'] as const) await utimes(this.on(side, gfid), 1_700_000_000, 1_700_000_000);
+    for (const side of ['primary', 'secondary'] as const)
+      await utimes(this.on(side, gfid), 1_700_000_000, 1_700_000_000);
   }
 
   read(gfid: Gfid): Promise<Buffer> {
@@ -58,14 +59,15 @@ export class Pair {
 
   /** Whether content, mode, owner and mtime (to the microsecond) of a file agree. */
   async same(gfid: Gfid, precision: 'micro' | 'second' = 'micro'): Promise<boolean> {
-    const [a, b] = await Promise.all((['primary', 'secondary'] as const).map((side) => lstat(this.on(side, gfid), { bigint: true })));
+    const [a, b] = await Promise.all(
+      (['primary', 'secondary'] as const).map((side) => lstat(this.on(side, gfid), { bigint: true })),
+    );
     if (!a || !b) return false;
     const unit = precision === 'micro' ? 1_000n : 1_000_000_000n;
     if (a.mode !== b.mode || a.uid !== b.uid || a.gid !== b.gid || a.mtimeNs / unit !== b.mtimeNs / unit) return false;
     return a.isFile() ? (await readFile(this.on('primary', gfid))).equals(await this.read(gfid)) : true;
   }
 }
-
 
 export interface LogLine {
   readonly level: 'info' | 'error';

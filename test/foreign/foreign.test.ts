@@ -27,7 +27,8 @@ const fio = (round: number, more: string): string =>
   `fio --name=job --directory=. --nrfiles=4 --numjobs=2 --size=8m --rw=randwrite --bsrange=4k-64k --ioengine=psync --verify=crc32c --randseed=${round} ${more} >fio.log 2>&1 || { cat fio.log; false; }; rm fio.log`;
 
 /** Kills the program with all its processes after `seconds`, which leaves unfinished files. */
-const killedAfter = (seconds: number, command: string): string => `setsid ${command} >/dev/null 2>&1 & sleep ${seconds}; pkill -9 -s $! || true; wait || true`;
+const killedAfter = (seconds: number, command: string): string =>
+  `setsid ${command} >/dev/null 2>&1 & sleep ${seconds}; pkill -9 -s $! || true; wait || true`;
 
 const SQLITE = (round: number): string => `python3 - <<'END' || true
 import os, random, sqlite3
@@ -47,17 +48,22 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
     run: (round) => `[ -d repo ] || git clone -q ${BUNDLE} repo; cd repo
 revisions=($(git rev-list --all --reverse)); git checkout -q -f "\${revisions[$(( \${#revisions[@]} * ${[9, 2, 7, 4][round]} / 10 ))]}"
 [ ${round} != 1 ] || git gc -q --prune=now; [ ${round} != 2 ] || { git checkout -q -b side-${round}; git -c user.name=t -c user.email=t@t commit -q --allow-empty -m side; }`,
-    check: () => 'cd repo; git fsck --full --no-progress; git status --porcelain; git log --oneline -1; git ls-files -s | sha256sum',
+    check: () =>
+      'cd repo; git fsck --full --no-progress; git status --porcelain; git log --oneline -1; git ls-files -s | sha256sum',
   },
   fio: {
     run: (round) => fio(round, '--do_verify=0'),
     check: (round) => fio(round, '--verify_only'),
   },
-  'stress-ng': { run: (round) => killedAfter(25, `stress-ng --class filesystem --sequential 1 --timeout 1 --temp-path . --seed ${round}`) },
+  'stress-ng': {
+    run: (round) =>
+      killedAfter(25, `stress-ng --class filesystem --sequential 1 --timeout 1 --temp-path . --seed ${round}`),
+  },
   dbench: { run: () => killedAfter(12, 'dbench -D . -t 60 4') },
   sqlite: {
     run: SQLITE,
-    check: () => `python3 -c "import sqlite3; db = sqlite3.connect('wal.db'); print(db.execute('pragma integrity_check').fetchall(), db.execute('select count(*), sum(length(v)), sum(round) from t').fetchall())"`,
+    check: () =>
+      `python3 -c "import sqlite3; db = sqlite3.connect('wal.db'); print(db.execute('pragma integrity_check').fetchall(), db.execute('select count(*), sum(length(v)), sum(round) from t').fetchall())"`,
   },
 };
 
@@ -69,10 +75,16 @@ describe.each(Object.entries(WORKLOADS))('%s', (name, { run, check }) => {
     workers = BRICKS.map((brick) => lab.startWorker({ brick }));
   };
   const work = (round: number): Promise<string> => lab.sh(`mkdir -p ${name}; cd ${name}\n${run(round)}`);
-  const checked = (root: string, round: number): Promise<string> => lab.sh(`rm -rf /srv/copy; cp -a ${root}/${name} /srv/copy; cd /srv/copy\n${check?.(round) ?? ''}`, '/srv');
+  const checked = (root: string, round: number): Promise<string> =>
+    lab.sh(`rm -rf /srv/copy; cp -a ${root}/${name} /srv/copy; cd /srv/copy\n${check?.(round) ?? ''}`, '/srv');
 
   beforeAll(async () => {
-    lab = await Lab.start({ bricks: BRICKS.length, ...(ONE_BRICK ? {} : { secondary: { bricks: 4, layout: 'pairs' } }), gsyncd: 'ours', brickDisks: 'xfs' });
+    lab = await Lab.start({
+      bricks: BRICKS.length,
+      ...(ONE_BRICK ? {} : { secondary: { bricks: 4, layout: 'pairs' } }),
+      gsyncd: 'ours',
+      brickDisks: 'xfs',
+    });
     await promisify(execFile)('git', ['-C', REPO, 'bundle', 'create', '-q', lab.box.outside(BUNDLE), '--all']);
   });
   afterAll(() => lab.close(outcome));

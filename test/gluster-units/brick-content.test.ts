@@ -5,9 +5,27 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { BrickContent, isReadPassThrough } from '../../src/gluster/brick-content.js';
 
-const volfile = (...types: string[]): string => types.map((type, i) => `volume v${i}\n    type ${type}\nend-volume\n`).join('\n');
-const BRICK = ['storage/posix', 'features/trash', 'features/changelog', 'features/bitrot-stub', 'features/marker', 'performance/io-threads', 'debug/io-stats', 'protocol/server'];
-const CLIENT = ['protocol/client', 'protocol/client', 'cluster/replicate', 'cluster/distribute', 'features/utime', 'performance/quick-read', 'debug/io-stats'];
+const volfile = (...types: string[]): string =>
+  types.map((type, i) => `volume v${i}\n    type ${type}\nend-volume\n`).join('\n');
+const BRICK = [
+  'storage/posix',
+  'features/trash',
+  'features/changelog',
+  'features/bitrot-stub',
+  'features/marker',
+  'performance/io-threads',
+  'debug/io-stats',
+  'protocol/server',
+];
+const CLIENT = [
+  'protocol/client',
+  'protocol/client',
+  'cluster/replicate',
+  'cluster/distribute',
+  'features/utime',
+  'performance/quick-read',
+  'debug/io-stats',
+];
 
 describe('isReadPassThrough()', () => {
   it('is true for plain, distributed and replicated volumes', () => {
@@ -15,7 +33,14 @@ describe('isReadPassThrough()', () => {
     expect(isReadPassThrough(volfile(...CLIENT))).toBe(true);
   });
 
-  it.each(['features/arbiter', 'debug/error-gen', 'cluster/disperse', 'features/shard', 'features/cloudsync', 'features/unheard-of'])('is false with %s', (type) => {
+  it.each([
+    'features/arbiter',
+    'debug/error-gen',
+    'cluster/disperse',
+    'features/shard',
+    'features/cloudsync',
+    'features/unheard-of',
+  ])('is false with %s', (type) => {
     expect(isReadPassThrough(volfile(...CLIENT, type))).toBe(false);
   });
 
@@ -32,8 +57,10 @@ describe('BrickContent', () => {
     writeFileSync(join(dir, `${name}.tmp`), text);
     renameSync(join(dir, `${name}.tmp`), join(dir, name));
   };
-  const brick = (path: string, ...more: string[]): string => `${volfile(...BRICK, ...more)}    option directory ${path}\n`;
-  const content = (brickPath: string): BrickContent => new BrickContent({ glusterdWorkdir: base, volume: 'gv0', brickPath });
+  const brick = (path: string, ...more: string[]): string =>
+    `${volfile(...BRICK, ...more)}    option directory ${path}\n`;
+  const content = (brickPath: string): BrickContent =>
+    new BrickContent({ glusterdWorkdir: base, volume: 'gv0', brickPath });
 
   it('inspect() follows changes of the volfiles of this brick and of the client', () => {
     expect(content('/b/1').inspect().hasClientContent).toBe(false);

@@ -1,4 +1,14 @@
-import { chmodSync, linkSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -30,7 +40,10 @@ function handle(id: Gfid): string {
 function addDir(path: string, id: Gfid, parent: Gfid): void {
   mkdirSync(fsEncode(`${root}/${path}`));
   lsetxattr(`${root}/${path}`, 'trusted.gfid', gfidToBytes(id));
-  symlinkSync(fsEncode(`../../${parent.slice(0, 2)}/${parent.slice(2, 4)}/${parent}/${path.split('/').at(-1)}`), handle(id));
+  symlinkSync(
+    fsEncode(`../../${parent.slice(0, 2)}/${parent.slice(2, 4)}/${parent}/${path.split('/').at(-1)}`),
+    handle(id),
+  );
 }
 
 beforeAll(() => {
@@ -116,7 +129,12 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('locat
   it('of a file include all of its names', async () => {
     const found = await brick.fileLocations(gfid(3));
     expect(found).toHaveLength(2);
-    expect(found).toEqual(expect.arrayContaining([{ parent: gfid(2), name: 'f' }, { parent: ROOT_GFID, name: odd }]));
+    expect(found).toEqual(
+      expect.arrayContaining([
+        { parent: gfid(2), name: 'f' },
+        { parent: ROOT_GFID, name: odd },
+      ]),
+    );
     expect(await brick.fileLocations(gfid(99))).toEqual([]);
   });
 });
@@ -179,7 +197,16 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     writeFileSync(handle(id), 'four', { mode: 0o640 });
     utimesSync(handle(id), 1_000_000_000, 1_000_000_000);
     const { ctimeNs } = lstatSync(handle(id), { bigint: true });
-    const file = { path: handle(id), size: 4, mode: 0o640, uid: 0, gid: 0, mtimeNs: 1_000_000_000_000_000_000n, ctimeNs, hasXattrs: false };
+    const file = {
+      path: handle(id),
+      size: 4,
+      mode: 0o640,
+      uid: 0,
+      gid: 0,
+      mtimeNs: 1_000_000_000_000_000_000n,
+      ctimeNs,
+      hasXattrs: false,
+    };
     expect(await again()).toEqual(file);
     const mdata = Buffer.alloc(57);
     mdata[0] = 1;
@@ -188,7 +215,11 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
     mdata.writeBigInt64BE(981_173_106n, 25);
     mdata.writeBigInt64BE(123_456_789n, 33);
     lsetxattr(handle(id), 'trusted.glusterfs.mdata', mdata);
-    expect(await again()).toMatchObject({ mtimeNs: 981_173_106_123_456_789n, ctimeNs: 1_796_037_454_080_131_075n, hasXattrs: false });
+    expect(await again()).toMatchObject({
+      mtimeNs: 981_173_106_123_456_789n,
+      ctimeNs: 1_796_037_454_080_131_075n,
+      hasXattrs: false,
+    });
     expect(await brick.clientView(id, 'in the inode')).toMatchObject({ mtimeNs: file.mtimeNs });
     lsetxattr(handle(id), 'user.k', Buffer.from('v'));
     expect(await again()).toMatchObject({ hasXattrs: true });
@@ -237,11 +268,14 @@ describe.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('inode
   });
 });
 
-it.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))('lstat() lets the event loop run during a long series of calls', async () => {
-  let turns = 0;
-  const timer = setInterval(() => (turns += 1), 1);
-  const end = performance.now() + 200;
-  while (performance.now() < end) await brick.lstat('d');
-  clearInterval(timer);
-  expect(turns).toBeGreaterThan(3);
-});
+it.skipIf(lacksRoot('marks of bricks, which are trusted.* xattrs'))(
+  'lstat() lets the event loop run during a long series of calls',
+  async () => {
+    let turns = 0;
+    const timer = setInterval(() => (turns += 1), 1);
+    const end = performance.now() + 200;
+    while (performance.now() < end) await brick.lstat('d');
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(3);
+  },
+);

@@ -6,11 +6,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { EVENT_NUMBERS, eventFields, eventMessage, eventPort, eventSender, faultyFields, type EventSubject } from '../../src/gluster/events.js';
+import {
+  EVENT_NUMBERS,
+  eventFields,
+  eventMessage,
+  eventPort,
+  eventSender,
+  faultyFields,
+  type EventSubject,
+} from '../../src/gluster/events.js';
 import { WorkerStatus } from '../../src/status/status-file.js';
 import { lacks, NO_GLUSTER } from '../skip.js';
 
-const STOCK = ['/usr/lib/x86_64-linux-gnu/glusterfs/gfevents', '/usr/libexec/glusterfs/gfevents'].some((dir) => existsSync(join(dir, 'gf_event.py')));
+const STOCK = ['/usr/lib/x86_64-linux-gnu/glusterfs/gfevents', '/usr/libexec/glusterfs/gfevents'].some((dir) =>
+  existsSync(join(dir, 'gf_event.py')),
+);
 const PYTHON = join(import.meta.dirname, 'events.py');
 const dir = mkdtempSync(join(tmpdir(), 'events-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -110,7 +120,10 @@ describe.skipIf(lacks(STOCK, NO_GLUSTER, "events beside stock's"))("events besid
   it.each([
     ['ACTIVE', eventFields(SUBJECT)],
     ['PASSIVE', eventFields(SUBJECT)],
-    ['CHECKPOINT_COMPLETED', eventFields(SUBJECT, { checkpoint_time: 1_700_000_000, checkpoint_completion_time: 1_700_000_007 })],
+    [
+      'CHECKPOINT_COMPLETED',
+      eventFields(SUBJECT, { checkpoint_time: 1_700_000_000, checkpoint_completion_time: 1_700_000_007 }),
+    ],
     ['FAULTY', faultyFields({ ...SUBJECT, secondaryHost: 'backup' }, 'backup2')],
   ] as const)("%s has the bytes of stock's message", async (event, fields) => {
     const { port, next } = await listen();
@@ -120,7 +133,9 @@ describe.skipIf(lacks(STOCK, NO_GLUSTER, "events beside stock's"))("events besid
   });
 
   it('glustereventsd parses every event', async () => {
-    const daemon: ChildProcess = spawn('/usr/bin/python3', [PYTHON, 'listen'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const daemon: ChildProcess = spawn('/usr/bin/python3', [PYTHON, 'listen'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     try {
       const lines = createInterface({ input: daemon.stdout! })[Symbol.asyncIterator]();
       const line = async (): Promise<string> => String((await lines.next()).value);

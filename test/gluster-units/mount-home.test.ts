@@ -26,9 +26,13 @@ test('mountHome() uses the next parent when one is unusable or has a symlink in 
   writeFileSync(join(top, 'file'), '');
   mkdirSync(join(top, 'linked'));
   symlinkSync(tmpdir(), join(top, 'linked/gsyncd-mounts'));
-  expect(await mountHome([join(top, 'file'), join(top, 'linked'), join(top, 'state')])).toBe(join(top, 'state/gsyncd-mounts'));
+  expect(await mountHome([join(top, 'file'), join(top, 'linked'), join(top, 'state')])).toBe(
+    join(top, 'state/gsyncd-mounts'),
+  );
   await expect(mountHome([join(top, 'file'), join(top, 'linked')])).rejects.toMatchObject({
     code: 'preflight',
-    message: expect.stringMatching(/^directory for mounts: \S+\/file\/gsyncd-mounts: (?:EEXIST|ENOTDIR).*; \S+\/linked\/gsyncd-mounts: not this user's directory$/) as string,
+    message: expect.stringMatching(
+      /^directory for mounts: \S+\/file\/gsyncd-mounts: (?:EEXIST|ENOTDIR).*; \S+\/linked\/gsyncd-mounts: not this user's directory$/,
+    ) as string,
   });
 });

@@ -14,7 +14,10 @@ function connection(graph: string, number: number, host: string, path: string, c
   mkdirSync(join(dir, 'options'), { recursive: true });
   writeFileSync(join(dir, 'options/remote-host'), `${host}\n`);
   writeFileSync(join(dir, 'options/remote-subvolume'), `${path}\n`);
-  writeFileSync(join(dir, 'private'), `[xlator.protocol.client.gv0-client-${number}.priv]\nconnected = ${connected}\nping_timeout = 42\n`);
+  writeFileSync(
+    join(dir, 'private'),
+    `[xlator.protocol.client.gv0-client-${number}.priv]\nconnected = ${connected}\nping_timeout = 42\n`,
+  );
 }
 
 function activate(graph: string): void {
@@ -28,7 +31,13 @@ test('isUp() finds the brick by path, and by host for equal paths, also after a 
   connection('one', 2, 'b', '/b/2', 0);
   mkdirSync(join(GRAPHS, 'one/gv0-dht'));
   activate('one');
-  const bricks = [['a', '/b/1'], ['b', '/b/1'], ['as it calls itself', '/b/2'], ['a', '/none'], ['c', '/b/1']] as const;
+  const bricks = [
+    ['a', '/b/1'],
+    ['b', '/b/1'],
+    ['as it calls itself', '/b/2'],
+    ['a', '/none'],
+    ['c', '/b/1'],
+  ] as const;
   const own = bricks.map(([host, path]) => new OwnBrick(top, { host, path }));
   // A brick without a matching connection is treated as up.
   expect(await Promise.all(own.map((brick) => brick.isUp()))).toEqual([true, false, false, true, true]);

@@ -12,7 +12,13 @@ import { Settings } from '../../src/config/settings.js';
 import { sessionTemplateArgs } from '../../src/config/template.js';
 
 const FILE = join(import.meta.dirname, '..', 'fixtures', 'gsyncd-conf', 'v11.conf');
-const templateArgs = sessionTemplateArgs({ primary: 'gv0', secondaryUser: 'root', secondaryHost: 'dr.example', secondaryVolume: 'sv0', localPath: '/d/b1' });
+const templateArgs = sessionTemplateArgs({
+  primary: 'gv0',
+  secondaryUser: 'root',
+  secondaryHost: 'dr.example',
+  secondaryVolume: 'sv0',
+  localPath: '/d/b1',
+});
 const ini = IniFile.parse(readFileSync(FILE, 'utf8'), FILE);
 const sections = ini.sections().filter((section) => section !== '__meta__');
 
@@ -25,7 +31,9 @@ describe('gsyncd.conf of GlusterFS 11', () => {
     expect(config.get('max-rsync-retries')).toBe(10);
     expect(config.get('sync-acls')).toBe(true);
     expect(config.get('isolated-secondarys')).toBe('');
-    expect(config.get('secondary-log-file')).toBe('/var/log/glusterfs/geo-replication-secondaries/gv0_dr.example_sv0/gsyncd.log');
+    expect(config.get('secondary-log-file')).toBe(
+      '/var/log/glusterfs/geo-replication-secondaries/gv0_dr.example_sv0/gsyncd.log',
+    );
     expect(config.get('pid-file')).toBe('/var/run/gluster/gsyncd-gv0-dr.example-sv0.pid');
     expect(config.origin('sync-jobs')).toEqual({ text: '3', where: `${FILE}:${String(lineAfter('[sync-jobs]'))}` });
   });
@@ -33,8 +41,13 @@ describe('gsyncd.conf of GlusterFS 11', () => {
   // The daemon of GlusterFS 11 adds -caes128-ctr to rsync's ssh; the file does not contain it.
   it('names no cipher', () => {
     const config = loadConfig({ defaultsFile: FILE, templateArgs });
-    const key = (name: string): string => `-oPasswordAuthentication=no -oStrictHostKeyChecking=no -i /var/lib/glusterd/geo-replication/${name}.pem`;
-    expect([config.get('ssh-options'), config.get('ssh-options-tar'), config.get('rsync-ssh-options')]).toEqual([key('secret'), key('tar_ssh'), '']);
+    const key = (name: string): string =>
+      `-oPasswordAuthentication=no -oStrictHostKeyChecking=no -i /var/lib/glusterd/geo-replication/${name}.pem`;
+    expect([config.get('ssh-options'), config.get('ssh-options-tar'), config.get('rsync-ssh-options')]).toEqual([
+      key('secret'),
+      key('tar_ssh'),
+      '',
+    ]);
   });
 
   it.each(sections)('%s: has the default, type and limits of the option table', (section) => {
@@ -42,10 +55,16 @@ describe('gsyncd.conf of GlusterFS 11', () => {
     if (name === undefined) throw new Error('not in the option table');
     const spec = optionSpec(name);
     const found = (key: string): string | undefined => ini.get(section, key);
-    expect([spec.value, spec.template ?? false, spec.configurable ?? true]).toEqual([found('value') ?? '', found('template') === 'true', found('configurable') !== 'false']);
+    expect([spec.value, spec.template ?? false, spec.configurable ?? true]).toEqual([
+      found('value') ?? '',
+      found('template') === 'true',
+      found('configurable') !== 'false',
+    ]);
     if (found('type') !== undefined) expect(spec.type).toBe(found('type'));
-    if (found('allowed_values') !== undefined) expect('allowed' in spec && spec.allowed.join(',')).toBe(found('allowed_values'));
-    if (found('min') !== undefined) expect('min' in spec && [String(spec.min), String(spec.max)]).toEqual([found('min'), found('max')]);
+    if (found('allowed_values') !== undefined)
+      expect('allowed' in spec && spec.allowed.join(',')).toBe(found('allowed_values'));
+    if (found('min') !== undefined)
+      expect('min' in spec && [String(spec.min), String(spec.max)]).toEqual([found('min'), found('max')]);
   });
 
   it('has the options that glusterd 11 reads, including state_socket_unencoded', () => {

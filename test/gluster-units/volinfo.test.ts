@@ -10,15 +10,26 @@ function fixture(name: string): string {
 describe('parseVolumeInfo()', () => {
   it('reads a one-brick volume with its options', () => {
     const info = parseVolumeInfo(fixture('one-brick'), 'gvone');
-    expect(info).toMatchObject({ name: 'gvone', id: 'ba0b5a44-1410-43c9-ab61-425ed42f056d', type: 'Distribute', status: 'Started' });
-    expect(info.bricks).toEqual([{ host: '10.77.0.1', path: '/d/o1', hostUuid: '73b0ac14-da89-480a-8215-5a0bd5195f92', isArbiter: false }]);
+    expect(info).toMatchObject({
+      name: 'gvone',
+      id: 'ba0b5a44-1410-43c9-ab61-425ed42f056d',
+      type: 'Distribute',
+      status: 'Started',
+    });
+    expect(info.bricks).toEqual([
+      { host: '10.77.0.1', path: '/d/o1', hostUuid: '73b0ac14-da89-480a-8215-5a0bd5195f92', isArbiter: false },
+    ]);
     expect(info.options['changelog.changelog']).toBe('on');
   });
 
   it.each([
     ['replica', { replicaCount: 2, disperseCount: 0, arbiterCount: 0, distributionCount: 1 }, ['1', '1']],
     ['distribute', { replicaCount: 1, disperseCount: 0, arbiterCount: 0, distributionCount: 3 }, ['1', '2', '3']],
-    ['distributed-arbiter', { replicaCount: 3, disperseCount: 0, arbiterCount: 1, distributionCount: 2 }, ['1', '1', '1', '2', '2', '2']],
+    [
+      'distributed-arbiter',
+      { replicaCount: 3, disperseCount: 0, arbiterCount: 1, distributionCount: 2 },
+      ['1', '1', '1', '2', '2', '2'],
+    ],
     ['disperse', { replicaCount: 1, disperseCount: 3, arbiterCount: 0, distributionCount: 1 }, ['1', '1', '1']],
   ])('%s: returns counts and the subvolume of each brick', (name, counts, subvolumes) => {
     const info = parseVolumeInfo(fixture(name), name);
@@ -28,11 +39,36 @@ describe('parseVolumeInfo()', () => {
 
   // Samples of the output of gluster 11.1, derived from its cli-xml-output.c.
   it.each([
-    ['v11-distribute', 'Distribute', { replicaCount: 1, disperseCount: 0, arbiterCount: 0, distributionCount: 3 }, [1, 2, 3]],
-    ['v11-replica', 'Replicate', { replicaCount: 3, disperseCount: 0, arbiterCount: 0, distributionCount: 1 }, [1, 1, 1]],
-    ['v11-distributed-replicate', 'Distributed-Replicate', { replicaCount: 3, disperseCount: 0, arbiterCount: 0, distributionCount: 2 }, [1, 1, 1, 2, 2, 2]],
-    ['v11-distributed-arbiter', 'Distributed-Replicate', { replicaCount: 3, disperseCount: 0, arbiterCount: 1, distributionCount: 2 }, [1, 1, 1, 2, 2, 2]],
-    ['v11-distributed-disperse', 'Distributed-Disperse', { replicaCount: 1, disperseCount: 3, arbiterCount: 0, distributionCount: 2 }, [1, 1, 1, 2, 2, 2]],
+    [
+      'v11-distribute',
+      'Distribute',
+      { replicaCount: 1, disperseCount: 0, arbiterCount: 0, distributionCount: 3 },
+      [1, 2, 3],
+    ],
+    [
+      'v11-replica',
+      'Replicate',
+      { replicaCount: 3, disperseCount: 0, arbiterCount: 0, distributionCount: 1 },
+      [1, 1, 1],
+    ],
+    [
+      'v11-distributed-replicate',
+      'Distributed-Replicate',
+      { replicaCount: 3, disperseCount: 0, arbiterCount: 0, distributionCount: 2 },
+      [1, 1, 1, 2, 2, 2],
+    ],
+    [
+      'v11-distributed-arbiter',
+      'Distributed-Replicate',
+      { replicaCount: 3, disperseCount: 0, arbiterCount: 1, distributionCount: 2 },
+      [1, 1, 1, 2, 2, 2],
+    ],
+    [
+      'v11-distributed-disperse',
+      'Distributed-Disperse',
+      { replicaCount: 1, disperseCount: 3, arbiterCount: 0, distributionCount: 2 },
+      [1, 1, 1, 2, 2, 2],
+    ],
   ])('GlusterFS 11, %s: returns counts and the subvolume of each brick', (name, type, counts, subvolumes) => {
     const info = parseVolumeInfo(fixture(name), name);
     expect(info).toMatchObject({ type, status: 'Started', ...counts });
@@ -42,9 +78,25 @@ describe('parseVolumeInfo()', () => {
   it('GlusterFS 11: returns name, id, hosts, arbiters and options', () => {
     const info = parseVolumeInfo(fixture('v11-distributed-replicate'), 'gvdrep');
     expect(info).toMatchObject({ name: 'gvdrep', id: '5b0f9a60-7d5c-4c1b-9a35-0c1f6d7b8e03' });
-    expect(info.bricks[1]).toEqual({ host: '10.77.0.2', path: '/d/r2', hostUuid: '1c9e3bb2-6d43-4b35-8d33-0c6f30f4a001', isArbiter: false });
-    expect(info.options).toMatchObject({ 'changelog.changelog': 'on', 'geo-replication.indexing': 'on', 'cluster.granular-entry-heal': 'on' });
-    expect(parseVolumeInfo(fixture('v11-distributed-arbiter'), 'gvarb').bricks.map((b) => b.isArbiter)).toEqual([false, false, true, false, false, true]);
+    expect(info.bricks[1]).toEqual({
+      host: '10.77.0.2',
+      path: '/d/r2',
+      hostUuid: '1c9e3bb2-6d43-4b35-8d33-0c6f30f4a001',
+      isArbiter: false,
+    });
+    expect(info.options).toMatchObject({
+      'changelog.changelog': 'on',
+      'geo-replication.indexing': 'on',
+      'cluster.granular-entry-heal': 'on',
+    });
+    expect(parseVolumeInfo(fixture('v11-distributed-arbiter'), 'gvarb').bricks.map((b) => b.isArbiter)).toEqual([
+      false,
+      false,
+      true,
+      false,
+      false,
+      true,
+    ]);
   });
 
   // During an upgrade the gluster command may be 11 and glusterd 10. Then, and before GlusterFS 8, distCount is the number
@@ -97,10 +149,19 @@ describe('queryVolumeInfo()', () => {
   });
 
   it('throws the last stderr line of a command without output, or why it could not run', async () => {
-    const failing = () => Promise.resolve({ stdout: '', stderrTail: 'warning\nssh: connect to host h port 22: No route to host\n', exitCode: 255 });
-    await expect(queryVolumeInfo(failing, 'gv')).rejects.toThrow('volume info: gv: ssh: connect to host h port 22: No route to host');
+    const failing = () =>
+      Promise.resolve({
+        stdout: '',
+        stderrTail: 'warning\nssh: connect to host h port 22: No route to host\n',
+        exitCode: 255,
+      });
+    await expect(queryVolumeInfo(failing, 'gv')).rejects.toThrow(
+      'volume info: gv: ssh: connect to host h port 22: No route to host',
+    );
     const silent = () => Promise.resolve({ stdout: '', stderrTail: '', exitCode: 3 });
     await expect(queryVolumeInfo(silent, 'gv')).rejects.toThrow('volume info: gv: gluster exited with 3');
-    await expect(queryVolumeInfo(() => Promise.reject(new Error('spawn gluster ENOENT')), 'gv')).rejects.toThrow('volume info: gv: spawn gluster ENOENT');
+    await expect(queryVolumeInfo(() => Promise.reject(new Error('spawn gluster ENOENT')), 'gv')).rejects.toThrow(
+      'volume info: gv: spawn gluster ENOENT',
+    );
   });
 });

@@ -16,7 +16,10 @@ async function graph(name: string, sets: readonly boolean[]): Promise<void> {
   const graphs = join(dir, '.meta', 'graphs');
   for (const [i, up] of sets.entries()) {
     await mkdir(join(graphs, name, `v-replicate-${i}`), { recursive: true });
-    await writeFile(join(graphs, name, `v-replicate-${i}`, 'private'), `[cluster/replicate.v-replicate-${i}]\nchild_count = 3\nchild_up[0] = 0\nquorum-type = auto\nup = ${up ? 1 : 0}\n`);
+    await writeFile(
+      join(graphs, name, `v-replicate-${i}`, 'private'),
+      `[cluster/replicate.v-replicate-${i}]\nchild_count = 3\nchild_up[0] = 0\nquorum-type = auto\nup = ${up ? 1 : 0}\n`,
+    );
   }
   await mkdir(join(graphs, name, 'v-dht'), { recursive: true });
   await rm(join(graphs, 'active'), { force: true });

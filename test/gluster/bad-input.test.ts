@@ -24,12 +24,19 @@ const cases: readonly [string, () => WorkerOptions | Promise<WorkerOptions>, Reg
   ['a path that does not exist', () => ({ localPath: '/srv/nowhere' }), /\/srv\/nowhere/],
   ['a numeric option that is not a number', () => configured('sync-jobs = many'), /sync-jobs/, 2],
   ['an unknown sync method', () => configured('sync-method = scp'), /sync-method/, 2],
-  ['an rsync program that does not exist', () => configured('rsync-command = /nonexistent/rsync'), /\/nonexistent\/rsync/, 2],
+  [
+    'an rsync program that does not exist',
+    () => configured('rsync-command = /nonexistent/rsync'),
+    /\/nonexistent\/rsync/,
+    2,
+  ],
   [
     'a key that the secondary refuses',
     async () => {
       await lab().sh('rm -f otherkey; ssh-keygen -q -t ed25519 -N "" -f otherkey </dev/null', '/srv');
-      return configured('ssh-options = -oPasswordAuthentication=no -oIdentitiesOnly=yes -oStrictHostKeyChecking=no -i /srv/otherkey');
+      return configured(
+        'ssh-options = -oPasswordAuthentication=no -oIdentitiesOnly=yes -oStrictHostKeyChecking=no -i /srv/otherkey',
+      );
     },
     /Permission denied/,
   ],

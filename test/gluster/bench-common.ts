@@ -57,10 +57,18 @@ export function timeOf(log: string, text: string): number {
 }
 
 /** Runs `work`, and records the seconds that it returns and the workers' processor time and memory. */
-export async function measure(phase: string, who: Who, workers: readonly WorkerHandle[], work: () => Promise<number>): Promise<void> {
+export async function measure(
+  phase: string,
+  who: Who,
+  workers: readonly WorkerHandle[],
+  work: () => Promise<number>,
+): Promise<void> {
   const usage = async (): Promise<{ cpuSeconds: number; peakMiB: number }> => {
     const all = await Promise.all(workers.map(async (worker) => usageOf(await worker.pid())));
-    return { cpuSeconds: all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0), peakMiB: Math.max(...all.map(({ peakMiB }) => peakMiB)) };
+    return {
+      cpuSeconds: all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
+      peakMiB: Math.max(...all.map(({ peakMiB }) => peakMiB)),
+    };
   };
   const before = await usage();
   const seconds = await work();

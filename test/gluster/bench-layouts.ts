@@ -48,9 +48,20 @@ END`;
 const LIMIT_S = 60;
 const PRIMARY_BRICKS = [0, 1];
 
-async function withLab(phase: LayoutPhase, who: Who, engine: 'rsync' | 'tarssh', work: (lab: Lab) => Promise<void>): Promise<void> {
+async function withLab(
+  phase: LayoutPhase,
+  who: Who,
+  engine: 'rsync' | 'tarssh',
+  work: (lab: Lab) => Promise<void>,
+): Promise<void> {
   const config = { 'secondary-access-mount': 'true', 'sync-method': engine };
-  const lab = await Lab.start({ bricks: PRIMARY_BRICKS.length, secondary: SECONDARIES[phase], gsyncd: DAEMONS[who], brickDisks: 'xfs', config });
+  const lab = await Lab.start({
+    bricks: PRIMARY_BRICKS.length,
+    secondary: SECONDARIES[phase],
+    gsyncd: DAEMONS[who],
+    brickDisks: 'xfs',
+    config,
+  });
   try {
     await work(lab);
   } finally {
@@ -63,10 +74,13 @@ async function firstSync(lab: Lab, who: Who, title: string): Promise<WorkerHandl
   await lab.exec(['sync']);
   const workers = PRIMARY_BRICKS.map((brick) => start(lab, who, brick));
   await measure(title, who, workers, async () => {
-    const until = (text: string, pick: typeof Math.max): Promise<number> => Promise.all(workers.map(async (worker) => {
-      await worker.waitForLog(new RegExp(text), 600_000);
-      return timeOf(await worker.log(), text);
-    })).then((times) => pick(...times));
+    const until = (text: string, pick: typeof Math.max): Promise<number> =>
+      Promise.all(
+        workers.map(async (worker) => {
+          await worker.waitForLog(new RegExp(text), 600_000);
+          return timeOf(await worker.log(), text);
+        }),
+      ).then((times) => pick(...times));
     const began = await until('starting hybrid crawl', Math.min);
     return (await until('finished hybrid crawl', Math.max)) - began;
   });
@@ -76,9 +90,15 @@ async function firstSync(lab: Lab, who: Who, title: string): Promise<WorkerHandl
 
 /** Number of complete files under their final names on the secondary's bricks. A comparison of trees would take seconds. */
 function copies(lab: Lab): number {
-  const dirs = SECONDARY_BRICKS.map((brick) => lab.box.outside(`/srv/sv0_${brick}/live`)).filter((dir) => existsSync(dir));
-  const files = dirs.flatMap((dir) => readdirSync(dir, { recursive: true, withFileTypes: true })).filter((file) => file.isFile() && !file.name.endsWith('.tmp'));
-  return files.filter(({ parentPath, name }) => statSync(join(parentPath, name), { throwIfNoEntry: false })?.size === RENAMED_BYTES).length;
+  const dirs = SECONDARY_BRICKS.map((brick) => lab.box.outside(`/srv/sv0_${brick}/live`)).filter((dir) =>
+    existsSync(dir),
+  );
+  const files = dirs
+    .flatMap((dir) => readdirSync(dir, { recursive: true, withFileTypes: true }))
+    .filter((file) => file.isFile() && !file.name.endsWith('.tmp'));
+  return files.filter(
+    ({ parentPath, name }) => statSync(join(parentPath, name), { throwIfNoEntry: false })?.size === RENAMED_BYTES,
+  ).length;
 }
 
 /** Seconds until the trees are equal, LIMIT_S when they are not by then. */
@@ -122,11 +142,15 @@ async function distributed(who: Who): Promise<void> {
     await stop(workers);
     await backlog(lab, who);
   });
-  await withLab('distributed', who, 'tarssh', async (lab) => stop(await firstSync(lab, who, '2 x 2: first sync, tarssh')));
+  await withLab('distributed', who, 'tarssh', async (lab) =>
+    stop(await firstSync(lab, who, '2 x 2: first sync, tarssh')),
+  );
 }
 
-const only = (phase: LayoutPhase, title: string) => (who: Who): Promise<void> =>
-  withLab(phase, who, 'rsync', async (lab) => stop(await firstSync(lab, who, `${title}: first sync`)));
+const only =
+  (phase: LayoutPhase, title: string) =>
+  (who: Who): Promise<void> =>
+    withLab(phase, who, 'rsync', async (lab) => stop(await firstSync(lab, who, `${title}: first sync`)));
 
 export const benchLayouts: Readonly<Record<LayoutPhase, (who: Who) => Promise<void>>> = {
   distributed,

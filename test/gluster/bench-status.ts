@@ -7,8 +7,18 @@ const RUNS = 30;
 const SESSION = '/var/lib/glusterd/geo-replication/gv0_backup_sv0';
 const LOCKED = '/run/gluster/gsyncd-gv0-backup-sv0.pid';
 const BRICK = {
-  secondary_node: 'backup', worker_status: 'Active', last_synced: 1764000000, last_synced_entry: 1764000000, crawl_status: 'Changelog Crawl',
-  entry: 0, data: 0, meta: 0, failures: 0, checkpoint_completed: 'N/A', checkpoint_time: 0, checkpoint_completion_time: 0,
+  secondary_node: 'backup',
+  worker_status: 'Active',
+  last_synced: 1764000000,
+  last_synced_entry: 1764000000,
+  crawl_status: 'Changelog Crawl',
+  entry: 0,
+  data: 0,
+  meta: 0,
+  failures: 0,
+  checkpoint_completed: 'N/A',
+  checkpoint_time: 0,
+  checkpoint_completion_time: 0,
 };
 const FILES = {
   [`${SESSION}/gsyncd.conf`]: '[vars]\nsync-jobs = 3\nsession-owner = 00000000-0000-0000-0000-000000000000\n',
@@ -48,11 +58,15 @@ async function byTurns(call: string): Promise<{ stock: Cost[]; here: Cost[] }> {
     time env -i ${process.execPath} ${BIN} ${call} >/dev/null 2>&1
   done`;
   const { stderr } = await runOne({ files: FILES, argv: [], locked: LOCKED }, ['bash', '--norc', '-c', loop]);
-  const costs = stderr.trim().split('\n').map((line): Cost => {
-    const [real = NaN, user = NaN, system = NaN] = line.split(' ').map(Number);
-    return { wallMs: real * 1000, cpuMs: (user + system) * 1000 };
-  });
-  if (costs.length !== 2 * RUNS || costs.some(({ wallMs }) => Number.isNaN(wallMs))) throw new Error(`bench: status: ${stderr.slice(0, 500)}`);
+  const costs = stderr
+    .trim()
+    .split('\n')
+    .map((line): Cost => {
+      const [real = NaN, user = NaN, system = NaN] = line.split(' ').map(Number);
+      return { wallMs: real * 1000, cpuMs: (user + system) * 1000 };
+    });
+  if (costs.length !== 2 * RUNS || costs.some(({ wallMs }) => Number.isNaN(wallMs)))
+    throw new Error(`bench: status: ${stderr.slice(0, 500)}`);
   return { stock: costs.filter((_, i) => i % 2 === 0), here: costs.filter((_, i) => i % 2 === 1) };
 }
 

@@ -16,7 +16,10 @@ END`;
 const LIMIT_MS = 300_000;
 
 export async function benchWan(who: Who): Promise<void> {
-  const lab = await Lab.start({ gsyncd: DAEMONS[who], config: { 'secondary-access-mount': 'true', 'ssh-port': String(SLOW_PORT) } });
+  const lab = await Lab.start({
+    gsyncd: DAEMONS[who],
+    config: { 'secondary-access-mount': 'true', 'ssh-port': String(SLOW_PORT) },
+  });
   const untilEqual = async (beganMs: number): Promise<number> => {
     await lab.waitConverged(LIMIT_MS);
     return (Date.now() - beganMs) / 1000;

@@ -32,7 +32,9 @@ import { Lab } from './lab/lab.js';
 import { REPO } from './lab/machine.js';
 import type { WorkerHandle } from './lab/worker.js';
 
-const PHASES = (process.env['BENCH_PHASES'] ?? 'planning,status,first-rsync,live,catch-up,first-tarssh,pending,secondary').split(',');
+const PHASES = (
+  process.env['BENCH_PHASES'] ?? 'planning,status,first-rsync,live,catch-up,first-tarssh,pending,secondary'
+).split(',');
 const WHO = (process.env['BENCH_WHO'] ?? 'stock,gsyncd-ts').split(',') as Who[];
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 1);
 const TREE = `python3 - <<'END'
@@ -95,7 +97,10 @@ async function live(lab: Lab, who: Who, worker: WorkerHandle): Promise<void> {
   await measure('live, whole time', who, [worker], async () => {
     const began = Date.now();
     for (let i = 0; i < 16; i++) {
-      const [kind, path, size] = i % 2 === 0 ? (['new', `live/f${i}`, 4096] as const) : (['changed', `tree/d00/f${String(50 * i).padStart(4, '0')}`, 8192] as const);
+      const [kind, path, size] =
+        i % 2 === 0
+          ? (['new', `live/f${i}`, 4096] as const)
+          : (['changed', `tree/d00/f${String(50 * i).padStart(4, '0')}`, 8192] as const);
       await sleep(500 + 270 * i);
       await lab.sh(`head -c 4096 /dev/zero >>${path}`);
       const written = Date.now();
@@ -118,7 +123,13 @@ async function live(lab: Lab, who: Who, worker: WorkerHandle): Promise<void> {
   const { cpuSeconds, peakMiB } = results.at(-1)!;
   for (const kind of ['new', 'changed'] as const) {
     results.push({ phase: `live, ${kind}, from write`, who, seconds: median(fromWrite[kind]), cpuSeconds, peakMiB });
-    results.push({ phase: `live, ${kind}, from rollover`, who, seconds: median(fromRollover[kind]), cpuSeconds, peakMiB });
+    results.push({
+      phase: `live, ${kind}, from rollover`,
+      who,
+      seconds: median(fromRollover[kind]),
+      cpuSeconds,
+      peakMiB,
+    });
   }
 }
 
@@ -156,12 +167,22 @@ async function secondaries(): Promise<void> {
   const lab = await Lab.start({ session: 'none' });
   try {
     const { daemon, stock, own } = await bothSecondaries(lab);
-    const argv = ['python3', `${REPO}/test/fixtures/secondary/rates.py`, daemon, '/srv/rates.json', JSON.stringify([stock, own])];
+    const argv = [
+      'python3',
+      `${REPO}/test/fixtures/secondary/rates.py`,
+      daemon,
+      '/srv/rates.json',
+      JSON.stringify([stock, own]),
+    ];
     const { stderr } = await lab.exec(argv, { onFailure: 'return', timeoutMs: 900_000 });
-    const found = JSON.parse(await lab.read('/srv/rates.json').catch(() => Promise.reject(new Error(`rates.py: ${stderr}`)))) as SecondaryRates[];
+    const found = JSON.parse(
+      await lab.read('/srv/rates.json').catch(() => Promise.reject(new Error(`rates.py: ${stderr}`))),
+    ) as SecondaryRates[];
     for (const [i, { one, many, before, after }] of found.entries()) {
       const who = i === 0 ? 'stock' : 'gsyncd-ts';
-      console.log(`secondary ${who}: ${one.toFixed(0)}/s in one directory, ${many.toFixed(0)}/s in 64, peak ${before} MiB, ${after} MiB with 50,000 in a call`);
+      console.log(
+        `secondary ${who}: ${one.toFixed(0)}/s in one directory, ${many.toFixed(0)}/s in 64, peak ${before} MiB, ${after} MiB with 50,000 in a call`,
+      );
     }
   } finally {
     await lab.close();
@@ -174,7 +195,9 @@ function planning(): void {
     run();
     const began = performance.now();
     for (let i = 0; i < 5; i++) run();
-    console.log(`planning, ${step}: ${Math.round((5 * PLANNED_RECORDS) / ((performance.now() - began) / 1000)).toLocaleString('en')} records/s`);
+    console.log(
+      `planning, ${step}: ${Math.round((5 * PLANNED_RECORDS) / ((performance.now() - began) / 1000)).toLocaleString('en')} records/s`,
+    );
   }
 }
 
@@ -195,9 +218,15 @@ test('benchmark', async () => {
           await lab.close();
         }
       }
-      for (const [phase, title] of [['first-tarssh', 'first sync, tarssh'], ['busy-tarssh', 'busy secondary, tarssh']] as const) {
+      for (const [phase, title] of [
+        ['first-tarssh', 'first sync, tarssh'],
+        ['busy-tarssh', 'busy secondary, tarssh'],
+      ] as const) {
         if (!PHASES.includes(phase)) continue;
-        const lab = await Lab.start({ gsyncd: DAEMONS[who], config: { 'secondary-access-mount': 'true', 'sync-method': 'tarssh' } });
+        const lab = await Lab.start({
+          gsyncd: DAEMONS[who],
+          config: { 'secondary-access-mount': 'true', 'sync-method': 'tarssh' },
+        });
         try {
           await end(await firstSync(lab, who, title));
         } finally {
@@ -205,7 +234,8 @@ test('benchmark', async () => {
         }
       }
     }
-    for (const layout of LAYOUT_PHASES) if (PHASES.includes(layout)) for (const who of WHO) await benchLayouts[layout](who);
+    for (const layout of LAYOUT_PHASES)
+      if (PHASES.includes(layout)) for (const who of WHO) await benchLayouts[layout](who);
     if (PHASES.includes('wan')) for (const who of WHO) await benchWan(who);
     if (PHASES.includes('pending')) await pending();
     if (PHASES.includes('secondary')) await secondaries();

@@ -9,18 +9,29 @@ const lab = useLab({ gsyncd: 'ours' });
 const CHANGELOGS = '/srv/gv0_1/.glusterfs/changelogs';
 
 /** Closed changelogs, oldest first. */
-const closed = async (): Promise<string[]> => (await lab().sh(`find ${CHANGELOGS} -name 'CHANGELOG.*' | sort -t. -k4 -n`, '/')).trim().split('\n').filter(Boolean);
+const closed = async (): Promise<string[]> =>
+  (await lab().sh(`find ${CHANGELOGS} -name 'CHANGELOG.*' | sort -t. -k4 -n`, '/')).trim().split('\n').filter(Boolean);
 
 /** Makes changes, including unlinks and renames, which a walk cannot see. @returns the changelogs that recorded them */
 async function change(name: string): Promise<string[]> {
   const before = new Set(await closed());
-  await lab().sh(`mkdir -p ${name}/new; printf 1 >${name}/new/file; printf more >>${name}/kept; rm ${name}/gone; mv ${name}/moved ${name}/moved-to; mv ${name}/dir ${name}/elsewhere; rm -r ${name}/tree; chmod 0640 ${name}/mode`);
-  await lab().until('the open changelog to be closed', async () => !(await lab().exec(['grep', '-qa', 'elsewhere', `${CHANGELOGS}/CHANGELOG`], { onFailure: 'return' }).then(({ code }) => code === 0)));
+  await lab().sh(
+    `mkdir -p ${name}/new; printf 1 >${name}/new/file; printf more >>${name}/kept; rm ${name}/gone; mv ${name}/moved ${name}/moved-to; mv ${name}/dir ${name}/elsewhere; rm -r ${name}/tree; chmod 0640 ${name}/mode`,
+  );
+  await lab().until(
+    'the open changelog to be closed',
+    async () =>
+      !(await lab()
+        .exec(['grep', '-qa', 'elsewhere', `${CHANGELOGS}/CHANGELOG`], { onFailure: 'return' })
+        .then(({ code }) => code === 0)),
+  );
   return (await closed()).filter((path) => !before.has(path));
 }
 
 const prepare = (name: string): Promise<string> =>
-  lab().sh(`mkdir -p ${name}/dir/in ${name}/tree/of/names; cd ${name}; for f in kept gone moved mode dir/in/file tree/of/names/file; do printf $f >$f; done`);
+  lab().sh(
+    `mkdir -p ${name}/dir/in ${name}/tree/of/names; cd ${name}; for f in kept gone moved mode dir/in/file tree/of/names/file; do printf $f >$f; done`,
+  );
 
 const DAMAGE: Record<string, (path: string) => string> = {
   truncated: (path) => `truncate -s -7 ${path}`,
@@ -51,7 +62,8 @@ test('changes in truncated, garbled or missing changelogs are replicated by the 
   worker = lab().startWorker();
   await lab().waitConverged();
   const log = (await worker.log()).split('\n');
-  for (const path of damaged) expect(log.filter((line) => line.includes('cannot read changelog') && line.includes(path)).length).toBe(1);
+  for (const path of damaged)
+    expect(log.filter((line) => line.includes('cannot read changelog') && line.includes(path)).length).toBe(1);
   await worker.stop();
   // The next start does not read them again.
   worker = lab().startWorker();
@@ -78,14 +90,25 @@ test('a failback replicates deletes and renames made on the secondary before the
   await lab().waitConverged();
   await worker.stop();
   // The documented failover to the secondary.
-  for (const [name, value] of [['features.read-only', 'off'], ['geo-replication.indexing', 'on'], ['changelog.changelog', 'on'], ['changelog.rollover-time', '3']] as const) {
+  for (const [name, value] of [
+    ['features.read-only', 'off'],
+    ['geo-replication.indexing', 'on'],
+    ['changelog.changelog', 'on'],
+    ['changelog.rollover-time', '3'],
+  ] as const) {
     await lab().gluster(['volume', 'set', 'sv0', name, value]);
   }
   await lab().mount('sv0', '/mnt/sv0-writable', ['--acl']);
   // Otherwise the worker would wait two minutes until the first worker's announcement there expires.
-  await lab().sh(`for name in $(getfattr -m volume-mark --absolute-names . | grep volume-mark); do setfattr -x "$name" .; done`, '/srv/sv0_1');
+  await lab().sh(
+    `for name in $(getfattr -m volume-mark --absolute-names . | grep volume-mark); do setfattr -x "$name" .; done`,
+    '/srv/sv0_1',
+  );
   const changeThere = (dir: string): Promise<string> =>
-    lab().sh(`cd ${dir}; printf more >>kept; rm gone; mv moved moved-to; mv dir elsewhere; rm -r tree; printf new >new; mkdir fresh; mv new fresh/newer`, '/mnt/sv0-writable');
+    lab().sh(
+      `cd ${dir}; printf more >>kept; rm gone; mv moved moved-to; mv dir elsewhere; rm -r tree; printf new >new; mkdir fresh; mv new fresh/newer`,
+      '/mnt/sv0-writable',
+    );
   await changeThere('failback');
   await lab().session(['stop', 'force'], 'return');
   await lab().session(['delete']);

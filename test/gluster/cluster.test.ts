@@ -43,7 +43,11 @@ test("the other node's worker takes over when the active node dies, and complete
   await cluster().waitConverged(90_000, HEALED);
   await cluster().primaries[0]!.exec(['touch', '/srv/failing']);
   await cluster().sh('setfattr -x user.a gone-xattr');
-  await cluster().until('the removal counted as a failure', async () => Number((await cluster().status(0))['failures']) >= 1, 60_000);
+  await cluster().until(
+    'the removal counted as a failure',
+    async () => Number((await cluster().status(0))['failures']) >= 1,
+    60_000,
+  );
   await cluster().setConfig({ checkpoint: 'now' });
   const checkpoint = Math.floor(Date.now() / 1000);
   const changes = cluster().sh(everyOperation('two').change);
@@ -51,13 +55,21 @@ test("the other node's worker takes over when the active node dies, and complete
   await changes;
   await cluster().untilState(1, 'Active');
   await cluster().sh(everyOperation('three').prepare);
-  await cluster().until('everything else', async () => {
-    return (await cluster().compare(HEALED)).differences.every(({ path }) => path === 'gone-xattr');
-  }, 90_000);
-  await cluster().until('the checkpoint passed', async () => {
-    await cluster().sh('date +%N >after-checkpoint');
-    return Number((await cluster().status(1))['last_synced']) > checkpoint + 3;
-  }, 60_000);
+  await cluster().until(
+    'everything else',
+    async () => {
+      return (await cluster().compare(HEALED)).differences.every(({ path }) => path === 'gone-xattr');
+    },
+    90_000,
+  );
+  await cluster().until(
+    'the checkpoint passed',
+    async () => {
+      await cluster().sh('date +%N >after-checkpoint');
+      return Number((await cluster().status(1))['last_synced']) > checkpoint + 3;
+    },
+    60_000,
+  );
   expect((await cluster().status(1))['checkpoint_completed']).toBe('No');
 });
 
@@ -69,7 +81,11 @@ test('a node that comes back takes over again, retries its failures and complete
   await cluster().untilState(1, 'Passive');
   await cluster().sh(everyOperation('three').change);
   await cluster().waitConverged(90_000, HEALED);
-  await cluster().until('the checkpoint complete', async () => (await cluster().status(0))['checkpoint_completed'] === 'Yes', 60_000);
+  await cluster().until(
+    'the checkpoint complete',
+    async () => (await cluster().status(0))['checkpoint_completed'] === 'Yes',
+    60_000,
+  );
   for (const worker of workers) await worker.stop();
   await cluster().assertNoMountsLeft();
 });

@@ -10,7 +10,10 @@ const program = [process.execPath, join(import.meta.dirname, '../../bin/gsyncd-t
 const skip = ['.glusterfs', '.trashcan'];
 const shownArgs = workerArgs.slice(0, workerArgs.indexOf('--log-file'));
 try {
-  await runDemoOn({ primary, secondary, sessionDir, workerArgs, shownArgs, skip }, { program, seconds: Number(seconds), seed: 1, view: viewOf(process.stdout) });
+  await runDemoOn(
+    { primary, secondary, sessionDir, workerArgs, shownArgs, skip },
+    { program, seconds: Number(seconds), seed: 1, view: viewOf(process.stdout) },
+  );
 } catch (error) {
   console.error(error.message);
   process.exit(1);

@@ -45,17 +45,31 @@ const STEPS: readonly Step[] = [
   { run: 'printf X | dd of=file bs=1 seek=1 conv=notrunc status=none; chown 1000:100 dir' },
   { run: 'chmod 0640 file; setfattr -n user.dir -v yes dir' },
   { run: 'chown 1000:100 file; setfattr -n user.dir -v no dir' },
-  { run: `touch -d '2003-03-03 03:03:03' file`, scan: ['D /file', 'M SETATTR /file'], why: 'a time that was set may hide a write' },
+  {
+    run: `touch -d '2003-03-03 03:03:03' file`,
+    scan: ['D /file', 'M SETATTR /file'],
+    why: 'a time that was set may hide a write',
+  },
   { run: 'setfattr -n user.comment -v hello file' },
   { run: 'setfattr -x user.comment file; setfattr -x user.dir dir' },
-  { run: 'setfacl -m u:1000:rw file', scan: ['M SETATTR /file', 'M SETXATTR /file'], why: 'an ACL changes the mode, too' },
-  { run: 'setfacl -b file', scan: ['M REMOVEXATTR /file', 'M SETATTR /file'], why: 'an ACL changes the mode, too, and setting one that says no more than the mode looks like removing it' },
+  {
+    run: 'setfacl -m u:1000:rw file',
+    scan: ['M SETATTR /file', 'M SETXATTR /file'],
+    why: 'an ACL changes the mode, too',
+  },
+  {
+    run: 'setfacl -b file',
+    scan: ['M REMOVEXATTR /file', 'M SETATTR /file'],
+    why: 'an ACL changes the mode, too, and setting one that says no more than the mode looks like removing it',
+  },
   { run: 'mkdir -m 2750 dir/inner', scan: ['E MKDIR /dir/inner 42750 0:0 at /dir/inner'], why: FINAL },
   { run: 'mv file dir/moved; mv empty dir/inner/empty; printf over >over; printf under >under' },
   { run: 'mv over under; ln dir/moved linked' },
   { run: 'mv linked dir/inner/linked; ln -s dir/moved sym; ln -s nowhere dangling' },
   { run: 'printf y >>dir/inner/linked; chown -h 1000:100 sym; mv dangling dir/dangling' },
-  { run: `mkfifo fifo; mknod char c 1 3; mknod block b 7 200; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")'` },
+  {
+    run: `mkfifo fifo; mknod char c 1 3; mknod block b 7 200; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")'`,
+  },
   { run: 'chmod 0600 fifo; chown 1000:100 char; mv block block2; rm sym' },
   { run: 'mv char char2; ln fifo dir/fifo; mv dir/inner inner' },
   { run: 'rm dir/fifo inner/linked' },
@@ -64,13 +78,27 @@ const STEPS: readonly Step[] = [
   { run: 'mv dir renamed; mkdir target; mkdir source' },
   { run: 'rm -r renamed/full; mv -T source target' },
   { run: 'rmdir target; truncate -s 1M sparse; umask 077; printf secret >secret' },
-  { run: 'install -m 0755 /etc/hostname installed', scan: ['D /installed', 'E CREATE /installed 37777700755 0:0 at /installed'], why: FINAL },
-  { run: 'fallocate -l 4096 allocated', scan: ['D /allocated', `E CREATE /allocated ${FILE} at /allocated`], why: 'the translator records no fallocate' },
-  { run: String.raw`printf a >'with space'; printf b >'per%cent%20'; printf c >$'new\nline'; printf d >$'b\xff'; ln -s $'t\xfd' $'s\xfe'` },
+  {
+    run: 'install -m 0755 /etc/hostname installed',
+    scan: ['D /installed', 'E CREATE /installed 37777700755 0:0 at /installed'],
+    why: FINAL,
+  },
+  {
+    run: 'fallocate -l 4096 allocated',
+    scan: ['D /allocated', `E CREATE /allocated ${FILE} at /allocated`],
+    why: 'the translator records no fallocate',
+  },
+  {
+    run: String.raw`printf a >'with space'; printf b >'per%cent%20'; printf c >$'new\nline'; printf d >$'b\xff'; ln -s $'t\xfd' $'s\xfe'`,
+  },
   { run: String.raw`mv $'b\xff' $'c\xfe'; printf 1 >swap-a; printf 2 >swap-b` },
   {
     run: 'mv swap-a swap-t; mv swap-b swap-a; mv swap-t swap-b',
-    scan: ['E RENAME /swap-a at /TEMP_NAME to /swap-b', 'E RENAME /swap-a at /swap-a to /TEMP_NAME', 'E RENAME /swap-b at /swap-b to /swap-a'],
+    scan: [
+      'E RENAME /swap-a at /TEMP_NAME to /swap-b',
+      'E RENAME /swap-a at /swap-a to /TEMP_NAME',
+      'E RENAME /swap-b at /swap-b to /swap-a',
+    ],
     why: 'the name between was never seen: another one stands for it',
   },
   {
@@ -102,14 +130,17 @@ class Changelogs {
     const { entries } = await readHtime(join(this.#dir, 'htime'));
     const fresh = entries.slice(this.#seen).filter(({ isEmpty }) => !isEmpty);
     this.#seen = entries.length;
-    return fresh.flatMap(({ path }) => {
-      const file = join(this.#dir, path.slice(path.indexOf('/changelogs/') + '/changelogs/'.length));
-      return decodeChangelog(readFileSync(file), file).map((record) => this.#tell(record));
-    }).sort();
+    return fresh
+      .flatMap(({ path }) => {
+        const file = join(this.#dir, path.slice(path.indexOf('/changelogs/') + '/changelogs/'.length));
+        return decodeChangelog(readFileSync(file), file).map((record) => this.#tell(record));
+      })
+      .sort();
   }
 
   #tell(record: ChangeRecord): string {
-    if (record.type === 'entry' && !this.#births.has(record.gfid)) this.#births.set(record.gfid, `${this.#of(record.parent)}/${record.name}`);
+    if (record.type === 'entry' && !this.#births.has(record.gfid))
+      this.#births.set(record.gfid, `${this.#of(record.parent)}/${record.name}`);
     const inode = this.#of(record.gfid);
     if (record.type === 'data') return `D ${inode}`;
     if (record.type === 'meta') return `M ${record.fop} ${inode}`;
@@ -156,7 +187,8 @@ describe('records', () => {
       while ((await real.intervals()) === before) await sleep(20);
       const records = await real.news();
       expected.push([run, ...(scan ?? records)]);
-      if (scan !== undefined) expect(records, `${run}: is the same by now, but was not to be since ${why}`).not.toEqual(scan);
+      if (scan !== undefined)
+        expect(records, `${run}: is the same by now, but was not to be since ${why}`).not.toEqual(scan);
     }
     expect(found).toEqual(expected);
   });
@@ -172,7 +204,17 @@ describe('trees', () => {
     for (const tree of [EVERY_TYPE, FILE_ATTRIBUTES, SPECIAL_FILES, DIRECTORY_ATTRIBUTES, prepare]) await onBoth(tree);
     const worker = lab().startWorker({ args: await ownPeer(lab()) });
     const log = '/var/log/glusterfs/embedded.log';
-    const argv = [process.execPath, join(REPO, 'bin/gsyncd-ts.js'), 'worker', 'file:///srv/a', 'file:///srv/b', '--state-dir', '/srv/state', '--log-file', log];
+    const argv = [
+      process.execPath,
+      join(REPO, 'bin/gsyncd-ts.js'),
+      'worker',
+      'file:///srv/a',
+      'file:///srv/b',
+      '--state-dir',
+      '/srv/state',
+      '--log-file',
+      log,
+    ];
     const embedded = new WorkerHandle(box.start(argv), box.outside(log));
     const converged = async (): Promise<void> => {
       // The link under `.gfid` adds one to nlink.

@@ -23,7 +23,10 @@ test('user xattrs and ACLs of directories arrive', async () => {
 
 /** Names of a file's xattrs on the secondary's brick, without those that every file there has. */
 async function keptOnBrick(path: string): Promise<string[]> {
-  const listed = await lab().sh(`getfattr -d -m - ${path} 2>/dev/null | sed -n 's/=.*//p' | grep -vE '^trusted[.](gfid|glusterfs[.](mdata|dht)|glusterfs[.].*[.]xtime)' | sort`, '/srv/sv0_1');
+  const listed = await lab().sh(
+    `getfattr -d -m - ${path} 2>/dev/null | sed -n 's/=.*//p' | grep -vE '^trusted[.](gfid|glusterfs[.](mdata|dht)|glusterfs[.].*[.]xtime)' | sort`,
+    '/srv/sv0_1',
+  );
   return listed.trim().split('\n');
 }
 
@@ -40,13 +43,26 @@ test("the users' xattrs and access ACLs arrive; other namespaces do not, and are
 // See COMPATIBILITY.md's table of xattrs: no daemon can replicate an xattr that GlusterFS drops here.
 test("GlusterFS keeps only user and shard xattrs that geo-replication's client sets, and reports success for others", async () => {
   const refused = [
-    'trusted.mine', 'security.mine', 'security.selinux', 'trusted.glusterfs.selinux', 'trusted.glusterfs.quota.limit-set',
-    'trusted.bit-rot.version', 'trusted.worm_file', 'trusted.start_time', 'trusted.reten_state', 'trusted.gfid2path.0123456789abcdef', 'trusted.afr.x', 'trusted.ec.version',
+    'trusted.mine',
+    'security.mine',
+    'security.selinux',
+    'trusted.glusterfs.selinux',
+    'trusted.glusterfs.quota.limit-set',
+    'trusted.bit-rot.version',
+    'trusted.worm_file',
+    'trusted.start_time',
+    'trusted.reten_state',
+    'trusted.gfid2path.0123456789abcdef',
+    'trusted.afr.x',
+    'trusted.ec.version',
   ];
   const kept = ['trusted.glusterfs.shard.block-size', 'trusted.glusterfs.shard.file-size', 'user.k'];
   await lab().mountSecondaryWritable();
-  await lab().sh(`: >probe; for name in ${[...refused, ...kept].join(' ')}; do setfattr -n $name -v 0x0000000000400000 probe; done
-    setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 probe`, PATHS.secondaryWritable);
+  await lab().sh(
+    `: >probe; for name in ${[...refused, ...kept].join(' ')}; do setfattr -n $name -v 0x0000000000400000 probe; done
+    setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 probe`,
+    PATHS.secondaryWritable,
+  );
   expect(await keptOnBrick('probe')).toEqual(kept);
   await lab().sh('rm probe', PATHS.secondaryWritable);
 });
@@ -55,11 +71,17 @@ test("GlusterFS keeps only user and shard xattrs that geo-replication's client s
 // worker has started again, in its process.
 test('xattrs of directories arrive after a parent and its child directory swapped places', async () => {
   worker();
-  await lab().sh('mkdir -p places/above/below/inner; cd places; setfattr -n user.k -v 1 above; setfattr -n user.k -v 1 above/below; setfattr -n user.k -v 1 above/below/inner');
+  await lab().sh(
+    'mkdir -p places/above/below/inner; cd places; setfattr -n user.k -v 1 above; setfattr -n user.k -v 1 above/below; setfattr -n user.k -v 1 above/below/inner',
+  );
   await lab().waitConverged(60_000, { ignore, under: 'places' });
-  await lab().sh('cd places; mv above/below below; mv above below/above; setfattr -n user.k -v 2 below/above; setfattr -x user.k below/inner; mkdir below/above/new; setfattr -n user.k -v 3 below/above/new');
+  await lab().sh(
+    'cd places; mv above/below below; mv above below/above; setfattr -n user.k -v 2 below/above; setfattr -x user.k below/inner; mkdir below/above/new; setfattr -n user.k -v 3 below/above/new',
+  );
   await lab().waitConverged(60_000, { ignore, under: 'places' });
-  await lab().sh('cd places; printf moved >below/above/new/f; mv below/above/new .; mv below new/; setfattr -n user.k -v 4 new/below/above');
+  await lab().sh(
+    'cd places; printf moved >below/above/new/f; mv below/above/new .; mv below new/; setfattr -n user.k -v 4 new/below/above',
+  );
   await lab().waitConverged(60_000, { ignore, under: 'places' });
   expect(await worker().log()).toContain('starting again, with fresh mounts');
 });

@@ -14,13 +14,21 @@ import { REPO } from './lab/machine.js';
 
 const KEYS = '/var/lib/glusterd/geo-replication';
 const STAND_IN = '/mnt/stand-in/gsyncd-ts.js';
-const stockDir = spawnSync('sh', ['-c', 'dirname /usr/lib/*-linux-*/glusterfs/gsyncd /usr/libexec/glusterfs/gsyncd | while read -r dir; do [ -e "$dir/gsyncd" ] && echo "$dir"; done'], {
-  encoding: 'utf8',
-}).stdout.split('\n')[0]!;
+const stockDir = spawnSync(
+  'sh',
+  [
+    '-c',
+    'dirname /usr/lib/*-linux-*/glusterfs/gsyncd /usr/libexec/glusterfs/gsyncd | while read -r dir; do [ -e "$dir/gsyncd" ] && echo "$dir"; done',
+  ],
+  {
+    encoding: 'utf8',
+  },
+).stdout.split('\n')[0]!;
 
 let box: Box;
 let outcome: 'passed' | 'failed' = 'failed';
-const sh = async (script: string): Promise<string> => (await box.exec(['bash', '--norc', '-euo', 'pipefail', '-c', script])).stdout;
+const sh = async (script: string): Promise<string> =>
+  (await box.exec(['bash', '--norc', '-euo', 'pipefail', '-c', script])).stdout;
 
 beforeAll(async () => {
   box = await Box.open();
@@ -51,12 +59,29 @@ afterAll(async () => {
 
 /** ssh with the key of a session, in the form of the worker's. */
 function ssh(key: 'secret' | 'tar_ssh', ...more: string[]): string[] {
-  return ['ssh', '-oPasswordAuthentication=no', '-oIdentitiesOnly=yes', '-oStrictHostKeyChecking=no', '-i', `${KEYS}/${key}.pem`, ...more];
+  return [
+    'ssh',
+    '-oPasswordAuthentication=no',
+    '-oIdentitiesOnly=yes',
+    '-oStrictHostKeyChecking=no',
+    '-i',
+    `${KEYS}/${key}.pem`,
+    ...more,
+  ];
 }
 
 /** Opens the session as a worker does, and shares the connection through `socket`. */
 async function openSession(user: string, socket: string): Promise<{ pid: number; close: () => Promise<void> }> {
-  const [file, args] = box.command([...ssh('secret', '-oControlMaster=auto', '-S', socket), `${user}@${HOST}`, '/nonexistent/gsyncd', 'secondary', 'gv0', 'h::sv0', '--primary-brick', '/srv/session']);
+  const [file, args] = box.command([
+    ...ssh('secret', '-oControlMaster=auto', '-S', socket),
+    `${user}@${HOST}`,
+    '/nonexistent/gsyncd',
+    'secondary',
+    'gv0',
+    'h::sv0',
+    '--primary-brick',
+    '/srv/session',
+  ]);
   const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const pid = await new Promise<number>((resolve, reject) => {
@@ -87,43 +112,91 @@ describe.each(['root', 'geo'])('for %s', (user) => {
   const rsh = ssh('secret', '-oControlMaster=auto', '-S', socket).join(' ');
   const host = `${user}@${HOST}`;
 
-  test('rsync and tar write to the session, and no other process stays between rsync and sshd', { timeout: 120_000 }, async () => {
-    const session = await openSession(user, socket);
-    try {
-      await sh('rm -rf /srv/session/* /srv/from; mkdir -p /srv/from; echo data >"/srv/from/$(printf "a b\\377")"; head -c 3000000 /dev/urandom >/srv/from/big');
-      const rsync = ['rsync', '-aR0', '--inplace', '--numeric-ids', '--no-implied-dirs', '--stats', '--info=skip1', '--files-from=-', '-e', rsh, '.'];
-      await box.exec(['sh', '-c', 'cd /srv/from; ls -A | tr "\\n" "\\0" | "$@"', 'sh', ...rsync, `${host}:/proc/${session.pid}/cwd`]);
-      expect(await sh('cd /srv/session; ls -A; diff -r -x .trashcan /srv/from /srv/session')).toContain('big');
+  test(
+    'rsync and tar write to the session, and no other process stays between rsync and sshd',
+    { timeout: 120_000 },
+    async () => {
+      const session = await openSession(user, socket);
+      try {
+        await sh(
+          'rm -rf /srv/session/* /srv/from; mkdir -p /srv/from; echo data >"/srv/from/$(printf "a b\\377")"; head -c 3000000 /dev/urandom >/srv/from/big',
+        );
+        const rsync = [
+          'rsync',
+          '-aR0',
+          '--inplace',
+          '--numeric-ids',
+          '--no-implied-dirs',
+          '--stats',
+          '--info=skip1',
+          '--files-from=-',
+          '-e',
+          rsh,
+          '.',
+        ];
+        await box.exec([
+          'sh',
+          '-c',
+          'cd /srv/from; ls -A | tr "\\n" "\\0" | "$@"',
+          'sh',
+          ...rsync,
+          `${host}:/proc/${session.pid}/cwd`,
+        ]);
+        expect(await sh('cd /srv/session; ls -A; diff -r -x .trashcan /srv/from /srv/session')).toContain('big');
 
-      // A transfer that takes its time shows the server as sshd's own child.
-      const slow = box.start(['rsync', '-aIW', '--inplace', '--bwlimit=500', '-e', rsh, '/srv/from/big', `${host}:/srv/session`]);
-      const ended = new Promise((resolve) => slow.once('exit', resolve));
-      let server = '';
-      for (let i = 0; i < 200 && server === ''; i++) {
-        server = (await sh(`ps -eo pid=,comm=,ppid=,args= | awk '$2 == "rsync" && / --server /' | sed q`)).trim();
-        if (server === '') await new Promise((resolve) => setTimeout(resolve, 100));
+        // A transfer that takes its time shows the server as sshd's own child.
+        const slow = box.start([
+          'rsync',
+          '-aIW',
+          '--inplace',
+          '--bwlimit=500',
+          '-e',
+          rsh,
+          '/srv/from/big',
+          `${host}:/srv/session`,
+        ]);
+        const ended = new Promise((resolve) => slow.once('exit', resolve));
+        let server = '';
+        for (let i = 0; i < 200 && server === ''; i++) {
+          server = (await sh(`ps -eo pid=,comm=,ppid=,args= | awk '$2 == "rsync" && / --server /' | sed q`)).trim();
+          if (server === '') await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+        const parent = /^\d+\s+rsync\s+(\d+)/.exec(server)?.[1];
+        expect(server).toMatch(/^\d+\s+rsync\s/);
+        expect((await sh(`cat /proc/${parent}/comm`)).trim()).toMatch(/^sshd/);
+        await ended;
+
+        await sh('rm -rf /srv/session/*');
+        const tar = unpackArgv({
+          command: 'tar',
+          sshArgv: ssh('tar_ssh'),
+          acls: true,
+          target: { address: host, directory: `/proc/${session.pid}/cwd` },
+        });
+        await box.exec(['bash', '-c', 'set -o pipefail; cd /srv/from; tar -cf - * | "$@"', 'sh', ...tar]);
+        expect(await sh('diff -r -x .trashcan /srv/from /srv/session && echo same')).toBe('same\n');
+      } finally {
+        await session.close();
       }
-      const parent = /^\d+\s+rsync\s+(\d+)/.exec(server)?.[1];
-      expect(server).toMatch(/^\d+\s+rsync\s/);
-      expect((await sh(`cat /proc/${parent}/comm`)).trim()).toMatch(/^sshd/);
-      await ended;
-
-      await sh('rm -rf /srv/session/*');
-      const tar = unpackArgv({ command: 'tar', sshArgv: ssh('tar_ssh'), acls: true, target: { address: host, directory: `/proc/${session.pid}/cwd` } });
-      await box.exec(['bash', '-c', 'set -o pipefail; cd /srv/from; tar -cf - * | "$@"', 'sh', ...tar]);
-      expect(await sh('diff -r -x .trashcan /srv/from /srv/session && echo same')).toBe('same\n');
-    } finally {
-      await session.close();
-    }
-  });
+    },
+  );
 
   test('every other command of a client is refused with one line', { timeout: 120_000 }, async () => {
     const session = await openSession(user, socket);
     try {
       const hostile = [
-        'id', 'sh', `rsync --server -re.L . /srv/geo`, `rsync --server -re.L . /proc/1/cwd`, `rsync --server -se.L . /proc/${session.pid}/cwd`,
-        `rsync --server -re.L . /proc/${session.pid}/cwd; touch /srv/session/escaped`, 'rsync --daemon', 'gluster volume stop sv0 force',
-        'gsyncd config-set gv0 h::sv0 --name=ssh-command --value=/x', '/usr/libexec/glusterfs/gsyncd worker gv0 h::sv0', 'scp -t /tmp', '$(touch /srv/session/escaped)',
+        'id',
+        'sh',
+        `rsync --server -re.L . /srv/geo`,
+        `rsync --server -re.L . /proc/1/cwd`,
+        `rsync --server -se.L . /proc/${session.pid}/cwd`,
+        `rsync --server -re.L . /proc/${session.pid}/cwd; touch /srv/session/escaped`,
+        'rsync --daemon',
+        'gluster volume stop sv0 force',
+        'gsyncd config-set gv0 h::sv0 --name=ssh-command --value=/x',
+        '/usr/libexec/glusterfs/gsyncd worker gv0 h::sv0',
+        'scp -t /tmp',
+        '$(touch /srv/session/escaped)',
       ];
       for (const line of hostile) {
         const done = await box.exec([...ssh('secret', '-S', socket), host, line], { onFailure: 'return' });
@@ -137,13 +210,20 @@ describe.each(['root', 'geo'])('for %s', (user) => {
   });
 
   test('rsync is refused without a session', async () => {
-    const done = await box.exec([...ssh('secret'), host, 'rsync --server -re.L . /srv/session'], { onFailure: 'return' });
-    expect(done).toMatchObject({ code: 1, stderr: 'gsyncd-ts: disallowed rsync invocation: gsyncd sibling not found\n' });
+    const done = await box.exec([...ssh('secret'), host, 'rsync --server -re.L . /srv/session'], {
+      onFailure: 'return',
+    });
+    expect(done).toMatchObject({
+      code: 1,
+      stderr: 'gsyncd-ts: disallowed rsync invocation: gsyncd sibling not found\n',
+    });
   });
 });
 
 test('gluster volume info is allowed', async () => {
-  const done = await box.exec([...ssh('secret'), `root@${HOST}`, 'gluster --xml volume info nosuchvol'], { onFailure: 'return' });
+  const done = await box.exec([...ssh('secret'), `root@${HOST}`, 'gluster --xml volume info nosuchvol'], {
+    onFailure: 'return',
+  });
   expect(done.stderr + done.stdout).not.toContain('allowed');
   expect(done.stderr + done.stdout).toMatch(/glusterd|Connection failed|does not exist/i);
 });

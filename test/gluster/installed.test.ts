@@ -16,7 +16,8 @@ async function statusLine(): Promise<string[]> {
   return line.trim().split(/\s{2,}/);
 }
 const state = async (): Promise<string | undefined> => (await statusLine())[6];
-const untilStatus = (wanted: string): Promise<void> => cluster().until(wanted, async () => (await state()) === wanted, 90_000);
+const untilStatus = (wanted: string): Promise<void> =>
+  cluster().until(wanted, async () => (await state()) === wanted, 90_000);
 
 async function sessionLog(): Promise<string> {
   return cluster().primaries[0]!.read(cluster().sessionLog);
@@ -47,7 +48,15 @@ async function untilEvent(name: keyof typeof EVENT_NUMBERS, more: string): Promi
 }
 
 test('status shows a created session as Created, and the session does not start twice', async () => {
-  expect((await statusLine()).slice(0, 7)).toEqual(['10.78.0.11', 'gv0', '/srv/gv0_1', 'root', '10.78.0.21::sv0', 'N/A', 'Created']);
+  expect((await statusLine()).slice(0, 7)).toEqual([
+    '10.78.0.11',
+    'gv0',
+    '/srv/gv0_1',
+    'root',
+    '10.78.0.21::sv0',
+    'N/A',
+    'Created',
+  ]);
   await cluster().sh(EVERY_TYPE);
   await cluster().sh(everyOperation('ops').prepare);
   await listenForEvents();
@@ -61,11 +70,16 @@ test('status shows a created session as Created, and the session does not start 
 
 test('config shows, sets and resets options, and refuses invalid and unknown ones', async () => {
   const all = (await cluster().session(['config'])).stdout;
-  for (const name of ['sync_method', 'sync_jobs', 'changelog_log_file', 'gluster_log_file', 'pid_file']) expect(all).toMatch(new RegExp(`^${name}:`, 'm'));
+  for (const name of ['sync_method', 'sync_jobs', 'changelog_log_file', 'gluster_log_file', 'pid_file'])
+    expect(all).toMatch(new RegExp(`^${name}:`, 'm'));
   expect(await option('sync-jobs')).toBe('3');
   await cluster().session(['config', 'sync-jobs', '2']);
   expect(await option('sync-jobs')).toBe('2');
-  for (const [name, value] of [['sync-jobs', 'many'], ['sync-method', 'scp'], ['no-such-option', '1']] as const) {
+  for (const [name, value] of [
+    ['sync-jobs', 'many'],
+    ['sync-method', 'scp'],
+    ['no-such-option', '1'],
+  ] as const) {
     const refused = await cluster().session(['config', name, value], 'return');
     expect({ name, code: refused.code }).not.toEqual({ name, code: 0 });
   }
@@ -92,11 +106,15 @@ async function completeCheckpoint(directory: string): Promise<void> {
   await cluster().sh(`mkdir ${directory}; for i in {1..50}; do printf $i >${directory}/$i; done`);
   const timeBefore = (await statusLine()).at(-3);
   await cluster().session(['config', 'checkpoint', 'now']);
-  await cluster().until('checkpoint', async () => {
-    await cluster().sh(`printf x >>${directory}/tick`);
-    const [time, completed] = (await statusLine()).slice(-3);
-    return completed === 'Yes' && time !== timeBefore;
-  }, 60_000);
+  await cluster().until(
+    'checkpoint',
+    async () => {
+      await cluster().sh(`printf x >>${directory}/tick`);
+      const [time, completed] = (await statusLine()).slice(-3);
+      return completed === 'Yes' && time !== timeBefore;
+    },
+    60_000,
+  );
   await cluster().waitConverged();
 }
 
@@ -108,14 +126,18 @@ test('a checkpoint completes', async () => {
 test('config changes the engine of a running session, which can then be paused and resumed', async () => {
   const before = (await sessionLog()).length;
   await cluster().session(['config', 'sync-method', 'tarssh']);
-  await cluster().until('workers that know it', async () => (await sessionLog()).slice(before).includes('starting history crawl'));
+  await cluster().until('workers that know it', async () =>
+    (await sessionLog()).slice(before).includes('starting history crawl'),
+  );
   await cluster().sh(everyOperation('tarred').prepare);
   await cluster().waitConverged(90_000);
   await cluster().sh(everyOperation('tarred').change);
   await cluster().waitConverged(90_000);
   await untilStatus('Active');
   await cluster().session(['pause']);
-  await cluster().sh('mkdir tarred/paused; printf x >tarred/paused/file; printf more >>tarred/write2; mv tarred/renamed tarred/again');
+  await cluster().sh(
+    'mkdir tarred/paused; printf x >tarred/paused/file; printf more >>tarred/write2; mv tarred/renamed tarred/again',
+  );
   await cluster().session(['resume']);
   await cluster().waitConverged(90_000);
   await untilStatus('Active');
@@ -132,7 +154,9 @@ test('status shows a stopped session as Stopped, and no process and no mount is 
   expect(await state()).toBe('Stopped');
   await cluster().assertNoMountsLeft();
   // The command line of the machine's first process contains the path of the checkout, which may contain gsyncd.
-  const left = [...(await cluster().primaries[0]!.processes()).values()].filter((line) => line.includes('gsyncd') && !line.includes('/lab/node.sh --inside '));
+  const left = [...(await cluster().primaries[0]!.processes()).values()].filter(
+    (line) => line.includes('gsyncd') && !line.includes('/lab/node.sh --inside '),
+  );
   expect(left).toEqual([]);
 });
 
@@ -158,24 +182,37 @@ test('after delete reset-sync-time the next start crawls the whole volume', asyn
   await cluster().session(['config', 'sync-method', 'tarssh']);
   const before = (await sessionLog()).length;
   await cluster().session(['start']);
-  await cluster().until('walk', async () => (await sessionLog()).slice(before).includes('finished hybrid crawl'), 90_000);
+  await cluster().until(
+    'walk',
+    async () => (await sessionLog()).slice(before).includes('finished hybrid crawl'),
+    90_000,
+  );
   await cluster().waitConverged(60_000, { under: 'again-tarred' });
-  await cluster().until('new file', async () => (await cluster().sh('cat again 2>/dev/null || true', cluster().secondary)) === 'again');
+  await cluster().until(
+    'new file',
+    async () => (await cluster().sh('cat again 2>/dev/null || true', cluster().secondary)) === 'again',
+  );
   await cluster().session(['stop']);
 });
 
 test('a configuration file of GlusterFS 3 is converted and its options are kept', async () => {
   const node = cluster().primaries[0]!;
   const conf = `${cluster().sessionDir}/gsyncd.conf`;
-  await node.sh(`python3 - <<'END'
+  await node.sh(
+    `python3 - <<'END'
 text = open('${conf}').read()
 open('${conf}', 'w').write('[__meta__]\\nversion = 2.0\\n\\n[peers gv0 sv0]\\nsync_jobs = 2\\nuse_tarssh = true\\nsession_owner = 00000000-0000-0000-0000-000000000000\\n')
-END`, '/');
+END`,
+    '/',
+  );
   await cluster().session(['start']);
   await untilStatus('Active');
   expect([await option('sync-jobs'), await option('sync-method')]).toEqual(['2', 'tarssh']);
   expect(await node.read(conf)).toContain('[vars]');
   await cluster().sh('printf upgraded >upgraded');
-  await cluster().until('new file', async () => (await cluster().sh('cat upgraded 2>/dev/null || true', cluster().secondary)) === 'upgraded');
+  await cluster().until(
+    'new file',
+    async () => (await cluster().sh('cat upgraded 2>/dev/null || true', cluster().secondary)) === 'upgraded',
+  );
   await cluster().session(['stop']);
 });

@@ -17,7 +17,10 @@ test('after a kill in the hybrid crawl, the next worker completes the first sync
   await lab().sh(smallFiles('first', 1500));
   const killed = lab().startWorker();
   await killed.waitForLog(/starting hybrid crawl/);
-  await lab().until('first files', async () => (await lab().sh('find . -type f | wc -l', lab().secondary)).trim() !== '0');
+  await lab().until(
+    'first files',
+    async () => (await lab().sh('find . -type f | wc -l', lab().secondary)).trim() !== '0',
+  );
   await killed.kill();
   await expectUnfinished(killed, /finished hybrid crawl/);
   const next = lab().startWorker();
@@ -73,7 +76,9 @@ test('a stop that ends ssh before the worker logs no error', async () => {
 
 test('after four kills in a row, the next worker makes the trees equal', async () => {
   for (let round = 0; round < 4; round++) {
-    const changes = lab().sh(`for i in {1..40}; do mkdir -p r${round}; printf $i >r${round}/f$i; mv r${round}/f$i r${round}/g$i; printf more >>r${round}/g$i; done`);
+    const changes = lab().sh(
+      `for i in {1..40}; do mkdir -p r${round}; printf $i >r${round}/f$i; mv r${round}/f$i r${round}/g$i; printf more >>r${round}/g$i; done`,
+    );
     const worker = lab().startWorker();
     await worker.waitForLog(/starting (history|hybrid) crawl/);
     await changes;

@@ -9,10 +9,14 @@ const layouts = ['disperse', 'arbiter'] as const;
 describe.each(layouts)('%s', (layout) => {
   const lab = useLab({ bricks: 3, layout, metaVolume: 'shared', gsyncd: 'ours' });
   const untilElected = (): Promise<void> =>
-    lab().until('one active, two passive workers', async () => {
-      const { stdout } = await lab().session(['status']);
-      return (stdout.match(/ Active /g) ?? []).length === 1 && (stdout.match(/ Passive /g) ?? []).length === 2;
-    }, 90_000);
+    lab().until(
+      'one active, two passive workers',
+      async () => {
+        const { stdout } = await lab().session(['status']);
+        return (stdout.match(/ Active /g) ?? []).length === 1 && (stdout.match(/ Passive /g) ?? []).length === 2;
+      },
+      90_000,
+    );
 
   test('with rsync, one of three workers is active, and a first sync and live changes arrive', async () => {
     await lab().sh(EVERY_TYPE);
@@ -47,7 +51,12 @@ describe('an arbiter brick whose worker is active', () => {
   test('replicates the data of the volume, which the brick does not hold', async () => {
     await lab().sh(EVERY_TYPE);
     await lab().sh(everyOperation('live').prepare);
-    const isIn = (brick: number, state: string) => async (): Promise<boolean> => (await lab().status(brick).catch(() => undefined))?.['worker_status'] === state;
+    const isIn = (brick: number, state: string) => async (): Promise<boolean> =>
+      (
+        await lab()
+          .status(brick)
+          .catch(() => undefined)
+      )?.['worker_status'] === state;
     const workers = [lab().startWorker({ brick: ARBITER })];
     await lab().until("the arbiter's worker is active", isIn(ARBITER, 'Active'));
     workers.push(lab().startWorker({ brick: 0 }));

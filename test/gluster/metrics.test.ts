@@ -14,39 +14,55 @@ const lab = useLab();
 const PORT = 19_100;
 const TEXTFILE = '/srv/gsyncd.prom';
 const METRICS = ['--metrics-listen', String(PORT), '--metrics-textfile', TEXTFILE, '--metrics-interval', '1'];
-const SCRAPE = 'import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())';
+const SCRAPE =
+  'import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())';
 
 let worker: WorkerHandle;
-const scrape = async (): Promise<string> => (await lab().exec(['python3', '-c', SCRAPE, `http://127.0.0.1:${PORT}/metrics`])).stdout;
-const gsyncd = async (...args: string[]): Promise<string> => (await lab().exec([process.execPath, path.join(REPO, 'bin/gsyncd-ts.js'), ...args])).stdout;
+const scrape = async (): Promise<string> =>
+  (await lab().exec(['python3', '-c', SCRAPE, `http://127.0.0.1:${PORT}/metrics`])).stdout;
+const gsyncd = async (...args: string[]): Promise<string> =>
+  (await lab().exec([process.execPath, path.join(REPO, 'bin/gsyncd-ts.js'), ...args])).stdout;
 
 /** The sum of a metric's series, null without a sample. */
 function value(text: string, name: string, label = ''): number | null {
   const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) && line.includes(label));
-  return lines.length === 0 ? null : lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+  return lines.length === 0
+    ? null
+    : lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
 async function top(): Promise<BrickReport> {
-  const found = JSON.parse(await gsyncd('top', 'gv0', '--json')) as { version: number; sessions: { bricks: BrickReport[] }[] };
+  const found = JSON.parse(await gsyncd('top', 'gv0', '--json')) as {
+    version: number;
+    sessions: { bricks: BrickReport[] }[];
+  };
   expect(found.version).toBe(2);
   return found.sessions[0]!.bricks[0]!;
 }
 
 async function caughtUp(): Promise<void> {
-  await lab().until('nothing pending', async () => {
-    const { lag, crawl } = await top();
-    return lag === 0 && crawl === 'Changelog Crawl';
-  }, 120_000);
+  await lab().until(
+    'nothing pending',
+    async () => {
+      const { lag, crawl } = await top();
+      return lag === 0 && crawl === 'Changelog Crawl';
+    },
+    120_000,
+  );
 }
 
 test('a first sync exports its progress and the expected number of entries', async () => {
   await lab().sh(smallFiles('first', 2000));
   worker = lab().startWorker({ args: METRICS });
   let text = '';
-  await lab().until('first sync under way', async () => {
-    text = await scrape().catch(() => '');
-    return (value(text, 'gsyncd_first_sync_entries_done') ?? 0) > 0;
-  }, 90_000);
+  await lab().until(
+    'first sync under way',
+    async () => {
+      text = await scrape().catch(() => '');
+      return (value(text, 'gsyncd_first_sync_entries_done') ?? 0) > 0;
+    },
+    90_000,
+  );
   expect(value(text, 'gsyncd_first_sync_in_progress')).toBe(1);
   expect(value(text, 'gsyncd_worker_state', 'state="active"')).toBe(1);
   expect(value(text, 'gsyncd_crawl_state', 'crawl="hybrid"')).toBe(1);
@@ -59,7 +75,11 @@ test('a first sync exports its progress and the expected number of entries', asy
 
 test('in the changelog crawl an idle worker has no lag, and changes are counted', async () => {
   await caughtUp();
-  await lab().until('counters of the first sync', async () => (value(await scrape(), 'gsyncd_synced_files_total') ?? 0) >= 2_000, 20_000);
+  await lab().until(
+    'counters of the first sync',
+    async () => (value(await scrape(), 'gsyncd_synced_files_total') ?? 0) >= 2_000,
+    20_000,
+  );
   const before = await scrape();
   expect(value(before, 'gsyncd_first_sync_in_progress')).toBe(0);
   expect(value(before, 'gsyncd_first_sync_entries_done')).toBeNull();
@@ -69,13 +89,26 @@ test('in the changelog crawl an idle worker has no lag, and changes are counted'
   await lab().waitConverged();
   await caughtUp();
   let text = '';
-  await lab().until('the counters', async () => (value((text = await scrape()), 'gsyncd_synced_files_total') ?? 0) >= 2_050, 20_000);
-  expect(value(text, 'gsyncd_synced_bytes_total')! - value(before, 'gsyncd_synced_bytes_total')!).toBeGreaterThanOrEqual(500_000);
-  expect(value(text, 'gsyncd_operations_total', 'type="create"')! - (value(before, 'gsyncd_operations_total', 'type="create"') ?? 0)).toBe(50);
+  await lab().until(
+    'the counters',
+    async () => (value((text = await scrape()), 'gsyncd_synced_files_total') ?? 0) >= 2_050,
+    20_000,
+  );
+  expect(
+    value(text, 'gsyncd_synced_bytes_total')! - value(before, 'gsyncd_synced_bytes_total')!,
+  ).toBeGreaterThanOrEqual(500_000);
+  expect(
+    value(text, 'gsyncd_operations_total', 'type="create"')! -
+      (value(before, 'gsyncd_operations_total', 'type="create"') ?? 0),
+  ).toBe(50);
   expect(value(text, 'gsyncd_changelogs_total')).toBeGreaterThan(0);
   expect(value(text, 'gsyncd_lag_seconds')).toBe(0);
   expect(value(text, 'gsyncd_worker_restarts_total')).toBe(0);
-  await lab().until('the file for the collector', async () => (value(await lab().read(TEXTFILE), 'gsyncd_synced_files_total') ?? 0) >= 2_050, 20_000);
+  await lab().until(
+    'the file for the collector',
+    async () => (value(await lab().read(TEXTFILE), 'gsyncd_synced_files_total') ?? 0) >= 2_050,
+    20_000,
+  );
   expect(await gsyncd('metrics', 'print', 'gv0')).toContain('gsyncd_worker_up{primary="gv0"');
 });
 
@@ -110,7 +143,15 @@ test('promtool accepts the metrics of a real worker', async ({ skip }) => {
 
 test('top draws in a terminal and restores the terminal', async () => {
   const onTerminal = path.join(import.meta.dirname, 'lab/on-terminal.py');
-  const { stdout } = await lab().exec(['python3', onTerminal, process.execPath, path.join(REPO, 'bin/gsyncd-ts.js'), 'top', '--interval', '0.3']);
+  const { stdout } = await lab().exec([
+    'python3',
+    onTerminal,
+    process.execPath,
+    path.join(REPO, 'bin/gsyncd-ts.js'),
+    'top',
+    '--interval',
+    '0.3',
+  ]);
   const result = JSON.parse(stdout) as { output: string; code: number; restored: boolean };
   expect(result.output).toContain('Changelog Crawl');
   expect(result.output.startsWith('\u001b[?1049h')).toBe(true);
@@ -131,19 +172,38 @@ test('top shows the backlog of a stopped worker', async () => {
 
 test('the monitor exports the metrics of its bricks and the number of worker restarts', async () => {
   const conf = '/srv/monitor.conf';
-  await lab().sh(`{ cat gsyncd.conf; grep -q '^.vars' gsyncd.conf || echo '[vars]'; echo 'pid-file = /run/gluster/by-hand.pid'; } >${conf}`, lab().sessionDir);
+  await lab().sh(
+    `{ cat gsyncd.conf; grep -q '^.vars' gsyncd.conf || echo '[vars]'; echo 'pid-file = /run/gluster/by-hand.pid'; } >${conf}`,
+    lab().sessionDir,
+  );
   const monitor = lab().box.start([
-    process.execPath, path.join(REPO, 'bin/gsyncd-ts.js'), 'monitor', 'gv0', `root@${HOST}::sv0`,
-    '-c', conf, '--foreground', '--log-file', '/var/log/glusterfs/monitor.log', '--metrics-listen', String(PORT),
+    process.execPath,
+    path.join(REPO, 'bin/gsyncd-ts.js'),
+    'monitor',
+    'gv0',
+    `root@${HOST}::sv0`,
+    '-c',
+    conf,
+    '--foreground',
+    '--log-file',
+    '/var/log/glusterfs/monitor.log',
+    '--metrics-listen',
+    String(PORT),
   ]);
   const active = async (restarts: number): Promise<boolean> => {
     const text = await scrape().catch(() => '');
-    return value(text, 'gsyncd_worker_up') === 1 && value(text, 'gsyncd_worker_state', 'state="active"') === 1 && value(text, 'gsyncd_worker_restarts_total') === restarts;
+    return (
+      value(text, 'gsyncd_worker_up') === 1 &&
+      value(text, 'gsyncd_worker_state', 'state="active"') === 1 &&
+      value(text, 'gsyncd_worker_restarts_total') === restarts
+    );
   };
   await lab().until('an active worker', () => active(0), 90_000);
   await lab().exec(['kill', '-KILL', String((await top()).worker?.pid)]);
   await lab().until('another one', () => active(1), 120_000);
-  const [pid] = [...(await lab().box.processes())].filter(([, line]) => line.includes('gsyncd-ts.js monitor ')).map(([found]) => found);
+  const [pid] = [...(await lab().box.processes())]
+    .filter(([, line]) => line.includes('gsyncd-ts.js monitor '))
+    .map(([found]) => found);
   const ended = new Promise((resolve) => monitor.once('exit', resolve));
   await lab().exec(['kill', '-TERM', String(pid)]);
   await ended;

@@ -25,26 +25,38 @@ const workerOf = async (brick: string): Promise<number | undefined> =>
   (await processes('worker')).find(({ line }) => line.includes(`--local-path ${brick} `))?.pid;
 
 async function isActive(brick: string): Promise<boolean> {
-  const text = await lab().read(`${lab().sessionDir}/brick_${encodeURIComponent(brick)}.status`).catch(() => '{}');
+  const text = await lab()
+    .read(`${lab().sessionDir}/brick_${encodeURIComponent(brick)}.status`)
+    .catch(() => '{}');
   // As in the stock daemon, the file is created empty, for its lock.
   return text !== '' && (JSON.parse(text) as { worker_status?: string }).worker_status === 'Active';
 }
 
-const allActive = (bricks: readonly string[]) => async (): Promise<boolean> => (await Promise.all(bricks.map(isActive))).every(Boolean);
+const allActive = (bricks: readonly string[]) => async (): Promise<boolean> =>
+  (await Promise.all(bricks.map(isActive))).every(Boolean);
 
 /** Waits until nothing of the monitor is left. */
 async function untilGone(): Promise<void> {
-  await lab().until('everything gone', async () => (await processes('monitor')).length + (await processes('worker')).length === 0, 30_000);
+  await lab().until(
+    'everything gone',
+    async () => (await processes('monitor')).length + (await processes('worker')).length === 0,
+    30_000,
+  );
   await lab().assertNoMountsLeft();
 }
 
 test('the monitor goes into the background, runs a worker per brick, and refuses a second instance', async () => {
-  await lab().sh(`{ cat ${lab().sessionDir}/gsyncd.conf; grep -q '^.vars' ${lab().sessionDir}/gsyncd.conf || echo '[vars]'; echo 'pid-file = ${OWN_PID}'; } >${OWN_CONF}`, '/');
+  await lab().sh(
+    `{ cat ${lab().sessionDir}/gsyncd.conf; grep -q '^.vars' ${lab().sessionDir}/gsyncd.conf || echo '[vars]'; echo 'pid-file = ${OWN_PID}'; } >${OWN_CONF}`,
+    '/',
+  );
   await lab().sh(everyOperation('ops').prepare);
   await lab().exec([...MONITOR, '-c', OWN_CONF]);
   const again = await lab().exec([...MONITOR, '-c', OWN_CONF], { onFailure: 'return' });
   expect(again.code).toBe(2);
-  expect(again.stderr).toMatch(/^gsyncd-ts: monitor of gv0 root@10\.77\.0\.1::sv0: pidfile is taken: process \d+ holds \S+\n$/);
+  expect(again.stderr).toMatch(
+    /^gsyncd-ts: monitor of gv0 root@10\.77\.0\.1::sv0: pidfile is taken: process \d+ holds \S+\n$/,
+  );
   await lab().until('workers active', allActive(lab().bricks), 90_000);
   await lab().sh(everyOperation('ops').change);
   await lab().waitConverged(120_000);
@@ -55,7 +67,9 @@ test('a second worker for a brick that has one ends with one line', async () => 
   const [brick = ''] = lab().bricks;
   const worker = lab().startWorker({ args: ['-c', OWN_CONF] });
   expect((await worker.exited).code).toBe(1);
-  expect(worker.stderr.trim()).toMatch(new RegExp(`^gsyncd-ts: worker of brick ${brick}: another one runs: process \\d+ holds \\S+/worker\\.lock$`));
+  expect(worker.stderr.trim()).toMatch(
+    new RegExp(`^gsyncd-ts: worker of brick ${brick}: another one runs: process \\d+ holds \\S+/worker\\.lock$`),
+  );
   expect(await isActive(brick)).toBe(true);
 });
 
@@ -75,7 +89,9 @@ test('a brick that is added gets a worker without a restart of the monitor', asy
   await lab().until('worker of the new brick', () => isActive(NEW_BRICK), 90_000);
   await lab().sh('mkdir spread; for i in {1..90}; do echo $i >spread/f$i; done');
   await lab().waitConverged(120_000);
-  expect(await lab().sh('ls', `/var/log/glusterfs/geo-replication-secondaries/gv0_${HOST}_sv0`)).toContain(`mnt-${HOST}-srv-gv0_ü&3.log\n`);
+  expect(await lab().sh('ls', `/var/log/glusterfs/geo-replication-secondaries/gv0_${HOST}_sv0`)).toContain(
+    `mnt-${HOST}-srv-gv0_ü&3.log\n`,
+  );
   expect((await lab().exec(['find', `${NEW_BRICK}/spread`, '-type', 'f'])).stdout).not.toBe('');
   expect(await processes('monitor')).toEqual([monitor]);
   expect(await lab().read(OWN_CONF)).toMatch(/^primary-distribution-count = 3$/m);
@@ -102,14 +118,19 @@ test('SIGTERM ends the monitor and all its processes', async () => {
   await untilGone();
 });
 
-const statusLines = async (): Promise<string[]> => (await lab().session(['status'])).stdout.split('\n').filter((line) => line.includes('/srv/gv0_'));
-const statusIs = (word: string, bricks = 3) => async (): Promise<boolean> => {
-  const lines = await statusLines();
-  return lines.length === bricks && lines.every((line) => line.includes(` ${word} `));
-};
+const statusLines = async (): Promise<string[]> =>
+  (await lab().session(['status'])).stdout.split('\n').filter((line) => line.includes('/srv/gv0_'));
+const statusIs =
+  (word: string, bricks = 3) =>
+  async (): Promise<boolean> => {
+    const lines = await statusLines();
+    return lines.length === bricks && lines.every((line) => line.includes(` ${word} `));
+  };
 
 test('glusterd starts, shows, pauses and resumes the monitor', async () => {
-  const call = MONITOR.slice(0, 2).map((word) => `'${word}'`).join(' ');
+  const call = MONITOR.slice(0, 2)
+    .map((word) => `'${word}'`)
+    .join(' ');
   await lab().sh(
     `stock=$(find /usr/lib* -path '*/glusterfs/gsyncd' -type f | head -1)
 cp "$stock" gsyncd.stock
@@ -128,7 +149,11 @@ chmod +x gsyncd.ours; mount --bind gsyncd.ours "$stock"`,
 
   await lab().session(['pause']);
   expect(await statusIs('Paused')()).toBe(true);
-  const stopped = await Promise.all([...(await processes('monitor')), ...(await processes('worker'))].map(async ({ pid }) => (await lab().read(`/proc/${pid}/stat`)).replace(/^.*\) /, '')[0]));
+  const stopped = await Promise.all(
+    [...(await processes('monitor')), ...(await processes('worker'))].map(
+      async ({ pid }) => (await lab().read(`/proc/${pid}/stat`)).replace(/^.*\) /, '')[0],
+    ),
+  );
   expect(stopped).toEqual(['T', 'T', 'T', 'T']);
   await lab().sh('for i in {1..60}; do echo again $i >started/f$i; done');
   await lab().session(['resume']);
@@ -137,7 +162,8 @@ chmod +x gsyncd.ours; mount --bind gsyncd.ours "$stock"`,
 });
 
 test('the worker of a removed brick ends, and the others continue without a restart of the monitor', async () => {
-  const remove = (how: string): ReturnType<Lab['gluster']> => lab().gluster(['volume', 'remove-brick', 'gv0', `${HOST}:${NEW_BRICK}`, how], 'return');
+  const remove = (how: string): ReturnType<Lab['gluster']> =>
+    lab().gluster(['volume', 'remove-brick', 'gv0', `${HOST}:${NEW_BRICK}`, how], 'return');
   const [monitor] = await processes('monitor');
   expect((await remove('start')).code).toBe(0);
   await lab().until('its files moved', async () => (await remove('status')).stdout.includes('completed'), 60_000);
@@ -149,9 +175,13 @@ test('the worker of a removed brick ends, and the others continue without a rest
   expect([removed.code, removed.stderr]).toEqual([0, '']);
   await lab().until('its worker gone', async () => (await workerOf(NEW_BRICK)) === undefined);
   await lab().until('the others active', statusIs('Active', 2), 60_000);
-  await lab().sh('cd started; for i in {1..60}; do echo once more $i >f$i; done; for i in {1..20}; do echo $i >g$i; done; rm f2*');
+  await lab().sh(
+    'cd started; for i in {1..60}; do echo once more $i >f$i; done; for i in {1..20}; do echo $i >g$i; done; rm f2*',
+  );
   await lab().waitConverged(90_000);
-  expect((await processes('worker')).map(({ line }) => / --local-path (\S+)/.exec(line)?.[1]).sort()).toEqual(lab().bricks);
+  expect((await processes('worker')).map(({ line }) => / --local-path (\S+)/.exec(line)?.[1]).sort()).toEqual(
+    lab().bricks,
+  );
   expect(await processes('monitor')).toEqual([monitor]);
   expect(await lab().read(`${lab().sessionDir}/gsyncd.conf`)).toMatch(/^primary-distribution-count = 2$/m);
 });
@@ -159,5 +189,9 @@ test('the worker of a removed brick ends, and the others continue without a rest
 test('glusterd stops the monitor', async () => {
   await lab().session(['stop']);
   expect(await statusIs('Stopped', 2)()).toBe(true);
-  await lab().until('processes gone', async () => (await processes('monitor')).length + (await processes('worker')).length === 0, 10_000);
+  await lab().until(
+    'processes gone',
+    async () => (await processes('monitor')).length + (await processes('worker')).length === 0,
+    10_000,
+  );
 });

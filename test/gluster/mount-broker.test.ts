@@ -5,7 +5,8 @@ import { restarted, untilLive, waitForStock } from './lab/stock-worker.js';
 import { useCluster } from './lab/use-lab.js';
 
 const cluster = useCluster({ primaries: 1, secondaries: 1, gsyncd: ['ours', 'ours'], secondaryUser: 'geo' });
-const processesOf = async (user: string): Promise<string> => (await cluster().secondaries[0]!.exec(['ps', '-U', user, '-o', 'args='], { onFailure: 'return' })).stdout;
+const processesOf = async (user: string): Promise<string> =>
+  (await cluster().secondaries[0]!.exec(['ps', '-U', user, '-o', 'args='], { onFailure: 'return' })).stdout;
 
 /** Tar then runs for the user through this program, as it does for root. */
 async function restrictTarKeys(): Promise<void> {
@@ -27,28 +28,49 @@ test.each(['rsync', 'tarssh'])('with %s, a first sync and live changes arrive', 
   await cluster().waitConverged(90_000);
   await cluster().session(['stop']);
   await cluster().until('no process of the user', async () => (await processesOf('geo')).trim() === '');
-  expect((await cluster().secondaries[0]!.read('/proc/1/mounts'))).not.toContain('mountbroker-root/');
+  expect(await cluster().secondaries[0]!.read('/proc/1/mounts')).not.toContain('mountbroker-root/');
 });
 
-test.each(['rsync', 'tarssh'])('with a stock primary and %s, a first sync and live changes arrive, too', async (engine) => {
-  const under = `stock-${engine}`;
-  await cluster().install('stock', 'ours');
-  await cluster().session(['config', 'sync-method', engine]);
-  await cluster().sh(smallFiles(under, 200));
-  await cluster().session(['start']);
-  // The stock daemon does not replicate these.
-  const ignore = ['rdev', 'acls', 'xattrs'] as const;
-  await cluster().waitConverged(120_000, { ignore, under });
-  expect(await processesOf('geo')).toMatch(/gsyncd-ts\.js secondary gv0 geo@\S+ .*--primary-dist-count 1$/m);
-  await untilLive(cluster());
-  await cluster().sh(`cd ${under}; mv 01 moved; rm -r 02; mkdir new; printf more >>03/f00003; printf new >new/file; ln new/file new/link; ln -s file new/s; chmod 600 04/*`);
-  await waitForStock(cluster(), restarted(cluster()), { ignore, under });
-  await cluster().session(['stop', 'force']);
-});
+test.each(['rsync', 'tarssh'])(
+  'with a stock primary and %s, a first sync and live changes arrive, too',
+  async (engine) => {
+    const under = `stock-${engine}`;
+    await cluster().install('stock', 'ours');
+    await cluster().session(['config', 'sync-method', engine]);
+    await cluster().sh(smallFiles(under, 200));
+    await cluster().session(['start']);
+    // The stock daemon does not replicate these.
+    const ignore = ['rdev', 'acls', 'xattrs'] as const;
+    await cluster().waitConverged(120_000, { ignore, under });
+    expect(await processesOf('geo')).toMatch(/gsyncd-ts\.js secondary gv0 geo@\S+ .*--primary-dist-count 1$/m);
+    await untilLive(cluster());
+    await cluster().sh(
+      `cd ${under}; mv 01 moved; rm -r 02; mkdir new; printf more >>03/f00003; printf new >new/file; ln new/file new/link; ln -s file new/s; chmod 600 04/*`,
+    );
+    await waitForStock(cluster(), restarted(cluster()), { ignore, under });
+    await cluster().session(['stop', 'force']);
+  },
+);
 
 test("the user's logs are in the directory that his group may write to", async () => {
-  const logs = (await cluster().secondaries[0]!.exec(['find', '/var/log/glusterfs/geo-replication-secondaries', '-name', '*.log', '-user', 'geo', '-size', '+0'])).stdout;
+  const logs = (
+    await cluster().secondaries[0]!.exec([
+      'find',
+      '/var/log/glusterfs/geo-replication-secondaries',
+      '-name',
+      '*.log',
+      '-user',
+      'geo',
+      '-size',
+      '+0',
+    ])
+  ).stdout;
   expect(logs).toMatch(/\/gsyncd\.log$/m);
-  const dir = await cluster().secondaries[0]!.exec(['stat', '-c', '%G %A', '/var/log/glusterfs/geo-replication-secondaries']);
+  const dir = await cluster().secondaries[0]!.exec([
+    'stat',
+    '-c',
+    '%G %A',
+    '/var/log/glusterfs/geo-replication-secondaries',
+  ]);
   expect(dir.stdout).toMatch(/^geogroup d\S{4}w/);
 });

@@ -17,9 +17,13 @@ const stop = async (): Promise<void> => {
 
 test('the first sync replaces other content under the same names on the secondary', async () => {
   await lab().mountSecondaryWritable();
-  await lab().sh(`mkdir -p c/sub both; printf theirs >c/file; printf theirs >c/dir-there; mkdir -p c/file-there/x
-    printf theirs >c/link-there; ln -s ours c/symlink; printf theirs >c/sub/deep; mkdir c/empty`, PATHS.secondaryWritable);
-  await lab().sh(`mkdir -p c/sub/new both; printf 'the primary has this' >c/file; mkdir c/dir-there; printf in >c/dir-there/in
+  await lab().sh(
+    `mkdir -p c/sub both; printf theirs >c/file; printf theirs >c/dir-there; mkdir -p c/file-there/x
+    printf theirs >c/link-there; ln -s ours c/symlink; printf theirs >c/sub/deep; mkdir c/empty`,
+    PATHS.secondaryWritable,
+  );
+  await lab()
+    .sh(`mkdir -p c/sub/new both; printf 'the primary has this' >c/file; mkdir c/dir-there; printf in >c/dir-there/in
     printf plain >c/file-there; ln -s target c/link-there; printf plain >c/symlink; printf deeper >c/sub/deep; printf x >c/empty`);
   worker();
   await lab().waitConverged(90_000);
@@ -31,7 +35,9 @@ test('a trailing slash in the path of the brick changes nothing, and --debug log
   await lab().sh('printf s >slash');
   await lab().waitConverged(90_000);
   await lab().untilState(0, 'Active');
-  expect((await readdir(lab().box.outside(lab().sessionDir))).filter((name) => name.includes('%2F.status'))).toEqual([]);
+  expect((await readdir(lab().box.outside(lab().sessionDir))).filter((name) => name.includes('%2F.status'))).toEqual(
+    [],
+  );
   expect(worker().stderr).toMatch(/^\[[^\]]+\] D \[/m);
   expect(worker().stderr).toMatch(/^\[[^\]]+\] I \[.*Worker spawn successful/m);
   await stop();
@@ -64,10 +70,14 @@ test('a checkpoint completes when all earlier changes have arrived', async () =>
   worker();
   await lab().sh('mkdir -p cp; for i in {1..50}; do printf $i >cp/$i; done');
   await lab().session(['config', 'checkpoint', 'now']);
-  await lab().until('checkpoint', async () => {
-    await lab().sh('printf x >>cp/tick');
-    return (await lab().status())['checkpoint_completed'] === 'Yes';
-  }, 60_000);
+  await lab().until(
+    'checkpoint',
+    async () => {
+      await lab().sh('printf x >>cp/tick');
+      return (await lab().status())['checkpoint_completed'] === 'Yes';
+    },
+    60_000,
+  );
   await lab().pretendMonitor();
   expect(await lab().statusDetail()).toMatch(/ Active +Changelog Crawl .* Yes /);
   await lab().waitConverged();
@@ -112,17 +122,26 @@ test('with ignore-deletes, names removed on the primary stay and everything else
   await lab().setConfig({ 'ignore-deletes': 'true' });
   worker();
   await lab().sh('cd del; rm a; rm -r dir; mv b renamed; printf new >new');
-  await lab().until('changes', async () => (await lab().sh('ls del', lab().secondary)) === 'a\ndir\nnew\nrenamed\n', 60_000);
+  await lab().until(
+    'changes',
+    async () => (await lab().sh('ls del', lab().secondary)) === 'a\ndir\nnew\nrenamed\n',
+    60_000,
+  );
   await stop();
   const found = await lab().compare();
-  expect(found.differences.map((d) => [d.path, d.a])).toEqual([['del/a', null], ['del/dir', null], ['del/dir/c', null]]);
+  expect(found.differences.map((d) => [d.path, d.a])).toEqual([
+    ['del/a', null],
+    ['del/dir', null],
+    ['del/dir/c', null],
+  ]);
   await lab().setConfig({ 'ignore-deletes': 'false' });
   await lab().sh('rm -rf del', PATHS.secondaryWritable);
   await lab().sh('rm -rf del');
 });
 
 test('a file whose data cannot be sent goes to the failure list and is counted, and arrives once it can be sent', async () => {
-  await lab().sh(`cat >rsync <<'END'
+  await lab().sh(
+    `cat >rsync <<'END'
 #!/bin/bash
 refused=$(cat /srv/refused)
 tee /srv/list | python3 -c 'import sys; sys.stdout.buffer.write(b"".join(p + b"\\0" for p in sys.stdin.buffer.read().split(b"\\0") if p and sys.argv[1].encode() not in p))' "$refused" >/srv/allowed.$$
@@ -130,17 +149,22 @@ tee /srv/list | python3 -c 'import sys; sys.stdout.buffer.write(b"".join(p + b"\
 grep -qa "$refused" /srv/list && [ $code = 0 ] && code=23
 exit $code
 END
-chmod 755 rsync; printf none >refused`, '/srv');
+chmod 755 rsync; printf none >refused`,
+    '/srv',
+  );
   await lab().setConfig({ 'rsync-command': '/srv/rsync', 'max-rsync-retries': '2' });
   worker();
   await lab().waitConverged();
   await lab().sh('printf first >hold');
   await lab().waitConverged();
-  const hex = (await lab().sh('getfattr --absolute-names --only-values -n trusted.gfid hold | xxd -p', lab().bricks[0])).trim();
+  const hex = (
+    await lab().sh('getfattr --absolute-names --only-values -n trusted.gfid hold | xxd -p', lab().bricks[0])
+  ).trim();
   const gfid = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   await lab().sh(`printf ${gfid} >refused`, '/srv');
   await lab().sh('printf second >hold; printf other >other');
-  const list = async (): Promise<string> => lab().sh('find . -path "*gv0_1*" -name "failures*" -exec cat {} +', '/var/lib/misc/gluster/gsyncd');
+  const list = async (): Promise<string> =>
+    lab().sh('find . -path "*gv0_1*" -name "failures*" -exec cat {} +', '/var/lib/misc/gluster/gsyncd');
   await lab().until('the gfid on the list', async () => (await list()).includes(gfid), 90_000);
   await lab().until('the other file', async () => (await lab().sh('cat other || true', lab().secondary)) === 'other');
   expect((await lab().status())['failures']).toBe(1);
@@ -153,33 +177,65 @@ chmod 755 rsync; printf none >refused`, '/srv');
   await lab().resetConfig('rsync-command');
 });
 
-test.each(['--secondary-id', '--slave-id'])("with a stock monitor's arguments and %s, a worker reports that it is ready and logs to the terminal", async (option) => {
-  await stop();
-  const node = /UUID=(.*)/.exec(await lab().read('/var/lib/glusterd/glusterd.info'))![1]!;
-  // No volume has this id. The name of the stime shows that the worker took it from the option.
-  const id = `5eb0c0de-0000-4000-8000-${option.length.toString().padStart(12, '0')}`;
-  const argv = [
-    process.execPath, `${REPO}/bin/gsyncd-ts.js`, 'worker', 'gv0', `root@${HOST}::sv0`, '--feedback-fd', '9', '--local-path', '/srv/gv0_1',
-    '--local-node', HOST, '--local-node-id', node, option, id, '--subvol-num', '1',
-    '--resource-remote', `root@${HOST}`, '--resource-remote-id', node, '--log-file', '-',
-  ];
-  // The reader of the descriptor writes `ready` when the worker closes it.
-  const started = lab().box.start(['bash', '-c', 'exec 9> >(cat; echo ready >/srv/ready); exec "$@"', 'sh', ...argv]);
-  current = new WorkerHandle(started, lab().box.outside('/var/log/glusterfs/none.log'));
-  await lab().until('ready', async () => (await lab().sh('cat ready || true', '/srv')) === 'ready\n');
-  expect(current.running).toBe(true);
-  await lab().sh(`printf x >told${option}; rm /srv/ready`);
-  await lab().waitConverged();
-  await lab().until('mark', async () => (await lab().sh('getfattr --absolute-names -d -m . -e hex /srv/gv0_1')).includes(`.${id}.stime=`));
-  const shown = /^\[[^\]]+\] I \[\S+\(worker \/srv\/gv0_1\):0:/;
-  expect(current.stderr.split('\n').filter((line) => line !== '' && !shown.test(line))).toEqual([]);
-  for (const line of ['Worker spawn successful. Acknowledging back to monitor', 'finished hybrid crawl', 'Batch Completed']) expect(current.stderr).toContain(line);
-  await stop();
-});
+test.each(['--secondary-id', '--slave-id'])(
+  "with a stock monitor's arguments and %s, a worker reports that it is ready and logs to the terminal",
+  async (option) => {
+    await stop();
+    const node = /UUID=(.*)/.exec(await lab().read('/var/lib/glusterd/glusterd.info'))![1]!;
+    // No volume has this id. The name of the stime shows that the worker took it from the option.
+    const id = `5eb0c0de-0000-4000-8000-${option.length.toString().padStart(12, '0')}`;
+    const argv = [
+      process.execPath,
+      `${REPO}/bin/gsyncd-ts.js`,
+      'worker',
+      'gv0',
+      `root@${HOST}::sv0`,
+      '--feedback-fd',
+      '9',
+      '--local-path',
+      '/srv/gv0_1',
+      '--local-node',
+      HOST,
+      '--local-node-id',
+      node,
+      option,
+      id,
+      '--subvol-num',
+      '1',
+      '--resource-remote',
+      `root@${HOST}`,
+      '--resource-remote-id',
+      node,
+      '--log-file',
+      '-',
+    ];
+    // The reader of the descriptor writes `ready` when the worker closes it.
+    const started = lab().box.start(['bash', '-c', 'exec 9> >(cat; echo ready >/srv/ready); exec "$@"', 'sh', ...argv]);
+    current = new WorkerHandle(started, lab().box.outside('/var/log/glusterfs/none.log'));
+    await lab().until('ready', async () => (await lab().sh('cat ready || true', '/srv')) === 'ready\n');
+    expect(current.running).toBe(true);
+    await lab().sh(`printf x >told${option}; rm /srv/ready`);
+    await lab().waitConverged();
+    await lab().until('mark', async () =>
+      (await lab().sh('getfattr --absolute-names -d -m . -e hex /srv/gv0_1')).includes(`.${id}.stime=`),
+    );
+    const shown = /^\[[^\]]+\] I \[\S+\(worker \/srv\/gv0_1\):0:/;
+    expect(current.stderr.split('\n').filter((line) => line !== '' && !shown.test(line))).toEqual([]);
+    for (const line of [
+      'Worker spawn successful. Acknowledging back to monitor',
+      'finished hybrid crawl',
+      'Batch Completed',
+    ])
+      expect(current.stderr).toContain(line);
+    await stop();
+  },
+);
 
 test('after a failover, special-sync-mode recover replicates back only what changed on the secondary', async () => {
   const announced = async (brick: string): Promise<string> => {
-    return lab().sh(`getfattr -h --absolute-names -d -m '^trusted.glusterfs.volume-mark[.]' -e hex ${brick} | grep = || true`);
+    return lab().sh(
+      `getfattr -h --absolute-names -d -m '^trusted.glusterfs.volume-mark[.]' -e hex ${brick} | grep = || true`,
+    );
   };
   const back = ['volume', 'geo-replication', 'sv0', `${HOST}::gv0`];
   await stop();
@@ -197,7 +253,10 @@ test('after a failover, special-sync-mode recover replicates back only what chan
   await lab().gluster(['volume', 'set', 'sv0', 'changelog.rollover-time', '3']);
   await lab().gluster([...back, 'config', 'special-sync-mode', 'recover']);
   await lab().gluster([...back, 'config', 'secondary-timeout', '4']);
-  await lab().sh('printf back >written-after-failover; printf more >>late; mkdir -p newdir/x; printf y >newdir/x/y', PATHS.secondary);
+  await lab().sh(
+    'printf back >written-after-failover; printf more >>late; mkdir -p newdir/x; printf y >newdir/x/y',
+    PATHS.secondary,
+  );
   const recovering = lab().startWorker({ pair: ['sv0', `root@${HOST}::gv0`], localPath: '/srv/sv0_1' });
   // The first primary still runs. Its announcement has to expire before anything is replicated the other way.
   await recovering.waitForLog(/foreign volume info found, waiting for expiry.*expiry=[1-5]\b/);

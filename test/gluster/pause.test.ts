@@ -18,17 +18,33 @@ exit "\${PIPESTATUS[0]}"
 
 const lab = useLab({ gsyncd: 'ours', config: { 'rsync-options': '-W --bwlimit=4096' } });
 
-const bytesOf = async (name: string): Promise<number> => Number(await lab().sh(`stat -c '%b' ${name} 2>/dev/null || echo 0`, '/srv/sv0_1')) * 512;
-const under = (name: string): Promise<void> => lab().until(`${name} under way`, async () => (await bytesOf(name)) > 2_000_000);
-const workers = async (): Promise<number[]> => [...(await lab().box.processes())].filter(([, line]) => / worker gv0 /.test(line)).map(([pid]) => pid);
+const bytesOf = async (name: string): Promise<number> =>
+  Number(await lab().sh(`stat -c '%b' ${name} 2>/dev/null || echo 0`, '/srv/sv0_1')) * 512;
+const under = (name: string): Promise<void> =>
+  lab().until(`${name} under way`, async () => (await bytesOf(name)) > 2_000_000);
+const workers = async (): Promise<number[]> =>
+  [...(await lab().box.processes())].filter(([, line]) => / worker gv0 /.test(line)).map(([pid]) => pid);
 
 /** Sets options and makes sure that the session runs. @returns a function that reads the log written since */
 async function startedWith(config: Readonly<Record<string, string>>): Promise<() => Promise<string>> {
-  const log = (await lab().read(lab().sessionLog).catch(() => '')).length;
-  const logged = async (): Promise<string> => (await lab().read(lab().sessionLog).catch(() => '')).slice(log);
+  const log = (
+    await lab()
+      .read(lab().sessionLog)
+      .catch(() => '')
+  ).length;
+  const logged = async (): Promise<string> =>
+    (
+      await lab()
+        .read(lab().sessionLog)
+        .catch(() => '')
+    ).slice(log);
   await lab().setConfig(config);
   await lab().session(['start'], 'return');
-  await lab().until('worker', async () => (await workers()).length === 1 && /starting (history|hybrid) crawl/.test(await logged()), 60_000);
+  await lab().until(
+    'worker',
+    async () => (await workers()).length === 1 && /starting (history|hybrid) crawl/.test(await logged()),
+    60_000,
+  );
   return logged;
 }
 
@@ -37,28 +53,34 @@ async function pause(): Promise<void> {
   await sleep(1000);
 }
 
-test.each(['rsync', 'tarssh'])('with %s, no byte of a file is sent while the session is paused, and resume continues the transfer', async (engine) => {
-  await lab().exec(['bash', '-c', 'cat >/srv/slow-tar; chmod +x /srv/slow-tar'], { input: SLOW_TAR });
-  const logged = await startedWith({ 'sync-method': engine, 'tar-command': '/srv/slow-tar' });
-  const before = await workers();
-  await lab().sh(bigFile(engine, MEGABYTES));
-  await under(engine);
+test.each(['rsync', 'tarssh'])(
+  'with %s, no byte of a file is sent while the session is paused, and resume continues the transfer',
+  async (engine) => {
+    await lab().exec(['bash', '-c', 'cat >/srv/slow-tar; chmod +x /srv/slow-tar'], { input: SLOW_TAR });
+    const logged = await startedWith({ 'sync-method': engine, 'tar-command': '/srv/slow-tar' });
+    const before = await workers();
+    await lab().sh(bigFile(engine, MEGABYTES));
+    await under(engine);
 
-  await pause();
-  const paused = await bytesOf(engine);
-  await sleep(2000);
-  expect(await bytesOf(engine)).toBe(paused);
-  expect(paused).toBeLessThan(MEGABYTES << 20);
-  await lab().session(['resume']);
-  await lab().waitConverged(60_000);
-  expect(await workers()).toEqual(before);
-  expect(await logged()).not.toMatch(/faulty|restarting worker|SYNC Error/i);
-});
+    await pause();
+    const paused = await bytesOf(engine);
+    await sleep(2000);
+    expect(await bytesOf(engine)).toBe(paused);
+    expect(paused).toBeLessThan(MEGABYTES << 20);
+    await lab().session(['resume']);
+    await lab().waitConverged(60_000);
+    expect(await workers()).toEqual(before);
+    expect(await logged()).not.toMatch(/faulty|restarting worker|SYNC Error/i);
+  },
+);
 
 test('a worker whose secondary timed out during the pause reconnects at once without becoming Faulty', async () => {
   const logged = await startedWith({ 'secondary-timeout': '10' });
   await lab().session(['pause']);
-  await lab().until('the secondary to end', async () => ![...(await lab().box.processes()).values()].some((line) => /gsyncd-ts\.js secondary gv0 /.test(line)));
+  await lab().until(
+    'the secondary to end',
+    async () => ![...(await lab().box.processes()).values()].some((line) => /gsyncd-ts\.js secondary gv0 /.test(line)),
+  );
   await lab().sh('echo later >later');
   await lab().session(['resume']);
   await lab().waitConverged(60_000);
@@ -73,7 +95,9 @@ test('a paused session can be stopped, and no process is left', async () => {
   await under('stopped');
   await pause();
   await lab().session(['stop', 'force']);
-  const left = [...(await lab().box.processes()).values()].filter((line) => /gsyncd|rsync|slow-tar|^tar |ssh .*-p 22/.test(line) && !line.includes('/lab/'));
+  const left = [...(await lab().box.processes()).values()].filter(
+    (line) => /gsyncd|rsync|slow-tar|^tar |ssh .*-p 22/.test(line) && !line.includes('/lab/'),
+  );
   expect(left).toEqual([]);
   await lab().session(['start']);
   await lab().waitConverged(60_000);

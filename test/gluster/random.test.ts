@@ -16,8 +16,14 @@ import type { WorkloadOptions } from './lab/workload.js';
 const seed = Number(process.env['WORKLOAD_SEED'] ?? Math.floor(Math.random() * 1e9));
 const count = Number(process.env['WORKLOAD_OPS'] ?? 500);
 
-async function converges(options: WorkloadOptions, config: Readonly<Record<string, string>>, { gsyncd = 'stock', brickDisks }: Pick<LabOptions, 'gsyncd' | 'brickDisks'> = {}): Promise<void> {
-  console.log(`random workload: WORKLOAD_SEED=${seed} WORKLOAD_OPS=${count} (${options.names}, ${JSON.stringify(config)}, secondary: ${gsyncd}, bricks: ${brickDisks ?? 'this disk'})`);
+async function converges(
+  options: WorkloadOptions,
+  config: Readonly<Record<string, string>>,
+  { gsyncd = 'stock', brickDisks }: Pick<LabOptions, 'gsyncd' | 'brickDisks'> = {},
+): Promise<void> {
+  console.log(
+    `random workload: WORKLOAD_SEED=${seed} WORKLOAD_OPS=${count} (${options.names}, ${JSON.stringify(config)}, secondary: ${gsyncd}, bricks: ${brickDisks ?? 'this disk'})`,
+  );
   const workload = new Workload(options);
   const phases: Phases = {
     first: workload.next(count),
@@ -49,7 +55,11 @@ async function leftOver(lab: Lab): Promise<string | undefined> {
 }
 
 test('a random workload converges through first sync, stop, live changes and a kill, with rsync, on XFS bricks', async () => {
-  await converges({ seed, names: 'utf8', attributes: 'all', top: 'work' }, { 'sync-method': 'rsync' }, { brickDisks: 'xfs' });
+  await converges(
+    { seed, names: 'utf8', attributes: 'all', top: 'work' },
+    { 'sync-method': 'rsync' },
+    { brickDisks: 'xfs' },
+  );
 });
 
 nightly('a random workload with names that are not UTF-8 converges except for these names, with tarssh', async () => {
@@ -57,5 +67,9 @@ nightly('a random workload with names that are not UTF-8 converges except for th
 });
 
 test('behind a secondary of this project, names that are not UTF-8 and device nodes converge, too', async () => {
-  await converges({ seed, names: 'bytes', attributes: 'all', devices: 'all', top: 'work' }, { 'sync-method': 'rsync', 'small-file-size': ['0', '500', '65536'][seed % 3]! }, { gsyncd: 'ours' });
+  await converges(
+    { seed, names: 'bytes', attributes: 'all', devices: 'all', top: 'work' },
+    { 'sync-method': 'rsync', 'small-file-size': ['0', '500', '65536'][seed % 3]! },
+    { gsyncd: 'ours' },
+  );
 });

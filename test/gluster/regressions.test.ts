@@ -16,10 +16,13 @@ const configs = [...new Set(all.map(({ regression }) => JSON.stringify(regressio
 describe.each(configs)('with %s', (config) => {
   const lab = useLab({ config: JSON.parse(config) as Record<string, string> });
 
-  test.each(all.filter((one) => JSON.stringify(one.regression.config) === config))('$name converges', async ({ regression }) => {
-    // Removes the files of the previous sequence.
-    await lab().sh('find . -mindepth 1 -maxdepth 1 ! -name .trashcan -exec rm -rf {} +');
-    const failure = await runPhases(lab(), regression.phases, { names: regression.names, convergeMs: 60_000 });
-    expect(failure).toBeUndefined();
-  });
+  test.each(all.filter((one) => JSON.stringify(one.regression.config) === config))(
+    '$name converges',
+    async ({ regression }) => {
+      // Removes the files of the previous sequence.
+      await lab().sh('find . -mindepth 1 -maxdepth 1 ! -name .trashcan -exec rm -rf {} +');
+      const failure = await runPhases(lab(), regression.phases, { names: regression.names, convergeMs: 60_000 });
+      expect(failure).toBeUndefined();
+    },
+  );
 });

@@ -11,7 +11,9 @@ const lab = useLab({ bricks: 2, layout: 'replica', metaVolume: 'shared' });
 let workers: [WorkerHandle, WorkerHandle];
 
 const isIn = (brick: number, state: string) => async (): Promise<boolean> => {
-  const status = await lab().status(brick).catch(() => undefined);
+  const status = await lab()
+    .status(brick)
+    .catch(() => undefined);
   return status?.['worker_status'] === state;
 };
 
@@ -79,7 +81,10 @@ nightly('replica-failover-interval sets how often a passive worker checks whethe
 });
 
 test('a checkpoint waits for failures of another brick, which its worker retries when it is back and passive', async () => {
-  await lab().setConfig({ 'rsync-command': `${REPO}/test/fixtures/bin/partly-rsync`, 'replica-failover-interval': '1' });
+  await lab().setConfig({
+    'rsync-command': `${REPO}/test/fixtures/bin/partly-rsync`,
+    'replica-failover-interval': '1',
+  });
   await lab().sh('printf x >gone-xattr; setfattr -n user.a -v 1 gone-xattr');
   const first = lab().startWorker({ brick: 0 });
   await lab().until('first worker active', isIn(0, 'Active'));
@@ -87,7 +92,11 @@ test('a checkpoint waits for failures of another brick, which its worker retries
   await lab().sh('touch failing', '/srv');
   await lab().sh('setfattr -x user.a gone-xattr');
   // The worker's mark for failures changes the root's xattrs, which then fail to sync, too.
-  await lab().until('the removal counted as a failure', async () => Number((await lab().status(0))['failures']) >= 1, 60_000);
+  await lab().until(
+    'the removal counted as a failure',
+    async () => Number((await lab().status(0))['failures']) >= 1,
+    60_000,
+  );
   await first.kill();
 
   const second = lab().startWorker({ brick: 1 });
@@ -96,10 +105,14 @@ test('a checkpoint waits for failures of another brick, which its worker retries
   await lab().setConfig({ checkpoint: 'now' });
   const checkpoint = Math.floor(Date.now() / 1000);
   await lab().sh('printf x >after-checkpoint');
-  await lab().until('the checkpoint passed', async () => {
-    await lab().sh('date +%N >after-checkpoint');
-    return Number((await lab().status(1))['last_synced']) > checkpoint + 3;
-  }, 60_000);
+  await lab().until(
+    'the checkpoint passed',
+    async () => {
+      await lab().sh('date +%N >after-checkpoint');
+      return Number((await lab().status(1))['last_synced']) > checkpoint + 3;
+    },
+    60_000,
+  );
   expect((await lab().status(1))['checkpoint_completed']).toBe('No');
   expect(await second.log()).toMatch(/checkpoint: waiting for failures of another brick/);
 
@@ -109,29 +122,39 @@ test('a checkpoint waits for failures of another brick, which its worker retries
   await lab().waitConverged(90_000);
   await lab().until('no failure', async () => (await lab().status(0))['failures'] === 0);
   // The volume is idle from here on.
-  await lab().until('the checkpoint complete', async () => (await lab().status(1))['checkpoint_completed'] === 'Yes', 60_000);
+  await lab().until(
+    'the checkpoint complete',
+    async () => (await lab().status(1))['checkpoint_completed'] === 'Yes',
+    60_000,
+  );
   for (const worker of [second, third]) await worker.stop();
   await lab().resetConfig('checkpoint');
   await lab().resetConfig('rsync-command');
 });
 
-nightly("beside a stock worker with the replica set's lock, the worker is passive, and takes over when that one ends", async () => {
-  await lab().setConfig({ 'secondary-access-mount': 'true', 'replica-failover-interval': '1' });
-  const stock = lab().startStockWorker({ brick: 0 });
-  await stock.waitForLog(/starting history crawl/);
-  const ours = lab().startWorker({ brick: 1 });
-  await lab().until('ours passive', isIn(1, 'Passive'), 60_000);
-  await sleep(5000);
-  expect((await lab().status(1))['worker_status']).toBe('Passive');
-  await stock.kill();
-  await lab().sh('mkdir beside-stock; for i in {1..20}; do printf $i >beside-stock/$i; done');
-  await lab().until('ours active', isIn(1, 'Active'), 60_000);
-  await lab().waitConverged(90_000);
-  // Conversely, a stock worker respects the lock that this one holds.
-  const other = lab().startStockWorker({ brick: 0 });
-  await other.waitForLog(/Worker Status Change.*Passive/);
-  await sleep(5000);
-  expect([(await lab().status(0))['worker_status'], (await lab().status(1))['worker_status']]).toEqual(['Passive', 'Active']);
-  await other.kill();
-  await ours.stop();
-});
+nightly(
+  "beside a stock worker with the replica set's lock, the worker is passive, and takes over when that one ends",
+  async () => {
+    await lab().setConfig({ 'secondary-access-mount': 'true', 'replica-failover-interval': '1' });
+    const stock = lab().startStockWorker({ brick: 0 });
+    await stock.waitForLog(/starting history crawl/);
+    const ours = lab().startWorker({ brick: 1 });
+    await lab().until('ours passive', isIn(1, 'Passive'), 60_000);
+    await sleep(5000);
+    expect((await lab().status(1))['worker_status']).toBe('Passive');
+    await stock.kill();
+    await lab().sh('mkdir beside-stock; for i in {1..20}; do printf $i >beside-stock/$i; done');
+    await lab().until('ours active', isIn(1, 'Active'), 60_000);
+    await lab().waitConverged(90_000);
+    // Conversely, a stock worker respects the lock that this one holds.
+    const other = lab().startStockWorker({ brick: 0 });
+    await other.waitForLog(/Worker Status Change.*Passive/);
+    await sleep(5000);
+    expect([(await lab().status(0))['worker_status'], (await lab().status(1))['worker_status']]).toEqual([
+      'Passive',
+      'Active',
+    ]);
+    await other.kill();
+    await ours.stop();
+  },
+);

@@ -22,10 +22,13 @@ interface Shown {
 /** The fields that `status` shows of each brick. */
 async function shown(): Promise<Shown[]> {
   const { stdout } = await cluster().session(['status']);
-  return stdout.split('\n').filter((line) => line.includes('/srv/gv0_')).map((line) => {
-    const [node = '', , brick = '', , , secondaryNode = '', state = ''] = line.trim().split(/\s{2,}/);
-    return { node, brick, secondaryNode, state };
-  });
+  return stdout
+    .split('\n')
+    .filter((line) => line.includes('/srv/gv0_'))
+    .map((line) => {
+      const [node = '', , brick = '', , , secondaryNode = '', state = ''] = line.trim().split(/\s{2,}/);
+      return { node, brick, secondaryNode, state };
+    });
 }
 
 const active = async (): Promise<Shown[]> => (await shown()).filter(({ state }) => state === 'Active');
@@ -34,10 +37,14 @@ test('one worker of each set is active, the others are passive, and a first sync
   await cluster().sh(EVERY_TYPE);
   await cluster().sh(everyOperation('ops').prepare);
   await cluster().session(['start']);
-  await cluster().until('two active, two passive workers', async () => {
-    const states = (await shown()).map(({ state }) => state).sort();
-    return states.join() === 'Active,Active,Passive,Passive';
-  }, 90_000);
+  await cluster().until(
+    'two active, two passive workers',
+    async () => {
+      const states = (await shown()).map(({ state }) => state).sort();
+      return states.join() === 'Active,Active,Passive,Passive';
+    },
+    90_000,
+  );
   expect(new Set((await active()).map(({ brick }) => brick))).toEqual(new Set(['/srv/gv0_1', '/srv/gv0_2']));
   await cluster().waitConverged(120_000);
 });
@@ -55,16 +62,24 @@ function plainChanges(dir: string): string {
 }
 
 const untilAllThrough = (node: Node): Promise<void> => {
-  return cluster().until(`all through ${node.name}`, async () => {
-    const now = await active();
-    return now.length === 2 && now.every(({ secondaryNode }) => secondaryNode === node.address);
-  }, 120_000);
+  return cluster().until(
+    `all through ${node.name}`,
+    async () => {
+      const now = await active();
+      return now.length === 2 && now.every(({ secondaryNode }) => secondaryNode === node.address);
+    },
+    120_000,
+  );
 };
 
 test('when a secondary node dies, its workers continue through the other one', async () => {
   const [lost, other] = await usedNode();
   const changes = cluster().sh(`${smallFiles('small', 600)}\n${plainChanges('small')}`);
-  await cluster().until('first files', async () => (await cluster().sh('ls', cluster().secondary)).includes('small'), 60_000);
+  await cluster().until(
+    'first files',
+    async () => (await cluster().sh('ls', cluster().secondary)).includes('small'),
+    60_000,
+  );
   await lost.crash();
   await changes;
   await untilAllThrough(other);
@@ -79,13 +94,17 @@ const untilHealed = async (node: Node): Promise<void> => {
   let shownLast = '';
   let lookedAt = 0;
   try {
-    await cluster().until('heal', async () => {
-      // A node that has just come back refuses, or accepts and passes over bricks that it is not connected to yet.
-      const kind = lookedAt++ % 10 === 0 ? ['full'] : [];
-      await node.gluster(['volume', 'heal', 'sv0', ...kind], 'return');
-      shownLast = (await node.gluster(['volume', 'heal', 'sv0', 'info'], 'return')).stdout;
-      return (shownLast.match(/Number of entries: 0$/gm) ?? []).length === 4;
-    }, 90_000);
+    await cluster().until(
+      'heal',
+      async () => {
+        // A node that has just come back refuses, or accepts and passes over bricks that it is not connected to yet.
+        const kind = lookedAt++ % 10 === 0 ? ['full'] : [];
+        await node.gluster(['volume', 'heal', 'sv0', ...kind], 'return');
+        shownLast = (await node.gluster(['volume', 'heal', 'sv0', 'info'], 'return')).stdout;
+        return (shownLast.match(/Number of entries: 0$/gm) ?? []).length === 4;
+      },
+      90_000,
+    );
   } catch (cause) {
     throw new Error(`not healed:\n${shownLast}`, { cause });
   }
@@ -105,10 +124,14 @@ nightly('when a primary node dies, the workers of the other node take over', asy
   await untilHealed(cluster().secondaries[0]!);
   await cluster().primaries[1]!.crash();
   await cluster().sh(everyOperation('ops').change);
-  await cluster().until('all of one node', async () => {
-    const now = await active();
-    return now.length === 2 && now.every(({ node }) => node === cluster().primaries[0]!.address);
-  }, 120_000);
+  await cluster().until(
+    'all of one node',
+    async () => {
+      const now = await active();
+      return now.length === 2 && now.every(({ node }) => node === cluster().primaries[0]!.address);
+    },
+    120_000,
+  );
   await cluster().waitConverged(120_000, { ignore: ['nlink'] });
 });
 

@@ -21,22 +21,26 @@ const CHANGES: readonly [what: string, change: string][] = [
 describe.each(NIGHTLY ? (['ours', 'stock'] as const) : (['ours'] as const))('behind the %s secondary', (gsyncd) => {
   const lab = useLab({ bricks: 2, gsyncd });
 
-  test.each(CHANGES)('%s while a secondary brick is down: a worker ends, and all changes arrive after its restart', async (what, change) => {
-    const at = what.replaceAll(' ', '-');
-    const workers: WorkerHandle[] = [0, 1].map((brick) => lab().startWorker({ brick }));
-    await lab().sh(`mkdir ${at}; cd ${at}; mkdir t; for i in {1..40}; do echo $i >f$i; echo $i >t/f$i; done`);
-    await lab().waitConverged(90_000);
-    await lab().exec(['pkill', '-KILL', '-f', '^/usr/sbin/glusterfsd .*--brick-name /srv/sv0_1']);
-    await sleep(1000);
-    await lab().sh(`cd ${at}; ${change}`);
-    await lab().until('a worker that ends', () => Promise.resolve(workers.some((worker) => !worker.running)));
-    const logs = (await Promise.all(workers.map((worker) => worker.log()))).join('');
-    expect(logs).toMatch(/a brick of the secondary volume is down|1 of 2 subvolumes are up|not connected|ENOTCONN/);
-    await lab().gluster(['volume', 'start', 'sv0', 'force']);
-    await sleep(4000);
-    for (const [brick, worker] of workers.entries()) if (!worker.running) workers[brick] = lab().startWorker({ brick });
-    await lab().waitConverged(90_000);
-    expect(await lab().sh(`ls -R ${at}`, lab().secondary)).toBe(await lab().sh(`ls -R ${at}`));
-    for (const worker of workers) if (worker.running) await worker.stop();
-  });
+  test.each(CHANGES)(
+    '%s while a secondary brick is down: a worker ends, and all changes arrive after its restart',
+    async (what, change) => {
+      const at = what.replaceAll(' ', '-');
+      const workers: WorkerHandle[] = [0, 1].map((brick) => lab().startWorker({ brick }));
+      await lab().sh(`mkdir ${at}; cd ${at}; mkdir t; for i in {1..40}; do echo $i >f$i; echo $i >t/f$i; done`);
+      await lab().waitConverged(90_000);
+      await lab().exec(['pkill', '-KILL', '-f', '^/usr/sbin/glusterfsd .*--brick-name /srv/sv0_1']);
+      await sleep(1000);
+      await lab().sh(`cd ${at}; ${change}`);
+      await lab().until('a worker that ends', () => Promise.resolve(workers.some((worker) => !worker.running)));
+      const logs = (await Promise.all(workers.map((worker) => worker.log()))).join('');
+      expect(logs).toMatch(/a brick of the secondary volume is down|1 of 2 subvolumes are up|not connected|ENOTCONN/);
+      await lab().gluster(['volume', 'start', 'sv0', 'force']);
+      await sleep(4000);
+      for (const [brick, worker] of workers.entries())
+        if (!worker.running) workers[brick] = lab().startWorker({ brick });
+      await lab().waitConverged(90_000);
+      expect(await lab().sh(`ls -R ${at}`, lab().secondary)).toBe(await lab().sh(`ls -R ${at}`));
+      for (const worker of workers) if (worker.running) await worker.stop();
+    },
+  );
 });

@@ -20,14 +20,22 @@ test('both secondaries give the same answers and leave the same tree', async () 
   const { daemon, stock: stockCommand, own: ownCommand } = await bothSecondaries(lab());
   const ask = async (volume: string, command: readonly string[]): Promise<unknown> => {
     const results = `/srv/${volume}.json`;
-    await lab().exec(['python3', `${REPO}/test/fixtures/secondary/calls.py`, daemon, results, ...command], { onFailure: 'return' });
+    await lab().exec(['python3', `${REPO}/test/fixtures/secondary/calls.py`, daemon, results, ...command], {
+      onFailure: 'return',
+    });
     return JSON.parse(await lab().read(results));
   };
-  const tree = (at: string): Promise<string> => lab().sh(String.raw`find . -path ./.trashcan -prune -o -printf '%P %y %m %U %G %T@ %l\n' | sed '1s/.*//' | grep -v '^made by path' | sort`, at);
+  const tree = (at: string): Promise<string> =>
+    lab().sh(
+      String.raw`find . -path ./.trashcan -prune -o -printf '%P %y %m %U %G %T@ %l\n' | sed '1s/.*//' | grep -v '^made by path' | sort`,
+      at,
+    );
   const stock = await ask('gv0', stockCommand);
   const own = await ask('sv0', ownCommand);
   expect(own).toEqual(stock);
-  expect((await tree(lab().secondary)).replaceAll(/ \d{10}\.\d+ /g, ' now ')).toBe((await tree(lab().primary)).replaceAll(/ \d{10}\.\d+ /g, ' now '));
+  expect((await tree(lab().secondary)).replaceAll(/ \d{10}\.\d+ /g, ' now ')).toBe(
+    (await tree(lab().primary)).replaceAll(/ \d{10}\.\d+ /g, ' now '),
+  );
   await lab().assertNoMountsLeft();
 });
 
@@ -35,7 +43,8 @@ test('both secondaries give the same answers and leave the same tree', async () 
 const LONG_NAMES = Array.from({ length: 600 }, (_, i) => `${i}-${'n'.repeat(240)}`);
 const ROUNDS = 8;
 /** Reads slowly, so that the secondary's pipe is full most of the time, as with a slow network. */
-const SLOW_READER = 'import os, time\nwhile True:\n    data = os.read(0, 4096)\n    if not data: break\n    os.write(1, data)\n    time.sleep(0.005)';
+const SLOW_READER =
+  'import os, time\nwhile True:\n    data = os.read(0, 4096)\n    if not data: break\n    os.write(1, data)\n    time.sleep(0.005)';
 
 test(`a stock secondary answers ${ROUNDS} rounds of probes larger than a pipe completely, and keepalives between them`, async () => {
   await lab().sh(`mkdir probed; cd probed; for i in {0..499}; do >$i-${'n'.repeat(240)}; done`);
@@ -54,9 +63,14 @@ test(`a stock secondary answers ${ROUNDS} rounds of probes larger than a pipe co
   for (let round = 1; round <= ROUNDS; round++) {
     const callsBefore = calls;
     const keepAlive = secondary.keepAlive(null).then((count) => ((callsAtKeepalive = calls), count));
-    const [first, second, count] = await Promise.all([truth.lookup(names), truth.lookup([...names].reverse()), keepAlive]);
+    const [first, second, count] = await Promise.all([
+      truth.lookup(names),
+      truth.lookup([...names].reverse()),
+      keepAlive,
+    ]);
     expect(count).toBe(round);
-    for (const { found } of [first, second]) expect(names.map((name) => found.get(name) !== null)).toEqual(LONG_NAMES.map((_, i) => i < 500));
+    for (const { found } of [first, second])
+      expect(names.map((name) => found.get(name) !== null)).toEqual(LONG_NAMES.map((_, i) => i < 500));
     expect(callsAtKeepalive - callsBefore, `of ${calls - callsBefore} calls`).toBeLessThanOrEqual(2);
   }
   client.close();

@@ -34,7 +34,13 @@ let client: RepceClient;
 /** The methods over a mount that follows symlinks. */
 function overMount(symlinks: MountVolumeOptions['symlinks']): Call {
   const volume = new MountVolume({ dir: lab().box.outside(LOOKED_AT), symlinks });
-  const methods = secondaryMethods({ volume, distributionCount: 1, markSpace: 'trusted', log, signal: new AbortController().signal });
+  const methods = secondaryMethods({
+    volume,
+    distributionCount: 1,
+    markSpace: 'trusted',
+    log,
+    signal: new AbortController().signal,
+  });
   return async (method, args) => methods.get(method)!(args);
 }
 
@@ -44,7 +50,10 @@ const byLooking: Call = (method, args) => overMount('looked for')(method, args);
 beforeAll(async () => {
   await plantTrees(lab());
   // Relative: a mount of the lab is reached from outside here, where an absolute path would name another place.
-  await lab().sh(`ln -s ../../../..${OUTSIDE} esc; ln -s ../../../../..${OUTSIDE} dir/in; ln -s esc again`, lab().secondary);
+  await lab().sh(
+    `ln -s ../../../..${OUTSIDE} esc; ln -s ../../../../..${OUTSIDE} dir/in; ln -s esc again`,
+    lab().secondary,
+  );
   await lab().mount('sv0', LOOKED_AT, ['--acl', '--aux-gfid-mount']);
   own = startOwnSecondary(lab());
   client = clientOf(own);
@@ -60,48 +69,113 @@ async function outcome(call: Call, method: string, args: readonly PyValue[]): Pr
   try {
     return await call(method, args);
   } catch (error) {
-    if (error instanceof RemoteCallError || error instanceof RaisedException || errnoNumber(error) !== undefined) return 'refused';
+    if (error instanceof RemoteCallError || error instanceof RaisedException || errnoNumber(error) !== undefined)
+      return 'refused';
     throw error;
   }
 }
 
 /** Calls on paths below `on`, which must all be refused or do nothing. */
 const below = (on: string): readonly [string, ...PyValue[]][] => [
-  ['lstat', `${on}/canary`], ['lstat', `${on}/absent`], ['entries', `${on}/dir`], ['gfid', `${on}/canary`], ['linkto_check', `${on}/canary`],
-  ['stime', `${on}/canary`, UUID], ['xtime', `${on}/canary`, UUID], ['set_stime', `${on}/canary`, UUID, MARK], ['set_xtime_remote', `${on}/canary`, UUID, MARK],
-  ['set_entry_stime', `${on}/dir`, UUID, MARK], ['setattr', `${on}/canary`, ATTRIBUTES], ['setattr', `${on}/dir`, { mode: 0o777 }],
-  ['mkdir', `${on}/made`], ['mkdir', `${on}/dir`], ['symlink', 'target', `${on}/made`], ['symlink', 'target', `${on}/canary`],
+  ['lstat', `${on}/canary`],
+  ['lstat', `${on}/absent`],
+  ['entries', `${on}/dir`],
+  ['gfid', `${on}/canary`],
+  ['linkto_check', `${on}/canary`],
+  ['stime', `${on}/canary`, UUID],
+  ['xtime', `${on}/canary`, UUID],
+  ['set_stime', `${on}/canary`, UUID, MARK],
+  ['set_xtime_remote', `${on}/canary`, UUID, MARK],
+  ['set_entry_stime', `${on}/dir`, UUID, MARK],
+  ['setattr', `${on}/canary`, ATTRIBUTES],
+  ['setattr', `${on}/dir`, { mode: 0o777 }],
+  ['mkdir', `${on}/made`],
+  ['mkdir', `${on}/dir`],
+  ['symlink', 'target', `${on}/made`],
+  ['symlink', 'target', `${on}/canary`],
 ];
 const purges = (on: string): readonly [string, ...PyValue[]][] => [
-  ['purge', `${on}/canary`], ['purge', `${on}/dir`], ['purge', `${on}/dir`, ['a']], ['purge', on, ['canary', 'dir']], ['purge', `${on}/sym`, []],
+  ['purge', `${on}/canary`],
+  ['purge', `${on}/dir`],
+  ['purge', `${on}/dir`, ['a']],
+  ['purge', on, ['canary', 'dir']],
+  ['purge', `${on}/sym`, []],
 ];
 
-const segments = fc.array(fc.constantFrom('canary', 'dir', 'sub', 'a', 'sym', 'absent', '.', '', '.gfid', ROOT), { minLength: 1, maxLength: 4 });
+const segments = fc.array(fc.constantFrom('canary', 'dir', 'sub', 'a', 'sym', 'absent', '.', '', '.gfid', ROOT), {
+  minLength: 1,
+  maxLength: 4,
+});
 const at = fc.nat(4);
 const plain = segments.map((parts) => parts.join('/'));
 /** Paths that lead out of the volume, or that are no paths. */
 const hostilePath = fc.oneof(
-  fc.tuple(segments, at, fc.constantFrom('..', '../..', `../../../..${OUTSIDE}`)).map(([parts, where, up]) => [...parts.slice(0, where), up, ...parts.slice(where)].join('/')),
+  fc
+    .tuple(segments, at, fc.constantFrom('..', '../..', `../../../..${OUTSIDE}`))
+    .map(([parts, where, up]) => [...parts.slice(0, where), up, ...parts.slice(where)].join('/')),
   plain.map((path) => `/${path}`),
   plain.map((path) => `${OUTSIDE}/${path}`),
   fc.tuple(plain, fc.nat(12)).map(([path, where]) => `${path.slice(0, where)}\0${path.slice(where)}`),
-  fc.constantFrom('', '\0', null, 5, 1.5, true, Buffer.from('canary'), ['canary'], pyTuple(['canary']), { path: 'canary' }),
+  fc.constantFrom('', '\0', null, 5, 1.5, true, Buffer.from('canary'), ['canary'], pyTuple(['canary']), {
+    path: 'canary',
+  }),
 );
 const hostileName = fc.oneof(hostilePath, fc.constantFrom('.', 'dir/a', './canary', 'canary/'));
 /** A newline is a name's like any other, but belongs to no gfid. */
-const hostileEntry = fc.oneof(hostilePath, plain, fc.constantFrom(`${ROOT}\n/canary`, `\n${ROOT}/canary`, `${ROOT}/dir/a`, `${ROOT}/.`, `${ROOT}/..`, `${ROOT}/`, `${ROOT}/x\0`, `${ROOT.toUpperCase()}/canary`, `${ROOT}/${'n'.repeat(256)}`)).filter((path) => parseEntry(path) === null && parseInode(path) === null);
+const hostileEntry = fc
+  .oneof(
+    hostilePath,
+    plain,
+    fc.constantFrom(
+      `${ROOT}\n/canary`,
+      `\n${ROOT}/canary`,
+      `${ROOT}/dir/a`,
+      `${ROOT}/.`,
+      `${ROOT}/..`,
+      `${ROOT}/`,
+      `${ROOT}/x\0`,
+      `${ROOT.toUpperCase()}/canary`,
+      `${ROOT}/${'n'.repeat(256)}`,
+    ),
+  )
+  .filter((path) => parseEntry(path) === null && parseInode(path) === null);
 
 const onPath: readonly [string, ...PyValue[]][] = [
-  ['purge'], ['purge', ['canary', 'a']], ['purge', []], ['setattr', ATTRIBUTES], ['mkdir'], ['set_stime', UUID, MARK], ['set_xtime', UUID, MARK], ['set_entry_stime', UUID, MARK],
-  ['set_xtime_remote', UUID, MARK], ['lstat'], ['entries'], ['gfid'], ['linkto_check'], ['stime', UUID], ['xtime', UUID], ['node_uuid'],
+  ['purge'],
+  ['purge', ['canary', 'a']],
+  ['purge', []],
+  ['setattr', ATTRIBUTES],
+  ['mkdir'],
+  ['set_stime', UUID, MARK],
+  ['set_xtime', UUID, MARK],
+  ['set_entry_stime', UUID, MARK],
+  ['set_xtime_remote', UUID, MARK],
+  ['lstat'],
+  ['entries'],
+  ['gfid'],
+  ['linkto_check'],
+  ['stime', UUID],
+  ['xtime', UUID],
+  ['node_uuid'],
 ];
 const refusedCall = fc.oneof(
-  fc.tuple(fc.constantFrom(...onPath), hostilePath).map(([[method, ...more], path]): [string, ...PyValue[]] => [method, path, ...more]),
+  fc
+    .tuple(fc.constantFrom(...onPath), hostilePath)
+    .map(([[method, ...more], path]): [string, ...PyValue[]] => [method, path, ...more]),
   fc.tuple(fc.constantFrom('purge'), fc.constant('.'), fc.array(hostileName, { minLength: 1, maxLength: 2 })),
   fc.tuple(fc.constantFrom('symlink'), fc.constantFrom('target', OUTSIDE), hostilePath),
   // Invalid times, owners and marks.
-  fc.tuple(fc.constantFrom('setattr'), fc.constant('linked'), fc.constantFrom(null, 5, [], { own: 'root' }, { own: pyTuple([1]) }, { times: pyTuple([1, null]) })),
-  fc.tuple(fc.constantFrom('set_stime'), fc.constant('linked'), fc.constantFrom('x', `${UUID}/..`, `${UUID}\n`, null), fc.constant(MARK)),
+  fc.tuple(
+    fc.constantFrom('setattr'),
+    fc.constant('linked'),
+    fc.constantFrom(null, 5, [], { own: 'root' }, { own: pyTuple([1]) }, { times: pyTuple([1, null]) }),
+  ),
+  fc.tuple(
+    fc.constantFrom('set_stime'),
+    fc.constant('linked'),
+    fc.constantFrom('x', `${UUID}/..`, `${UUID}\n`, null),
+    fc.constant(MARK),
+  ),
 );
 
 describe('a path that is invalid or leads out of the volume', () => {
@@ -124,7 +198,9 @@ describe('a path that is invalid or leads out of the volume', () => {
       fc.oneof(
         fc.tuple(op, hostileEntry).map(([name, entry]) => ({ ...rest, op: name, gfid: canary, entry })),
         hostileEntry.map((entry1) => ({ ...rest, op: 'RENAME', gfid: canary, entry: `${ROOT}/canary`, entry1 })),
-        fc.tuple(op, hostilePath).map(([name, gfid]) => ({ ...rest, op: name, gfid, entry: `${ROOT}/canary`, entry1: `${ROOT}/new` })),
+        fc
+          .tuple(op, hostilePath)
+          .map(([name, gfid]) => ({ ...rest, op: name, gfid, entry: `${ROOT}/canary`, entry1: `${ROOT}/new` })),
       ),
       { minLength: 1, maxLength: 20 },
     );
@@ -147,26 +223,54 @@ describe.each([
     const before = await everythingIn(lab());
     const gfid = (await call('gfid', ['esc'])) as string;
     for (const on of ['esc', 'dir/in', 'again', './esc', 'dir/./in', 'esc/dir', `.gfid/${gfid}`, `${ROOT}/esc`]) {
-      for (const [method, ...args] of below(on)) expect(await outcome(call, method, args), `${method} ${JSON.stringify(args)}`).toBe('refused');
-      for (const [method, ...args] of purges(on)) expect([null, 'refused'], `${method} ${JSON.stringify(args)}`).toContain(await outcome(call, method, args));
+      for (const [method, ...args] of below(on))
+        expect(await outcome(call, method, args), `${method} ${JSON.stringify(args)}`).toBe('refused');
+      for (const [method, ...args] of purges(on))
+        expect([null, 'refused'], `${method} ${JSON.stringify(args)}`).toContain(await outcome(call, method, args));
     }
     const entry = `.gfid/${gfid}/`;
-    const ops = ['CREATE', 'MKDIR', 'MKNOD'].map((op) => ({ op, skip_entry: false, gfid: UUID, entry: `${entry}made`, mode: 0o100644, uid: 0, gid: 0 }));
+    const ops = ['CREATE', 'MKDIR', 'MKNOD'].map((op) => ({
+      op,
+      skip_entry: false,
+      gfid: UUID,
+      entry: `${entry}made`,
+      mode: 0o100644,
+      uid: 0,
+      gid: 0,
+    }));
     expect(await outcome(call, 'entry_ops', [ops])).not.toEqual([]);
-    await outcome(call, 'entry_ops', [['canary', 'dir'].map((name) => ({ op: 'UNLINK', skip_entry: false, gfid: UUID, entry: entry + name }))]);
+    await outcome(call, 'entry_ops', [
+      ['canary', 'dir'].map((name) => ({ op: 'UNLINK', skip_entry: false, gfid: UUID, entry: entry + name })),
+    ]);
     expect(await everythingIn(lab())).toEqual(before);
   });
 
   test('a path that ends with a symlink means the symlink itself, in every spelling', async () => {
     const before = await everythingIn(lab(), OUTSIDE);
     const gfid = (await call('gfid', ['esc'])) as string;
-    for (const path of ['esc', 'esc/', 'esc/.', 'esc//', './esc/./', 'again/', 'dir/in/.', `.gfid/${gfid}`, `.gfid/${gfid}/`, `${ROOT}/esc/.`]) {
+    for (const path of [
+      'esc',
+      'esc/',
+      'esc/.',
+      'esc//',
+      './esc/./',
+      'again/',
+      'dir/in/.',
+      `.gfid/${gfid}`,
+      `.gfid/${gfid}/`,
+      `${ROOT}/esc/.`,
+    ]) {
       expect(await outcome(call, 'entries', [path]), path).toBe('refused');
       const found = await outcome(call, 'lstat', [path]);
       if (found instanceof PyStat) expect(found.fields.mode & 0o170000, path).toBe(0o120000);
       else expect(found, path).toBe('refused');
       expect(await outcome(call, 'setattr', [path, { mode: 0o777 }]), path).toBe('refused');
-      for (const [method, ...more] of [['setattr', ATTRIBUTES], ['set_stime', UUID, MARK], ['set_xtime_remote', UUID, MARK], ['purge', ['canary', 'dir']]] as const) {
+      for (const [method, ...more] of [
+        ['setattr', ATTRIBUTES],
+        ['set_stime', UUID, MARK],
+        ['set_xtime_remote', UUID, MARK],
+        ['purge', ['canary', 'dir']],
+      ] as const) {
         await outcome(call, method, [path, ...more]);
       }
       expect(await everythingIn(lab(), OUTSIDE), path).toEqual(before);
@@ -175,20 +279,28 @@ describe.each([
 
   test('purge removes a symlink and keeps its target', async () => {
     const before = await everythingIn(lab(), OUTSIDE);
-    await lab().sh(`mkdir -p tree/sub; ln -s ../../../..${OUTSIDE} gone; cp -P gone gone-as-well; ln -s ../../../../..${OUTSIDE} tree/one; ln -s ../../../../../..${OUTSIDE} tree/sub/two`, lab().secondary);
+    await lab().sh(
+      `mkdir -p tree/sub; ln -s ../../../..${OUTSIDE} gone; cp -P gone gone-as-well; ln -s ../../../../..${OUTSIDE} tree/one; ln -s ../../../../../..${OUTSIDE} tree/sub/two`,
+      lab().secondary,
+    );
     for (const path of ['gone', 'gone-as-well/', 'tree']) await outcome(call, 'purge', [path]);
-    expect(await lab().sh('ls -d gone gone-as-well tree 2>/dev/null || true', lab().places[0]!.path.replace('gv0', 'sv0'))).toBe('');
+    expect(
+      await lab().sh('ls -d gone gone-as-well tree 2>/dev/null || true', lab().places[0]!.path.replace('gv0', 'sv0')),
+    ).toBe('');
     expect(await everythingIn(lab(), OUTSIDE)).toEqual(before);
   });
 });
 
 test("the mount of the secondary's process has the option nosymfollow", async () => {
   const pid = (await client.call('pid', [])) as number;
-  const mount = (await lab().read(`/proc/${pid}/mounts`)).split('\n').find((line) => line.includes('/gsyncd-aux-mount-'));
+  const mount = (await lab().read(`/proc/${pid}/mounts`))
+    .split('\n')
+    .find((line) => line.includes('/gsyncd-aux-mount-'));
   expect(mount).toMatch(/ fuse\.glusterfs \S*\bnosymfollow\b/);
 });
 
 test('control: without either protection, lstat reaches files behind the symlinks', async () => {
   const call = overMount('refused by the kernel');
-  for (const path of ['esc/canary', 'dir/in/canary', 'again/canary']) expect(await outcome(call, 'lstat', [path]), path).toBeInstanceOf(PyStat);
+  for (const path of ['esc/canary', 'dir/in/canary', 'again/canary'])
+    expect(await outcome(call, 'lstat', [path]), path).toBeInstanceOf(PyStat);
 });

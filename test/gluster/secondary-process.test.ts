@@ -19,8 +19,17 @@ const SAMPLES = Number(process.env['SECONDARY_SAMPLES'] ?? 30);
 const lab = useLab({ session: 'none' });
 
 const ROOT = '.gfid/00000000-0000-0000-0000-000000000001';
-const NEW = { op: 'CREATE', skip_entry: false, gfid: '5eb7c2a4-1f0d-4d2b-9a53-0e5a7c1d9b42', entry: `${ROOT}/new`, mode: 0o100644, uid: 0, gid: 0 };
-const requestOf = (method: string, ...args: PyValue[]): Buffer => encodePickle(pyTuple([pyTuple([1, 2, 3.5]), method, ...args]));
+const NEW = {
+  op: 'CREATE',
+  skip_entry: false,
+  gfid: '5eb7c2a4-1f0d-4d2b-9a53-0e5a7c1d9b42',
+  entry: `${ROOT}/new`,
+  mode: 0o100644,
+  uid: 0,
+  gid: 0,
+};
+const requestOf = (method: string, ...args: PyValue[]): Buffer =>
+  encodePickle(pyTuple([pyTuple([1, 2, 3.5]), method, ...args]));
 const PID = requestOf('pid');
 /** Requests that change the tree. */
 const CHANGES: readonly Buffer[] = [
@@ -38,10 +47,16 @@ const HOSTILE: Readonly<Record<string, readonly Buffer[]>> = {
 };
 
 const bytes = fc.uint8Array({ minLength: 1, maxLength: 5000 }).map((array) => Buffer.from(array));
-const cutShort = fc.tuple(fc.constantFrom(...CHANGES), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })).map(([whole, part]) => whole.subarray(0, 1 + Math.floor(part * (whole.length - 1))));
+const cutShort = fc
+  .tuple(fc.constantFrom(...CHANGES), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }))
+  .map(([whole, part]) => whole.subarray(0, 1 + Math.floor(part * (whole.length - 1))));
 /** A cut request with random bytes, which cannot complete it: a pickle ends with a full stop, and here is none. */
-const goneWrong = fc.tuple(cutShort, bytes).map(([start, rest]) => Buffer.concat([start, rest.map((byte) => (byte === 0x2e ? 0 : byte)) as Buffer]));
-const sample = fc.tuple(fc.constantFrom([], [PID]), fc.oneof(bytes, cutShort, goneWrong)).map(([before, bad]) => [...before, bad]);
+const goneWrong = fc
+  .tuple(cutShort, bytes)
+  .map(([start, rest]) => Buffer.concat([start, rest.map((byte) => (byte === 0x2e ? 0 : byte)) as Buffer]));
+const sample = fc
+  .tuple(fc.constantFrom([], [PID]), fc.oneof(bytes, cutShort, goneWrong))
+  .map(([before, bad]) => [...before, bad]);
 
 /** Sends these bytes and the end of input to a new secondary. @returns how it ended */
 async function feed(chunks: readonly Buffer[]): Promise<Ended> {
@@ -63,7 +78,9 @@ async function answered({ child }: OwnSecondary, request: Buffer): Promise<void>
 test(`input that is no request ends the secondary with one line and without effect (seed ${SEED})`, async () => {
   await plantTrees(lab());
   const before = await everythingIn(lab());
-  const samples = fc.sample(sample, { seed: SEED, numRuns: SAMPLES }).map((chunks, i): [string, readonly Buffer[]] => [`sample ${i}`, chunks]);
+  const samples = fc
+    .sample(sample, { seed: SEED, numRuns: SAMPLES })
+    .map((chunks, i): [string, readonly Buffer[]] => [`sample ${i}`, chunks]);
   const left = [...Object.entries(HOSTILE), ...samples];
   const next = async (): Promise<void> => {
     for (let one = left.pop(); one !== undefined; one = left.pop()) {
@@ -112,7 +129,11 @@ test('the secondary answers other calls while it works on a large batch', async 
   const secondary = startOwnSecondary(lab());
   const client = clientOf(secondary);
   // Each asks the bricks and fails, which takes less than making as many files and removing them with the lab.
-  const batch = Array.from({ length: 10_000 }, (_, i) => ({ ...NEW, gfid: randomUUID(), entry: `.gfid/${randomUUID()}/some file ${i}` }));
+  const batch = Array.from({ length: 10_000 }, (_, i) => ({
+    ...NEW,
+    gfid: randomUUID(),
+    entry: `.gfid/${randomUUID()}/some file ${i}`,
+  }));
   const pid = await client.call('pid', []);
   const waits: number[] = [];
   let isDone = false;

@@ -44,7 +44,9 @@ describe('behind a worker of this project', () => {
     expect(await lab().sh(devices, lab().secondary)).toBe(await lab().sh(devices));
     await worker.stop();
     await lab().assertNoMountsLeft();
-    expect(await lab().read('/var/log/glusterfs/geo-replication-secondaries/gv0_10.77.0.1_sv0/gsyncd.log')).toContain('secondary listening');
+    expect(await lab().read('/var/log/glusterfs/geo-replication-secondaries/gv0_10.77.0.1_sv0/gsyncd.log')).toContain(
+      'secondary listening',
+    );
   });
 
   // The reason why comparisons of trees skip default ACLs (lab/tree.py). If this fails, they should compare them.

@@ -30,7 +30,9 @@ test('ssh-options-tar applies to the ssh that tar uses', async () => {
 test.each(['tarssh', 'rsync'])('sync-acls off: user xattrs arrive and ACLs do not, with %s', async (engine) => {
   await restart({ 'sync-method': engine, 'sync-acls': 'false' });
   const under = `acls-off-${engine}`;
-  await lab().sh(`mkdir ${under}; cd ${under}; for f in acl both; do printf $f >$f; done; setfattr -n user.k -v v both; setfacl -m u:1001:rw acl; setfacl -m u:1001:rw both`);
+  await lab().sh(
+    `mkdir ${under}; cd ${under}; for f in acl both; do printf $f >$f; done; setfattr -n user.k -v v both; setfacl -m u:1001:rw acl; setfacl -m u:1001:rw both`,
+  );
   await lab().waitConverged(60_000, { under, ignore: ['acls'] });
   const found = await lab().compare({ under });
   expect(found.differences.map((d) => d.path)).toEqual(['acl', 'both']);
@@ -39,7 +41,9 @@ test.each(['tarssh', 'rsync'])('sync-acls off: user xattrs arrive and ACLs do no
 test.each(['tarssh', 'rsync'])('sync-xattrs off: ACLs arrive and user xattrs do not, with %s', async (engine) => {
   await restart({ 'sync-method': engine, 'sync-acls': 'true', 'sync-xattrs': 'false' });
   const under = `xattrs-off-${engine}`;
-  await lab().sh(`mkdir ${under}; cd ${under}; for f in acl both; do printf $f >$f; done; setfattr -n user.k -v v both; setfacl -m u:1001:rw acl; setfacl -m u:1001:rw both`);
+  await lab().sh(
+    `mkdir ${under}; cd ${under}; for f in acl both; do printf $f >$f; done; setfattr -n user.k -v v both; setfacl -m u:1001:rw acl; setfacl -m u:1001:rw both`,
+  );
   await lab().waitConverged(60_000, { under, ignore: ['xattrs'] });
   const found = await lab().compare({ under });
   expect(found.differences.map((d) => d.path)).toEqual(['both']);
@@ -76,13 +80,25 @@ test('changelog-archive-format names the archives, and a batch takes no more cha
   const worker = await restart({ 'changelog-archive-format': 'on-%Y-%j', 'changelog-batch-size': '1' });
   await lab().waitConverged();
   await worker.waitForLog(/finished history crawl/);
-  const batches = [...(await worker.log()).matchAll(/Sync Time Taken|Batch Completed.*num_changelogs=(\d+)/g)].map((match) => match[1]).filter((count) => count !== undefined);
+  const batches = [...(await worker.log()).matchAll(/Sync Time Taken|Batch Completed.*num_changelogs=(\d+)/g)]
+    .map((match) => match[1])
+    .filter((count) => count !== undefined);
   expect(batches.length).toBeGreaterThanOrEqual(3);
   expect(new Set(batches)).toEqual(new Set(['1']));
   const day = (await lab().sh('date +archive_on-%Y-%j.tar')).trim();
   let archives = '';
-  await lab().until('archive', async () => (archives = await lab().sh(`find . -name '${day}' -size +0`, '/var/lib/misc/gluster/gsyncd')) !== '');
-  const kept = (await lab().sh(`for a in ${archives.trim().split('\n').join(' ')}; do tar -tf $a; done`, '/var/lib/misc/gluster/gsyncd')).trim().split('\n');
+  await lab().until(
+    'archive',
+    async () => (archives = await lab().sh(`find . -name '${day}' -size +0`, '/var/lib/misc/gluster/gsyncd')) !== '',
+  );
+  const kept = (
+    await lab().sh(
+      `for a in ${archives.trim().split('\n').join(' ')}; do tar -tf $a; done`,
+      '/var/lib/misc/gluster/gsyncd',
+    )
+  )
+    .trim()
+    .split('\n');
   expect(kept.length).toBeGreaterThanOrEqual(3);
   for (const name of kept) expect(name).toMatch(/^CHANGELOG\.\d{10}$/);
 });
@@ -103,15 +119,25 @@ test('the mount uses gluster-params, gluster-command-dir and gluster-log-level; 
   await current().stop();
   await lab().sh('mkdir sbin; for program in gluster glusterfs; do ln -s "$(command -v $program)" sbin/; done', '/srv');
   const file = `${lab().sessionDir}/gsyncd.conf`;
-  await lab().exec(['bash', '-c', `cp ${file} /srv/gsyncd.conf; sed -i '/^\\[vars\\]/a working-dir:/srv/work' ${file}`]);
+  await lab().exec([
+    'bash',
+    '-c',
+    `cp ${file} /srv/gsyncd.conf; sed -i '/^\\[vars\\]/a working-dir:/srv/work' ${file}`,
+  ]);
   const worker = await restart({
-    'gluster-params': 'aux-gfid-mount acl negative-timeout=1', 'gluster-command-dir': '/srv/sbin', 'gluster-log-level': 'WARNING', 'log-level': 'DEBUG',
+    'gluster-params': 'aux-gfid-mount acl negative-timeout=1',
+    'gluster-command-dir': '/srv/sbin',
+    'gluster-log-level': 'WARNING',
+    'log-level': 'DEBUG',
   });
   await lab().sh('printf x >params');
   await lab().waitConverged();
-  const mounts = [...(await lab().box.processes()).values()].filter((line) => /glusterfs .*--aux-gfid-mount.*--volfile-id=gv0 /.test(line));
+  const mounts = [...(await lab().box.processes()).values()].filter((line) =>
+    /glusterfs .*--aux-gfid-mount.*--volfile-id=gv0 /.test(line),
+  );
   expect(mounts.length).toBeGreaterThan(0);
-  for (const line of mounts) expect(line).toMatch(/^\/srv\/sbin\/glusterfs .*--negative-timeout=1.* --log-level=WARNING/);
+  for (const line of mounts)
+    expect(line).toMatch(/^\/srv\/sbin\/glusterfs .*--negative-timeout=1.* --log-level=WARNING/);
   await worker.waitForLog(/^\[[^\]]+\] D \[/m);
   expect(await lab().sh('ls -d work/*/.processed | wc -l', '/srv')).toBe('1\n');
   await worker.stop();
@@ -148,13 +174,20 @@ test('rsync-options are passed to rsync', async () => {
 });
 
 test('access-mount keeps mounts reachable until the worker ends, and state-file sets the place of the status file', async () => {
-  const workerMounts = async (): Promise<string[]> => (await lab().sh('awk \'$1 ~ /:\\/?gv0$/ && $2 ~ /aux-mount/ {print $2}\' /proc/mounts')).split('\n').filter((path) => path !== '');
+  const workerMounts = async (): Promise<string[]> =>
+    (await lab().sh("awk '$1 ~ /:\\/?gv0$/ && $2 ~ /aux-mount/ {print $2}' /proc/mounts"))
+      .split('\n')
+      .filter((path) => path !== '');
   const file = `${lab().sessionDir}/gsyncd.conf`;
   await restart({ 'change-detector': 'changelog', 'access-mount': 'false' });
   await lab().sh('printf x >unreachable');
   await lab().waitConverged();
   expect(await workerMounts()).toEqual([]);
-  await lab().exec(['bash', '-c', `mkdir /srv/state; sed -i '/^\\[vars\\]/a state-file:/srv/state/monitor.status' ${file}`]);
+  await lab().exec([
+    'bash',
+    '-c',
+    `mkdir /srv/state; sed -i '/^\\[vars\\]/a state-file:/srv/state/monitor.status' ${file}`,
+  ]);
   const worker = await restart({ 'access-mount': 'true' });
   await lab().sh('printf x >reachable');
   await lab().waitConverged();

@@ -22,7 +22,10 @@ test('a first sync and changes of every kind arrive, with far fewer calls than f
   worker = lab().startWorker();
   await lab().waitConverged(120_000);
   const progress = parseProgress(await lab().sh('cat brick_*.progress', lab().sessionDir));
-  const calls = Object.values(progress?.calls ?? {}).reduce((sum, { counts }) => sum + counts.reduce((a, b) => a + b, 0), 0);
+  const calls = Object.values(progress?.calls ?? {}).reduce(
+    (sum, { counts }) => sum + counts.reduce((a, b) => a + b, 0),
+    0,
+  );
   expect(calls).toBeGreaterThan(0);
   expect(calls).toBeLessThan(FILES / 20);
   const { prepare, change } = everyOperation('every');
@@ -36,7 +39,10 @@ test('a first sync and changes of every kind arrive, with far fewer calls than f
 
 nightly('a network outage of 25 s does not end the worker, and all files arrive afterwards', async () => {
   await lab().sh(smallFiles('standstill', FILES));
-  await lab().until('first files', async () => (await lab().sh('find . -path "./standstill/*" | wc -l', lab().secondary)).trim() !== '0');
+  await lab().until(
+    'first files',
+    async () => (await lab().sh('find . -path "./standstill/*" | wc -l', lab().secondary)).trim() !== '0',
+  );
   link.set('down');
   await lab().sh('printf meanwhile >meanwhile');
   await sleep(STANDSTILL_MS);
@@ -48,7 +54,10 @@ nightly('a network outage of 25 s does not end the worker, and all files arrive 
 
 test('a cut connection ends the worker with a log line, and the next worker replicates the rest', async () => {
   await lab().sh(smallFiles('cut', FILES));
-  await lab().until('first files', async () => (await lab().sh('find . -path "./cut/*" | wc -l', lab().secondary)).trim() !== '0');
+  await lab().until(
+    'first files',
+    async () => (await lab().sh('find . -path "./cut/*" | wc -l', lab().secondary)).trim() !== '0',
+  );
   link.set('cut');
   await lab().until('the end of the worker', () => Promise.resolve(!worker.running));
   expect(await worker.log()).toMatch(/connection to (the )?secondary/);

@@ -37,22 +37,45 @@ describe.skipIf(lacks(noSystemd === undefined, noSystemd ?? '', 'the unit under 
     await ended;
   });
 
-  const inSystemd = async (...argv: string[]): Promise<string> => (await lab().exec(['nsenter', '-t', pid, '-p', '-m', '-C', '--', ...argv])).stdout;
-  const property = async (name: string): Promise<string> => (await inSystemd('systemctl', 'show', '--value', '-p', name, UNIT)).trim();
-  const log = (): Promise<string> => lab().read(LOG).catch(() => '');
+  const inSystemd = async (...argv: string[]): Promise<string> =>
+    (await lab().exec(['nsenter', '-t', pid, '-p', '-m', '-C', '--', ...argv])).stdout;
+  const property = async (name: string): Promise<string> =>
+    (await inSystemd('systemctl', 'show', '--value', '-p', name, UNIT)).trim();
+  const log = (): Promise<string> =>
+    lab()
+      .read(LOG)
+      .catch(() => '');
 
   test('install writes the unit, and systemd starts it', async () => {
     systemd = lab().box.start(['bash', path.join(REPO, 'test/gluster/lab/systemd.sh')]);
     systemd.stdout?.resume();
     systemd.stderr?.resume();
-    await lab().until('systemd', async () => {
-      pid = (await lab().exec(['pgrep', '-x', 'systemd'], { onFailure: 'return' })).stdout.trim();
-      if (pid === '') return false;
-      return (await lab().exec(['nsenter', '-t', pid, '-p', '-m', '-C', '--', 'systemctl', 'is-system-running'], { onFailure: 'return' })).stdout.trim() === 'running';
-    }, 60_000);
-    expect(await inSystemd(process.execPath, '/mnt/gsyncd-ts/bin/gsyncd-ts.js', 'install', '--systemd')).toContain('/etc/systemd/system/gsyncd-ts-worker@.service: written');
+    await lab().until(
+      'systemd',
+      async () => {
+        pid = (await lab().exec(['pgrep', '-x', 'systemd'], { onFailure: 'return' })).stdout.trim();
+        if (pid === '') return false;
+        return (
+          (
+            await lab().exec(['nsenter', '-t', pid, '-p', '-m', '-C', '--', 'systemctl', 'is-system-running'], {
+              onFailure: 'return',
+            })
+          ).stdout.trim() === 'running'
+        );
+      },
+      60_000,
+    );
+    expect(await inSystemd(process.execPath, '/mnt/gsyncd-ts/bin/gsyncd-ts.js', 'install', '--systemd')).toContain(
+      '/etc/systemd/system/gsyncd-ts-worker@.service: written',
+    );
     const settings = ['PRIMARY=gv0', `SECONDARY=root@${HOST}::sv0`, 'BRICK=/srv/gv0_1', `OPTIONS=--log-file ${LOG}`];
-    await inSystemd('bash', '-c', 'mkdir -p /etc/gsyncd-ts; printf "%s\\n" "$@" >/etc/gsyncd-ts/b1.conf', 'sh', ...settings);
+    await inSystemd(
+      'bash',
+      '-c',
+      'mkdir -p /etc/gsyncd-ts; printf "%s\\n" "$@" >/etc/gsyncd-ts/b1.conf',
+      'sh',
+      ...settings,
+    );
     await inSystemd('systemctl', 'daemon-reload');
     await lab().sh(EVERY_TYPE);
     await lab().sh(everyOperation('ops').prepare);
@@ -82,19 +105,37 @@ describe.skipIf(lacks(noSystemd === undefined, noSystemd ?? '', 'the unit under 
   test('systemctl reload makes the worker reopen its log', async () => {
     await lab().exec(['mv', LOG, `${LOG}.1`]);
     await inSystemd('systemctl', 'reload', UNIT);
-    await lab().until('new log', async () => {
-      await lab().sh('printf x >>tick');
-      return (await log()) !== '';
-    }, 60_000);
+    await lab().until(
+      'new log',
+      async () => {
+        await lab().sh('printf x >>tick');
+        return (await log()) !== '';
+      },
+      60_000,
+    );
   });
 
   test('systemctl stop ends the worker with success and leaves no process and no mount', async () => {
     await lab().waitConverged();
     await inSystemd('systemctl', 'stop', UNIT);
-    expect([await property('Result'), await property('ExecMainStatus'), await property('ActiveState')]).toEqual(['success', '0', 'inactive']);
-    const left = [...(await lab().box.processes()).values()].filter((line) => /gsyncd-aux-mount|gsyncd-ts\.js worker/.test(line));
+    expect([await property('Result'), await property('ExecMainStatus'), await property('ActiveState')]).toEqual([
+      'success',
+      '0',
+      'inactive',
+    ]);
+    const left = [...(await lab().box.processes()).values()].filter((line) =>
+      /gsyncd-aux-mount|gsyncd-ts\.js worker/.test(line),
+    );
     expect(left).toEqual([]);
-    expect((await inSystemd('sh', '-c', 'ls -d /run/gluster/gsyncd-mounts/gsyncd-aux-* /tmp/gsyncd-aux-* /tmp/systemd-private-* 2>/dev/null || true')).trim()).toBe('');
+    expect(
+      (
+        await inSystemd(
+          'sh',
+          '-c',
+          'ls -d /run/gluster/gsyncd-mounts/gsyncd-aux-* /tmp/gsyncd-aux-* /tmp/systemd-private-* 2>/dev/null || true',
+        )
+      ).trim(),
+    ).toBe('');
     await lab().assertNoMountsLeft();
   });
 });

@@ -2,7 +2,20 @@
 // works in the environments of glusterd and sshd.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { gsyncdKind, launcherText } from '../../src/install/launcher.js';
@@ -48,9 +61,15 @@ describe('install', () => {
 
   it('installs the command, its manual page and completions, and --uninstall removes them', () => {
     put(DEBIAN, STOCK);
-    const files = ['usr/local/bin/gsyncd-ts', 'usr/share/man/man8/gsyncd-ts.8', 'usr/share/bash-completion/completions/gsyncd-ts', 'usr/local/share/zsh/site-functions/_gsyncd-ts'];
+    const files = [
+      'usr/local/bin/gsyncd-ts',
+      'usr/share/man/man8/gsyncd-ts.8',
+      'usr/share/bash-completion/completions/gsyncd-ts',
+      'usr/local/share/zsh/site-functions/_gsyncd-ts',
+    ];
     const done = install();
-    for (const path of files) expect(done.out).toMatch(new RegExp(`^/${path}: (written|linked to .*/gsyncd-ts\\.js)$`, 'm'));
+    for (const path of files)
+      expect(done.out).toMatch(new RegExp(`^/${path}: (written|linked to .*/gsyncd-ts\\.js)$`, 'm'));
     expect(spawnSync(join(root, files[0]!), ['--version'], { encoding: 'utf8' }).stdout).toMatch(/^gsyncd/);
     expect(get(files[1]!)).toContain('.SS gsyncd\\-ts worker');
     expect(get(files[2]!)).toContain('config-set');
@@ -64,7 +83,10 @@ describe('install', () => {
     put(DEBIAN, STOCK);
     const name = join(root, 'usr/local/bin/gsyncd-ts');
     mkdirSync(dirname(name), { recursive: true });
-    for (const make of [() => writeFileSync(name, 'mine'), () => symlinkSync('../lib/node_modules/gsyncd-ts/bin/gsyncd-ts.js', name)]) {
+    for (const make of [
+      () => writeFileSync(name, 'mine'),
+      () => symlinkSync('../lib/node_modules/gsyncd-ts/bin/gsyncd-ts.js', name),
+    ]) {
       make();
       expect(install().out).toContain('/usr/local/bin/gsyncd-ts: nothing to do: something else is there');
       install('--uninstall');
@@ -118,14 +140,22 @@ describe('install', () => {
     put(UPSTREAM, '#!/bin/sh\nexec /site/own/gsyncd\n');
     const done = install();
     expect(done.code).toBe(1);
-    expect(done.err).toBe(`gsyncd-ts: install: /${UPSTREAM}: what stands there is neither a stock gsyncd nor a launcher of this program\n`);
+    expect(done.err).toBe(
+      `gsyncd-ts: install: /${UPSTREAM}: what stands there is neither a stock gsyncd nor a launcher of this program\n`,
+    );
     expect(get(DEBIAN)).toContain('ELF');
   });
 
   it('refuses without GlusterFS, and refuses --uninstall without the original', () => {
-    expect(install()).toMatchObject({ code: 1, err: expect.stringMatching(/^gsyncd-ts: install: no gsyncd below [^\n]+\n$/) as string });
+    expect(install()).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^gsyncd-ts: install: no gsyncd below [^\n]+\n$/) as string,
+    });
     put(DEBIAN, launcherText('/n', '/s'));
-    expect(install('--uninstall')).toMatchObject({ code: 1, err: expect.stringContaining('install the GlusterFS package again') as string });
+    expect(install('--uninstall')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('install the GlusterFS package again') as string,
+    });
   });
 
   it('handles a directory with two names once', () => {
@@ -136,10 +166,24 @@ describe('install', () => {
     expect(gsyncdKind(readFileSync(join(root, `${DEBIAN}.stock`)))).toBe('stock');
   });
 
-  it.skipIf(lacksRoot(OTHER_USER) || lacks(canBeUser(), 'no other user can run the program', OTHER_USER))('refuses to run as an ordinary user, with one line', () => {
-    const done = spawnSync(process.execPath, ['--input-type=module', '-e', `process.seteuid(65534); process.argv = ['node', '${BIN}', 'install']; await (await import('${REPO}/dist/cli/main.js')).main(process.argv, () => import('${REPO}/dist/cli/full-cli.js'))`], { encoding: 'utf8' });
-    expect(done).toMatchObject({ status: 1, stderr: 'gsyncd-ts: install: not root: the directories of GlusterFS are not writable\n' });
-  });
+  it.skipIf(lacksRoot(OTHER_USER) || lacks(canBeUser(), 'no other user can run the program', OTHER_USER))(
+    'refuses to run as an ordinary user, with one line',
+    () => {
+      const done = spawnSync(
+        process.execPath,
+        [
+          '--input-type=module',
+          '-e',
+          `process.seteuid(65534); process.argv = ['node', '${BIN}', 'install']; await (await import('${REPO}/dist/cli/main.js')).main(process.argv, () => import('${REPO}/dist/cli/full-cli.js'))`,
+        ],
+        { encoding: 'utf8' },
+      );
+      expect(done).toMatchObject({
+        status: 1,
+        stderr: 'gsyncd-ts: install: not root: the directories of GlusterFS are not writable\n',
+      });
+    },
+  );
 
   it('writes and removes unit and logrotate snippet, but no snippet for logs that another one rotates', () => {
     put(DEBIAN, STOCK);
@@ -157,14 +201,18 @@ describe('install', () => {
 
 describe('the launcher', () => {
   const launcher = (): string => join(root, 'usr/libexec/glusterfs/gsyncd');
-  const run = (args: string[], env: Record<string, string>): ReturnType<typeof spawnSync> => spawnSync(launcher(), args, { encoding: 'utf8', env });
+  const run = (args: string[], env: Record<string, string>): ReturnType<typeof spawnSync> =>
+    spawnSync(launcher(), args, { encoding: 'utf8', env });
 
   it('works with an empty environment, passes arguments unchanged, and works as a forced command', () => {
     put(UPSTREAM, launcherText(process.execPath, BIN));
     expect(run(['--version'], {}).stdout).toMatch(/^gsyncd/);
     expect(run(['worker', 'a b', "it's"], {}).stderr).toContain("it's");
     const refused = run([], { SSH_ORIGINAL_COMMAND: 'id' });
-    expect(refused).toMatchObject({ status: 1, stderr: 'gsyncd-ts: invoking id in restricted SSH session is not allowed\n' });
+    expect(refused).toMatchObject({
+      status: 1,
+      stderr: 'gsyncd-ts: invoking id in restricted SSH session is not allowed\n',
+    });
   });
 
   it('appends to PATH, and uses another node when its own is missing', () => {
@@ -178,27 +226,43 @@ describe('the launcher', () => {
   });
 });
 
-
 describe('systemd unit and logrotate snippet', () => {
-  it.skipIf(lacksProgram('systemd-analyze', 'checks of the unit'))('the unit passes systemd-analyze verify', { timeout: 60_000 }, () => {
-    const unit = join(root, 'gsyncd-ts-worker@.service');
-    writeFileSync(unit, unitText(process.execPath, BIN));
-    const done = spawnSync('systemd-analyze', ['verify', '--man=no', unit.replace('@', '@b1')], { encoding: 'utf8', env: { ...process.env, SYSTEMD_UNIT_PATH: `${root}:` } });
-    const complaints = `${done.stdout}${done.stderr}`.split('\n').filter((line) => line.includes('gsyncd-ts') && !/Restart(Steps|MaxDelaySec)/.test(line));
-    expect(complaints).toEqual([]);
-    expect(done.status).toBe(0);
-  });
+  it.skipIf(lacksProgram('systemd-analyze', 'checks of the unit'))(
+    'the unit passes systemd-analyze verify',
+    { timeout: 60_000 },
+    () => {
+      const unit = join(root, 'gsyncd-ts-worker@.service');
+      writeFileSync(unit, unitText(process.execPath, BIN));
+      const done = spawnSync('systemd-analyze', ['verify', '--man=no', unit.replace('@', '@b1')], {
+        encoding: 'utf8',
+        env: { ...process.env, SYSTEMD_UNIT_PATH: `${root}:` },
+      });
+      const complaints = `${done.stdout}${done.stderr}`
+        .split('\n')
+        .filter((line) => line.includes('gsyncd-ts') && !/Restart(Steps|MaxDelaySec)/.test(line));
+      expect(complaints).toEqual([]);
+      expect(done.status).toBe(0);
+    },
+  );
 
-  it.skipIf(lacksProgram('systemd-analyze', 'checks of the unit'))('the unit stays within the systemd exposure level of SECURITY.md', { timeout: 60_000 }, () => {
-    const unit = join(root, 'gsyncd-ts-worker.service');
-    writeFileSync(unit, unitText(process.execPath, BIN));
-    const done = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=40', '--no-pager', unit], { encoding: 'utf8' });
-    expect(`${done.stdout}${done.stderr}`).toMatch(/Overall exposure level .*: [0-4]\.\d OK/);
-    expect(done.status).toBe(0);
-  });
+  it.skipIf(lacksProgram('systemd-analyze', 'checks of the unit'))(
+    'the unit stays within the systemd exposure level of SECURITY.md',
+    { timeout: 60_000 },
+    () => {
+      const unit = join(root, 'gsyncd-ts-worker.service');
+      writeFileSync(unit, unitText(process.execPath, BIN));
+      const done = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=40', '--no-pager', unit], {
+        encoding: 'utf8',
+      });
+      expect(`${done.stdout}${done.stderr}`).toMatch(/Overall exposure level .*: [0-4]\.\d OK/);
+      expect(done.status).toBe(0);
+    },
+  );
 
   it('unitText() quotes characters that systemd interprets in a path', () => {
-    expect(unitText('/usr/bin/node', '/opt/my app/100%/$x.js')).toContain('ExecStart=/usr/bin/node "/opt/my app/100%%/$$x.js" worker');
+    expect(unitText('/usr/bin/node', '/opt/my app/100%/$x.js')).toContain(
+      'ExecStart=/usr/bin/node "/opt/my app/100%%/$$x.js" worker',
+    );
   });
 
   it.skipIf(lacksProgram('logrotate', 'rotation of logs'))('logrotate accepts the snippet', () => {
@@ -211,9 +275,15 @@ describe('systemd unit and logrotate snippet', () => {
     expect(done.stderr).toContain('geo-replication');
   });
 
-  it.skipIf(lacksProgram('logrotate', 'rotation of logs') || lacks(process.geteuid?.() === 0, 'not root', 'rotation of logs'))("logrotate rotates root's logs, and no logs behind symlinks or in directories that others can write", () => {
+  it.skipIf(
+    lacksProgram('logrotate', 'rotation of logs') || lacks(process.geteuid?.() === 0, 'not root', 'rotation of logs'),
+  )("logrotate rotates root's logs, and no logs behind symlinks or in directories that others can write", () => {
     const logs = mkdtempSync(join('/var/tmp', 'gsyncd-logs-'));
-    const [own, secondaries, elsewhere] = ['geo-replication/session', 'geo-replication-secondaries/node', 'elsewhere'].map((name) => join(logs, name)) as [string, string, string];
+    const [own, secondaries, elsewhere] = [
+      'geo-replication/session',
+      'geo-replication-secondaries/node',
+      'elsewhere',
+    ].map((name) => join(logs, name)) as [string, string, string];
     const rotated = (): string[] => {
       for (const dir of [own, secondaries, elsewhere]) {
         rmSync(dir, { recursive: true, force: true });
@@ -221,7 +291,9 @@ describe('systemd unit and logrotate snippet', () => {
         writeFileSync(join(dir, 'gsyncd.log'), 'line\n');
       }
       const snippet = join(logs, 'snippet');
-      writeFileSync(snippet, logrotateText().replaceAll('/var/log/glusterfs', logs).replaceAll('pkill', 'true'), { mode: 0o644 });
+      writeFileSync(snippet, logrotateText().replaceAll('/var/log/glusterfs', logs).replaceAll('pkill', 'true'), {
+        mode: 0o644,
+      });
       spawnSync('logrotate', ['-f', '-s', join(logs, 'state'), snippet]);
       return [own, secondaries, elsewhere].filter((dir) => existsSync(join(dir, 'gsyncd.log.1')));
     };

@@ -6,7 +6,9 @@ const LIMITS = { firstMs: 1_000, maxMs: 60_000, stableMs: 60_000 };
 
 it('next() doubles the delay up to maxMs', () => {
   const backoff = new Backoff(LIMITS);
-  expect(Array.from({ length: 8 }, () => backoff.next(0))).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+  expect(Array.from({ length: 8 }, () => backoff.next(0))).toEqual([
+    1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000,
+  ]);
 });
 
 it('next() returns firstMs after a worker that ran for wellMs and after reset()', () => {
@@ -25,7 +27,9 @@ it('next() stays between firstMs and maxMs for random worker lifetimes', () => {
       let before = 0;
       for (const servedMs of served) {
         const delay = backoff.next(servedMs);
-        expect(delay).toBe(servedMs >= LIMITS.stableMs || before === 0 ? LIMITS.firstMs : Math.min(before * 2, LIMITS.maxMs));
+        expect(delay).toBe(
+          servedMs >= LIMITS.stableMs || before === 0 ? LIMITS.firstMs : Math.min(before * 2, LIMITS.maxMs),
+        );
         before = delay;
       }
     }),

@@ -13,7 +13,10 @@ const FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'volinfo');
 const NODE = '73b0ac14-da89-480a-8215-5a0bd5195f92';
 const OTHER = '1c9e3bb2-6d43-4b35-8d33-0c6f30f4a001';
 const THIRD = '9b1d3f55-0f5e-4b1a-8d93-7a9f3cf51002';
-const STOCK = ['/usr/lib/x86_64-linux-gnu/glusterfs/python/syncdaemon', '/usr/libexec/glusterfs/python/syncdaemon'].find((dir) => existsSync(join(dir, 'monitor.py')));
+const STOCK = [
+  '/usr/lib/x86_64-linux-gnu/glusterfs/python/syncdaemon',
+  '/usr/libexec/glusterfs/python/syncdaemon',
+].find((dir) => existsSync(join(dir, 'monitor.py')));
 
 const dir = mkdtempSync(join(tmpdir(), 'distribution-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -53,10 +56,16 @@ describe('distribute()', () => {
   });
 
   it('assigns no worker to an isolated node, named by host or by id', () => {
-    const { workers, nodes } = distribute(volume('distributed-arbiter'), volume('distribute'), NODE, ['10.77.0.1', THIRD, '']);
+    const { workers, nodes } = distribute(volume('distributed-arbiter'), volume('distribute'), NODE, [
+      '10.77.0.1',
+      THIRD,
+      '',
+    ]);
     expect(nodes.map((node) => node.host)).toEqual(['10.77.0.2']);
     expect(workers.map((w) => w.remote.host)).toEqual(['10.77.0.2', '10.77.0.2']);
-    expect(() => distribute(volume('distribute'), volume('distribute'), NODE, [NODE, OTHER, THIRD])).toThrow(/isolated-secondarys names each of its nodes/);
+    expect(() => distribute(volume('distribute'), volume('distribute'), NODE, [NODE, OTHER, THIRD])).toThrow(
+      /isolated-secondarys names each of its nodes/,
+    );
   });
 
   it('returns no workers for a node without bricks', () => {
@@ -79,7 +88,11 @@ describe('volumesFromConfig()', () => {
   const from = (vars: string) => {
     const sessionFile = join(mkdtempSync(join(dir, 'conf-')), 'gsyncd.conf');
     writeFileSync(sessionFile, `[vars]\n${vars}`);
-    return volumesFromConfig(loadConfig({ sessionFile, templateArgs: {} }), 'gv0', { user: 'root', host: 'backup', volume: 'sv0' });
+    return volumesFromConfig(loadConfig({ sessionFile, templateArgs: {} }), 'gv0', {
+      user: 'root',
+      host: 'backup',
+      volume: 'sv0',
+    });
   };
 
   it('returns volumes that distribute() accepts', async () => {
@@ -97,34 +110,55 @@ describe('volumesFromConfig()', () => {
   });
 
   it('names the missing options', async () => {
-    await expect(from('').primary(new AbortController().signal)).rejects.toThrow('config: volume gv0: no id, no bricks: --use-gconf-volinfo needs them');
+    await expect(from('').primary(new AbortController().signal)).rejects.toThrow(
+      'config: volume gv0: no id, no bricks: --use-gconf-volinfo needs them',
+    );
   });
 });
 
-describe.skipIf(lacks(STOCK !== undefined, NO_GLUSTER, "the monitor beside stock's"))("beside stock's distribute()", () => {
-  it.each(PRIMARIES.flatMap((primary) => ['distribute', 'distributed-arbiter'].map((secondary) => [primary, secondary] as const)))('distribute() matches stock for %s to %s', (primary, secondary) => {
-    const work = mkdtempSync(join(dir, 'stock-'));
-    const files = [0, 1].map((i) => join(work, `${i}.xml`));
-    [primary, secondary].forEach((name, i) => writeFileSync(files[i] ?? '', xml(name)));
-    for (const node of primary === 'tier' ? [NODE, OTHER, THIRD] : [NODE, THIRD]) {
-      const theirs = JSON.parse(
-        execFileSync('/usr/bin/python3', [join(import.meta.dirname, 'stock-distribute.py'), STOCK ?? '', ...files, node, work], { encoding: 'utf8' }),
-      ) as { workers: [string, string, string, string, boolean, string, string][]; nodes: [string, string][]; secondaryId: string; config: Record<string, string> };
-      const ours = distribute(volume(primary), volume(secondary), node);
-      expect(new Set(ours.nodes.map(({ host, id }) => `${host} ${id}`))).toEqual(new Set(theirs.nodes.map((pair) => pair.join(' '))));
-      // Stock takes the nodes from a set, in an order that changes from run to run. Map our nodes to stock's by position.
-      const stand = new Map(ours.nodes.map((own, i) => [own.id, theirs.nodes[i]]));
-      const tiered = primary === 'tier';
-      expect(
-        ours.workers.map((w) => {
-          const [host, id] = stand.get(w.remote.id) ?? ['', ''];
-          const subvol = tiered ? `${w.hotTier ? 'hot' : 'cold'}_${w.subvolNum}` : String(w.subvolNum);
-          return [w.brickPath, w.host, w.hostId, subvol, w.hotTier, `user@${host}`, id];
-        }),
-      ).toEqual(theirs.workers);
-      expect(ours.secondaryId).toBe(theirs.secondaryId);
-      expect(ours.stimeXattrPrefix).toBe(theirs.config['stime-xattr-prefix']);
-      if (theirs.workers.length > 0) expect(String(ours.distributionCount)).toBe(theirs.config['primary-distribution-count'] ?? '1');
-    }
-  });
-});
+describe.skipIf(lacks(STOCK !== undefined, NO_GLUSTER, "the monitor beside stock's"))(
+  "beside stock's distribute()",
+  () => {
+    it.each(
+      PRIMARIES.flatMap((primary) =>
+        ['distribute', 'distributed-arbiter'].map((secondary) => [primary, secondary] as const),
+      ),
+    )('distribute() matches stock for %s to %s', (primary, secondary) => {
+      const work = mkdtempSync(join(dir, 'stock-'));
+      const files = [0, 1].map((i) => join(work, `${i}.xml`));
+      [primary, secondary].forEach((name, i) => writeFileSync(files[i] ?? '', xml(name)));
+      for (const node of primary === 'tier' ? [NODE, OTHER, THIRD] : [NODE, THIRD]) {
+        const theirs = JSON.parse(
+          execFileSync(
+            '/usr/bin/python3',
+            [join(import.meta.dirname, 'stock-distribute.py'), STOCK ?? '', ...files, node, work],
+            { encoding: 'utf8' },
+          ),
+        ) as {
+          workers: [string, string, string, string, boolean, string, string][];
+          nodes: [string, string][];
+          secondaryId: string;
+          config: Record<string, string>;
+        };
+        const ours = distribute(volume(primary), volume(secondary), node);
+        expect(new Set(ours.nodes.map(({ host, id }) => `${host} ${id}`))).toEqual(
+          new Set(theirs.nodes.map((pair) => pair.join(' '))),
+        );
+        // Stock takes the nodes from a set, in an order that changes from run to run. Map our nodes to stock's by position.
+        const stand = new Map(ours.nodes.map((own, i) => [own.id, theirs.nodes[i]]));
+        const tiered = primary === 'tier';
+        expect(
+          ours.workers.map((w) => {
+            const [host, id] = stand.get(w.remote.id) ?? ['', ''];
+            const subvol = tiered ? `${w.hotTier ? 'hot' : 'cold'}_${w.subvolNum}` : String(w.subvolNum);
+            return [w.brickPath, w.host, w.hostId, subvol, w.hotTier, `user@${host}`, id];
+          }),
+        ).toEqual(theirs.workers);
+        expect(ours.secondaryId).toBe(theirs.secondaryId);
+        expect(ours.stimeXattrPrefix).toBe(theirs.config['stime-xattr-prefix']);
+        if (theirs.workers.length > 0)
+          expect(String(ours.distributionCount)).toBe(theirs.config['primary-distribution-count'] ?? '1');
+      }
+    });
+  },
+);

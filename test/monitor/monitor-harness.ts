@@ -20,7 +20,10 @@ export interface Started {
   readonly args: string;
 }
 
-export function volume(id: string, bricks: readonly (readonly [node: string, host: string, path: string])[]): VolumeInfo {
+export function volume(
+  id: string,
+  bricks: readonly (readonly [node: string, host: string, path: string])[],
+): VolumeInfo {
   return {
     name: id,
     id,
@@ -39,7 +42,11 @@ export class Harness {
   readonly dir = mkdtempSync(join(tmpdir(), 'monitor-'));
   readonly confFile = join(this.dir, 'gsyncd.conf');
   /** Results of the volume sources; they throw an Error. */
-  primary: VolumeInfo = volume('P', [['me', 'node1', '/b/1'], ['other', 'node2', '/b/2'], ['me', 'node1', '/b/3']]);
+  primary: VolumeInfo = volume('P', [
+    ['me', 'node1', '/b/1'],
+    ['other', 'node2', '/b/2'],
+    ['me', 'node1', '/b/3'],
+  ]);
   secondary: VolumeInfo | Error = volume('S', [['s1', '127.0.0.1', '/s/1']]);
   readonly #stop = new AbortController();
   #server: Server | null = null;
@@ -59,10 +66,16 @@ export class Harness {
       'glusterd-workdir': join(this.dir, 'glusterd'),
       'ssh-port': port,
     };
-    writeFileSync(this.confFile, `[vars]\n${Object.entries(vars).map(([name, value]) => `${name} = ${value}\n`).join('')}`);
+    writeFileSync(
+      this.confFile,
+      `[vars]\n${Object.entries(vars)
+        .map(([name, value]) => `${name} = ${value}\n`)
+        .join('')}`,
+    );
     const volumes: VolumeSource = {
       primary: () => Promise.resolve(this.primary),
-      secondary: () => (this.secondary instanceof Error ? Promise.reject(this.secondary) : Promise.resolve(this.secondary)),
+      secondary: () =>
+        this.secondary instanceof Error ? Promise.reject(this.secondary) : Promise.resolve(this.secondary),
     };
     const monitor = new Monitor({
       primary: 'gv0',
@@ -74,7 +87,13 @@ export class Harness {
       debug: false,
       volumes,
       workerCommand: [join(import.meta.dirname, '..', 'fixtures', 'bin', 'fake-worker'), this.dir],
-      times: { volumeCheckMs: 200, acknowledgeMs: 10_000, stopMs: 5_000, backoff: { firstMs: 50, maxMs: 400, stableMs: 60_000 }, ...times },
+      times: {
+        volumeCheckMs: 200,
+        acknowledgeMs: 10_000,
+        stopMs: 5_000,
+        backoff: { firstMs: 50, maxMs: 400, stableMs: 60_000 },
+        ...times,
+      },
     });
     this.#running = monitor.run(this.#stop.signal);
   }
@@ -137,6 +156,8 @@ export function isAlive(pid: number): boolean {
 }
 
 export function processGroup(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /, '').split(' ');
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    .replace(/^.*\) /, '')
+    .split(' ');
   return Number(fields[2]);
 }

@@ -47,7 +47,10 @@ it('the monitor sets a dead worker Faulty with its reason, sends an event, and r
   expect(events[0]).toMatch(
     /^\d+ 91 primary_volume=gv0;primary_node=node1;primary_node_id=me;secondary_host=backup;secondary_volume=sv0;current_secondary_host=127\.0\.0\.1;brick_path=\/b\/1$/,
   );
-  const delays = [...h.log().matchAll(/restarting worker .*\{delay=([\d.]+)\}, \{reason=(.*?)\}/g)].map((match) => [Number(match[1]), match[2]]);
+  const delays = [...h.log().matchAll(/restarting worker .*\{delay=([\d.]+)\}, \{reason=(.*?)\}/g)].map((match) => [
+    Number(match[1]),
+    match[2],
+  ]);
   expect(delays.slice(0, 4)).toEqual([0.05, 0.1, 0.2, 0.4].map((delay) => [delay, 'connect to secondary: refused']));
   expect(h.log()).toContain('worker died before establishing connection [{brick=/b/1}]');
 });
@@ -88,13 +91,20 @@ it('the monitor follows replaced bricks without restarting other workers, and re
   await h.start('serves');
   await h.until('two workers', () => h.started().length === 2);
   // A replaced brick does not change the number of subvolumes.
-  h.primary = volume('P', [['me', 'node1', '/b/1'], ['me', 'node1', '/b/2'], ['other', 'node2', '/b/3']]);
+  h.primary = volume('P', [
+    ['me', 'node1', '/b/1'],
+    ['me', 'node1', '/b/2'],
+    ['other', 'node2', '/b/3'],
+  ]);
   await h.until('new worker', () => h.started('/b/2').length === 1);
   expect(h.started('/b/1')).toHaveLength(1);
   expect(isAlive(h.started('/b/1')[0]!.pid)).toBe(true);
   expect(isAlive(h.started('/b/3')[0]!.pid)).toBe(false);
   // An added brick does. The secondary needs the new number.
-  h.primary = volume('P', [...h.primary.bricks.map((b) => [b.hostUuid, b.host, b.path] as const), ['other', 'node2', '/b/4']]);
+  h.primary = volume('P', [
+    ...h.primary.bricks.map((b) => [b.hostUuid, b.host, b.path] as const),
+    ['other', 'node2', '/b/4'],
+  ]);
   await h.until('restart', () => h.started('/b/1').length === 2);
   expect(isAlive(h.started('/b/1')[0]!.pid)).toBe(false);
   expect(readFileSync(h.confFile, 'latin1')).toContain('primary-distribution-count = 4\n');
@@ -113,7 +123,10 @@ it('the monitor restarts workers for another secondary volume and for a node tha
 });
 
 it("the monitor assigns another node of the secondary when a worker's node is down", async () => {
-  h.secondary = volume('S', [['s2', '127.0.0.2', '/s/1'], ['s1', '127.0.0.1', '/s/2']]);
+  h.secondary = volume('S', [
+    ['s2', '127.0.0.2', '/s/1'],
+    ['s1', '127.0.0.1', '/s/2'],
+  ]);
   await h.start('serves');
   await h.until('two workers', () => h.started().length === 2);
   for (const { args } of h.started()) expect(args).toContain('--resource-remote geo@127.0.0.1 --resource-remote-id s1');

@@ -24,10 +24,14 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 function removed(subvolumesBefore: number, told: string[]): RemovedBricks {
   const sessionFile = join(dir, 'session', 'gsyncd.conf');
   const stateFile = join(dir, 'session', 'monitor.status');
-  writeFileSync(sessionFile, `[vars]\nstate-file = ${stateFile}\nworking-dir = ${join(dir, 'work')}\nprimary-distribution-count = ${subvolumesBefore}\n`);
+  writeFileSync(
+    sessionFile,
+    `[vars]\nstate-file = ${stateFile}\nworking-dir = ${join(dir, 'work')}\nprimary-distribution-count = ${subvolumesBefore}\n`,
+  );
   const config = loadConfig({ sessionFile, templateArgs: {} });
   const log = createLogger({ destination: '/dev/null', level: 'ERROR', label: 'test' }).child({ module: 'test' });
-  const error = (_message: string, fields?: Readonly<Record<string, unknown>>): void => void told.push(String(fields?.['reason']));
+  const error = (_message: string, fields?: Readonly<Record<string, unknown>>): void =>
+    void told.push(String(fields?.['reason']));
   return new RemovedBricks({
     config,
     log: Object.assign(Object.create(log) as typeof log, { error }),
@@ -39,7 +43,10 @@ function removed(subvolumesBefore: number, told: string[]): RemovedBricks {
 test('withChangelogs() logs a brick without directory once, adds a failure, and makes the other bricks crawl from 0', async () => {
   const told: string[] = [];
   const bricks = removed(2, told);
-  const primary = volume('P', [['me', 'node1', '/b/1'], ['other', 'node2', '/b/gone']]);
+  const primary = volume('P', [
+    ['me', 'node1', '/b/1'],
+    ['other', 'node2', '/b/gone'],
+  ]);
   for (const _look of [1, 2]) expect(await bricks.findUnread(primary, 'S')).toEqual([]);
   expect(told).toEqual(['its directory is not there']);
   const failures = (await FailureList.load(join(dir, 'work', 'b-gone'))).items();
@@ -50,7 +57,14 @@ test('withChangelogs() logs a brick without directory once, adds a failure, and 
 
 test('withChangelogs() deletes the status file of a brick that was replaced in its replica set', async () => {
   const told: string[] = [];
-  const primary = { ...volume('P', [['me', 'node1', '/b/1'], ['other', 'node2', '/b/2']]), replicaCount: 2, distributionCount: 1 };
+  const primary = {
+    ...volume('P', [
+      ['me', 'node1', '/b/1'],
+      ['other', 'node2', '/b/2'],
+    ]),
+    replicaCount: 2,
+    distributionCount: 1,
+  };
   expect(await removed(1, told).findUnread(primary, 'S')).toEqual([]);
   expect(told).toEqual([]);
   expect(existsSync(join(dir, 'session', statusFileName('/b/gone')))).toBe(false);

@@ -56,9 +56,21 @@ describe.each([
   });
 
   test('follows no symlink, and does not leave the root', () => {
-    for (const path of ['inside', 'inside/b', 'out', 'out/b', 'a/file', 'a/file/b']) expect(errnoOf(() => open(root, path)), path).toBe(ENOTDIR);
-    for (const path of ['nothing', 'a/nothing', 'nothing/b']) expect(errnoOf(() => open(root, path)), path).toBe(ENOENT);
-    for (const path of ['..', 'a/../..', '/', dir]) expect(errnoOf(() => open(root, path)), path).toBeDefined();
+    for (const path of ['inside', 'inside/b', 'out', 'out/b', 'a/file', 'a/file/b'])
+      expect(
+        errnoOf(() => open(root, path)),
+        path,
+      ).toBe(ENOTDIR);
+    for (const path of ['nothing', 'a/nothing', 'nothing/b'])
+      expect(
+        errnoOf(() => open(root, path)),
+        path,
+      ).toBe(ENOENT);
+    for (const path of ['..', 'a/../..', '/', dir])
+      expect(
+        errnoOf(() => open(root, path)),
+        path,
+      ).toBeDefined();
   });
 
   test('opens a directory deeper than PATH_MAX', () => {
@@ -83,9 +95,25 @@ test("statAt() returns the attributes of Node's lstat, also for symlinks and nam
   fs.writeFileSync(fsEncode(`${dir}/root/${name}`), 'four');
   for (const path of ['a', 'a/file', 'out', name]) {
     const stats = fs.lstatSync(fsEncode(`${dir}/root/${path}`), { bigint: true });
-    const { mode, nlink, uid, gid, size, rdev, dev, ...exact } = statAt(root, path) ?? { mode: 0, nlink: 0, uid: 0, gid: 0, size: 0, rdev: 0, dev: 0 };
-    expect({ mode, nlink, uid, gid, size, rdev, dev }, path).toEqual(Object.fromEntries((['mode', 'nlink', 'uid', 'gid', 'size', 'rdev', 'dev'] as const).map((key) => [key, Number(stats[key])])));
-    expect(exact, path).toEqual(Object.fromEntries((['ino', 'atimeNs', 'mtimeNs', 'ctimeNs', 'birthtimeNs'] as const).map((key) => [key, stats[key]])));
+    const { mode, nlink, uid, gid, size, rdev, dev, ...exact } = statAt(root, path) ?? {
+      mode: 0,
+      nlink: 0,
+      uid: 0,
+      gid: 0,
+      size: 0,
+      rdev: 0,
+      dev: 0,
+    };
+    expect({ mode, nlink, uid, gid, size, rdev, dev }, path).toEqual(
+      Object.fromEntries(
+        (['mode', 'nlink', 'uid', 'gid', 'size', 'rdev', 'dev'] as const).map((key) => [key, Number(stats[key])]),
+      ),
+    );
+    expect(exact, path).toEqual(
+      Object.fromEntries(
+        (['ino', 'atimeNs', 'mtimeNs', 'ctimeNs', 'birthtimeNs'] as const).map((key) => [key, stats[key]]),
+      ),
+    );
   }
   expect(statAt(root, 'nothing')).toBeNull();
   expect(errnoOf(() => statAt(root, 'a/file/x'))).toBe(ENOTDIR);

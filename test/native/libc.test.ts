@@ -5,8 +5,17 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
-  errnoName, errnoNumber, lgetxattr, lgetxattrAsync, llistxattr, llistxattrAsync, lremovexattr, lremovexattrAsync, lsetxattr,
-  lsetxattrAsync, NativeError,
+  errnoName,
+  errnoNumber,
+  lgetxattr,
+  lgetxattrAsync,
+  llistxattr,
+  llistxattrAsync,
+  lremovexattr,
+  lremovexattrAsync,
+  lsetxattr,
+  lsetxattrAsync,
+  NativeError,
 } from '../../src/native/libc.js';
 import { fsDecode } from '../../src/names.js';
 import { childScript } from '../child-script.js';
@@ -98,9 +107,16 @@ describe('errno numbers', () => {
 
 describe('replaceProcess()', () => {
   function run(body: string): { stdout: Buffer; status: number | null; stderr: string } {
-    const script = childScript(dir, `import { replaceProcess, execFlag } from '/src/native/libc.ts';\nimport fs from 'node:fs';\n${body}`);
+    const script = childScript(
+      dir,
+      `import { replaceProcess, execFlag } from '/src/native/libc.ts';\nimport fs from 'node:fs';\n${body}`,
+    );
     const result = spawnSync(process.execPath, [script], { input: 'from stdin' });
-    return { stdout: result.stdout, status: result.status, stderr: result.stderr.toString() + (result.error?.message ?? '') };
+    return {
+      stdout: result.stdout,
+      status: result.status,
+      stderr: result.stderr.toString() + (result.error?.message ?? ''),
+    };
   }
 
   it('keeps pid, standard streams, named descriptors and argument bytes, and passes only the given environment', () => {

@@ -10,7 +10,10 @@ import { lacks } from '../skip.js';
 /** A variable, since an import of a literal fails to compile when the package's types are missing. */
 const PACKAGE: string = 'fs-xattr';
 const load = (): Promise<unknown> => import(PACKAGE) as Promise<unknown>;
-const compiled = await load().then((found) => found as AttributeCalls, () => null);
+const compiled = await load().then(
+  (found) => found as AttributeCalls,
+  () => null,
+);
 // Not in /tmp, which may be a tmpfs without user xattrs.
 const dir = mkdtempSync(join(homedir(), '.gsyncd-ts-attributes-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -25,9 +28,12 @@ function canMark(): boolean {
 }
 
 describe('loadAttributeCalls()', () => {
-  it.skipIf(lacks(compiled !== null, 'npm could not compile it (no compiler)', 'fs-xattr'))('uses fs-xattr where it was compiled', async () => {
-    expect((await loadAttributeCalls()).getAttribute).toBe(compiled?.getAttribute);
-  });
+  it.skipIf(lacks(compiled !== null, 'npm could not compile it (no compiler)', 'fs-xattr'))(
+    'uses fs-xattr where it was compiled',
+    async () => {
+      expect((await loadAttributeCalls()).getAttribute).toBe(compiled?.getAttribute);
+    },
+  );
 
   it.skipIf(compiled !== null)('uses libc without fs-xattr', async () => {
     expect(await loadAttributeCalls()).toBe(libcCalls);
@@ -52,6 +58,8 @@ describe.skipIf(lacks(canMark(), 'the home directory takes none', 'xattrs of use
     await removeAttribute(dir, 'user.fact');
     expect(llistxattr(dir)).not.toContain('user.fact');
     expect(errnoCode(await getAttribute(dir, 'user.fact').catch((error: unknown) => error))).toBe('ENODATA');
-    expect(errnoCode(await getAttribute(join(dir, 'absent'), 'user.fact').catch((error: unknown) => error))).toBe('ENOENT');
+    expect(errnoCode(await getAttribute(join(dir, 'absent'), 'user.fact').catch((error: unknown) => error))).toBe(
+      'ENOENT',
+    );
   });
 });

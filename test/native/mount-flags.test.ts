@@ -15,7 +15,10 @@ function onMount(script: string): string {
     set -e; mount -t tmpfs -o mode=755 memory /mnt; cd /mnt
     mknod device c 1 5; printf '#!/bin/sh\\necho ran\\n' >program; chmod 4755 program; mkdir dir; echo text >dir/file; ln -s dir link
     cd /; node --input-type=module`;
-  return execFileSync('unshare', ['--mount', '--propagation', 'private', 'bash', '-c', prepare], { input: script, encoding: 'utf8' });
+  return execFileSync('unshare', ['--mount', '--propagation', 'private', 'bash', '-c', prepare], {
+    input: script,
+    encoding: 'utf8',
+  });
 }
 
 describe.skipIf(lacks(isRoot, 'not root', "mounts' restrictions"))('restrictMount()', () => {
@@ -66,9 +69,17 @@ describe.skipIf(lacks(isRoot, 'not root', "mounts' restrictions"))('restrictMoun
 
 describe('parseMounts()', () => {
   it('parses /proc/self/mountinfo', () => {
-    const table = '36 35 0:55 / /run/a\\040b\\134 rw,nosuid shared:1 master:2 - fuse.glusterfs localhost:sv0 rw,allow_other\n29 1 8:1 /sub /x ro - ext4 /dev/sda1 rw\nno line\n';
+    const table =
+      '36 35 0:55 / /run/a\\040b\\134 rw,nosuid shared:1 master:2 - fuse.glusterfs localhost:sv0 rw,allow_other\n29 1 8:1 /sub /x ro - ext4 /dev/sda1 rw\nno line\n';
     expect(parseMounts(Buffer.from(table))).toEqual([
-      { id: 36, root: '/', mountPoint: '/run/a b\\', options: ['rw', 'nosuid'], type: 'fuse.glusterfs', source: 'localhost:sv0' },
+      {
+        id: 36,
+        root: '/',
+        mountPoint: '/run/a b\\',
+        options: ['rw', 'nosuid'],
+        type: 'fuse.glusterfs',
+        source: 'localhost:sv0',
+      },
       { id: 29, root: '/sub', mountPoint: '/x', options: ['ro'], type: 'ext4', source: '/dev/sda1' },
     ]);
   });

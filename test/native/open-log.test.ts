@@ -1,6 +1,20 @@
 // Logs in directories that other users can write: openLog() must not follow their symlinks and links. Runs as root.
 
-import { chmodSync, chownSync, closeSync, existsSync, lchownSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  lchownSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -40,7 +54,17 @@ describe.skipIf(lacks(process.geteuid?.() === 0, 'not root', 'logs where others 
     expect(existsSync(join(dir, 'outside', 'x.log')) && existsSync(join(dir, 'outside', 'b.log'))).toBe(true);
   });
 
-  describe.each([['writable by a group', () => { chownSync(join(dir, 'logs'), 0, USER); chmodSync(join(dir, 'logs'), 0o775); }], ['owned by a user', () => chownSync(join(dir, 'logs'), USER, USER)], ['world-writable', () => chmodSync(join(dir, 'logs'), 0o1777)]])('in a directory that is %s', (_whose, give) => {
+  describe.each([
+    [
+      'writable by a group',
+      () => {
+        chownSync(join(dir, 'logs'), 0, USER);
+        chmodSync(join(dir, 'logs'), 0o775);
+      },
+    ],
+    ['owned by a user', () => chownSync(join(dir, 'logs'), USER, USER)],
+    ['world-writable', () => chmodSync(join(dir, 'logs'), 0o1777)],
+  ])('in a directory that is %s', (_whose, give) => {
     it('appends to a regular file, and refuses symlinks, hard links and FIFOs of other users', () => {
       give();
       const at = (name: string): string => join(dir, 'logs', name);
@@ -52,8 +76,11 @@ describe.skipIf(lacks(process.geteuid?.() === 0, 'not root', 'logs where others 
       symlinkSync(join(dir, 'outside'), at('session'));
       for (const name of ['link.log', 'dangling.log', 'session']) lchownSync(at(name), USER, USER);
       execFileSync('mkfifo', [at('pipe.log')]);
-      for (const name of ['link.log', 'dangling.log', 'second.log', 'session/gsyncd.log', 'pipe.log']) expect(() => append(at(name)), name).toThrow();
-      expect(() => createLogger({ destination: at('session/gsyncd.log'), level: 'INFO', label: '' })).toThrow(/^log: .*session\/gsyncd\.log: cannot be opened: ENOTDIR$/);
+      for (const name of ['link.log', 'dangling.log', 'second.log', 'session/gsyncd.log', 'pipe.log'])
+        expect(() => append(at(name)), name).toThrow();
+      expect(() => createLogger({ destination: at('session/gsyncd.log'), level: 'INFO', label: '' })).toThrow(
+        /^log: .*session\/gsyncd\.log: cannot be opened: ENOTDIR$/,
+      );
       expect(readFileSync(join(dir, 'victim'), 'utf8')).toBe('as it was');
       expect([existsSync(join(dir, 'absent')), existsSync(join(dir, 'outside', 'gsyncd.log'))]).toEqual([false, false]);
     });

@@ -15,23 +15,40 @@ async function setClock(seconds: number): Promise<void> {
 
 beforeAll(async () => {
   const library = (await lab().sh('ls /usr/lib/*/faketime/libfaketimeMT.so.1')).trim();
-  env = { LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: CLOCK, FAKETIME_CACHE_DURATION: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' };
+  env = {
+    LD_PRELOAD: library,
+    FAKETIME_TIMESTAMP_FILE: CLOCK,
+    FAKETIME_CACHE_DURATION: '1',
+    FAKETIME_DONT_FAKE_MONOTONIC: '1',
+  };
   await setClock(3600);
   await lab().gluster(['volume', 'stop', 'gv0', 'force']);
   await lab().sh('kill $(pgrep -x glusterd); while pgrep -x glusterd; do sleep 0.1; done', '/srv');
   await lab().exec(['glusterd'], { env });
   await lab().until('glusterd', async () => (await lab().gluster(['volume', 'start', 'gv0'], 'return')).code === 0);
-  await lab().until('the primary', async () => (await lab().exec(['ls', lab().primary], { onFailure: 'return' })).code === 0);
+  await lab().until(
+    'the primary',
+    async () => (await lab().exec(['ls', lab().primary], { onFailure: 'return' })).code === 0,
+  );
 }, 60_000);
 
 const startWorker = (): WorkerHandle => lab().startWorker({ env });
 
 /** Includes unlinks and renames, which a walk of the tree cannot see. */
 const change = (name: string): Promise<string> =>
-  lab().sh(`printf ${name} >new-${name}; printf ${name} >>kept; rm gone-${name}; mv moved-${name} moved-to-${name}; mv dir-${name} dir-to-${name}; chmod 0640 mode-${name}`);
+  lab().sh(
+    `printf ${name} >new-${name}; printf ${name} >>kept; rm gone-${name}; mv moved-${name} moved-to-${name}; mv dir-${name} dir-to-${name}; chmod 0640 mode-${name}`,
+  );
 
 const prepare = (...names: string[]): Promise<string> =>
-  lab().sh(names.map((name) => `printf x >gone-${name}; printf y >moved-${name}; printf z >mode-${name}; mkdir -p dir-${name}/in; printf w >dir-${name}/in/file`).join('; '));
+  lab().sh(
+    names
+      .map(
+        (name) =>
+          `printf x >gone-${name}; printf y >moved-${name}; printf z >mode-${name}; mkdir -p dir-${name}/in; printf w >dir-${name}/in/file`,
+      )
+      .join('; '),
+  );
 
 /** Waits until last_synced is at most a minute ahead of the clock and half an hour behind it. */
 async function expectMarkOfToday(): Promise<void> {
@@ -97,7 +114,10 @@ test('with a stime in the future that no changelog explains, changes, deletes an
   await first.stop();
   await change('future');
   // A passive worker could have copied such a stime from a brick whose clock was ahead.
-  await lab().sh(`name=$(getfattr -m '[.]stime$' --absolute-names . | grep stime); setfattr -n "$name" -v "0x$(printf %08x $(($(date +%s) + 3600)))00000000" .`, '/srv/gv0_1');
+  await lab().sh(
+    `name=$(getfattr -m '[.]stime$' --absolute-names . | grep stime); setfattr -n "$name" -v "0x$(printf %08x $(($(date +%s) + 3600)))00000000" .`,
+    '/srv/gv0_1',
+  );
   const second = startWorker();
   await lab().waitConverged();
   await second.waitForLog(/clock set back, no changelog/);

@@ -24,8 +24,11 @@ test('renames through a name that another brick later gave to a new file do not 
 
 test('the worker mounts again when a brick refuses every handshake of the mount', async () => {
   // The first mount asks for a brick that does not exist, which refuses every handshake. GlusterFS itself did so once.
-  await lab().sh(`mkdir refusing; cd refusing; ln -s "$(command -v gluster)" gluster
-    printf '#!/bin/bash\nrefused=(--xlator-option=*-client-1.remote-subvolume=/nowhere); mkdir /srv/refused 2>/dev/null || refused=()\nexec %s "\${refused[@]}" "$@"\n' "$(command -v glusterfs)" >glusterfs; chmod +x glusterfs`, '/srv');
+  await lab().sh(
+    `mkdir refusing; cd refusing; ln -s "$(command -v gluster)" gluster
+    printf '#!/bin/bash\nrefused=(--xlator-option=*-client-1.remote-subvolume=/nowhere); mkdir /srv/refused 2>/dev/null || refused=()\nexec %s "\${refused[@]}" "$@"\n' "$(command -v glusterfs)" >glusterfs; chmod +x glusterfs`,
+    '/srv',
+  );
   await lab().setConfig({ 'gluster-command-dir': '/srv/refusing' });
   const workers = start();
   await lab().sh('mkdir again; for i in {1..60}; do printf $i >again/f$i; done');

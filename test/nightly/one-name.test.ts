@@ -7,7 +7,8 @@ import type { WorkerHandle } from '../gluster/lab/worker.js';
 const lab = useLab({ bricks: 2, secondary: { bricks: 4, layout: 'pairs' }, gsyncd: 'ours', brickDisks: 'xfs' });
 const NAMES = 40;
 
-const renamed = (dir: string): string => `mkdir -p ${dir}; cd ${dir}; for n in {1..${NAMES}}; do for i in {1..5}; do echo $i.$n >data$n-$i; mv data$n-$i data$n; done; done`;
+const renamed = (dir: string): string =>
+  `mkdir -p ${dir}; cd ${dir}; for n in {1..${NAMES}}; do for i in {1..5}; do echo $i.$n >data$n-$i; mv data$n-$i data$n; done; done`;
 
 let workers: WorkerHandle[] = [];
 const start = (): void => {
@@ -16,7 +17,10 @@ const start = (): void => {
 
 async function equalAndWithoutTrouble(): Promise<void> {
   await lab().waitConverged(180_000);
-  for (const worker of workers) expect((await worker.log()).split('\n').filter((line) => /EIO|Input\/output error|ENTRY FAILED/.test(line))).toEqual([]);
+  for (const worker of workers)
+    expect(
+      (await worker.log()).split('\n').filter((line) => /EIO|Input\/output error|ENTRY FAILED/.test(line)),
+    ).toEqual([]);
   for (const brick of [0, 1]) expect((await lab().status(brick))['failures']).toBe(0);
 }
 

@@ -7,8 +7,10 @@ import { useLab } from '../gluster/lab/use-lab.js';
 import type { WorkerHandle } from '../gluster/lab/worker.js';
 
 const FILES = 'for i in {1..60}; do echo $i >f$i; done';
-const start = (lab: () => Lab, bricks: readonly number[]): WorkerHandle[] => bricks.map((brick) => lab().startWorker({ brick }));
-const kill = (lab: () => Lab, volume: string): Promise<unknown> => lab().exec(['pkill', '-KILL', '-f', `^/usr/sbin/glusterfsd .*--brick-name /srv/${volume}_[12] `]);
+const start = (lab: () => Lab, bricks: readonly number[]): WorkerHandle[] =>
+  bricks.map((brick) => lab().startWorker({ brick }));
+const kill = (lab: () => Lab, volume: string): Promise<unknown> =>
+  lab().exec(['pkill', '-KILL', '-f', `^/usr/sbin/glusterfsd .*--brick-name /srv/${volume}_[12] `]);
 
 describe.each([
   ['ours', 'cd s; rm f1?; chmod 600 f2?; mkdir t; mv f3? t'],
@@ -24,8 +26,15 @@ describe.each([
     await kill(lab, 'sv0');
     await sleep(1000);
     await lab().sh(change);
-    const failures = async (): Promise<number> => (await Promise.all([0, 3].map((brick) => lab().status(brick)))).reduce((sum, status) => sum + Number(status['failures']), 0);
-    await lab().until('a worker that ends, or failures', async () => workers.some((worker) => !worker.running) || (await failures()) > 0);
+    const failures = async (): Promise<number> =>
+      (await Promise.all([0, 3].map((brick) => lab().status(brick)))).reduce(
+        (sum, status) => sum + Number(status['failures']),
+        0,
+      );
+    await lab().until(
+      'a worker that ends, or failures',
+      async () => workers.some((worker) => !worker.running) || (await failures()) > 0,
+    );
     await lab().gluster(['volume', 'start', 'sv0', 'force']);
     await sleep(4000);
     for (const worker of workers) if (worker.running) await worker.stop();
@@ -46,7 +55,9 @@ describe('the primary', () => {
     await kill(lab, 'gv0');
     await sleep(1000);
     const workers = start(lab, [2, 3]);
-    await lab().until('the arbiter to be active', async () => (await workers[0]!.log()).includes('starting history crawl'));
+    await lab().until('the arbiter to be active', async () =>
+      (await workers[0]!.log()).includes('starting history crawl'),
+    );
     await sleep(5000);
     await lab().gluster(['volume', 'start', 'gv0', 'force']);
     await lab().waitConverged(120_000);

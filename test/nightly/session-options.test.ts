@@ -5,21 +5,25 @@ import { useOptionLab } from '../gluster/lab/option-lab.js';
 
 const { lab, restart, current, runsOf } = useOptionLab();
 
-test.each(['true', 'false'])('a file deleted while rsync starts is no failure, with rsync-opt-existing and rsync-opt-ignore-missing-args %s', async (value) => {
-  await restart({ 'rsync-opt-existing': value, 'rsync-opt-ignore-missing-args': value });
-  await lab().waitConverged();
-  await runsOf('rsync');
-  const under = `going-${value}`;
-  await lab().sh(`echo '[[ "$*" == *--files-from* ]] && rm -f /mnt/gv0/${under}/going; true' >before-rsync`, '/srv');
-  await lab().sh(`mkdir ${under}; printf x >${under}/going; for i in {1..5}; do printf $i >${under}/stays-$i; done`);
-  await lab().waitConverged();
-  await lab().sh('rm before-rsync', '/srv');
-  expect(await lab().sh(`ls ${under}`)).not.toContain('going');
-  const runs = (await runsOf('rsync')).filter((run) => run.includes('--files-from'));
-  expect(runs.length).toBeGreaterThan(0);
-  for (const option of ['--existing', '--ignore-missing-args']) expect(runs.filter((run) => run.includes(option)).length, option).toBe(value === 'true' ? runs.length : 0);
-  expect((await lab().status())['failures']).toBe(0);
-});
+test.each(['true', 'false'])(
+  'a file deleted while rsync starts is no failure, with rsync-opt-existing and rsync-opt-ignore-missing-args %s',
+  async (value) => {
+    await restart({ 'rsync-opt-existing': value, 'rsync-opt-ignore-missing-args': value });
+    await lab().waitConverged();
+    await runsOf('rsync');
+    const under = `going-${value}`;
+    await lab().sh(`echo '[[ "$*" == *--files-from* ]] && rm -f /mnt/gv0/${under}/going; true' >before-rsync`, '/srv');
+    await lab().sh(`mkdir ${under}; printf x >${under}/going; for i in {1..5}; do printf $i >${under}/stays-$i; done`);
+    await lab().waitConverged();
+    await lab().sh('rm before-rsync', '/srv');
+    expect(await lab().sh(`ls ${under}`)).not.toContain('going');
+    const runs = (await runsOf('rsync')).filter((run) => run.includes('--files-from'));
+    expect(runs.length).toBeGreaterThan(0);
+    for (const option of ['--existing', '--ignore-missing-args'])
+      expect(runs.filter((run) => run.includes(option)).length, option).toBe(value === 'true' ? runs.length : 0);
+    expect((await lab().status())['failures']).toBe(0);
+  },
+);
 
 test('a second SIGTERM ends a slow stop at once with exit code 1 and leaves no mount', async () => {
   const worker = await restart({});
@@ -49,7 +53,9 @@ test('sync-jobs sets the number of parallel transfers', async () => {
     await lab().waitConverged();
     await worker.waitForLog(/finished history crawl/);
     const log = await worker.log();
-    expect([...log.matchAll(/Sync Time Taken.*\{num_files=(\d+)\}/g)].reduce((sum, match) => sum + Number(match[1]), 0)).toBeGreaterThanOrEqual(350);
+    expect(
+      [...log.matchAll(/Sync Time Taken.*\{num_files=(\d+)\}/g)].reduce((sum, match) => sum + Number(match[1]), 0),
+    ).toBeGreaterThanOrEqual(350);
     return [...new Set([...log.matchAll(/Sync Time Taken.*\{job=(\d+)\}/g)].map((match) => match[1]))].sort();
   };
   expect((await jobsOf('3')).length).toBeGreaterThan(1);
@@ -90,7 +96,10 @@ test('gfid-conflict-resolution: off keeps a conflicting file and adds a failure,
   const worker = await restart({ 'gfid-conflict-resolution': 'false' });
   await lab().sh('printf theirs >conflict', '/mnt/sv0-rw');
   await lab().sh('printf ours >conflict; printf x >beside-conflict');
-  await lab().until('the file beside it', async () => (await lab().sh('cat beside-conflict || true', lab().secondary)) === 'x');
+  await lab().until(
+    'the file beside it',
+    async () => (await lab().sh('cat beside-conflict || true', lab().secondary)) === 'x',
+  );
   await lab().until('failure counted', async () => Number((await lab().status())['failures']) > 0);
   expect(await lab().sh('cat conflict', lab().secondary)).toBe('theirs');
   expect(worker.running).toBe(true);
@@ -110,4 +119,3 @@ test('change-detector xsync replicates by hybrid crawls only', async () => {
   await worker.stop();
   await lab().assertNoMountsLeft();
 });
-

@@ -18,7 +18,8 @@ function peer(bad: ReadonlySet<number>): { applied: number[]; send: (items: read
     applied,
     send: (items) => {
       for (const item of items) {
-        if (bad.has(item)) return Promise.reject(new RemoteCallError('entry_ops', 'OSError', [constants.errno.EISDIR, 'EISDIR']));
+        if (bad.has(item))
+          return Promise.reject(new RemoteCallError('entry_ops', 'OSError', [constants.errno.EISDIR, 'EISDIR']));
         applied.push(item);
       }
       return Promise.resolve(items.map((item) => item * 10));
@@ -29,16 +30,21 @@ function peer(bad: ReadonlySet<number>): { applied: number[]; send: (items: read
 describe('sendBisecting()', () => {
   test('finds all failing items, and returns the results of all others in order', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.uniqueArray(fc.nat({ max: 999 }), { maxLength: 80 }), fc.array(fc.nat({ max: 80 }), { maxLength: 6 }), fc.integer({ min: 1, max: 30 }), async (items, badIndexes, perCall) => {
-        const bad = new Set(badIndexes.map((i) => items[i]).filter((item) => item !== undefined));
-        const { applied, send } = peer(bad);
-        const { results, failedItems } = await sendBisecting(items, perCall, send);
-        const good = items.filter((item) => !bad.has(item));
-        expect(failedItems.map(({ item }) => item)).toEqual(items.filter((item) => bad.has(item)));
-        expect(results).toEqual(good.map((item) => item * 10));
-        expect(new Set(applied)).toEqual(new Set(good));
-        for (const { errno } of failedItems) expect(errno).toBe(constants.errno.EISDIR);
-      }),
+      fc.asyncProperty(
+        fc.uniqueArray(fc.nat({ max: 999 }), { maxLength: 80 }),
+        fc.array(fc.nat({ max: 80 }), { maxLength: 6 }),
+        fc.integer({ min: 1, max: 30 }),
+        async (items, badIndexes, perCall) => {
+          const bad = new Set(badIndexes.map((i) => items[i]).filter((item) => item !== undefined));
+          const { applied, send } = peer(bad);
+          const { results, failedItems } = await sendBisecting(items, perCall, send);
+          const good = items.filter((item) => !bad.has(item));
+          expect(failedItems.map(({ item }) => item)).toEqual(items.filter((item) => bad.has(item)));
+          expect(results).toEqual(good.map((item) => item * 10));
+          expect(new Set(applied)).toEqual(new Set(good));
+          for (const { errno } of failedItems) expect(errno).toBe(constants.errno.EISDIR);
+        },
+      ),
       { numRuns: 200, seed: 7 },
     );
   });
@@ -64,7 +70,9 @@ describe('sendBisecting()', () => {
 
   test('continues after EDQUOT, which fails only the item', async () => {
     const { results, failedItems } = await sendBisecting([1, 2, 3], 3, (slice) =>
-      slice.includes(2) ? Promise.reject(new RemoteCallError('entry_ops', 'OSError', [constants.errno.EDQUOT, 'EDQUOT'])) : Promise.resolve(slice),
+      slice.includes(2)
+        ? Promise.reject(new RemoteCallError('entry_ops', 'OSError', [constants.errno.EDQUOT, 'EDQUOT']))
+        : Promise.resolve(slice),
     );
     expect(results).toEqual([1, 3]);
     expect(failedItems).toMatchObject([{ item: 2, errno: constants.errno.EDQUOT }]);
@@ -73,9 +81,14 @@ describe('sendBisecting()', () => {
   test('stops at once when the secondary shuts down and raises for the remaining items', async () => {
     const ending = new AbortController();
     ending.abort();
-    const methods = new Map<string, RpcMethod>([['meta_ops', (args) => applyMeta({} as SecondaryVolume, ending.signal, args[0])]]);
+    const methods = new Map<string, RpcMethod>([
+      ['meta_ops', (args) => applyMeta({} as SecondaryVolume, ending.signal, args[0])],
+    ]);
     const { call } = directCalls(methods, () => undefined);
-    const op = { go: '.gfid/00000000-0000-0000-0000-000000000001', stat: { uid: 0, gid: 0, mode: 0o755, atime: 0, mtime: 0 } };
+    const op = {
+      go: '.gfid/00000000-0000-0000-0000-000000000001',
+      stat: { uid: 0, gid: 0, mode: 0o755, atime: 0, mtime: 0 },
+    };
     let calls = 0;
     const sending = sendBisecting([op, op], 2, async (slice) => {
       calls += 1;

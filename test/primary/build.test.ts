@@ -47,7 +47,9 @@ const CRAWL_NAMES = Object.keys(CRAWLS) as (keyof typeof CRAWLS)[];
 const COMBINATIONS: Slots[] = MODE_NAMES.flatMap((mode) =>
   (['normal', 'rsync'] as const).flatMap((sendmark) =>
     (['normal', 'noop'] as const).flatMap((purge) =>
-      (['rsync', 'tarssh'] as const).flatMap((engine) => CRAWL_NAMES.map((crawl) => ({ mode, sendmark, purge, engine, crawl }))),
+      (['rsync', 'tarssh'] as const).flatMap((engine) =>
+        CRAWL_NAMES.map((crawl) => ({ mode, sendmark, purge, engine, crawl })),
+      ),
     ),
   ),
 );
@@ -55,7 +57,11 @@ const COMBINATIONS: Slots[] = MODE_NAMES.flatMap((mode) =>
 /** Own members of the classes that a mixin puts on top of `Base`. */
 function membersOf(Mixed: { readonly prototype: object }, Base: { readonly prototype: object }): Set<string> {
   const names = new Set<string>();
-  for (let at: object | null = Mixed.prototype; at !== null && at !== Base.prototype; at = Object.getPrototypeOf(at) as object | null) {
+  for (
+    let at: object | null = Mixed.prototype;
+    at !== null && at !== Base.prototype;
+    at = Object.getPrototypeOf(at) as object | null
+  ) {
     for (const name of Object.getOwnPropertyNames(at)) if (name !== 'constructor') names.add(name);
   }
   return names;
@@ -69,7 +75,8 @@ describe('gmasterBuilder()', () => {
       const primary = new (gmasterBuilder(slots))({ ...deps, engines });
       primary.makeEngine();
       expect({
-        engine: engines.rsync.mock.calls.length === 1 ? 'rsync' : engines.tarssh.mock.calls.length === 1 ? 'tarssh' : 'none',
+        engine:
+          engines.rsync.mock.calls.length === 1 ? 'rsync' : engines.tarssh.mock.calls.length === 1 ? 'tarssh' : 'none',
         deletes: primary.deletes,
         crawl: primary.crawlName,
         makesMarks: primary.shouldCreateMarks(),
@@ -83,11 +90,31 @@ describe('gmasterBuilder()', () => {
   });
 
   test('slotsFromConfig() reads the slots from the configuration', () => {
-    expect(slotsFromConfig(deps.config)).toEqual({ mode: 'normal', sendmark: 'normal', purge: 'normal', engine: 'rsync', crawl: 'changelog' });
+    expect(slotsFromConfig(deps.config)).toEqual({
+      mode: 'normal',
+      sendmark: 'normal',
+      purge: 'normal',
+      engine: 'rsync',
+      crawl: 'changelog',
+    });
     expect(slotsFromConfig(deps.config, 'changeloghistory').crawl).toBe('changeloghistory');
-    const others = { 'special-sync-mode': 'recover', 'use-rsync-xattrs': 'true', 'ignore-deletes': 'true', 'sync-method': 'tarssh', 'change-detector': 'xsync' } as const;
-    const config = { get: (name: keyof typeof others) => (others[name] === 'true' ? true : others[name]) } as unknown as PrimaryDeps['config'];
-    expect(slotsFromConfig(config, 'changeloghistory')).toEqual({ mode: 'recover', sendmark: 'rsync', purge: 'noop', engine: 'tarssh', crawl: 'xsync' });
+    const others = {
+      'special-sync-mode': 'recover',
+      'use-rsync-xattrs': 'true',
+      'ignore-deletes': 'true',
+      'sync-method': 'tarssh',
+      'change-detector': 'xsync',
+    } as const;
+    const config = {
+      get: (name: keyof typeof others) => (others[name] === 'true' ? true : others[name]),
+    } as unknown as PrimaryDeps['config'];
+    expect(slotsFromConfig(config, 'changeloghistory')).toEqual({
+      mode: 'recover',
+      sendmark: 'rsync',
+      purge: 'noop',
+      engine: 'tarssh',
+      crawl: 'xsync',
+    });
   });
 
   test('slotsFromConfig() refuses an unknown special-sync-mode', () => {
@@ -97,7 +124,9 @@ describe('gmasterBuilder()', () => {
 });
 
 describe('slots', () => {
-  abstract class AllButCrawl extends withNormalMode(withSendmarkNormal(withPurgeNormal(withRsyncEngine(PrimaryBase)))) {}
+  abstract class AllButCrawl extends withNormalMode(
+    withSendmarkNormal(withPurgeNormal(withRsyncEngine(PrimaryBase))),
+  ) {}
   const slots: Record<string, Set<string>[]> = {
     mode: MODE_NAMES.map((name) => membersOf(MODES[name](PrimaryBase), PrimaryBase)),
     sendmark: [withSendmarkNormal, withSendmarkRsync].map((mixin) => membersOf(mixin(PrimaryBase), PrimaryBase)),

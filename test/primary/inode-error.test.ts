@@ -52,7 +52,8 @@ async function recover(pair: ModelPair): Promise<void> {
   }
 }
 
-const listed = (pair: ModelPair): string[] => pair.failures.items().map(({ kind, gfid: id, entry, reason }) => `${kind} ${entry ?? id}: ${reason}`);
+const listed = (pair: ModelPair): string[] =>
+  pair.failures.items().map(({ kind, gfid: id, entry, reason }) => `${kind} ${entry ?? id}: ${reason}`);
 
 function expectEqual(pair: ModelPair): void {
   expect([...differences(pair.primary, pair.secondaryVolume), ...listed(pair)]).toEqual([]);
@@ -61,28 +62,30 @@ function expectEqual(pair: ModelPair): void {
 useFastTimers();
 
 describe('an inode that the primary cannot look up', { timeout: 600_000 * Math.max(1, FACTOR / 10) }, () => {
-  test.each(['EIO', 'ESTALE', 'EACCES', 'ENODATA'] as const)('goes to the failure list when changelogs name it, and is synced when %s is over', async (errno) =>
-    withPair(1, async (pair) => {
-      plant(pair);
-      await pair.run();
-      const { primary } = pair;
-      primary.refused.set(FILE, errno);
-      primary.write(gfidPath(FILE), 'second');
-      primary.setAttributes(gfidPath(FILE), { mode: 0o400, mtime: 1 });
-      primary.rename(entryPath(INNER, 'file'), at('moved'));
-      primary.link(gfidPath(FILE), entryPath(DIR, 'linked'));
-      primary.setAttributes(gfidPath(INNER), { mode: 0o700 });
-      primary.rename(at('other'), entryPath(INNER, 'other'));
-      primary.write(gfidPath(OTHER), 'second');
-      primary.create(at('new'), { gfid: gfid(5), mode: S_IFREG | 0o644 }, 'CREATE');
-      await sync(pair);
-      expect(differences(primary, pair.secondaryVolume, (path) => primary.at(path).gfid === FILE)).toEqual([]);
-      expect(listed(pair)).toContainEqual(expect.stringMatching(`^data ${FILE}: .*${errno}`));
-      await sync(pair);
-      expect(pair.secondaryVolume.find(gfidPath(FILE))?.content).toBe('first');
-      await recover(pair);
-      expectEqual(pair);
-    }),
+  test.each(['EIO', 'ESTALE', 'EACCES', 'ENODATA'] as const)(
+    'goes to the failure list when changelogs name it, and is synced when %s is over',
+    async (errno) =>
+      withPair(1, async (pair) => {
+        plant(pair);
+        await pair.run();
+        const { primary } = pair;
+        primary.refused.set(FILE, errno);
+        primary.write(gfidPath(FILE), 'second');
+        primary.setAttributes(gfidPath(FILE), { mode: 0o400, mtime: 1 });
+        primary.rename(entryPath(INNER, 'file'), at('moved'));
+        primary.link(gfidPath(FILE), entryPath(DIR, 'linked'));
+        primary.setAttributes(gfidPath(INNER), { mode: 0o700 });
+        primary.rename(at('other'), entryPath(INNER, 'other'));
+        primary.write(gfidPath(OTHER), 'second');
+        primary.create(at('new'), { gfid: gfid(5), mode: S_IFREG | 0o644 }, 'CREATE');
+        await sync(pair);
+        expect(differences(primary, pair.secondaryVolume, (path) => primary.at(path).gfid === FILE)).toEqual([]);
+        expect(listed(pair)).toContainEqual(expect.stringMatching(`^data ${FILE}: .*${errno}`));
+        await sync(pair);
+        expect(pair.secondaryVolume.find(gfidPath(FILE))?.content).toBe('first');
+        await recover(pair);
+        expectEqual(pair);
+      }),
   );
 
   test('keeps its attributes on the failure list', async () =>
@@ -119,7 +122,9 @@ describe('an inode that the primary cannot look up', { timeout: 600_000 * Math.m
       pair.primary.create(at('plain'), { gfid: gfid(5), mode: S_IFREG | 0o644 }, 'CREATE');
       pair.primary.refused.set(INNER, 'EIO').set(OTHER, 'ESTALE');
       await pair.run();
-      expect(pair.logLines).toContainEqual(expect.stringMatching('^skipping entry {"path":"dir/inner","error":".*EIO.*"}$'));
+      expect(pair.logLines).toContainEqual(
+        expect.stringMatching('^skipping entry {"path":"dir/inner","error":".*EIO.*"}$'),
+      );
       const skipped = [entryPath(DIR, 'inner'), at('other')];
       expect(differences(pair.primary, pair.secondaryVolume, (path) => skipped.includes(path))).toEqual([]);
       expect(listed(pair)).toContainEqual(expect.stringMatching(/^entry .*inner: .*EIO/));
@@ -166,7 +171,9 @@ describe('an inode that the primary cannot look up', { timeout: 600_000 * Math.m
       expect(pair.changelog.xtimes.has(FILE)).toBe(false);
       expect(pair.brick.stimes.has(INNER)).toBe(true);
       expect(pair.brick.stimes.has(DIR)).toBe(false);
-      expect(pair.logLines).toContainEqual(expect.stringMatching('^cannot mark a directory as synced {"path":"dir","error":".*ENOSPC.*"}$'));
+      expect(pair.logLines).toContainEqual(
+        expect.stringMatching('^cannot mark a directory as synced {"path":"dir","error":".*ENOSPC.*"}$'),
+      );
     }));
 
   test('is retried by a worker that only walks (change-detector xsync), though the volume is idle', async () => {
@@ -203,22 +210,29 @@ describe('an inode that the primary cannot look up', { timeout: 600_000 * Math.m
     const changes = (maxLength: number): fc.Arbitrary<Change[]> => fc.array(changeArb(), { maxLength, size: 'max' });
     const refusals = fc.array(fc.nat({ max: 40 }), { minLength: 1, maxLength: 4 });
     await fc.assert(
-      fc.asyncProperty(fc.nat({ max: 1_000_000 }), refusals, refusals, changes(40), changes(40), async (seed, first, second, before, after) =>
-        withPair(seed, async (pair) => {
-          const refuse = (numbers: readonly number[]): void => {
-            const inodes = [...pair.primary.inodes.keys()].filter((id) => id !== ROOT_GFID);
-            for (const n of numbers) if (inodes.length > 0) pair.primary.refused.set(inodes[n % inodes.length] as Gfid, 'EIO');
-          };
-          pair.change(...before);
-          refuse(first);
-          await pair.run();
-          refuse(second);
-          pair.change(...after);
-          await sync(pair);
-          expect(differences(pair.primary, pair.secondaryVolume, (path) => isExcused(pair, path))).toEqual([]);
-          await recover(pair);
-          expectEqual(pair);
-        }),
+      fc.asyncProperty(
+        fc.nat({ max: 1_000_000 }),
+        refusals,
+        refusals,
+        changes(40),
+        changes(40),
+        async (seed, first, second, before, after) =>
+          withPair(seed, async (pair) => {
+            const refuse = (numbers: readonly number[]): void => {
+              const inodes = [...pair.primary.inodes.keys()].filter((id) => id !== ROOT_GFID);
+              for (const n of numbers)
+                if (inodes.length > 0) pair.primary.refused.set(inodes[n % inodes.length] as Gfid, 'EIO');
+            };
+            pair.change(...before);
+            refuse(first);
+            await pair.run();
+            refuse(second);
+            pair.change(...after);
+            await sync(pair);
+            expect(differences(pair.primary, pair.secondaryVolume, (path) => isExcused(pair, path))).toEqual([]);
+            await recover(pair);
+            expectEqual(pair);
+          }),
       ),
       { numRuns: Math.ceil(100 * FACTOR), seed: SEED },
     );
@@ -230,5 +244,8 @@ function isExcused(pair: ModelPair, path: string): boolean {
   const here = pair.primary.find(path);
   const there = pair.secondaryVolume.find(path);
   if (isListed(pair.failures, path)) return true;
-  return [here, there].some((inode: Inode | null) => inode !== null && (pair.primary.refused.has(inode.gfid) || isListed(pair.failures, GFID_PREFIX + inode.gfid)));
+  return [here, there].some(
+    (inode: Inode | null) =>
+      inode !== null && (pair.primary.refused.has(inode.gfid) || isListed(pair.failures, GFID_PREFIX + inode.gfid)),
+  );
 }

@@ -108,7 +108,10 @@ describe('mode normal', () => {
     expect(await new Normal(deps).primaryXtime('f')).toEqual([200, 5]);
   });
 
-  test.each([['missing', null], ['older than the volume mark', [99, 9] as const]])('primaryXtime() sets the xtime when it is %s', async (_what, mark) => {
+  test.each([
+    ['missing', null],
+    ['older than the volume mark', [99, 9] as const],
+  ])('primaryXtime() sets the xtime when it is %s', async (_what, mark) => {
     if (mark === null) changelog.xtimes.delete(FILE);
     else changelog.xtimes.set(FILE, mark);
     const beforeS = Math.floor(Date.now() / 1000);
@@ -141,7 +144,13 @@ describe('mode normal', () => {
 
   test('needSync() is true for newer xtimes, and checkReversion() refuses a secondary that is ahead', () => {
     const mode = new Normal(deps);
-    expect([[2, 0], [1, 1], [1, 0]].map(([s = 0, us = 0]) => mode.needSync([s, us], [1, 0]))).toEqual([true, true, false]);
+    expect(
+      [
+        [2, 0],
+        [1, 1],
+        [1, 0],
+      ].map(([s = 0, us = 0]) => mode.needSync([s, us], [1, 0])),
+    ).toEqual([true, true, false]);
     expect(() => mode.checkReversion('f', [1, 0], [1, 0])).not.toThrow();
     expect(() => mode.checkReversion('f', [1, 0], [1, 1])).toThrow(/timestamp corruption/);
   });
@@ -240,7 +249,10 @@ describe('purge', () => {
 });
 
 describe('engine', () => {
-  test.each([['rsync', withRsyncEngine], ['tarssh', withTarsshEngine]] as const)('%s sends with its own transfer', async (name, mixin) => {
+  test.each([
+    ['rsync', withRsyncEngine],
+    ['tarssh', withTarsshEngine],
+  ] as const)('%s sends with its own transfer', async (name, mixin) => {
     const engines = { rsync: vi.fn(), tarssh: vi.fn(), attributes: vi.fn() };
     const sync = vi.fn(() => Promise.resolve(new Map()));
     const engine = new (class extends mixin(Bare) {})({ ...deps, engines, queue: { sync } });

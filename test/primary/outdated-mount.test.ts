@@ -20,7 +20,11 @@ import { ModelBrick, ModelMount } from './model/primary-side.js';
 import { StockSecondary } from './model/stock-secondary.js';
 import { ModelVolume } from './model/volume.js';
 
-const [DIR, FILE, OTHER] = [2, 3, 4].map((n) => `0000000${n}-0000-4000-8000-00000000000${n}` as Gfid) as [Gfid, Gfid, Gfid];
+const [DIR, FILE, OTHER] = [2, 3, 4].map((n) => `0000000${n}-0000-4000-8000-00000000000${n}` as Gfid) as [
+  Gfid,
+  Gfid,
+  Gfid,
+];
 const [NAME, OTHER_NAME] = [entryPath(DIR, 'file'), entryPath(ROOT_GFID, 'other')];
 
 /** A file that the secondary lacks, in a directory for which its mount answers `errno`, and one in the root. */
@@ -28,8 +32,13 @@ async function setUp({ errno, hasMounts = true }: { errno: number; hasMounts?: b
   const directory = mkdtempSync(join(tmpdir(), 'gsyncd-outdated-mount-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const [primary, secondaryVolume] = [new ModelVolume(() => 1), new ModelVolume(() => 1)];
-  for (const volume of [primary, secondaryVolume]) volume.create(entryPath(ROOT_GFID, 'dir'), { gfid: DIR, mode: S_IFDIR | 0o755 }, 'MKDIR');
-  for (const [gfid, name] of [[FILE, NAME], [OTHER, OTHER_NAME]] as const) primary.create(name, { gfid, mode: S_IFREG | 0o644 }, 'CREATE');
+  for (const volume of [primary, secondaryVolume])
+    volume.create(entryPath(ROOT_GFID, 'dir'), { gfid: DIR, mode: S_IFDIR | 0o755 }, 'MKDIR');
+  for (const [gfid, name] of [
+    [FILE, NAME],
+    [OTHER, OTHER_NAME],
+  ] as const)
+    primary.create(name, { gfid, mode: S_IFREG | 0o644 }, 'CREATE');
   const turn = (): Promise<void> => Promise.resolve();
   const changelog = new ChangelogWriter(primary, () => [1, 0]);
   let isFresh = false;
@@ -38,8 +47,18 @@ async function setUp({ errno, hasMounts = true }: { errno: number; hasMounts?: b
   Object.assign(secondary, {
     entryOps: async (ops: Parameters<typeof entryOps>[0]): Promise<EntryFailure[]> => {
       const denied = ops.filter(({ entry }) => !isFresh && entry.startsWith(gfidPath(DIR)));
-      const info = { gfidMismatch: false, nameMismatch: false, dst: false, secondaryIsDir: false, secondaryGfid: null, secondaryEntry: null };
-      return [...(await entryOps(ops.filter((op) => !denied.includes(op)))), ...denied.map((op) => ({ op, errno, info }))];
+      const info = {
+        gfidMismatch: false,
+        nameMismatch: false,
+        dst: false,
+        secondaryIsDir: false,
+        secondaryGfid: null,
+        secondaryEntry: null,
+      };
+      return [
+        ...(await entryOps(ops.filter((op) => !denied.includes(op)))),
+        ...denied.map((op) => ({ op, errno, info })),
+      ];
     },
   });
   const failures = await FailureList.load(directory);
@@ -61,7 +80,11 @@ async function setUp({ errno, hasMounts = true }: { errno: number; hasMounts?: b
     compare: () => new EntryPhase(deps, 'apply').retry([NAME, OTHER_NAME]),
     remount: () => void (isFresh = true),
     there: (path: string) => secondaryVolume.find(path)?.gfid,
-    listed: () => failures.items().filter(({ kind }) => kind === 'entry').map(({ entry = '', reason }) => `${entry}: ${reason}`),
+    listed: () =>
+      failures
+        .items()
+        .filter(({ kind }) => kind === 'entry')
+        .map(({ entry = '', reason }) => `${entry}: ${reason}`),
   };
 }
 
@@ -94,7 +117,10 @@ test.each([
 test('a directory whose path a mount denies restarts the worker once; one that was renamed since is only listed', async () => {
   const { deps, primary } = await setUp({ errno: constants.errno.EOPNOTSUPP });
   const entryPhase = new EntryPhase(deps, 'apply');
-  const send = (gfids: readonly Gfid[]): Promise<BoxResult> => Promise.resolve(new Map(gfids.map((gfid) => [gfid, { status: 'failed', reason: NO_SUCH_DIRECTORY, scope: 'item' } as const])));
+  const send = (gfids: readonly Gfid[]): Promise<BoxResult> =>
+    Promise.resolve(
+      new Map(gfids.map((gfid) => [gfid, { status: 'failed', reason: NO_SUCH_DIRECTORY, scope: 'item' } as const])),
+    );
   const run = (): Promise<void> => syncXattrs(deps, { xattrGfids: new Set([DIR]) }, { entryPhase, send });
   await expect(run()).rejects.toMatchObject({ code: 'outdated-mount' });
   await run();

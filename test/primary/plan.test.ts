@@ -4,7 +4,17 @@
 import { describe, expect, test } from 'vitest';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { entryPath, ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
-import { createUnderNewNames, expandNamesToCompare, emptyPlan, finishPlan, createdNames, planNeeds, planRecords, type Plan, type PlanOptions } from '../../src/primary/batch/plan.js';
+import {
+  createUnderNewNames,
+  expandNamesToCompare,
+  emptyPlan,
+  finishPlan,
+  createdNames,
+  planNeeds,
+  planRecords,
+  type Plan,
+  type PlanOptions,
+} from '../../src/primary/batch/plan.js';
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG, type ViewStat } from '../../src/protocol/view.js';
 
 const A = '0000000a-0000-4000-8000-00000000000a' as Gfid;
@@ -12,35 +22,59 @@ const B = '0000000b-0000-4000-8000-00000000000b' as Gfid;
 const FILE: ViewStat = { uid: 1, gid: 2, mode: S_IFREG | 0o644, atime: 3, mtime: 4, size: 5, nlink: 1 };
 const DIR: ViewStat = { ...FILE, mode: S_IFDIR | 0o755 };
 const SYMLINK: ViewStat = { ...FILE, mode: S_IFLNK | 0o777 };
-const OPTIONS: PlanOptions = { entries: 'apply', deletes: 'apply', xattrs: 'sync', replay: 'impossible', data: 'written' };
+const OPTIONS: PlanOptions = {
+  entries: 'apply',
+  deletes: 'apply',
+  xattrs: 'sync',
+  replay: 'impossible',
+  data: 'written',
+};
 
 function entry(fop: string, gfid: Gfid, name: string, more: { mode?: number; newName?: string } = {}): ChangeRecord {
   const { mode, newName } = more;
   return {
-    type: 'entry', gfid, fop, parent: ROOT_GFID, name,
+    type: 'entry',
+    gfid,
+    fop,
+    parent: ROOT_GFID,
+    name,
     ...(mode === undefined ? {} : { mode, uid: 7, gid: 8 }),
     ...(newName === undefined ? {} : { newParent: ROOT_GFID, newName }),
   };
 }
 
 /** Every symlink has the target 'target'. The lookup of a 'refused' gfid failed. */
-function plan(records: readonly ChangeRecord[], now: Record<Gfid, ViewStat | 'refused' | null> = {}, options: Partial<PlanOptions> = {}): Plan {
+function plan(
+  records: readonly ChangeRecord[],
+  now: Record<Gfid, ViewStat | 'refused' | null> = {},
+  options: Partial<PlanOptions> = {},
+): Plan {
   const told = Object.entries(now) as [Gfid, ViewStat | 'refused' | null][];
   const stats = new Map(told.filter((item): item is [Gfid, ViewStat | null] => item[1] !== 'refused'));
   const troubles = new Map(told.filter(([, stat]) => stat === 'refused').map(([gfid]) => [gfid, 'EIO']));
   const links = new Map([...stats].filter(([, stat]) => stat === SYMLINK).map(([gfid]) => [gfid, 'target']));
   const made = emptyPlan();
-  planRecords(made, records, { stats, symlinkTargets: links, lookupErrors: troubles, createdWithXattrs: new Set([B]) }, { ...OPTIONS, ...options });
+  planRecords(
+    made,
+    records,
+    { stats, symlinkTargets: links, lookupErrors: troubles, createdWithXattrs: new Set([B]) },
+    { ...OPTIONS, ...options },
+  );
   finishPlan(made, (gfid) => stats.get(gfid) === null);
   return made;
 }
 
 const at = (name: string): string => entryPath(ROOT_GFID, name);
-const ops = (made: Plan): string[] => made.entries.map(({ op, entry: from, entry1 }) => [op, from, entry1 ?? ''].join(' ').trim());
+const ops = (made: Plan): string[] =>
+  made.entries.map(({ op, entry: from, entry1 }) => [op, from, entry1 ?? ''].join(' ').trim());
 
 describe('planNeeds()', () => {
   test('asks for the gfids of all entry operations except creations', () => {
-    const { stats, created } = planNeeds([entry('CREATE', A, 'a', { mode: S_IFREG }), entry('UNLINK', B, 'b'), { type: 'data', gfid: A }]);
+    const { stats, created } = planNeeds([
+      entry('CREATE', A, 'a', { mode: S_IFREG }),
+      entry('UNLINK', B, 'b'),
+      { type: 'data', gfid: A },
+    ]);
     expect([...stats]).toEqual([B]);
     expect([...created]).toEqual([A]);
   });
@@ -54,7 +88,10 @@ describe('planRecords()', () => {
 
   test('sends the attributes of a created directory, and its xattrs when it has any', () => {
     const made = plan([entry('MKDIR', A, 'a', { mode: S_IFDIR }), entry('MKDIR', B, 'b', { mode: S_IFDIR })]);
-    expect([...made.metaGfids]).toEqual([[A, null], [B, null]]);
+    expect([...made.metaGfids]).toEqual([
+      [A, null],
+      [B, null],
+    ]);
     expect([...made.xattrGfids]).toEqual([B]);
   });
 
@@ -79,7 +116,13 @@ describe('planRecords()', () => {
 
   test('compares the names of gfids whose lookup failed, and plans only operations that need no lookup', () => {
     const made = plan(
-      [entry('RENAME', A, 'a', { newName: 'b' }), entry('LINK', A, 'l'), { type: 'data', gfid: A }, entry('UNLINK', A, 'l'), entry('RMDIR', B, 'd')],
+      [
+        entry('RENAME', A, 'a', { newName: 'b' }),
+        entry('LINK', A, 'l'),
+        { type: 'data', gfid: A },
+        entry('UNLINK', A, 'l'),
+        entry('RMDIR', B, 'd'),
+      ],
       { [A]: 'refused', [B]: 'refused' },
     );
     expect(ops(made)).toEqual([`RENAME ${at('a')} ${at('b')}`, `UNLINK ${at('l')}`]);
@@ -101,7 +144,10 @@ describe('planRecords()', () => {
 
   test('sends the content after a rename or link of a file, in case the secondary lacks it', () => {
     const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), entry('LINK', B, 'l')], { [A]: FILE, [B]: FILE });
-    expect([...made.dataGfids]).toEqual([[A, 'linked'], [B, 'linked']]);
+    expect([...made.dataGfids]).toEqual([
+      [A, 'linked'],
+      [B, 'linked'],
+    ]);
     expect([...made.namesToCompare]).toEqual([]);
   });
 
@@ -125,11 +171,16 @@ describe('planRecords()', () => {
   });
 
   test('plans no UNLINK and no RMDIR when deletes are ignored', () => {
-    expect(plan([entry('UNLINK', A, 'a'), entry('RMDIR', B, 'b')], { [A]: null, [B]: null }, { deletes: 'ignore' }).entries).toEqual([]);
+    expect(
+      plan([entry('UNLINK', A, 'a'), entry('RMDIR', B, 'b')], { [A]: null, [B]: null }, { deletes: 'ignore' }).entries,
+    ).toEqual([]);
   });
 
   test('plans the content of a written file once, as written also after a rename', () => {
-    const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), { type: 'data', gfid: A }, { type: 'data', gfid: A }], { [A]: FILE });
+    const made = plan(
+      [entry('RENAME', A, 'a', { newName: 'b' }), { type: 'data', gfid: A }, { type: 'data', gfid: A }],
+      { [A]: FILE },
+    );
     expect([...made.dataGfids]).toEqual([[A, 'written']]);
   });
 
@@ -146,7 +197,9 @@ describe('planRecords()', () => {
   });
 
   test('drops the SETXATTR of a created inode without user xattrs, unless the batch may be a replay', () => {
-    const xattrs = (gfid: Gfid, fop: string, options: Partial<PlanOptions> = {}): Gfid[] => [...plan([entry('MKDIR', gfid, 'd', { mode: 0o040755 }), { type: 'meta', gfid, fop }], {}, options).xattrGfids];
+    const xattrs = (gfid: Gfid, fop: string, options: Partial<PlanOptions> = {}): Gfid[] => [
+      ...plan([entry('MKDIR', gfid, 'd', { mode: 0o040755 }), { type: 'meta', gfid, fop }], {}, options).xattrGfids,
+    ];
     expect(xattrs(A, 'SETXATTR')).toEqual([]);
     expect(xattrs(A, 'SETXATTR', { replay: 'possible' })).toEqual([A]);
     expect(xattrs(A, 'REMOVEXATTR')).toEqual([A]);
@@ -160,11 +213,14 @@ describe('planRecords()', () => {
     expect([...plan(records, {}, { xattrs: 'ignore' }).xattrGfids]).toEqual([]);
   });
 
-  test.each(['XATTROP', 'FXATTROP'])('syncs the size of a sharded file after %s even when xattrs are ignored, or with its data', (fop) => {
-    const record: ChangeRecord = { type: 'meta', gfid: A, fop };
-    expect([...plan([record], {}, { xattrs: 'ignore' }).xattrGfids]).toEqual([A]);
-    expect([...plan([record, { type: 'data', gfid: A }]).xattrGfids]).toEqual([]);
-  });
+  test.each(['XATTROP', 'FXATTROP'])(
+    'syncs the size of a sharded file after %s even when xattrs are ignored, or with its data',
+    (fop) => {
+      const record: ChangeRecord = { type: 'meta', gfid: A, fop };
+      expect([...plan([record], {}, { xattrs: 'ignore' }).xattrGfids]).toEqual([A]);
+      expect([...plan([record, { type: 'data', gfid: A }]).xattrGfids]).toEqual([]);
+    },
+  );
 
   test('compares the name of a removed shard, whose record may have the wrong gfid', () => {
     const parent = 'be318638-e8a0-4c6d-977d-7a937aa84806' as Gfid;
@@ -175,20 +231,34 @@ describe('planRecords()', () => {
 
   test('sends the xattrs of a new file with its data, and separately if one was removed', () => {
     const made = entry('CREATE', B, 'b', { mode: S_IFREG });
-    const xattrs = (...more: ChangeRecord[]): string[] => [...plan([made, { type: 'data', gfid: B }, ...more]).xattrGfids];
+    const xattrs = (...more: ChangeRecord[]): string[] => [
+      ...plan([made, { type: 'data', gfid: B }, ...more]).xattrGfids,
+    ];
     expect(xattrs()).toEqual([]);
     expect(xattrs({ type: 'meta', gfid: B, fop: 'REMOVEXATTR' })).toEqual([B]);
   });
 
   test('plans no entry operations that were applied before, but the data that follows them', () => {
-    const records = [entry('CREATE', A, 'a', { mode: S_IFREG }), entry('RENAME', A, 'a', { newName: 'b' }), entry('UNLINK', B, 'c'), { type: 'data', gfid: B } as const];
+    const records = [
+      entry('CREATE', A, 'a', { mode: S_IFREG }),
+      entry('RENAME', A, 'a', { newName: 'b' }),
+      entry('UNLINK', B, 'c'),
+      { type: 'data', gfid: B } as const,
+    ];
     const made = plan(records, { [A]: FILE }, { entries: 'applied-before' });
     expect(made.entries).toEqual([]);
-    expect([...made.dataGfids]).toEqual([[A, 'linked'], [B, 'written']]);
+    expect([...made.dataGfids]).toEqual([
+      [A, 'linked'],
+      [B, 'written'],
+    ]);
   });
 
   test('plans data but no entry operations for a hot tier', () => {
-    const made = plan([entry('CREATE', A, 'a', { mode: S_IFREG }), { type: 'data', gfid: A }], {}, { entries: 'hot-tier' });
+    const made = plan(
+      [entry('CREATE', A, 'a', { mode: S_IFREG }), { type: 'data', gfid: A }],
+      {},
+      { entries: 'hot-tier' },
+    );
     expect(made.entries).toEqual([]);
     expect([...made.dataGfids.keys()]).toEqual([A]);
   });
@@ -225,19 +295,33 @@ describe('createUnderNewNames()', () => {
 
   test('treats each file that had the same temporary name separately', () => {
     const second = [entry('CREATE', B, 'a.tmp', { mode: S_IFREG }), entry('RENAME', B, 'a.tmp', { newName: 'a' })];
-    expect(merged([create, rename, ...second], { [A]: null, [B]: FILE })).toEqual([`MKNOD ${at('a.tmp')}`, `RENAME ${at('a.tmp')} ${at('a')}`, `RENAME ${at('a.tmp')} ${at('a')}`]);
+    expect(merged([create, rename, ...second], { [A]: null, [B]: FILE })).toEqual([
+      `MKNOD ${at('a.tmp')}`,
+      `RENAME ${at('a.tmp')} ${at('a')}`,
+      `RENAME ${at('a.tmp')} ${at('a')}`,
+    ]);
   });
 });
 
 describe('expandNamesToCompare()', () => {
   test('adds all other names of the gfids that have a doubtful name', () => {
-    const made = plan([entry('CREATE', A, 'a', { mode: S_IFREG }), entry('RENAME', A, 'a', { newName: 'b' }), entry('CREATE', B, 'x', { mode: S_IFREG })], { [A]: FILE });
+    const made = plan(
+      [
+        entry('CREATE', A, 'a', { mode: S_IFREG }),
+        entry('RENAME', A, 'a', { newName: 'b' }),
+        entry('CREATE', B, 'x', { mode: S_IFREG }),
+      ],
+      { [A]: FILE },
+    );
     expect(expandNamesToCompare(made.entries, [at('b')])).toEqual(new Set([at('b'), at('a')]));
     expect(expandNamesToCompare(made.entries, [])).toEqual(new Set());
   });
 
   test('adds names that two gfids had, if one of them got or lost it by a rename or a link', () => {
-    const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), entry('RENAME', B, 'b', { newName: 'c' })], { [A]: FILE, [B]: FILE });
+    const made = plan([entry('RENAME', A, 'a', { newName: 'b' }), entry('RENAME', B, 'b', { newName: 'c' })], {
+      [A]: FILE,
+      [B]: FILE,
+    });
     expect(expandNamesToCompare(made.entries, [])).toEqual(new Set([at('b'), at('a'), at('c')]));
     const recreated = plan([entry('UNLINK', A, 'a'), entry('CREATE', B, 'a', { mode: S_IFREG })], { [A]: null });
     expect(expandNamesToCompare(recreated.entries, [])).toEqual(new Set());
@@ -246,7 +330,13 @@ describe('expandNamesToCompare()', () => {
 
 test('namesGiven() returns the names that exist after all operations', () => {
   const made = plan(
-    [entry('CREATE', A, 'a'), entry('RENAME', A, 'a', { newName: 'b' }), entry('CREATE', B, 'c'), entry('UNLINK', B, 'c'), entry('MKDIR', B, 'd')],
+    [
+      entry('CREATE', A, 'a'),
+      entry('RENAME', A, 'a', { newName: 'b' }),
+      entry('CREATE', B, 'c'),
+      entry('UNLINK', B, 'c'),
+      entry('MKDIR', B, 'd'),
+    ],
     { [A]: FILE },
   );
   expect(createdNames(made.entries)).toEqual(new Set([at('b'), at('d')]));

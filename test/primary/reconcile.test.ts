@@ -30,7 +30,11 @@ function poolGfid(n: number): Gfid {
 }
 
 function placements(names: readonly string[]): fc.Arbitrary<Placement[]> {
-  const placement = fc.record({ which: fc.integer({ min: 2, max: POOL }), at: fc.nat({ max: POOL }), name: fc.constantFrom(...names) });
+  const placement = fc.record({
+    which: fc.integer({ min: 2, max: POOL }),
+    at: fc.nat({ max: POOL }),
+    name: fc.constantFrom(...names),
+  });
   return fc.array(placement, { maxLength: 30, size: 'max' });
 }
 
@@ -42,7 +46,8 @@ function place(volume: ModelVolume, list: readonly Placement[]): void {
     const path = entryPath(dir, name);
     const existing = volume.inodes.get(gfid);
     try {
-      if (existing === undefined) volume.create(path, { gfid, mode: MODES[which % MODES.length] ?? S_IFREG, target: 'target' }, 'MKNOD');
+      if (existing === undefined)
+        volume.create(path, { gfid, mode: MODES[which % MODES.length] ?? S_IFREG, target: 'target' }, 'MKNOD');
       else if (existing.entries === null) volume.link(gfidPath(gfid), path);
       else volume.rename([...existing.names][0] ?? path, path);
     } catch (error) {
@@ -79,14 +84,25 @@ class Sides {
     const secondary = new StockSecondary(this.secondary, { distCount: 1, turn });
     const brick = new ModelBrick(this.primary, changelog, calm);
     const view = new ModelMount(this.primary, changelog, calm);
-    return new Reconciler({ view, brick, secondary, sync: new EntrySync(secondary), deletes: 'apply', removable, peerNames: 'utf8', recordFollowUp: () => Promise.resolve() });
+    return new Reconciler({
+      view,
+      brick,
+      secondary,
+      sync: new EntrySync(secondary),
+      deletes: 'apply',
+      removable,
+      peerNames: 'utf8',
+      recordFollowUp: () => Promise.resolve(),
+    });
   }
 
   /** Reconciles all names that differ, including temporary names. */
   async mend(removable: ReconcileDeps['removable'] = 'all'): Promise<ReconcileResult> {
     const reconciler = this.reconciler(removable);
     const [here, there] = [names(this.primary), names(this.secondary)];
-    const differing = [...new Set([...here.keys(), ...there.keys()])].filter((path) => here.get(path) !== there.get(path));
+    const differing = [...new Set([...here.keys(), ...there.keys()])].filter(
+      (path) => here.get(path) !== there.get(path),
+    );
     return reconciler.run(differing);
   }
 }
@@ -109,34 +125,56 @@ describe('Reconciler', () => {
   // A killed worker or a failure list knows only some of the differing names, and others may be in their way.
   test('makes a subset of the differing names equal, whatever else differs', async () => {
     await fc.assert(
-      fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), fc.infiniteStream(fc.boolean()), async (here, there, picks) => {
-        const sides = new Sides(here, there);
-        const [wanted, found] = [names(sides.primary), names(sides.secondary)];
-        const some = [...new Set([...wanted.keys(), ...found.keys()])].filter((path) => wanted.get(path) !== found.get(path) && picks.next().value === true);
-        const { unresolved } = await sides.reconciler().run(some);
-        expect([...unresolved]).toEqual([]);
-        const now = names(sides.secondary);
-        expect(some.map((path) => [path, now.get(path)])).toEqual(some.map((path) => [path, wanted.get(path)]));
-      }),
+      fc.asyncProperty(
+        placements(UTF8_NAMES),
+        placements(UTF8_NAMES),
+        fc.infiniteStream(fc.boolean()),
+        async (here, there, picks) => {
+          const sides = new Sides(here, there);
+          const [wanted, found] = [names(sides.primary), names(sides.secondary)];
+          const some = [...new Set([...wanted.keys(), ...found.keys()])].filter(
+            (path) => wanted.get(path) !== found.get(path) && picks.next().value === true,
+          );
+          const { unresolved } = await sides.reconciler().run(some);
+          expect([...unresolved]).toEqual([]);
+          const now = names(sides.secondary);
+          expect(some.map((path) => [path, now.get(path)])).toEqual(some.map((path) => [path, wanted.get(path)]));
+        },
+      ),
       RUNS,
     );
   });
 
   test('reports a refused link as unresolved, with LINK and its errno', async () => {
     const file = poolGfid(6);
-    const sides = new Sides([{ which: 6, at: 0, name: 'a' }, { which: 6, at: 0, name: 'b' }], [{ which: 6, at: 0, name: 'a' }]);
+    const sides = new Sides(
+      [
+        { which: 6, at: 0, name: 'a' },
+        { which: 6, at: 0, name: 'b' },
+      ],
+      [{ which: 6, at: 0, name: 'a' }],
+    );
     sides.secondary.link = (path) => {
       throw new FsError('EMLINK', path);
     };
     const { unresolved } = await sides.reconciler().run([entryPath(ROOT_GFID, 'b')]);
-    expect(unresolved.get(entryPath(ROOT_GFID, 'b'))).toMatchObject({ gfid: file, reason: expect.stringMatching(/^LINK: .*EMLINK/) as string });
+    expect(unresolved.get(entryPath(ROOT_GFID, 'b'))).toMatchObject({
+      gfid: file,
+      reason: expect.stringMatching(/^LINK: .*EMLINK/) as string,
+    });
   });
 
   test('inverts two nested directories when it is given only one of their names', async () => {
     const [a, b] = [poolGfid(5), poolGfid(10)];
     const sides = new Sides(
-      [{ which: 10, at: 0, name: 'b' }, { which: 5, at: 10, name: 'a' }],
-      [{ which: 5, at: 0, name: `.gsyncd-ts-parked-${a}` }, { which: 10, at: 5, name: 'b' }],
+      [
+        { which: 10, at: 0, name: 'b' },
+        { which: 5, at: 10, name: 'a' },
+      ],
+      [
+        { which: 5, at: 0, name: `.gsyncd-ts-parked-${a}` },
+        { which: 10, at: 5, name: 'b' },
+      ],
     );
     const { unresolved } = await sides.reconciler().run([entryPath(b, 'a')]);
     expect([...unresolved]).toEqual([]);
@@ -181,7 +219,8 @@ describe('Reconciler', () => {
         const { unresolved } = await sides.mend({ gfids: new Map(), renameTargets: new Map() });
         const after = names(sides.secondary);
         for (const [path, gfid] of strange) expect(after.get(path)).toBe(gfid);
-        for (const [path, gfid] of names(sides.primary)) if (!unresolved.has(path)) expect(after.get(path), path).toBe(gfid);
+        for (const [path, gfid] of names(sides.primary))
+          if (!unresolved.has(path)) expect(after.get(path), path).toBe(gfid);
         if (strange.length === 0) expect([...unresolved]).toEqual([]);
       }),
       RUNS,
@@ -202,22 +241,27 @@ describe('Reconciler', () => {
 
   test('completes after runs that crashed at any step', async () => {
     await fc.assert(
-      fc.asyncProperty(placements(UTF8_NAMES), placements(UTF8_NAMES), fc.array(fc.nat({ max: 120 }), { maxLength: 3 }), async (here, there, crashes) => {
-        const sides = new Sides(here, there);
-        for (const crash of crashes) {
-          let steps = 0;
-          sides.beforeStep = () => {
-            if (steps++ >= crash) throw new Crash('crashed');
-          };
-          await sides.mend().catch((error: unknown) => {
-            if (!(error instanceof Crash)) throw error;
-          });
-        }
-        sides.beforeStep = () => undefined;
-        const { unresolved } = await sides.mend();
-        expect([...unresolved]).toEqual([]);
-        expect(names(sides.secondary)).toEqual(names(sides.primary));
-      }),
+      fc.asyncProperty(
+        placements(UTF8_NAMES),
+        placements(UTF8_NAMES),
+        fc.array(fc.nat({ max: 120 }), { maxLength: 3 }),
+        async (here, there, crashes) => {
+          const sides = new Sides(here, there);
+          for (const crash of crashes) {
+            let steps = 0;
+            sides.beforeStep = () => {
+              if (steps++ >= crash) throw new Crash('crashed');
+            };
+            await sides.mend().catch((error: unknown) => {
+              if (!(error instanceof Crash)) throw error;
+            });
+          }
+          sides.beforeStep = () => undefined;
+          const { unresolved } = await sides.mend();
+          expect([...unresolved]).toEqual([]);
+          expect(names(sides.secondary)).toEqual(names(sides.primary));
+        },
+      ),
       RUNS,
     );
   });

@@ -11,10 +11,18 @@ function truthOf(parentOf: (n: number) => number): { truth: SecondaryProbe; aske
   const sync = {
     applyIndependent: ([op]: readonly { gfid: Gfid }[]) => {
       asked += 1;
-      return Promise.resolve({ failures: [{ info: { secondaryEntry: entryPath(gfid(parentOf(Number.parseInt(op!.gfid.slice(-12), 16))), 'name') } }] });
+      return Promise.resolve({
+        failures: [
+          { info: { secondaryEntry: entryPath(gfid(parentOf(Number.parseInt(op!.gfid.slice(-12), 16))), 'name') } },
+        ],
+      });
     },
   };
-  const truth = new SecondaryProbe({ entries: () => Promise.reject(new Error('not asked')) } as never, sync as never, 'bytes');
+  const truth = new SecondaryProbe(
+    { entries: () => Promise.reject(new Error('not asked')) } as never,
+    sync as never,
+    'bytes',
+  );
   return { truth, asked: () => asked };
 }
 

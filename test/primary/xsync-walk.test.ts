@@ -45,13 +45,15 @@ class Endpoints {
       checkReversion: () => undefined,
     };
     const chunks: WalkChunk[] = [];
-    for await (const chunk of new XsyncWalk(this.brick, mode, LOG, bounds).chunks(new AbortController().signal)) chunks.push(chunk);
+    for await (const chunk of new XsyncWalk(this.brick, mode, LOG, bounds).chunks(new AbortController().signal))
+      chunks.push(chunk);
     return chunks;
   }
 
   /** Sets the stimes, as a crawl does once the chunks are synced. */
   async commit(chunks: readonly WalkChunk[]): Promise<void> {
-    for (const { path, mark } of chunks.flatMap(({ stimes }) => stimes)) await this.brick.setStime(path, VOLUME_UUID, mark);
+    for (const { path, mark } of chunks.flatMap(({ stimes }) => stimes))
+      await this.brick.setStime(path, VOLUME_UUID, mark);
   }
 }
 
@@ -77,11 +79,23 @@ describe('XsyncWalk', () => {
     site.create(ROOT_GFID, 'p', 6, 0o010640);
     const chunks = await site.walk();
     expect(entries(chunks).map(brief)).toEqual([
-      'MKDIR 1 in 0 as d', 'MKNOD 2 in 1 as f', 'LINK 3 in 1 as many', 'LINK 3 in 0 as names', 'SYMLINK 4 in 0 as s',
-      'LINK 5 in 0 as s1', 'LINK 5 in 0 as s2', 'MKNOD 6 in 0 as p',
+      'MKDIR 1 in 0 as d',
+      'MKNOD 2 in 1 as f',
+      'LINK 3 in 1 as many',
+      'LINK 3 in 0 as names',
+      'SYMLINK 4 in 0 as s',
+      'LINK 5 in 0 as s1',
+      'LINK 5 in 0 as s2',
+      'MKNOD 6 in 0 as p',
     ]);
     const others = chunks.flatMap(({ records }) => records).filter((record) => record.type !== 'entry');
-    expect(others.map((record) => `${record.type} ${Number.parseInt(record.gfid.slice(0, 8), 16)}`)).toEqual(['meta 1', 'data 2', 'data 3', 'data 3', 'meta 6']);
+    expect(others.map((record) => `${record.type} ${Number.parseInt(record.gfid.slice(0, 8), 16)}`)).toEqual([
+      'meta 1',
+      'data 2',
+      'data 3',
+      'data 3',
+      'meta 6',
+    ]);
   });
 
   test('skips what is not newer than the stimes, and sets no stime beyond the limit', async () => {
@@ -107,31 +121,39 @@ describe('XsyncWalk', () => {
         if (n === step) site.volume.rename(entryPath(ROOT_GFID, 'moves'), entryPath(gfid(1), 'moved'));
       };
       const found = new Set(entries(await site.walk()).map((record) => record.gfid));
-      if (found.has(gfid(2))) expect([gfid(3), gfid(4), gfid(5)].filter((id) => !found.has(id)), `moved at step ${step}`).toEqual([]);
+      if (found.has(gfid(2)))
+        expect(
+          [gfid(3), gfid(4), gfid(5)].filter((id) => !found.has(id)),
+          `moved at step ${step}`,
+        ).toEqual([]);
     }
   });
 
   test('never confuses two inodes, whatever changes during the walk', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(changeArb(), { maxLength: 30, size: 'max' }), fc.array(changeArb(), { maxLength: 30, size: 'max' }), async (before, during) => {
-        const site = new Endpoints();
-        const changer = new Changer(site.volume, 0x10);
-        const kinds = new Map<Gfid, number>();
-        const note = (): void => {
-          for (const inode of site.volume.inodes.values()) kinds.set(inode.gfid, inode.mode & S_IFMT);
-        };
-        for (const change of before) changer.make(change);
-        note();
-        site.onStep = (n) => {
-          const change = during[n];
-          if (change !== undefined) changer.make(change);
+      fc.asyncProperty(
+        fc.array(changeArb(), { maxLength: 30, size: 'max' }),
+        fc.array(changeArb(), { maxLength: 30, size: 'max' }),
+        async (before, during) => {
+          const site = new Endpoints();
+          const changer = new Changer(site.volume, 0x10);
+          const kinds = new Map<Gfid, number>();
+          const note = (): void => {
+            for (const inode of site.volume.inodes.values()) kinds.set(inode.gfid, inode.mode & S_IFMT);
+          };
+          for (const change of before) changer.make(change);
           note();
-        };
-        for (const { gfid: id, fop, mode } of entries(await site.walk())) {
-          if (mode !== undefined) expect(mode & S_IFMT, `${fop} ${id}`).toBe(kinds.get(id));
-          else if (fop === 'SYMLINK') expect(kinds.get(id)).toBe(S_IFLNK);
-        }
-      }),
+          site.onStep = (n) => {
+            const change = during[n];
+            if (change !== undefined) changer.make(change);
+            note();
+          };
+          for (const { gfid: id, fop, mode } of entries(await site.walk())) {
+            if (mode !== undefined) expect(mode & S_IFMT, `${fop} ${id}`).toBe(kinds.get(id));
+            else if (fop === 'SYMLINK') expect(kinds.get(id)).toBe(S_IFLNK);
+          }
+        },
+      ),
       { numRuns: 200, seed: 20_260 },
     );
   });

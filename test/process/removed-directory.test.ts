@@ -14,7 +14,10 @@ it('enterRemovedDirectory() makes file creation in the working directory fail, a
     const made = [attempt(() => writeFileSync(cwd + '/file', '')), attempt(() => mkdirSync(cwd + '/dir')), attempt(() => writeFileSync('file', ''))];
     const { stdout } = await runChild(['pwd']);
     console.log(JSON.stringify([readlinkSync(cwd).replace(/-[^-]*$/, ''), made, stdout.toString().trim()]));`;
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', env: { ...process.env, TMPDIR: '/tmp' } });
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    env: { ...process.env, TMPDIR: '/tmp' },
+  });
   expect(stderr).toBe('');
   expect(JSON.parse(stdout)).toEqual(['/tmp/gsyncd-ts', ['ENOENT', 'ENOENT', 'ENOENT'], '/']);
 });

@@ -57,7 +57,10 @@ describe('runChild()', () => {
   });
 
   test('reads a flood of stderr and keeps its end', async () => {
-    const result = await runChild(['bash', '-c', 'for i in {1..30000}; do echo "line $i of a flood" >&2; done; echo last >&2'], { stderrTailBytes: 100 });
+    const result = await runChild(
+      ['bash', '-c', 'for i in {1..30000}; do echo "line $i of a flood" >&2; done; echo last >&2'],
+      { stderrTailBytes: 100 },
+    );
     expect(result.exitCode).toBe(0);
     expect(result.stderrTail.length).toBeLessThanOrEqual(100);
     expect(result.stderrTail.endsWith('line 30000 of a flood\nlast')).toBe(true);
@@ -75,10 +78,22 @@ describe('runChild()', () => {
   });
 
   test('names a program that is missing or not executable', async () => {
-    await expect(runChild(['/x/rsync'])).rejects.toMatchObject({ code: 'preflight', message: 'run rsync: /x/rsync: not found' });
-    await expect(runChild(['no-such-program-here'])).rejects.toMatchObject({ code: 'preflight', message: 'run no-such-program-here: not found in PATH' });
-    await expect(runChild([import.meta.filename])).rejects.toMatchObject({ code: 'preflight', message: expect.stringContaining('not executable') as string });
-    await expect(runChild(['true'], { cwd: '/no/such/dir' })).rejects.toMatchObject({ code: 'preflight', message: expect.stringContaining('/no/such/dir') as string });
+    await expect(runChild(['/x/rsync'])).rejects.toMatchObject({
+      code: 'preflight',
+      message: 'run rsync: /x/rsync: not found',
+    });
+    await expect(runChild(['no-such-program-here'])).rejects.toMatchObject({
+      code: 'preflight',
+      message: 'run no-such-program-here: not found in PATH',
+    });
+    await expect(runChild([import.meta.filename])).rejects.toMatchObject({
+      code: 'preflight',
+      message: expect.stringContaining('not executable') as string,
+    });
+    await expect(runChild(['true'], { cwd: '/no/such/dir' })).rejects.toMatchObject({
+      code: 'preflight',
+      message: expect.stringContaining('/no/such/dir') as string,
+    });
   });
 
   test('fails for more output than maxStdoutBytes', async () => {
@@ -122,11 +137,14 @@ describe('runChild()', () => {
     await eventually(() => !runs(Number(result.stdout.toString())));
   });
 
-  test.skipIf(lacksPython('what children inherit'))('sets the parent-death signal of the child to SIGKILL, unless pdeathsig is false', async () => {
-    const program = 'import ctypes; n = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(n)); print(n.value)';
-    expect((await runChild(['python3', '-c', program])).stdout.toString()).toBe('9\n');
-    expect((await runChild(['python3', '-c', program], { pdeathsig: false })).stdout.toString()).toBe('0\n');
-  });
+  test.skipIf(lacksPython('what children inherit'))(
+    'sets the parent-death signal of the child to SIGKILL, unless pdeathsig is false',
+    async () => {
+      const program = 'import ctypes; n = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(n)); print(n.value)';
+      expect((await runChild(['python3', '-c', program])).stdout.toString()).toBe('9\n');
+      expect((await runChild(['python3', '-c', program], { pdeathsig: false })).stdout.toString()).toBe('0\n');
+    },
+  );
 });
 
 describe('spawnPipe()', () => {
@@ -171,10 +189,20 @@ test('spawnDaemonChild() reports the end of a server and ends it by signal', asy
 });
 
 test("spawnPipe() children and 'stops' daemons join this process's group; other daemons lead a new group", async () => {
-  const groupOf = (pid: number | string): string | undefined => readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /, '').split(' ')[2];
+  const groupOf = (pid: number | string): string | undefined =>
+    readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /, '')
+      .split(' ')[2];
   const peer = await spawnPipe(['cat']);
-  const [stops, goesOn] = [await spawnDaemonChild(['sleep', '1000'], 'stops'), await spawnDaemonChild(['sleep', '1000'])];
-  expect([peer.pid, stops.pid, goesOn.pid].map(groupOf)).toEqual([groupOf('self'), groupOf('self'), String(goesOn.pid)]);
+  const [stops, goesOn] = [
+    await spawnDaemonChild(['sleep', '1000'], 'stops'),
+    await spawnDaemonChild(['sleep', '1000']),
+  ];
+  expect([peer.pid, stops.pid, goesOn.pid].map(groupOf)).toEqual([
+    groupOf('self'),
+    groupOf('self'),
+    String(goesOn.pid),
+  ]);
   stops.kill('SIGKILL');
   goesOn.kill('SIGKILL');
   await Promise.all([stops.exited, goesOn.exited, peer.close()]);
@@ -188,7 +216,11 @@ describe('pipeline()', () => {
       onStderrLineA: (line) => errors.push(line),
       onStderrLineB: (line) => errors.push(line),
     });
-    expect(result).toMatchObject({ a: { code: 1, stderrTail: 'from a' }, b: { code: 2, stderrTail: '1048576' }, bytes: 1 << 20 });
+    expect(result).toMatchObject({
+      a: { code: 1, stderrTail: 'from a' },
+      b: { code: 2, stderrTail: '1048576' },
+      bytes: 1 << 20,
+    });
     expect(errors.sort()).toEqual(['1048576', 'from a']);
   });
 
@@ -201,7 +233,10 @@ describe('pipeline()', () => {
   });
 
   test('names the missing program', async () => {
-    await expect(pipeline(['sleep', '1000'], ['/x/ssh'], { inputA: '' })).rejects.toMatchObject({ code: 'preflight', message: 'run ssh: /x/ssh: not found' });
+    await expect(pipeline(['sleep', '1000'], ['/x/ssh'], { inputA: '' })).rejects.toMatchObject({
+      code: 'preflight',
+      message: 'run ssh: /x/ssh: not found',
+    });
   });
 
   test('an abort ends both programs', async () => {
@@ -215,6 +250,8 @@ describe('pipeline()', () => {
 test('pipeline() moves all bytes when the first program ends long before the second has read them', async () => {
   const size = 400_000;
   const slow = 'sleep 2.5; test "$(wc -c)" = ' + String(size);
-  const result = await pipeline(['bash', '-c', `cat >/dev/null; head -c ${size} /dev/zero`], ['bash', '-c', slow], { inputA: '' });
+  const result = await pipeline(['bash', '-c', `cat >/dev/null; head -c ${size} /dev/zero`], ['bash', '-c', slow], {
+    inputA: '',
+  });
   expect([result.a.code, result.b.code, result.bytes]).toEqual([0, 0, size]);
 });

@@ -22,7 +22,16 @@ export function progress(values: Partial<ProgressData> = {}): ProgressData {
     walk: null,
     queue: { files: 0, bytes: 0 },
     jobs: { total: 3, busySinceMs: [] },
-    totals: { entries: 0, files: 0, bytes: 0, changelogs: 0, metas: 0, entryFailures: 0, metaFailures: 0, fileFailures: 0 },
+    totals: {
+      entries: 0,
+      files: 0,
+      bytes: 0,
+      changelogs: 0,
+      metas: 0,
+      entryFailures: 0,
+      metaFailures: 0,
+      fileFailures: 0,
+    },
     ops: {},
     batches: {},
     calls: {},
@@ -35,7 +44,10 @@ export function progress(values: Partial<ProgressData> = {}): ProgressData {
   return data;
 }
 
-export function facts({ status = {}, ...values }: Partial<Omit<BrickFacts, 'status'>> & { status?: Partial<BrickFacts['status']> } = {}): BrickFacts {
+export function facts({
+  status = {},
+  ...values
+}: Partial<Omit<BrickFacts, 'status'>> & { status?: Partial<BrickFacts['status']> } = {}): BrickFacts {
   return {
     brick: '/bricks/b1',
     monitor: 'Started',

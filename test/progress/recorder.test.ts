@@ -16,9 +16,22 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const identity = { primary: 'gv0', secondary: 'backup::sv0', brick: '/bricks/caf\udce9', workingDir: '/w', changelogDir: '/c' };
+const identity = {
+  primary: 'gv0',
+  secondary: 'backup::sv0',
+  brick: '/bricks/caf\udce9',
+  workingDir: '/w',
+  changelogDir: '/c',
+};
 const make = (values: Partial<ConstructorParameters<typeof ProgressRecorder>[0]> = {}): ProgressRecorder =>
-  new ProgressRecorder({ statusFile: join(dir, 'brick_x.status'), identity, jobs: 3, estimate: () => Promise.resolve(100), intervalMs: 20, ...values });
+  new ProgressRecorder({
+    statusFile: join(dir, 'brick_x.status'),
+    identity,
+    jobs: 3,
+    estimate: () => Promise.resolve(100),
+    intervalMs: 20,
+    ...values,
+  });
 const written = (): ProgressData => {
   const found = parseProgress(readFileSync(join(dir, 'brick_x.progress'), 'utf8'));
   if (found === null) throw new Error('no valid progress file');
@@ -36,8 +49,21 @@ test('ProgressRecorder writes counters and names that are not UTF-8 to its file'
   recorder.batchDone({ crawl: 'live_changelog', changelogs: 4, ops: new Map([['MKDIR', 2]]), dataFiles: 21 });
   await expect.poll(() => written().totals.files, { timeout: 5_000 }).toBe(20);
   const found = written();
-  expect(found).toMatchObject({ ...identity, pid: process.pid, startTicks: startTicks(process.pid), ended: null, queue: { files: 7, bytes: 70 } });
-  expect(found.totals).toMatchObject({ entries: 7, entryFailures: 3, files: 20, fileFailures: 1, bytes: 4096, changelogs: 4 });
+  expect(found).toMatchObject({
+    ...identity,
+    pid: process.pid,
+    startTicks: startTicks(process.pid),
+    ended: null,
+    queue: { files: 7, bytes: 70 },
+  });
+  expect(found.totals).toMatchObject({
+    entries: 7,
+    entryFailures: 3,
+    files: 20,
+    fileFailures: 1,
+    bytes: 4096,
+    changelogs: 4,
+  });
   expect(found.ops).toEqual({ MKDIR: 2, DATA: 21 });
   expect(found.jobs.busySinceMs).toHaveLength(1);
   expect(found.transfers['rsync']?.counts.reduce((a, b) => a + b)).toBe(1);
@@ -76,7 +102,14 @@ test('start() counts a restart after a faulty end or a crash, and none after a s
 });
 
 test('walkStarted() continues the counters of an interrupted first crawl', async () => {
-  writeFileSync(join(dir, 'brick_x.progress'), JSON.stringify(progress({ walk: { kind: 'first', state: 'walking', startedMs: 1, endedMs: 0, seen: 60, synced: 40, expected: 100 } })));
+  writeFileSync(
+    join(dir, 'brick_x.progress'),
+    JSON.stringify(
+      progress({
+        walk: { kind: 'first', state: 'walking', startedMs: 1, endedMs: 0, seen: 60, synced: 40, expected: 100 },
+      }),
+    ),
+  );
   const recorder = make();
   await recorder.start();
   recorder.walkStarted('first');
@@ -100,12 +133,16 @@ test('ProgressRecorder does not throw when its file cannot be written', async ()
   expect(readdirSync(join(dir, 'nowhere'))).toEqual(['brick_x.progress']);
 });
 
-test.each([['not json'], ['null'], ['{}'], [JSON.stringify({ ...progress(), version: 1 })], [JSON.stringify({ ...progress(), history: [['x']] })], [JSON.stringify({ ...progress(), totals: null })]])(
-  'parseProgress() returns null for %s',
-  (text) => {
-    expect(parseProgress(text)).toBeNull();
-  },
-);
+test.each([
+  ['not json'],
+  ['null'],
+  ['{}'],
+  [JSON.stringify({ ...progress(), version: 1 })],
+  [JSON.stringify({ ...progress(), history: [['x']] })],
+  [JSON.stringify({ ...progress(), totals: null })],
+])('parseProgress() returns null for %s', (text) => {
+  expect(parseProgress(text)).toBeNull();
+});
 
 test('recordedSecondary() records operations per call, and all operations of a rejected call as failed', async () => {
   const seen: unknown[] = [];
@@ -118,7 +155,11 @@ test('recordedSecondary() records operations per call, and all operations of a r
   await secondary.entryOps([op]);
   await expect(secondary.entryOps([op, op])).rejects.toThrow('raised');
   await secondary.metaOps([]);
-  expect(seen).toEqual([['entry', 1, 0], ['entry', 2, 2], ['meta', 0, 0]]);
+  expect(seen).toEqual([
+    ['entry', 1, 0],
+    ['entry', 2, 2],
+    ['meta', 0, 0],
+  ]);
 });
 
 test('estimateEntries() counts a small brick exactly, and estimates a large one from a sample of handles', async () => {

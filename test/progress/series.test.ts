@@ -29,7 +29,10 @@ test('add() keeps samples in order when the clock is set back', () => {
 });
 
 test('samples stay bounded and ordered, and rates are non-negative and add up to the count, for random input', () => {
-  const steps = fc.array(fc.record({ wait: fc.integer({ min: 0, max: 20_000 }), count: fc.integer({ min: 0, max: 1_000 }) }), { maxLength: 400 });
+  const steps = fc.array(
+    fc.record({ wait: fc.integer({ min: 0, max: 20_000 }), count: fc.integer({ min: 0, max: 1_000 }) }),
+    { maxLength: 400 },
+  );
   fc.assert(
     fc.property(steps, (changes) => {
       const series = new Series();

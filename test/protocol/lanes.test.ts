@@ -120,13 +120,27 @@ describe('planWaves()', () => {
     const stat = { uid: 0, gid: 0, mode: S_IFREG, atime: 0, mtime: 0 };
     const old: EntryOp = { op: 'RMDIR', gfid: gfid(0), entry: entryPath(root!, 'new') };
     const link: EntryOp = { op: 'LINK', gfid: gfid(1), entry: entryPath(root!, 'new'), stat, link: null };
-    const over: EntryOp = { op: 'RENAME', gfid: gfid(2), entry: entryPath(dir!, 'x'), entry1: entryPath(dir!, 'y'), stat, link: null };
+    const over: EntryOp = {
+      op: 'RENAME',
+      gfid: gfid(2),
+      entry: entryPath(dir!, 'x'),
+      entry1: entryPath(dir!, 'y'),
+      stat,
+      link: null,
+    };
     expect(planWaves([old, link, over], 3).flatMap(({ lanes }) => lanes.flat())).toEqual([old, link, over]);
   });
 
   test('puts files of different directories into one wave', () => {
     const parents = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}` as Gfid);
-    const ops = parents.map((parent, i): EntryOp => ({ op: 'CREATE', gfid: `00000000-0000-4000-8000-00000000010${i}` as Gfid, entry: entryPath(parent, 'f'), mode: S_IFREG, uid: 0, gid: 0 }));
+    const ops = parents.map((parent, i): EntryOp => ({
+      op: 'CREATE',
+      gfid: `00000000-0000-4000-8000-00000000010${i}` as Gfid,
+      entry: entryPath(parent, 'f'),
+      mode: S_IFREG,
+      uid: 0,
+      gid: 0,
+    }));
     expect(planWaves(ops, 3)).toEqual([{ lanes: expect.arrayContaining(ops.map((op) => [op])) as EntryOp[][] }]);
   });
 });

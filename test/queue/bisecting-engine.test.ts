@@ -28,11 +28,20 @@ function engineOf({ breaking, named = new Set(), connected = Infinity, reason = 
       const lost = sizes.length > connected;
       if (lost || gfids.some((item) => breaking.has(item))) {
         const broken = lost ? 'rsync: exit 255' : reason;
-        return Promise.resolve({ returnCode: 12, synced: new Set(), failed: new Map(gfids.map((item) => [item, broken])), broken });
+        return Promise.resolve({
+          returnCode: 12,
+          synced: new Set(),
+          failed: new Map(gfids.map((item) => [item, broken])),
+          broken,
+        });
       }
       const synced = gfids.filter((item) => !named.has(item));
       arrived.push(...synced);
-      return Promise.resolve({ returnCode: 0, synced: new Set(synced), failed: new Map(gfids.filter((item) => named.has(item)).map((item) => [item, `${item}: denied`])) });
+      return Promise.resolve({
+        returnCode: 0,
+        synced: new Set(synced),
+        failed: new Map(gfids.filter((item) => named.has(item)).map((item) => [item, `${item}: denied`])),
+      });
     },
   };
   return { engine, arrived, sizes };
@@ -51,7 +60,11 @@ test('bisecting() returns one result per item, transfers good files once, and is
   await fc.assert(
     fc.asyncProperty(worlds, async ({ size, breaking, named, connected }) => {
       const gfids = Array.from({ length: size }, (_, n) => gfid(n));
-      const world = { breaking: new Set(breaking.map(gfid)), named: new Set(named.filter((n) => !breaking.includes(n)).map(gfid)), connected };
+      const world = {
+        breaking: new Set(breaking.map(gfid)),
+        named: new Set(named.filter((n) => !breaking.includes(n)).map(gfid)),
+        connected,
+      };
       const { engine, arrived, sizes } = engineOf(world);
       const outcome = await bisectingEngine(engine).sync(gfids, OPTIONS);
       expect([...outcome.synced, ...outcome.failed.keys()].sort()).toEqual(gfids);
@@ -69,7 +82,10 @@ test('bisecting() returns one result per item, transfers good files once, and is
 });
 
 test('bisecting() does not split a transfer that failed with a full disk', async () => {
-  const { engine, sizes } = engineOf({ breaking: new Set([gfid(3)]), reason: 'rsync: exit 11: write failed: No space left on device (28)' });
+  const { engine, sizes } = engineOf({
+    breaking: new Set([gfid(3)]),
+    reason: 'rsync: exit 11: write failed: No space left on device (28)',
+  });
   expect((await bisectingEngine(engine).sync([gfid(1), gfid(2), gfid(3)], OPTIONS)).broken).toContain('No space left');
   expect(sizes).toEqual([3]);
 });

@@ -47,7 +47,10 @@ class HeldEngine implements DataEngine {
 function setUp(options: Partial<SyncerOptions> = {}) {
   const engine = new HeldEngine();
   const lines: [string, Record<string, unknown> | undefined][] = [];
-  const log = { info: (message: string, fields?: Record<string, unknown>) => void lines.push([message, fields]), error: () => undefined };
+  const log = {
+    info: (message: string, fields?: Record<string, unknown>) => void lines.push([message, fields]),
+    error: () => undefined,
+  };
   const syncer = new Syncer({ jobs: 3, engine, log, maxFilesPerBox: 1000, minFilesPerBox: 1, ...options });
   const controller = new AbortController();
   const stopped = syncer.run(controller.signal);
@@ -149,7 +152,12 @@ describe('Syncer', () => {
     engine.calls[0]!.finish(error);
     engine.calls[1]!.finish();
     const results = await done;
-    expect(results.get(gfid(0))).toEqual({ status: 'failed', reason: 'run rsync: /x/rsync: not found', scope: 'transfer', error });
+    expect(results.get(gfid(0))).toEqual({
+      status: 'failed',
+      reason: 'run rsync: /x/rsync: not found',
+      scope: 'transfer',
+      error,
+    });
     expect(results.get(gfid(3))).toEqual({ status: 'synced' });
     const next = syncer.add([gfid(9)]);
     await tick();
@@ -160,7 +168,10 @@ describe('Syncer', () => {
 
   test('compares an item by times only if all of its producers ask for it', async () => {
     const { engine, syncer, stop } = setUp({ jobs: 1 });
-    const done = [syncer.add([{ gfid: gfid(1), compare: 'times' }, gfid(2), { gfid: gfid(3), compare: 'times' }]), syncer.add([gfid(3)])];
+    const done = [
+      syncer.add([{ gfid: gfid(1), compare: 'times' }, gfid(2), { gfid: gfid(3), compare: 'times' }]),
+      syncer.add([gfid(3)]),
+    ];
     await tick();
     expect([...(engine.calls[0]!.options.compareTimes ?? [])]).toEqual([gfid(1)]);
     engine.calls[0]!.finish();
@@ -170,7 +181,11 @@ describe('Syncer', () => {
 
   test('applies logErrors only to the items of the producer that set it', async () => {
     const { engine, syncer, stop } = setUp({ jobs: 3, maxFilesPerBox: 1 });
-    const done = [syncer.add([{ gfid: gfid(1), logErrors: true }]), syncer.add([{ gfid: gfid(2), logErrors: false }]), syncer.add([gfid(3)])];
+    const done = [
+      syncer.add([{ gfid: gfid(1), logErrors: true }]),
+      syncer.add([{ gfid: gfid(2), logErrors: false }]),
+      syncer.add([gfid(3)]),
+    ];
     await tick();
     expect(engine.calls.map(({ options }) => options.logErrors)).toEqual([true, false, false]);
     for (const call of engine.calls) call.finish();
@@ -205,7 +220,10 @@ describe('Syncer', () => {
     await tick();
     for (const call of engine.open) call.finish();
     await done;
-    expect(lines[0]).toEqual(['Sync Time Taken', { job: 1, num_files: 1, return_code: 0, duration: expect.stringMatching(/^\d+\.\d{4}$/) as string }]);
+    expect(lines[0]).toEqual([
+      'Sync Time Taken',
+      { job: 1, num_files: 1, return_code: 0, duration: expect.stringMatching(/^\d+\.\d{4}$/) as string },
+    ]);
     await stop();
   });
 
@@ -216,65 +234,90 @@ describe('Syncer', () => {
   });
 });
 
-type Step = { kind: 'add'; ids: number[] } | { kind: 'finish'; which: number; how: 'ok' | 'partial' | 'throw' } | { kind: 'tick' };
+type Step =
+  | { kind: 'add'; ids: number[] }
+  | { kind: 'finish'; which: number; how: 'ok' | 'partial' | 'throw' }
+  | { kind: 'tick' };
 
 test('Syncer returns every result, never sends a gfid twice at a time and keeps all jobs busy, for random steps', async () => {
   const step: fc.Arbitrary<Step> = fc.oneof(
     fc.record({ kind: fc.constant('add' as const), ids: fc.array(fc.nat(30), { maxLength: 12 }) }),
-    fc.record({ kind: fc.constant('finish' as const), which: fc.nat(5), how: fc.constantFrom('ok' as const, 'partial' as const, 'throw' as const) }),
+    fc.record({
+      kind: fc.constant('finish' as const),
+      which: fc.nat(5),
+      how: fc.constantFrom('ok' as const, 'partial' as const, 'throw' as const),
+    }),
     fc.constant({ kind: 'tick' as const }),
   );
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 5 }), fc.boolean(), async (steps, jobs, cap, stopEarly) => {
-      const { engine, syncer, stop } = setUp({ jobs, maxFilesPerBox: cap });
-      const adds: { ids: Set<Gfid>; callsBefore: number; done: Promise<unknown> }[] = [];
-      const finish = (call: Call, how: 'ok' | 'partial' | 'throw'): void => {
-        if (how === 'throw') call.finish(new Error('engine broke'));
-        else if (how === 'ok') call.finish();
-        else call.finish({ returnCode: 23, synced: new Set(call.gfids.slice(1)), failed: new Map([[call.gfids[0]!, 'denied']]) });
-      };
-      const check = (): void => {
-        const flying = [...engine.open].flatMap((call) => call.gfids);
-        expect(new Set(flying).size).toBe(flying.length);
-        expect(engine.open.size).toBeLessThanOrEqual(jobs);
-        for (const call of engine.open) expect(call.gfids.length).toBeLessThanOrEqual(cap);
-      };
-      for (const one of steps) {
-        if (one.kind === 'add') {
-          const ids = new Set(one.ids.map(gfid));
-          adds.push({ ids, callsBefore: engine.calls.length, done: syncer.add(one.ids.map(gfid)).then((results) => results, (error: unknown) => error) });
-        } else if (one.kind === 'finish') {
-          const call = [...engine.open][one.which];
-          if (call) finish(call, one.how);
-        } else {
-          await tick();
-          await tick();
-          const flying = [...engine.open].reduce((sum, call) => sum + call.gfids.length, 0);
-          if (engine.open.size < jobs && syncer.size > flying) {
-            // A job may idle only when all waiting items wait for a transfer of the same gfid.
-            const inFlight = new Set([...engine.open].flatMap((call) => call.gfids));
-            expect(syncer.size - flying).toBeLessThanOrEqual(inFlight.size);
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 60 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 1, max: 5 }),
+      fc.boolean(),
+      async (steps, jobs, cap, stopEarly) => {
+        const { engine, syncer, stop } = setUp({ jobs, maxFilesPerBox: cap });
+        const adds: { ids: Set<Gfid>; callsBefore: number; done: Promise<unknown> }[] = [];
+        const finish = (call: Call, how: 'ok' | 'partial' | 'throw'): void => {
+          if (how === 'throw') call.finish(new Error('engine broke'));
+          else if (how === 'ok') call.finish();
+          else
+            call.finish({
+              returnCode: 23,
+              synced: new Set(call.gfids.slice(1)),
+              failed: new Map([[call.gfids[0]!, 'denied']]),
+            });
+        };
+        const check = (): void => {
+          const flying = [...engine.open].flatMap((call) => call.gfids);
+          expect(new Set(flying).size).toBe(flying.length);
+          expect(engine.open.size).toBeLessThanOrEqual(jobs);
+          for (const call of engine.open) expect(call.gfids.length).toBeLessThanOrEqual(cap);
+        };
+        for (const one of steps) {
+          if (one.kind === 'add') {
+            const ids = new Set(one.ids.map(gfid));
+            adds.push({
+              ids,
+              callsBefore: engine.calls.length,
+              done: syncer.add(one.ids.map(gfid)).then(
+                (results) => results,
+                (error: unknown) => error,
+              ),
+            });
+          } else if (one.kind === 'finish') {
+            const call = [...engine.open][one.which];
+            if (call) finish(call, one.how);
+          } else {
+            await tick();
+            await tick();
+            const flying = [...engine.open].reduce((sum, call) => sum + call.gfids.length, 0);
+            if (engine.open.size < jobs && syncer.size > flying) {
+              // A job may idle only when all waiting items wait for a transfer of the same gfid.
+              const inFlight = new Set([...engine.open].flatMap((call) => call.gfids));
+              expect(syncer.size - flying).toBeLessThanOrEqual(inFlight.size);
+            }
           }
+          check();
         }
-        check();
-      }
-      const stopping = stopEarly ? stop() : undefined;
-      while (engine.open.size > 0 || (!stopEarly && syncer.size > 0)) {
-        for (const call of [...engine.open]) finish(call, 'ok');
-        await tick();
-        check();
-      }
-      await (stopping ?? stop());
-      for (const add of adds) {
-        const result = await add.done;
-        if (result instanceof Map) {
-          expect(new Set(result.keys())).toEqual(add.ids);
-          const later = new Set(engine.calls.slice(add.callsBefore).flatMap((call) => call.gfids));
-          for (const id of add.ids) expect(later.has(id)).toBe(true);
-        } else expect([stopEarly, result]).toEqual([true, expect.objectContaining({ code: 'stopped' })]);
-      }
-      expect(syncer.size).toBe(0);
-    }),
+        const stopping = stopEarly ? stop() : undefined;
+        while (engine.open.size > 0 || (!stopEarly && syncer.size > 0)) {
+          for (const call of [...engine.open]) finish(call, 'ok');
+          await tick();
+          check();
+        }
+        await (stopping ?? stop());
+        for (const add of adds) {
+          const result = await add.done;
+          if (result instanceof Map) {
+            expect(new Set(result.keys())).toEqual(add.ids);
+            const later = new Set(engine.calls.slice(add.callsBefore).flatMap((call) => call.gfids));
+            for (const id of add.ids) expect(later.has(id)).toBe(true);
+          } else expect([stopEarly, result]).toEqual([true, expect.objectContaining({ code: 'stopped' })]);
+        }
+        expect(syncer.size).toBe(0);
+      },
+    ),
     { numRuns: 150 },
   );
 });

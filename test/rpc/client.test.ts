@@ -32,13 +32,23 @@ describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', (
     expect((await handshake(stock('1.7').client)).pid).toBeGreaterThan(1);
     await expect(handshake(stock('2.5').client)).rejects.toMatchObject({
       code: 'peer',
-      message: 'handshake with the secondary: RePCe versions differ: here protocol 1.0, object 1.1, there protocol 1.0, object 2.5',
+      message:
+        'handshake with the secondary: RePCe versions differ: here protocol 1.0, object 1.1, there protocol 1.0, object 2.5',
     });
   });
 
   it('passes arguments and answers of every type', async () => {
     const { client } = stock();
-    const args: PyValue[] = ['caf\uDCE9 \n nämé', 2 ** 40, -(2n ** 70n), 1.5, null, true, Buffer.of(0, 255), [pyTuple([1]), { a: [] }]];
+    const args: PyValue[] = [
+      'caf\uDCE9 \n nämé',
+      2 ** 40,
+      -(2n ** 70n),
+      1.5,
+      null,
+      true,
+      Buffer.of(0, 255),
+      [pyTuple([1]), { a: [] }],
+    ];
     expect(decodeAll(encodePickle(await client.call('echo', args)))).toEqual(decodeAll(encodePickle(pyTuple(args))));
     await expect(client.call('echo', [() => 1] as unknown as PyValue[])).rejects.toBeInstanceOf(TypeError);
     expect(await client.call('echo', [])).toEqual(new PyTuple());
@@ -68,10 +78,24 @@ describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', (
     const { client } = stock();
     const missing = await client.call('raise_os_error', ['/no\nwhere']).catch((error: unknown) => error);
     expect(missing).toBeInstanceOf(RemoteCallError);
-    expect(missing).toMatchObject({ method: 'raise_os_error', className: 'OSError', errno: 2, args: [2, 'No such file or directory', '/no\nwhere'] });
-    expect((missing as Error).message).toBe('call raise_os_error: OSError: No such file or directory, /no\\x0awhere (errno 2)');
-    await expect(client.call('raise_args', [5, { deep: [] }, 'x'.repeat(5000)])).rejects.toMatchObject({ className: 'ValueError', errno: undefined, args: [5, { deep: [] }, 'x'.repeat(5000)] });
-    await expect(client.call('fail_unicode', ['caf\uDCE9'])).rejects.toMatchObject({ className: 'UnicodeEncodeError', args: ['utf-8', 'caf\uDCE9', 3, 4, 'surrogates not allowed'] });
+    expect(missing).toMatchObject({
+      method: 'raise_os_error',
+      className: 'OSError',
+      errno: 2,
+      args: [2, 'No such file or directory', '/no\nwhere'],
+    });
+    expect((missing as Error).message).toBe(
+      'call raise_os_error: OSError: No such file or directory, /no\\x0awhere (errno 2)',
+    );
+    await expect(client.call('raise_args', [5, { deep: [] }, 'x'.repeat(5000)])).rejects.toMatchObject({
+      className: 'ValueError',
+      errno: undefined,
+      args: [5, { deep: [] }, 'x'.repeat(5000)],
+    });
+    await expect(client.call('fail_unicode', ['caf\uDCE9'])).rejects.toMatchObject({
+      className: 'UnicodeEncodeError',
+      args: ['utf-8', 'caf\uDCE9', 3, 4, 'surrogates not allowed'],
+    });
     await expect(client.call('no_such_method', [])).rejects.toMatchObject({ className: 'AttributeError' });
     expect(await client.call('echo', [1])).toEqual(pyTuple([1]));
   });
@@ -79,7 +103,10 @@ describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', (
   it('rejects a call at its deadline, and drops the late answer', async () => {
     const { client } = stock();
     await client.call('pid', []);
-    await expect(client.call('wait_for', ['late'], { timeoutMs: 50 })).rejects.toMatchObject({ code: 'peer', message: 'call wait_for: no answer for 0.05 s' });
+    await expect(client.call('wait_for', ['late'], { timeoutMs: 50 })).rejects.toMatchObject({
+      code: 'peer',
+      message: 'call wait_for: no answer for 0.05 s',
+    });
     await client.call('open_gate', ['late']);
     expect(await client.call('wait_for', ['late'])).toBe('late');
   });
@@ -104,7 +131,11 @@ describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', (
     await client.call('pid', []);
     const calls = [client.call('wait_for', ['never']), client.call(method, [])];
     const settled = await Promise.allSettled([...calls, client.closed.then((error) => Promise.reject(error))]);
-    for (const one of settled) expect(one).toMatchObject({ status: 'rejected', reason: { code: 'peer', message: expect.stringMatching(message) as string } });
+    for (const one of settled)
+      expect(one).toMatchObject({
+        status: 'rejected',
+        reason: { code: 'peer', message: expect.stringMatching(message) as string },
+      });
     await expect(client.call('pid', [])).rejects.toMatchObject({ code: 'peer' });
   });
 
@@ -121,7 +152,10 @@ describe.skipIf(STOCK_DAEMON === undefined)('RepceClient with a stock server', (
 });
 
 /** A client on streams that the test feeds; `sent` has one element for each write. */
-function onStreams(extra: Partial<RepceStreams> = {}, highWaterMark = 1_000_000): { client: RepceClient; input: PassThrough; output: PassThrough; rid: () => PyValue } {
+function onStreams(
+  extra: Partial<RepceStreams> = {},
+  highWaterMark = 1_000_000,
+): { client: RepceClient; input: PassThrough; output: PassThrough; rid: () => PyValue } {
   const input = new PassThrough();
   const output = new PassThrough({ highWaterMark });
   const client = new RepceClient({ input, output, ...extra });
@@ -139,28 +173,56 @@ describe('RepceClient', () => {
     output.on('data', (chunk: Buffer) => requests.push(...(decodeAll(chunk) as PyTuple[])));
     await expect.poll(() => requests.length).toBe(2);
     expect(requests.map((request) => request[2])).toEqual([1, 3]);
-    for (const request of requests) input.write(encodePickle(pyTuple([pyTuple([(request[0] as PyTuple)[0]!, (request[0] as PyTuple)[1]!, new PyFloat((request[0] as PyTuple)[2] as number)]), false, request[2]!])));
+    for (const request of requests)
+      input.write(
+        encodePickle(
+          pyTuple([
+            pyTuple([
+              (request[0] as PyTuple)[0]!,
+              (request[0] as PyTuple)[1]!,
+              new PyFloat((request[0] as PyTuple)[2] as number),
+            ]),
+            false,
+            request[2]!,
+          ]),
+        ),
+      );
     expect(await Promise.all([calls[0], calls[2]])).toEqual([1, 3]);
   });
 
   it.each([
     ['a malformed answer', () => 5, 'malformed'],
     ['an answer without a result', (rid: PyValue) => pyTuple([rid, false]), 'malformed'],
-    ['an answer to a call that was not made', () => pyTuple([pyTuple([process.pid, 99, 1.5]), false, 1]), 'to an unknown call'],
+    [
+      'an answer to a call that was not made',
+      () => pyTuple([pyTuple([process.pid, 99, 1.5]), false, 1]),
+      'to an unknown call',
+    ],
     ['an answer to another process', () => pyTuple([pyTuple([1, 1, 1.5]), false, 1]), 'to an unknown call'],
-    ['an answer with another call time', () => pyTuple([pyTuple([process.pid, 1, 1.5]), false, 1]), 'to an unknown call'],
+    [
+      'an answer with another call time',
+      () => pyTuple([pyTuple([process.pid, 1, 1.5]), false, 1]),
+      'to an unknown call',
+    ],
   ])('ends the connection for %s', async (_what, answer, state) => {
     const { client, input, rid } = onStreams();
     const call = client.call('pid', []);
     input.write(encodePickle(answer(rid())));
-    await expect(call).rejects.toMatchObject({ code: 'peer', message: `connection to the secondary: answer of the secondary: ${state}` });
+    await expect(call).rejects.toMatchObject({
+      code: 'peer',
+      message: `connection to the secondary: answer of the secondary: ${state}`,
+    });
   });
 
   it('rejects with the reason of the peer on one line, even if the reason arrives after the end', async () => {
-    const { client, input } = onStreams({ peerFailure: () => sleep(20, 'ssh: connect to host h port 22:\n  Connection refused\n') });
+    const { client, input } = onStreams({
+      peerFailure: () => sleep(20, 'ssh: connect to host h port 22:\n  Connection refused\n'),
+    });
     const call = client.call('pid', []);
     input.end();
-    await expect(call).rejects.toThrow('connection to the secondary: closed by the peer: ssh: connect to host h port 22:; Connection refused');
+    await expect(call).rejects.toThrow(
+      'connection to the secondary: closed by the peer: ssh: connect to host h port 22:; Connection refused',
+    );
   });
 
   it('rejects when the write to the peer fails', async () => {

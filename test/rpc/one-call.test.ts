@@ -55,7 +55,12 @@ describe('OneCallAtATime', () => {
   it('sends the next call when the previous one has ended, keepalives first', async () => {
     const peer = new HeldCalls();
     const calls = new SequentialCalls(peer, LONG_MS);
-    const all = [calls.call('echo', ['a']), calls.call('echo', ['b']), calls.call('echo', ['c']), calls.call(KEEPALIVE_METHOD, [])];
+    const all = [
+      calls.call('echo', ['a']),
+      calls.call('echo', ['b']),
+      calls.call('echo', ['c']),
+      calls.call(KEEPALIVE_METHOD, []),
+    ];
     await sleep(0);
     expect(peer.sent).toEqual(['a']);
     for (const name of ['a', KEEPALIVE_METHOD, 'b', 'c']) {

@@ -62,7 +62,14 @@ suite('globals', () => {
   });
 
   it('keeps __proto__ and constructor as plain keys', () => {
-    const [dict] = decode(encodePickle(new Map<PyValue, PyValue>([['__proto__', { polluted: 1 }], ['constructor', 2]])));
+    const [dict] = decode(
+      encodePickle(
+        new Map<PyValue, PyValue>([
+          ['__proto__', { polluted: 1 }],
+          ['constructor', 2],
+        ]),
+      ),
+    );
     expect(Object.keys(dict as object)).toEqual(['__proto__', 'constructor']);
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
     expect(Object.getPrototypeOf(dict)).toBeNull();
@@ -78,17 +85,23 @@ suite('bounds', () => {
   });
 
   it('counts the size of each pickle, not of the stream', () => {
-    expect(decode(Buffer.concat(Array.from({ length: 50 }, () => encodePickle('x'.repeat(60)))), { maxBytes: 100 })).toHaveLength(50);
+    expect(
+      decode(Buffer.concat(Array.from({ length: 50 }, () => encodePickle('x'.repeat(60)))), { maxBytes: 100 }),
+    ).toHaveLength(50);
   });
 
   it('refuses values that refer to themselves, and values nested too deep', () => {
     expect(refusal(latin1(']q\0h\0a.'))).toBe('decode pickle: value: refers to itself');
     expect(refusal(latin1('}q\0X\x01\0\0\0ah\0s.'))).toBe('decode pickle: value: refers to itself');
     expect(refusal(latin1(`N${'\x85'.repeat(1_000_000)}.`))).toBe('decode pickle: value: nested deeper than 100');
-    expect(refusal(latin1(`${']'.repeat(101)}${'a'.repeat(100)}.`))).toBe('decode pickle: value: nested deeper than 100');
+    expect(refusal(latin1(`${']'.repeat(101)}${'a'.repeat(100)}.`))).toBe(
+      'decode pickle: value: nested deeper than 100',
+    );
     expect(decode(latin1(`${']'.repeat(100)}${'a'.repeat(99)}.`))).toHaveLength(1);
     // The shared list first appears near the top, then again too deep.
-    expect(refusal(latin1(`]${']'.repeat(60)}${'a'.repeat(59)}q\0ah\0${'\x85'.repeat(60)}a.`))).toContain('nested deeper');
+    expect(refusal(latin1(`]${']'.repeat(60)}${'a'.repeat(59)}q\0ah\0${'\x85'.repeat(60)}a.`))).toContain(
+      'nested deeper',
+    );
   });
 
   it('counts a shared value at each use against maxValues', () => {
@@ -106,7 +119,9 @@ suite('bounds', () => {
 
   it('refuses integers whose conversion takes quadratic time', () => {
     expect(refusal(latin1(`L${'9'.repeat(5000)}L\n.`))).toBe('decode pickle: int: not a decimal number');
-    expect(refusal(Buffer.concat([latin1('\x8b\0\0\x10\0'), Buffer.alloc(0x100000, 1), latin1('.')]))).toBe('decode pickle: int: too long');
+    expect(refusal(Buffer.concat([latin1('\x8b\0\0\x10\0'), Buffer.alloc(0x100000, 1), latin1('.')]))).toBe(
+      'decode pickle: int: too long',
+    );
   });
 });
 
@@ -140,36 +155,59 @@ suite('garbage', () => {
   it('yields the values before the garbage', () => {
     const values: PyValue[] = [];
     expect(() => {
-      for (const value of new PickleDecoder().feed(Buffer.concat([encodePickle('first'), latin1('\0')]))) values.push(value);
+      for (const value of new PickleDecoder().feed(Buffer.concat([encodePickle('first'), latin1('\0')])))
+        values.push(value);
     }).toThrow(GsyncdError);
     expect(values).toEqual(['first']);
   });
 
   it('throws nothing but GsyncdError for random bytes', () => {
-    const opcodes = fc.array(fc.constantFrom(...'().012NRSTUVXabcdeghijlopqrstuGKLMIJF}]CB\x80\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x93\x94\x95\0\x01\n'), { maxLength: 60 });
-    const bytes = fc.oneof(opcodes.map((list) => latin1(list.join(''))), fc.uint8Array({ maxLength: 100 }).map((array) => Buffer.from(array)));
+    const opcodes = fc.array(
+      fc.constantFrom(
+        ...'().012NRSTUVXabcdeghijlopqrstuGKLMIJF}]CB\x80\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x93\x94\x95\0\x01\n',
+      ),
+      { maxLength: 60 },
+    );
+    const bytes = fc.oneof(
+      opcodes.map((list) => latin1(list.join(''))),
+      fc.uint8Array({ maxLength: 100 }).map((array) => Buffer.from(array)),
+    );
     fc.assert(fc.property(bytes, survives), { numRuns: 5_000 });
   });
 
   it.skipIf(lacksPython('pickles'))('throws nothing but GsyncdError for cut and changed real pickles', async () => {
-    const expression = "(1, {'a': [b'x', 2.5, -2**70, 'caf\\udce9'], 'st': os.stat('/')}, OSError(2, 'No', 'f'), ((),), b'')";
+    const expression =
+      "(1, {'a': [b'x', 2.5, -2**70, 'caf\\udce9'], 'st': os.stat('/')}, OSError(2, 'No', 'f'), ((),), b'')";
     const python = new PythonPeer('python3');
-    const pickles = await Promise.all([0, 1, 2, 3, 4, 5].map((protocol) => python.dumps({ t: 'eval', v: expression }, protocol))).finally(() => python.close());
+    const pickles = await Promise.all(
+      [0, 1, 2, 3, 4, 5].map((protocol) => python.dumps({ t: 'eval', v: expression }, protocol)),
+    ).finally(() => python.close());
     pickles.push(encodePickle([pyTuple([1, 2, new PyFloat(3)]), false, { a: 'b', c: [null, Buffer.of(1)] }]));
-    const change = fc.record({ at: fc.nat(), byte: fc.integer({ min: 0, max: 255 }), kind: fc.constantFrom('set', 'insert', 'delete', 'cut') });
-    const mutated = fc.tuple(fc.constantFrom(...pickles), fc.array(change, { minLength: 1, maxLength: 4 })).map(([pickle, changes]) => {
-      const bytes = [...pickle];
-      for (const { at, byte, kind } of changes) {
-        const index = bytes.length === 0 ? 0 : at % bytes.length;
-        if (kind === 'cut') bytes.splice(index);
-        else bytes.splice(index, kind === 'insert' ? 0 : 1, ...(kind === 'delete' ? [] : [byte]));
-      }
-      return Buffer.from(bytes);
+    const change = fc.record({
+      at: fc.nat(),
+      byte: fc.integer({ min: 0, max: 255 }),
+      kind: fc.constantFrom('set', 'insert', 'delete', 'cut'),
     });
+    const mutated = fc
+      .tuple(fc.constantFrom(...pickles), fc.array(change, { minLength: 1, maxLength: 4 }))
+      .map(([pickle, changes]) => {
+        const bytes = [...pickle];
+        for (const { at, byte, kind } of changes) {
+          const index = bytes.length === 0 ? 0 : at % bytes.length;
+          if (kind === 'cut') bytes.splice(index);
+          else bytes.splice(index, kind === 'insert' ? 0 : 1, ...(kind === 'delete' ? [] : [byte]));
+        }
+        return Buffer.from(bytes);
+      });
     fc.assert(fc.property(mutated, survives), { numRuns: 5_000 });
     for (const pickle of pickles) {
       for (let end = 0; end < pickle.length; end += 1) expect(decode(pickle.subarray(0, end))).toEqual([]);
-      expect(decodeAll(pickle, Array.from({ length: pickle.length }, (_unused, i) => i))).toHaveLength(1);
+      expect(
+        decodeAll(
+          pickle,
+          Array.from({ length: pickle.length }, (_unused, i) => i),
+        ),
+      ).toHaveLength(1);
     }
   });
 });

@@ -7,13 +7,20 @@ import { PyException, PyFloat, PyStat, pyTuple, type PyValue } from '../../src/r
 import { PythonPeer, canonical, decodeAll, describe, findInterpreter } from './python-peer.js';
 import { lacks, lacksPython } from '../skip.js';
 
-const codeUnits = fc.array(fc.oneof(fc.integer({ min: 0xd7f0, max: 0xe010 }), fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 0, max: 127 })), { maxLength: 200 });
+const codeUnits = fc.array(
+  fc.oneof(
+    fc.integer({ min: 0xd7f0, max: 0xe010 }),
+    fc.integer({ min: 0, max: 0xffff }),
+    fc.integer({ min: 0, max: 127 }),
+  ),
+  { maxLength: 200 },
+);
 const text = fc.oneof(
   fc.string({ unit: 'binary' }),
   fc.string({ unit: 'grapheme' }),
   fc.string({ minLength: 120, maxLength: 400 }),
   codeUnits.map((units) => String.fromCharCode(...units)),
-  fc.constantFrom('', '\\u0041\n\\', '\uFFFD', '\uFEFFbom', "it's \"quoted\"", '__proto__', 'caf\uDCE9'),
+  fc.constantFrom('', '\\u0041\n\\', '\uFFFD', '\uFEFFbom', 'it\'s "quoted"', '__proto__', 'caf\uDCE9'),
 );
 const integer = fc.oneof(
   fc.integer(),
@@ -24,17 +31,39 @@ const integer = fc.oneof(
 const big = fc.oneof(
   fc.bigInt({ min: -(2n ** 80n), max: 2n ** 80n }),
   fc.bigInt({ min: -(2n ** 2200n), max: 2n ** 2200n }),
-  fc.tuple(fc.integer({ min: 30, max: 80 }), fc.integer({ min: -1, max: 1 }), fc.boolean()).map(([bits, off, minus]) => (minus ? -(2n ** BigInt(bits)) : 2n ** BigInt(bits)) + BigInt(off)),
+  fc
+    .tuple(fc.integer({ min: 30, max: 80 }), fc.integer({ min: -1, max: 1 }), fc.boolean())
+    .map(([bits, off, minus]) => (minus ? -(2n ** BigInt(bits)) : 2n ** BigInt(bits)) + BigInt(off)),
 );
-const float = fc.oneof(fc.double(), fc.constantFrom(-0, 0.1, 1e300, 5e-324, Infinity, -Infinity, Number.NaN)).map((value) => new PyFloat(value));
+const float = fc
+  .oneof(fc.double(), fc.constantFrom(-0, 0.1, 1e300, 5e-324, Infinity, -Infinity, Number.NaN))
+  .map((value) => new PyFloat(value));
 const bytes = fc.uint8Array({ maxLength: 400 }).map((array) => Buffer.from(array));
 
-const value: fc.Memo<PyValue> = fc.memo((depth) => (depth <= 1 ? leaf : fc.oneof({ weight: 2, arbitrary: leaf }, { weight: 3, arbitrary: container(depth) })));
-const leaf: fc.Arbitrary<PyValue> = fc.oneof(fc.constant(null), fc.boolean(), integer, big, float, fc.double({ noInteger: true }), text, bytes);
+const value: fc.Memo<PyValue> = fc.memo((depth) =>
+  depth <= 1 ? leaf : fc.oneof({ weight: 2, arbitrary: leaf }, { weight: 3, arbitrary: container(depth) }),
+);
+const leaf: fc.Arbitrary<PyValue> = fc.oneof(
+  fc.constant(null),
+  fc.boolean(),
+  integer,
+  big,
+  float,
+  fc.double({ noInteger: true }),
+  text,
+  bytes,
+);
 function container(depth: number): fc.Arbitrary<PyValue> {
   const items = fc.array(value(depth - 1), { maxLength: 6 });
-  const key = fc.oneof(text, integer.filter((n) => n > 1 || n < 0), fc.tuple(text, integer).map(pyTuple));
-  const pairs = fc.uniqueArray(fc.tuple(key, value(depth - 1)), { maxLength: 6, selector: ([k]) => JSON.stringify(describe(k)) });
+  const key = fc.oneof(
+    text,
+    integer.filter((n) => n > 1 || n < 0),
+    fc.tuple(text, integer).map(pyTuple),
+  );
+  const pairs = fc.uniqueArray(fc.tuple(key, value(depth - 1)), {
+    maxLength: 6,
+    selector: ([k]) => JSON.stringify(describe(k)),
+  });
   return fc.oneof(
     items,
     items.map(pyTuple),
@@ -107,25 +136,52 @@ suite.skipIf(lacksPython('pickles'))('encodePickle()', () => {
 suite.skipIf(lacksPython('pickles'))('PickleDecoder', () => {
   it('reads pickles of Python 3 in every protocol, for any chunks of the stream', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(anyValue, { minLength: 1, maxLength: 3 }), fc.integer({ min: 0, max: 5 }), fc.boolean(), cuts, async (values, protocol, pure, where) => {
-        const pickles = await Promise.all(values.map((sent) => python.dumps(describe(sent), protocol, pure)));
-        const got = decodeAll(Buffer.concat(pickles), where);
-        expect(got.map((one) => canonical(describe(one), true))).toEqual(values.map((one) => canonical(describe(one), true)));
-      }),
+      fc.asyncProperty(
+        fc.array(anyValue, { minLength: 1, maxLength: 3 }),
+        fc.integer({ min: 0, max: 5 }),
+        fc.boolean(),
+        cuts,
+        async (values, protocol, pure, where) => {
+          const pickles = await Promise.all(values.map((sent) => python.dumps(describe(sent), protocol, pure)));
+          const got = decodeAll(Buffer.concat(pickles), where);
+          expect(got.map((one) => canonical(describe(one), true))).toEqual(
+            values.map((one) => canonical(describe(one), true)),
+          );
+        },
+      ),
       { numRuns: 300 },
     );
   });
 
   it.each([0, 1, 2, 3, 4, 5])('reads exceptions and stat results of protocol %i', async (protocol) => {
-    const get = async (expression: string): Promise<PyValue> => decodeAll(await python.dumps({ t: 'eval', v: expression }, protocol))[0] as PyValue;
-    expect(await get("OSError(17, 'File exists', 'a')")).toEqual(new PyException(protocol < 3 ? 'OSError' : 'FileExistsError', [17, 'File exists', 'a']));
+    const get = async (expression: string): Promise<PyValue> =>
+      decodeAll(await python.dumps({ t: 'eval', v: expression }, protocol))[0] as PyValue;
+    expect(await get("OSError(17, 'File exists', 'a')")).toEqual(
+      new PyException(protocol < 3 ? 'OSError' : 'FileExistsError', [17, 'File exists', 'a']),
+    );
     expect(await get('KeyError("x")')).toEqual(new PyException('KeyError', ['x']));
     expect(await get('KeyboardInterrupt()')).toEqual(new PyException('KeyboardInterrupt', []));
-    expect(await get("[setattr(e, 'note', 1) or e for e in [ValueError(1)]]")).toEqual([new PyException('ValueError', [1])]);
-    expect(await get("UnicodeEncodeError('utf-8', u'\\udce9', 0, 1, 'no')")).toEqual(new PyException('UnicodeEncodeError', ['utf-8', '\uDCE9', 0, 1, 'no']));
-    const stat = (await get('os.stat_result((33188, 2**63+1, 3, 4, 5, 6, 2**40, 8, 9, 10, 8.25, 9.5, 10.0))')) as PyStat;
+    expect(await get("[setattr(e, 'note', 1) or e for e in [ValueError(1)]]")).toEqual([
+      new PyException('ValueError', [1]),
+    ]);
+    expect(await get("UnicodeEncodeError('utf-8', u'\\udce9', 0, 1, 'no')")).toEqual(
+      new PyException('UnicodeEncodeError', ['utf-8', '\uDCE9', 0, 1, 'no']),
+    );
+    const stat = (await get(
+      'os.stat_result((33188, 2**63+1, 3, 4, 5, 6, 2**40, 8, 9, 10, 8.25, 9.5, 10.0))',
+    )) as PyStat;
     expect(stat).toBeInstanceOf(PyStat);
-    expect(stat.fields).toEqual({ mode: 33188, ino: 2n ** 63n + 1n, dev: 3n, nlink: 4, uid: 5, gid: 6, size: 2 ** 40, atime: 8.25, mtime: 9.5 });
+    expect(stat.fields).toEqual({
+      mode: 33188,
+      ino: 2n ** 63n + 1n,
+      dev: 3n,
+      nlink: 4,
+      uid: 5,
+      gid: 6,
+      size: 2 ** 40,
+      atime: 8.25,
+      mtime: 9.5,
+    });
   });
 
   it('reads a list of 200,000 names', async () => {
@@ -137,7 +193,10 @@ suite.skipIf(lacksPython('pickles'))('PickleDecoder', () => {
   it('reads a long operand in many chunks in linear time', () => {
     const long = encodePickle('x'.repeat(8_000_000));
     const start = process.cpuUsage();
-    const [back] = decodeAll(long, Array.from({ length: 8_000 }, (_unused, i) => i * 1000));
+    const [back] = decodeAll(
+      long,
+      Array.from({ length: 8_000 }, (_unused, i) => i * 1000),
+    );
     expect(back).toHaveLength(8_000_000);
     expect(cpuMsSince(start)).toBeLessThan(3000);
   });
@@ -152,10 +211,16 @@ const python2 = findInterpreter('python2', 'python2.7');
 suite.skipIf(lacks(python2 !== undefined, 'python2 is not installed', 'pickles of Python 2'))('Python 2', () => {
   it('str values of Python 2 decode to names, and Python 2 loads our pickles', async () => {
     const old = new PythonPeer(python2 ?? '');
-    const sent = { op: 'CREATE', names: ['a', 'nämé', 'caf\uDCE9'], n: [1, -5, 2 ** 40, -(2n ** 70n)], t: pyTuple([1.5, true, null]) };
+    const sent = {
+      op: 'CREATE',
+      names: ['a', 'nämé', 'caf\uDCE9'],
+      n: [1, -5, 2 ** 40, -(2n ** 70n)],
+      t: pyTuple([1.5, true, null]),
+    };
     expect(canonical((await old.loads(encodePickle(sent), 2)).value, false)).toEqual(canonical(describe(sent), false));
     for (const protocol of [0, 1, 2]) {
-      const expression = "{'k': ['a\\n\\'\"\\\\', 'caf\\xe9', '\\xc3\\xa9', u'n\\xe4\\n\\\\u0041 \\ud800', -5, 2**40, -2**70, 1.5, True, (1,)], 'e': [OSError(2, 'No', 'f'), KeyError(1)]}";
+      const expression =
+        "{'k': ['a\\n\\'\"\\\\', 'caf\\xe9', '\\xc3\\xa9', u'n\\xe4\\n\\\\u0041 \\ud800', -5, 2**40, -2**70, 1.5, True, (1,)], 'e': [OSError(2, 'No', 'f'), KeyError(1)]}";
       expect(decodeAll(await old.dumps({ t: 'eval', v: expression }, protocol))).toEqual([
         Object.assign(Object.create(null), {
           k: ['a\n\'"\\', 'caf\uDCE9', 'é', 'nä\n\\u0041 \uD800', -5, 2 ** 40, -(2n ** 70n), 1.5, true, pyTuple([1])],

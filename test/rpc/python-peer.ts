@@ -80,7 +80,8 @@ export function describe(value: PyValue): Described {
   if (value === null) return { t: 'none' };
   if (typeof value === 'boolean') return { t: 'bool', v: value };
   if (typeof value === 'bigint') return { t: 'int', v: String(value) };
-  if (typeof value === 'number') return Number.isInteger(value) && !Object.is(value, -0) ? { t: 'int', v: String(BigInt(value)) } : float(value);
+  if (typeof value === 'number')
+    return Number.isInteger(value) && !Object.is(value, -0) ? { t: 'int', v: String(BigInt(value)) } : float(value);
   if (typeof value === 'string') return { t: 'str', v: [...value].map((char) => char.codePointAt(0)) };
   if (value instanceof PyFloat) return float(value.value);
   if (value instanceof Uint8Array) return { t: 'bytes', v: Buffer.from(value).toString('hex') };

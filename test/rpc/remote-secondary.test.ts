@@ -44,15 +44,22 @@ describe.skipIf(STOCK_DAEMON === undefined)('RemoteSecondary', () => {
     ];
     expect(await secondary.entryOps(ops)).toEqual([]);
     const stat = "{'uid': 1000, 'gid': 100, 'mode': 33188, 'atime': 1700000000.0, 'mtime': 1700000000.25}";
-    const head = (name: string, entry: string): string => `{'op': '${name}', 'skip_entry': False, 'gfid': '${GFID}', 'entry': '.gfid/p/${entry}'`;
+    const head = (name: string, entry: string): string =>
+      `{'op': '${name}', 'skip_entry': False, 'gfid': '${GFID}', 'entry': '.gfid/p/${entry}'`;
     expect(await seen()).toBe(
       `('entry_ops', [${head('CREATE', 'a')}, 'mode': 33188, 'uid': 0, 'gid': 5}, ${head('UNLINK', 'b')}}, ` +
         `${head('SYMLINK', 'c')}, 'stat': ${stat}, 'link': 'caf\\udce9'}, ${head('RENAME', 'd')}, 'entry1': '.gfid/p/e', 'stat': {}, 'link': None}])`,
     );
   });
 
-  it('returns failures with the caller\'s operation objects, from slave_ and secondary_ keys', async () => {
-    const ops = [op('plain'), op('a+slave'), op('a+slave'), op('b+secondary', { op: 'RENAME', entry1: entryPath(ROOT_GFID, 'c') }), op('twice+slave+secondary')];
+  it("returns failures with the caller's operation objects, from slave_ and secondary_ keys", async () => {
+    const ops = [
+      op('plain'),
+      op('a+slave'),
+      op('a+slave'),
+      op('b+secondary', { op: 'RENAME', entry1: entryPath(ROOT_GFID, 'c') }),
+      op('twice+slave+secondary'),
+    ];
     const failures = await secondary.entryOps(ops);
     expect(failures.map((failure) => ops.indexOf(failure.op))).toEqual([1, 2, 3, 4, 4]);
     for (const failure of failures) {
@@ -99,8 +106,12 @@ describe.skipIf(STOCK_DAEMON === undefined)('RemoteSecondary', () => {
     await secondary.setattr('.', { own: [1, 2], mode: 0o755, times: [1, 2] });
     expect(await seen()).toBe("('setattr', '.', {'own': (1, 2), 'mode': 493, 'times': (1.0, 2.0)})");
     expect(await secondary.keepAlive(null)).toBe(7);
-    expect(await secondary.keepAlive({ version: [1, 0], uuid: GFID, retval: 0, volumeMark: [5, 6], timeout: 99.5 })).toBe(7);
-    expect(await seen()).toBe(`('keep_alive', {'version': (1, 0), 'uuid': '${GFID}', 'retval': 0, 'volume_mark': (5, 6), 'timeout': 99})`);
+    expect(
+      await secondary.keepAlive({ version: [1, 0], uuid: GFID, retval: 0, volumeMark: [5, 6], timeout: 99.5 }),
+    ).toBe(7);
+    expect(await seen()).toBe(
+      `('keep_alive', {'version': (1, 0), 'uuid': '${GFID}', 'retval': 0, 'volume_mark': (5, 6), 'timeout': 99})`,
+    );
   });
 });
 
@@ -110,7 +121,9 @@ describe('RemoteSecondary with a silent peer', () => {
     const secondary = new RemoteSecondary(client, { callTimeoutMs: 10, operationTimeoutMs: 20, removalTimeoutMs: 30 });
     await expect(secondary.keepAlive(null)).rejects.toThrow('call keep_alive: no answer for 0.01 s');
     await expect(secondary.entryOps([op('a'), op('b')])).rejects.toThrow('call entry_ops: no answer for 0.05 s');
-    await expect(secondary.entryOps([op('a', { op: 'RMDIR' })])).rejects.toThrow('call entry_ops: no answer for 0.06 s');
+    await expect(secondary.entryOps([op('a', { op: 'RMDIR' })])).rejects.toThrow(
+      'call entry_ops: no answer for 0.06 s',
+    );
     await expect(secondary.purge('.')).rejects.toThrow('call purge: no answer for 0.04 s');
     client.close();
   });
@@ -119,7 +132,14 @@ describe('RemoteSecondary with a silent peer', () => {
 describe('entryFailures()', () => {
   it('refuses malformed answers and operations that were not sent', () => {
     const dict = { op: 'LINK', gfid: GFID, entry: entryPath(ROOT_GFID, 'a') };
-    for (const answer of [null, 5, ['x'], [pyTuple([dict, 'x', {}])], [pyTuple([dict, 17])], [pyTuple([{ ...dict, entry: 'b' }, 17, {}])]]) {
+    for (const answer of [
+      null,
+      5,
+      ['x'],
+      [pyTuple([dict, 'x', {}])],
+      [pyTuple([dict, 17])],
+      [pyTuple([{ ...dict, entry: 'b' }, 17, {}])],
+    ]) {
       expect(() => entryFailures([op('a')], answer)).toThrow(/^answer to entry_ops: /);
     }
     expect(entryFailures([op('a')], [pyTuple([dict, 17, {}])])).toHaveLength(1);

@@ -25,16 +25,26 @@ interface Served {
 async function serve(input: Buffer, methods: Readonly<Record<string, RpcMethod>> = {}): Promise<Served> {
   const [from, to] = [new PassThrough(), new PassThrough()];
   const calls: string[] = [];
-  const served = serveRepce({ input: from, output: to, methods: new Map(Object.entries(methods)), onCall: (method) => calls.push(method) });
+  const served = serveRepce({
+    input: from,
+    output: to,
+    methods: new Map(Object.entries(methods)),
+    onCall: (method) => calls.push(method),
+  });
   from.end(input);
-  const end = await served.then(() => 'end of input', (error: unknown) => String(error));
+  const end = await served.then(
+    () => 'end of input',
+    (error: unknown) => String(error),
+  );
   const decoder = new PickleDecoder();
   return { end, answers: [...decoder.feed((to.read() as Buffer | null) ?? Buffer.alloc(0))], calls };
 }
 
 describe('serveRepce()', () => {
   test('answers with the id of the request', async () => {
-    const { answers, end } = await serve(Buffer.concat([request('__repce_version__'), request('double', 21)]), { double: ([n]) => Number(n) * 2 });
+    const { answers, end } = await serve(Buffer.concat([request('__repce_version__'), request('double', 21)]), {
+      double: ([n]) => Number(n) * 2,
+    });
     expect(end).toBe('end of input');
     const rid = pyTuple([7, 140_000_000_000_001, 5]);
     expect(answers).toEqual([pyTuple([rid, false, 1]), pyTuple([rid, false, 42])]);
@@ -45,18 +55,25 @@ describe('serveRepce()', () => {
     const { answers } = await serve(input, { bad: () => Promise.reject(new NativeError('x', 'y', 2)) });
     const raised = answers.map((answer) => (answer as readonly PyValue[])[2]);
     expect(raised).toContainEqual(new PyException('OSError', [2, 'No such file or directory']));
-    expect(raised.filter((value) => value instanceof PyException && value.className === 'AttributeError')).toHaveLength(2);
+    expect(raised.filter((value) => value instanceof PyException && value.className === 'AttributeError')).toHaveLength(
+      2,
+    );
   });
 
   test('answers a later call while an earlier one runs', async () => {
     let release: (value: PyValue) => void = () => undefined;
     const slow = new Promise<PyValue>((resolve) => (release = resolve));
     const [from, to] = [new PassThrough(), new PassThrough()];
-    const methods = new Map<string, RpcMethod>([['slow', () => slow], ['quick', () => 1]]);
+    const methods = new Map<string, RpcMethod>([
+      ['slow', () => slow],
+      ['quick', () => 1],
+    ]);
     const served = serveRepce({ input: from, output: to, methods });
     const first = new Promise<Buffer>((resolve) => to.once('data', resolve));
     from.write(Buffer.concat([request('slow'), request('quick')]));
-    expect([...new PickleDecoder().feed(await first)]).toEqual([pyTuple([pyTuple([7, 140_000_000_000_001, 5]), false, 1])]);
+    expect([...new PickleDecoder().feed(await first)]).toEqual([
+      pyTuple([pyTuple([7, 140_000_000_000_001, 5]), false, 1]),
+    ]);
     release(2);
     from.end();
     await served;
@@ -64,7 +81,10 @@ describe('serveRepce()', () => {
 
   test.each([
     ['a callable', Buffer.from("cos\nsystem\n(S'touch /tmp/x'\ntR.", 'latin1')],
-    ['a request whose argument is a callable', Buffer.from("\x80\x02K\x01X\x04\0\0\0pingcos\nsystem\nX\x01\0\0\0x\x85R\x87.", 'latin1')],
+    [
+      'a request whose argument is a callable',
+      Buffer.from('\x80\x02K\x01X\x04\0\0\0pingcos\nsystem\nX\x01\0\0\0x\x85R\x87.', 'latin1'),
+    ],
     ['a number', encodePickle(5)],
     ['a request without a method', encodePickle(pyTuple([RID]))],
     ['a method that is not a string', encodePickle(pyTuple([RID, 5]))],

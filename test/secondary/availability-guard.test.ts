@@ -10,14 +10,27 @@ const { EACCES, EAGAIN, EIO, ENOENT, ENOTCONN, ENOTEMPTY } = constants.errno;
 function setUp(up: boolean[], answer: () => unknown, reachable = false) {
   const calls: string[] = [];
   const volume = new Proxy({} as SecondaryVolume, {
-    get: (_, method) => async (...args: readonly unknown[]) => {
-      calls.push(`${String(method)} ${args.map(String).join(' ')}`);
-      await Promise.resolve();
-      return answer();
-    },
+    get:
+      (_, method) =>
+      async (...args: readonly unknown[]) => {
+        calls.push(`${String(method)} ${args.map(String).join(' ')}`);
+        await Promise.resolve();
+        return answer();
+      },
   });
   let looks = 0;
-  return { calls, looks: () => looks, whole: new AvailabilityGuard(volume, { isWhole: () => Promise.resolve(up[Math.min(looks++, up.length - 1)]!), isReachable: () => Promise.resolve(reachable) }, 'one') };
+  return {
+    calls,
+    looks: () => looks,
+    whole: new AvailabilityGuard(
+      volume,
+      {
+        isWhole: () => Promise.resolve(up[Math.min(looks++, up.length - 1)]!),
+        isReachable: () => Promise.resolve(reachable),
+      },
+      'one',
+    ),
+  };
 }
 
 function fail(errno: number): () => never {
@@ -26,7 +39,11 @@ function fail(errno: number): () => never {
   };
 }
 
-const errnoOf = (call: Promise<unknown>): Promise<number | undefined> => call.then(() => undefined, (error: unknown) => errnoNumber(error));
+const errnoOf = (call: Promise<unknown>): Promise<number | undefined> =>
+  call.then(
+    () => undefined,
+    (error: unknown) => errnoNumber(error),
+  );
 
 test('results and errors other than ENOENT and ENOTCONN pass without a check of the volume', async () => {
   const { whole } = setUp([false], () => 'target');
@@ -35,13 +52,19 @@ test('results and errors other than ENOENT and ENOTCONN pass without a check of 
   expect(await errnoOf(setUp([false], fail(ENOTEMPTY)).whole.rmdir('a'))).toBe(ENOTEMPTY);
 });
 
-test.each(['lstat', 'gfidOf', 'unlink', 'rmdir', 'readdir', 'readlink', 'listXattrs'] as const)('%s() passes on ENOENT while all subvolumes are up', async (method) => {
-  expect(await errnoOf(setUp([true], fail(ENOENT)).whole[method]('a'))).toBe(ENOENT);
-});
+test.each(['lstat', 'gfidOf', 'unlink', 'rmdir', 'readdir', 'readlink', 'listXattrs'] as const)(
+  '%s() passes on ENOENT while all subvolumes are up',
+  async (method) => {
+    expect(await errnoOf(setUp([true], fail(ENOENT)).whole[method]('a'))).toBe(ENOENT);
+  },
+);
 
-test.each(['lstat', 'gfidOf', 'unlink', 'rmdir', 'readdir', 'readlink', 'listXattrs'] as const)('%s() fails with ENOTCONN instead of ENOENT while a subvolume is down', async (method) => {
-  expect(await errnoOf(setUp([false], fail(ENOENT)).whole[method]('a'))).toBe(ENOTCONN);
-});
+test.each(['lstat', 'gfidOf', 'unlink', 'rmdir', 'readdir', 'readlink', 'listXattrs'] as const)(
+  '%s() fails with ENOTCONN instead of ENOENT while a subvolume is down',
+  async (method) => {
+    expect(await errnoOf(setUp([false], fail(ENOENT)).whole[method]('a'))).toBe(ENOTCONN);
+  },
+);
 
 test('rename() fails with ENOTCONN instead of ENOENT while a subvolume is down', async () => {
   const { whole, calls } = setUp([false], fail(ENOENT));
@@ -64,10 +87,13 @@ test('lstat() fails with EAGAIN when the second check finds the volume up again'
   expect(await errnoOf(setUp([false, true], fail(ENOENT)).whole.lstat('a'))).toBe(EAGAIN);
 });
 
-test.each(['lstat', 'gfidOf', 'unlink', 'rmdir', 'readdir', 'readlink', 'listXattrs'] as const)('%s() passes on ENOTCONN while the volume is unreachable, and turns it into EIO otherwise', async (method) => {
-  expect(await errnoOf(setUp([true], fail(ENOTCONN), false).whole[method]('a'))).toBe(ENOTCONN);
-  expect(await errnoOf(setUp([true], fail(ENOTCONN), true).whole[method]('a'))).toBe(EIO);
-});
+test.each(['lstat', 'gfidOf', 'unlink', 'rmdir', 'readdir', 'readlink', 'listXattrs'] as const)(
+  '%s() passes on ENOTCONN while the volume is unreachable, and turns it into EIO otherwise',
+  async (method) => {
+    expect(await errnoOf(setUp([true], fail(ENOTCONN), false).whole[method]('a'))).toBe(ENOTCONN);
+    expect(await errnoOf(setUp([true], fail(ENOTCONN), true).whole[method]('a'))).toBe(EIO);
+  },
+);
 
 test('a hundred ENOENTs need two checks of the volume, and confirm() one', async () => {
   const { whole, looks } = setUp([true], fail(ENOENT));

@@ -36,7 +36,12 @@ class Ours {
   }
 
   async apply(ops: readonly EntryOp[]): Promise<Told[]> {
-    const options = { volume: new ModelSecondaryVolume(this.model, this.#seed), distributionCount: this.#distributionCount, log: LOG, signal: new AbortController().signal };
+    const options = {
+      volume: new ModelSecondaryVolume(this.model, this.#seed),
+      distributionCount: this.#distributionCount,
+      log: LOG,
+      signal: new AbortController().signal,
+    };
     const failures = (await applyEntries(options, ops as unknown as PyValue)) as unknown as PyTuple[];
     return failures.map((told): Told => ({ entry: told[0], errno: told[1], info: told[2] as Record<string, unknown> }));
   }
@@ -53,37 +58,54 @@ function sorted(model: ModelVolume): Map<string, string> {
 function toldByStock({ op, errno, info }: EntryFailure): Told {
   const place = info.nameMismatch ? 'entry' : 'name';
   const theirs = { isdir: info.secondaryIsDir, gfid: info.secondaryGfid, [place]: info.secondaryEntry };
-  const spelt = Object.entries(theirs).flatMap(([key, value]): [string, unknown][] => [[`secondary_${key}`, value], [`slave_${key}`, value]]);
-  return { entry: op, errno, info: { gfid_mismatch: info.gfidMismatch, name_mismatch: info.nameMismatch, dst: info.dst, ...(Object.fromEntries(spelt) as Record<string, unknown>) } };
+  const spelt = Object.entries(theirs).flatMap(([key, value]): [string, unknown][] => [
+    [`secondary_${key}`, value],
+    [`slave_${key}`, value],
+  ]);
+  return {
+    entry: op,
+    errno,
+    info: {
+      gfid_mismatch: info.gfidMismatch,
+      name_mismatch: info.nameMismatch,
+      dst: info.dst,
+      ...(Object.fromEntries(spelt) as Record<string, unknown>),
+    },
+  };
 }
 
 describe('applyEntries()', () => {
   test('has the effects and failures of the stock secondary, for random conflicts', async () => {
     let compared = 0;
     await fc.assert(
-      fc.asyncProperty(conflicts, fc.integer({ min: 1, max: 2 }), fc.nat(), async ({ before, ops }, distCount, seed) => {
-        const ours = new Ours(seed, distCount);
-        const stock = new StockSecondary(new ModelVolume(() => 1), { distCount, turn: () => Promise.resolve() });
-        for (const op of [...before, ...ops]) {
-          // The stock secondary ignores links of special files.
-          if (op.op === 'LINK' && ['special', 'device'].includes(fileKind(op.stat?.mode ?? 0))) continue;
-          let theirs: EntryFailure[];
-          try {
-            theirs = await stock.entryOps([op]);
-          } catch (error) {
-            if (!(error instanceof RemoteCallError)) throw error;
-            // When the stock secondary raises, ours returns a failure or succeeds. The trees differ from then on.
-            await ours.apply([op]);
-            return;
+      fc.asyncProperty(
+        conflicts,
+        fc.integer({ min: 1, max: 2 }),
+        fc.nat(),
+        async ({ before, ops }, distCount, seed) => {
+          const ours = new Ours(seed, distCount);
+          const stock = new StockSecondary(new ModelVolume(() => 1), { distCount, turn: () => Promise.resolve() });
+          for (const op of [...before, ...ops]) {
+            // The stock secondary ignores links of special files.
+            if (op.op === 'LINK' && ['special', 'device'].includes(fileKind(op.stat?.mode ?? 0))) continue;
+            let theirs: EntryFailure[];
+            try {
+              theirs = await stock.entryOps([op]);
+            } catch (error) {
+              if (!(error instanceof RemoteCallError)) throw error;
+              // When the stock secondary raises, ours returns a failure or succeeds. The trees differ from then on.
+              await ours.apply([op]);
+              return;
+            }
+            const told = await ours.apply([op]);
+            // The stock secondary checks the old name instead of the new one for a conflict.
+            if (op.op === 'RENAME' && told[0]?.info['dst'] === true && theirs[0]?.info.dst !== true) continue;
+            expect(told).toEqual(theirs.map(toldByStock));
+            compared += 1;
           }
-          const told = await ours.apply([op]);
-          // The stock secondary checks the old name instead of the new one for a conflict.
-          if (op.op === 'RENAME' && told[0]?.info['dst'] === true && theirs[0]?.info.dst !== true) continue;
-          expect(told).toEqual(theirs.map(toldByStock));
-          compared += 1;
-        }
-        expect(ours.tree).toEqual(sorted(stock.volume));
-      }),
+          expect(ours.tree).toEqual(sorted(stock.volume));
+        },
+      ),
       RUNS,
     );
     expect(compared).toBeGreaterThan(RUNS.numRuns * 5);
@@ -91,7 +113,14 @@ describe('applyEntries()', () => {
 
   test('fails only the operation with EDQUOT and does the others; ENOSPC ends the call', async () => {
     const gfid = (n: number): Gfid => `0000000${n}-0000-4000-8000-000000000000` as Gfid;
-    const op = (n: number): EntryOp => ({ op: 'MKNOD', gfid: gfid(n), entry: entryPath(ROOT_GFID, `file ${n}`), mode: S_IFREG | 0o644, uid: 0, gid: 0 });
+    const op = (n: number): EntryOp => ({
+      op: 'MKNOD',
+      gfid: gfid(n),
+      entry: entryPath(ROOT_GFID, `file ${n}`),
+      mode: S_IFREG | 0o644,
+      uid: 0,
+      gid: 0,
+    });
     const ours = new Ours(1);
     const create = ours.model.create.bind(ours.model);
     let code: 'EDQUOT' | 'ENOSPC' = 'EDQUOT';

@@ -8,7 +8,13 @@ import { changeArb, Changer, type Change } from '../primary/model/changes.js';
 import { ChangelogWriter } from '../primary/model/changelog.js';
 import { kindOf, ModelVolume } from '../primary/model/volume.js';
 
-const MODES = { dir: S_IFDIR | 0o755, file: S_IFREG | 0o644, symlink: S_IFLNK | 0o777, special: 0o010644, device: 0o060644 } as const;
+const MODES = {
+  dir: S_IFDIR | 0o755,
+  file: S_IFREG | 0o644,
+  symlink: S_IFLNK | 0o777,
+  special: 0o010644,
+  device: 0o060644,
+} as const;
 
 /** Entry operations that replay `changes`, with the attributes of each inode at that time. */
 function operations(changes: readonly Change[]): EntryOp[] {
@@ -19,7 +25,10 @@ function operations(changes: readonly Change[]): EntryOp[] {
   for (const change of changes) {
     changer.make(change);
     for (const inode of volume.inodes.values()) {
-      stats.set(inode.gfid, { stat: { uid: 0, gid: 0, mode: MODES[kindOf(inode)], atime: 1, mtime: 1 }, link: kindOf(inode) === 'symlink' ? inode.target : null });
+      stats.set(inode.gfid, {
+        stat: { uid: 0, gid: 0, mode: MODES[kindOf(inode)], atime: 1, mtime: 1 },
+        link: kindOf(inode) === 'symlink' ? inode.target : null,
+      });
     }
   }
   changelog.rollover(2);
@@ -30,7 +39,8 @@ function operations(changes: readonly Change[]): EntryOp[] {
     const known = stats.get(gfid) ?? { stat: null, link: null };
     const entry = entryPath(parent, name);
     const op = fop as EntryOp['op'];
-    if (newParent !== undefined && newName !== undefined) ops.push({ op, gfid, entry, entry1: entryPath(newParent, newName), ...known });
+    if (newParent !== undefined && newName !== undefined)
+      ops.push({ op, gfid, entry, entry1: entryPath(newParent, newName), ...known });
     else if (op === 'LINK' || op === 'SYMLINK') ops.push({ op, gfid, entry, ...known });
     else if (op === 'UNLINK' || op === 'RMDIR') ops.push({ op, gfid, entry });
     else ops.push({ op, gfid, entry, mode, uid, gid });
@@ -42,11 +52,13 @@ function operations(changes: readonly Change[]): EntryOp[] {
 export const histories: fc.Arbitrary<EntryOp[]> = fc.array(changeArb(), { maxLength: 60, size: 'max' }).map(operations);
 
 /** Two histories in which the same gfids have different names and owners, but never a different type. */
-export const conflicts: fc.Arbitrary<{ before: EntryOp[]; ops: EntryOp[] }> = fc.tuple(histories, histories).map(([before, ops]) => {
-  const types = typesOf(before);
-  const others = typesOf(ops);
-  return { before, ops: ops.filter(({ gfid }) => !types.has(gfid) || types.get(gfid) === others.get(gfid)) };
-});
+export const conflicts: fc.Arbitrary<{ before: EntryOp[]; ops: EntryOp[] }> = fc
+  .tuple(histories, histories)
+  .map(([before, ops]) => {
+    const types = typesOf(before);
+    const others = typesOf(ops);
+    return { before, ops: ops.filter(({ gfid }) => !types.has(gfid) || types.get(gfid) === others.get(gfid)) };
+  });
 
 function typesOf(ops: readonly EntryOp[]): Map<Gfid, string> {
   const types = new Map<Gfid, string>();

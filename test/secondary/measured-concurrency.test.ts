@@ -7,7 +7,12 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
 afterEach(() => void vi.useRealTimers());
 
 /** Runs `count` calls of 100 items, whose duration depends on the concurrency. @returns the chosen concurrencies */
-async function run(calls: MeasuredConcurrency, count: number, msPerItem: (concurrency: number) => number, items = 100): Promise<number[]> {
+async function run(
+  calls: MeasuredConcurrency,
+  count: number,
+  msPerItem: (concurrency: number) => number,
+  items = 100,
+): Promise<number[]> {
   const chosen: number[] = [];
   for (let i = 0; i < count; i++) {
     await calls.run(items, (concurrency) => {
@@ -25,7 +30,13 @@ const fasterConcurrent = (concurrency: number): number => (concurrency === 8 ? 1
 describe('MeasuredConcurrency', () => {
   test('tries both choices, then keeps to the faster one, and tries the other again in each 20th call', async () => {
     const calls = new MeasuredConcurrency(new Turns(), 8);
-    expect(await run(calls, 40, slowerConcurrent)).toEqual([8, ...Array<number>(18).fill(1), 8, ...Array<number>(19).fill(1), 8]);
+    expect(await run(calls, 40, slowerConcurrent)).toEqual([
+      8,
+      ...Array<number>(18).fill(1),
+      8,
+      ...Array<number>(19).fill(1),
+      8,
+    ]);
   });
 
   test('changes its choice when the other one has become faster', async () => {

@@ -26,13 +26,23 @@ class Calls {
       throw new NativeError('lstat', path, constants.errno.ENOENT);
     };
     const volume = { lstat } as unknown as SecondaryVolume;
-    this.#methods = secondaryMethods({ volume, distributionCount: 1, markSpace: 'trusted', log: LOG, signal: new AbortController().signal });
+    this.#methods = secondaryMethods({
+      volume,
+      distributionCount: 1,
+      markSpace: 'trusted',
+      log: LOG,
+      signal: new AbortController().signal,
+    });
   }
 
   /** Starts a call of `items` items. `name` is one hexadecimal digit. */
   async start(name: string, items: number): Promise<void> {
     const stat = { uid: 0, gid: 0, mode: 0o644, atime: 0, mtime: 0 };
-    const list = Array.from({ length: items }, (_, i) => ({ go: gfidPath(`${i.toString(16).padStart(8, '0')}-abcd-4000-8000-00000000000${name}` as Gfid), stat, op: 'META' }));
+    const list = Array.from({ length: items }, (_, i) => ({
+      go: gfidPath(`${i.toString(16).padStart(8, '0')}-abcd-4000-8000-00000000000${name}` as Gfid),
+      stat,
+      op: 'META',
+    }));
     await this.#methods.get('meta_ops')?.([list]);
     this.running.delete(name);
   }

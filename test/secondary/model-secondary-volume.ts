@@ -21,7 +21,18 @@ export class ModelSecondaryVolume implements SecondaryVolume {
   lstat(path: string): Promise<VolumeStat> {
     return this.#turn(() => {
       const { gfid, mode, uid, gid, atime, mtime, content, entries, names } = this.#model.at(path);
-      return { mode, ino: gfidToIno(gfid), dev: 1n, nlink: entries === null ? names.size : 2, uid, gid, size: content.length, atime, mtime, ctime: mtime };
+      return {
+        mode,
+        ino: gfidToIno(gfid),
+        dev: 1n,
+        nlink: entries === null ? names.size : 2,
+        uid,
+        gid,
+        size: content.length,
+        atime,
+        mtime,
+        ctime: mtime,
+      };
     });
   }
 
@@ -44,8 +55,15 @@ export class ModelSecondaryVolume implements SecondaryVolume {
     return this.#turn(() => void this.#model.create(this.#in(parent, name), { gfid, mode, uid, gid }, 'MKDIR'));
   }
 
-  createSymlink(parent: Gfid, name: string, { gfid, uid, gid, target }: NewInode & { readonly target: string }): Promise<void> {
-    return this.#turn(() => void this.#model.create(this.#in(parent, name), { gfid, mode: S_IFLNK | 0o777, uid, gid, target }, 'SYMLINK'));
+  createSymlink(
+    parent: Gfid,
+    name: string,
+    { gfid, uid, gid, target }: NewInode & { readonly target: string },
+  ): Promise<void> {
+    return this.#turn(
+      () =>
+        void this.#model.create(this.#in(parent, name), { gfid, mode: S_IFLNK | 0o777, uid, gid, target }, 'SYMLINK'),
+    );
   }
 
   link(existing: string, path: string): Promise<void> {
@@ -88,7 +106,8 @@ export class ModelSecondaryVolume implements SecondaryVolume {
   /** A mount refuses to create entries below an inode that is not a directory. */
   #in(parent: Gfid, name: string): string {
     const dir = this.#model.at(gfidPath(parent));
-    if (dir.entries === null) throw Object.assign(new Error(`${parent}: no directory`), { errno: constants.errno.EPERM });
+    if (dir.entries === null)
+      throw Object.assign(new Error(`${parent}: no directory`), { errno: constants.errno.EPERM });
     return entryPath(parent, name);
   }
 

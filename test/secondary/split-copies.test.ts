@@ -35,19 +35,25 @@ function splitVolume(model: ModelVolume, split: Map<Gfid, number>, random: Rando
     if (chance(random, 0.8)) throw new NativeError('call', path, ENOTCONN);
   };
   return new Proxy(through, {
-    get: (volume, method) => async (...args: readonly string[]) => {
-      const [first = '.', second = '.'] = args;
-      const names = method === 'link' || method === 'rename' ? [first, second] : [method.toString().startsWith('create') ? gfidPath(first as Gfid) : first];
-      if (method === 'readdir') {
-        await Promise.resolve();
-        return [...(model.at(first).entries?.keys() ?? [])];
-      }
-      for (const name of names) {
-        if (name.split('/').length === 3 && splitEntryPath(name).parent !== ROOT_GFID) meet(gfidPath(splitEntryPath(name).parent));
-        meet(name);
-      }
-      return (volume[method as 'lstat'] as (...args: readonly string[]) => Promise<unknown>).apply(volume, [...args]);
-    },
+    get:
+      (volume, method) =>
+      async (...args: readonly string[]) => {
+        const [first = '.', second = '.'] = args;
+        const names =
+          method === 'link' || method === 'rename'
+            ? [first, second]
+            : [method.toString().startsWith('create') ? gfidPath(first as Gfid) : first];
+        if (method === 'readdir') {
+          await Promise.resolve();
+          return [...(model.at(first).entries?.keys() ?? [])];
+        }
+        for (const name of names) {
+          if (name.split('/').length === 3 && splitEntryPath(name).parent !== ROOT_GFID)
+            meet(gfidPath(splitEntryPath(name).parent));
+          meet(name);
+        }
+        return (volume[method as 'lstat'] as (...args: readonly string[]) => Promise<unknown>).apply(volume, [...args]);
+      },
   });
 }
 
@@ -61,7 +67,8 @@ function undone(model: ModelVolume, { op, gfid, entry, entry1, stat = null, link
       return at(entry) === gfid ? `${op}: it is there` : null;
     case 'RENAME': {
       if (at(entry) === gfid && entry !== entry1) return 'RENAME: the old name is there';
-      const made = stat !== null && (stat.mode & S_IFMT) !== S_IFDIR && (link !== null || (stat.mode & S_IFMT) !== 0o120000);
+      const made =
+        stat !== null && (stat.mode & S_IFMT) !== S_IFDIR && (link !== null || (stat.mode & S_IFMT) !== 0o120000);
       return made && at(entry1 ?? '') !== gfid ? 'RENAME: the new name is not there' : null;
     }
     case 'LINK':
@@ -80,13 +87,23 @@ test('applyEntries() returns a failure for each operation that split-brain preve
     fc.asyncProperty(conflicts, fc.nat(), async ({ before, ops }, seed) => {
       const random = new Random(seed);
       const model = new ModelVolume(() => 1);
-      const options = { distributionCount: chance(random, 0.5) ? 1 : 2, log: LOG, signal: new AbortController().signal };
+      const options = {
+        distributionCount: chance(random, 0.5) ? 1 : 2,
+        log: LOG,
+        signal: new AbortController().signal,
+      };
       await applyEntries({ ...options, volume: new ModelSecondaryVolume(model, seed) }, before as unknown as PyValue);
-      const split = new Map([...model.inodes.keys()].filter((gfid) => gfid !== ROOT_GFID && chance(random, 0.3)).map((gfid) => [gfid, chance(random, 0.5) ? Infinity : random.int(40)]));
+      const split = new Map(
+        [...model.inodes.keys()]
+          .filter((gfid) => gfid !== ROOT_GFID && chance(random, 0.3))
+          .map((gfid) => [gfid, chance(random, 0.5) ? Infinity : random.int(40)]),
+      );
       inodes += split.size;
       const volume = new AvailabilityGuard(splitVolume(model, split, random), STATE, 'several');
       for (const op of ops) {
-        const failures = (await applyEntries({ ...options, volume }, [op] as unknown as PyValue)) as unknown as PyTuple[];
+        const failures = (await applyEntries({ ...options, volume }, [
+          op,
+        ] as unknown as PyValue)) as unknown as PyTuple[];
         if (failures.length > 0) told++;
         else {
           done++;

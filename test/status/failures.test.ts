@@ -47,13 +47,17 @@ describe('FailureList', () => {
   it('stores any name and reason', async () => {
     const dir = workingDir();
     await fc.assert(
-      fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.string({ unit: 'grapheme' }), async (bytes, reason) => {
-        const list = await FailureList.load(dir);
-        for (const { entry } of list.items()) list.resolveEntry(entry ?? '');
-        list.add({ kind: 'entry', gfid: gfid(1), entry: entryPath(gfid(2), fsDecode(bytes)), reason });
-        await list.persist();
-        expect((await FailureList.load(dir)).items()).toEqual(list.items());
-      }),
+      fc.asyncProperty(
+        fc.uint8Array({ minLength: 1, maxLength: 40 }),
+        fc.string({ unit: 'grapheme' }),
+        async (bytes, reason) => {
+          const list = await FailureList.load(dir);
+          for (const { entry } of list.items()) list.resolveEntry(entry ?? '');
+          list.add({ kind: 'entry', gfid: gfid(1), entry: entryPath(gfid(2), fsDecode(bytes)), reason });
+          await list.persist();
+          expect((await FailureList.load(dir)).items()).toEqual(list.items());
+        },
+      ),
       { numRuns: 60 },
     );
   });

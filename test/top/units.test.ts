@@ -2,11 +2,24 @@ import { expect, test } from 'vitest';
 import { bar, truncate, sparkline, widthOf } from '../../src/top/text.js';
 import { formatBytes, formatRate, formatSpan } from '../../src/top/units.js';
 
-test.each([[0, '0s'], [59.4, '59s'], [60, '1m 00s'], [3_599.6, '1h 00m'], [90_061, '1d 01h']])('formatSpan() formats %d seconds as %s', (seconds, text) => {
+test.each([
+  [0, '0s'],
+  [59.4, '59s'],
+  [60, '1m 00s'],
+  [3_599.6, '1h 00m'],
+  [90_061, '1d 01h'],
+])('formatSpan() formats %d seconds as %s', (seconds, text) => {
   expect(formatSpan(seconds)).toBe(text);
 });
 
-test.each([[0, '0 B'], [1_023, '1023 B'], [1_024, '1.0 KiB'], [1_048_575, '1.0 MiB'], [150 << 20, '150 MiB'], [2 ** 62, '4096 PiB']])('formatBytes() formats %d bytes as %s', (value, text) => {
+test.each([
+  [0, '0 B'],
+  [1_023, '1023 B'],
+  [1_024, '1.0 KiB'],
+  [1_048_575, '1.0 MiB'],
+  [150 << 20, '150 MiB'],
+  [2 ** 62, '4096 PiB'],
+])('formatBytes() formats %d bytes as %s', (value, text) => {
   expect(formatBytes(value)).toBe(text);
 });
 

@@ -8,9 +8,15 @@ import type { PeerStat, Secondary } from '../../src/protocol/secondary.js';
 const { EACCES, EIO, ENOTCONN } = constants.errno;
 
 /** @param refusal errno with which each call fails */
-function setUp(up: number | Error, { stat = null, refusal, subvolumes = 3 }: { stat?: PeerStat | null; refusal?: number; subvolumes?: number } = {}) {
+function setUp(
+  up: number | Error,
+  { stat = null, refusal, subvolumes = 3 }: { stat?: PeerStat | null; refusal?: number; subvolumes?: number } = {},
+) {
   const state = { looks: 0 };
-  const answer = <T>(value: T): Promise<T> => (refusal === undefined ? Promise.resolve(value) : Promise.reject(new RemoteCallError('call', 'OSError', [refusal, 'refused'])));
+  const answer = <T>(value: T): Promise<T> =>
+    refusal === undefined
+      ? Promise.resolve(value)
+      : Promise.reject(new RemoteCallError('call', 'OSError', [refusal, 'refused']));
   const peer: Secondary = {
     entryOps: () => answer([]),
     metaOps: () => answer([]),
@@ -43,18 +49,34 @@ test.each(CALLS)('%s() succeeds while all subvolumes are up, also after the volu
 });
 
 test.each(CALLS)('%s() fails while a subvolume is down or the number is unknown', async (_, call) => {
-  await expect(call(setUp(2).whole)).rejects.toMatchObject({ code: 'peer', message: 'secondary volume sv0: 2 of 3 subvolumes are up' });
-  await expect(call(setUp(new Error('gone')).whole)).rejects.toMatchObject({ code: 'peer', message: 'secondary volume sv0: gone' });
+  await expect(call(setUp(2).whole)).rejects.toMatchObject({
+    code: 'peer',
+    message: 'secondary volume sv0: 2 of 3 subvolumes are up',
+  });
+  await expect(call(setUp(new Error('gone')).whole)).rejects.toMatchObject({
+    code: 'peer',
+    message: 'secondary volume sv0: gone',
+  });
 });
 
-test.each([...CALLS, ['setattr', (whole: Secondary) => whole.setattr('a', {})] as const])('%s() turns ENOTCONN into EIO of the entry while all subvolumes are up', async (_, call) => {
-  for (const subvolumes of [1, 3]) {
-    await expect(call(setUp(subvolumes, { refusal: ENOTCONN, subvolumes }).whole)).rejects.toMatchObject({ name: 'RemoteCallError', errno: EIO, message: expect.stringContaining('split-brain') as string });
-  }
-});
+test.each([...CALLS, ['setattr', (whole: Secondary) => whole.setattr('a', {})] as const])(
+  '%s() turns ENOTCONN into EIO of the entry while all subvolumes are up',
+  async (_, call) => {
+    for (const subvolumes of [1, 3]) {
+      await expect(call(setUp(subvolumes, { refusal: ENOTCONN, subvolumes }).whole)).rejects.toMatchObject({
+        name: 'RemoteCallError',
+        errno: EIO,
+        message: expect.stringContaining('split-brain') as string,
+      });
+    }
+  },
+);
 
 test.each(CALLS)('%s() turns ENOTCONN into an error of the volume while a subvolume is down', async (_, call) => {
-  for (const [subvolumes, up] of [[3, 2], [1, new Error('gone')]] as const) {
+  for (const [subvolumes, up] of [
+    [3, 2],
+    [1, new Error('gone')],
+  ] as const) {
     await expect(call(setUp(up, { refusal: ENOTCONN, subvolumes }).whole)).rejects.toMatchObject({ code: 'peer' });
   }
 });

@@ -10,7 +10,8 @@ afterAll(() => rmSync(root, { recursive: true }));
 test('fileUrlPath() returns one path for all spellings of a directory, so that it has one session', () => {
   mkdirSync(join(root, 'real/a b'), { recursive: true });
   symlinkSync('real', join(root, 'other'));
-  for (const spelled of ['real/a b', 'real/a b/', 'other/a b', 'real/../other//a b']) expect(fileUrlPath(`file://${root}/${spelled}`)).toBe(join(root, 'real/a b'));
+  for (const spelled of ['real/a b', 'real/a b/', 'other/a b', 'real/../other//a b'])
+    expect(fileUrlPath(`file://${root}/${spelled}`)).toBe(join(root, 'real/a b'));
 });
 
 test('fileUrlPath() accepts missing directories, refuses relative paths, and returns null for a volume name', () => {

@@ -28,7 +28,8 @@ except OSError as e:
 
 /** Starts a process that holds lockf's lock on `path` until it is killed. */
 async function holder(path: string): Promise<ChildProcess> {
-  const code = 'import fcntl, sys, time\nf = open(sys.argv[1], "a")\nfcntl.lockf(f, fcntl.LOCK_EX)\nprint("held", flush=True)\ntime.sleep(1000)';
+  const code =
+    'import fcntl, sys, time\nf = open(sys.argv[1], "a")\nfcntl.lockf(f, fcntl.LOCK_EX)\nprint("held", flush=True)\ntime.sleep(1000)';
   const child = spawn('/usr/bin/python3', ['-c', code, path], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(createInterface({ input: child.stdout }), 'line');
   return child;
@@ -69,7 +70,9 @@ describe.skipIf(lacksPython('locks of other processes'))('takePidFile()', () => 
 describe.skipIf(lacksPython('locks of other processes'))('lockBrick()', () => {
   it('refuses a second worker with the process id of the first', async () => {
     const lock = await lockBrick(dir, '/b/1');
-    await expect(lockBrick(dir, '/b/1', 150)).rejects.toThrow(`worker of brick /b/1: another one runs: process ${process.pid} holds ${join(dir, 'worker.lock')}`);
+    await expect(lockBrick(dir, '/b/1', 150)).rejects.toThrow(
+      `worker of brick /b/1: another one runs: process ${process.pid} holds ${join(dir, 'worker.lock')}`,
+    );
     await lock.release();
     await (await lockBrick(dir, '/b/1', 0)).release();
   });

@@ -9,7 +9,8 @@ afterAll(() => rmSync(top, { recursive: true, force: true }));
 
 test("brickWorkingDir() returns the stock daemon's name, also for an existing directory", async () => {
   mkdirSync(join(top, 'bricks-old-1'));
-  for (const round of [1, 2]) expect(await brickWorkingDir(top, '/bricks/old-1'), `round ${round}`).toBe(join(top, 'bricks-old-1'));
+  for (const round of [1, 2])
+    expect(await brickWorkingDir(top, '/bricks/old-1'), `round ${round}`).toBe(join(top, 'bricks-old-1'));
   expect(await brickWorkingDir(top, '/bricks/new')).toBe(join(top, 'bricks-new'));
 });
 

@@ -10,10 +10,7 @@ export const configCheckCommand: FastCommand = {
   name: 'config-check',
   description: 'tell by the exit code whether an option exists and takes a value',
   positionals: [['name', 'the option']],
-  options: [
-    { name: 'value', value: 'value', help: 'the value' },
-    DEBUG,
-  ],
+  options: [{ name: 'value', value: 'value', help: 'the value' }, DEBUG],
   example: 'sync-jobs --value=5',
   run: runConfigCheck,
 };

@@ -27,7 +27,8 @@ export const configGetCommand: FastCommand = {
 async function runConfigGet([primary = '', secondary = '']: readonly string[], flags: Flags): Promise<void> {
   const { settings } = await openSession({ command: 'config-get', primary, secondary, flags, oldForm: 'upgrade' });
   const all = settings.list(flags.has('show-defaults') ? 'all' : 'session');
-  const formatLine = (name: string, value: SettingValue): string => `${flags.has('use-underscore') ? name.replaceAll('-', '_') : name}:${formatValue(value)}`;
+  const formatLine = (name: string, value: SettingValue): string =>
+    `${flags.has('use-underscore') ? name.replaceAll('-', '_') : name}:${formatValue(value)}`;
   const given = flags.value('name');
   if (given !== undefined) {
     const found = all.get(optionName(given));

@@ -12,15 +12,15 @@ export const configResetCommand: FastCommand = {
   name: 'config-reset',
   description: 'take an option of a session back to its default',
   positionals: [...SESSION_POSITIONALS, ['name', `the option; ${ALL_OPTIONS} for every one`]],
-  options: [
-    CONFIG_FILE,
-    DEBUG,
-  ],
+  options: [CONFIG_FILE, DEBUG],
   example: 'gv0 backup.example::sv0 sync-jobs',
   run: runConfigReset,
 };
 
-async function runConfigReset([primary = '', secondary = '', given = '']: readonly string[], flags: Flags): Promise<void> {
+async function runConfigReset(
+  [primary = '', secondary = '', given = '']: readonly string[],
+  flags: Flags,
+): Promise<void> {
   const { settings } = await openSession({ command: 'config-reset', primary, secondary, flags, oldForm: 'upgrade' });
   const name = optionName(given);
   const file = settings.sessionFile;

@@ -31,7 +31,8 @@ async function runConfigSet([primary = '', secondary = '']: readonly string[], f
   const name = optionName(given);
   const file = settings.sessionFile;
   const verdict = checkSetting(settings, name, undefined);
-  if (file === undefined || verdict === 'unknown') throw settings.get(name) === undefined ? unknownOption(given) : notConfigurable(given);
+  if (file === undefined || verdict === 'unknown')
+    throw settings.get(name) === undefined ? unknownOption(given) : notConfigurable(given);
   if (checkSetting(settings, name, value) === 'invalid') throw invalidValue(given, value);
   if (settings.get(name) === value) return;
   await editSessionFile(file, (ini) => ini.set('vars', name, value));

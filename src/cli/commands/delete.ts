@@ -36,12 +36,18 @@ async function runDelete([primary = '', secondary = '']: readonly string[], flag
   const installed = new Settings(DEFAULTS_FILE, undefined, {});
   const georepDir = join(installed.text('glusterd-workdir'), 'geo-replication');
   const isGlusterds = resolve(settings.sessionFile ?? '/').startsWith(`${georepDir}/`);
-  const allowedDirs = [georepDir, installed.text('gsyncd-miscdir'), OLD_MISC_DIR, ...(isGlusterds ? [settings.text('gsyncd-miscdir')] : [])];
+  const allowedDirs = [
+    georepDir,
+    installed.text('gsyncd-miscdir'),
+    OLD_MISC_DIR,
+    ...(isGlusterds ? [settings.text('gsyncd-miscdir')] : []),
+  ];
   const trees = ['georep-session-working-dir', 'working-dir'].map((name) => resolve(settings.text(name)));
   const pidFile = resolve(settings.text('pid-file'));
   const prefix = String(settings.get('stime-xattr-prefix') ?? '');
   for (const tree of trees) await requireWithin(tree, allowedDirs);
-  if (basename(pidFile).startsWith('gsyncd-')) await requireWithin(pidFile, [installed.text('gluster-rundir'), ...allowedDirs]);
+  if (basename(pidFile).startsWith('gsyncd-'))
+    await requireWithin(pidFile, [installed.text('gluster-rundir'), ...allowedDirs]);
   else await requireWithin(pidFile, allowedDirs);
   if (prefix !== '' && !MARK_PREFIX.test(prefix)) throw refusalError(`stime-xattr-prefix ${prefix}`);
   for (const tree of trees) await removeTree(tree);

@@ -15,7 +15,9 @@ const SECONDS = 15;
 export function addDemoCommand(program: Command): void {
   program
     .command('demo')
-    .description('replicate a directory to another one, with changes, a kill and a comparison; needs neither root nor GlusterFS')
+    .description(
+      'replicate a directory to another one, with changes, a kill and a comparison; needs neither root nor GlusterFS',
+    )
     .option('--seconds <n>', 'how long to change files', parseWholeNumber, SECONDS)
     .option('--seed <n>', 'which changes to make', parseWholeNumber, 1)
     .option('--keep', 'keep both trees and the log')
@@ -24,6 +26,12 @@ export function addDemoCommand(program: Command): void {
       const [{ runDemo }, { viewOf }] = await Promise.all([import('../../demo/run.js'), import('../../demo/view.js')]);
       const [script] = process.argv.slice(1);
       if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });
-      await runDemo({ program: [process.execPath, script], seconds, seed, keep: keep === true, view: viewOf(process.stdout) });
+      await runDemo({
+        program: [process.execPath, script],
+        seconds,
+        seed,
+        keep: keep === true,
+        view: viewOf(process.stdout),
+      });
     });
 }

@@ -17,20 +17,38 @@ import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 const ROLLOVER_S = 15;
 
 /** @throws GsyncdError 'usage' when the secondary is neither a file:// nor an ssh:// URL */
-export async function directoryWorkerPlan(primaryPath: string, secondary: string, flags: WorkerFlags): Promise<WorkerPlan> {
+export async function directoryWorkerPlan(
+  primaryPath: string,
+  secondary: string,
+  flags: WorkerFlags,
+): Promise<WorkerPlan> {
   const [localPath, remote] = [fileUrlPath(secondary), sshUrl(secondary)];
-  if (localPath === null && remote === null) throw new GsyncdError(`secondary: ${secondary}: must be file:///PATH or ssh://[USER@]HOST/PATH, since the primary is a directory`, { code: 'usage' });
+  if (localPath === null && remote === null)
+    throw new GsyncdError(
+      `secondary: ${secondary}: must be file:///PATH or ssh://[USER@]HOST/PATH, since the primary is a directory`,
+      { code: 'usage' },
+    );
   const secondaryPath = localPath ?? secondary;
-  const stateDir = flags.stateDir ?? join(directorySessionsRoot(), `${escapePath(primaryPath)}_${escapePath(secondaryPath)}`);
+  const stateDir =
+    flags.stateDir ?? join(directorySessionsRoot(), `${escapePath(primaryPath)}_${escapePath(secondaryPath)}`);
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const config = await loadDirectoryConfig({ primaryPath, secondaryPath, remote, stateDir }, flags);
-  process.stderr.write(`gsyncd-ts: ${primaryPath} to ${secondaryPath} by ${config.get('sync-method')}; state and log: ${stateDir}\n`);
+  process.stderr.write(
+    `gsyncd-ts: ${primaryPath} to ${secondaryPath} by ${config.get('sync-method')}; state and log: ${stateDir}\n`,
+  );
   return {
     config,
     label: `worker ${primaryPath}`,
     findEndpoints: async (log) => {
       const { directoryEndpoints } = await import('../../worker/directory/endpoints.js');
-      return directoryEndpoints({ primaryPath, secondary: remote ?? { path: secondaryPath }, debug: flags.debug === true, config, log, rolloverMs: (flags.rolloverTime ?? ROLLOVER_S) * 1000 });
+      return directoryEndpoints({
+        primaryPath,
+        secondary: remote ?? { path: secondaryPath },
+        debug: flags.debug === true,
+        config,
+        log,
+        rolloverMs: (flags.rolloverTime ?? ROLLOVER_S) * 1000,
+      });
     },
   };
 }
@@ -44,10 +62,19 @@ interface Directories {
 
 /** Unless the config file sets them: rsync transfers the data if it is installed, and ssh uses its user's
  *  configuration. */
-async function loadDirectoryConfig({ primaryPath, secondaryPath, remote, stateDir }: Directories, flags: WorkerFlags): Promise<Config> {
+async function loadDirectoryConfig(
+  { primaryPath, secondaryPath, remote, stateDir }: Directories,
+  flags: WorkerFlags,
+): Promise<Config> {
   const options = {
     sessionFile: flags.configFile,
-    templateArgs: sessionTemplateArgs({ primary: primaryPath, secondaryUser: '', secondaryHost: remote?.host ?? 'localhost', secondaryVolume: secondaryPath, localPath: primaryPath }),
+    templateArgs: sessionTemplateArgs({
+      primary: primaryPath,
+      secondaryUser: '',
+      secondaryHost: remote?.host ?? 'localhost',
+      secondaryVolume: secondaryPath,
+      localPath: primaryPath,
+    }),
   };
   const fixedOverrides = {
     'georep-session-working-dir': stateDir,
@@ -57,10 +84,21 @@ async function loadDirectoryConfig({ primaryPath, secondaryPath, remote, stateDi
     'ssh-port': remote?.port?.toString(),
   };
   const config = loadConfig({ ...options, overrides: fixedOverrides });
-  const isSet = (name: OptionName): boolean => flags.configFile !== undefined && config.origin(name).where.startsWith(`${flags.configFile}:`);
-  const hasRsync = await findProgram(config.get('rsync-command')).then(() => true, () => false);
+  const isSet = (name: OptionName): boolean =>
+    flags.configFile !== undefined && config.origin(name).where.startsWith(`${flags.configFile}:`);
+  const hasRsync = await findProgram(config.get('rsync-command')).then(
+    () => true,
+    () => false,
+  );
   const ssh = '-oBatchMode=yes';
-  const defaultOverrides = { 'sync-method': hasRsync ? 'rsync' : 'tarssh', 'ssh-options': ssh, 'ssh-options-tar': ssh, 'remote-gsyncd': 'gsyncd-ts' } as const;
-  const unsetDefaults = Object.fromEntries(Object.entries(defaultOverrides).filter(([name]) => !isSet(name as OptionName)));
+  const defaultOverrides = {
+    'sync-method': hasRsync ? 'rsync' : 'tarssh',
+    'ssh-options': ssh,
+    'ssh-options-tar': ssh,
+    'remote-gsyncd': 'gsyncd-ts',
+  } as const;
+  const unsetDefaults = Object.fromEntries(
+    Object.entries(defaultOverrides).filter(([name]) => !isSet(name as OptionName)),
+  );
   return loadConfig({ ...options, overrides: { ...fixedOverrides, ...unsetDefaults } });
 }

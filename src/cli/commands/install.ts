@@ -32,11 +32,16 @@ interface InstallFlags {
 export function addInstallCommand(program: Command): void {
   program
     .command('install')
-    .description("put this program, its manual page and completions in place, the stock gsyncd aside; or take them away")
+    .description(
+      'put this program, its manual page and completions in place, the stock gsyncd aside; or take them away',
+    )
     .option('--dry-run', 'say what would be done, and do nothing')
     .option('--uninstall', 'put the stock gsyncd back, and remove everything else that was written')
     .option('--systemd', 'write a unit template for workers without glusterd, and a logrotate snippet')
-    .option('--tar-keys', "make the tar keys of sessions in authorized_keys go through this program, which lets them run nothing else")
+    .option(
+      '--tar-keys',
+      'make the tar keys of sessions in authorized_keys go through this program, which lets them run nothing else',
+    )
     .option('--path <file>', "the stock gsyncd's path (default: every known one that is there)")
     .option('--root <dir>', 'the directory to take for /', '/')
     .addHelpText('after', '\nExample:\n  gsyncd-ts install --dry-run')
@@ -59,9 +64,12 @@ async function runInstall(program: Command, flags: InstallFlags): Promise<void> 
   };
   const places = flags.path === undefined ? await findPlaces(root) : [resolve(flags.path)];
   if (places.length === 0 && flags.systemd !== true) {
-    throw new GsyncdError(`${options.action}: no gsyncd below ${join(root, 'usr')}: GlusterFS with geo-replication is not installed`, {
-      code: 'preflight',
-    });
+    throw new GsyncdError(
+      `${options.action}: no gsyncd below ${join(root, 'usr')}: GlusterFS with geo-replication is not installed`,
+      {
+        code: 'preflight',
+      },
+    );
   }
   await applyToPlaces(places, options);
   await applyAdminFiles(program, root, script, options);
@@ -72,7 +80,8 @@ async function runInstall(program: Command, flags: InstallFlags): Promise<void> 
 
 /** The path that GlusterFS writes to authorized_keys. */
 function gsyncdPath([place]: readonly string[], root: string): string {
-  if (place === undefined) throw new GsyncdError('install: --tar-keys: no gsyncd that they could go through', { code: 'preflight' });
+  if (place === undefined)
+    throw new GsyncdError('install: --tar-keys: no gsyncd that they could go through', { code: 'preflight' });
   return `/${relative(root, place)}`;
 }
 
@@ -84,17 +93,24 @@ async function refuseChangeable(node: string, script: string): Promise<void> {
   const libraries = dirname(dirname(createRequire(import.meta.url).resolve('commander')));
   let changeable: string | undefined;
   for (const path of [node, script, libraries]) changeable ??= await findChangeableByOthers(path, owners);
-  const below = new Set([...['bin', 'dist', 'package.json', 'node_modules'].map((name) => join(home, name)), libraries]);
+  const below = new Set([
+    ...['bin', 'dist', 'package.json', 'node_modules'].map((name) => join(home, name)),
+    libraries,
+  ]);
   for (const path of below) changeable ??= findChangeableBelow(path, owners);
   if (changeable === undefined) return;
-  throw new GsyncdError(`install: ${changeable}: other users can change it: give it to root, and take write permission from group and others`, { code: 'preflight' });
+  throw new GsyncdError(
+    `install: ${changeable}: other users can change it: give it to root, and take write permission from group and others`,
+    { code: 'preflight' },
+  );
 }
 
 async function applyAdminFiles(program: Command, root: string, script: string, options: ApplyOptions): Promise<void> {
   const info = readProgram(program);
   await applyCommandName(join(root, COMMAND_NAME_PATH), script, options);
   await applyOwnFile(join(root, MAN_PAGE_PATH), manPage(info, VERSION), options);
-  for (const shell of SHELLS) await applyOwnFile(join(root, COMPLETION_PATHS[shell]), completionScript(info, shell), options);
+  for (const shell of SHELLS)
+    await applyOwnFile(join(root, COMPLETION_PATHS[shell]), completionScript(info, shell), options);
 }
 
 async function applySystemdFiles(root: string, node: string, script: string, options: ApplyOptions): Promise<void> {
@@ -102,7 +118,8 @@ async function applySystemdFiles(root: string, node: string, script: string, opt
   const snippet = join(root, LOGROTATE_PATH);
   const otherSnippet = options.action === 'install' ? await findOtherSnippet(dirname(snippet), snippet) : undefined;
   // logrotate refuses to run when two snippets name the same log.
-  if (otherSnippet !== undefined) options.report(`${snippet}: nothing to do: ${otherSnippet} rotates these logs already`);
+  if (otherSnippet !== undefined)
+    options.report(`${snippet}: nothing to do: ${otherSnippet} rotates these logs already`);
   else await applyOwnFile(snippet, logrotateText(), options);
 }
 
@@ -118,7 +135,14 @@ async function findOtherSnippet(dir: string, ownSnippet: string): Promise<string
 }
 
 async function reportClosedFile(node: string, script: string, { report }: ApplyOptions): Promise<void> {
-  const closed = await findClosedToOthers([node, script, fileURLToPath(import.meta.url), createRequire(import.meta.url).resolve('commander')]);
+  const closed = await findClosedToOthers([
+    node,
+    script,
+    fileURLToPath(import.meta.url),
+    createRequire(import.meta.url).resolve('commander'),
+  ]);
   if (closed === undefined) return;
-  report(`${closed}: note: other users may not read it: sessions with a user other than root (mountbroker) need it readable`);
+  report(
+    `${closed}: note: other users may not read it: sessions with a user other than root (mountbroker) need it readable`,
+  );
 }

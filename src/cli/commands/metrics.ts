@@ -11,7 +11,9 @@ const ACTIONS = ['print', 'serve', 'dashboard', 'alerts'] as const;
 
 export function addMetricsCommand(program: Command): void {
   addMetricsOptions(program.command('metrics'))
-    .description('metrics of the sessions of this node: print them once, serve them; print a Grafana dashboard, or alert rules for Prometheus')
+    .description(
+      'metrics of the sessions of this node: print them once, serve them; print a Grafana dashboard, or alert rules for Prometheus',
+    )
     .addArgument(new Argument('<what>', 'what to do, or to print').choices(ACTIONS))
     .argument('[session]', "a session's name or directory, or the file:///PATH of a plain directory (default: all)")
     .addHelpText(
@@ -21,7 +23,11 @@ export function addMetricsCommand(program: Command): void {
     .action(runMetrics);
 }
 
-async function runMetrics(action: (typeof ACTIONS)[number], name: string | undefined, flags: MetricsFlags): Promise<void> {
+async function runMetrics(
+  action: (typeof ACTIONS)[number],
+  name: string | undefined,
+  flags: MetricsFlags,
+): Promise<void> {
   switch (action) {
     case 'serve':
       return serve(name, flags);
@@ -40,10 +46,16 @@ async function serve(name: string | undefined, flags: MetricsFlags): Promise<voi
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
   });
-  const exporter = await startMetrics(flags, await loadSampler(name), (line) => process.stderr.write(`gsyncd-ts: ${line}\n`));
-  if (exporter === null) throw new GsyncdError('metrics: nothing to do: give --metrics-listen or --metrics-textfile', { code: 'usage' });
+  const exporter = await startMetrics(flags, await loadSampler(name), (line) =>
+    process.stderr.write(`gsyncd-ts: ${line}\n`),
+  );
+  if (exporter === null)
+    throw new GsyncdError('metrics: nothing to do: give --metrics-listen or --metrics-textfile', { code: 'usage' });
   const { address } = exporter;
-  if (address !== null) process.stderr.write(`gsyncd-ts: metrics: http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}/metrics\n`);
+  if (address !== null)
+    process.stderr.write(
+      `gsyncd-ts: metrics: http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}/metrics\n`,
+    );
   // Neither the server nor the timer of the file keeps the process alive.
   const keepAlive = setInterval(() => undefined, 1 << 30);
   await stopped;
@@ -52,6 +64,9 @@ async function serve(name: string | undefined, flags: MetricsFlags): Promise<voi
 }
 
 async function loadSampler(name: string | undefined) {
-  const [{ sessionSamples }, { findNamedSessions }] = await Promise.all([import('../../metrics/node-samples.js'), import('../session-lookup.js')]);
+  const [{ sessionSamples }, { findNamedSessions }] = await Promise.all([
+    import('../../metrics/node-samples.js'),
+    import('../session-lookup.js'),
+  ]);
   return sessionSamples(() => findNamedSessions(name), VERSION);
 }

@@ -13,15 +13,15 @@ export const monitorStatusCommand: FastCommand = {
   name: 'monitor-status',
   description: "set the state of a session's monitor",
   positionals: [...SESSION_POSITIONALS, ['status', 'Created, Started, Paused or Stopped']],
-  options: [
-    CONFIG_FILE,
-    DEBUG,
-  ],
+  options: [CONFIG_FILE, DEBUG],
   example: 'gv0 backup.example::sv0 Stopped',
   run: runMonitorStatus,
 };
 
-async function runMonitorStatus([primary = '', secondary = '', status = '']: readonly string[], flags: Flags): Promise<void> {
+async function runMonitorStatus(
+  [primary = '', secondary = '', status = '']: readonly string[],
+  flags: Flags,
+): Promise<void> {
   const { settings, log } = await openSession({ command: 'monitor-status', primary, secondary, flags });
   const file = settings.text('state-file');
   if (!existsSync(fsEncode(dirname(file)))) {

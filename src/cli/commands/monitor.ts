@@ -60,10 +60,16 @@ async function runMonitor(primary: string, secondary: string, flags: MonitorFlag
 /** Runs this command line again in the background. Waits until that process has started, or reports why it could not. */
 async function startDaemon(): Promise<void> {
   const { startInBackground } = await import('../../process/background.js');
-  const answer = await startInBackground([process.execPath, ...process.execArgv, ...process.argv.slice(1)], { ...process.env, [DAEMON_ENV]: '1' });
+  const answer = await startInBackground([process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
+    ...process.env,
+    [DAEMON_ENV]: '1',
+  });
   if (answer === READY) return;
   const separator = answer.indexOf(' ');
-  const [code, message] = separator > 0 ? [answer.slice(0, separator), answer.slice(separator + 1)] : ['fault', 'start the monitor: it ended without a word'];
+  const [code, message] =
+    separator > 0
+      ? [answer.slice(0, separator), answer.slice(separator + 1)]
+      : ['fault', 'start the monitor: it ended without a word'];
   throw new GsyncdError(message, { code: code as ErrorCode });
 }
 
@@ -84,7 +90,12 @@ async function runAsDaemon(primary: string, secondary: string, flags: MonitorFla
 }
 
 /** @param onStarted called when this process is the session's monitor, before the monitor starts workers */
-async function superviseWorkers(primary: string, secondary: string, flags: MonitorFlags, onStarted: () => void): Promise<void> {
+async function superviseWorkers(
+  primary: string,
+  secondary: string,
+  flags: MonitorFlags,
+  onStarted: () => void,
+): Promise<void> {
   const { Monitor } = await import('../../monitor/monitor.js');
   const { volumesFromConfig, volumesFromGluster } = await import('../../monitor/volumes.js');
   const { sessionSamples } = await import('../../metrics/node-samples.js');
@@ -96,7 +107,12 @@ async function superviseWorkers(primary: string, secondary: string, flags: Monit
   if (existsSync(fsEncode(sessionFile))) await upgradeSessionFile(sessionFile, primary, name.volume);
   const config = loadConfig({
     sessionFile,
-    templateArgs: sessionTemplateArgs({ primary, secondaryUser: name.user, secondaryHost: name.host, secondaryVolume: name.volume }),
+    templateArgs: sessionTemplateArgs({
+      primary,
+      secondaryUser: name.user,
+      secondaryHost: name.host,
+      secondaryVolume: name.volume,
+    }),
   });
   const lock = await takePidFile(config.get('pid-file'), `monitor of ${primary} ${secondary}`);
   const debug = flags.debug === true;
@@ -112,7 +128,11 @@ async function superviseWorkers(primary: string, secondary: string, flags: Monit
   let metrics: Awaited<ReturnType<typeof startMetrics>> = null;
   try {
     const session = dirname(config.get('state-file'));
-    metrics = await startMetrics(flags, sessionSamples(() => Promise.resolve([session]), VERSION), (line) => mainLog.warn(line));
+    metrics = await startMetrics(
+      flags,
+      sessionSamples(() => Promise.resolve([session]), VERSION),
+      (line) => mainLog.warn(line),
+    );
     const localNodeId = flags.localNodeId ?? (await readOwnNodeId(config));
     const script = process.argv[1];
     if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });

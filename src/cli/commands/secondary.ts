@@ -46,7 +46,9 @@ export function addSecondaryCommand(program: Command): void {
   const command = program
     .command('secondary')
     .alias('slave')
-    .description('serve one worker of PRIMARY, over stdin and stdout, on a node of SECONDARY; primaries start it over ssh')
+    .description(
+      'serve one worker of PRIMARY, over stdin and stdout, on a node of SECONDARY; primaries start it over ssh',
+    )
     .argument('<primary>', 'name of the primary volume')
     .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME; or a plain directory: file:///PATH')
     .option('--primary-node <host>', "the worker's node")
@@ -55,33 +57,54 @@ export function addSecondaryCommand(program: Command): void {
     .option('--primary-dist-count <n>', 'distribution count of the primary volume', wholeNumberText)
     .option('--local-node <host>', 'this node, as the primary calls it')
     .option('--local-node-id <uuid>', 'its id')
-    .option('--secondary-timeout <s>', 'end when the primary is silent for so many seconds; 0 for never', wholeNumberText)
+    .option(
+      '--secondary-timeout <s>',
+      'end when the primary is silent for so many seconds; 0 for never',
+      wholeNumberText,
+    )
     .option('--secondary-log-level <level>', 'how much to log')
     .option('--secondary-gluster-log-level <level>', "how much the volume's mount logs")
     .option('--secondary-gluster-command-dir <path>', 'where the Gluster programs are')
     .option('--secondary-access-mount', 'accepted: the mount is always reachable')
     .option('--use-rsync-xattrs', 'accepted: rsync brings what it brings')
     .option('--session-owner <uuid>', 'accepted for older primaries')
-    .option('--mountbroker <label>', "mount through glusterd's mount broker under this label (default for other users than root: their name)")
+    .option(
+      '--mountbroker <label>',
+      "mount through glusterd's mount broker under this label (default for other users than root: their name)",
+    )
     .option('-c, --config-file <path>', "a session's gsyncd.conf (default: none)")
     .option('--print-id', 'plain directories: print what identifies it, and end')
     .option('--log-file <path>', 'where to log; - for stderr')
     .option('--debug', 'log everything, to stderr')
-    .addHelpText('after', '\nExample:\n  gsyncd-ts secondary gv0 backup.example::sv0 --primary-node node1 --primary-brick /bricks/b1 --secondary-timeout 120')
+    .addHelpText(
+      'after',
+      '\nExample:\n  gsyncd-ts secondary gv0 backup.example::sv0 --primary-node node1 --primary-brick /bricks/b1 --secondary-timeout 120',
+    )
     .action(runSecondaryCommand);
-  const old = ['--slave-timeout <s>', '--slave-log-level <level>', '--slave-gluster-log-level <level>', '--slave-gluster-command-dir <path>', '--slave-access-mount'];
+  const old = [
+    '--slave-timeout <s>',
+    '--slave-log-level <level>',
+    '--slave-gluster-log-level <level>',
+    '--slave-gluster-command-dir <path>',
+    '--slave-access-mount',
+  ];
   const older = ['--master-node <host>', '--master-node-id <uuid>', '--master-brick <path>', '--master-dist-count <n>'];
-  for (const flag of [...old, ...older]) command.addOption(new Option(flag, 'the same, as older primaries spell it').hideHelp());
+  for (const flag of [...old, ...older])
+    command.addOption(new Option(flag, 'the same, as older primaries spell it').hideHelp());
 }
 
 async function runSecondaryCommand(primary: string, secondary: string, flags: SecondaryFlags): Promise<void> {
   const directory = fileUrlPath(secondary);
   if (directory !== null && flags.printId === true) return printId(directory);
-  const { user, host, volume } = directory === null ? parseSecondary(secondary) : { user: '', host: 'localhost', volume: directory };
+  const { user, host, volume } =
+    directory === null ? parseSecondary(secondary) : { user: '', host: 'localhost', volume: directory };
   const primaryNode = flags.primaryNode ?? flags.masterNode ?? '';
   const primaryBrick = flags.primaryBrick ?? flags.masterBrick ?? '';
   const requestedDir = flags.secondaryGlusterCommandDir ?? flags.slaveGlusterCommandDir;
-  const programDir = requestedDir === undefined || process.env[DISPATCHED_ENV] === undefined ? requestedDir : await resolveProgramDirectory(requestedDir);
+  const programDir =
+    requestedDir === undefined || process.env[DISPATCHED_ENV] === undefined
+      ? requestedDir
+      : await resolveProgramDirectory(requestedDir);
   const config = loadConfig({
     sessionFile: flags.configFile,
     templateArgs: {
@@ -96,14 +119,20 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
   });
   const debug = flags.debug === true;
   const log = createLogger({
-    destination: debug ? '-' : (flags.logFile ?? (directory === null ? config.get('secondary-log-file') : prepareDirectoryLog(directory))),
+    destination: debug
+      ? '-'
+      : (flags.logFile ?? (directory === null ? config.get('secondary-log-file') : prepareDirectoryLog(directory))),
     level: debug ? 'DEBUG' : config.get('secondary-log-level'),
     label: `secondary ${primaryNode}${primaryBrick}`.trim(),
   });
   const mainLog = log.child({ module: 'gsyncd', fn: 'secondary' });
   for (const line of config.warnings) mainLog.warn(line);
   if (process.env[DISPATCHED_ENV] !== undefined) await warnOfUnrestrictedTarKeys(mainLog);
-  if (requestedDir !== undefined && programDir === undefined) mainLog.warn('ignoring --secondary-gluster-command-dir: the Gluster programs of this node are elsewhere', { named: requestedDir, used: config.get('secondary-gluster-command-dir') });
+  if (requestedDir !== undefined && programDir === undefined)
+    mainLog.warn('ignoring --secondary-gluster-command-dir: the Gluster programs of this node are elsewhere', {
+      named: requestedDir,
+      used: config.get('secondary-gluster-command-dir'),
+    });
 
   const stop = new AbortController();
   const onTerm = (): void => {
@@ -129,7 +158,8 @@ async function runSecondaryCommand(primary: string, secondary: string, flags: Se
 /** For each new session glusterd adds a tar key in GlusterFS's unrestricted form. */
 async function warnOfUnrestrictedTarKeys(log: Log): Promise<void> {
   try {
-    for (const path of await findUnrestrictedTarKeys(process.geteuid?.() ?? 0)) log.warn('tar keys let their holders run any program: run "gsyncd-ts install --tar-keys"', { path });
+    for (const path of await findUnrestrictedTarKeys(process.geteuid?.() ?? 0))
+      log.warn('tar keys let their holders run any program: run "gsyncd-ts install --tar-keys"', { path });
   } catch (error) {
     log.debug('cannot read authorized_keys', { error: errorLine(error) });
   }

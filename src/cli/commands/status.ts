@@ -45,8 +45,13 @@ async function runStatus([primary = '', secondary = '']: readonly string[], flag
   const isRunning = shouldCheckMonitor && (await isMonitorRunning(settings.text('pid-file')));
   const report = statusReport({ file: parseJson(brickText), monitor: { state, isRunning }, checkpoint });
   const fields = [...report].map(([name, value]) => [name, pythonText(value)] as const);
-  if (!flags.has(STOCK_FIELDS)) fields.push(...(await (await import('../../progress/first-sync-fields.js')).firstSyncFields(brickFile)));
-  printLines(flags.has('json') ? [pythonJson(Object.fromEntries(fields))] : fields.map(([name, value]) => `${name}: ${safeText(value)}`));
+  if (!flags.has(STOCK_FIELDS))
+    fields.push(...(await (await import('../../progress/first-sync-fields.js')).firstSyncFields(brickFile)));
+  printLines(
+    flags.has('json')
+      ? [pythonJson(Object.fromEntries(fields))]
+      : fields.map(([name, value]) => `${name}: ${safeText(value)}`),
+  );
 }
 
 /** The file's text. A missing file is created empty, since glusterd looks for it. */

@@ -23,14 +23,20 @@ export function addTopCommand(program: Command): void {
   program
     .command('top')
     .description('show what the sessions of this node are doing: lag, backlog, rates, failures')
-    .argument('[session]', "a session's name as in /var/lib/glusterd/geo-replication or its beginning, the file:///PATH of a plain directory, or a directory with status files (default: all)")
+    .argument(
+      '[session]',
+      "a session's name as in /var/lib/glusterd/geo-replication or its beginning, the file:///PATH of a plain directory, or a directory with status files (default: all)",
+    )
     .option('--interval <seconds>', 'between two looks', secondsBetween(0.2, 3600), 2)
     .option('--once', 'print once and end, as it does where its output is no terminal')
     .option('--json', 'print once, as JSON')
     .option('--no-color', 'no colours (as with NO_COLOR set)')
     .option('--ascii', 'ASCII characters only (default: where the locale is not UTF-8)')
     .option('--rows', 'one row for each brick')
-    .addHelpText('after', '\nKeys: q or Ctrl-C ends, j, k and the arrow keys scroll.\n\nExample:\n  gsyncd-ts top gv0 --interval 5')
+    .addHelpText(
+      'after',
+      '\nKeys: q or Ctrl-C ends, j, k and the arrow keys scroll.\n\nExample:\n  gsyncd-ts top gv0 --interval 5',
+    )
     .action(runTop);
 }
 
@@ -53,7 +59,9 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
     );
   };
   if (flags.json === true) {
-    await printText(`${JSON.stringify({ version: JSON_VERSION, time: Date.now() / 1000, sessions: await readSessions() }, null, 2)}\n`);
+    await printText(
+      `${JSON.stringify({ version: JSON_VERSION, time: Date.now() / 1000, sessions: await readSessions() }, null, 2)}\n`,
+    );
     return;
   }
   const { stdin, stdout } = process;
@@ -61,9 +69,15 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
   const isLive = stdout.isTTY && flags.once !== true && !isDumbTerminal;
   const charset: Charset = flags.ascii === true || !isUtf8Locale() ? 'ascii' : 'unicode';
   const colours = flags.color && !process.env['NO_COLOR'] && stdout.isTTY && !isDumbTerminal ? 'on' : 'off';
-  const options = { charset, colours, shape: flags.rows === true ? 'rows' : undefined } satisfies Partial<RenderOptions>;
+  const options = {
+    charset,
+    colours,
+    shape: flags.rows === true ? 'rows' : undefined,
+  } satisfies Partial<RenderOptions>;
   if (!isLive) {
-    await printText(`${renderTop(await readSessions(), Date.now(), { columns: stdout.columns || 80, ...options }).join('\n')}\n`);
+    await printText(
+      `${renderTop(await readSessions(), Date.now(), { columns: stdout.columns || 80, ...options }).join('\n')}\n`,
+    );
     return;
   }
   // Reports an error at the start in one line on the normal screen.
@@ -76,7 +90,12 @@ async function runTop(name: string | undefined, flags: TopFlags): Promise<void> 
     output: stdout,
     intervalMs: flags.interval * 1000,
     frame: async (columns, rows) => renderTop(await readSessions(), Date.now(), { columns, rows, ...options }),
-    footer: (columns, hidden) => truncate(`q quits${hidden > 0 ? `, j and k scroll, ${hidden} lines more` : ''}   every ${flags.interval} s`, columns, charset),
+    footer: (columns, hidden) =>
+      truncate(
+        `q quits${hidden > 0 ? `, j and k scroll, ${hidden} lines more` : ''}   every ${flags.interval} s`,
+        columns,
+        charset,
+      ),
     signal: stop.signal,
   });
 }

@@ -9,10 +9,11 @@ import { DEBUG, type Flags, type FastCommand } from '../fast-command.js';
 export const voluuidgetCommand: FastCommand = {
   name: 'voluuidget',
   description: 'print the uuid of a volume',
-  positionals: [['host', 'a node of its cluster'], ['volname', 'its name']],
-  options: [
-    DEBUG,
+  positionals: [
+    ['host', 'a node of its cluster'],
+    ['volname', 'its name'],
   ],
+  options: [DEBUG],
   example: 'backup.example sv0',
   run: runVoluuidget,
 };
@@ -22,7 +23,15 @@ async function runVoluuidget([host = '', volume = '']: readonly string[], flags:
   const { runChild } = await import('../../process/spawn.js');
   const { parseVolumeInfo } = await import('../../gluster/volinfo.js');
   try {
-    const argv = ['gluster', '--xml', `--remote-host=${host}`, 'volume', 'info', volume, ...(flags.has('inet6') ? ['--inet6'] : [])];
+    const argv = [
+      'gluster',
+      '--xml',
+      `--remote-host=${host}`,
+      'volume',
+      'info',
+      volume,
+      ...(flags.has('inet6') ? ['--inet6'] : []),
+    ];
     const output = await runChild(argv);
     if (output.exitCode !== 0) {
       const fields = { secondaryvol: volume, secondaryhost: host, error: output.exitCode ?? output.signal };

@@ -27,13 +27,19 @@ export function addWorkerCommand(program: Command): void {
   addMetricsOptions(program.command('worker'))
     .description('replicate one brick of PRIMARY to SECONDARY until told to stop')
     .argument('<primary>', 'name of the primary volume, or file:///PATH of a plain directory')
-    .argument('<secondary>', 'the secondary volume: [USER@]HOST::VOLUME; of a directory file:///PATH or ssh://[USER@]HOST[:PORT]/PATH')
+    .argument(
+      '<secondary>',
+      'the secondary volume: [USER@]HOST::VOLUME; of a directory file:///PATH or ssh://[USER@]HOST[:PORT]/PATH',
+    )
     .option('--local-path <path>', "the brick's path (default: the only one on this node)", withoutTrailingSlashes)
     .option('--local-node <host>', "this node's name in the volume")
     .option('--local-node-id <uuid>', "this node's id")
     .option('--subvol-num <n>', "number of the brick's subvolume, from 1", parseWholeNumber)
     .option('--is-hottier', 'the brick is of a hot tier')
-    .option('--removed-brick', 'the brick has left the volume: its changelogs are read to their end, and then the worker ends')
+    .option(
+      '--removed-brick',
+      'the brick has left the volume: its changelogs are read to their end, and then the worker ends',
+    )
     .option('--resource-remote <host>', "the secondary's node to connect to (default: HOST)")
     .option('--resource-remote-id <uuid>', 'its id')
     .option('--secondary-id <uuid>', "the secondary volume's id")
@@ -43,15 +49,25 @@ export function addWorkerCommand(program: Command): void {
     .option('--log-file <path>', 'where to log; - for the terminal')
     .option('--debug', 'log everything, to the terminal')
     .option('--state-dir <path>', 'plain directories: where status, log and changelogs in work are')
-    .option('--rollover-time <seconds>', 'plain directories: longest time between rollovers of the changelogs (default: 15)', parseWholeNumber)
-    .addHelpText('after', '\nExamples:\n  gsyncd-ts worker gv0 root@backup.example::sv0 --local-path /bricks/b1 --log-file -\n  gsyncd-ts worker file:///home/me/here file:///home/me/there')
+    .option(
+      '--rollover-time <seconds>',
+      'plain directories: longest time between rollovers of the changelogs (default: 15)',
+      parseWholeNumber,
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  gsyncd-ts worker gv0 root@backup.example::sv0 --local-path /bricks/b1 --log-file -\n  gsyncd-ts worker file:///home/me/here file:///home/me/there',
+    )
     .action(runWorker);
 }
 
 async function runWorker(primary: string, secondary: string, flags: WorkerFlags): Promise<void> {
   const primaryPath = fileUrlPath(primary);
   try {
-    const plan = primaryPath === null ? glusterWorkerPlan(primary, secondary, flags) : await (await import('./directory-worker.js')).directoryWorkerPlan(primaryPath, secondary, flags);
+    const plan =
+      primaryPath === null
+        ? glusterWorkerPlan(primary, secondary, flags)
+        : await (await import('./directory-worker.js')).directoryWorkerPlan(primaryPath, secondary, flags);
     await runPlan(plan, flags);
   } catch (error) {
     // systemd does not restart a worker that exits with 2, since a restart does not correct a configuration. A monitor
@@ -110,7 +126,9 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
   for (const line of config.warnings) mainLog.warn(line);
   config.onWarning = (line) => mainLog.warn(line);
 
-  const signal = stopSignal(() => mainLog.info('stopping: finishing the current batch or leaving it for the next start'));
+  const signal = stopSignal(() =>
+    mainLog.info('stopping: finishing the current batch or leaving it for the next start'),
+  );
   process.on('SIGHUP', () => log.reopen());
 
   let metrics: Awaited<ReturnType<typeof startMetrics>> = null;
@@ -118,7 +136,11 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
   try {
     const { SingleBrickSampler } = await import('../../metrics/node-samples.js');
     const sampler = new SingleBrickSampler(VERSION);
-    metrics = await startMetrics(flags, () => sampler.samples(), (line) => mainLog.warn(line));
+    metrics = await startMetrics(
+      flags,
+      () => sampler.samples(),
+      (line) => mainLog.warn(line),
+    );
     const { Worker } = await import('../../worker/worker.js');
     const worker = new Worker({
       findEndpoints: await findEndpoints(log),
@@ -144,7 +166,11 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
     await metrics?.close();
     log.close();
   }
-  if (shouldRestart && !signal.aborted) replaceProcess(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], { ...process.env, [RESTARTED_ENV]: '1' });
+  if (shouldRestart && !signal.aborted)
+    replaceProcess(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
+      ...process.env,
+      [RESTARTED_ENV]: '1',
+    });
 }
 
 /** Runs this program again in a private mount namespace, so that no other process sees or holds its mount. If that is
@@ -153,9 +179,23 @@ function enterPrivateMounts(config: Config, flags: WorkerFlags): void {
   if (process.env[PRIVATE_MOUNTS_ENV] !== undefined || process.geteuid?.() !== 0 || config.get('access-mount')) return;
   const [script, ...args] = process.argv.slice(1);
   if (script === undefined) throw new GsyncdError('start: program path: unknown', { code: 'fault' });
-  const argv = ['unshare', '--mount', '--propagation', 'private', process.execPath, ...process.execArgv, script, ...args];
+  const argv = [
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    process.execPath,
+    ...process.execArgv,
+    script,
+    ...args,
+  ];
   try {
-    replaceProcess('unshare', argv, { ...process.env, [PRIVATE_MOUNTS_ENV]: '1' }, flags.feedbackFd === undefined ? [] : [flags.feedbackFd]);
+    replaceProcess(
+      'unshare',
+      argv,
+      { ...process.env, [PRIVATE_MOUNTS_ENV]: '1' },
+      flags.feedbackFd === undefined ? [] : [flags.feedbackFd],
+    );
   } catch {
     // unshare is missing: go on in this namespace.
   }

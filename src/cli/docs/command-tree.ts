@@ -19,7 +19,11 @@ export interface CommandInfo {
   readonly description: string;
   /** `gsyncd-ts worker [options] <primary> <secondary>` */
   readonly usage: string;
-  readonly arguments: readonly { readonly name: string; readonly description: string; readonly choices: readonly string[] }[];
+  readonly arguments: readonly {
+    readonly name: string;
+    readonly description: string;
+    readonly choices: readonly string[];
+  }[];
   readonly options: readonly OptionInfo[];
   /** Text of the command's help after the list of options. */
   readonly notes: string;
@@ -36,7 +40,12 @@ export interface ProgramInfo {
 export function readProgram(program: Command): ProgramInfo {
   const help = program.createHelp();
   const shown = help.visibleCommands(program).filter((command) => command.name() !== 'help');
-  return { name: program.name(), description: program.description(), options: optionsOf(program), commands: shown.map((command) => readCommand(program, command)) };
+  return {
+    name: program.name(),
+    description: program.description(),
+    options: optionsOf(program),
+    commands: shown.map((command) => readCommand(program, command)),
+  };
 }
 
 function readCommand(program: Command, command: Command): CommandInfo {
@@ -63,7 +72,10 @@ function optionsOf(command: Command): OptionInfo[] {
       short: option.short,
       long: option.long,
       description: option.description,
-      value: option.required || option.optional ? (/[<[](.+?)(?:\.\.\.)?[>\]]/.exec(option.flags)?.[1] ?? 'value') : undefined,
+      value:
+        option.required || option.optional
+          ? (/[<[](.+?)(?:\.\.\.)?[>\]]/.exec(option.flags)?.[1] ?? 'value')
+          : undefined,
       choices: option.argChoices ?? [],
     }));
 }

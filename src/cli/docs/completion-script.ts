@@ -33,7 +33,10 @@ function bashCommand(command: CommandInfo): string {
   const withChoices = command.options.filter(({ choices }) => choices.length > 0);
   const withFiles = command.options.filter(({ value, choices }) => value !== undefined && choices.length === 0);
   const values = [
-    ...withChoices.map((option) => `        ${names(option).join('|')}) COMPREPLY=($(compgen -W ${shellQuote(words(option.choices))} -- "$current")); return ;;`),
+    ...withChoices.map(
+      (option) =>
+        `        ${names(option).join('|')}) COMPREPLY=($(compgen -W ${shellQuote(words(option.choices))} -- "$current")); return ;;`,
+    ),
     ...(withFiles.length === 0 ? [] : [`        ${withFiles.flatMap(names).join('|')}) compopt -o default; return ;;`]),
   ];
   const offered = [...command.options.flatMap(names), ...command.arguments.flatMap(({ choices }) => choices)];
@@ -52,7 +55,10 @@ ${fn}() {
   local context state state_descr line
   typeset -A opt_args
   _arguments -C \\
-${program.options.flatMap(zshOption).map((spec) => `    ${spec} \\\n`).join('')}    '1: :->command' '*:: :->rest'
+${program.options
+  .flatMap(zshOption)
+  .map((spec) => `    ${spec} \\\n`)
+  .join('')}    '1: :->command' '*:: :->rest'
   case $state in
     command)
       local -a commands=(
@@ -72,13 +78,18 @@ if [[ $funcstack[1] = _${program.name} ]]; then ${fn} "$@"; else compdef ${fn} $
 function zshCommand(command: CommandInfo): string {
   const specs = [
     ...command.options.flatMap(zshOption),
-    ...command.arguments.map(({ name, choices }, at) => shellQuote(`${at + 1}:${zshText(name)}:${choices.length > 0 ? `(${choices.join(' ')})` : ''}`)),
+    ...command.arguments.map(({ name, choices }, at) =>
+      shellQuote(`${at + 1}:${zshText(name)}:${choices.length > 0 ? `(${choices.join(' ')})` : ''}`),
+    ),
   ];
   return `        ${command.name}) _arguments ${specs.join(' ')} ;;`;
 }
 
 function zshOption(option: OptionInfo): string[] {
-  const value = option.value === undefined ? '' : `:${zshText(option.value)}:${option.choices.length > 0 ? `(${option.choices.join(' ')})` : '_files'}`;
+  const value =
+    option.value === undefined
+      ? ''
+      : `:${zshText(option.value)}:${option.choices.length > 0 ? `(${option.choices.join(' ')})` : '_files'}`;
   return names(option).map((name) => shellQuote(`${name}[${zshText(option.description)}]${value}`));
 }
 

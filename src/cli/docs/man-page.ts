@@ -11,13 +11,18 @@ export function manPage(program: ProgramInfo, version: string): string {
     '.SH SYNOPSIS',
     ...program.commands.flatMap((info, at) => [...(at === 0 ? [] : ['.br']), ...synopsis(info)]),
     '.SH DESCRIPTION',
-    text(`${program.description}. Put in the stock gsyncd's place by its command install, it is started by glusterd and by ssh as that one; the commands may be used by hand, too.`),
+    text(
+      `${program.description}. Put in the stock gsyncd's place by its command install, it is started by glusterd and by ssh as that one; the commands may be used by hand, too.`,
+    ),
     '.SH OPTIONS',
     ...program.options.flatMap(option),
     '.SH COMMANDS',
     ...program.commands.flatMap(command),
     '.SH ENVIRONMENT',
-    ...item('SSH_ORIGINAL_COMMAND', 'Set by sshd for a forced command. Without arguments, the program then runs what the client asked for if it is the rsync server of the session, the secondary or "gluster volume info", and refuses anything else. Two arguments in authorized_keys limit a key further: --only-volume NAME to one secondary volume, --tar-key to tar in the mount of a session.'),
+    ...item(
+      'SSH_ORIGINAL_COMMAND',
+      'Set by sshd for a forced command. Without arguments, the program then runs what the client asked for if it is the rsync server of the session, the secondary or "gluster volume info", and refuses anything else. Two arguments in authorized_keys limit a key further: --only-volume NAME to one secondary volume, --tar-key to tar in the mount of a session.',
+    ),
     ...item('_GLUSTERD_CALLED_', '1 when glusterd is the caller, which is not restricted.'),
     '.SH EXIT STATUS',
     ...item('0', 'Success.'),
@@ -45,7 +50,9 @@ function command(info: CommandInfo): string[] {
   return [
     `.SS ${text(info.usage)}`,
     text(sentence(info.description)),
-    ...info.arguments.flatMap((argument) => item(argument.name.toUpperCase(), [argument.description, ...choices(argument.choices)].join(' '))),
+    ...info.arguments.flatMap((argument) =>
+      item(argument.name.toUpperCase(), [argument.description, ...choices(argument.choices)].join(' ')),
+    ),
     ...info.options.flatMap(option),
     ...(info.notes === '' ? [] : ['.PP', '.nf', ...notes.map(text), '.fi']),
   ];

@@ -32,12 +32,20 @@ export interface ForcedLine {
 
 /** The line that an ssh client sent, if this program is its forced command or its user's shell. A forced command has
  *  only arguments that limit the key. With other arguments, this is an ordinary call within an ssh session. */
-export function forcedCommandLine(args: readonly string[], env: Readonly<Record<string, string | undefined>>): ForcedLine | undefined {
+export function forcedCommandLine(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): ForcedLine | undefined {
   if (env[GLUSTERD_CALLED_ENV] === '1' || env[DISPATCHED_ENV] !== undefined) return undefined;
   const line = env['SSH_ORIGINAL_COMMAND'];
   const isShell = args[0] === '-c' && args.length === 2 && basename(env['SHELL'] ?? '') === 'gsyncd';
   // sshd passes the command of authorized_keys to the user's shell.
-  const keyArgs = isShell ? (args[1] ?? '').split(/\s+/).filter((word) => word !== '').slice(1) : args;
+  const keyArgs = isShell
+    ? (args[1] ?? '')
+        .split(/\s+/)
+        .filter((word) => word !== '')
+        .slice(1)
+    : args;
   if (keyArgs[0] === TAR_KEY || keyArgs[0] === ONLY_VOLUME) return { line: line ?? '', limits: keyLimits(keyArgs) };
   if (args.length > 0 && !isShell) return undefined;
   // An admin may have meant the unknown option to limit the key.

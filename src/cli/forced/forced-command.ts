@@ -40,7 +40,8 @@ export type ForcedDecision =
 const SSHD_NAMES = new Set(['sshd', 'sshd-session']);
 const STOCK_SCRIPT = 'gsyncd.py';
 const OWN_SCRIPTS = new Set(['gsyncd-ts.js', 'gsyncd-ts']);
-const GLUSTER_OPTION = /^--(xml|wignore|nolog|inet6|mode=script|timeout=\d{1,6}|log-level=[A-Z]{1,10}|remote-host=localhost)?$/;
+const GLUSTER_OPTION =
+  /^--(xml|wignore|nolog|inet6|mode=script|timeout=\d{1,6}|log-level=[A-Z]{1,10}|remote-host=localhost)?$/;
 
 /** Decides on the line that an ssh client sent. `limits` are the key's options in authorized_keys. */
 export function decideForcedCommand(line: string, view: ProcessView, limits: KeyLimits = {}): ForcedDecision {
@@ -69,9 +70,12 @@ function decideGsyncd(args: readonly string[], { onlyVolume }: KeyLimits): Force
 function decideGluster(args: readonly string[], { onlyVolume }: KeyLimits): ForcedDecision {
   const options = args.filter((arg) => arg.startsWith('-'));
   const [object, verb, volume, ...more] = args.filter((arg) => !arg.startsWith('-'));
-  const isInfo = object === 'volume' && verb === 'info' && more.length === 0 && (volume === undefined || isVolumeName(volume));
-  if (!isInfo || !options.every((option) => GLUSTER_OPTION.test(option))) return refuse('disallowed gluster invocation: only volume info may be asked for');
-  if (onlyVolume !== undefined && volume !== onlyVolume) return refuse(`disallowed gluster invocation: this key is for volume ${toPrintable(onlyVolume)}`);
+  const isInfo =
+    object === 'volume' && verb === 'info' && more.length === 0 && (volume === undefined || isVolumeName(volume));
+  if (!isInfo || !options.every((option) => GLUSTER_OPTION.test(option)))
+    return refuse('disallowed gluster invocation: only volume info may be asked for');
+  if (onlyVolume !== undefined && volume !== onlyVolume)
+    return refuse(`disallowed gluster invocation: this key is for volume ${toPrintable(onlyVolume)}`);
   return { run: 'gluster', args };
 }
 
@@ -80,7 +84,8 @@ function decideTar(args: readonly string[], view: ProcessView, { onlyVolume }: K
   if (line === undefined) return refuse('disallowed tar invocation: not the command line of a geo-replication session');
   const served = findServed(view, line.pid);
   if (served === undefined) return refuse("disallowed tar invocation: tar target is no geo-replication session's");
-  if (onlyVolume !== undefined && served.volume !== onlyVolume) return refuse(`disallowed tar invocation: this key is for volume ${toPrintable(onlyVolume)}`);
+  if (onlyVolume !== undefined && served.volume !== onlyVolume)
+    return refuse(`disallowed tar invocation: this key is for volume ${toPrintable(onlyVolume)}`);
   return { run: 'tar', args: line.options, session: line.pid };
 }
 
@@ -88,15 +93,22 @@ function decideRsync(args: readonly string[], view: ProcessView): ForcedDecision
   const disallowed = (why: string): ForcedDecision => refuse(`disallowed rsync invocation: ${why}`);
   const [dot, target = ''] = args.slice(-2);
   const options = args.slice(1, -2);
-  if (args[0] !== '--server' || dot !== '.' || !target.startsWith('/') || !options.every((option) => option.startsWith('-'))) {
+  if (
+    args[0] !== '--server' ||
+    dot !== '.' ||
+    !target.startsWith('/') ||
+    !options.every((option) => option.startsWith('-'))
+  ) {
     return disallowed('need an rsync invocation without protected args');
   }
   const unexpected = options.find((option) => !isSessionOption(option));
-  if (unexpected !== undefined) return disallowed(`option ${toPrintable(unexpected)} is not of a geo-replication session`);
+  if (unexpected !== undefined)
+    return disallowed(`option ${toPrintable(unexpected)} is not of a geo-replication session`);
   const found = findSiblingGsyncd(view);
   if (typeof found === 'string') return disallowed(found);
   const allowed = [`/proc/${found.pid}/cwd`, view.cwd(found.pid)];
-  if (target === '/' || !allowed.includes(target)) return disallowed('rsync target does not match geo-replication session');
+  if (target === '/' || !allowed.includes(target))
+    return disallowed('rsync target does not match geo-replication session');
   return { run: 'rsync', args: [...args.slice(0, -1), '.'], session: found.pid };
 }
 
@@ -118,8 +130,13 @@ function findSshdAncestor(view: ProcessView): number | undefined {
 
 /** Whether the process of a decision is still the session's secondary. The kernel may have given its id to another
  *  process. */
-export function isStillSession({ run, session }: Extract<ForcedDecision, { session: number }>, view: ProcessView, { onlyVolume }: KeyLimits): boolean {
-  if (run === 'rsync') return view.entry(session)?.parent === findSshdAncestor(view) && isGsyncd(view.commandLine(session));
+export function isStillSession(
+  { run, session }: Extract<ForcedDecision, { session: number }>,
+  view: ProcessView,
+  { onlyVolume }: KeyLimits,
+): boolean {
+  if (run === 'rsync')
+    return view.entry(session)?.parent === findSshdAncestor(view) && isGsyncd(view.commandLine(session));
   const served = findServed(view, session);
   return served !== undefined && (onlyVolume === undefined || served.volume === onlyVolume);
 }

@@ -6,7 +6,13 @@ import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { errorLine } from '../../errors.js';
 import { fsDecode } from '../../names.js';
 import { enterRemovedDirectory } from '../../process/removed-directory.js';
-import { decideForcedCommand, isStillSession, type ForcedDecision, type ProcessEntry, type ProcessView } from './forced-command.js';
+import {
+  decideForcedCommand,
+  isStillSession,
+  type ForcedDecision,
+  type ProcessEntry,
+  type ProcessView,
+} from './forced-command.js';
 import { CommandExit } from '../exit.js';
 import { DISPATCHED_ENV, type ForcedLine } from './forced-command-line.js';
 import { findGluster } from '../gluster-program.js';
@@ -33,8 +39,12 @@ export async function runForcedCommand({ line, limits }: ForcedLine): Promise<vo
   }
 }
 
-async function programOf({ run, args }: Exclude<ForcedDecision, { run: 'nothing' }>): Promise<readonly [string, readonly string[]]> {
-  if (run === 'gsyncd') return [process.execPath, [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...args]];
+async function programOf({
+  run,
+  args,
+}: Exclude<ForcedDecision, { run: 'nothing' }>): Promise<readonly [string, readonly string[]]> {
+  if (run === 'gsyncd')
+    return [process.execPath, [process.execPath, ...process.execArgv, process.argv[1] ?? '', ...args]];
   return [run === 'gluster' ? await findGluster() : run, [run, ...args]];
 }
 
@@ -70,7 +80,9 @@ const PROC_VIEW: ProcessView = {
     return { pid, parent: Number(field('PPid')), name: field('Name'), uid: Number(field('Uid').split(/\s+/)[1]) };
   },
   childrenOf(parent) {
-    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+    const pids = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
     return pids.filter((pid) => PROC_VIEW.entry(pid)?.parent === parent);
   },
   commandLine(pid) {

@@ -10,8 +10,25 @@ const LETTER_WORD = new RegExp(`^-[${LETTERS}]*(?:e\\d*\\.[A-Za-z]*)?$`);
 
 const FLAGS: ReadonlySet<string> = new Set([
   ...['--super', '--stats', '--numeric-ids', '--existing', '--ignore-existing', '--inplace', '--no-implied-dirs'],
-  ...['--ignore-missing-args', '--partial', '--append', '--size-only', '--no-W', '--no-specials', '--specials', '--safe-links'],
-  ...['--fsync', '--preallocate', '--open-noatime', '--msgs2stderr', '--no-msgs2stderr', '--new-compress', '--old-compress'],
+  ...[
+    '--ignore-missing-args',
+    '--partial',
+    '--append',
+    '--size-only',
+    '--no-W',
+    '--no-specials',
+    '--specials',
+    '--safe-links',
+  ],
+  ...[
+    '--fsync',
+    '--preallocate',
+    '--open-noatime',
+    '--msgs2stderr',
+    '--no-msgs2stderr',
+    '--new-compress',
+    '--old-compress',
+  ],
 ]);
 
 const VALUES: readonly RegExp[] = [

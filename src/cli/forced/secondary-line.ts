@@ -20,7 +20,10 @@ const LOG_LEVEL = /^(?:TRACE|DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|NONE)$/i;
 const PATH = /^(?!.*\/\.\.(?:\/|$))\/[^\0-\x1f\x7f-\x9f]{0,4095}$/;
 
 type ValueCheck = (value: string) => boolean;
-const matching = (pattern: RegExp): ValueCheck => (value) => pattern.test(value);
+const matching =
+  (pattern: RegExp): ValueCheck =>
+  (value) =>
+    pattern.test(value);
 
 /** Options with a value, in the present vocabulary. */
 const VALUES: ReadonlyMap<string, ValueCheck> = new Map([
@@ -73,17 +76,22 @@ function parseNames(words: readonly string[]): readonly string[] | string {
       if (FLAGS.has(modernizeName(word))) continue;
       return `option ${toPrintable(option)} is not of a geo-replication session`;
     }
-    if (!check(equals < 0 ? (words[++at] ?? '') : word.slice(equals + 1))) return `option ${toPrintable(option)}: not a value of a geo-replication session`;
+    if (!check(equals < 0 ? (words[++at] ?? '') : word.slice(equals + 1)))
+      return `option ${toPrintable(option)}: not a value of a geo-replication session`;
   }
   return names;
 }
 
-function checkNames([primary = '', secondary = '', ...more]: readonly string[], onlyVolume: string | undefined): string | undefined {
+function checkNames(
+  [primary = '', secondary = '', ...more]: readonly string[],
+  onlyVolume: string | undefined,
+): string | undefined {
   if (more[0] !== undefined) return `word ${toPrintable(more[0])} is not of a geo-replication session`;
   if (!VOLUME.test(primary)) return `primary ${toPrintable(primary)}: not the name of a volume`;
   const volume = parseVolume(secondary);
   if (volume === undefined) return `secondary ${toPrintable(secondary)}: not [USER@]HOST::VOLUME`;
-  if (onlyVolume !== undefined && volume !== onlyVolume) return `volume ${toPrintable(volume)}: this key is for another one`;
+  if (onlyVolume !== undefined && volume !== onlyVolume)
+    return `volume ${toPrintable(volume)}: this key is for another one`;
   return undefined;
 }
 

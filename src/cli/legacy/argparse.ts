@@ -50,17 +50,23 @@ export function parseKnownArgs(spec: ArgumentSpec, args: readonly string[]): Par
     }
     if (item.name === undefined) continue;
     if (spec.flags?.includes(item.name) === true) {
-      if (item.value !== undefined) return { problem: `argument ${item.name}: ignored explicit argument '${item.value}'` };
+      if (item.value !== undefined)
+        return { problem: `argument ${item.name}: ignored explicit argument '${item.value}'` };
       flags.add(item.name);
       continue;
     }
-    const words = item.value === undefined ? takeWords(items, i + 1, item.name === spec.list ? Infinity : 1) : [item.value];
-    if (words.length === 0) return { problem: `argument ${item.name}: expected ${item.name === spec.list ? 'at least one' : 'one'} argument` };
+    const words =
+      item.value === undefined ? takeWords(items, i + 1, item.name === spec.list ? Infinity : 1) : [item.value];
+    if (words.length === 0)
+      return {
+        problem: `argument ${item.name}: expected ${item.name === spec.list ? 'at least one' : 'one'} argument`,
+      };
     if (item.value === undefined) i += words.length;
     if (item.name === spec.list) list.splice(0, list.length, ...words);
     else values.set(item.name, words[0] ?? '');
   }
-  if (openPositionals.length > 0) return { problem: `the following arguments are required: ${openPositionals.join(', ')}` };
+  if (openPositionals.length > 0)
+    return { problem: `the following arguments are required: ${openPositionals.join(', ')}` };
   return { values, list, flags };
 }
 

@@ -15,10 +15,20 @@ export interface TouchFile {
 
 export type LegacyOutcome =
   /** Goes on as the command line `argv`, with the options `own`, which the stock daemon does not have. */
-  | { readonly kind: 'run'; readonly argv: readonly string[]; readonly own: readonly string[]; readonly touch: readonly TouchFile[] }
+  | {
+      readonly kind: 'run';
+      readonly argv: readonly string[];
+      readonly own: readonly string[];
+      readonly touch: readonly TouchFile[];
+    }
   /** Prints one line for each URL, its host as an IPv4 address unless `resolve` is false. `refused` is the fault in
    *  the URL after the last of `urls`, which are answered all the same. */
-  | { readonly kind: 'canonicalize'; readonly urls: readonly RemoteVolume[]; readonly resolve: boolean; readonly refused?: string }
+  | {
+      readonly kind: 'canonicalize';
+      readonly urls: readonly RemoteVolume[];
+      readonly resolve: boolean;
+      readonly refused?: string;
+    }
   | { readonly kind: 'print'; readonly line: string }
   | { readonly kind: 'done'; readonly touch: readonly TouchFile[] }
   /** The command line is invalid; `exitCode` is stock's. */
@@ -47,12 +57,17 @@ export function templateFile(workdir: string): TouchFile {
 const SESSION: ArgumentSpec = { positionals: ['primary', 'secondary'], options: ['-c', '--iprefix'] };
 
 /** In the order of lookup: the first rule whose mark is in the command line applies. */
-const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; readonly rewrite: (request: Request) => LegacyOutcome }[] = [
+const RULES: readonly {
+  readonly mark: string;
+  readonly spec: ArgumentSpec;
+  readonly rewrite: (request: Request) => LegacyOutcome;
+}[] = [
   {
     mark: '--monitor',
     spec: { ...SESSION, options: ['--glusterd-uuid', '-c', '--iprefix', '--path'] },
     // Stock drops the flag, and replicates. Here the monitor gets it.
-    rewrite: (r) => r.session('monitor', ['--local-node-id', r.need('--glusterd-uuid'), ...(r.has(PAUSED) ? [PAUSED] : [])]),
+    rewrite: (r) =>
+      r.session('monitor', ['--local-node-id', r.need('--glusterd-uuid'), ...(r.has(PAUSED) ? [PAUSED] : [])]),
   },
   {
     mark: '--status-get',
@@ -69,7 +84,11 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
     spec: { options: ['--normalize-url'] },
     rewrite: (r) => ({ kind: 'print', line: `ssh://${parseSecondaryUrl(r.need('--normalize-url'))}` }),
   },
-  { mark: '--config-get-all', spec: SESSION, rewrite: (r) => r.session('config-get', ['--show-defaults', '--use-underscore']) },
+  {
+    mark: '--config-get-all',
+    spec: SESSION,
+    rewrite: (r) => r.session('config-get', ['--show-defaults', '--use-underscore']),
+  },
   { mark: '--verify', spec: {}, rewrite: () => ({ kind: 'done', touch: [] }) },
   {
     mark: '--secondaryvoluuid-get',
@@ -92,12 +111,14 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
   {
     mark: '--config-get',
     spec: { ...SESSION, options: ['--config-get', '-c', '--iprefix'] },
-    rewrite: (r) => r.session('config-get', ['--only-value', '--show-defaults', '--name', withDashes(r.need('--config-get'))]),
+    rewrite: (r) =>
+      r.session('config-get', ['--only-value', '--show-defaults', '--name', withDashes(r.need('--config-get'))]),
   },
   {
     mark: '--config-set',
     spec: { positionals: ['primary', 'secondary', 'name'], options: ['--value', '-c'], flags: ['--config-set'] },
-    rewrite: (r) => r.session('config-set', [`--name=${r.need('name')}`, `--value=${r.parsed.values.get('--value') ?? 'None'}`]),
+    rewrite: (r) =>
+      r.session('config-set', [`--name=${r.need('name')}`, `--value=${r.parsed.values.get('--value') ?? 'None'}`]),
   },
   {
     mark: '--config-check',
@@ -111,7 +132,11 @@ const RULES: readonly { readonly mark: string; readonly spec: ArgumentSpec; read
   },
   {
     mark: '--delete',
-    spec: { positionals: ['primary', 'secondary'], options: ['--path-list', '--iprefix', '-c'], flags: ['--reset-sync-time'] },
+    spec: {
+      positionals: ['primary', 'secondary'],
+      options: ['--path-list', '--iprefix', '-c'],
+      flags: ['--reset-sync-time'],
+    },
     rewrite: (r) => r.session('delete', [...splitPathList(r.need('--path-list')), ...[...r.parsed.flags]]),
   },
 ];
@@ -142,7 +167,12 @@ class Request {
     return value;
   }
 
-  command(name: string, args: readonly string[], own: readonly string[] = [], touch: readonly TouchFile[] = []): LegacyOutcome {
+  command(
+    name: string,
+    args: readonly string[],
+    own: readonly string[] = [],
+    touch: readonly TouchFile[] = [],
+  ): LegacyOutcome {
     return { kind: 'run', argv: [...(this.inet6 ? ['--inet6'] : []), name, ...args], own, touch };
   }
 
@@ -160,7 +190,8 @@ class Request {
 /** `args` are the arguments without program names; `workdir` is glusterd's. */
 export function translateLegacyArgs(args: readonly string[], workdir: string): LegacyOutcome {
   const rule = RULES.find(({ mark }) => args.includes(mark) && (mark !== '--verify' || args.includes('spawning')));
-  if (rule === undefined) return { kind: 'run', argv: args.includes('--inet6') ? ['--inet6', ...args] : args, own: [], touch: [] };
+  if (rule === undefined)
+    return { kind: 'run', argv: args.includes('--inet6') ? ['--inet6', ...args] : args, own: [], touch: [] };
   if (rule.mark === '--config-set' && args.includes('session-owner')) return { kind: 'done', touch: [] };
   const parsed = parseKnownArgs(rule.spec, args);
   if ('problem' in parsed) return { kind: 'refused', line: parsed.problem, exitCode: 2 };
@@ -178,7 +209,8 @@ function withDashes(name: string): string {
 
 function splitInTwo(text: string, separator: string): [string, string] {
   const [first, second, ...rest] = text.split(separator);
-  if (first === undefined || second === undefined || rest.length > 0) throw new Refusal(`${text}: must be [USER@]HOST::VOLUME`);
+  if (first === undefined || second === undefined || rest.length > 0)
+    throw new Refusal(`${text}: must be [USER@]HOST::VOLUME`);
   return [first, second];
 }
 
@@ -208,5 +240,9 @@ function parseRemoteVolume(url: string): RemoteVolume {
 
 /** Splits one argument `--path=/b/1 --path=/b/2 ` into one argument per path. */
 function splitPathList(text: string): string[] {
-  return text.split('--path=').map((path) => path.trim()).filter((path) => path !== '').map((path) => `--path=${path}`);
+  return text
+    .split('--path=')
+    .map((path) => path.trim())
+    .filter((path) => path !== '')
+    .map((path) => `--path=${path}`);
 }

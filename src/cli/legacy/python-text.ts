@@ -11,10 +11,14 @@ export function pythonText(value: unknown): string {
 /** Python's json.dumps() of an object, or a list of objects, of texts and booleans: ASCII, with spaces. */
 export function pythonJson(value: readonly object[] | object): string {
   if (Array.isArray(value)) return `[${value.map((item: object) => pythonJson(item)).join(', ')}]`;
-  const members = Object.entries(value).map(([key, item]) => `${jsonAscii(key)}: ${typeof item === 'string' ? jsonAscii(item) : JSON.stringify(item)}`);
+  const members = Object.entries(value).map(
+    ([key, item]) => `${jsonAscii(key)}: ${typeof item === 'string' ? jsonAscii(item) : JSON.stringify(item)}`,
+  );
   return `{${members.join(', ')}}`;
 }
 
 function jsonAscii(text: string): string {
-  return JSON.stringify(text).replaceAll(/[\u007f-\uffff]/g, (ch) => (ch === '\u007f' ? ch : `\\u${ch.charCodeAt(0).toString(16).padStart(4, '0')}`));
+  return JSON.stringify(text).replaceAll(/[\u007f-\uffff]/g, (ch) =>
+    ch === '\u007f' ? ch : `\\u${ch.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

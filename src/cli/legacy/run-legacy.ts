@@ -45,7 +45,10 @@ async function resolveAddress(host: string): Promise<string> {
   try {
     return (await lookup(host, { family: 4 })).address;
   } catch (error) {
-    throw new GsyncdError(`${host}: cannot be resolved: ${errnoCode(error) ?? errorLine(error)}`, { code: 'preflight', cause: error });
+    throw new GsyncdError(`${host}: cannot be resolved: ${errnoCode(error) ?? errorLine(error)}`, {
+      code: 'preflight',
+      cause: error,
+    });
   }
 }
 

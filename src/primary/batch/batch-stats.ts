@@ -12,7 +12,11 @@ export interface BatchTimes {
 }
 
 /** Fields of "Entry Time Taken" and "Data/Metadata Time Taken", under the reference's keys. */
-export function batchLogFields(plan: Plan, dataFiles: number, times: BatchTimes): { entry: Record<string, unknown>; data: Record<string, unknown> } {
+export function batchLogFields(
+  plan: Plan,
+  dataFiles: number,
+  times: BatchTimes,
+): { entry: Record<string, unknown>; data: Record<string, unknown> } {
   const countOf = (fop: string): number => plan.counts.get(fop) ?? 0;
   return {
     entry: {

@@ -20,7 +20,16 @@ import { addRecreated, FailureRetry } from './failure-retry.js';
 import { EntryPhase } from './entry-phase.js';
 import { lookUpNeeds } from './lookups.js';
 import { applyMetaOps } from './meta-phase.js';
-import { createUnderNewNames, emptyPlan, finishPlan, planNeeds, planRecords, isNameRemoval, type Plan, type PlanOptions } from './plan.js';
+import {
+  createUnderNewNames,
+  emptyPlan,
+  finishPlan,
+  planNeeds,
+  planRecords,
+  isNameRemoval,
+  type Plan,
+  type PlanOptions,
+} from './plan.js';
 import { tryInode, InodeError } from '../inode-error.js';
 
 /** Limit for the names of a crawl's uncommitted batches, which are held in memory. */
@@ -53,7 +62,12 @@ export interface BatchSlots {
 /** State of a batch whose entry operations are applied. */
 interface BatchProgress {
   readonly opCounts: { readonly data: number; readonly meta: number };
-  readonly timing: { readonly startMs: number; readonly entryS: number; readonly lastChangeTime: number; readonly previousCommit: Promise<void> };
+  readonly timing: {
+    readonly startMs: number;
+    readonly entryS: number;
+    readonly lastChangeTime: number;
+    readonly previousCommit: Promise<void>;
+  };
 }
 
 export class BatchPipeline {
@@ -94,7 +108,12 @@ export class BatchPipeline {
     await batch.entriesApplied(lastChangeTime);
 
     await this.#waitForRoom(batch, counts.entry);
-    const committed = this.#finish(batch, plan, { opCounts: counts, timing: { startMs, entryS, lastChangeTime, previousCommit: this.#lastCommit } }, signal);
+    const committed = this.#finish(
+      batch,
+      plan,
+      { opCounts: counts, timing: { startMs, entryS, lastChangeTime, previousCommit: this.#lastCommit } },
+      signal,
+    );
     // A later submit() or drain() reports a failure. Until then it must not be an unhandled rejection.
     committed.catch(() => undefined);
     this.#uncommitted.push({ names: counts.entry, committed });
@@ -105,7 +124,10 @@ export class BatchPipeline {
    *  of a file that is still being sent, so its batch waits. @throws the error of an earlier batch */
   async #waitForRoom({ crawl }: Batch, names: number): Promise<void> {
     const maxPendingNames = crawl === 'xsync' ? MAX_WALK_NAMES - names : -1;
-    while (this.#uncommitted.length > 0 && this.#uncommitted.reduce((sum, batch) => sum + batch.names, 0) > maxPendingNames) {
+    while (
+      this.#uncommitted.length > 0 &&
+      this.#uncommitted.reduce((sum, batch) => sum + batch.names, 0) > maxPendingNames
+    ) {
       await this.#uncommitted[0]?.committed;
       this.#uncommitted.shift();
     }
@@ -147,15 +169,28 @@ export class BatchPipeline {
     const { brick, secondary, log } = this.#deps;
     for (const gfid of gfids) {
       signal.throwIfAborted();
-      const [secondaryNames, brickNames] = await Promise.all([tryInode(secondary.entries(gfidPath(gfid))), tryInode(brick.childNames(gfid))]);
+      const [secondaryNames, brickNames] = await Promise.all([
+        tryInode(secondary.entries(gfidPath(gfid))),
+        tryInode(brick.childNames(gfid)),
+      ]);
       if (secondaryNames instanceof InodeError || brickNames instanceof InodeError) {
         // Most likely the directory is gone by now.
-        log.warn('cannot compare directory', { gfid, error: (secondaryNames instanceof InodeError ? secondaryNames : (brickNames as InodeError)).reason });
+        log.warn('cannot compare directory', {
+          gfid,
+          error: (secondaryNames instanceof InodeError ? secondaryNames : (brickNames as InodeError)).reason,
+        });
         continue;
       }
       const expected = new Set(brickNames);
-      const extraNames = secondaryNames.filter((name) => !expected.has(name) && (gfid !== ROOT_GFID || !INTERNAL_ROOT_NAMES.has(name)));
-      if (extraNames.length > 0) await this.#compare(extraNames.map((name) => entryPath(gfid, name)), [], signal);
+      const extraNames = secondaryNames.filter(
+        (name) => !expected.has(name) && (gfid !== ROOT_GFID || !INTERNAL_ROOT_NAMES.has(name)),
+      );
+      if (extraNames.length > 0)
+        await this.#compare(
+          extraNames.map((name) => entryPath(gfid, name)),
+          [],
+          signal,
+        );
     }
     this.#deps.status.setFailures(this.#deps.failures.size);
   }
@@ -173,10 +208,16 @@ export class BatchPipeline {
    * name can remain. GlusterFS reports neither.
    */
   async #compareRemovedDirectories({ entries }: Plan, signal: AbortSignal): Promise<void> {
-    const removals = this.#slots.deletes === 'ignore' ? [] : entries.filter((op) => op.op === 'RMDIR' || mayMoveDirectory(op));
+    const removals =
+      this.#slots.deletes === 'ignore' ? [] : entries.filter((op) => op.op === 'RMDIR' || mayMoveDirectory(op));
     if (removals.length === 0) return;
     const leftovers = await this.#entryPhase.findPresentNames(new Set(removals.map(({ entry }) => entry)));
-    if (leftovers.length > 0) await this.#compare(leftovers, removals.map(({ gfid }) => gfid), signal);
+    if (leftovers.length > 0)
+      await this.#compare(
+        leftovers,
+        removals.map(({ gfid }) => gfid),
+        signal,
+      );
   }
 
   /** Retries the due entries of the failure list when no batch does. @returns whether there were any */
@@ -201,8 +242,18 @@ export class BatchPipeline {
 
   async #sendData(plan: Plan, changelogNames: readonly string[], signal: AbortSignal): Promise<void> {
     const { syncData: send, syncAttributes } = this.#slots;
-    await syncData(this.#deps, plan.dataGfids, { changelogNames, send, entryPhase: this.#entryPhase, xattrGfids: plan.xattrGfids, newGfids: plan.newGfids, signal });
-    await syncXattrs(this.#deps, plan, { entryPhase: this.#entryPhase, send: (gfids) => syncAttributes(gfids, signal) });
+    await syncData(this.#deps, plan.dataGfids, {
+      changelogNames,
+      send,
+      entryPhase: this.#entryPhase,
+      xattrGfids: plan.xattrGfids,
+      newGfids: plan.newGfids,
+      signal,
+    });
+    await syncXattrs(this.#deps, plan, {
+      entryPhase: this.#entryPhase,
+      send: (gfids) => syncAttributes(gfids, signal),
+    });
   }
 
   async #plan(batch: Batch): Promise<Plan> {
@@ -216,7 +267,8 @@ export class BatchPipeline {
     const lookups = planNeeds(changelogs.flatMap(({ records }) => records));
     const xattrs = config.get('sync-xattrs') || config.get('sync-acls') ? 'sync' : 'ignore';
     const facts = await lookUpNeeds(volume, xattrs === 'sync' ? brick : null, lookups);
-    const replay = batch.crawl === 'live_changelog' && !this.#deps.replayTracker.isReplaying ? 'impossible' : 'possible';
+    const replay =
+      batch.crawl === 'live_changelog' && !this.#deps.replayTracker.isReplaying ? 'impossible' : 'possible';
     const data = batch.crawl === 'xsync' ? 'walked' : 'written';
     const plan = emptyPlan();
     const skipped: number[] = [];
@@ -228,7 +280,8 @@ export class BatchPipeline {
     finishPlan(plan, (gfid) => facts.stats.get(gfid) === null);
     if (this.#deps.canRecreateRenamed === true) createUnderNewNames(plan);
     for (const [gfid, stat] of facts.stats) if (stat === null) failures.resolveGone(gfid);
-    for (const [gfid, reason] of plan.lookupErrors) for (const kind of ['meta', 'data', 'xattrs'] as const) failures.add({ kind, gfid, reason });
+    for (const [gfid, reason] of plan.lookupErrors)
+      for (const kind of ['meta', 'data', 'xattrs'] as const) failures.add({ kind, gfid, reason });
     if (batch.crawl === 'xsync') {
       // A crawl of a brick that was synced before cannot detect removed xattrs.
       if (!(await batch.hasBeenSynced())) for (const gfid of plan.dataGfids.keys()) plan.newGfids.add(gfid);
@@ -257,7 +310,12 @@ export class BatchPipeline {
     }
   }
 
-  async #sendAndCommit(batch: Batch, plan: Plan, { opCounts: counts, timing }: BatchProgress, signal: AbortSignal): Promise<void> {
+  async #sendAndCommit(
+    batch: Batch,
+    plan: Plan,
+    { opCounts: counts, timing }: BatchProgress,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { failures, status, log } = this.#deps;
     const metaStartMs = performance.now();
     await applyMetaOps(this.#deps, plan.metaGfids);
@@ -277,7 +335,12 @@ export class BatchPipeline {
     status.setFailures(failures.size);
     await timing.previousCommit;
     await batch.commit(timing.lastChangeTime);
-    this.#deps.progress?.batchDone({ crawl: batch.crawl, changelogs: batch.changes.length, ops: plan.counts, dataFiles });
+    this.#deps.progress?.batchDone({
+      crawl: batch.crawl,
+      changelogs: batch.changes.length,
+      ops: plan.counts,
+      dataFiles,
+    });
 
     const now = performance.now();
     const times = {

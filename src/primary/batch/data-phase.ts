@@ -25,7 +25,14 @@ const SET_ID_BITS = 0o6000;
 /** Below this size of holes a separate transfer does not pay off. */
 const MIN_HOLES_BYTES = 64 << 10;
 /** Either the file or the mount is gone; the transfer finds out which. */
-const GONE_ERRNOS: ReadonlySet<number> = new Set([errno.ENOENT, errno.ESTALE, errno.ELOOP, errno.ENOTCONN, errno.ECONNABORTED, errno.EINTR]);
+const GONE_ERRNOS: ReadonlySet<number> = new Set([
+  errno.ENOENT,
+  errno.ESTALE,
+  errno.ELOOP,
+  errno.ENOTCONN,
+  errno.ECONNABORTED,
+  errno.EINTR,
+]);
 
 export interface DataPhaseOptions {
   /** Base names of the changelogs, for the log. */
@@ -43,7 +50,11 @@ export interface DataPhaseOptions {
  * @returns once every file has arrived, is gone, or is in the failure list
  * @throws GsyncdError 'peer' when no transfer works at all, 'stopped'
  */
-export async function syncData(deps: PrimaryDeps, dataGfids: ReadonlyMap<Gfid, DataCause>, options: DataPhaseOptions): Promise<void> {
+export async function syncData(
+  deps: PrimaryDeps,
+  dataGfids: ReadonlyMap<Gfid, DataCause>,
+  options: DataPhaseOptions,
+): Promise<void> {
   const { config, failures, log } = deps;
   const maxAttempts = Math.max(1, config.get('max-rsync-retries'));
   let pending = new Map(dataGfids);
@@ -70,26 +81,41 @@ export async function syncData(deps: PrimaryDeps, dataGfids: ReadonlyMap<Gfid, D
     }
     await dropUnlinked(deps, pending);
     if (pending.size === 0 || attempt >= maxAttempts) break;
-    log.warn('incomplete sync, retrying changelogs', { files: options.changelogNames, files_left: pending.size, reason: reasons.values().next().value });
+    log.warn('incomplete sync, retrying changelogs', {
+      files: options.changelogNames,
+      files_left: pending.size,
+      reason: reasons.values().next().value,
+    });
     await pause(RETRY_PAUSE_MS, options.signal);
     if (attempt === 1) pending = await recreateMissing(deps, pending, options);
   }
   // A write or a change of owner clears the set-id bits when it reaches the secondary's brick. And rsync or tar of an
   // ordinary user does not set owners.
-  await applyMetaOps(deps, new Map([...metaAfterData].filter((gfid) => !pending.has(gfid)).map((gfid) => [gfid, null])));
+  await applyMetaOps(
+    deps,
+    new Map([...metaAfterData].filter((gfid) => !pending.has(gfid)).map((gfid) => [gfid, null])),
+  );
   if (pending.size === 0) return;
   if (!isAnySynced && transferError !== undefined) {
     // No transfer works. Failures of single files would only hide that.
     const [reason = 'unknown'] = reasons.values();
     throw new GsyncdError(`sync data: ${reason}`, { code: 'peer', cause: transferError });
   }
-  log.error('changelogs could not be processed completely - moving on...', { files: options.changelogNames, files_left: pending.size });
+  log.error('changelogs could not be processed completely - moving on...', {
+    files: options.changelogNames,
+    files_left: pending.size,
+  });
   for (const gfid of pending.keys()) failures.add({ kind: 'data', gfid, reason: reasons.get(gfid) ?? 'unknown' });
 }
 
 /** The queue balances its jobs by size, and an engine chooses its method by it. A file that this brick does not hold is
  *  looked up on the volume; if it is gone, it is dropped. */
-async function dataItems(deps: PrimaryDeps, pending: Map<Gfid, DataCause>, metaAfterData: Set<Gfid>, logErrors: boolean): Promise<DataItem[]> {
+async function dataItems(
+  deps: PrimaryDeps,
+  pending: Map<Gfid, DataCause>,
+  metaAfterData: Set<Gfid>,
+  logErrors: boolean,
+): Promise<DataItem[]> {
   const items: DataItem[] = [];
   const isRemoteRoot = /^(root@|[^@]*$)/.test(deps.session.resourceRemote);
   for (const { gfid, cause, file } of await lookUpFiles(deps, pending)) {
@@ -116,10 +142,17 @@ interface FileLookup {
 }
 
 /** An arbiter's brick holds only names and attributes, so all its files are empty. Then the sizes are read from the volume. */
-async function lookUpFiles({ brick, volume }: PrimaryDeps, pending: ReadonlyMap<Gfid, DataCause>): Promise<FileLookup[]> {
+async function lookUpFiles(
+  { brick, volume }: PrimaryDeps,
+  pending: ReadonlyMap<Gfid, DataCause>,
+): Promise<FileLookup[]> {
   const lookUpOnVolume = (gfid: Gfid): Promise<ViewStat | null> => volume.lstat(gfidPath(gfid));
   const lookUpAll = (lookUp: (gfid: Gfid) => Promise<Exclude<FileLookup['file'], InodeError>>): Promise<FileLookup[]> =>
-    mapBounded([...pending], LOOKUPS_AT_ONCE, async ([gfid, cause]) => ({ gfid, cause, file: await tryInode(lookUp(gfid)) }));
+    mapBounded([...pending], LOOKUPS_AT_ONCE, async ([gfid, cause]) => ({
+      gfid,
+      cause,
+      file: await tryInode(lookUp(gfid)),
+    }));
   const files = await lookUpAll(async (gfid) => (await brick.fileOf(gfid)) ?? lookUpOnVolume(gfid));
   const areAllEmpty = files.every(({ file }) => file === null || file instanceof InodeError || file.size === 0);
   return areAllEmpty ? lookUpAll(lookUpOnVolume) : files;
@@ -127,7 +160,10 @@ async function lookUpFiles({ brick, volume }: PrimaryDeps, pending: ReadonlyMap<
 
 /** The secondary has most of a file that was written again, so rsync sends little of it. Then holes must be most of the file.
  *  A renamed or linked file is as a rule there completely. */
-function holesOf({ size, allocatedBytes = size }: Pick<ViewStat, 'size' | 'allocatedBytes'>, cause: DataCause): DataItem['holes'] {
+function holesOf(
+  { size, allocatedBytes = size }: Pick<ViewStat, 'size' | 'allocatedBytes'>,
+  cause: DataCause,
+): DataItem['holes'] {
   if (size - allocatedBytes < MIN_HOLES_BYTES) return undefined;
   return cause === 'walked' || (cause === 'written' && allocatedBytes < size / 8) ? 'most' : 'some';
 }
@@ -137,10 +173,16 @@ function holesOf({ size, allocatedBytes = size }: Pick<ViewStat, 'size' | 'alloc
  * that may replace content there is read first. If that fails, the file goes to the failure list, and its copy is not
  * touched.
  */
-async function dropUnreadable(deps: PrimaryDeps, pending: Map<Gfid, DataCause>, { newGfids, signal }: DataPhaseOptions): Promise<void> {
+async function dropUnreadable(
+  deps: PrimaryDeps,
+  pending: Map<Gfid, DataCause>,
+  { newGfids, signal }: DataPhaseOptions,
+): Promise<void> {
   // rsync sends nothing of a file whose size and time are equal on both sides.
   const isOverwritingEqual = deps.config.get('sync-method') === 'tarssh';
-  const replaced = [...pending].filter(([gfid, cause]) => !newGfids.has(gfid) && (isOverwritingEqual || cause !== 'linked'));
+  const replaced = [...pending].filter(
+    ([gfid, cause]) => !newGfids.has(gfid) && (isOverwritingEqual || cause !== 'linked'),
+  );
   await mapBounded(replaced, LOOKUPS_AT_ONCE, async ([gfid]) => {
     try {
       await deps.readToEnd(gfid, signal);
@@ -158,7 +200,14 @@ async function dropUnreadable(deps: PrimaryDeps, pending: Map<Gfid, DataCause>, 
  * Sends the xattrs and ACLs of a plan, after its data. Failures are in the failure list.
  * @throws GsyncdError 'stopped', 'outdated-mount'
  */
-export async function syncXattrs(deps: PrimaryDeps, { xattrGfids }: Pick<Plan, 'xattrGfids'>, { entryPhase, send }: Pick<DataPhaseOptions, 'entryPhase'> & { readonly send: (gfids: readonly Gfid[]) => Promise<BoxResult> }): Promise<void> {
+export async function syncXattrs(
+  deps: PrimaryDeps,
+  { xattrGfids }: Pick<Plan, 'xattrGfids'>,
+  {
+    entryPhase,
+    send,
+  }: Pick<DataPhaseOptions, 'entryPhase'> & { readonly send: (gfids: readonly Gfid[]) => Promise<BoxResult> },
+): Promise<void> {
   if (xattrGfids.size === 0) return;
   const { failures, hasMounts, log, volume } = deps;
   let isMountOutdated = false;
@@ -169,7 +218,8 @@ export async function syncXattrs(deps: PrimaryDeps, { xattrGfids }: Pick<Plan, '
       // As a rule it was renamed on the primary, and a later changelog has that.
       failures.add({ kind: 'xattrs', gfid, reason: 'the secondary has the directory at another path' });
     } else {
-      isMountOutdated ||= hasMounts && result.reason === NO_SUCH_DIRECTORY && failures.reasonOf('xattrs', gfid) !== NO_SUCH_DIRECTORY;
+      isMountOutdated ||=
+        hasMounts && result.reason === NO_SUCH_DIRECTORY && failures.reasonOf('xattrs', gfid) !== NO_SUCH_DIRECTORY;
       log.warn('attributes not synced', { gfid, reason: result.reason });
       failures.add({ kind: 'xattrs', gfid, reason: result.reason });
     }
@@ -190,11 +240,16 @@ function dropGone({ failures }: PrimaryDeps, pending: Map<Gfid, DataCause>, gfid
 }
 
 /** A file can be missing on the secondary. So this compares its names, which creates it. */
-async function recreateMissing(deps: PrimaryDeps, pending: Map<Gfid, DataCause>, { entryPhase, xattrGfids }: DataPhaseOptions): Promise<Map<Gfid, DataCause>> {
+async function recreateMissing(
+  deps: PrimaryDeps,
+  pending: Map<Gfid, DataCause>,
+  { entryPhase, xattrGfids }: DataPhaseOptions,
+): Promise<Map<Gfid, DataCause>> {
   const names: string[] = [];
   for (const gfid of pending.keys()) {
     const locations = await tryInode(deps.brick.fileLocations(gfid));
-    if (!(locations instanceof InodeError)) for (const { parent, name } of locations) names.push(entryPath(parent, name));
+    if (!(locations instanceof InodeError))
+      for (const { parent, name } of locations) names.push(entryPath(parent, name));
   }
   const { dataGfids, metaGfids } = await entryPhase.retry(names);
   await applyMetaOps(deps, new Map([...metaGfids].map((gfid) => [gfid, null])));

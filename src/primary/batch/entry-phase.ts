@@ -35,7 +35,16 @@ export class EntryPhase {
     this.#removable = deps.config.get('gfid-conflict-resolution') ? 'all' : deps.replayTracker.known;
     const { volume: view, brick, secondary, peerNames, entryLanes: lanes = null } = deps;
     this.#sync = new EntrySync(secondary, lanes === null ? STOCK_ENTRY_SYNC : { lanes, opsPerCall: OWN_OPS_PER_CALL });
-    this.#reconciler = new Reconciler({ view, brick, secondary, sync: this.#sync, deletes, removable: this.#removable, peerNames, recordFollowUp: (followUp) => this.#recordFollowUp(followUp) });
+    this.#reconciler = new Reconciler({
+      view,
+      brick,
+      secondary,
+      sync: this.#sync,
+      deletes,
+      removable: this.#removable,
+      peerNames,
+      recordFollowUp: (followUp) => this.#recordFollowUp(followUp),
+    });
   }
 
   /** @throws GsyncdError 'peer' when the connection to the secondary is lost, or it cannot take any entries */
@@ -47,7 +56,11 @@ export class EntryPhase {
    *  @returns null when the lookup fails */
   async #withDeviceNumber(op: EntryOp): Promise<EntryOp | null> {
     if (fileKind(op.mode ?? op.stat?.mode ?? 0) !== 'device') return op;
-    if (this.#deps.peerNames === 'utf8') this.#deps.log.warn('stock secondary: device node is created without its numbers', { gfid: op.gfid, entry: op.entry });
+    if (this.#deps.peerNames === 'utf8')
+      this.#deps.log.warn('stock secondary: device node is created without its numbers', {
+        gfid: op.gfid,
+        entry: op.entry,
+      });
     const stat = await tryInode(this.#deps.volume.lstat(gfidPath(op.gfid)));
     if (stat instanceof InodeError) return null;
     return stat?.rdev === undefined ? op : { ...op, rdev: stat.rdev };
@@ -66,7 +79,8 @@ export class EntryPhase {
     const ops: EntryOp[] = [];
     if (this.#removable !== 'all') this.#deps.replayTracker.markOpsKnown(plan.entries);
     const namesToCompare = new Set([...plan.namesToCompare, ...this.#deps.replayTracker.touchedNames(plan.entries)]);
-    if (this.#deps.replayTracker.isReplaying) for (const name of await this.#vanishedNames(plan.entries)) namesToCompare.add(name);
+    if (this.#deps.replayTracker.isReplaying)
+      for (const name of await this.#vanishedNames(plan.entries)) namesToCompare.add(name);
     for (const op of plan.entries) {
       for (const name of namesOf(op)) if (this.#deps.failures.hasEntry(name)) namesToCompare.add(name);
       const preparedOp = this.#isAcceptedByPeer(op) ? await this.#withDeviceNumber(op) : null;
@@ -88,7 +102,8 @@ export class EntryPhase {
     if (names.size === 0) return result;
     const { unresolved } = await this.#reconcile(names, result);
     if (unresolved.size > 0) this.#deps.log.error('Failed to fix entry ops', { count: unresolved.size });
-    else if (outcome.failures.length + outcome.failedItems.length > 0) this.#deps.log.info('Successfully fixed all entry ops with gfid mismatch');
+    else if (outcome.failures.length + outcome.failedItems.length > 0)
+      this.#deps.log.info('Successfully fixed all entry ops with gfid mismatch');
     return result;
   }
 
@@ -113,7 +128,9 @@ export class EntryPhase {
 
   /** Compares the temporary names that a killed worker left on the secondary. The comparison moves or removes their files. */
   async clearTempNames(): Promise<EntryPhaseResult> {
-    return this.retry(this.#deps.failures.items().flatMap(({ entry }) => (entry?.startsWith(TEMP_PATH_PREFIX) === true ? [entry] : [])));
+    return this.retry(
+      this.#deps.failures.items().flatMap(({ entry }) => (entry?.startsWith(TEMP_PATH_PREFIX) === true ? [entry] : [])),
+    );
   }
 
   /** Serialises the comparisons. A batch's entry operations and the retries of the batch before it are concurrent, and must
@@ -124,16 +141,22 @@ export class EntryPhase {
     return turn;
   }
 
-  async #reconcile(names: Iterable<string>, target: EntryPhaseResult, verdict: 'final' | 'interim' = 'final'): Promise<ReconcileResult> {
+  async #reconcile(
+    names: Iterable<string>,
+    target: EntryPhaseResult,
+    verdict: 'final' | 'interim' = 'final',
+  ): Promise<ReconcileResult> {
     const listed = new Set(this.#deps.failures.items().map(({ entry }) => entry));
     const result = await this.#reconciler.run(names);
     if (verdict === 'final') for (const [name, { gfid, reason }] of result.unresolved) this.#fail(name, gfid, reason);
-    if (verdict === 'final' && this.#deps.hasMounts && [...result.denied].some((name) => !listed.has(name))) await this.restartWithFreshMounts();
+    if (verdict === 'final' && this.#deps.hasMounts && [...result.denied].some((name) => !listed.has(name)))
+      await this.restartWithFreshMounts();
     this.#deps.replayTracker.markTouched(result.touchedKeys);
     for (const gfid of result.dataGfids) target.dataGfids.add(gfid);
     for (const gfid of result.metaGfids) target.metaGfids.add(gfid);
     for (const name of result.equalNames) this.#deps.failures.resolveEntry(name);
-    if (result.fixedCount > 0) this.#deps.log.info('Fixed names that differed on the secondary', { count: result.fixedCount });
+    if (result.fixedCount > 0)
+      this.#deps.log.info('Fixed names that differed on the secondary', { count: result.fixedCount });
     return result;
   }
 
@@ -153,7 +176,8 @@ export class EntryPhase {
   async #recordFollowUp({ names, dataGfids, metaGfids, xattrGfids }: FollowUp): Promise<void> {
     const { failures } = this.#deps;
     const reason = 'recreated by conflict resolution, content not synced yet';
-    for (const name of names) failures.addPending({ kind: 'entry', gfid: splitEntryPath(name).parent, entry: name, reason });
+    for (const name of names)
+      failures.addPending({ kind: 'entry', gfid: splitEntryPath(name).parent, entry: name, reason });
     for (const gfid of dataGfids) failures.addPending({ kind: 'data', gfid, reason });
     for (const gfid of metaGfids) failures.addPending({ kind: 'meta', gfid, reason });
     for (const gfid of xattrGfids) failures.addPending({ kind: 'xattrs', gfid, reason });
@@ -189,7 +213,12 @@ export class EntryPhase {
   #logFailures({ failures, failedItems }: EntryOutcome): void {
     if (failures.length > 0) this.#deps.log.info('Entry ops failed with gfid mismatch', { count: failures.length });
     for (const { item, reason } of failedItems) {
-      this.#deps.log.warn('Entry op raised an exception on the secondary', { op: item.op, gfid: item.gfid, entry: item.entry, error: reason });
+      this.#deps.log.warn('Entry op raised an exception on the secondary', {
+        op: item.op,
+        gfid: item.gfid,
+        entry: item.entry,
+        error: reason,
+      });
     }
   }
 }

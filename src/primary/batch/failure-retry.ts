@@ -65,7 +65,8 @@ export class FailureRetry {
       plan.xattrGfids.add(gfid);
       for (const kind of ['data', 'xattrs'] as const) failures.addPending({ kind, gfid, reason });
     }
-    for (const gfid of metaGfids) for (const kind of ['meta', 'xattrs'] as const) failures.addPending({ kind, gfid, reason });
+    for (const gfid of metaGfids)
+      for (const kind of ['meta', 'xattrs'] as const) failures.addPending({ kind, gfid, reason });
     return names;
   }
 
@@ -74,7 +75,8 @@ export class FailureRetry {
     const fingerprints = new Map<Gfid, string>();
     await mapBounded([...new Set(gfids)], LOOKUPS_AT_ONCE, async (gfid) => {
       const stat = await tryInode(this.#deps.volume.lstat(gfidPath(gfid)));
-      if (stat !== null && !(stat instanceof InodeError)) fingerprints.set(gfid, [stat.size, stat.mtime, stat.mode, stat.uid, stat.gid].join(' '));
+      if (stat !== null && !(stat instanceof InodeError))
+        fingerprints.set(gfid, [stat.size, stat.mtime, stat.mode, stat.uid, stat.gid].join(' '));
     });
     return fingerprints;
   }
@@ -85,7 +87,9 @@ export class FailureRetry {
     const now = await this.fingerprints(before.keys());
     const { failures } = this.#deps;
     const changed = [...now].filter(([gfid, fingerprint]) => before.get(gfid) !== fingerprint);
-    for (const [gfid] of changed) for (const kind of ['meta', 'data'] as const) failures.addPending({ kind, gfid, reason: 'changed during the transfer' });
+    for (const [gfid] of changed)
+      for (const kind of ['meta', 'data'] as const)
+        failures.addPending({ kind, gfid, reason: 'changed during the transfer' });
     if (changed.length > 0) await failures.persist();
   }
 }

@@ -11,7 +11,11 @@ export const LOOKUPS_AT_ONCE = 16;
 
 /** @param brick null when xattrs are not synced
  *  @throws errors of the view that are not about one file: see inode-error.ts */
-export async function lookUpNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, 'gfidHasXattrs'> | null, needs: PlanNeeds): Promise<PlanFacts> {
+export async function lookUpNeeds(
+  view: PrimaryView,
+  brick: Pick<PrimaryBrick, 'gfidHasXattrs'> | null,
+  needs: PlanNeeds,
+): Promise<PlanFacts> {
   const stats = new Map<Gfid, ViewStat | null>();
   const symlinkTargets = new Map<Gfid, string | null>();
   const lookupErrors = new Map<Gfid, string>();
@@ -28,6 +32,8 @@ export async function lookUpNeeds(view: PrimaryView, brick: Pick<PrimaryBrick, '
   });
   const createdWithXattrs = new Set<Gfid>();
   // If the brick cannot read the xattrs, the file is sent: its transfer reports the error.
-  if (brick !== null) for (const gfid of needs.created) if ((await tryInode(brick.gfidHasXattrs(gfid))) !== false) createdWithXattrs.add(gfid);
+  if (brick !== null)
+    for (const gfid of needs.created)
+      if ((await tryInode(brick.gfidHasXattrs(gfid))) !== false) createdWithXattrs.add(gfid);
   return { stats, symlinkTargets, lookupErrors, createdWithXattrs };
 }

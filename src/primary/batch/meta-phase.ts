@@ -22,18 +22,22 @@ export async function applyMetaOps(deps: PrimaryDeps, metaGfids: ReadonlyMap<Gfi
     log.error('META FAILED', { data: gfidPath(gfid), reason });
     failures.add({ kind: 'meta', gfid, reason });
   };
-  const found = await mapBounded([...metaGfids], LOOKUPS_AT_ONCE, async ([gfid, recordedStat]): Promise<MetaOp | null> => {
-    const stat = recordedStat ?? (await tryInode(volume.lstat(gfidPath(gfid))));
-    if (stat instanceof InodeError) {
-      fail(gfid, stat.reason);
-      return null;
-    }
-    if (stat === null) {
-      log.debug('file got purged in the interim', { file: gfidPath(gfid) });
-      failures.resolveGone(gfid);
-    }
-    return stat === null ? null : { go: gfidPath(gfid), stat: toOpStat(stat) };
-  });
+  const found = await mapBounded(
+    [...metaGfids],
+    LOOKUPS_AT_ONCE,
+    async ([gfid, recordedStat]): Promise<MetaOp | null> => {
+      const stat = recordedStat ?? (await tryInode(volume.lstat(gfidPath(gfid))));
+      if (stat instanceof InodeError) {
+        fail(gfid, stat.reason);
+        return null;
+      }
+      if (stat === null) {
+        log.debug('file got purged in the interim', { file: gfidPath(gfid) });
+        failures.resolveGone(gfid);
+      }
+      return stat === null ? null : { go: gfidPath(gfid), stat: toOpStat(stat) };
+    },
+  );
   const ops = found.filter((op) => op !== null);
   const { results, failedItems } = await sendBisecting(ops, META_OPS_PER_CALL, (slice) => secondary.metaOps(slice));
   const failedReasons = new Map<string, string>();

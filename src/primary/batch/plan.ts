@@ -132,13 +132,20 @@ function planMeta(plan: Plan, record: ChangeRecord & { type: 'meta' }, facts: Pl
   countFop(plan, record.fop === 'FSETXATTR' ? 'SETXATTR' : record.fop);
   if (record.fop === 'SETATTR' || record.fop === 'FSETATTR') {
     // The reference tests for five fields, but an xsync crawl's record has seven. So it never used these attributes.
-    if (record.stat !== undefined || !plan.metaGfids.has(record.gfid)) plan.metaGfids.set(record.gfid, record.stat ?? null);
+    if (record.stat !== undefined || !plan.metaGfids.has(record.gfid))
+      plan.metaGfids.set(record.gfid, record.stat ?? null);
   } else if (SHARD_SIZE_FOPS.has(record.fop)) plan.xattrsWithData.add(record.gfid);
-  else if (XATTR_FOPS.has(record.fop) && options.xattrs === 'sync' && !isInternalXattr(plan, record, facts, options)) plan.xattrGfids.add(record.gfid);
+  else if (XATTR_FOPS.has(record.fop) && options.xattrs === 'sync' && !isInternalXattr(plan, record, facts, options))
+    plan.xattrGfids.add(record.gfid);
 }
 
 /** Whether the record is about GlusterFS's own xattr, which each new directory gets on a distributed volume. */
-function isInternalXattr({ newGfids }: Plan, { gfid, fop }: ChangeRecord & { type: 'meta' }, { createdWithXattrs }: PlanFacts, { replay }: PlanOptions): boolean {
+function isInternalXattr(
+  { newGfids }: Plan,
+  { gfid, fop }: ChangeRecord & { type: 'meta' },
+  { createdWithXattrs }: PlanFacts,
+  { replay }: PlanOptions,
+): boolean {
   return replay === 'impossible' && newGfids.has(gfid) && !fop.includes('REMOVE') && !createdWithXattrs.has(gfid);
 }
 
@@ -159,24 +166,44 @@ function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: 
   if (CREATES.has(fop) && facts.createdWithXattrs.has(gfid)) plan.xattrsWithData.add(gfid);
   if (!shouldApply && !REMOVES.has(fop) && fop !== 'MKNOD') {
     // If the file was missing, the operation created it, empty.
-    if ((fop === 'RENAME' || fop === 'LINK') && stat !== null && fileKind(stat.mode) === 'file') addData(plan, gfid, 'linked');
+    if ((fop === 'RENAME' || fop === 'LINK') && stat !== null && fileKind(stat.mode) === 'file')
+      addData(plan, gfid, 'linked');
     return;
   }
   countFop(plan, fop);
   const entry = entryPath(record.parent, record.name);
 
-  if (REMOVES.has(fop)) planRemove(plan, record, entry, lookupError === undefined ? stat : 'unknown', shouldApply && options.deletes === 'apply');
+  if (REMOVES.has(fop))
+    planRemove(
+      plan,
+      record,
+      entry,
+      lookupError === undefined ? stat : 'unknown',
+      shouldApply && options.deletes === 'apply',
+    );
   else if (CREATES.has(fop)) planCreate(plan, record, fop as EntryOpName, entry, shouldApply);
   else if (fop === 'RENAME') planRename(plan, record, entry, stat, facts.symlinkTargets.get(gfid) ?? null);
   else if ((fop === 'LINK' || fop === 'SYMLINK') && lookupError !== undefined) plan.namesToCompare.add(entry);
-  else if (fop === 'LINK' || fop === 'SYMLINK') planLink(plan, gfid, entry, stat, facts.symlinkTargets.get(gfid) ?? null);
+  else if (fop === 'LINK' || fop === 'SYMLINK')
+    planLink(plan, gfid, entry, stat, facts.symlinkTargets.get(gfid) ?? null);
   else plan.notes.push({ level: 'warn', message: 'ignoring op', fields: { gfid, type: fop } });
 }
 
-function planRemove(plan: Plan, { gfid, fop, parent }: ChangeRecord & { type: 'entry' }, entry: string, stat: ViewStat | 'unknown' | null, shouldApply: boolean): void {
+function planRemove(
+  plan: Plan,
+  { gfid, fop, parent }: ChangeRecord & { type: 'entry' },
+  entry: string,
+  stat: ViewStat | 'unknown' | null,
+  shouldApply: boolean,
+): void {
   if (stat === null) plan.dataGfids.delete(gfid); // unlinked later; the changelog may be old
   if (fop === 'RMDIR' && stat !== null) {
-    if (stat !== 'unknown') plan.notes.push({ level: 'info', message: 'Ignoring rmdir. Directory present in primary', fields: { gfid, pgfid_bname: entry } });
+    if (stat !== 'unknown')
+      plan.notes.push({
+        level: 'info',
+        message: 'Ignoring rmdir. Directory present in primary',
+        fields: { gfid, pgfid_bname: entry },
+      });
     if (shouldApply) plan.namesToCompare.add(entry);
     return;
   }
@@ -184,12 +211,19 @@ function planRemove(plan: Plan, { gfid, fop, parent }: ChangeRecord & { type: 'e
   if (shouldApply) plan.entries.push({ op: fop as EntryOpName, gfid, entry });
 }
 
-function planCreate(plan: Plan, record: ChangeRecord & { type: 'entry' }, op: EntryOpName, entry: string, shouldApply: boolean): void {
+function planCreate(
+  plan: Plan,
+  record: ChangeRecord & { type: 'entry' },
+  op: EntryOpName,
+  entry: string,
+  shouldApply: boolean,
+): void {
   const { gfid, mode = 0, uid = 0, gid = 0 } = record;
   if (op === 'MKNOD' && (mode & S_ISVTX) !== 0 && fileKind(mode) === 'file') {
     // A tier or a rebalance that moves a file to this brick records MKNOD with the sticky bit. The file exists already, or
     // LINK creates it. Its attributes come with the data.
-    if (shouldApply) plan.entries.push({ op: 'LINK', gfid, entry, stat: { uid, gid, mode, atime: 0, mtime: 0 }, link: null });
+    if (shouldApply)
+      plan.entries.push({ op: 'LINK', gfid, entry, stat: { uid, gid, mode, atime: 0, mtime: 0 }, link: null });
     addData(plan, gfid, 'linked');
     return;
   }
@@ -199,7 +233,13 @@ function planCreate(plan: Plan, record: ChangeRecord & { type: 'entry' }, op: En
   plan.entries.push({ op: op === 'CREATE' ? 'MKNOD' : op, gfid, entry, mode, uid, gid });
 }
 
-function planRename(plan: Plan, record: ChangeRecord & { type: 'entry' }, entry: string, stat: ViewStat | null, link: string | null): void {
+function planRename(
+  plan: Plan,
+  record: ChangeRecord & { type: 'entry' },
+  entry: string,
+  stat: ViewStat | null,
+  link: string | null,
+): void {
   const { gfid, newParent, newName } = record;
   if (newParent === undefined || newName === undefined) {
     plan.notes.push({ level: 'warn', message: 'ignoring op', fields: { gfid, type: 'RENAME' } });
@@ -221,7 +261,11 @@ function planRename(plan: Plan, record: ChangeRecord & { type: 'entry' }, entry:
 function planLink(plan: Plan, gfid: Gfid, entry: string, stat: ViewStat | null, link: string | null): void {
   const kind = stat === null ? null : fileKind(stat.mode);
   if (stat === null || (kind === 'symlink' && link === null)) {
-    plan.notes.push({ level: 'debug', message: 'Ignoring entry, purged in the interim', fields: { file: entry, gfid } });
+    plan.notes.push({
+      level: 'debug',
+      message: 'Ignoring entry, purged in the interim',
+      fields: { file: entry, gfid },
+    });
     plan.namesToCompare.add(entry);
     return;
   }
@@ -235,7 +279,11 @@ function planLink(plan: Plan, gfid: Gfid, entry: string, stat: ViewStat | null, 
 export function finishPlan(plan: Plan, isUnlinked: (gfid: Gfid) => boolean): void {
   for (const gfid of plan.dataGfids.keys()) {
     if (isUnlinked(gfid)) {
-      plan.notes.push({ level: 'debug', message: 'ignoring data, since file purged interim', fields: { file: gfidPath(gfid) } });
+      plan.notes.push({
+        level: 'debug',
+        message: 'ignoring data, since file purged interim',
+        fields: { file: gfidPath(gfid) },
+      });
       plan.dataGfids.delete(gfid);
     }
   }
@@ -250,7 +298,13 @@ export function createUnderNewNames({ entries }: Plan): void {
   const dropped = new Set<EntryOp>();
   for (const op of entries) {
     const creation = created.get(op.gfid);
-    if (creation !== undefined && op.op === 'RENAME' && op.entry === creation.entry && fileKind(op.stat?.mode ?? 0) === 'file') dropped.add(creation);
+    if (
+      creation !== undefined &&
+      op.op === 'RENAME' &&
+      op.entry === creation.entry &&
+      fileKind(op.stat?.mode ?? 0) === 'file'
+    )
+      dropped.add(creation);
     created.delete(op.gfid);
     if (op.op === 'MKNOD' && fileKind(op.mode ?? 0) === 'file') created.set(op.gfid, op);
   }
@@ -270,7 +324,12 @@ export function expandNamesToCompare(entries: readonly EntryOp[], seeds: Iterabl
     if (op.entry1 !== undefined) pushTo(byName, op.entry1, op);
   }
   for (const [name, ops] of byName) {
-    if (ops.length > 1 && ops.some((op) => op.gfid !== ops[0]?.gfid) && ops.some((op) => op.op === 'RENAME' || op.op === 'LINK')) names.add(name);
+    if (
+      ops.length > 1 &&
+      ops.some((op) => op.gfid !== ops[0]?.gfid) &&
+      ops.some((op) => op.op === 'RENAME' || op.op === 'LINK')
+    )
+      names.add(name);
   }
   const visitedGfids = new Set<Gfid>();
   for (const name of names) {

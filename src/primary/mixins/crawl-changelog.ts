@@ -33,9 +33,18 @@ export type CrawlBase = PrimaryBase & Mode & Sendmark & Purge & Engine;
 export interface ChangelogCrawl extends Crawl {
   readonly pipeline: BatchPipeline;
   /** Processes changelogs in batches of changelog-batch-size bytes. Resolves when all are submitted. */
-  processChanges(changes: readonly string[], markDone: (path: string) => Promise<void>, processedDir: string, signal: AbortSignal): Promise<void>;
+  processChanges(
+    changes: readonly string[],
+    markDone: (path: string) => Promise<void>,
+    processedDir: string,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Marks as done and archives changelogs from before stime. @returns the others */
-  dropProcessed(changes: readonly string[], markDone: (path: string) => Promise<void>, processedDir: string): Promise<string[]>;
+  dropProcessed(
+    changes: readonly string[],
+    markDone: (path: string) => Promise<void>,
+    processedDir: string,
+  ): Promise<string[]>;
 }
 
 export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): AbstractCtor<ChangelogCrawl> & B => {
@@ -52,7 +61,11 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
     }
 
     get pipeline(): BatchPipeline {
-      this.shared.pipeline ??= new BatchPipeline(this.deps, { deletes: this.deletes, syncData: (items) => this.syncData(items), syncAttributes: (gfids, signal) => this.syncAttributes(gfids, signal) });
+      this.shared.pipeline ??= new BatchPipeline(this.deps, {
+        deletes: this.deletes,
+        syncData: (items) => this.syncData(items),
+        syncAttributes: (gfids, signal) => this.syncAttributes(gfids, signal),
+      });
       return this.shared.pipeline;
     }
 
@@ -91,7 +104,11 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       await delayOrWake(this.deps.config.get('change-interval') * 1000, signal, this.deps.agent.news());
     }
 
-    async dropProcessed(changes: readonly string[], markDone: (path: string) => Promise<void>, processedDir: string): Promise<string[]> {
+    async dropProcessed(
+      changes: readonly string[],
+      markDone: (path: string) => Promise<void>,
+      processedDir: string,
+    ): Promise<string[]> {
       const stime = await this.dataStime();
       if (stime === null) return [...changes];
       this.deps.log.info("secondary's time", { stime });
@@ -117,7 +134,11 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       }
     }
 
-    async #makeBatch(changes: readonly string[], markDone: (path: string) => Promise<void>, processedDir: string): Promise<Batch> {
+    async #makeBatch(
+      changes: readonly string[],
+      markDone: (path: string) => Promise<void>,
+      processedDir: string,
+    ): Promise<Batch> {
       const entryPolicyOf = this.#entryPolicy(await this.entryStime(), await this.dataStime());
       return {
         changes,
@@ -158,4 +179,3 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
   }
   return Changelog;
 };
-

@@ -23,9 +23,13 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       await status.setCrawlStatus('History Crawl');
       await this.pipeline.clearTempNames(signal);
       await this.expectReplay();
-      log.info('starting history crawl', { turns: 1, stime: await this.dataStime(), entry_stime: await this.entryStime() });
+      log.info('starting history crawl', {
+        turns: 1,
+        stime: await this.dataStime(),
+        entry_stime: await this.entryStime(),
+      });
       let incompleteAfter: number | null = null;
-      for (let history: HistoryResult | null = null; history === null || history.setBack !== null; ) {
+      for (let history: HistoryResult | null = null; history === null || history.setBack !== null;) {
         if (history !== null && history.setBack !== null) {
           await this.#followClock(history.setBack);
           if (incompleteAfter !== null) await this.deps.addPendingCrawl(0);
@@ -34,10 +38,16 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
         if (history.status === 'partial') incompleteAfter ??= history.actualEnd;
         const lostFrom = await this.#processAll(signal);
         if (lostFrom !== null) incompleteAfter ??= lostFrom;
-        log.info('finished history crawl', { endtime: history.actualEnd, stime: await this.dataStime(), entry_stime: await this.entryStime() });
+        log.info('finished history crawl', {
+          endtime: history.actualEnd,
+          stime: await this.dataStime(),
+          entry_stime: await this.entryStime(),
+        });
       }
       if (incompleteAfter !== null) {
-        throw new GsyncdError(`history crawl: changelogs after ${incompleteAfter}: incomplete`, { code: 'partial-history' });
+        throw new GsyncdError(`history crawl: changelogs after ${incompleteAfter}: incomplete`, {
+          code: 'partial-history',
+        });
       }
     }
 
@@ -95,14 +105,18 @@ export const withHistoryCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Ab
       // The next history crawl may begin after a lost changelog, if no other changelog can have the time of this stime.
       const afterLosses = Math.max(...losses.map(({ to }) => to)) + 1;
       const now = this.liveChangelogStart?.[0] ?? 0;
-      if (afterLosses < now && ((await this.dataStime())?.[0] ?? 0) < afterLosses) await this.commitStime([afterLosses, 0]);
+      if (afterLosses < now && ((await this.dataStime())?.[0] ?? 0) < afterLosses)
+        await this.commitStime([afterLosses, 0]);
       return firstLoss.from;
     }
 
     /** Everything from before the clock was set back is synced. Later changes have times after `setBack.to`, so stime must be
      *  at that time, too. */
     async #followClock(setBack: ClockSetBack): Promise<void> {
-      this.deps.log.warn('brick clock set back: setting the stime to the new time', { from: setBack.from, to: setBack.to });
+      this.deps.log.warn('brick clock set back: setting the stime to the new time', {
+        from: setBack.from,
+        to: setBack.to,
+      });
       await this.#setMarks(setBack.to - 1);
       await this.deps.agent.passSetBack(setBack);
     }

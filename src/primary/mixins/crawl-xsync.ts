@@ -41,10 +41,13 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
         this.deps.mountSelector.expectChangesUntil(Date.now() / 1000);
         await this.pipeline.clearTempNames(signal);
       }
-      const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(signal);
+      const chunks = new XsyncWalk(brick, this, log, { limit: this.liveChangelogStart, from: this.walkFrom }).chunks(
+        signal,
+      );
       // The missing changelogs also had the deletes and renames. Before a first sync the secondary may have names that the
       // primary never had.
-      const shouldCompare = this.walkFrom !== null && this.shouldCreateMarks() && stime !== null && compareXtime(stime, ZERO_XTIME) > 0;
+      const shouldCompare =
+        this.walkFrom !== null && this.shouldCreateMarks() && stime !== null && compareXtime(stime, ZERO_XTIME) > 0;
       const changedDirs = new Set<Gfid>();
       // The walk is one chunk ahead of the sync, which awaits it. The reference polls an empty list instead.
       let nextChunk = chunks.next();
@@ -107,7 +110,11 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
         // Only now: an earlier retry would create directories that this batch creates.
         entriesApplied: () => this.#addSkippedToFailures(chunk),
         commit: async () => {
-          await archiveAndPurge(this.#dir, [path.slice(this.#dir.length + 1)], this.deps.config.get('changelog-archive-format'));
+          await archiveAndPurge(
+            this.#dir,
+            [path.slice(this.#dir.length + 1)],
+            this.deps.config.get('changelog-archive-format'),
+          );
           await this.#setStimes(chunk);
           this.deps.progress?.walkSynced(chunk.entryCount);
         },
@@ -127,9 +134,13 @@ export const withXsyncCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): Abst
 
     async #setStimes({ stimes }: WalkChunk): Promise<void> {
       for (const stime of stimes) {
-        const result = stime.path === ROOT_PATH ? await this.#setStime(stime) : await tryInode(this.#setStime(stime), XATTR_SPACE_ERRNOS);
+        const result =
+          stime.path === ROOT_PATH
+            ? await this.#setStime(stime)
+            : await tryInode(this.#setStime(stime), XATTR_SPACE_ERRNOS);
         // A directory that keeps its old stime is crawled again by a later hybrid crawl.
-        if (result instanceof InodeError) this.deps.log.warn('cannot mark a directory as synced', { path: stime.path, error: result.reason });
+        if (result instanceof InodeError)
+          this.deps.log.warn('cannot mark a directory as synced', { path: stime.path, error: result.reason });
       }
     }
 

@@ -39,7 +39,10 @@ export type ModeMixin = <B extends AbstractCtor<PrimaryBase>>(Base: B) => Abstra
 async function readVolinfo({ volume, session }: PrimaryDeps): Promise<SystemVolinfo> {
   const [foreign, native] = await Promise.all([volume.foreignVolumeInfos(), volume.nativeVolumeInfo()]);
   if (foreign.length > 1) {
-    throw new GsyncdError(`primary volume ${session.primary}: volume info: cannot work with multiple foreign primaries`, { code: 'preflight' });
+    throw new GsyncdError(
+      `primary volume ${session.primary}: volume info: cannot work with multiple foreign primaries`,
+      { code: 'preflight' },
+    );
   }
   return { native, foreign: foreign[0] ?? null };
 }
@@ -54,7 +57,8 @@ export const withNormalMode: ModeMixin = (Base) => {
       const { brick, volume } = this.deps;
       const mark = await brick.xtime(path, this.uuid);
       if (mark !== null && !this.#isExpired(mark)) return mark;
-      if (!this.shouldCreateMarks()) return mark !== null && compareXtime(mark, ZERO_XTIME) === 0 ? mark : MINUS_INFINITY;
+      if (!this.shouldCreateMarks())
+        return mark !== null && compareXtime(mark, ZERO_XTIME) === 0 ? mark : MINUS_INFINITY;
       if (mark === null && (await brick.lstat(path)) === null) return null;
       const now = xtimeNow();
       // Persist the xtime, or every crawl syncs this file again.
@@ -84,7 +88,8 @@ export const withNormalMode: ModeMixin = (Base) => {
     }
 
     checkReversion(path: string, xtime: Xtime, stime: Xtime): void {
-      if (compareXtime(stime, xtime) > 0) throw new GsyncdError(`compare marks: ${path}: timestamp corruption`, { code: 'fault' });
+      if (compareXtime(stime, xtime) > 0)
+        throw new GsyncdError(`compare marks: ${path}: timestamp corruption`, { code: 'fault' });
     }
 
     keepalivePayload(timeoutS: number, gapS: number): KeepalivePayload {

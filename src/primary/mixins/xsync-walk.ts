@@ -126,7 +126,7 @@ export class XsyncWalk {
 
   /** @returns a directory's present path, stime and names; null when it is gone or unchanged */
   async #open({ path: lastPath, gfid, xtime }: Dir): Promise<{ path: string; stime: Xtime; names: string[] } | null> {
-    for (let currentPath = lastPath; ; ) {
+    for (let currentPath = lastPath; ;) {
       const path = await this.#currentPath(currentPath, gfid);
       if (path === null) return null;
       const stime = await this.#stimeOf(path);
@@ -143,7 +143,11 @@ export class XsyncWalk {
 
   /** Skips an entry that the brick cannot read. @returns the answer; null for a skipped entry. @throws errors about the
    *  brick's root: the walk cannot continue */
-  async #orSkip<T>({ path, entry }: Pick<Dir, 'path' | 'entry'>, answer: Promise<T>, message = 'skipping entry'): Promise<T | null> {
+  async #orSkip<T>(
+    { path, entry }: Pick<Dir, 'path' | 'entry'>,
+    answer: Promise<T>,
+    message = 'skipping entry',
+  ): Promise<T | null> {
     try {
       return await answer;
     } catch (error) {
@@ -248,7 +252,13 @@ export class XsyncWalk {
   }
 
   #takeChunk(): WalkChunk {
-    const chunk = { entryCount: this.#entryCount, records: this.#records, stimes: this.#stimes, skipped: this.#skipped, changedDirs: this.#changedDirs };
+    const chunk = {
+      entryCount: this.#entryCount,
+      records: this.#records,
+      stimes: this.#stimes,
+      skipped: this.#skipped,
+      changedDirs: this.#changedDirs,
+    };
     this.#records = [];
     this.#stimes = [];
     this.#skipped = [];

@@ -43,7 +43,11 @@ export class EntrySync {
     const outcome: EntryOutcome = { failures: [], failedItems: [] };
     for (const wave of planWaves(ops, this.#options.lanes)) {
       const hasFailures = outcome.failures.length > 0 || outcome.failedItems.length > 0;
-      if (hasFailures && beforeRemovals !== undefined && wave.lanes.some((lane) => lane.some((op) => op.op === 'RMDIR'))) {
+      if (
+        hasFailures &&
+        beforeRemovals !== undefined &&
+        wave.lanes.some((lane) => lane.some((op) => op.op === 'RMDIR'))
+      ) {
         await beforeRemovals(outcome);
       }
       await Promise.all(wave.lanes.map((lane) => this.#applyLane(lane, outcome)));
@@ -62,7 +66,9 @@ export class EntrySync {
   }
 
   async #applyLane(lane: readonly EntryOp[], outcome: EntryOutcome): Promise<void> {
-    const { results, failedItems } = await sendBisecting(lane, this.#options.opsPerCall, (slice) => this.#secondary.entryOps(slice));
+    const { results, failedItems } = await sendBisecting(lane, this.#options.opsPerCall, (slice) =>
+      this.#secondary.entryOps(slice),
+    );
     outcome.failures.push(...results);
     outcome.failedItems.push(...failedItems);
   }

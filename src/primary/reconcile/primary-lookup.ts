@@ -14,7 +14,10 @@ export interface PrimaryEntry {
 
 /** Looks up names (entry paths) on the primary. Absent names have null. Names whose lookup fails are in `errors`, with the
  *  reason. */
-export async function lookUpEntries(view: PrimaryView, names: Iterable<string>): Promise<{ found: Map<string, PrimaryEntry | null>; errors: Map<string, string> }> {
+export async function lookUpEntries(
+  view: PrimaryView,
+  names: Iterable<string>,
+): Promise<{ found: Map<string, PrimaryEntry | null>; errors: Map<string, string> }> {
   const found = new Map<string, PrimaryEntry | null>();
   const errors = new Map<string, string>();
   await mapBounded([...names], LOOKUPS_AT_ONCE, async (name) => {
@@ -37,9 +40,13 @@ export interface Contents {
 }
 
 /** Collects names (entry paths) and everything below them that this brick holds. */
-export async function lookUpContents(view: PrimaryView, brick: Pick<BrickView, 'childNames'>, names: Iterable<string>): Promise<Contents> {
+export async function lookUpContents(
+  view: PrimaryView,
+  brick: Pick<BrickView, 'childNames'>,
+  names: Iterable<string>,
+): Promise<Contents> {
   const contents: Contents = { names: new Set(), dataGfids: new Set(), metaGfids: new Set(), errors: new Map() };
-  for (let level = new Set(names); level.size > 0; ) {
+  for (let level = new Set(names); level.size > 0;) {
     const below = new Set<string>();
     const { found, errors } = await lookUpEntries(view, level);
     for (const [name, reason] of errors) contents.errors.set(name, reason);

@@ -61,7 +61,15 @@ export class Reconciler {
    * @throws GsyncdError 'peer' when the connection is lost; running it again is safe
    */
   async run(names: Iterable<string>): Promise<ReconcileResult> {
-    const result: ReconcileResult = { fixedCount: 0, equalNames: new Set(), touchedKeys: new Set(), unresolved: new Map(), denied: new Set(), dataGfids: new Set(), metaGfids: new Set() };
+    const result: ReconcileResult = {
+      fixedCount: 0,
+      equalNames: new Set(),
+      touchedKeys: new Set(),
+      unresolved: new Map(),
+      denied: new Set(),
+      dataGfids: new Set(),
+      metaGfids: new Set(),
+    };
     const run: RunState = {
       removableInos: null,
       pendingNames: new Set(names),
@@ -85,7 +93,11 @@ export class Reconciler {
       run.nextNames = new Set();
     }
     for (const name of run.pendingNames) {
-      result.unresolved.set(name, run.reasons.get(name) ?? result.unresolved.get(name) ?? { gfid: null, reason: 'still differs after conflict resolution' });
+      result.unresolved.set(
+        name,
+        run.reasons.get(name) ??
+          result.unresolved.get(name) ?? { gfid: null, reason: 'still differs after conflict resolution' },
+      );
       result.equalNames.delete(name);
     }
     await this.#clearTempNames(run);
@@ -111,7 +123,8 @@ export class Reconciler {
     run.removedNameCounts.clear();
     run.followUp = emptyFollowUp();
     const names = [...run.pendingNames];
-    const [{ found: onPrimary, errors: primaryErrors }, { found: onSecondary, errors: secondaryErrors, denied }] = await Promise.all([lookUpEntries(this.#deps.view, names), this.#probe.lookup(names)]);
+    const [{ found: onPrimary, errors: primaryErrors }, { found: onSecondary, errors: secondaryErrors, denied }] =
+      await Promise.all([lookUpEntries(this.#deps.view, names), this.#probe.lookup(names)]);
     for (const name of denied) run.result.denied.add(name);
     const clearOps: EntryOp[] = [];
     const placements: { name: string; entry: PrimaryEntry }[] = [];
@@ -125,8 +138,12 @@ export class Reconciler {
       }
       const secondaryEntry = onSecondary.get(name) ?? null;
       for (const key of [name, primaryEntry?.gfid, secondaryEntry?.gfid]) if (key) run.result.touchedKeys.add(key);
-      const canStay = this.#deps.deletes === 'ignore' && !run.blockingNames.has(name) && !name.startsWith(TEMP_PATH_PREFIX);
-      const isEqual = primaryEntry === null ? secondaryEntry === null || canStay : secondaryEntry !== null && isSameInode(secondaryEntry, primaryEntry.gfid);
+      const canStay =
+        this.#deps.deletes === 'ignore' && !run.blockingNames.has(name) && !name.startsWith(TEMP_PATH_PREFIX);
+      const isEqual =
+        primaryEntry === null
+          ? secondaryEntry === null || canStay
+          : secondaryEntry !== null && isSameInode(secondaryEntry, primaryEntry.gfid);
       if (isEqual) {
         run.result.equalNames.add(name);
         fixedCount += run.reasons.has(name) ? 1 : 0;
@@ -139,34 +156,49 @@ export class Reconciler {
       }
       if (secondaryEntry !== null && mustStay) {
         if (primaryEntry === null) run.result.equalNames.add(name);
-        else run.result.unresolved.set(name, { gfid: primaryEntry.gfid, reason: `the secondary has ${secondaryEntry.gfid ?? 'another file'} there, and gfid-conflict-resolution is off` });
+        else
+          run.result.unresolved.set(name, {
+            gfid: primaryEntry.gfid,
+            reason: `the secondary has ${secondaryEntry.gfid ?? 'another file'} there, and gfid-conflict-resolution is off`,
+          });
         continue;
       }
-      this.#retryNextRound(run, name, primaryEntry?.gfid ?? secondaryEntry?.gfid ?? null, secondaryEntry === null ? 'missing on the secondary' : `the secondary has ${secondaryEntry.gfid ?? 'another file'} there`);
-      if (secondaryEntry !== null) clearOps.push(...(await this.#decideOrRetry(run, name, () => this.#clear(run, name, secondaryEntry))));
+      this.#retryNextRound(
+        run,
+        name,
+        primaryEntry?.gfid ?? secondaryEntry?.gfid ?? null,
+        secondaryEntry === null
+          ? 'missing on the secondary'
+          : `the secondary has ${secondaryEntry.gfid ?? 'another file'} there`,
+      );
+      if (secondaryEntry !== null)
+        clearOps.push(...(await this.#decideOrRetry(run, name, () => this.#clear(run, name, secondaryEntry))));
       if (primaryEntry !== null) placements.push({ name, entry: primaryEntry });
     }
     await this.#recordFollowUp(run);
     this.#noteFailures(run, await this.#deps.sync.apply(clearOps));
     const placeOps: EntryOp[] = [];
     const exists = await this.#lookUpExistence(placements);
-    for (const { name, entry } of placements) placeOps.push(...(await this.#decideOrRetry(run, name, () => this.#place(run, name, entry, exists))));
+    for (const { name, entry } of placements)
+      placeOps.push(...(await this.#decideOrRetry(run, name, () => this.#place(run, name, entry, exists))));
     await this.#recordFollowUp(run);
     const outcome = await this.#deps.sync.apply(placeOps);
     this.#noteFailures(run, outcome);
-    for (const op of failedOps(outcome)) if (op.op === 'RENAME' && op.entry1 !== undefined) await this.#compareAbove(run, op.entry1);
+    for (const op of failedOps(outcome))
+      if (op.op === 'RENAME' && op.entry1 !== undefined) await this.#compareAbove(run, op.entry1);
     return fixedCount;
   }
 
   async #recordFollowUp({ followUp }: RunState): Promise<void> {
-    if (followUp.names.size + followUp.dataGfids.size + followUp.metaGfids.size > 0) await this.#deps.recordFollowUp(followUp);
+    if (followUp.names.size + followUp.dataGfids.size + followUp.metaGfids.size > 0)
+      await this.#deps.recordFollowUp(followUp);
   }
 
   /** Adds the directories above `name` on the primary to the next round. A directory cannot be moved below itself, so an
    *  entry inside it that is above its new path must leave it first. */
   async #compareAbove(run: RunState, name: string): Promise<void> {
     const seen = new Set<string>();
-    for (let { parent } = splitEntryPath(name); parent !== ROOT_GFID; ) {
+    for (let { parent } = splitEntryPath(name); parent !== ROOT_GFID;) {
       const location = await tryInode(this.#deps.brick.dirLocation(parent));
       if (location === null || location instanceof InodeError) return;
       const above = entryPath(location.parent, location.name);
@@ -185,7 +217,9 @@ export class Reconciler {
       run.removableInos ??= new Set([...removable.gfids.keys()].map(gfidToIno));
       return secondaryEntry.ino === null || !run.removableInos.has(secondaryEntry.ino);
     }
-    return !removable.gfids.has(secondaryEntry.gfid) && (await this.#deps.view.lstat(gfidPath(secondaryEntry.gfid))) === null;
+    return (
+      !removable.gfids.has(secondaryEntry.gfid) && (await this.#deps.view.lstat(gfidPath(secondaryEntry.gfid))) === null
+    );
   }
 
   /** Runs `decide`. It may fail because another worker removes the entry, the peer's mount denies its path, or the primary
@@ -229,7 +263,9 @@ export class Reconciler {
       return [];
     }
     const locations = secondaryEntry.isDir ? [await brick.dirLocation(gfid)] : await brick.fileLocations(gfid);
-    const primaryNames = locations.filter((location) => location !== null).map((location) => entryPath(location.parent, location.name));
+    const primaryNames = locations
+      .filter((location) => location !== null)
+      .map((location) => entryPath(location.parent, location.name));
     for (const location of primaryNames) run.nextNames.add(location);
     const removedCount = run.removedNameCounts.get(gfid) ?? 0;
     if (!secondaryEntry.isDir && (await this.#probe.linkCount(gfid)) - removedCount > 1) {
@@ -237,25 +273,37 @@ export class Reconciler {
       return [{ op: 'UNLINK', gfid, entry: name }];
     }
     const tempEntry = this.#assignTempPath(run, gfid, secondaryEntry.isDir);
-    return name === tempEntry ? [] : [{ op: 'RENAME', gfid, entry: name, entry1: tempEntry, stat: toOpStat(stat), link: null }];
+    return name === tempEntry
+      ? []
+      : [{ op: 'RENAME', gfid, entry: name, entry1: tempEntry, stat: toOpStat(stat), link: null }];
   }
 
   /** Looks up which of the inodes to place, and of their parents, exist on the secondary. The lookups are concurrent, since
    *  each takes a round trip. */
-  async #lookUpExistence(placements: readonly { name: string; entry: PrimaryEntry }[]): Promise<(gfid: Gfid) => Promise<boolean>> {
+  async #lookUpExistence(
+    placements: readonly { name: string; entry: PrimaryEntry }[],
+  ): Promise<(gfid: Gfid) => Promise<boolean>> {
     const answers = new Map<Gfid, Promise<boolean>>();
     const gfids = new Set(placements.flatMap(({ name, entry }) => [splitEntryPath(name).parent, entry.gfid]));
     await mapBounded([...gfids], LOOKUPS_AT_ONCE, (gfid) => {
       const answer = this.#probe.exists(gfid);
       answers.set(gfid, answer);
       // The code that awaits the answer handles its failure.
-      return answer.then(() => undefined, () => undefined);
+      return answer.then(
+        () => undefined,
+        () => undefined,
+      );
     });
     return (gfid) => answers.get(gfid) ?? this.#probe.exists(gfid);
   }
 
   /** @returns operations that put `entry` at `name`, which is free or will be */
-  async #place(run: RunState, name: string, entry: PrimaryEntry, exists: (gfid: Gfid) => Promise<boolean>): Promise<EntryOp[]> {
+  async #place(
+    run: RunState,
+    name: string,
+    entry: PrimaryEntry,
+    exists: (gfid: Gfid) => Promise<boolean>,
+  ): Promise<EntryOp[]> {
     const { parent } = splitEntryPath(name);
     if (!(await exists(parent))) {
       const location = await this.#deps.brick.dirLocation(parent);
@@ -275,11 +323,20 @@ export class Reconciler {
       run.nextNames.add(entryPath(gfid, child));
       run.followUp.names.add(entryPath(gfid, child));
     }
-    return this.#createAt(run, name, gfid, stat, (entry) => ({ op: 'MKDIR', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid }));
+    return this.#createAt(run, name, gfid, stat, (entry) => ({
+      op: 'MKDIR',
+      gfid,
+      entry,
+      mode: stat.mode,
+      uid: stat.uid,
+      gid: stat.gid,
+    }));
   }
 
   async #moveDir(run: RunState, name: string, { gfid, stat }: PrimaryEntry): Promise<EntryOp[]> {
-    const from = run.tempNamed.has(gfid) ? tempPath(gfid) : ((await this.#probe.locate(gfid)) ?? (await this.#findTempEntry(gfid)));
+    const from = run.tempNamed.has(gfid)
+      ? tempPath(gfid)
+      : ((await this.#probe.locate(gfid)) ?? (await this.#findTempEntry(gfid)));
     if (from === null || from === name) run.result.denied.add(name);
     if (from === null) {
       run.reasons.set(name, { gfid, reason: 'directory is on the secondary, at an unknown path' });
@@ -302,7 +359,12 @@ export class Reconciler {
     return secondaryEntry?.gfid === gfid ? tempEntry : null;
   }
 
-  async #placeFile(run: RunState, name: string, { gfid, stat, kind }: PrimaryEntry, isPresent: boolean): Promise<EntryOp[]> {
+  async #placeFile(
+    run: RunState,
+    name: string,
+    { gfid, stat, kind }: PrimaryEntry,
+    isPresent: boolean,
+  ): Promise<EntryOp[]> {
     const link = kind === 'symlink' ? await this.#deps.view.readlink(gfidPath(gfid)) : null;
     if (!isPresent && kind === 'symlink' && this.#deps.peerNames === 'utf8' && link !== null && !isUtf8Name(link)) {
       run.reasons.set(name, { gfid, reason: 'stock secondary: symlink target is not UTF-8' });
@@ -310,10 +372,20 @@ export class Reconciler {
     }
     // A symlink's owner must follow, too: in a set-gid directory it is created with the directory's group.
     (kind === 'file' ? run.result.dataGfids : run.result.metaGfids).add(gfid);
-    if (!isPresent) for (const set of kind === 'file' ? [run.followUp.dataGfids] : [run.followUp.metaGfids, run.followUp.xattrGfids]) set.add(gfid);
+    if (!isPresent)
+      for (const set of kind === 'file' ? [run.followUp.dataGfids] : [run.followUp.metaGfids, run.followUp.xattrGfids])
+        set.add(gfid);
     const makeOp = (entry: string): EntryOp =>
       (kind === 'special' || kind === 'device') && !isPresent
-        ? { op: 'MKNOD', gfid, entry, mode: stat.mode, uid: stat.uid, gid: stat.gid, rdev: kind === 'device' ? stat.rdev : undefined }
+        ? {
+            op: 'MKNOD',
+            gfid,
+            entry,
+            mode: stat.mode,
+            uid: stat.uid,
+            gid: stat.gid,
+            rdev: kind === 'device' ? stat.rdev : undefined,
+          }
         : { op: 'LINK', gfid, entry, stat: toOpStat(stat), link };
     if (!isPresent) return this.#createAt(run, name, gfid, stat, makeOp);
     if (!run.linkedNames.has(name)) {
@@ -325,13 +397,24 @@ export class Reconciler {
 
   /** A stock peer cannot create a name that is not UTF-8, but it can rename to it. */
   #createAt(run: RunState, name: string, gfid: Gfid, stat: ViewStat, makeOp: (entry: string) => EntryOp): EntryOp[] {
-    return this.#deps.peerNames === 'bytes' || isUtf8Name(name) ? [makeOp(name)] : this.#createViaTempName(run, name, gfid, stat, makeOp);
+    return this.#deps.peerNames === 'bytes' || isUtf8Name(name)
+      ? [makeOp(name)]
+      : this.#createViaTempName(run, name, gfid, stat, makeOp);
   }
 
-  #createViaTempName(run: RunState, name: string, gfid: Gfid, stat: ViewStat, makeOp: (entry: string) => EntryOp): EntryOp[] {
+  #createViaTempName(
+    run: RunState,
+    name: string,
+    gfid: Gfid,
+    stat: ViewStat,
+    makeOp: (entry: string) => EntryOp,
+  ): EntryOp[] {
     // If the rename fails, the next round links the file to its name, and the temporary name must be removed.
     const tempEntry = this.#assignTempPath(run, gfid, fileKind(stat.mode) === 'dir');
-    return [makeOp(tempEntry), { op: 'RENAME', gfid, entry: tempEntry, entry1: name, stat: toOpStat(stat), link: null }];
+    return [
+      makeOp(tempEntry),
+      { op: 'RENAME', gfid, entry: tempEntry, entry1: name, stat: toOpStat(stat), link: null },
+    ];
   }
 
   /** @returns the temporary name of a gfid. It is put on the failure list, so that the next worker finds it if this one is
@@ -344,10 +427,16 @@ export class Reconciler {
   }
 
   #noteFailures(run: RunState, outcome: EntryOutcome): void {
-    const failed = [...outcome.failures.map(({ op, errno }) => ({ op, reason: explainPeerErrno(errno) })), ...outcome.failedItems.map(({ item: op, reason }) => ({ op, reason }))];
+    const failed = [
+      ...outcome.failures.map(({ op, errno }) => ({ op, reason: explainPeerErrno(errno) })),
+      ...outcome.failedItems.map(({ item: op, reason }) => ({ op, reason })),
+    ];
     // An entry that could not be created under its temporary name cannot be renamed from it.
-    const failedCreates = new Map(failed.filter(({ op }) => op.op !== 'RENAME').map(({ op, reason }) => [op.entry, `${op.op}: ${reason}`]));
-    for (const { op, reason } of failed) this.#noteReason(run, op, failedCreates.get(op.entry) ?? `${op.op}: ${reason}`);
+    const failedCreates = new Map(
+      failed.filter(({ op }) => op.op !== 'RENAME').map(({ op, reason }) => [op.entry, `${op.op}: ${reason}`]),
+    );
+    for (const { op, reason } of failed)
+      this.#noteReason(run, op, failedCreates.get(op.entry) ?? `${op.op}: ${reason}`);
   }
 
   #noteReason(run: RunState, op: EntryOp, reason: string): void {
@@ -365,11 +454,16 @@ export class Reconciler {
     for (const [gfid, kind] of run.tempNamed) {
       const tempEntry = tempPath(gfid);
       const isPresent = errors.has(tempEntry) || (found.get(tempEntry) ?? null) !== null;
-      const canRemove = kind === 'other' && ((await this.#probe.linkCount(gfid)) > 1 || (await tryInode(this.#deps.view.lstat(gfidPath(gfid)))) === null);
+      const canRemove =
+        kind === 'other' &&
+        ((await this.#probe.linkCount(gfid)) > 1 || (await tryInode(this.#deps.view.lstat(gfidPath(gfid)))) === null);
       if (isPresent && canRemove) ops.push({ op: 'UNLINK', gfid, entry: tempEntry });
       if (isPresent && !canRemove) {
         equalNames.delete(tempEntry);
-        unresolved.set(tempEntry, { gfid, reason: 'kept under a temporary name: its path on the primary is unknown to this brick' });
+        unresolved.set(tempEntry, {
+          gfid,
+          reason: 'kept under a temporary name: its path on the primary is unknown to this brick',
+        });
       } else {
         equalNames.add(tempEntry);
         unresolved.delete(tempEntry);

@@ -66,7 +66,13 @@ export class ReplayTracker {
     if (this.#allTouchedUntilS === 0 && this.#touched.size === 0) return;
     for (const { op, gfid, entry, entry1 } of entries) {
       const all = this.#allTouchedUntilS > 0 && (op === 'RENAME' || op === 'LINK');
-      if (!all && !this.#touched.has(gfid) && !this.#touched.has(entry) && (entry1 === undefined || !this.#touched.has(entry1))) continue;
+      if (
+        !all &&
+        !this.#touched.has(gfid) &&
+        !this.#touched.has(entry) &&
+        (entry1 === undefined || !this.#touched.has(entry1))
+      )
+        continue;
       yield entry;
       if (entry1 !== undefined) yield entry1;
     }

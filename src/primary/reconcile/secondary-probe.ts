@@ -46,7 +46,9 @@ export class SecondaryProbe {
 
   /** Looks up names (entry paths). Absent names have null. Names that the peer could not look up are in `errors`, with its
    *  reason. If its mount is the cause, they are in `denied`, too. */
-  async lookup(names: readonly string[]): Promise<{ found: Map<string, SecondaryEntry | null>; errors: Map<string, string>; denied: string[] }> {
+  async lookup(
+    names: readonly string[],
+  ): Promise<{ found: Map<string, SecondaryEntry | null>; errors: Map<string, string>; denied: string[] }> {
     const found = new Map<string, SecondaryEntry | null>();
     const errors = new Map<string, string>();
     const denied: string[] = [];
@@ -59,7 +61,8 @@ export class SecondaryProbe {
       errors.set(name, reason);
     };
     for (const { op, errno, info } of failures) {
-      if (info.secondaryGfid !== null) found.set(op.entry, { gfid: info.secondaryGfid, ino: null, isDir: info.secondaryIsDir });
+      if (info.secondaryGfid !== null)
+        found.set(op.entry, { gfid: info.secondaryGfid, ino: null, isDir: info.secondaryIsDir });
       else if (!ABSENT_ERRNOS.has(errno)) addError(op.entry, explainPeerErrno(errno));
       // After an error a mount may know a directory by its gfid only. It then opens nothing in that directory any more.
       if (errno === EOPNOTSUPP) denied.push(op.entry);
@@ -68,15 +71,17 @@ export class SecondaryProbe {
       if (errno !== ENOTDIR) addError(op.entry, reason);
     }
     await Promise.all(
-      names.filter((name) => !this.#canProbe(name)).map(async (name) => {
-        try {
-          const stat = await this.#secondary.lstat(name);
-          found.set(name, stat === null ? null : { gfid: null, ino: stat.ino, isDir: fileKind(stat.mode) === 'dir' });
-        } catch (error) {
-          if (!(error instanceof RemoteCallError)) throw error;
-          addError(name, errorLine(error));
-        }
-      }),
+      names
+        .filter((name) => !this.#canProbe(name))
+        .map(async (name) => {
+          try {
+            const stat = await this.#secondary.lstat(name);
+            found.set(name, stat === null ? null : { gfid: null, ino: stat.ino, isDir: fileKind(stat.mode) === 'dir' });
+          } catch (error) {
+            if (!(error instanceof RemoteCallError)) throw error;
+            addError(name, errorLine(error));
+          }
+        }),
     );
     return { found, errors, denied };
   }
@@ -106,7 +111,7 @@ export class SecondaryProbe {
   async pathOf(gfid: Gfid): Promise<string | null> {
     const parts: string[] = [];
     const seen = new Set<Gfid>();
-    for (let at = gfid; at !== ROOT_GFID; ) {
+    for (let at = gfid; at !== ROOT_GFID;) {
       const entry = seen.has(at) ? null : await this.locate(at);
       if (entry === null || seen.size > MAX_DEPTH) return null;
       seen.add(at);

@@ -52,9 +52,16 @@ export class AttributesTransfer {
     const options: SyncOptions = { logErrors: true, signal };
     try {
       if (files.length > 0) {
-        const { synced, failed } = await bisectingEngine(this.#rsync).sync(files, { ...options, attributes: 'all', compareTimes: new Set(files) });
+        const { synced, failed } = await bisectingEngine(this.#rsync).sync(files, {
+          ...options,
+          attributes: 'all',
+          compareTimes: new Set(files),
+        });
         for (const gfid of files) {
-          results.set(gfid, synced.has(gfid) ? SYNCED : { status: 'failed', reason: failed.get(gfid) ?? 'unknown', scope: 'item' });
+          results.set(
+            gfid,
+            synced.has(gfid) ? SYNCED : { status: 'failed', reason: failed.get(gfid) ?? 'unknown', scope: 'item' },
+          );
         }
       }
       if (dirs.size > 0) {
@@ -66,13 +73,20 @@ export class AttributesTransfer {
       }
     } catch (error) {
       if (isGsyncdError(error, 'stopped')) throw error;
-      for (const gfid of gfids) if (!results.has(gfid)) results.set(gfid, { status: 'failed', reason: errorLine(error), scope: 'transfer', error });
+      for (const gfid of gfids)
+        if (!results.has(gfid))
+          results.set(gfid, { status: 'failed', reason: errorLine(error), scope: 'transfer', error });
     }
     return results;
   }
 }
 
 function directoryEngine(rsync: RsyncTransfer, dirs: ReadonlyMap<Gfid, string>): DataEngine {
-  const pathsOf = (gfids: readonly Gfid[]): Map<Gfid, string> => new Map(gfids.map((gfid) => [gfid, dirs.get(gfid) ?? '']));
-  return { name: rsync.name, sync: (gfids, options) => (gfids.length === 0 ? rsync.sync(gfids, options) : rsync.syncDirectories(pathsOf(gfids), options)) };
+  const pathsOf = (gfids: readonly Gfid[]): Map<Gfid, string> =>
+    new Map(gfids.map((gfid) => [gfid, dirs.get(gfid) ?? '']));
+  return {
+    name: rsync.name,
+    sync: (gfids, options) =>
+      gfids.length === 0 ? rsync.sync(gfids, options) : rsync.syncDirectories(pathsOf(gfids), options),
+  };
 }

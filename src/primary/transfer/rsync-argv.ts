@@ -67,7 +67,9 @@ export function rsyncArgv(
     `--out-format=${ITEM_FORMAT}`,
     ...(isAtLeast31 ? ['--info=skip1'] : []),
     '.',
-    ...(target.address === null ? [target.directory] : ['-e', options.sshArgv.map(quoteForRsync).join(' '), `${target.address}:${target.directory}`]),
+    ...(target.address === null
+      ? [target.directory]
+      : ['-e', options.sshArgv.map(quoteForRsync).join(' '), `${target.address}:${target.directory}`]),
   ];
 }
 

@@ -30,7 +30,14 @@ const ESCAPED_BYTES = /(?:\\#[0-7]{3})+/g;
 export function parseDirectoryLine(line: string): string | null {
   const path = DIRECTORY_ITEM.exec(line)?.[1];
   if (path === undefined) return null;
-  const bytes = path.replaceAll(ESCAPED_BYTES, (run) => Buffer.from(run.split('\\#').slice(1).map((octal) => Number.parseInt(octal, 8))).toString('latin1'));
+  const bytes = path.replaceAll(ESCAPED_BYTES, (run) =>
+    Buffer.from(
+      run
+        .split('\\#')
+        .slice(1)
+        .map((octal) => Number.parseInt(octal, 8)),
+    ).toString('latin1'),
+  );
   return fsDecode(Buffer.from(bytes, 'latin1'));
 }
 

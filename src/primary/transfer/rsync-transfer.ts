@@ -14,7 +14,13 @@ import { mapBounded } from '../../async/map-bounded.js';
 import { MISSING_ON_PRIMARY, type DataEngine, type EngineOutcome, type SyncOptions } from '../../queue/engine.js';
 import type { SyncLog } from '../../queue/syncer.js';
 import { rsyncArgv, type RsyncCommand } from './rsync-argv.js';
-import { RsyncReport, isCompleteRun, parseDirectoryLine, parseRsyncVersion, type RsyncVersion } from './rsync-report.js';
+import {
+  RsyncReport,
+  isCompleteRun,
+  parseDirectoryLine,
+  parseRsyncVersion,
+  type RsyncVersion,
+} from './rsync-report.js';
 import { tryInode } from '../inode-error.js';
 
 export interface RsyncTransferOptions extends RsyncCommand {
@@ -71,8 +77,12 @@ export class RsyncTransfer implements DataEngine {
     const outcomes = [];
     const holeOutcome = await this.#syncHoles(gfids, options);
     if (holeOutcome !== null) outcomes.push(holeOutcome);
-    const remaining = gfids.filter((gfid) => holeOutcome?.synced.has(gfid) !== true && holeOutcome?.failed.has(gfid) !== true);
-    if (remaining.length > 0 || holeOutcome === null) for (const set of await this.#groupByOptions(remaining, options)) outcomes.push(await this.#syncSet(set, options));
+    const remaining = gfids.filter(
+      (gfid) => holeOutcome?.synced.has(gfid) !== true && holeOutcome?.failed.has(gfid) !== true,
+    );
+    if (remaining.length > 0 || holeOutcome === null)
+      for (const set of await this.#groupByOptions(remaining, options))
+        outcomes.push(await this.#syncSet(set, options));
     for (const outcome of outcomes) {
       for (const gfid of outcome.synced) synced.add(gfid);
       for (const [gfid, reason] of outcome.failed) failed.set(gfid, reason);
@@ -89,7 +99,11 @@ export class RsyncTransfer implements DataEngine {
     const sets = new Map<string, TransferSet & { gfids: Gfid[] }>();
     for (const gfid of gfids) {
       const compare = options.compareTimes?.has(gfid) === true ? 'times' : 'content';
-      const set = { compare, isBare: bare.has(gfid), isSparse: options.attributes !== 'all' && options.holes?.has(gfid) === true } as const;
+      const set = {
+        compare,
+        isBare: bare.has(gfid),
+        isSparse: options.attributes !== 'all' && options.holes?.has(gfid) === true,
+      } as const;
       const key = JSON.stringify(set);
       const group = sets.get(key) ?? { ...set, gfids: [] };
       sets.set(key, group);
@@ -109,7 +123,11 @@ export class RsyncTransfer implements DataEngine {
       const sent = [...outcome.synced];
       if (sent.length === 0 || (await this.#findBare(sent, options)).size === sent.length) return outcome;
       const attributes = await this.sync(sent, { ...options, attributes: 'all', compareTimes: outcome.synced });
-      return { ...attributes, failed: new Map([...outcome.failed, ...attributes.failed]), bytes: (outcome.bytes ?? 0) + (attributes.bytes ?? 0) };
+      return {
+        ...attributes,
+        failed: new Map([...outcome.failed, ...attributes.failed]),
+        bytes: (outcome.bytes ?? 0) + (attributes.bytes ?? 0),
+      };
     } catch (error) {
       if (isGsyncdError(error, 'stopped')) throw error;
       return null;
@@ -144,7 +162,14 @@ export class RsyncTransfer implements DataEngine {
       const failedItems = remaining.filter((gfid) => report.errors.has(gfid));
       for (const gfid of failedItems) failed.set(gfid, report.errors.get(gfid) ?? '');
       remaining = remaining.filter((gfid) => !failed.has(gfid));
-      if (failedItems.length > 0 && remaining.length > 0 && rerun < MAX_RERUNS && result.exitCode !== null && result.exitCode !== 255) continue;
+      if (
+        failedItems.length > 0 &&
+        remaining.length > 0 &&
+        rerun < MAX_RERUNS &&
+        result.exitCode !== null &&
+        result.exitCode !== 255
+      )
+        continue;
       const broken = brokenReason(result);
       for (const gfid of remaining) failed.set(gfid, broken);
       return { returnCode, synced: new Set(), failed, broken };
@@ -161,7 +186,9 @@ export class RsyncTransfer implements DataEngine {
     const result = await runChild(rsyncArgv(this.#options, await this.#getVersion(), { compare: 'times' }), {
       cwd: this.#options.mountDir(),
       env: { LC_ALL: 'C' },
-      input: Buffer.concat([...dirs.values()].flatMap((path) => [fsEncode(path === '.' ? path : `./${path}`), Buffer.of(0)])),
+      input: Buffer.concat(
+        [...dirs.values()].flatMap((path) => [fsEncode(path === '.' ? path : `./${path}`), Buffer.of(0)]),
+      ),
       stderrTailBytes: STDERR_TAIL_BYTES,
       onStdoutLine: (line) => {
         const path = parseDirectoryLine(line);
@@ -184,7 +211,9 @@ export class RsyncTransfer implements DataEngine {
       // Some directory failed. Runs of smaller groups show which one.
       const middle = suspects.length >> 1;
       const groups = failed.size > 0 ? [suspects] : [suspects.slice(0, middle), suspects.slice(middle)];
-      for (const group of groups) for (const [gfid, reason] of (await this.syncDirectories(new Map(group), options)).failed) failed.set(gfid, reason);
+      for (const group of groups)
+        for (const [gfid, reason] of (await this.syncDirectories(new Map(group), options)).failed)
+          failed.set(gfid, reason);
     }
     return { returnCode, synced: new Set([...dirs.keys()].filter((gfid) => !failed.has(gfid))), failed };
   }
@@ -198,9 +227,17 @@ export class RsyncTransfer implements DataEngine {
     return bare.size === gfids.length || bare.size >= MIN_BARE_FILES ? bare : new Set();
   }
 
-  async #run({ gfids, compare, isBare, isSparse }: TransferSet, options: SyncOptions): Promise<{ report: RsyncReport; result: ChildResult }> {
+  async #run(
+    { gfids, compare, isBare, isSparse }: TransferSet,
+    options: SyncOptions,
+  ): Promise<{ report: RsyncReport; result: ChildResult }> {
     const { mountDir, log, userOptions, logPerformance } = this.#options;
-    const argv = rsyncArgv(this.#options, await this.#getVersion(), { compare, isBare, isSparse: isSparse && this.#isSparseAccepted, maxFileBytes: options.maxFileBytes });
+    const argv = rsyncArgv(this.#options, await this.#getVersion(), {
+      compare,
+      isBare,
+      isSparse: isSparse && this.#isSparseAccepted,
+      maxFileBytes: options.maxFileBytes,
+    });
     const report = new RsyncReport();
     const isVerbose = userOptions.some((option) => option === '--verbose' || option.startsWith('-v'));
     let verboseOutput = '';
@@ -225,20 +262,26 @@ export class RsyncTransfer implements DataEngine {
   }
 
   /** @returns the results of a complete run. A gfid that rsync did not report is looked up on the primary's mount */
-  async #classifyResults(gfids: readonly Gfid[], report: RsyncReport): Promise<{ synced: Set<Gfid>; failed: Map<Gfid, string> }> {
+  async #classifyResults(
+    gfids: readonly Gfid[],
+    report: RsyncReport,
+  ): Promise<{ synced: Set<Gfid>; failed: Map<Gfid, string> }> {
     const synced = new Set<Gfid>();
     const failed = new Map<Gfid, string>();
     const unreported: Gfid[] = [];
     for (const gfid of gfids) {
       const error = report.errors.get(gfid);
-      if (error !== undefined) failed.set(gfid, report.remarks.has(gfid) ? `${error} (${report.remarks.get(gfid)})` : error);
+      if (error !== undefined)
+        failed.set(gfid, report.remarks.has(gfid) ? `${error} (${report.remarks.get(gfid)})` : error);
       else if (report.missing.has(gfid)) failed.set(gfid, MISSING_ON_PRIMARY);
       else if (report.itemized.has(gfid)) synced.add(gfid);
       else if (report.remarks.has(gfid)) failed.set(gfid, report.remarks.get(gfid) ?? '');
       else unreported.push(gfid);
     }
     const areGone = await mapBounded(unreported, 16, (gfid) => isGone(this.#options.mountDir(), gfid));
-    unreported.forEach((gfid, i) => failed.set(gfid, areGone[i] === true ? MISSING_ON_PRIMARY : 'rsync did not report it'));
+    unreported.forEach((gfid, i) =>
+      failed.set(gfid, areGone[i] === true ? MISSING_ON_PRIMARY : 'rsync did not report it'),
+    );
     return { synced, failed };
   }
 
@@ -260,7 +303,8 @@ export class RsyncTransfer implements DataEngine {
 async function readVersion(command: string): Promise<RsyncVersion> {
   const result = await runChild([command, '--version'], { timeoutMs: 10_000 });
   const version = parseRsyncVersion(result.stdout.toString('latin1'));
-  if (version === null) throw new GsyncdError(`run rsync: ${command} --version: no version in its output`, { code: 'preflight' });
+  if (version === null)
+    throw new GsyncdError(`run rsync: ${command} --version: no version in its output`, { code: 'preflight' });
   return version;
 }
 

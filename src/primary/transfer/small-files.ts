@@ -39,7 +39,10 @@ interface SmallFile extends FileToPut {
 }
 
 export function withSmallFiles(engine: DataEngine, smallFiles: SmallFilesOptions): DataEngine {
-  return { name: engine.name, sync: (gfids, options) => new SmallFilesTransfer(smallFiles, options).run(gfids, engine) };
+  return {
+    name: engine.name,
+    sync: (gfids, options) => new SmallFilesTransfer(smallFiles, options).run(gfids, engine),
+  };
 }
 
 class SmallFilesTransfer {
@@ -59,15 +62,25 @@ class SmallFilesTransfer {
     const { attributes, holes } = this.#options;
     if (attributes !== 'all') await this.#send(gfids.filter((gfid) => holes?.has(gfid) !== true));
     const rest = gfids.filter((gfid) => !this.#synced.has(gfid));
-    if (rest.length === 0 && gfids.length > 0) return { returnCode: 0, synced: this.#synced, failed: new Map(), bytes: this.#bytes };
+    if (rest.length === 0 && gfids.length > 0)
+      return { returnCode: 0, synced: this.#synced, failed: new Map(), bytes: this.#bytes };
     const outcome = await engine.sync(rest, this.#options);
-    return { ...outcome, synced: new Set([...this.#synced, ...outcome.synced]), bytes: this.#bytes + (outcome.bytes ?? 0) };
+    return {
+      ...outcome,
+      synced: new Set([...this.#synced, ...outcome.synced]),
+      bytes: this.#bytes + (outcome.bytes ?? 0),
+    };
   }
 
   async #send(gfids: readonly Gfid[]): Promise<void> {
-    const filesPerRound = Math.max(1, Math.min(FILES_PER_CALL, Math.floor(MAX_HELD_BYTES / this.#smallFiles.maxFileBytes)));
+    const filesPerRound = Math.max(
+      1,
+      Math.min(FILES_PER_CALL, Math.floor(MAX_HELD_BYTES / this.#smallFiles.maxFileBytes)),
+    );
     for (let next = 0; next < gfids.length && !this.#isRejected; next += filesPerRound) {
-      const files = await mapBounded(gfids.slice(next, next + filesPerRound), READS_AT_ONCE, (gfid) => this.#read(gfid).catch(() => null));
+      const files = await mapBounded(gfids.slice(next, next + filesPerRound), READS_AT_ONCE, (gfid) =>
+        this.#read(gfid).catch(() => null),
+      );
       for (const group of groupByBytes(files.filter((file) => file !== null))) await this.#put(group);
     }
   }
@@ -81,13 +94,26 @@ class SmallFilesTransfer {
     const content = await readWhole(path, size);
     const nanoseconds = ((mtimeNs % NS) + NS) % NS;
     const mtime = { seconds: Number((mtimeNs - nanoseconds) / NS), nanoseconds: Number(nanoseconds) };
-    return content === null ? null : { gfid, content, mode, uid, gid, mtime, compare: this.#options.compareTimes?.has(gfid) === true ? 'times' : 'content' };
+    return content === null
+      ? null
+      : {
+          gfid,
+          content,
+          mode,
+          uid,
+          gid,
+          mtime,
+          compare: this.#options.compareTimes?.has(gfid) === true ? 'times' : 'content',
+        };
   }
 
   async #put(files: readonly SmallFile[]): Promise<void> {
     const { signal } = this.#options;
     try {
-      const answer = await this.#smallFiles.calls.call(PUT_FILES_METHOD, [files.map(fileDict)], { timeoutMs: CALL_TIMEOUT_MS, signal });
+      const answer = await this.#smallFiles.calls.call(PUT_FILES_METHOD, [files.map(fileDict)], {
+        timeoutMs: CALL_TIMEOUT_MS,
+        signal,
+      });
       for (const [i, file] of files.entries()) {
         if (!Array.isArray(answer) || answer[i] !== 0) continue;
         this.#synced.add(file.gfid);

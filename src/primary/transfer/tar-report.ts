@@ -43,7 +43,8 @@ export class TarReport {
     const isLocalComplete = local.code === 0 || local.code === 1 || (local.code === 2 && this.#hasFileErrors.local);
     const isRemoteComplete = remote.code === 0 || (remote.code === 2 && this.#hasFileErrors.remote);
     if (isLocalComplete && isRemoteComplete && this.generalError === undefined) return undefined;
-    const [end, exit] = remote.code === 0 ? (['tar here', local] as const) : (['tar on the secondary', remote] as const);
+    const [end, exit] =
+      remote.code === 0 ? (['tar here', local] as const) : (['tar on the secondary', remote] as const);
     const how = exit.code === null ? `ended by ${exit.signal}` : `exit ${exit.code}`;
     const tail = exit.stderrTail.split('\n').slice(-3).join('; ');
     return tail === '' ? `${end}: ${how}` : `${end}: ${how}: ${tail}`;

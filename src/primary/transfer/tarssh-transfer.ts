@@ -58,9 +58,12 @@ export class TarsshTransfer implements DataEngine {
   async sync(gfids: readonly Gfid[], options: SyncOptions): Promise<EngineOutcome> {
     const { mountDir, log } = this.#options;
     const report = new TarReport();
-    const flags = (await this.#hasAnyAttributes(gfids)) ? this.#options : { ...this.#options, acls: false, attributes: undefined };
+    const flags = (await this.#hasAnyAttributes(gfids))
+      ? this.#options
+      : { ...this.#options, acls: false, attributes: undefined };
     const logError = (line: string): void => {
-      if (options.logErrors && line !== '') log.error('SYNC Error', { sync_engine: 'Tarssh', error: explainLine(line.trimEnd()) });
+      if (options.logErrors && line !== '')
+        log.error('SYNC Error', { sync_engine: 'Tarssh', error: explainLine(line.trimEnd()) });
     };
     const xattrFinder = new TextFinder('SCHILY.xattr.');
     const { a, b, bytes } = await pipeline(packArgv(flags, options.maxFileBytes), unpackArgv(flags), {
@@ -88,7 +91,11 @@ export class TarsshTransfer implements DataEngine {
     }
     const returnCode = b.code ?? -signalNumber(b.signal);
     if (this.#options.attributes !== undefined && xattrFinder.isFound && synced.size > 0) {
-      const attributesOutcome = await this.#options.attributes.sync([...synced], { ...options, attributes: 'all', compareTimes: synced });
+      const attributesOutcome = await this.#options.attributes.sync([...synced], {
+        ...options,
+        attributes: 'all',
+        compareTimes: synced,
+      });
       return {
         returnCode: returnCode === 0 ? attributesOutcome.returnCode : returnCode,
         synced: attributesOutcome.synced,
@@ -114,13 +121,17 @@ class TextFinder {
   push(chunk: Buffer): void {
     if (this.isFound) return;
     const overlap = this.#text.length - 1;
-    this.isFound = chunk.includes(this.#text) || Buffer.concat([this.#tail, chunk.subarray(0, overlap)]).includes(this.#text);
+    this.isFound =
+      chunk.includes(this.#text) || Buffer.concat([this.#tail, chunk.subarray(0, overlap)]).includes(this.#text);
     this.#tail = Buffer.concat([this.#tail, chunk.subarray(-overlap)]).subarray(-overlap);
   }
 }
 
 /** The posix format keeps fractions of seconds, large ids and xattrs. User names of the primary mean nothing on the secondary. */
-export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attributes' | 'xattrs' | 'acls'>, maxFileBytes = Infinity): string[] {
+export function packArgv(
+  options: Pick<TarsshTransferOptions, 'command' | 'attributes' | 'xattrs' | 'acls'>,
+  maxFileBytes = Infinity,
+): string[] {
   return [
     options.command,
     ...(maxFileBytes <= SMALL_FILE_BYTES ? [] : ['--sparse']),
@@ -128,7 +139,9 @@ export function packArgv(options: Pick<TarsshTransferOptions, 'command' | 'attri
     '--format=posix',
     '--pax-option=delete=atime,delete=ctime',
     '--numeric-owner',
-    ...(options.attributes === undefined ? [] : ['--xattrs', ...(options.xattrs ? ['--xattrs-include=user.*'] : []), `--xattrs-include=${SHARD_PREFIX}*`]),
+    ...(options.attributes === undefined
+      ? []
+      : ['--xattrs', ...(options.xattrs ? ['--xattrs-include=user.*'] : []), `--xattrs-include=${SHARD_PREFIX}*`]),
     ...(options.acls ? ['--acls'] : []),
     RECORD_SIZE,
     '-cf',

@@ -47,10 +47,15 @@ export function directoryEndpoints(options: DirectoryEndpointsOptions): FindEndp
     const { config } = options;
     const primary = await openLayout(options.primaryPath);
     await findProgram(config.get('sync-method') === 'tarssh' ? config.get('tar-command') : config.get('rsync-command'));
-    if ('address' in options.secondary) return new DirectoryEndpoints(options, primary, { remote: await identifyRemote(config, options.secondary, primary.root, signal) });
+    if ('address' in options.secondary)
+      return new DirectoryEndpoints(options, primary, {
+        remote: await identifyRemote(config, options.secondary, primary.root, signal),
+      });
     const secondary = await openLayout(options.secondary.path);
     if (`${secondary.root}/`.startsWith(`${primary.root}/`) || `${primary.root}/`.startsWith(`${secondary.root}/`)) {
-      throw new GsyncdError(`directories ${primary.root} and ${secondary.root}: one contains the other`, { code: 'preflight' });
+      throw new GsyncdError(`directories ${primary.root} and ${secondary.root}: one contains the other`, {
+        code: 'preflight',
+      });
     }
     return new DirectoryEndpoints(options, primary, { local: secondary });
   };
@@ -70,8 +75,18 @@ class DirectoryEndpoints implements Endpoints {
     this.#secondary = side;
     const secondary =
       'local' in side
-        ? { secondaryVolume: side.local.root, secondaryHost: 'localhost', resourceRemote: 'localhost', secondaryId: side.local.identity.volumeId }
-        : { secondaryVolume: side.remote.path, secondaryHost: side.remote.host, resourceRemote: side.remote.address, secondaryId: side.remote.volumeId };
+        ? {
+            secondaryVolume: side.local.root,
+            secondaryHost: 'localhost',
+            resourceRemote: 'localhost',
+            secondaryId: side.local.identity.volumeId,
+          }
+        : {
+            secondaryVolume: side.remote.path,
+            secondaryHost: side.remote.host,
+            resourceRemote: side.remote.address,
+            secondaryId: side.remote.volumeId,
+          };
     this.session = {
       primary: primary.root,
       localPath: primary.root,
@@ -82,7 +97,14 @@ class DirectoryEndpoints implements Endpoints {
       ...secondary,
     };
     const { localNode: node, localNodeId: nodeId, localPath: brickPath, ...names } = this.session;
-    this.eventSubject = { primary: names.primary, node, nodeId, secondaryHost: names.secondaryHost, secondaryVolume: names.secondaryVolume, brickPath };
+    this.eventSubject = {
+      primary: names.primary,
+      node,
+      nodeId,
+      secondaryHost: names.secondaryHost,
+      secondaryVolume: names.secondaryVolume,
+      brickPath,
+    };
   }
 
   /** Number of entries that the recorder has indexed, without the root. */
@@ -113,16 +135,37 @@ class DirectoryEndpoints implements Endpoints {
     const secondaryParts =
       'local' in this.#secondary
         ? await this.#openLocal(this.#secondary.local, recorder, cleanup, signal)
-        : await openRemoteDirectory({ config, session: this.session, workingDir, debug, directory: this.#secondary.remote, primary: this.#primary, brick: primary.brick, paths: primaryPaths(recorder), log: brickLog }, cleanup);
-    const explained = (engine: DataEngine): DataEngine => withUnlinkReason(engine, (gfid) => recorder.unlinkReason(gfid));
+        : await openRemoteDirectory(
+            {
+              config,
+              session: this.session,
+              workingDir,
+              debug,
+              directory: this.#secondary.remote,
+              primary: this.#primary,
+              brick: primary.brick,
+              paths: primaryPaths(recorder),
+              log: brickLog,
+            },
+            cleanup,
+          );
+    const explained = (engine: DataEngine): DataEngine =>
+      withUnlinkReason(engine, (gfid) => recorder.unlinkReason(gfid));
     const failed = recording.then(
       () => new Promise<never>(() => undefined),
-      (error: unknown) => Promise.reject<never>(new GsyncdError(`record changes: ${errorLine(error)}`, { code: 'changelog', cause: error })),
+      (error: unknown) =>
+        Promise.reject<never>(
+          new GsyncdError(`record changes: ${errorLine(error)}`, { code: 'changelog', cause: error }),
+        ),
     );
     return {
       ...primary,
       ...secondaryParts,
-      engines: { ...secondaryParts.engines, rsync: () => explained(secondaryParts.engines.rsync()), tarssh: () => explained(secondaryParts.engines.tarssh()) },
+      engines: {
+        ...secondaryParts.engines,
+        rsync: () => explained(secondaryParts.engines.rsync()),
+        tarssh: () => explained(secondaryParts.engines.tarssh()),
+      },
       agent,
       hasMounts: false,
       mountSelector: new MountSelector({ cached: this.#primary.internal, uncached: this.#primary.internal }),
@@ -130,16 +173,32 @@ class DirectoryEndpoints implements Endpoints {
     };
   }
 
-  async #openLocal(secondary: BrickLayout, recorder: Recorder, cleanup: Cleanup, signal: AbortSignal): Promise<RemoteParts> {
+  async #openLocal(
+    secondary: BrickLayout,
+    recorder: Recorder,
+    cleanup: Cleanup,
+    signal: AbortSignal,
+  ): Promise<RemoteParts> {
     await lockDirectory(secondary, cleanup, signal);
     const volume = new EmbeddedVolume(secondary, this.#options.log.child({ module: 'resource', ctx: 'SECONDARY' }));
-    return { secondary: this.#secondaryOf(secondary, volume, signal), engines: this.#engines(secondary, recorder, volume), peerNames: 'bytes', broken: [] };
+    return {
+      secondary: this.#secondaryOf(secondary, volume, signal),
+      engines: this.#engines(secondary, recorder, volume),
+      peerNames: 'bytes',
+      broken: [],
+    };
   }
 
   /** Calls the handlers of the secondary's daemon in this process. */
   #secondaryOf({ xattrs }: BrickLayout, volume: EmbeddedVolume, signal: AbortSignal): RemoteSecondary {
     const log = this.#options.log.child({ module: 'resource', ctx: 'SECONDARY' });
-    const methods = secondaryMethods({ volume, distributionCount: 1, markSpace: xattrs === 'trusted' ? 'trusted' : 'system', log, signal });
+    const methods = secondaryMethods({
+      volume,
+      distributionCount: 1,
+      markSpace: xattrs === 'trusted' ? 'trusted' : 'system',
+      log,
+      signal,
+    });
     return new RemoteSecondary(directCalls(methods, (method, error) => log.error('call failed', { method, error })));
   }
 

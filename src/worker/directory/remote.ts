@@ -33,8 +33,19 @@ export interface RemoteDirectory extends SshLocation {
 
 /** Asks the other machine for the id and the user id of its directory.
  *  @throws GsyncdError 'preflight' */
-export async function identifyRemote(config: Config, place: SshLocation, primary: string, signal: AbortSignal): Promise<RemoteDirectory> {
-  const argv = [config.get('remote-gsyncd'), 'secondary', quoteShellWord(primary), quoteShellWord(`file://${place.path}`), '--print-id'];
+export async function identifyRemote(
+  config: Config,
+  place: SshLocation,
+  primary: string,
+  signal: AbortSignal,
+): Promise<RemoteDirectory> {
+  const argv = [
+    config.get('remote-gsyncd'),
+    'secondary',
+    quoteShellWord(primary),
+    quoteShellWord(`file://${place.path}`),
+    '--print-id',
+  ];
   const { stdout, stderrTail, exitCode } = await sshRunner(config, place.address, signal)(argv);
   if (exitCode !== 0) {
     const last = stderrTail.trim().split('\n').at(-1) ?? '';
@@ -44,7 +55,10 @@ export async function identifyRemote(config: Config, place: SshLocation, primary
     const { volumeId, uid } = JSON.parse(stdout) as { volumeId: string; uid: number };
     return { ...place, volumeId, uid };
   } catch (cause) {
-    throw new GsyncdError(`secondary on ${place.address}: ${config.get('remote-gsyncd')} gave no id of ${place.path}`, { code: 'preflight', cause });
+    throw new GsyncdError(`secondary on ${place.address}: ${config.get('remote-gsyncd')} gave no id of ${place.path}`, {
+      code: 'preflight',
+      cause,
+    });
   }
 }
 
@@ -64,10 +78,21 @@ export interface RemoteDirectoryOptions {
 export async function openRemoteDirectory(options: RemoteDirectoryOptions, cleanup: Cleanup): Promise<RemoteParts> {
   const { config, session, workingDir, debug, directory, log } = options;
   const secondary = quoteShellWord(`file://${directory.path}`);
-  const remote = await connectRemote({ config, session, resourceRemoteId: '', workingDir, debug, secondary }, cleanup, log);
+  const remote = await connectRemote(
+    { config, session, resourceRemoteId: '', workingDir, debug, secondary },
+    cleanup,
+    log,
+  );
   const { brick, primary } = options;
   const hasAttributes = async (gfid: Gfid): Promise<boolean> => brick.gfidHasXattrs(gfid);
-  const shared = { xattrs: config.get('sync-xattrs'), acls: config.get('sync-acls'), target: remote.target, hasAttributes, mountDir: () => primary.internal, log };
+  const shared = {
+    xattrs: config.get('sync-xattrs'),
+    acls: config.get('sync-acls'),
+    target: remote.target,
+    hasAttributes,
+    mountDir: () => primary.internal,
+    log,
+  };
   const rsyncOptions = {
     ...shared,
     command: config.get('rsync-command'),
@@ -82,14 +107,22 @@ export async function openRemoteDirectory(options: RemoteDirectoryOptions, clean
   const rsync = new RsyncTransfer({ ...rsyncOptions, holeEngine: new TarsshTransfer(tarOptions) });
   const tar = new TarsshTransfer({ ...tarOptions, attributes: rsync });
   const files = new AttributesTransfer({ rsync, brick });
-  const attributes = new SplitAttributes(files, new DirectoryAttributes(remote.calls, options.paths, { xattrs: shared.xattrs, acls: shared.acls }));
-  const ensureWritable = (engine: DataEngine): DataEngine => (directory.uid === 0 ? engine : makeFilesWritable(engine, brick, remote.secondary));
+  const attributes = new SplitAttributes(
+    files,
+    new DirectoryAttributes(remote.calls, options.paths, { xattrs: shared.xattrs, acls: shared.acls }),
+  );
+  const ensureWritable = (engine: DataEngine): DataEngine =>
+    directory.uid === 0 ? engine : makeFilesWritable(engine, brick, remote.secondary);
   return {
     secondary: remote.secondary,
     engines: { rsync: () => ensureWritable(rsync), tarssh: () => ensureWritable(tar), attributes: () => attributes },
     peerNames: remote.features.peerNames,
     entryLanes: remote.features.lanes,
-    broken: [remote.ended.then((reason) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${reason}`, { code: 'peer' })))],
+    broken: [
+      remote.ended.then((reason) =>
+        Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${reason}`, { code: 'peer' })),
+      ),
+    ],
   };
 }
 
@@ -106,7 +139,10 @@ class SplitAttributes implements AttributeSender {
   async sync(gfids: readonly Gfid[], signal?: AbortSignal): ReturnType<AttributeSender['sync']> {
     const dirs = await this.#files.directories(gfids);
     const files = gfids.filter((gfid) => !dirs.has(gfid));
-    return new Map([...(await this.#files.sync(files, signal)), ...(await this.#directories.sync([...dirs.keys()], signal))]);
+    return new Map([
+      ...(await this.#files.sync(files, signal)),
+      ...(await this.#directories.sync([...dirs.keys()], signal)),
+    ]);
   }
 }
 

@@ -25,13 +25,17 @@ export interface AvailabilityOptions {
 
 /** Calls reject with GsyncdError 'peer' when a subvolume is down. If GlusterFS answers ENOTCONN for one name while all
  *  subvolumes are up, they reject with RemoteCallError EIO: split-brain, or a replica set without quorum. */
-export function withAvailabilityChecks(secondary: Secondary, { subvolumesUp, subvolumes, volume }: AvailabilityOptions): Secondary {
+export function withAvailabilityChecks(
+  secondary: Secondary,
+  { subvolumesUp, subvolumes, volume }: AvailabilityOptions,
+): Secondary {
   const checks = new SingleFlight(subvolumesUp);
   const requireAllUp = async (): Promise<void> => {
     const up = await checks.ask().catch((cause: unknown) => {
       throw new GsyncdError(`secondary volume ${volume}: ${errorLine(cause)}`, { code: 'peer', cause });
     });
-    if (up < subvolumes) throw new GsyncdError(`secondary volume ${volume}: ${up} of ${subvolumes} subvolumes are up`, { code: 'peer' });
+    if (up < subvolumes)
+      throw new GsyncdError(`secondary volume ${volume}: ${up} of ${subvolumes} subvolumes are up`, { code: 'peer' });
   };
   const explainEnotconn = async <T>(answer: Promise<T>): Promise<T> => {
     try {
@@ -39,7 +43,10 @@ export function withAvailabilityChecks(secondary: Secondary, { subvolumesUp, sub
     } catch (error) {
       if (!(error instanceof RemoteCallError) || error.errno !== ENOTCONN) throw error;
       await requireAllUp();
-      throw new RemoteCallError(error.method, 'OSError', [EIO, 'ENOTCONN while the volume is up: split-brain or no quorum']);
+      throw new RemoteCallError(error.method, 'OSError', [
+        EIO,
+        'ENOTCONN while the volume is up: split-brain or no quorum',
+      ]);
     }
   };
   const verified = async <T>(answer: Promise<T>): Promise<T> => {

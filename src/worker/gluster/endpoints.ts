@@ -17,7 +17,13 @@ import { mountHome } from '../../gluster/mount-home.js';
 import { AuxMount } from '../../gluster/mount.js';
 import { FailureListMark } from '../../gluster/failure-list-mark.js';
 import { OwnBrick } from '../../gluster/own-brick.js';
-import { clusterStime, foreignVolumeInfos, isReplicated, nativeVolumeInfo, nodeUuids } from '../../gluster/volume-mark.js';
+import {
+  clusterStime,
+  foreignVolumeInfos,
+  isReplicated,
+  nativeVolumeInfo,
+  nodeUuids,
+} from '../../gluster/volume-mark.js';
 import type { RootLog } from '../../log.js';
 import type { PrimaryDeps, PrimaryVolume, Session } from '../../primary/deps.js';
 import { AttributesTransfer } from '../../primary/transfer/attributes-transfer.js';
@@ -54,7 +60,9 @@ const UNCACHED = cacheOptions(0);
 const CACHED = cacheOptions(1);
 
 /** Options that both engines share. */
-type SharedOptions = Pick<RsyncTransferOptions, 'xattrs' | 'acls' | 'target' | 'mountDir' | 'log'> & { readonly hasAttributes: (gfid: Gfid) => Promise<boolean> };
+type SharedOptions = Pick<RsyncTransferOptions, 'xattrs' | 'acls' | 'target' | 'mountDir' | 'log'> & {
+  readonly hasAttributes: (gfid: Gfid) => Promise<boolean>;
+};
 
 export interface GlusterEndpointsOptions {
   readonly args: WorkerArgs;
@@ -68,7 +76,11 @@ export function glusterEndpoints(options: GlusterEndpointsOptions): FindEndpoint
     const { args, config } = options;
     const { session, ...found } = await findSession(args, config, signal);
     if (args.localPath === undefined) config.complete(brickTemplateArgs(session.localPath));
-    const brick = new (args.isRemoved === true ? RemovedBrick : Brick)({ path: session.localPath, secondaryUuid: session.secondaryId, signal });
+    const brick = new (args.isRemoved === true ? RemovedBrick : Brick)({
+      path: session.localPath,
+      secondaryUuid: session.secondaryId,
+      signal,
+    });
     await preflight(config, session, brick);
     return new GlusterEndpoints(options, { session, ...found, brick });
   };
@@ -83,7 +95,10 @@ class GlusterEndpoints implements Endpoints {
   /** Whether bricks were down at the last mount. */
   #wereBricksDown = false;
 
-  constructor(options: GlusterEndpointsOptions, { session, brick, ...found }: FoundSession & { readonly brick: Brick }) {
+  constructor(
+    options: GlusterEndpointsOptions,
+    { session, brick, ...found }: FoundSession & { readonly brick: Brick },
+  ) {
     this.#options = options;
     this.session = session;
     this.eventSubject = eventSubject(session, options.args.secondary);
@@ -100,7 +115,8 @@ class GlusterEndpoints implements Endpoints {
     const { session } = this;
     // Before anything that may fail: if the secondary is unreachable, the leftovers must still go.
     const registry = join(workingDir, 'aux-mounts');
-    for (const path of await AuxMount.removeLeftovers(registry)) log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path });
+    for (const path of await AuxMount.removeLeftovers(registry))
+      log.child({ module: 'worker' }).info('removed the mount of a worker that was killed', { path });
     const remote = await this.#connect(workingDir, cleanup);
     const mounts: AuxMount[] = [];
     // In parallel: glusterd gives a session that it stops one second.
@@ -113,37 +129,68 @@ class GlusterEndpoints implements Endpoints {
     const cachedMount = await this.#mount(registry, CACHED, signal);
     mounts.push(cachedMount);
     const mountSelector = new MountSelector({ cached: cachedMount.dir, uncached: mount.dir });
-    const changelogs = { changelogDir: changelogDirOf(session.localPath), workingDir, changeIntervalMs: config.get('change-interval') * 1000 };
+    const changelogs = {
+      changelogDir: changelogDirOf(session.localPath),
+      workingDir,
+      changeIntervalMs: config.get('change-interval') * 1000,
+    };
     const isRemoved = this.#brick instanceof RemovedBrick;
-    const content = new BrickContent({ glusterdWorkdir: config.get('glusterd-workdir'), volume: session.primary, brickPath: session.localPath });
-    const contentFile: OpenEndpoints['contentFile'] = (gfid) => (content.inspect().hasClientContent ? this.#brick.contentFile(gfid) : Promise.resolve(null));
+    const content = new BrickContent({
+      glusterdWorkdir: config.get('glusterd-workdir'),
+      volume: session.primary,
+      brickPath: session.localPath,
+    });
+    const contentFile: OpenEndpoints['contentFile'] = (gfid) =>
+      content.inspect().hasClientContent ? this.#brick.contentFile(gfid) : Promise.resolve(null);
     return {
       // No other worker reads a removed brick's changelogs.
-      volume: { ...primaryVolume(mount, session), ...(isRemoved && { nodeUuids: () => Promise.resolve([session.localNodeId]) }) },
+      volume: {
+        ...primaryVolume(mount, session),
+        ...(isRemoved && { nodeUuids: () => Promise.resolve([session.localNodeId]) }),
+      },
       names: { lstat: (path) => (mountSelector.mountDir() === mount.dir ? mount : cachedMount).lstat(path) },
       brick: this.#brick,
       secondary: remote.secondary,
       agent: isRemoved ? createRemovedBrickAgent(changelogs) : new ChangelogAgent(changelogs),
       hasMounts: true,
-      engines: this.#engines(mountSelector, content, remote, config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : []),
+      engines: this.#engines(
+        mountSelector,
+        content,
+        remote,
+        config.get('sync-method') === 'tarssh' ? await sharedTarSsh(config, remote, cleanup) : [],
+      ),
       mountSelector,
       contentFile,
       peerNames: remote.features.peerNames,
       entryLanes: remote.features.lanes,
-      canRecreateRenamed: (this.#found.distributionCount ?? config.get('primary-distribution-count')) > 1 && remote.features.peerNames === 'bytes',
+      canRecreateRenamed:
+        (this.#found.distributionCount ?? config.get('primary-distribution-count')) > 1 &&
+        remote.features.peerNames === 'bytes',
       broken: [
         ownBrick.broken,
-        remote.ended.then((how) => Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' }))),
-        ...[mount, cachedMount].map(({ exited }) => exited.then(() => Promise.reject<never>(new GsyncdError('primary mount: glusterfs: exited', { code: 'mount' })))),
+        remote.ended.then((how) =>
+          Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${how}`, { code: 'peer' })),
+        ),
+        ...[mount, cachedMount].map(({ exited }) =>
+          exited.then(() =>
+            Promise.reject<never>(new GsyncdError('primary mount: glusterfs: exited', { code: 'mount' })),
+          ),
+        ),
       ],
     };
   }
 
   /** @returns a promise that rejects when the brick's process has ended
    *  @throws GsyncdError 'preflight' when it does not run now */
-  async #watchOwnBrick(mount: AuxMount, cleanup: Cleanup, signal: AbortSignal): Promise<{ readonly broken: Promise<never> }> {
+  async #watchOwnBrick(
+    mount: AuxMount,
+    cleanup: Cleanup,
+    signal: AbortSignal,
+  ): Promise<{ readonly broken: Promise<never> }> {
     const { primary, localPath, localNode } = this.session;
-    const down = new GsyncdError(`brick ${localPath}: process not running: gluster volume start ${primary} force`, { code: 'preflight' });
+    const down = new GsyncdError(`brick ${localPath}: process not running: gluster volume start ${primary} force`, {
+      code: 'preflight',
+    });
     const ownBrick = new OwnBrick(mount.dir, { host: localNode, path: localPath });
     if (!(await ownBrick.waitUntilUp(signal))) throw down;
     const watchStop = new AbortController();
@@ -155,7 +202,11 @@ class GlusterEndpoints implements Endpoints {
 
   #connect(workingDir: string, cleanup: Cleanup): Promise<Remote> {
     const { config, log, debug } = this.#options;
-    return connectRemote({ config, session: this.session, ...this.#found, workingDir, debug }, cleanup, log.child({ module: 'resource', ctx: 'SSH' }));
+    return connectRemote(
+      { config, session: this.session, ...this.#found, workingDir, debug },
+      cleanup,
+      log.child({ module: 'resource', ctx: 'SSH' }),
+    );
   }
 
   /** A brick may never accept a mount that came right after another one, because it takes it for the earlier client. A
@@ -185,7 +236,10 @@ class GlusterEndpoints implements Endpoints {
       logFile: config.get('gluster-log-file'),
       logLevel: config.get('gluster-log-level'),
       timeoutMs: config.get('connection-timeout') * 1000,
-      directoryPrefix: join(await mountHome([config.get('gluster-rundir'), config.get('glusterd-workdir')]), 'gsyncd-aux-mount-'),
+      directoryPrefix: join(
+        await mountHome([config.get('gluster-rundir'), config.get('glusterd-workdir')]),
+        'gsyncd-aux-mount-',
+      ),
       registry,
       spawnChild: (argv) => spawnDaemonChild(argv),
       signal,
@@ -221,18 +275,28 @@ class GlusterEndpoints implements Endpoints {
     });
   }
 
-  #engines(mountSelector: MountSelector, content: BrickContent, remote: Remote, sshOfTar: readonly string[]): PrimaryDeps['engines'] {
+  #engines(
+    mountSelector: MountSelector,
+    content: BrickContent,
+    remote: Remote,
+    sshOfTar: readonly string[],
+  ): PrimaryDeps['engines'] {
     const { config } = this.#options;
     const mountDir = (): string => mountSelector.mountDir();
     const rsync = this.#rsync(remote, mountDir);
     const shared = this.#shared(remote, mountDir);
-    const maxFileBytes = remote.features.acceptsFiles && config.get('rsync-options') === '' ? config.get('small-file-size') : 0;
+    const maxFileBytes =
+      remote.features.acceptsFiles && config.get('rsync-options') === '' ? config.get('small-file-size') : 0;
     const find = (gfid: Gfid): Promise<FoundFile | null> => findFile(gfid, { brick: this.#brick, content, mountDir });
-    const withSmall = (engine: DataEngine): DataEngine => (maxFileBytes === 0 ? engine : withSmallFiles(engine, { calls: remote.calls, maxFileBytes, find }));
+    const withSmall = (engine: DataEngine): DataEngine =>
+      maxFileBytes === 0 ? engine : withSmallFiles(engine, { calls: remote.calls, maxFileBytes, find });
     const attributes = new AttributesTransfer({ rsync, brick: this.#brick });
     return {
       rsync: () => withSmall(rsync),
-      tarssh: () => withSmall(new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: sshOfTar, attributes: rsync })),
+      tarssh: () =>
+        withSmall(
+          new TarsshTransfer({ ...shared, command: config.get('tar-command'), sshArgv: sshOfTar, attributes: rsync }),
+        ),
       attributes: () => attributes,
     };
   }

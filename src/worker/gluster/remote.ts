@@ -62,7 +62,15 @@ export interface RemoteOptions {
 /** Starts the secondary's gsyncd over ssh and performs the handshake.
  *  @throws GsyncdError 'peer' with the last line of ssh's stderr when it fails */
 export async function connectRemote(
-  { config, session, resourceRemoteId, distributionCount = config.get('primary-distribution-count'), secondary, workingDir, debug }: RemoteOptions,
+  {
+    config,
+    session,
+    resourceRemoteId,
+    distributionCount = config.get('primary-distribution-count'),
+    secondary,
+    workingDir,
+    debug,
+  }: RemoteOptions,
   cleanup: Cleanup,
   log: Log,
 ): Promise<Remote> {
@@ -70,27 +78,54 @@ export async function connectRemote(
   const startMs = performance.now();
   const control = await makeControlDir(workingDir);
   cleanup.add('ssh control directory', () => control.close());
-  if (control.removed !== undefined) log.info('removed the ssh control directory of a worker that was killed', { path: control.removed });
+  if (control.removed !== undefined)
+    log.info('removed the ssh control directory of a worker that was killed', { path: control.removed });
   // A socket's path is limited to 108 bytes, and rsync's ssh adds to it.
-  const name = createHash('sha256').update(`${session.resourceRemote} ${session.secondaryVolume}`).digest('hex').slice(0, 32);
+  const name = createHash('sha256')
+    .update(`${session.resourceRemote} ${session.secondaryVolume}`)
+    .digest('hex')
+    .slice(0, 32);
   const controlOptions = ['-oControlMaster=auto', '-S', join(control.dir, `${name}.sock`)];
 
-  const argv = [...sshArgv(config), ...controlOptions, session.resourceRemote, ...secondaryArgv({ config, session, resourceRemoteId, distributionCount, debug, secondary: secondary ?? `${session.secondaryHost}::${session.secondaryVolume}` })];
+  const argv = [
+    ...sshArgv(config),
+    ...controlOptions,
+    session.resourceRemote,
+    ...secondaryArgv({
+      config,
+      session,
+      resourceRemoteId,
+      distributionCount,
+      debug,
+      secondary: secondary ?? `${session.secondaryHost}::${session.secondaryVolume}`,
+    }),
+  ];
   let stderrLines: readonly string[] = [];
-  const child = await spawnPipe(argv, { onStderrLine: (line) => (stderrLines = [...stderrLines, line].slice(-STDERR_LINES)) });
+  const child = await spawnPipe(argv, {
+    onStderrLine: (line) => (stderrLines = [...stderrLines, line].slice(-STDERR_LINES)),
+  });
   cleanup.add('ssh', () => child.close());
-  const client = new RepceClient({ input: child.stdout, output: child.stdin, peerFailure: () => lastLines(stderrLines.join('\n')) });
+  const client = new RepceClient({
+    input: child.stdout,
+    output: child.stdin,
+    peerFailure: () => lastLines(stderrLines.join('\n')),
+  });
   cleanup.add('rpc', () => Promise.resolve(client.close()));
   const ended = child.exited.then(({ code, signal, stderrTail }) => {
     return `ssh ${session.resourceRemote}: ${lastLines(stderrTail) || `ended with ${signal ?? `exit code ${code}`}`}`;
   });
   const { pid, features } = await performHandshake(client, child, ended, config.get('connection-timeout') * 1000);
-  log.info('SSH connection between primary and secondary established.', { duration: ((performance.now() - startMs) / 1000).toFixed(4) });
+  log.info('SSH connection between primary and secondary established.', {
+    duration: ((performance.now() - startMs) / 1000).toFixed(4),
+  });
   // A peer without lanes takes one call at a time, as a stock one. Keepalives go twice per secondary-timeout.
   const calls = features.lanes === null ? new SequentialCalls(client, config.get('secondary-timeout') * 250) : client;
   const peer = new RemoteSecondary(calls, { callTimeoutMs: CALL_TIMEOUT_MS });
   return {
-    secondary: secondary !== undefined || features.answers === 'sure' ? peer : await addAvailabilityChecks(peer, { config, session, controlOptions, log }),
+    secondary:
+      secondary !== undefined || features.answers === 'sure'
+        ? peer
+        : await addAvailabilityChecks(peer, { config, session, controlOptions, log }),
     calls,
     features,
     // The secondary keeps its mount reachable, so this link's text is the mount point itself.
@@ -103,7 +138,14 @@ export async function connectRemote(
 
 /** The secondary reads no config file, so the command line carries its options. `--secondary-access-mount` is always set:
  *  rsync >= 3.4 resolves its target by text, and finds `/` at a mount that was lazily unmounted. */
-function secondaryArgv({ config, session, resourceRemoteId, distributionCount, secondary, debug }: Required<Omit<RemoteOptions, 'workingDir'>>): string[] {
+function secondaryArgv({
+  config,
+  session,
+  resourceRemoteId,
+  distributionCount,
+  secondary,
+  debug,
+}: Required<Omit<RemoteOptions, 'workingDir'>>): string[] {
   const program = config.get('remote-gsyncd');
   const reader = program === '' ? 'forced command' : 'shell';
   return [
@@ -141,31 +183,52 @@ export function quoteShellWord(text: string): string {
 
 /** Adds availability checks, because a distributed volume with a subvolume down returns partial results. The worker asks
  *  the cluster over the open connection, because the host that the session names may be down. */
-async function addAvailabilityChecks(peer: RemoteSecondary, { config, session, controlOptions, log }: Pick<RemoteOptions, 'config' | 'session'> & Pick<Remote, 'controlOptions'> & { log: Log }): Promise<Secondary> {
+async function addAvailabilityChecks(
+  peer: RemoteSecondary,
+  {
+    config,
+    session,
+    controlOptions,
+    log,
+  }: Pick<RemoteOptions, 'config' | 'session'> & Pick<Remote, 'controlOptions'> & { log: Log },
+): Promise<Secondary> {
   const volume = session.secondaryVolume;
   const timeoutS = Math.min(VOLUME_INFO_TIMEOUT_S, config.get('connection-timeout') / 2);
   const run = sshRunner(config, session.resourceRemote, new AbortController().signal, controlOptions, timeoutS);
   const subvolumesUp = async (): Promise<number> => (await peer.nodeUuids()).length;
   try {
-    const { distributionCount: subvolumes } = await queryVolumeInfo(run, volume, config.get('secondary-gluster-command-dir'));
+    const { distributionCount: subvolumes } = await queryVolumeInfo(
+      run,
+      volume,
+      config.get('secondary-gluster-command-dir'),
+    );
     if (subvolumes > 1) await subvolumesUp();
     return withAvailabilityChecks(peer, { subvolumesUp, subvolumes, volume });
   } catch (error) {
     if (isGsyncdError(error, 'peer')) throw error;
     // The whole volume is down now. Later only some of its subvolumes may come up.
-    if (error instanceof RemoteCallError && error.errno === constants.errno.ENOTCONN) throw new GsyncdError(`secondary volume ${volume}: ${errorLine(error)}`, { code: 'peer', cause: error });
+    if (error instanceof RemoteCallError && error.errno === constants.errno.ENOTCONN)
+      throw new GsyncdError(`secondary volume ${volume}: ${errorLine(error)}`, { code: 'peer', cause: error });
     log.warn('cannot determine the state of the secondary volume', { error: errorLine(error) });
     return peer;
   }
 }
 
-async function performHandshake(client: RepceClient, child: PipeChild, ended: Promise<string>, timeoutMs: number): Promise<Handshake> {
+async function performHandshake(
+  client: RepceClient,
+  child: PipeChild,
+  ended: Promise<string>,
+  timeoutMs: number,
+): Promise<Handshake> {
   try {
     return await handshake(client, { timeoutMs });
   } catch (error) {
     if (!isGsyncdError(error, 'peer')) throw error;
     // The pipe breaks a moment before ssh has reported why.
-    const reason = await Promise.race([ended, new Promise<null>((resolve) => setTimeout(resolve, 2_000, null).unref())]);
+    const reason = await Promise.race([
+      ended,
+      new Promise<null>((resolve) => setTimeout(resolve, 2_000, null).unref()),
+    ]);
     await child.close();
     throw new GsyncdError(`connect to secondary: ${reason ?? errorLine(error)}`, { code: 'peer', cause: error });
   }
@@ -177,15 +240,27 @@ export function rsyncSsh(config: Config, controlOptions: readonly string[]): str
 
 /** The ssh command line of tar, whose key has a separate forced command. */
 export function tarSsh(config: Config): string[] {
-  return [...splitWords(config.get('ssh-command')), ...splitWords(config.get('ssh-options-tar')), '-p', String(config.get('ssh-port'))];
+  return [
+    ...splitWords(config.get('ssh-command')),
+    ...splitWords(config.get('ssh-options-tar')),
+    '-p',
+    String(config.get('ssh-port')),
+  ];
 }
 
 /** The ssh command line of tar over one shared connection, which is opened here. Otherwise the transfer of each PostBox
  *  would open one. While the shared one is not up, each transfer's ssh connects by itself. */
-export async function sharedTarSsh(config: Config, { target, controlDir }: Pick<Remote, 'target' | 'controlDir'>, cleanup: Cleanup): Promise<string[]> {
+export async function sharedTarSsh(
+  config: Config,
+  { target, controlDir }: Pick<Remote, 'target' | 'controlDir'>,
+  cleanup: Cleanup,
+): Promise<string[]> {
   if (target.address === null) return tarSsh(config);
   const socket = ['-S', join(controlDir, 'tar.sock')];
-  const master = await spawnDaemonChild([...tarSsh(config), '-oControlMaster=yes', ...socket, '-N', target.address], 'stops');
+  const master = await spawnDaemonChild(
+    [...tarSsh(config), '-oControlMaster=yes', ...socket, '-N', target.address],
+    'stops',
+  );
   // The master holds no resources, so the clean-up need not wait for its end.
   cleanup.add('ssh of tar', () => Promise.resolve(master.kill('SIGTERM')));
   return [...tarSsh(config), '-oControlMaster=no', ...socket];

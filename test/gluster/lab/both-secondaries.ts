@@ -14,13 +14,42 @@ export interface BothSecondaries {
 }
 
 export async function bothSecondaries(lab: Lab): Promise<BothSecondaries> {
-  const found = await lab.exec(['bash', '-c', 'ls -d /usr/lib*/*/glusterfs/python/syncdaemon /usr/libexec/glusterfs/python/syncdaemon 2>/dev/null | head -1']);
+  const found = await lab.exec([
+    'bash',
+    '-c',
+    'ls -d /usr/lib*/*/glusterfs/python/syncdaemon /usr/libexec/glusterfs/python/syncdaemon 2>/dev/null | head -1',
+  ]);
   const daemon = found.stdout.trim();
   const argv = (program: readonly string[], volume: string): string[] => [
-    ...program, 'secondary', 'px', `root@${HOST}::${volume}`,
-    '--primary-node', 'n1', '--primary-node-id', 'x', '--primary-brick', '/b', '--local-node', 'h', '--local-node-id', 'y',
-    '--secondary-timeout', '120', '--secondary-log-level', 'INFO', '--secondary-gluster-log-level', 'INFO',
-    '--secondary-gluster-command-dir', '/usr/sbin', '--primary-dist-count', '1', '--secondary-access-mount',
+    ...program,
+    'secondary',
+    'px',
+    `root@${HOST}::${volume}`,
+    '--primary-node',
+    'n1',
+    '--primary-node-id',
+    'x',
+    '--primary-brick',
+    '/b',
+    '--local-node',
+    'h',
+    '--local-node-id',
+    'y',
+    '--secondary-timeout',
+    '120',
+    '--secondary-log-level',
+    'INFO',
+    '--secondary-gluster-log-level',
+    'INFO',
+    '--secondary-gluster-command-dir',
+    '/usr/sbin',
+    '--primary-dist-count',
+    '1',
+    '--secondary-access-mount',
   ];
-  return { daemon, stock: argv(['python3', `${daemon}/gsyncd.py`], 'gv0'), own: argv([process.execPath, `${REPO}/bin/gsyncd-ts.js`], 'sv0') };
+  return {
+    daemon,
+    stock: argv(['python3', `${daemon}/gsyncd.py`], 'gv0'),
+    own: argv([process.execPath, `${REPO}/bin/gsyncd-ts.js`], 'sv0'),
+  };
 }

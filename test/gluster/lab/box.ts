@@ -23,7 +23,12 @@ export class Box extends Machine {
   static async open(): Promise<Box> {
     const holder = spawn(
       'bash',
-      [path.join(import.meta.dirname, 'box.sh'), 'bash', '-c', 'echo "ready $BOX_STATE"; read -r code; exit "${code:-0}"'],
+      [
+        path.join(import.meta.dirname, 'box.sh'),
+        'bash',
+        '-c',
+        'echo "ready $BOX_STATE"; read -r code; exit "${code:-0}"',
+      ],
       { stdio: ['pipe', 'pipe', 'inherit'] },
     );
     const ended = new Promise<never>((_, reject) => {
@@ -32,7 +37,10 @@ export class Box extends Machine {
     });
     ended.catch(() => undefined);
     const ready = new Promise<string>((resolve) => {
-      createInterface({ input: holder.stdout }).on('line', (line) => line.startsWith('ready ') && resolve(line.slice(6)));
+      createInterface({ input: holder.stdout }).on(
+        'line',
+        (line) => line.startsWith('ready ') && resolve(line.slice(6)),
+      );
     });
     const state = await Promise.race([ready, ended]);
     endWithParent();

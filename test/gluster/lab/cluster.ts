@@ -44,7 +44,11 @@ export class Cluster extends Pair {
     this.admin = primaries[0]!;
     const user = options.secondaryUser === undefined ? '' : `${options.secondaryUser}@`;
     this.remote = `${user}${secondaries[0]!.address}`;
-    this.places = bricksOf(primaries, 'gv0', options.sets ?? 1).map(([machine, path]) => ({ machine, host: machine.address, path }));
+    this.places = bricksOf(primaries, 'gv0', options.sets ?? 1).map(([machine, path]) => ({
+      machine,
+      host: machine.address,
+      path,
+    }));
   }
 
   /** Brings nodes, volumes and the session up. Takes about 20 s. */
@@ -59,10 +63,7 @@ export class Cluster extends Pair {
       const cluster = new Cluster(box, primaries, secondaries, options);
       await Promise.all([...primaries, ...secondaries].map((node) => node.boot()));
       if (options.gsyncd !== undefined) await cluster.install(...options.gsyncd);
-      await Promise.all([
-        bringUpSide(primaries, 'gv0', options),
-        bringUpSide(secondaries, 'sv0', options),
-      ]);
+      await Promise.all([bringUpSide(primaries, 'gv0', options), bringUpSide(secondaries, 'sv0', options)]);
       await cluster.#connect(options);
       return cluster;
     } catch (error) {
@@ -82,10 +83,14 @@ export class Cluster extends Pair {
     if (user !== undefined) await pushKeys(this.secondaries[0]!, user);
     // The keys arrive on the secondary's nodes some time after the command that sends them.
     for (const node of this.secondaries) {
-      await this.until(`keys of the session on ${node.name}`, async () => {
-        const keys = await node.read(`${homeOf(user)}/.ssh/authorized_keys`);
-        return (keys.match(/gsyncd/g) ?? []).length >= this.primaries.length;
-      }, 60_000);
+      await this.until(
+        `keys of the session on ${node.name}`,
+        async () => {
+          const keys = await node.read(`${homeOf(user)}/.ssh/authorized_keys`);
+          return (keys.match(/gsyncd/g) ?? []).length >= this.primaries.length;
+        },
+        60_000,
+      );
     }
     await this.until('read-only secondary', async () => {
       return (await this.secondaries[0]!.gluster(['volume', 'info', 'sv0'])).stdout.includes('features.read-only: on');
@@ -137,7 +142,11 @@ async function bringUpSide(nodes: readonly Node[], volume: 'gv0' | 'sv0', option
     await first!.gluster(['volume', 'set', name, 'network.ping-timeout', String(PING_TIMEOUT)]);
     await first!.gluster(['volume', 'start', name]);
   };
-  await create(volume, nodes.length === 1 ? [] : layoutArguments(options.layout ?? 'distribute', nodes.length), options.sets ?? 1);
+  await create(
+    volume,
+    nodes.length === 1 ? [] : layoutArguments(options.layout ?? 'distribute', nodes.length),
+    options.sets ?? 1,
+  );
   if (volume === 'sv0') return;
   await first!.gluster(['volume', 'set', 'gv0', 'changelog.rollover-time', String(options.rolloverSeconds ?? 3)]);
   if (options.metaVolume !== 'shared') return;

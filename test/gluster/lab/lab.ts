@@ -71,7 +71,11 @@ export class Lab extends Pair {
   static async start(options: LabOptions = {}): Promise<Lab> {
     const box = await Box.open();
     const count = options.bricks ?? 1;
-    const lab = new Lab(box, Array.from({ length: count }, (_, i) => `/srv/gv0_${i + 1}`), options);
+    const lab = new Lab(
+      box,
+      Array.from({ length: count }, (_, i) => `/srv/gv0_${i + 1}`),
+      options,
+    );
     try {
       await lab.#bringUp(options, count);
       return lab;
@@ -86,14 +90,26 @@ export class Lab extends Pair {
     await this.exec(['glusterd']);
     await this.until('glusterd', async () => (await this.gluster(['pool', 'list'], 'return')).code === 0);
     if (options.secondaryDisk === 'resizable') {
-      for (let i = 1; i <= count; i++) await this.exec(['bash', '-c', `mkdir -p /srv/sv0_${i} && mount -t tmpfs -o size=100T disk /srv/sv0_${i}`]);
+      for (let i = 1; i <= count; i++)
+        await this.exec(['bash', '-c', `mkdir -p /srv/sv0_${i} && mount -t tmpfs -o size=100T disk /srv/sv0_${i}`]);
     }
     const primary = { bricks: count, layout: options.layout ?? 'distribute' } as const;
-    for (const [volume, { bricks, layout }] of [['gv0', primary], ['sv0', options.secondary ?? primary]] as const) {
+    for (const [volume, { bricks, layout }] of [
+      ['gv0', primary],
+      ['sv0', options.secondary ?? primary],
+    ] as const) {
       const paths = Array.from({ length: bricks }, (_, i) => `/srv/${volume}_${i + 1}`);
       if (options.brickDisks === 'xfs') for (const path of paths) await this.#makeXfs(path);
-      await this.gluster(['volume', 'create', volume, ...layoutArguments(layout, bricks), ...paths.map((path) => `${HOST}:${path}`), 'force']);
-      for (const [name, value] of Object.entries(options.volumeOptions?.[volume] ?? {})) await this.gluster(['volume', 'set', volume, name, value]);
+      await this.gluster([
+        'volume',
+        'create',
+        volume,
+        ...layoutArguments(layout, bricks),
+        ...paths.map((path) => `${HOST}:${path}`),
+        'force',
+      ]);
+      for (const [name, value] of Object.entries(options.volumeOptions?.[volume] ?? {}))
+        await this.gluster(['volume', 'set', volume, name, value]);
       await this.gluster(['volume', 'start', volume]);
     }
     await this.mount('gv0', PATHS.primary, ['--acl']);
@@ -114,7 +130,10 @@ export class Lab extends Pair {
 
   /** The loop device goes with its mount. */
   async #makeXfs(brick: string): Promise<void> {
-    await this.sh(`mkdir ${brick}; truncate -s 10G ${brick}.xfs; mkfs.xfs -q -i size=512 ${brick}.xfs; mount -o loop,noatime ${brick}.xfs ${brick}`, '/srv');
+    await this.sh(
+      `mkdir ${brick}; truncate -s 10G ${brick}.xfs; mkfs.xfs -q -i size=512 ${brick}.xfs; mount -o loop,noatime ${brick}.xfs ${brick}`,
+      '/srv',
+    );
   }
 
   /** The keys arrive on the secondary some time after the command that sends them. */
@@ -141,8 +160,12 @@ export class Lab extends Pair {
   async pretendMonitor(): Promise<void> {
     const pidFile = `/run/gluster/gsyncd-gv0-${HOST}-sv0.pid`;
     const hold = [
-      'import fcntl, sys, time', `open('${this.sessionDir}/monitor.status', 'w').write('Started')`,
-      `held = open('${pidFile}', 'w')`, 'fcntl.lockf(held, fcntl.LOCK_EX)', 'print("held", flush=True)', 'time.sleep(1e6)',
+      'import fcntl, sys, time',
+      `open('${this.sessionDir}/monitor.status', 'w').write('Started')`,
+      `held = open('${pidFile}', 'w')`,
+      'fcntl.lockf(held, fcntl.LOCK_EX)',
+      'print("held", flush=True)',
+      'time.sleep(1e6)',
     ];
     const holder = this.box.start(['python3', '-c', hold.join('\n')]);
     await new Promise<void>((resolve, reject) => {
@@ -161,11 +184,32 @@ export class Lab extends Pair {
    */
   startStockWorker(options: WorkerOptions = {}): WorkerHandle {
     const brick = this.place(options.brick ?? 0).path;
-    const find = 'exec 9>/dev/null; exec unshare -m --propagation private python3 /usr/lib*/*/glusterfs/python/syncdaemon/gsyncd.py worker "$@"';
+    const find =
+      'exec 9>/dev/null; exec unshare -m --propagation private python3 /usr/lib*/*/glusterfs/python/syncdaemon/gsyncd.py worker "$@"';
     const argv = [
-      'bash', '-c', find, 'sh', 'gv0', `${HOST}::sv0`, '--feedback-fd', '9', '--local-path', brick, '--local-node', HOST,
-      '--local-node-id', this.#nodeId, '--secondary-id', this.#secondaryId, '--subvol-num', String((options.brick ?? 0) + 1),
-      '--resource-remote', HOST, '--resource-remote-id', this.#nodeId, ...(options.args ?? []),
+      'bash',
+      '-c',
+      find,
+      'sh',
+      'gv0',
+      `${HOST}::sv0`,
+      '--feedback-fd',
+      '9',
+      '--local-path',
+      brick,
+      '--local-node',
+      HOST,
+      '--local-node-id',
+      this.#nodeId,
+      '--secondary-id',
+      this.#secondaryId,
+      '--subvol-num',
+      String((options.brick ?? 0) + 1),
+      '--resource-remote',
+      HOST,
+      '--resource-remote-id',
+      this.#nodeId,
+      ...(options.args ?? []),
     ];
     const worker = new WorkerHandle(this.box.start(argv, options.env), this.box.outside(this.sessionLog), 'stock');
     this.workers.push(worker);

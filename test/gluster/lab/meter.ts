@@ -16,7 +16,10 @@ export async function usageOf(pid: number): Promise<Usage> {
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     const text = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ').map(Number);
+    const fields = text
+      .slice(text.lastIndexOf(')') + 2)
+      .split(' ')
+      .map(Number);
     const ticks = fields.slice(11, 15).reduce((sum, n) => sum + n, 0);
     if (text !== '') stats.set(Number(name), { parent: fields[1] ?? 0, ticks });
   }

@@ -34,6 +34,11 @@ chmod 700 ${home}/.ssh`,
 
 /** The admin's step after `create push-pem`, which sends the keys some time after it returned. */
 export async function pushKeys(node: Node, user: string): Promise<void> {
-  await until('keys sent to the user', async () => (await node.read(`${homeOf(user)}/gv0_sv0_common_secret.pem.pub`).catch(() => '')).includes('tar'));
-  await node.sh(`"$(dirname "$(ls /usr/lib/*-linux-*/glusterfs/gsyncd /usr/libexec/glusterfs/gsyncd 2>/dev/null | head -1)")"/set_geo_rep_pem_keys.sh ${user} gv0 sv0`, '/');
+  await until('keys sent to the user', async () =>
+    (await node.read(`${homeOf(user)}/gv0_sv0_common_secret.pem.pub`).catch(() => '')).includes('tar'),
+  );
+  await node.sh(
+    `"$(dirname "$(ls /usr/lib/*-linux-*/glusterfs/gsyncd /usr/libexec/glusterfs/gsyncd 2>/dev/null | head -1)")"/set_geo_rep_pem_keys.sh ${user} gv0 sv0`,
+    '/',
+  );
 }

@@ -20,10 +20,13 @@ export function useOptionLab(): OptionLab {
   const lab = useLab();
   let worker: WorkerHandle | undefined;
   beforeAll(async () => {
-    await lab().sh(`for program in ssh rsync; do
+    await lab().sh(
+      `for program in ssh rsync; do
       printf '#!/bin/bash\\necho "$*" >>/srv/%s.log\\n[ ! -e /srv/before-%s ] || . /srv/before-%s "$@"\\nexec /usr/bin/%s "$@"\\n' $program $program $program $program >$program
     done; chmod 755 ssh rsync
-    /usr/sbin/sshd -f /dev/null -h /run/sshd/host_key -p 2222 -o UsePAM=yes -o PermitRootLogin=yes -o PidFile=/run/sshd-2222.pid`, '/srv');
+    /usr/sbin/sshd -f /dev/null -h /run/sshd/host_key -p 2222 -o UsePAM=yes -o PermitRootLogin=yes -o PidFile=/run/sshd-2222.pid`,
+      '/srv',
+    );
     await lab().setConfig({ 'ssh-command': '/srv/ssh', 'rsync-command': '/srv/rsync' });
   }, 60_000);
   return {
@@ -38,7 +41,9 @@ export function useOptionLab(): OptionLab {
       return worker;
     },
     runsOf: async (program) => {
-      const lines = (await lab().sh(`touch ${program}.log; mv ${program}.log ${program}.seen; cat ${program}.seen`, '/srv')).split('\n');
+      const lines = (
+        await lab().sh(`touch ${program}.log; mv ${program}.log ${program}.seen; cat ${program}.seen`, '/srv')
+      ).split('\n');
       return lines.filter((line) => line !== '');
     },
   };

@@ -21,7 +21,15 @@ export interface OwnSecondary {
 }
 
 export function startOwnSecondary(lab: Lab, timeoutS = 120): OwnSecondary {
-  const argv = [process.execPath, `${REPO}/bin/gsyncd-ts.js`, 'secondary', 'px', `root@${HOST}::sv0`, '--secondary-timeout', String(timeoutS)];
+  const argv = [
+    process.execPath,
+    `${REPO}/bin/gsyncd-ts.js`,
+    'secondary',
+    'px',
+    `root@${HOST}::sv0`,
+    '--secondary-timeout',
+    String(timeoutS),
+  ];
   const [file, args] = lab.box.command([...argv, '--secondary-gluster-command-dir', '/usr/sbin']);
   const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   let stderr = '';
@@ -38,7 +46,8 @@ export function clientOf({ child }: OwnSecondary): RepceClient {
 export const DISKS = '/srv';
 /** No part of any volume. The mounts of a secondary are four levels below the machine's root. */
 export const OUTSIDE = `${DISKS}/outside`;
-const TREE = 'mkdir -p dir/sub; printf canary >canary; printf a >dir/a; printf b >dir/sub/b; ln dir/a linked; ln -s canary sym; chmod 640 dir/a';
+const TREE =
+  'mkdir -p dir/sub; printf canary >canary; printf a >dir/a; printf b >dir/sub/b; ln dir/a linked; ln -s canary sym; chmod 640 dir/a';
 
 /** Makes the same small tree in sv0 and outside of it. */
 export async function plantTrees(lab: Lab): Promise<void> {

@@ -114,7 +114,16 @@ export abstract class Pair {
   /** Mounts a volume on a machine, the box by default, and waits until the mount answers. */
   async mount(volume: string, at: string, args: readonly string[] = [], on: Machine = this.box): Promise<void> {
     await on.exec(['mkdir', '-p', at]);
-    await on.exec(['glusterfs', ...args, '--fopen-keep-cache=no', '-s', this.serverOf(volume), '--volfile-id', volume, at]);
+    await on.exec([
+      'glusterfs',
+      ...args,
+      '--fopen-keep-cache=no',
+      '-s',
+      this.serverOf(volume),
+      '--volfile-id',
+      volume,
+      at,
+    ]);
     await this.until(`mount of ${volume}`, async () => {
       const look = await on.exec(['stat', '-f', '-c', '%T', at], { onFailure: 'return' });
       return look.stdout.includes('fuse');
@@ -129,7 +138,13 @@ export abstract class Pair {
   /** Applies operations to the primary, spread over `paceMs`; returns how many were applied. */
   async apply(ops: readonly Operation[], options: { paceMs?: number; under?: string } = {}): Promise<number> {
     const root = path.posix.join(PATHS.primary, options.under ?? '');
-    const argv = ['python3', path.join(import.meta.dirname, 'apply.py'), root, '--pace', String((options.paceMs ?? 0) / 1000)];
+    const argv = [
+      'python3',
+      path.join(import.meta.dirname, 'apply.py'),
+      root,
+      '--pace',
+      String((options.paceMs ?? 0) / 1000),
+    ];
     const input = ops.map((op) => JSON.stringify(op)).join('\n');
     const result = await this.exec(argv, { input, timeoutMs: (options.paceMs ?? 0) + 300_000 });
     return (JSON.parse(result.stdout) as { applied: number }).applied;
@@ -138,11 +153,22 @@ export abstract class Pair {
   /** Starts this project's worker by hand, as an admin would. */
   startWorker(options: WorkerOptions = {}): WorkerHandle {
     const log = `/var/log/glusterfs/worker-${++this.#logs}.log`;
-    const [primary, secondary] = options.pair ?? ['gv0', `${this.remote.includes('@') ? '' : 'root@'}${this.remote}::sv0`];
+    const [primary, secondary] = options.pair ?? [
+      'gv0',
+      `${this.remote.includes('@') ? '' : 'root@'}${this.remote}::sv0`,
+    ];
     const { machine, path: brick } = this.place(options.brick ?? 0);
     const argv = [
-      process.execPath, path.join(REPO, 'bin/gsyncd-ts.js'), 'worker', primary, secondary,
-      '--local-path', options.localPath ?? brick, '--log-file', log, ...(options.args ?? []),
+      process.execPath,
+      path.join(REPO, 'bin/gsyncd-ts.js'),
+      'worker',
+      primary,
+      secondary,
+      '--local-path',
+      options.localPath ?? brick,
+      '--log-file',
+      log,
+      ...(options.args ?? []),
     ];
     const worker = new WorkerHandle(machine.start(argv, options.env), machine.outside(log));
     this.workers.push(worker);
@@ -157,15 +183,25 @@ export abstract class Pair {
 
   /** Compares primary and secondary once. */
   compare(options: CompareOptions = {}): Promise<TreeComparison> {
-    const fresh = [`${PATHS.secondary}:${this.serverOf('sv0')}:sv0`, ...(this.writerKeepsTimes ? [`${PATHS.primary}:${this.serverOf('gv0')}:gv0`] : [])];
-    return compareTrees(this.box, PATHS.primary, PATHS.secondary, { fresh, ...(this.isReplicated && { pollMs: 3_000 }), ...options });
+    const fresh = [
+      `${PATHS.secondary}:${this.serverOf('sv0')}:sv0`,
+      ...(this.writerKeepsTimes ? [`${PATHS.primary}:${this.serverOf('gv0')}:gv0`] : []),
+    ];
+    return compareTrees(this.box, PATHS.primary, PATHS.secondary, {
+      fresh,
+      ...(this.isReplicated && { pollMs: 3_000 }),
+      ...options,
+    });
   }
 
   /**
    * Waits until primary and secondary are equal. Throws with the differences and the workers' logs when they are not
    * in time, and as soon as a worker that runs now has ended.
    */
-  async waitConverged(timeoutMs = 60_000, options: Omit<CompareOptions, 'waitMs' | 'signal'> = {}): Promise<TreeComparison> {
+  async waitConverged(
+    timeoutMs = 60_000,
+    options: Omit<CompareOptions, 'waitMs' | 'signal'> = {},
+  ): Promise<TreeComparison> {
     const died = new AbortController();
     const running = this.workers.filter((worker) => worker.running);
     for (const worker of running) {
@@ -179,14 +215,19 @@ export abstract class Pair {
     } catch (error) {
       why = String(error);
     }
-    const logs = running.length === 0 ? await this.#sessionLogs() : await Promise.all(running.map(async (w) => `${w.stderr.slice(-2000)}\n${(await w.log()).slice(-4000)}`));
+    const logs =
+      running.length === 0
+        ? await this.#sessionLogs()
+        : await Promise.all(running.map(async (w) => `${w.stderr.slice(-2000)}\n${(await w.log()).slice(-4000)}`));
     throw new Error([why, ...logs].join('\n--- worker\n'));
   }
 
   /** The ends of what a session that glusterd started logged, on each node. */
   #sessionLogs(): Promise<string[]> {
     const machines = [...new Set(this.places.map(({ machine }) => machine))].filter(({ up }) => up);
-    return Promise.all(machines.map(async (machine) => (await machine.read(this.sessionLog).catch(() => '')).slice(-4000)));
+    return Promise.all(
+      machines.map(async (machine) => (await machine.read(this.sessionLog).catch(() => '')).slice(-4000)),
+    );
   }
 
   /** The status file of a brick's worker. */
@@ -203,7 +244,11 @@ export abstract class Pair {
 
   /** Waits until a field of a brick's status file has `value`. */
   async untilStatus(brick: number, field: string, value: string, timeoutMs = 60_000): Promise<void> {
-    await this.until(`brick ${brick} ${value}`, async () => (await this.status(brick).catch(() => undefined))?.[field] === value, timeoutMs);
+    await this.until(
+      `brick ${brick} ${value}`,
+      async () => (await this.status(brick).catch(() => undefined))?.[field] === value,
+      timeoutMs,
+    );
   }
 
   /** The session's `status detail` as GlusterFS prints it. */
@@ -229,7 +274,9 @@ export abstract class Pair {
   }
 
   async #left(): Promise<readonly string[]> {
-    const machines = new Set([...this.places.map(({ machine }) => machine), ...this.ownSecondaries].filter(({ up }) => up));
+    const machines = new Set(
+      [...this.places.map(({ machine }) => machine), ...this.ownSecondaries].filter(({ up }) => up),
+    );
     return (await Promise.all([...machines].map(leftovers))).flat();
   }
 
@@ -253,6 +300,12 @@ async function leftovers(machine: Machine): Promise<string[]> {
     return /^\S*glusterfs .*(--aux-gfid-mount|aux-gfid-mount)/.test(line);
   });
   // The stock daemon's are in /tmp.
-  const points = (await machine.exec(['bash', '-c', 'shopt -s nullglob; printf "%s\\n" /tmp/*aux-mount* /run/gluster/gsyncd-mounts/*aux-mount*'])).stdout;
+  const points = (
+    await machine.exec([
+      'bash',
+      '-c',
+      'shopt -s nullglob; printf "%s\\n" /tmp/*aux-mount* /run/gluster/gsyncd-mounts/*aux-mount*',
+    ])
+  ).stdout;
   return [...mounts, ...clients, ...points.split('\n').filter(Boolean)];
 }

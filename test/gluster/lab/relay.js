@@ -5,7 +5,9 @@
 import { createConnection, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
-const [listenPort, toHost, toPort, delayMs, bytesPerSecond] = process.argv.slice(2).map((arg, i) => (i === 1 ? arg : Number(arg)));
+const [listenPort, toHost, toPort, delayMs, bytesPerSecond] = process.argv
+  .slice(2)
+  .map((arg, i) => (i === 1 ? arg : Number(arg)));
 /** The buffer of a router. With less than the bytes on their way the link would be slower than its rate. */
 const MAX_HELD_BYTES = Math.max(64 << 10, (bytesPerSecond * 2 * delayMs) / 1000);
 
@@ -47,7 +49,8 @@ class Direction {
       this.#heldBytes -= chunk?.length ?? 0;
       if (this.#heldBytes <= MAX_HELD_BYTES) this.from.resume();
     }
-    if (this.#held.length > 0) this.#timer = setTimeout(() => this.pass(), Math.max(1, this.#held[0].dueMs - performance.now()));
+    if (this.#held.length > 0)
+      this.#timer = setTimeout(() => this.pass(), Math.max(1, this.#held[0].dueMs - performance.now()));
   }
 }
 
@@ -64,8 +67,10 @@ createServer({ allowHalfOpen: true }, (near) => {
   }
 }).listen(listenPort, () => console.log('listening'));
 
-createInterface({ input: process.stdin }).on('line', (line) => {
-  if (line === 'cut') for (const socket of sockets) socket.destroy();
-  isDown = line === 'down';
-  for (const direction of directions) direction.pass();
-}).on('close', () => process.exit(0));
+createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    if (line === 'cut') for (const socket of sockets) socket.destroy();
+    isDown = line === 'down';
+    for (const direction of directions) direction.pass();
+  })
+  .on('close', () => process.exit(0));

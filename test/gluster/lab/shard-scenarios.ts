@@ -22,7 +22,11 @@ touch -d '2002-03-04 05:06:07' times; head -c 5000000 /dev/urandom >new; mkdir s
 head -c 90000 /dev/urandom | dd of=image bs=1M seek=30 conv=notrunc status=none; truncate -s 150M image; truncate -s 160M image`;
 
 /** Registers the tests of one engine behind one secondary, on volumes of one brick or of another layout. */
-export function shardScenarios(engine: 'rsync' | 'tarssh', secondary: 'own' | 'stock', layout: Pick<LabOptions, 'bricks' | 'layout' | 'metaVolume'> = {}): void {
+export function shardScenarios(
+  engine: 'rsync' | 'tarssh',
+  secondary: 'own' | 'stock',
+  layout: Pick<LabOptions, 'bricks' | 'layout' | 'metaVolume'> = {},
+): void {
   const lab = useLab({
     ...layout,
     volumeOptions: {
@@ -57,8 +61,14 @@ export function shardScenarios(engine: 'rsync' | 'tarssh', secondary: 'own' | 's
 
   test('the secondary has the same shards as the primary, and none of removed files', async () => {
     // Lists each copy once, without DHT's link files (mode 1000).
-    const pieces = (volume: string): Promise<string> => lab().sh(`for brick in ${volume}_*; do cd /srv/$brick/.shard; find . -type f ! -perm -1000 -printf '%P %s\n'; done | sort -u`, '/srv');
-    await lab().until('the same pieces on both sides', async () => (await pieces('gv0')) === (await pieces('sv0'))).catch(() => undefined);
+    const pieces = (volume: string): Promise<string> =>
+      lab().sh(
+        `for brick in ${volume}_*; do cd /srv/$brick/.shard; find . -type f ! -perm -1000 -printf '%P %s\n'; done | sort -u`,
+        '/srv',
+      );
+    await lab()
+      .until('the same pieces on both sides', async () => (await pieces('gv0')) === (await pieces('sv0')))
+      .catch(() => undefined);
     expect(await pieces('sv0')).toBe(await pieces('gv0'));
     expect(await pieces('gv0')).not.toContain('remove_me');
   });
@@ -67,7 +77,9 @@ export function shardScenarios(engine: 'rsync' | 'tarssh', secondary: 'own' | 's
     await stop();
     await lab().setConfig({ 'sync-xattrs': 'false' });
     start();
-    await lab().sh(`${prepare('bare')}; setfattr -x user.k append; cd ..; for f in live/append stopped/small; do head -c 7000000 /dev/urandom >>$f; done`);
+    await lab().sh(
+      `${prepare('bare')}; setfattr -x user.k append; cd ..; for f in live/append stopped/small; do head -c 7000000 /dev/urandom >>$f; done`,
+    );
     await lab().waitConverged(60_000, { ignore: ['xattrs'] });
     await lab().sh(change('bare'));
     await lab().waitConverged(60_000, { ignore: ['xattrs'] });

@@ -24,7 +24,11 @@ export const REGRESSIONS = path.resolve(import.meta.dirname, '../regressions');
  * The shortest part of `phases` found for which `fails` still holds, in at most `maxRuns` calls of it. Operations keep
  * their order and their phase.
  */
-export async function shrink(phases: Phases, fails: (tried: Phases) => Promise<boolean>, maxRuns = 60): Promise<Phases> {
+export async function shrink(
+  phases: Phases,
+  fails: (tried: Phases) => Promise<boolean>,
+  maxRuns = 60,
+): Promise<Phases> {
   let steps: Step[] = PHASE_NAMES.flatMap((name) => phases[name].map((op): Step => [name, op]));
   let runs = 0;
   const tryout = async (tried: readonly Step[]): Promise<boolean> => runs++ < maxRuns && fails(assemble(tried));
@@ -41,7 +45,11 @@ export async function shrink(phases: Phases, fails: (tried: Phases) => Promise<b
 }
 
 /** Delta debugging: the shortest part of `items`, in their order, found for which `fails` still holds. */
-export async function shortest<T>(items: readonly T[], fails: (tried: readonly T[]) => Promise<boolean>, mayTry: () => boolean): Promise<readonly T[]> {
+export async function shortest<T>(
+  items: readonly T[],
+  fails: (tried: readonly T[]) => Promise<boolean>,
+  mayTry: () => boolean,
+): Promise<readonly T[]> {
   let kept = items;
   let parts = 2;
   while (kept.length > 1 && mayTry()) {

@@ -13,9 +13,20 @@ export interface SlowLink {
 }
 
 /** @param delayMs each way. It ends with the lab. */
-export async function slowLink(lab: Lab, { delayMs, bytesPerSecond }: { readonly delayMs: number; readonly bytesPerSecond: number }): Promise<SlowLink> {
+export async function slowLink(
+  lab: Lab,
+  { delayMs, bytesPerSecond }: { readonly delayMs: number; readonly bytesPerSecond: number },
+): Promise<SlowLink> {
   const script = path.join(REPO, 'test/gluster/lab/relay.js');
-  const [file, args] = lab.box.command(['node', script, String(SLOW_PORT), HOST, '22', String(delayMs), String(bytesPerSecond)]);
+  const [file, args] = lab.box.command([
+    'node',
+    script,
+    String(SLOW_PORT),
+    HOST,
+    '22',
+    String(delayMs),
+    String(bytesPerSecond),
+  ]);
   // It ends when its standard input does.
   const relay = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {

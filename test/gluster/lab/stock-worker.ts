@@ -14,7 +14,11 @@ export async function untilLive(cluster: Cluster): Promise<void> {
 
 /** Waits until both trees are the same. A stock worker that misses live changes finds them in the history of its next
  *  start, which `again` gives it. */
-export async function waitForStock(lab: Pair, again: () => Promise<void>, options: Omit<CompareOptions, 'waitMs' | 'signal'> = {}): Promise<void> {
+export async function waitForStock(
+  lab: Pair,
+  again: () => Promise<void>,
+  options: Omit<CompareOptions, 'waitMs' | 'signal'> = {},
+): Promise<void> {
   await lab.waitConverged(60_000, options).catch(async () => {
     await again();
     await lab.waitConverged(120_000, options);

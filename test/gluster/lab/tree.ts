@@ -40,11 +40,25 @@ export interface CompareOptions {
 }
 
 /** Compares directories `a` and `b` of the box. */
-export async function compareTrees(box: Box, a: string, b: string, options: CompareOptions = {}): Promise<TreeComparison> {
+export async function compareTrees(
+  box: Box,
+  a: string,
+  b: string,
+  options: CompareOptions = {},
+): Promise<TreeComparison> {
   const waitMs = options.waitMs ?? 0;
   const script = path.join(import.meta.dirname, 'tree.py');
   const sides = [a, b].map((side) => path.posix.join(side, options.under ?? ''));
-  const argv = ['python3', script, ...(options.fresh ?? []).flatMap((mount) => ['--fresh', mount]), ...sides, '--wait', String(waitMs / 1000), '--ignore', (options.ignore ?? []).join(',')];
+  const argv = [
+    'python3',
+    script,
+    ...(options.fresh ?? []).flatMap((mount) => ['--fresh', mount]),
+    ...sides,
+    '--wait',
+    String(waitMs / 1000),
+    '--ignore',
+    (options.ignore ?? []).join(','),
+  ];
   if (options.pollMs !== undefined) argv.push('--poll', String(options.pollMs / 1000));
   if (options.names === 'utf8') argv.push('--only-utf8');
   const result = await box.exec(argv, {

@@ -87,7 +87,9 @@ export class WorkerHandle {
   async stop(timeoutMs = 20_000): Promise<void> {
     const exit = await this.#end('SIGTERM', timeoutMs);
     if (exit.code !== 0 && this.#kind === 'ours') {
-      throw new Error(`worker: SIGTERM: ended with ${JSON.stringify(exit)}\n${this.#stderr}\n${(await this.log()).slice(-4000)}`);
+      throw new Error(
+        `worker: SIGTERM: ended with ${JSON.stringify(exit)}\n${this.#stderr}\n${(await this.log()).slice(-4000)}`,
+      );
     }
   }
 

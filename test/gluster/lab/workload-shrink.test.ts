@@ -14,8 +14,29 @@ test('Workload gives the same operations for the same seed, and others for anoth
 test('Workload contains every kind of operation', () => {
   const kinds = new Set(new Workload(options).next(3000).map((op) => op.op));
   expect([...kinds].sort()).toEqual(
-    ['acl', 'append', 'chmod', 'chown', 'create', 'link', 'mkdir', 'mkfifo', 'mknod', 'recreate', 'removexattr', 'rename', 'rmdir',
-      'setxattr', 'sparse', 'swap', 'symlink', 'truncate', 'unlink', 'utimes', 'write'].sort(),
+    [
+      'acl',
+      'append',
+      'chmod',
+      'chown',
+      'create',
+      'link',
+      'mkdir',
+      'mkfifo',
+      'mknod',
+      'recreate',
+      'removexattr',
+      'rename',
+      'rmdir',
+      'setxattr',
+      'sparse',
+      'swap',
+      'symlink',
+      'truncate',
+      'unlink',
+      'utimes',
+      'write',
+    ].sort(),
   );
 });
 
@@ -28,9 +49,13 @@ test('shrink() keeps only the operations that fail together, in their phases', a
   const workload = new Workload(options);
   const phases = { first: workload.next(60), stopped: workload.next(60), live: workload.next(20), killed: [] };
   const failedItems = [phases.first[7]!, phases.stopped[31]!];
-  const found = await shrink(phases, (tried) => {
-    const all = new Set([...tried.first, ...tried.stopped, ...tried.live]);
-    return Promise.resolve(failedItems.every((op) => all.has(op)));
-  }, 500);
+  const found = await shrink(
+    phases,
+    (tried) => {
+      const all = new Set([...tried.first, ...tried.stopped, ...tried.live]);
+      return Promise.resolve(failedItems.every((op) => all.has(op)));
+    },
+    500,
+  );
   expect(found).toEqual({ first: [failedItems[0]], stopped: [failedItems[1]], live: [], killed: [] });
 });

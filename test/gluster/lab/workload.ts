@@ -18,7 +18,14 @@ export type Operation =
   | { op: 'symlink'; path: string; target: string }
   | { op: 'mkfifo'; path: string; mode?: number }
   | { op: 'mknod'; path: string; major: number; minor: number; block?: boolean }
-  | { op: 'recreate'; path: string; as: 'file' | 'dir' | 'symlink' | 'fifo'; size: number; seed: number; target: string }
+  | {
+      op: 'recreate';
+      path: string;
+      as: 'file' | 'dir' | 'symlink' | 'fifo';
+      size: number;
+      seed: number;
+      target: string;
+    }
   | { op: 'chmod'; path: string; mode: number }
   | { op: 'chown'; path: string; uid: number; gid: number }
   | { op: 'utimes'; path: string; mtimeNs: number }
@@ -52,16 +59,65 @@ interface Place {
 
 /** Relative frequency of each kind of step. */
 const WEIGHTS: readonly (readonly [Step, number])[] = [
-  ['create', 18], ['write', 8], ['append', 8], ['truncate', 4], ['sparse', 2], ['mkdir', 9], ['rmdir', 3],
-  ['unlink', 8], ['rename', 9], ['renameOver', 5], ['moveDir', 5], ['link', 5], ['symlink', 4], ['mkfifo', 1],
-  ['swap', 3], ['recreate', 5], ['chmod', 4], ['chown', 3], ['utimes', 3], ['setxattr', 3], ['acl', 2], ['mknod', 2],
+  ['create', 18],
+  ['write', 8],
+  ['append', 8],
+  ['truncate', 4],
+  ['sparse', 2],
+  ['mkdir', 9],
+  ['rmdir', 3],
+  ['unlink', 8],
+  ['rename', 9],
+  ['renameOver', 5],
+  ['moveDir', 5],
+  ['link', 5],
+  ['symlink', 4],
+  ['mkfifo', 1],
+  ['swap', 3],
+  ['recreate', 5],
+  ['chmod', 4],
+  ['chown', 3],
+  ['utimes', 3],
+  ['setxattr', 3],
+  ['acl', 2],
+  ['mknod', 2],
 ];
 /** With all moves. */
-const MOVES: readonly (readonly [Step, number])[] = [['swapAny', 3], ['exchange', 4], ['moveDirOver', 4], ['invert', 4], ['thereAndBack', 3]];
+const MOVES: readonly (readonly [Step, number])[] = [
+  ['swapAny', 3],
+  ['exchange', 4],
+  ['moveDirOver', 4],
+  ['invert', 4],
+  ['thereAndBack', 3],
+];
 type Step =
-  | 'swapAny' | 'exchange' | 'moveDirOver' | 'invert' | 'thereAndBack'
-  | 'create' | 'write' | 'append' | 'truncate' | 'sparse' | 'mkdir' | 'rmdir' | 'unlink' | 'rename' | 'renameOver'
-  | 'moveDir' | 'link' | 'symlink' | 'mkfifo' | 'swap' | 'recreate' | 'chmod' | 'chown' | 'utimes' | 'setxattr' | 'acl' | 'mknod';
+  | 'swapAny'
+  | 'exchange'
+  | 'moveDirOver'
+  | 'invert'
+  | 'thereAndBack'
+  | 'create'
+  | 'write'
+  | 'append'
+  | 'truncate'
+  | 'sparse'
+  | 'mkdir'
+  | 'rmdir'
+  | 'unlink'
+  | 'rename'
+  | 'renameOver'
+  | 'moveDir'
+  | 'link'
+  | 'symlink'
+  | 'mkfifo'
+  | 'swap'
+  | 'recreate'
+  | 'chmod'
+  | 'chown'
+  | 'utimes'
+  | 'setxattr'
+  | 'acl'
+  | 'mknod';
 
 export class Workload {
   readonly #random: Random;
@@ -109,14 +165,31 @@ export class Workload {
         return { op: 'create', path: at, ...this.#data(random.pick([0, 1, 100, 4096, 70_000])), ...(mode && { mode }) };
       }
       case 'write':
-        return this.#onPlace('file', (p) => ({ op: 'write', path: p.path, offset: random.int(9000), ...this.#data(500) }));
+        return this.#onPlace('file', (p) => ({
+          op: 'write',
+          path: p.path,
+          offset: random.int(9000),
+          ...this.#data(500),
+        }));
       case 'append':
-        return this.#onPlace('file', (p) => ({ op: 'append', path: p.path, ...this.#data(random.pick([1, 300, 5000])) }));
+        return this.#onPlace('file', (p) => ({
+          op: 'append',
+          path: p.path,
+          ...this.#data(random.pick([1, 300, 5000])),
+        }));
       case 'truncate':
-        return this.#onPlace('file', (p) => ({ op: 'truncate', path: p.path, size: random.pick([0, 10, 3000, 20_000]) }));
+        return this.#onPlace('file', (p) => ({
+          op: 'truncate',
+          path: p.path,
+          size: random.pick([0, 10, 3000, 20_000]),
+        }));
       case 'sparse':
         return {
-          op: 'sparse', path: this.#freshPlace('file'), offset: 1 + random.int(500_000), length: 1_000_000, ...this.#data(64),
+          op: 'sparse',
+          path: this.#freshPlace('file'),
+          offset: 1 + random.int(500_000),
+          length: 1_000_000,
+          ...this.#data(64),
         };
       case 'mkdir':
         return { op: 'mkdir', path: this.#freshPlace('dir'), mode: random.pick([0o755, 0o700, 0o2775, 0o1777]) };
@@ -152,7 +225,13 @@ export class Workload {
         return { op: 'mkfifo', path: this.#freshPlace('fifo') };
       case 'mknod':
         if (this.#options.devices !== 'all') return undefined;
-        return { op: 'mknod', path: this.#freshPlace('device'), major: random.pick([1, 7, 300]), minor: random.pick([0, 3, 255, 70_000]), block: random.int(2) === 0 };
+        return {
+          op: 'mknod',
+          path: this.#freshPlace('device'),
+          major: random.pick([1, 7, 300]),
+          minor: random.pick([0, 3, 255, 70_000]),
+          block: random.int(2) === 0,
+        };
       case 'swap':
         return this.#onPlace('leaf', (a) =>
           this.#onPlace('leaf', (b) => {
@@ -173,7 +252,9 @@ export class Workload {
           }),
         );
       case 'moveDirOver':
-        return this.#onPlace('dir', (from) => this.#onPlace('empty', (over) => (isInside(over, from) ? undefined : this.#takePlace(from, over))));
+        return this.#onPlace('dir', (from) =>
+          this.#onPlace('empty', (over) => (isInside(over, from) ? undefined : this.#takePlace(from, over))),
+        );
       case 'invert':
         // Moves a directory above its parent, and the parent into it.
         return this.#onPlace('dir', (below) => {
@@ -187,28 +268,53 @@ export class Workload {
           this.#onPlace('dir', (into) => {
             if (isInside(into, moved) || into.node.kind !== 'dir') return undefined;
             const to = `${into.path}/${this.#freshName(into.node.entries)}`;
-            return [{ op: 'rename', path: moved.path, to }, { op: 'rename', path: to, to: moved.path }];
+            return [
+              { op: 'rename', path: moved.path, to },
+              { op: 'rename', path: to, to: moved.path },
+            ];
           }),
         );
       case 'recreate':
         return this.#onPlace('any', (p) => {
           const as = random.pick(['file', 'dir', 'symlink', 'fifo'] as const);
           p.parent.set(p.name, as === 'dir' ? { kind: 'dir', entries: new Map() } : { kind: as });
-          return { op: 'recreate', path: p.path, as, ...this.#data(random.pick([0, 200, 9000])), target: this.#target() };
+          return {
+            op: 'recreate',
+            path: p.path,
+            as,
+            ...this.#data(random.pick([0, 200, 9000])),
+            target: this.#target(),
+          };
         });
       case 'chmod':
         return this.#onPlace('plain', (p) => ({
-          op: 'chmod', path: p.path, mode: random.pick(p.node.kind === 'dir' ? [0o755, 0o711, 0o2770, 0o1777] : [0o600, 0o640, 0o444, 0o6755]),
+          op: 'chmod',
+          path: p.path,
+          mode: random.pick(p.node.kind === 'dir' ? [0o755, 0o711, 0o2770, 0o1777] : [0o600, 0o640, 0o444, 0o6755]),
         }));
       case 'chown':
-        return this.#onPlace('any', (p) => ({ op: 'chown', path: p.path, uid: random.pick([0, 1, 1000, 65534]), gid: random.pick([0, 100, 1000]) }));
+        return this.#onPlace('any', (p) => ({
+          op: 'chown',
+          path: p.path,
+          uid: random.pick([0, 1, 1000, 65534]),
+          gid: random.pick([0, 100, 1000]),
+        }));
       case 'utimes':
-        return this.#onPlace('file', (p) => ({ op: 'utimes', path: p.path, mtimeNs: (1_000_000_000 + random.int(600_000_000)) * 1e9 }));
+        return this.#onPlace('file', (p) => ({
+          op: 'utimes',
+          path: p.path,
+          mtimeNs: (1_000_000_000 + random.int(600_000_000)) * 1e9,
+        }));
       case 'setxattr':
         return this.#attributeStep();
       case 'acl':
         if (this.#options.attributes === 'plain') return undefined;
-        return this.#onPlace('plain', (p) => ({ op: 'acl', path: p.path, entries: this.#acl(), ...(p.node.kind === 'dir' && random.int(2) === 0 && { default: true }) }));
+        return this.#onPlace('plain', (p) => ({
+          op: 'acl',
+          path: p.path,
+          entries: this.#acl(),
+          ...(p.node.kind === 'dir' && random.int(2) === 0 && { default: true }),
+        }));
     }
   }
 
@@ -245,8 +351,11 @@ export class Workload {
   #acl(): [string, number, number][] {
     const random = this.#random;
     return [
-      ['user_obj', 7, -1], ['user', random.int(8), random.pick([1000, 1001])], ['group_obj', random.int(8), -1],
-      ['mask', 7, -1], ['other', random.int(8), -1],
+      ['user_obj', 7, -1],
+      ['user', random.int(8), random.pick([1000, 1001])],
+      ['group_obj', random.int(8), -1],
+      ['mask', 7, -1],
+      ['other', random.int(8), -1],
     ];
   }
 
@@ -257,7 +366,8 @@ export class Workload {
   #pickDir(): { path: string; entries: Map<string, Node> } {
     const dirs: { path: string; entries: Map<string, Node> }[] = [{ path: this.#options.top, entries: this.#root }];
     for (const place of this.#places()) {
-      if (place.node.kind === 'dir' && place.path.length < 600) dirs.push({ path: place.path, entries: place.node.entries });
+      if (place.node.kind === 'dir' && place.path.length < 600)
+        dirs.push({ path: place.path, entries: place.node.entries });
     }
     return this.#random.pick(dirs);
   }
@@ -269,7 +379,10 @@ export class Workload {
     return `${into.path}/${name}`;
   }
 
-  #onPlace<R>(which: 'any' | 'file' | 'dir' | 'empty' | 'leaf' | 'plain', act: (place: Place) => R | undefined): R | undefined {
+  #onPlace<R>(
+    which: 'any' | 'file' | 'dir' | 'empty' | 'leaf' | 'plain',
+    act: (place: Place) => R | undefined,
+  ): R | undefined {
     const fits = this.#places().filter(({ node }) => {
       switch (which) {
         case 'any':
@@ -312,7 +425,18 @@ export class Workload {
     const random = this.#random;
     for (;;) {
       const n = random.int(40);
-      const kinds = [`f${n}`, `f${n}`, `f${n}`, `a b ${n}`, `per%cent%20${n}`, `line\n${n}`, `ünï-文字-${n}`, `-dash ${n}`, ` lead${n}`, `*?[${n}]\\`];
+      const kinds = [
+        `f${n}`,
+        `f${n}`,
+        `f${n}`,
+        `a b ${n}`,
+        `per%cent%20${n}`,
+        `line\n${n}`,
+        `ünï-文字-${n}`,
+        `-dash ${n}`,
+        ` lead${n}`,
+        `*?[${n}]\\`,
+      ];
       if (random.int(12) === 0) kinds.push('L'.repeat(252) + String(n % 10).padStart(3, '0'));
       if (this.#options.names === 'bytes') kinds.push(`raw\uDCFF\uDC80${n}`);
       const name = random.pick(kinds);

@@ -91,7 +91,8 @@ export class ModelAgent implements ChangelogSource {
   }
 
   close(): void {
-    for (const stage of ['live', 'past']) rmSync(join(this.#options.directory, stage), { recursive: true, force: true });
+    for (const stage of ['live', 'past'])
+      rmSync(join(this.#options.directory, stage), { recursive: true, force: true });
   }
 
   #stage(stage: 'live' | 'past', changelogs: readonly Changelog[]): number {

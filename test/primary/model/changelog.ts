@@ -41,7 +41,13 @@ export class ChangelogWriter implements VolumeObserver {
 
   created(fop: 'CREATE' | 'MKNOD' | 'MKDIR' | 'SYMLINK', path: string, inode: Inode): void {
     const { gfid, mode, uid, gid } = inode;
-    this.#open.push({ type: 'entry', gfid, fop, ...splitEntryPath(path), ...(fop === 'SYMLINK' ? {} : { mode, uid, gid }) });
+    this.#open.push({
+      type: 'entry',
+      gfid,
+      fop,
+      ...splitEntryPath(path),
+      ...(fop === 'SYMLINK' ? {} : { mode, uid, gid }),
+    });
     this.#mark(inode);
   }
 
@@ -92,6 +98,7 @@ export class ChangelogWriter implements VolumeObserver {
 
   #mark(inode: Inode): void {
     const now = this.#now();
-    for (let at: Inode | undefined = inode; at !== undefined; at = this.#volume.parentOf(at)) this.xtimes.set(at.gfid, now);
+    for (let at: Inode | undefined = inode; at !== undefined; at = this.#volume.parentOf(at))
+      this.xtimes.set(at.gfid, now);
   }
 }

@@ -44,11 +44,27 @@ export function changeArb(names: readonly string[] = UTF8_NAMES): fc.Arbitrary<C
     { weight: 6, arbitrary: fc.record({ do: fc.constant('link' as const), what, at, name }) },
     { weight: 6, arbitrary: fc.record({ do: fc.constant('renameOver' as const), what, over: what }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('swap' as const), what, with: what }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('recreate' as const), what, as: fc.constantFrom('file' as const, 'dir' as const, 'symlink' as const), target: name }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('recreate' as const),
+        what,
+        as: fc.constantFrom('file' as const, 'dir' as const, 'symlink' as const),
+        target: name,
+      }),
+    },
     { weight: 6, arbitrary: fc.record({ do: fc.constant('write' as const), what, content }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('writeKeepingTime' as const), what, content }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('chmod' as const), what, mode }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('chown' as const), what, uid: fc.nat({ max: 2 }), gid: fc.nat({ max: 2 }) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant('chown' as const),
+        what,
+        uid: fc.nat({ max: 2 }),
+        gid: fc.nat({ max: 2 }),
+      }),
+    },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('utime' as const), what, mtime: fc.nat({ max: 5 }) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('setxattr' as const), what, value: content }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('rollover' as const) }) },
@@ -79,7 +95,11 @@ export class Changer {
     const volume = this.#volume;
     switch (change.do) {
       case 'create':
-        volume.create(this.#free(change.at, change.name), { gfid: this.#gfid(), mode: S_IFREG | change.mode }, 'CREATE');
+        volume.create(
+          this.#free(change.at, change.name),
+          { gfid: this.#gfid(), mode: S_IFREG | change.mode },
+          'CREATE',
+        );
         return;
       case 'mkdir':
         volume.create(this.#free(change.at, change.name), { gfid: this.#gfid(), mode: S_IFDIR | change.mode }, 'MKDIR');
@@ -88,7 +108,11 @@ export class Changer {
         volume.create(this.#free(change.at, change.name), { gfid: this.#gfid(), mode: S_IFIFO | change.mode }, 'MKNOD');
         return;
       case 'symlink':
-        volume.create(this.#free(change.at, change.name), { gfid: this.#gfid(), mode: S_IFLNK, target: change.target }, 'SYMLINK');
+        volume.create(
+          this.#free(change.at, change.name),
+          { gfid: this.#gfid(), mode: S_IFLNK, target: change.target },
+          'SYMLINK',
+        );
         return;
       case 'remove':
         return this.#remove(this.#name(change.what));
@@ -161,7 +185,9 @@ export class Changer {
   }
 
   #name(what: number): string {
-    const names = this.#dirs().flatMap((dir) => [...(dir.entries?.keys() ?? [])].map((name) => entryPath(dir.gfid, name)));
+    const names = this.#dirs().flatMap((dir) =>
+      [...(dir.entries?.keys() ?? [])].map((name) => entryPath(dir.gfid, name)),
+    );
     const name = names[what % Math.max(1, names.length)];
     if (name === undefined) throw new FsError('ENOENT', 'the tree is empty');
     return name;
@@ -175,4 +201,3 @@ export class Changer {
     this.#volume.rmdir(path);
   }
 }
-

@@ -40,7 +40,10 @@ export class ModelTransfer implements SharedQueue {
       }
       if (from !== null && to !== null) to.xattr = from.xattr;
       const reason = from === null ? MISSING_ON_PRIMARY : 'skipped: not on the secondary';
-      results.set(gfid, from !== null && to !== null ? { status: 'synced' } : { status: 'failed', reason, scope: 'item' });
+      results.set(
+        gfid,
+        from !== null && to !== null ? { status: 'synced' } : { status: 'failed', reason, scope: 'item' },
+      );
     }
     return results;
   }

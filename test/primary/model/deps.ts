@@ -9,7 +9,10 @@ import { ReplayTracker } from '../../../src/primary/reconcile/replay-tracker.js'
 import { NODE_UUID } from './primary-side.js';
 import type { ModelTransfer } from './data.js';
 
-export interface ModelParts extends Pick<PrimaryDeps, 'volume' | 'brick' | 'secondary' | 'agent' | 'failures' | 'workingDir' | 'canRecreateRenamed'> {
+export interface ModelParts extends Pick<
+  PrimaryDeps,
+  'volume' | 'brick' | 'secondary' | 'agent' | 'failures' | 'workingDir' | 'canRecreateRenamed'
+> {
   readonly transfer: ModelTransfer;
   readonly onLog?: (line: string) => void;
   readonly config?: Partial<Record<OptionName, string>>;
@@ -20,13 +23,18 @@ export function nowS(): number {
 }
 
 export function modelDeps({ transfer, onLog, config, ...parts }: ModelParts): PrimaryDeps {
-  const log = (message: string, fields?: Readonly<Record<string, unknown>>): void => onLog?.(`${message} ${JSON.stringify(fields)}`);
+  const log = (message: string, fields?: Readonly<Record<string, unknown>>): void =>
+    onLog?.(`${message} ${JSON.stringify(fields)}`);
   const unused = (): never => {
     throw new GsyncdError('model: engine: not used', { code: 'fault' });
   };
   return {
     ...parts,
-    config: loadConfig({ defaultsFile: '/dev/null', templateArgs: {}, overrides: { 'max-rsync-retries': '3', ...config } }),
+    config: loadConfig({
+      defaultsFile: '/dev/null',
+      templateArgs: {},
+      overrides: { 'max-rsync-retries': '3', ...config },
+    }),
     session: {
       primary: 'gv0',
       secondaryVolume: 'sv0',

@@ -135,7 +135,10 @@ export class ModelPair {
 
   /** Runs a passive worker while changes are made and for `ms` more, with `ahead` on a brick that is ahead of another; then
    *  until it has logged `until`, with the heal ended or not. */
-  async runPassive(changes: readonly Change[], { ahead, ms, until }: { ahead: boolean; ms: number; until?: string }): Promise<void> {
+  async runPassive(
+    changes: readonly Change[],
+    { ahead, ms, until }: { ahead: boolean; ms: number; until?: string },
+  ): Promise<void> {
     const agent = this.#agent();
     this.#failures = await FailureList.load(this.#directory);
     const deps = this.#deps(agent, this.#failures);
@@ -153,7 +156,12 @@ export class ModelPair {
       if (until !== NEVER_HEALED) this.brick.ahead = false;
       this.mount.clusterMark = [nowS(), 0];
       // The clock jumps past a worker that waits for a real file: as many steps as it takes.
-      for (let steps = 0; until !== undefined && steps < MAX_STEPS && !this.logLines.some((line) => line.startsWith(until)); steps++) await pass(5_000);
+      for (
+        let steps = 0;
+        until !== undefined && steps < MAX_STEPS && !this.logLines.some((line) => line.startsWith(until));
+        steps++
+      )
+        await pass(5_000);
     } finally {
       stop.abort();
       await passive;
@@ -182,7 +190,8 @@ export class ModelPair {
   /** Makes the changes of this run up to the given number. */
   #makeChanges(due: number): void {
     const { during = [] } = this.#run;
-    for (; this.#changesMade < Math.min(due, during.length); this.#changesMade++) this.change(during[this.#changesMade] as Change);
+    for (; this.#changesMade < Math.min(due, during.length); this.#changesMade++)
+      this.change(during[this.#changesMade] as Change);
   }
 
   get #dead(): boolean {
@@ -202,7 +211,11 @@ export class ModelPair {
   }
 
   #agent(): ModelAgent {
-    return new ModelAgent(this.changelog, { directory: this.#directory, nowS, changelogsPerScan: 1 + this.#random.int(4) });
+    return new ModelAgent(this.changelog, {
+      directory: this.#directory,
+      nowS,
+      changelogsPerScan: 1 + this.#random.int(4),
+    });
   }
 
   #deps(agent: ModelAgent, failures: FailureList): PrimaryDeps {
@@ -223,5 +236,7 @@ export class ModelPair {
 
 /** Whether a name is on the failure list. */
 export function isListed(failures: FailureList, path: string): boolean {
-  return failures.items().some(({ kind, gfid, entry }) => (kind === 'entry' ? entry === path : gfidPath(gfid) === path));
+  return failures
+    .items()
+    .some(({ kind, gfid, entry }) => (kind === 'entry' ? entry === path : gfidPath(gfid) === path));
 }

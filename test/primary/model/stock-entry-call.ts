@@ -8,7 +8,14 @@ import { fileKind, S_IFDIR, S_IFMT } from '../../../src/protocol/view.js';
 import type { EntryFailure, EntryOp, FailureInfo, OpStat } from '../../../src/protocol/secondary.js';
 import { FsError, type ErrnoName, type Inode, type ModelVolume } from './volume.js';
 
-const NO_INFO: FailureInfo = { gfidMismatch: false, nameMismatch: false, dst: false, secondaryIsDir: false, secondaryGfid: null, secondaryEntry: null };
+const NO_INFO: FailureInfo = {
+  gfidMismatch: false,
+  nameMismatch: false,
+  dst: false,
+  secondaryIsDir: false,
+  secondaryGfid: null,
+  secondaryEntry: null,
+};
 
 /** Stands for a Python exception other than OSError. */
 export class Raised extends Error {
@@ -196,11 +203,16 @@ export class StockEntryCall {
     const { gfid, stat } = this.#op;
     const { parent } = splitEntryPath(entry);
     this.#collect(
-      errnoOf(() => {
-        const dir = this.#volume.at(gfidPath(parent));
-        if (dir.entries === null) throw new FsError('EPERM', entry);
-        create();
-      }, 'EEXIST', 'ENOENT', 'ESTALE'),
+      errnoOf(
+        () => {
+          const dir = this.#volume.at(gfidPath(parent));
+          if (dir.entries === null) throw new FsError('EPERM', entry);
+          create();
+        },
+        'EEXIST',
+        'ENOENT',
+        'ESTALE',
+      ),
     );
     if (stat !== undefined && stat !== null && (stat.uid !== 0 || stat.gid !== 0)) this.#chown(gfid, stat);
   }
@@ -222,7 +234,11 @@ export class StockEntryCall {
     if (there === null || there === op.gfid) return;
     const isDir = this.#lstat(path)?.entries !== null;
     const place = isDir ? { secondaryIsDir: true, secondaryEntry: this.#dirPath(there) } : {};
-    this.#failures.push({ op, errno: constants.errno[errno], info: { ...info, gfidMismatch: true, secondaryGfid: there, ...place } });
+    this.#failures.push({
+      op,
+      errno: constants.errno[errno],
+      info: { ...info, gfidMismatch: true, secondaryGfid: there, ...place },
+    });
   }
 
   #lstat(path: string): Inode | null {

@@ -5,7 +5,15 @@
 
 import { gfidToIno } from '../../../src/protocol/gfid.js';
 import { RemoteCallError } from '../../../src/rpc/errors.js';
-import type { EntryFailure, EntryOp, MetaFailure, MetaOp, PeerStat, Secondary, VolumeInfo } from '../../../src/protocol/secondary.js';
+import type {
+  EntryFailure,
+  EntryOp,
+  MetaFailure,
+  MetaOp,
+  PeerStat,
+  Secondary,
+  VolumeInfo,
+} from '../../../src/protocol/secondary.js';
 import { errnoOf, listdir, lstatOf, Raised, StockEntryCall } from './stock-entry-call.js';
 import { FsError, kindOf, type Inode, type ModelVolume } from './volume.js';
 
@@ -69,7 +77,10 @@ export class StockSecondary implements Secondary {
     raising('purge', () => purge(this.volume, path, names));
   }
 
-  async setattr(path: string, attrs: { own?: readonly [number, number]; mode?: number; times?: readonly [number, number] }): Promise<void> {
+  async setattr(
+    path: string,
+    attrs: { own?: readonly [number, number]; mode?: number; times?: readonly [number, number] },
+  ): Promise<void> {
     await this.#options.turn();
     const [uid, gid] = attrs.own ?? [];
     raising('setattr', () =>

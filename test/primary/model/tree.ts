@@ -27,7 +27,11 @@ export function listing(volume: ModelVolume): Map<string, string> {
 }
 
 /** One line for each name that differs; skips names for which `ignored` holds, and everything below them. */
-export function differences(primary: ModelVolume, secondary: ModelVolume, ignored: (path: string) => boolean = () => false): string[] {
+export function differences(
+  primary: ModelVolume,
+  secondary: ModelVolume,
+  ignored: (path: string) => boolean = () => false,
+): string[] {
   const here = listing(primary);
   const there = listing(secondary);
   const out: string[] = [];
@@ -42,7 +46,7 @@ export function differences(primary: ModelVolume, secondary: ModelVolume, ignore
 
 /** Whether `path` or a directory above it is ignored. */
 function isBelow(volume: ModelVolume, path: string, ignored: (path: string) => boolean): boolean {
-  for (let at = path; ; ) {
+  for (let at = path; ;) {
     if (ignored(at)) return true;
     if (!at.startsWith(GFID_PREFIX)) return false;
     const parent = volume.find(at.slice(0, GFID_PREFIX.length + 36));

@@ -172,7 +172,8 @@ export class ModelVolume {
 
   setAttributes(path: string, attrs: { mode?: number; uid?: number; gid?: number; mtime?: number }): void {
     const inode = this.at(path);
-    if (attrs.mode !== undefined && kindOf(inode) !== 'symlink') inode.mode = (inode.mode & S_IFMT) | (attrs.mode & 0o7777);
+    if (attrs.mode !== undefined && kindOf(inode) !== 'symlink')
+      inode.mode = (inode.mode & S_IFMT) | (attrs.mode & 0o7777);
     inode.uid = attrs.uid ?? inode.uid;
     inode.gid = attrs.gid ?? inode.gid;
     inode.mtime = attrs.mtime ?? inode.mtime;
@@ -245,7 +246,9 @@ export class ModelVolume {
   /** Directory that holds a directory (of a file: one of them). */
   parentOf(inode: Inode): Inode | undefined {
     const [path] = inode.names;
-    return path === undefined ? undefined : this.inodes.get(path.slice(GFID_PREFIX.length, GFID_PREFIX.length + 36) as Gfid);
+    return path === undefined
+      ? undefined
+      : this.inodes.get(path.slice(GFID_PREFIX.length, GFID_PREFIX.length + 36) as Gfid);
   }
 }
 
@@ -267,5 +270,6 @@ function requireDir(inode: Inode, path: string): void {
 }
 
 function checkName(name: string, path: string): void {
-  if (name.length * 3 > MAX_NAME_BYTES && fsEncode(name).length > MAX_NAME_BYTES) throw new FsError('ENAMETOOLONG', path);
+  if (name.length * 3 > MAX_NAME_BYTES && fsEncode(name).length > MAX_NAME_BYTES)
+    throw new FsError('ENAMETOOLONG', path);
 }
