@@ -4,7 +4,6 @@ import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, 
 import { rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { formatMessage, formatTime, safeText } from '../src/log-format.js';
 import { createLogger } from '../src/log.js';
@@ -12,6 +11,7 @@ import type { LogLevel, RootLog } from '../src/log.js';
 import { childScript } from './child-script.js';
 import { syncdaemon } from './config/python.js';
 import { lacks, lacksPython, NO_GLUSTER } from './skip.js';
+import { fc } from './seeds.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'gsyncd-log-'));
 afterAll(() => rmSync(dir, { recursive: true }));

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isGsyncdError } from '../../src/errors.js';
 import { T, gfidsIn, setUp } from './agent-harness.js';
 import { lacksRoot } from '../skip.js';
+import { fc } from '../seeds.js';
 
 const setup = setUp();
 

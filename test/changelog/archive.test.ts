@@ -15,12 +15,12 @@ import {
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { archiveAndPurge } from '../../src/changelog/archive.js';
 import { findTarEnd } from '../../src/changelog/tar-walk.js';
 import { strftime } from '../../src/changelog/strftime.js';
 import { lacksPython } from '../skip.js';
+import { fc } from '../seeds.js';
 
 let dir: string;
 let tar: string;

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeChangelog } from '../../src/changelog/decode.js';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { formatRecords } from '../../src/changelog/text.js';
 import { GsyncdError, isGsyncdError } from '../../src/errors.js';
 import { encodeChangelog, encodeRecord, header, recordArb, type ChangelogFormat } from './encode.js';
+import { fc } from '../seeds.js';
 
 // Changelogs of a GlusterFS 10.3 brick with every operation, and the text that its libgfchangelog wrote for them. The v1.1
 // file is the v1.2 file without the bytes that v1.2 added, decoded by the same library.

@@ -1,9 +1,9 @@
 // The tests' own changelog encoder, written from the format's description, and arbitrary records for it.
 
-import fc from 'fast-check';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { gfidFromBytes, gfidToBytes, type Gfid } from '../../src/protocol/gfid.js';
 import { fsDecode, fsEncode } from '../../src/names.js';
+import { fc } from '../seeds.js';
 
 export interface ChangelogFormat {
   readonly encoding: 'ascii' | 'binary';

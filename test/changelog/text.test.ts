@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { formatRecord, formatRecords, parseText } from '../../src/changelog/text.js';
@@ -8,6 +7,7 @@ import type { Gfid } from '../../src/protocol/gfid.js';
 import { fsDecode } from '../../src/names.js';
 import { gfidArb, nameArb, recordArb } from './encode.js';
 import { lacksPython } from '../skip.js';
+import { fc } from '../seeds.js';
 
 const A = '11111111-2222-3333-4444-555555555555' as Gfid;
 const P = '00000000-0000-0000-0000-000000000001' as Gfid;

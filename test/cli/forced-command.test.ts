@@ -15,12 +15,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forcedCommandLine } from '../../src/cli/forced/forced-command-line.js';
 import { decideForcedCommand, type ProcessView } from '../../src/cli/forced/forced-command.js';
 import { quoteRemoteWord } from '../../src/worker/gluster/remote.js';
 import { lacks, NO_GLUSTER } from '../skip.js';
+import { fc } from '../seeds.js';
 
 const REPO = resolve(import.meta.dirname, '../..');
 const PYTHON = '/usr/bin/python3';

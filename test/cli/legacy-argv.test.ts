@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { translateLegacyArgs } from '../../src/cli/legacy/legacy-argv.js';
 import { syncdaemon } from '../config/python.js';
 import { lacks, NO_GLUSTER } from '../skip.js';
+import { fc, seedFrom } from '../seeds.js';
 
 const workdir = mkdtempSync(join(tmpdir(), 'gsyncd-legacy-'));
 afterAll(() => rmSync(workdir, { recursive: true }));
@@ -157,7 +157,7 @@ describe.skipIf(lacks(syncdaemon !== undefined, NO_GLUSTER, "old command lines b
         '/x/gsyncd.conf',
         '--glusterd-uuid=u',
       );
-      const seed = Number(process.env['LEGACY_SEED'] ?? Date.now() % 100_000);
+      const seed = seedFrom('LEGACY_SEED');
       const lines = fc.sample(fc.array(word, { maxLength: 9 }), { numRuns: 3000, seed });
       const expected = stock(lines);
       const different = lines.flatMap((args, i) =>

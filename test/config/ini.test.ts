@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isGsyncdError } from '../../src/errors.js';
 import { IniFile } from '../../src/config/ini.js';
 import type { PythonIni } from './python.js';
 import { lacksPython } from '../skip.js';
 import { pythonIni } from './python.js';
+import { fc } from '../seeds.js';
 
 const ODD_FILES = [
   '',

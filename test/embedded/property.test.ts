@@ -4,14 +4,14 @@
 //   GSYNCD_EMBEDDED_ROUNDS=n       number of seeds
 //   GSYNCD_EMBEDDED_SEQUENCE=file  runs the sequence of such a file
 
-import { randomInt } from 'node:crypto';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { randomSequence, runSequence, shrinkSequence, type Sequence } from './sequence.js';
+import { seedFrom } from '../seeds.js';
 
-const SEED = Number(process.env['GSYNCD_EMBEDDED_SEED'] ?? randomInt(1 << 30));
+const SEED = seedFrom('GSYNCD_EMBEDDED_SEED');
 const ROUNDS = Number(process.env['GSYNCD_EMBEDDED_ROUNDS'] ?? 1);
 const FILE = process.env['GSYNCD_EMBEDDED_SEQUENCE'];
 const PHASES = 7;

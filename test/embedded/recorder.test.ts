@@ -19,8 +19,9 @@ import { Workload } from '../gluster/lab/workload.js';
 import { lremovexattr, lsetxattr } from '../../src/native/libc.js';
 import { applyOperation } from './apply.js';
 import { takesXattrs } from './takes-xattrs.js';
+import { seedFrom } from '../seeds.js';
 
-const SEED = Number(process.env['GSYNCD_EMBEDDED_SEED'] ?? 1);
+const SEED = seedFrom('GSYNCD_EMBEDDED_SEED');
 /** Longer than one tick of the clock that the kernel takes file times from. */
 const TICK_MS = 25;
 

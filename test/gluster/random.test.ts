@@ -12,8 +12,9 @@ import type { Phases } from './lab/phases.js';
 import { saveRegression, shrink } from './lab/shrink.js';
 import { Workload } from './lab/workload.js';
 import type { WorkloadOptions } from './lab/workload.js';
+import { seedFrom } from '../seeds.js';
 
-const seed = Number(process.env['WORKLOAD_SEED'] ?? Math.floor(Math.random() * 1e9));
+const seed = seedFrom('WORKLOAD_SEED');
 const count = Number(process.env['WORKLOAD_OPS'] ?? 500);
 
 async function converges(

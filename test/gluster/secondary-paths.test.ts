@@ -2,7 +2,6 @@
 // symlinks (root's secondary), or the secondary looks for them on the way (secondaries of other users).
 // SECONDARY_SEED=n repeats a run.
 import { constants } from 'node:os';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLogger } from '../../src/log.js';
 import { errnoNumber } from '../../src/native/libc.js';
@@ -18,6 +17,7 @@ import { parseEntry, parseInode } from '../../src/secondary/path-guard.js';
 import { clientOf, everythingIn, OUTSIDE, plantTrees, SEED, startOwnSecondary } from './lab/own-secondary.js';
 import type { OwnSecondary } from './lab/own-secondary.js';
 import { useLab } from './lab/use-lab.js';
+import { fc } from '../seeds.js';
 
 type Call = (method: string, args: readonly PyValue[]) => Promise<PyValue>;
 

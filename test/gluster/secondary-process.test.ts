@@ -4,7 +4,6 @@
 //   SECONDARY_SAMPLES=n  number of samples (default 30)
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { encodePickle } from '../../src/rpc/pickle-encode.js';
 import { pyTuple } from '../../src/rpc/pickle-values.js';
@@ -13,6 +12,7 @@ import { childrenOf } from './lab/machine.js';
 import { clientOf, everythingIn, OUTSIDE, plantTrees, SEED, startOwnSecondary } from './lab/own-secondary.js';
 import type { Ended, OwnSecondary } from './lab/own-secondary.js';
 import { useLab } from './lab/use-lab.js';
+import { fc } from '../seeds.js';
 
 const SAMPLES = Number(process.env['SECONDARY_SAMPLES'] ?? 30);
 

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Backoff } from '../../src/monitor/backoff.js';
+import { fc } from '../seeds.js';
 
 const LIMITS = { firstMs: 1_000, maxMs: 60_000, stableMs: 60_000 };
 

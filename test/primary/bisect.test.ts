@@ -1,6 +1,5 @@
 // Bisection: an item that makes the peer raise fails alone, and an error of the peer itself stops the work.
 
-import fc from 'fast-check';
 import { constants } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { GsyncdError } from '../../src/errors.js';
@@ -10,6 +9,7 @@ import { RemoteCallError } from '../../src/rpc/errors.js';
 import type { RpcMethod } from '../../src/rpc/server.js';
 import { applyMeta } from '../../src/secondary/meta-ops.js';
 import type { SecondaryVolume } from '../../src/secondary/volume.js';
+import { fc } from '../seeds.js';
 
 /** A peer that applies items in order and raises at the first of `bad`; the items before it stay applied. */
 function peer(bad: ReadonlySet<number>): { applied: number[]; send: (items: readonly number[]) => Promise<number[]> } {

@@ -1,7 +1,6 @@
 // Inodes whose lookup fails on the primary for a while: they go to the failure list, and everything else is synced. They do
 // not end the worker.
 
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { entryPath, GFID_PREFIX, gfidPath, ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
 import { S_IFDIR, S_IFREG } from '../../src/protocol/view.js';
@@ -10,9 +9,10 @@ import { passTime, useFastTimers } from './model/fast-timers.js';
 import { isListed, ModelPair } from './model/pair.js';
 import { differences } from './model/tree.js';
 import type { Inode } from './model/volume.js';
+import { fc, seedFrom } from '../seeds.js';
 
 const FACTOR = Number(process.env['MODEL_RUNS'] ?? 1);
-const SEED = Number(process.env['MODEL_SEED'] ?? 20_260);
+const SEED = seedFrom('MODEL_SEED');
 
 const gfid = (n: number): Gfid => `0000000${n}-0000-4000-8000-00000000000${n}` as Gfid;
 const [DIR, INNER, FILE, OTHER] = [gfid(1), gfid(2), gfid(3), gfid(4)];

@@ -1,7 +1,6 @@
 // Conflict resolution alone: for any two trees over the same inodes, the secondary's becomes equal to the primary's, also
 // after crashes. Meanwhile the secondary loses no inode that the primary has.
 
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { entryPath, gfidPath, ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
 import { EntrySync } from '../../src/primary/reconcile/entry-sync.js';
@@ -13,8 +12,9 @@ import { ChangelogWriter } from './model/changelog.js';
 import { ModelBrick, ModelMount } from './model/primary-side.js';
 import { StockSecondary } from './model/stock-secondary.js';
 import { FsError, ModelVolume } from './model/volume.js';
+import { fc, seedFrom } from '../seeds.js';
 
-const SEED = Number(process.env['MODEL_SEED'] ?? 20_260);
+const SEED = seedFrom('MODEL_SEED');
 const RUNS = { numRuns: Math.ceil(300 * Number(process.env['MODEL_RUNS'] ?? 1)), seed: SEED };
 const POOL = 12;
 const MODES = [S_IFDIR | 0o755, S_IFREG | 0o644, S_IFDIR | 0o700, S_IFLNK | 0o777, 0o010600] as const;

@@ -1,7 +1,6 @@
 // The whole way of a change, from a model primary's changelogs to a model of the stock secondary. After any
 // operations, in any order of reading, and with a kill at any moment, both trees are equal in the end.
 
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isUtf8Name } from '../../src/names.js';
 import { BYTE_NAMES, changeArb, type Change } from './model/changes.js';
@@ -9,12 +8,13 @@ import { passTime, useFastTimers } from './model/fast-timers.js';
 import { HEALED, isListed, ModelPair, NEVER_HEALED, type PairOptions } from './model/pair.js';
 import { differences, listing } from './model/tree.js';
 import type { ModelVolume } from './model/volume.js';
+import { fc, seedFrom } from '../seeds.js';
 
 /** `MODEL_RUNS=20` multiplies the number of runs, `MODEL_SEED` sets where they start, `MODEL_SHRINK=off` ends at
  *  the first failure. */
 const FACTOR = Number(process.env['MODEL_RUNS'] ?? 1);
 const SHRINK = process.env['MODEL_SHRINK'] ?? 'on';
-const SEED = Number(process.env['MODEL_SEED'] ?? 20_260);
+const SEED = seedFrom('MODEL_SEED');
 
 const changes = (maxLength: number): fc.Arbitrary<Change[]> => fc.array(changeArb(), { maxLength, size: 'max' });
 const seeds = fc.nat({ max: 1_000_000 });

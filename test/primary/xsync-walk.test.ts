@@ -1,7 +1,6 @@
 // The walk of a brick: its records, when it may set the stimes of directories, and that it misses and confuses nothing while
 // the tree changes.
 
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { entryPath, ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
@@ -12,6 +11,7 @@ import { changeArb, Changer } from './model/changes.js';
 import { ChangelogWriter } from './model/changelog.js';
 import { ModelBrick, VOLUME_UUID } from './model/primary-side.js';
 import { ModelVolume } from './model/volume.js';
+import { fc } from '../seeds.js';
 
 const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const gfid = (n: number): Gfid => `0000000${n}-0000-4000-8000-00000000000${n}` as Gfid;

@@ -2,11 +2,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ChangelogProbe } from '../../src/progress/changelog-backlog.js';
 import { FakeBrick } from '../changelog/brick.js';
 import { lacksRoot } from '../skip.js';
+import { fc } from '../seeds.js';
 
 const START = 1_700_000_000;
 let root: string;

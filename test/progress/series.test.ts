@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { rateAt, ratesOver, Series, valueAt } from '../../src/progress/series.js';
+import { fc } from '../seeds.js';
 
 test('rateAt() and ratesOver() attribute a burst after a pause to the burst alone', () => {
   const series = new Series();

@@ -1,7 +1,6 @@
 // Waves and lanes against an oracle. For any order of the lanes of a wave, an operation must follow those that it depends
 // on, and a model volume must end with the tree of sequential execution.
 
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { entryPath, splitEntryPath, type Gfid } from '../../src/protocol/gfid.js';
 import { planWaves, type Wave } from '../../src/protocol/lanes.js';
@@ -12,6 +11,7 @@ import { StockSecondary } from '../primary/model/stock-secondary.js';
 import { listing } from '../primary/model/tree.js';
 import { ModelVolume } from '../primary/model/volume.js';
 import { histories } from '../secondary/histories.js';
+import { fc } from '../seeds.js';
 
 const RUNS = { numRuns: 150, seed: 20_260 };
 function isDirMove(op: EntryOp): boolean {

@@ -1,10 +1,10 @@
 // Bisection against a model with files that break every transfer that includes them, and a connection that may be lost.
 
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Gfid } from '../../src/protocol/gfid.js';
 import { bisectingEngine } from '../../src/queue/bisecting-engine.js';
 import type { DataEngine, EngineOutcome } from '../../src/queue/engine.js';
+import { fc } from '../seeds.js';
 
 const gfid = (n: number): Gfid => `${n.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000` as Gfid;
 const OPTIONS = { logErrors: false };

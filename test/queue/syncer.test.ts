@@ -1,12 +1,12 @@
 // The queue against a model. Each added item gets one result, from a transfer that began after the call of add(). No gfid is
 // in two transfers at a time, and no job idles while an item can be sent.
 
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { GsyncdError } from '../../src/errors.js';
 import type { Gfid } from '../../src/protocol/gfid.js';
 import type { DataEngine, EngineOutcome, SyncOptions } from '../../src/queue/engine.js';
 import { Syncer, type SyncerOptions } from '../../src/queue/syncer.js';
+import { fc } from '../seeds.js';
 
 const gfid = (n: number): Gfid => `${n.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000` as Gfid;
 const gfids = (count: number, from = 0): Gfid[] => Array.from({ length: count }, (_, i) => gfid(from + i));

@@ -1,6 +1,5 @@
 // Pickles of a broken or hostile peer. Decoding must neither run code nor hang nor return wrong values.
 
-import fc from 'fast-check';
 import { describe as suite, expect, it } from 'vitest';
 import { GsyncdError } from '../../src/errors.js';
 import { PickleDecoder } from '../../src/rpc/pickle-decode.js';
@@ -9,6 +8,7 @@ import type { PickleLimits } from '../../src/rpc/pickle-limits.js';
 import { PyFloat, pyTuple, type PyValue } from '../../src/rpc/pickle-values.js';
 import { PythonPeer, decodeAll } from './python-peer.js';
 import { lacksPython } from '../skip.js';
+import { fc } from '../seeds.js';
 
 function decode(bytes: Buffer, limits?: Partial<PickleLimits>): PyValue[] {
   return [...new PickleDecoder(limits).feed(bytes)];

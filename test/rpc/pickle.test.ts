@@ -1,11 +1,11 @@
 // The codec against real Python interpreters: their pickle.loads, and their pickle.dumps in every protocol.
 
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe as suite, expect, it } from 'vitest';
 import { encodePickle } from '../../src/rpc/pickle-encode.js';
 import { PyException, PyFloat, PyStat, pyTuple, type PyValue } from '../../src/rpc/pickle-values.js';
 import { PythonPeer, canonical, decodeAll, describe, findInterpreter } from './python-peer.js';
 import { lacks, lacksPython } from '../skip.js';
+import { fc } from '../seeds.js';
 
 const codeUnits = fc.array(
   fc.oneof(

@@ -1,7 +1,6 @@
 // serveRepce() over real streams: answers for a stock primary, concurrent calls, and invalid requests, which must end the
 // connection without running a method.
 
-import fc from 'fast-check';
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { NativeError } from '../../src/native/libc.js';
@@ -9,6 +8,7 @@ import { PickleDecoder } from '../../src/rpc/pickle-decode.js';
 import { encodePickle } from '../../src/rpc/pickle-encode.js';
 import { PyException, PyFloat, pyTuple, type PyValue } from '../../src/rpc/pickle-values.js';
 import { serveRepce, type RpcMethod } from '../../src/rpc/server.js';
+import { fc } from '../seeds.js';
 
 const RID = pyTuple([7, 140_000_000_000_001, new PyFloat(5)]);
 

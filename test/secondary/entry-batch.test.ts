@@ -2,7 +2,6 @@
 // execution.
 
 import { constants } from 'node:os';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { entryPath, ROOT_GFID, type Gfid } from '../../src/protocol/gfid.js';
 import { fileKind, S_IFREG } from '../../src/protocol/view.js';
@@ -15,6 +14,7 @@ import { listing } from '../primary/model/tree.js';
 import { FsError, ModelVolume } from '../primary/model/volume.js';
 import { conflicts, histories } from './histories.js';
 import { ModelSecondaryVolume } from './model-secondary-volume.js';
+import { fc } from '../seeds.js';
 
 const RUNS = { numRuns: 200 };
 const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };

@@ -1,12 +1,12 @@
 // Random histories as the entry operations that replay them.
 
-import fc from 'fast-check';
 import { entryPath, type Gfid } from '../../src/protocol/gfid.js';
 import { fileKind, S_IFDIR, S_IFLNK, S_IFREG } from '../../src/protocol/view.js';
 import type { EntryOp, OpStat } from '../../src/protocol/secondary.js';
 import { changeArb, Changer, type Change } from '../primary/model/changes.js';
 import { ChangelogWriter } from '../primary/model/changelog.js';
 import { kindOf, ModelVolume } from '../primary/model/volume.js';
+import { fc } from '../seeds.js';
 
 const MODES = {
   dir: S_IFDIR | 0o755,

@@ -2,7 +2,6 @@
 // ENOTCONN until it is healed.
 
 import { constants } from 'node:os';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { gfidPath, ROOT_GFID, splitEntryPath, type Gfid } from '../../src/protocol/gfid.js';
 import { NativeError } from '../../src/native/libc.js';
@@ -16,6 +15,7 @@ import { Random } from '../gluster/lab/random.js';
 import { ModelVolume } from '../primary/model/volume.js';
 import { conflicts } from './histories.js';
 import { ModelSecondaryVolume } from './model-secondary-volume.js';
+import { fc } from '../seeds.js';
 
 const { ENOTCONN } = constants.errno;
 const LOG = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Gfid } from '../../src/protocol/gfid.js';
 import { entryPath } from '../../src/protocol/gfid.js';
 import { fsDecode } from '../../src/names.js';
 import { FailureList, retryDelayMs } from '../../src/status/failures.js';
 import { childScript } from '../child-script.js';
+import { fc } from '../seeds.js';
 
 const top = mkdtempSync(join(tmpdir(), 'failures-'));
 afterAll(() => rmSync(top, { recursive: true, force: true }));

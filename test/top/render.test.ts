@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { brickReport, type BrickFacts } from '../../src/progress/report.js';
 import type { SessionReport } from '../../src/progress/sessions.js';
 import { renderTop, type RenderOptions } from '../../src/top/render.js';
 import { widthOf } from '../../src/top/text.js';
 import { facts, NOW_S, progress } from '../progress/facts.js';
+import { fc } from '../seeds.js';
 
 const PLAIN: RenderOptions = { columns: 80, charset: 'unicode', colours: 'off' };
 const NOW_MS = NOW_S * 1000;

@@ -6,9 +6,10 @@ import { RepceClient } from '../../../src/rpc/client.js';
 import { HOST } from './lab.js';
 import type { Lab } from './lab.js';
 import { REPO } from './machine.js';
+import { seedFrom } from '../../seeds.js';
 
 /** The seed of the samples of hostile requests. */
-export const SEED = Number(process.env['SECONDARY_SEED'] ?? Math.floor(Math.random() * 1e9));
+export const SEED = seedFrom('SECONDARY_SEED');
 
 export interface Ended {
   readonly code: number | null;

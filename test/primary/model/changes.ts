@@ -2,10 +2,10 @@
 // tree as it is when the change is made, so that every part of a sequence is a sequence. What the tree refuses
 // (EEXIST, ENOTEMPTY, …) is passed over.
 
-import fc from 'fast-check';
 import { entryPath, type Gfid } from '../../../src/protocol/gfid.js';
 import { S_IFDIR, S_IFLNK, S_IFREG } from '../../../src/protocol/view.js';
 import { FsError, kindOf, type Inode, type ModelVolume } from './volume.js';
+import { fc } from '../../seeds.js';
 
 const S_IFIFO = 0o010000;
 
