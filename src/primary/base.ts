@@ -196,6 +196,7 @@ export abstract class PrimaryBase {
         if (!this.isReadingChangelogs || !(await this.#peerHeal.step(signal))) {
           await this.#raiseToClusterStime();
           await this.retryFailures(signal);
+          this.deps.outdatedMounts?.crawlDone(this.deps.failures.size > 0);
         }
         await delayOrWake(Math.max(100, Math.min(PASSIVE_INTERVAL_MS, failoverMs)), signal);
         continue;
@@ -204,6 +205,7 @@ export abstract class PrimaryBase {
       await status.setActive();
       await this.crawl(signal);
       if (options.oneshot === true) return;
+      this.deps.outdatedMounts?.crawlDone(this.deps.failures.size > 0);
       await this.nextCrawl(signal);
     }
   }

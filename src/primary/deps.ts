@@ -123,19 +123,13 @@ export interface PrimaryDeps {
   /** Directory of this brick's unprocessed changelogs, archives and lists. */
   readonly workingDir: string;
   readonly peerNames: 'utf8' | 'bytes';
-  /** Number of entry calls that the secondary processes concurrently; null when it does not announce it. */
-  readonly entryLanes?: number | null;
   /** Whether a file that one batch creates and renames is created under its new name directly. Set where the secondary
    *  rejects a rename to the name of another file, because that file may be another worker's. Default false. */
   readonly canRecreateRenamed?: boolean;
   /** Reads a whole file through the mount that a transfer uses. @throws Node system errors */
   readToEnd(gfid: Gfid, signal: AbortSignal): Promise<void>;
-  /**
-   * Whether the volumes are read through mounts. A GlusterFS client caches a directory's parent until the next lookup. When two
-   * directories, one above the other, have swapped places since, the client takes the new path for a cycle. It then denies
-   * that path until it is unmounted.
-   */
-  readonly hasMounts: boolean;
+  /** Absent for plain directories, which have no mounts. */
+  readonly outdatedMounts?: { noteDenial(): void; crawlDone(hasFailures: boolean): void };
   /** Records durably that an xsync crawl for changes since `from`, seconds, is pending. */
   addPendingCrawl(from: number): Promise<void>;
   /** Tries to take the subvolume's lock on the meta volume. @returns true once this worker holds the lock, and from then on */

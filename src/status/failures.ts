@@ -107,11 +107,6 @@ export class FailureList {
     return this.#items.has(entry);
   }
 
-  /** Reason of the inode's item of this kind. */
-  reasonOf(kind: Exclude<FailureKind, 'entry'>, gfid: Gfid): string | undefined {
-    return this.#items.get(keyOf(kind, gfid, undefined))?.reason;
-  }
-
   /** Every item, in the order in which they first failed. */
   items(): Failure[] {
     return [...this.#items.values()];

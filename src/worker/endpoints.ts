@@ -23,18 +23,12 @@ export interface Endpoints {
 
 export interface OpenEndpoints extends Pick<
   PrimaryDeps,
-  | 'volume'
-  | 'names'
-  | 'brick'
-  | 'secondary'
-  | 'engines'
-  | 'peerNames'
-  | 'entryLanes'
-  | 'canRecreateRenamed'
-  | 'hasMounts'
+  'volume' | 'names' | 'brick' | 'secondary' | 'engines' | 'peerNames' | 'canRecreateRenamed'
 > {
   readonly agent: ChangelogSource;
   readonly mountSelector: MountSelector;
+  /** Whether the volumes are read through mounts. */
+  readonly hasMounts: boolean;
   /** Absolute path of a local file with the content that clients read of `gfid`; null when there is none. Absent: never. */
   readonly contentFile?: (gfid: Gfid) => Promise<string | null>;
   /** Each rejects with a GsyncdError when a process, mount or connection that the worker needs has ended. None resolves. */
@@ -42,7 +36,7 @@ export interface OpenEndpoints extends Pick<
 }
 
 /** Members that belong to the secondary. */
-export type RemoteParts = Pick<OpenEndpoints, 'secondary' | 'engines' | 'peerNames' | 'entryLanes' | 'broken'>;
+export type RemoteParts = Pick<OpenEndpoints, 'secondary' | 'engines' | 'peerNames' | 'broken'>;
 
 /** Finds the session's parts. @throws GsyncdError 'preflight', 'usage' */
 export type FindEndpoints = (signal: AbortSignal) => Promise<Endpoints>;

@@ -28,6 +28,7 @@ import { metaVolumeElection } from './meta-volume.js';
 import type { FindEndpoints, OpenEndpoints } from './endpoints.js';
 import { addPendingCrawl } from './pending-crawl.js';
 import { syncRemovedBrick } from './removed-brick.js';
+import { OutdatedMounts, type Restart } from './outdated-mounts.js';
 import { WorkerQueue } from './shared-queue.js';
 import { brickWorkingDir } from './working-dir.js';
 
@@ -45,6 +46,8 @@ export interface WorkerOptions {
   readonly brick?: 'in the volume' | 'removed';
   /** Whether a monitor started it. The monitor then reports its faults. */
   readonly monitored: 'yes' | 'no';
+  /** When it last started again because of an outdated mount. Default: never. */
+  readonly lastRestart?: Restart | null;
   /** Called when the worker is connected and mounted, and about to crawl. */
   readonly onReady: () => void;
   /** Called once, with the brick's status file, as soon as it is known. */
@@ -77,8 +80,9 @@ export class Worker {
     } catch (error) {
       if (isGsyncdError(error, 'peer')) await delay(OWN_SIGNAL_WAIT_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
-      if (isGsyncdError(error, 'outdated-mount')) throw error;
+      // The recorder counts the restart.
       this.#outcome = 'faulty';
+      if (isGsyncdError(error, 'outdated-mount')) throw error;
       // The monitor then restarts it at once (see Supervisor).
       if (this.#pauseDetector.hasJustResumed && isGsyncdError(error, 'peer') && this.#options.monitored === 'yes')
         this.#log.info('connection lost during the pause', { error: errorLine(error) });
@@ -127,7 +131,7 @@ export class Worker {
       this.#log.error('cannot parse a line of the failure list: moved it aside', { line });
     status.setFailures(failures.size);
 
-    const { broken, ...parts } = await endpoints.open(workingDir, this.#cleanup, signal);
+    const { broken, hasMounts, ...parts } = await endpoints.open(workingDir, this.#cleanup, signal);
     // The waiters get the error. Until then it must not be an unhandled rejection.
     for (const end of broken) end.catch(() => undefined);
     const queue = new WorkerQueue(config.get('sync-jobs'), log.child({ module: 'primary', ctx: 'Syncer' }), recorder);
@@ -146,6 +150,7 @@ export class Worker {
       replayTracker: new ReplayTracker(),
       log: log.child({ module: 'primary', fn: 'crawl', ctx: 'GPrimary' }),
       workingDir,
+      outdatedMounts: hasMounts ? new OutdatedMounts(this.#options.lastRestart ?? null) : undefined,
       readToEnd: (gfid, stop) => readContent(parts, gfid, stop),
       addPendingCrawl: (from) => addPendingCrawl(workingDir, this.#registerTime, from),
       electByMetaVolume:

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { entryPath, type Gfid } from '../../src/protocol/gfid.js';
-import { EntrySync, STOCK_ENTRY_SYNC } from '../../src/primary/reconcile/entry-sync.js';
+import { EntrySync } from '../../src/primary/reconcile/entry-sync.js';
 import { SecondaryProbe } from '../../src/primary/reconcile/secondary-probe.js';
 import { RepceClient } from '../../src/rpc/client.js';
 import { STOCK_FEATURES } from '../../src/rpc/features.js';
@@ -58,7 +58,7 @@ test(`a stock secondary answers ${ROUNDS} rounds of probes larger than a pipe co
   let callsAtKeepalive = 0;
   const counted = { call: (...call: Parameters<RepceClient['call']>) => ((calls += 1), client.call(...call)) };
   const secondary = new RemoteSecondary(new SequentialCalls(counted, 60_000));
-  const truth = new SecondaryProbe(secondary, new EntrySync(secondary, STOCK_ENTRY_SYNC), 'utf8');
+  const truth = new SecondaryProbe(secondary, new EntrySync(secondary), 'utf8');
   const names = LONG_NAMES.map((name) => entryPath(gfid.trim() as Gfid, name));
   for (let round = 1; round <= ROUNDS; round++) {
     const callsBefore = calls;

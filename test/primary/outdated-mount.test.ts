@@ -1,4 +1,4 @@
-// When a mount denies what its volume has, the worker starts again with fresh mounts, once for each name or directory.
+// What a mount denies, although its volume has it, is on the failure list, and is reported to OutdatedMounts.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ const [DIR, FILE, OTHER] = [2, 3, 4].map((n) => `0000000${n}-0000-4000-8000-0000
 const [NAME, OTHER_NAME] = [entryPath(DIR, 'file'), entryPath(ROOT_GFID, 'other')];
 
 /** A file that the secondary lacks, in a directory for which its mount answers `errno`, and one in the root. */
-async function setUp({ errno, hasMounts = true }: { errno: number; hasMounts?: boolean }) {
+async function setUp(errno: number) {
   const directory = mkdtempSync(join(tmpdir(), 'gsyncd-outdated-mount-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const [primary, secondaryVolume] = [new ModelVolume(() => 1), new ModelVolume(() => 1)];
@@ -42,6 +42,7 @@ async function setUp({ errno, hasMounts = true }: { errno: number; hasMounts?: b
   const turn = (): Promise<void> => Promise.resolve();
   const changelog = new ChangelogWriter(primary, () => [1, 0]);
   let isFresh = false;
+  let denials = 0;
   const secondary = new StockSecondary(secondaryVolume, { distCount: 1, turn });
   const entryOps = secondary.entryOps.bind(secondary);
   Object.assign(secondary, {
@@ -72,13 +73,14 @@ async function setUp({ errno, hasMounts = true }: { errno: number; hasMounts?: b
       workingDir: directory,
       transfer: new ModelTransfer(primary, secondaryVolume, turn),
     }),
-    hasMounts,
+    outdatedMounts: { noteDenial: () => void (denials += 1), crawlDone: () => undefined },
   };
   return {
     primary,
     deps,
     compare: () => new EntryPhase(deps, 'apply').retry([NAME, OTHER_NAME]),
     remount: () => void (isFresh = true),
+    denials: () => denials,
     there: (path: string) => secondaryVolume.find(path)?.gfid,
     listed: () =>
       failures
@@ -88,44 +90,34 @@ async function setUp({ errno, hasMounts = true }: { errno: number; hasMounts?: b
   };
 }
 
-test('a name in a directory that the mount no longer opens (ENOTSUP) restarts the worker, which then makes it equal', async () => {
-  const { compare, remount, there, listed } = await setUp({ errno: constants.errno.EOPNOTSUPP });
-  await expect(compare()).rejects.toMatchObject({ code: 'outdated-mount' });
-  expect([there(NAME), there(OTHER_NAME), listed()]).toEqual([undefined, OTHER, [`${NAME}: ENOTSUP`]]);
+test('a name in a directory that the mount no longer opens (ENOTSUP) is listed, and a fresh mount makes it equal', async () => {
+  const { compare, denials, remount, there, listed } = await setUp(constants.errno.EOPNOTSUPP);
+  await compare();
+  expect([there(NAME), there(OTHER_NAME), listed(), denials()]).toEqual([undefined, OTHER, [`${NAME}: ENOTSUP`], 1]);
   remount();
   const { dataGfids } = await compare();
-  expect([there(NAME), [...dataGfids], listed()]).toEqual([FILE, [FILE], []]);
+  expect([there(NAME), [...dataGfids], listed(), denials()]).toEqual([FILE, [FILE], [], 1]);
 });
 
-test('a name that the fresh mount denies, too, restarts the worker only once', async () => {
-  const { compare, listed } = await setUp({ errno: constants.errno.EOPNOTSUPP });
-  await expect(compare()).rejects.toMatchObject({ code: 'outdated-mount' });
+test('split-brain (EIO) is listed, and no denial', async () => {
+  const { compare, denials, there, listed } = await setUp(constants.errno.EIO);
   await compare();
-  expect(listed()).toEqual([`${NAME}: ENOTSUP`]);
+  expect([there(NAME), there(OTHER_NAME), denials()]).toEqual([undefined, OTHER, 0]);
+  expect(listed()).toEqual([expect.stringMatching(/^.*\/file: EIO .*split-brain/)]);
 });
 
-test.each([
-  ['split-brain (EIO)', { errno: constants.errno.EIO }, /^.*\/file: EIO .*split-brain/],
-  ['a worker without mounts', { errno: constants.errno.EOPNOTSUPP, hasMounts: false }, /: ENOTSUP$/],
-])('%s does not restart the worker: the name is on the failure list', async (_, options, line) => {
-  const { compare, there, listed } = await setUp(options);
-  await compare();
-  expect([there(NAME), there(OTHER_NAME)]).toEqual([undefined, OTHER]);
-  expect(listed()).toEqual([expect.stringMatching(line)]);
-});
-
-test('a directory whose path a mount denies restarts the worker once; one that was renamed since is only listed', async () => {
-  const { deps, primary } = await setUp({ errno: constants.errno.EOPNOTSUPP });
+test('the path of a directory is denied, unless the directory was renamed since', async () => {
+  const { denials, deps, primary } = await setUp(constants.errno.EOPNOTSUPP);
   const entryPhase = new EntryPhase(deps, 'apply');
   const send = (gfids: readonly Gfid[]): Promise<BoxResult> =>
     Promise.resolve(
       new Map(gfids.map((gfid) => [gfid, { status: 'failed', reason: NO_SUCH_DIRECTORY, scope: 'item' } as const])),
     );
-  const run = (): Promise<void> => syncXattrs(deps, { xattrGfids: new Set([DIR]) }, { entryPhase, send });
-  await expect(run()).rejects.toMatchObject({ code: 'outdated-mount' });
+  const run = (): Promise<void> => syncXattrs(deps, { xattrGfids: new Set([DIR]) }, entryPhase, send);
   await run();
-  expect(deps.failures.reasonOf('xattrs', DIR)).toBe(NO_SUCH_DIRECTORY);
+  expect(denials()).toBe(1);
   primary.rename(entryPath(ROOT_GFID, 'dir'), entryPath(ROOT_GFID, 'renamed'));
   await run();
-  expect(deps.failures.reasonOf('xattrs', DIR)).toContain('at another path');
+  expect(denials()).toBe(1);
+  expect(deps.failures.items()).toMatchObject([{ kind: 'xattrs', gfid: DIR, reason: NO_SUCH_DIRECTORY, tries: 2 }]);
 });

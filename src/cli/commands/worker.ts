@@ -1,11 +1,13 @@
 // `gsyncd-ts worker`: one brick's worker, started by hand, by a service, or by a monitor.
 
 import { closeSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { loadConfig, type Config } from '../../config/config.js';
 import { GLUSTERD_WORKDIR } from '../../config/places.js';
 import { sessionConfigPath, sessionTemplateArgs } from '../../config/template.js';
 import { fileUrlPath } from '../../worker/directory/file-url.js';
+import { nextRestart, type Restart } from '../../worker/outdated-mounts.js';
 import { parseSecondary } from '../../worker/session.js';
 import { errorLine, GsyncdError, isGsyncdError } from '../../errors.js';
 import { createLogger } from '../../log.js';
@@ -20,7 +22,7 @@ import type { WorkerFlags, WorkerPlan } from '../worker-plan.js';
 
 /** Set for the process that runs in a private mount namespace. */
 const PRIVATE_MOUNTS_ENV = 'GSYNCD_TS_PRIVATE_MOUNTS';
-/** Set for a worker that has started again in its process: it has closed the feedback descriptor before. */
+/** Set for a worker that has started again in its process: a Restart, as JSON. It has closed the feedback descriptor before. */
 const RESTARTED_ENV = 'GSYNCD_TS_RESTARTED';
 
 export function addWorkerCommand(program: Command): void {
@@ -132,6 +134,7 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
   process.on('SIGHUP', () => log.reopen());
 
   let metrics: Awaited<ReturnType<typeof startMetrics>> = null;
+  const lastRestart = JSON.parse(process.env[RESTARTED_ENV] ?? 'null') as Restart | null;
   let shouldRestart = false;
   try {
     const { SingleBrickSampler } = await import('../../metrics/node-samples.js');
@@ -148,8 +151,9 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
       log,
       brick: flags.removedBrick === true ? 'removed' : 'in the volume',
       monitored: flags.feedbackFd === undefined ? 'no' : 'yes',
+      lastRestart,
       onReady: () => {
-        if (flags.feedbackFd !== undefined && process.env[RESTARTED_ENV] === undefined) closeSync(flags.feedbackFd);
+        if (flags.feedbackFd !== undefined && lastRestart === null) closeSync(flags.feedbackFd);
       },
       onStatusFile: (path) => sampler.watch(path),
     });
@@ -166,11 +170,18 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
     await metrics?.close();
     log.close();
   }
-  if (shouldRestart && !signal.aborted)
-    replaceProcess(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
-      ...process.env,
-      [RESTARTED_ENV]: '1',
-    });
+  if (shouldRestart) await restart(lastRestart, signal);
+}
+
+/** Replaces this program by a new worker in this process: for a monitor or a service it is the same worker. */
+async function restart(last: Restart | null, signal: AbortSignal): Promise<void> {
+  // A SIGTERM that has arrived is noticed now.
+  await nextTurn();
+  if (signal.aborted) return;
+  // Ends children and mounts that are left, as at an exit.
+  process.emit('exit', 0);
+  const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  replaceProcess(process.execPath, argv, { ...process.env, [RESTARTED_ENV]: JSON.stringify(nextRestart(last)) });
 }
 
 /** Runs this program again in a private mount namespace, so that no other process sees or holds its mount. If that is

@@ -250,10 +250,7 @@ export class BatchPipeline {
       newGfids: plan.newGfids,
       signal,
     });
-    await syncXattrs(this.#deps, plan, {
-      entryPhase: this.#entryPhase,
-      send: (gfids) => syncAttributes(gfids, signal),
-    });
+    await syncXattrs(this.#deps, plan, this.#entryPhase, (gfids) => syncAttributes(gfids, signal));
   }
 
   async #plan(batch: Batch): Promise<Plan> {

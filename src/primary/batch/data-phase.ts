@@ -198,33 +198,27 @@ async function dropUnreadable(
 
 /**
  * Sends the xattrs and ACLs of a plan, after its data. Failures are in the failure list.
- * @throws GsyncdError 'stopped', 'outdated-mount'
+ * @throws GsyncdError 'stopped'
  */
 export async function syncXattrs(
   deps: PrimaryDeps,
   { xattrGfids }: Pick<Plan, 'xattrGfids'>,
-  {
-    entryPhase,
-    send,
-  }: Pick<DataPhaseOptions, 'entryPhase'> & { readonly send: (gfids: readonly Gfid[]) => Promise<BoxResult> },
+  entryPhase: EntryPhase,
+  send: (gfids: readonly Gfid[]) => Promise<BoxResult>,
 ): Promise<void> {
   if (xattrGfids.size === 0) return;
-  const { failures, hasMounts, log, volume } = deps;
-  let isMountOutdated = false;
+  const { failures, log, outdatedMounts, volume } = deps;
   for (const [gfid, result] of await send([...xattrGfids])) {
     if (result.status === 'synced') failures.resolve('xattrs', gfid);
     else if ((await tryInode(volume.lstat(gfidPath(gfid)))) === null) failures.resolveGone(gfid);
-    else if (result.reason === NO_SUCH_DIRECTORY && (await tryInode(entryPhase.isDenied(gfid))) !== true) {
-      // As a rule it was renamed on the primary, and a later changelog has that.
-      failures.add({ kind: 'xattrs', gfid, reason: 'the secondary has the directory at another path' });
-    } else {
-      isMountOutdated ||=
-        hasMounts && result.reason === NO_SUCH_DIRECTORY && failures.reasonOf('xattrs', gfid) !== NO_SUCH_DIRECTORY;
-      log.warn('attributes not synced', { gfid, reason: result.reason });
+    else {
+      const isDenied = result.reason === NO_SUCH_DIRECTORY ? await entryPhase.isDenied(gfid) : null;
+      if (isDenied === true) outdatedMounts?.noteDenial();
+      // Otherwise it was renamed on the primary, as a rule, and a later changelog has that.
+      if (isDenied !== false) log.warn('attributes not synced', { gfid, reason: result.reason });
       failures.add({ kind: 'xattrs', gfid, reason: result.reason });
     }
   }
-  if (isMountOutdated) await entryPhase.restartWithFreshMounts();
 }
 
 /** Drops files that are gone from the primary. */

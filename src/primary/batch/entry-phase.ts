@@ -1,13 +1,12 @@
 // Applies a batch's entry operations, then compares every name that failed or is doubtful. A name that stays different goes
 // to the failure list. It never causes an exception.
 
-import { GsyncdError } from '../../errors.js';
 import { entryPath, gfidPath, splitEntryPath, type Gfid } from '../../protocol/gfid.js';
 import { mapBounded } from '../../async/map-bounded.js';
 import type { EntryOp } from '../../protocol/secondary.js';
 import type { PrimaryDeps } from '../deps.js';
 import type { KnownEntries } from '../reconcile/replay-tracker.js';
-import { EntrySync, OWN_OPS_PER_CALL, STOCK_ENTRY_SYNC, type EntryOutcome } from '../reconcile/entry-sync.js';
+import { EntrySync, OWN_OPS_PER_CALL, STOCK_OPS_PER_CALL, type EntryOutcome } from '../reconcile/entry-sync.js';
 import { LOOKUPS_AT_ONCE } from './lookups.js';
 import { TEMP_PATH_PREFIX } from '../../protocol/temp-names.js';
 import { expandNamesToCompare, createdNames, type Plan } from './plan.js';
@@ -33,8 +32,8 @@ export class EntryPhase {
   constructor(deps: PrimaryDeps, deletes: 'apply' | 'ignore') {
     this.#deps = deps;
     this.#removable = deps.config.get('gfid-conflict-resolution') ? 'all' : deps.replayTracker.known;
-    const { volume: view, brick, secondary, peerNames, entryLanes: lanes = null } = deps;
-    this.#sync = new EntrySync(secondary, lanes === null ? STOCK_ENTRY_SYNC : { lanes, opsPerCall: OWN_OPS_PER_CALL });
+    const { volume: view, brick, secondary, peerNames } = deps;
+    this.#sync = new EntrySync(secondary, peerNames === 'bytes' ? OWN_OPS_PER_CALL : STOCK_OPS_PER_CALL);
     this.#reconciler = new Reconciler({
       view,
       brick,
@@ -146,11 +145,9 @@ export class EntryPhase {
     target: EntryPhaseResult,
     verdict: 'final' | 'interim' = 'final',
   ): Promise<ReconcileResult> {
-    const listed = new Set(this.#deps.failures.items().map(({ entry }) => entry));
     const result = await this.#reconciler.run(names);
     if (verdict === 'final') for (const [name, { gfid, reason }] of result.unresolved) this.#fail(name, gfid, reason);
-    if (verdict === 'final' && this.#deps.hasMounts && [...result.denied].some((name) => !listed.has(name)))
-      await this.restartWithFreshMounts();
+    if (verdict === 'final' && result.denied.size > 0) this.#deps.outdatedMounts?.noteDenial();
     this.#deps.replayTracker.markTouched(result.touchedKeys);
     for (const gfid of result.dataGfids) target.dataGfids.add(gfid);
     for (const gfid of result.metaGfids) target.metaGfids.add(gfid);
@@ -162,13 +159,6 @@ export class EntryPhase {
 
   isDenied(gfid: Gfid): Promise<boolean> {
     return this.#reconciler.isDenied(gfid);
-  }
-
-  /** The caller has put the reason on the failure list, so that it restarts the worker for it only once. @throws GsyncdError
-   *  'outdated-mount' */
-  async restartWithFreshMounts(): Promise<never> {
-    await this.#deps.failures.persist();
-    throw new GsyncdError('a mount denies directories that its volume has', { code: 'outdated-mount' });
   }
 
   /** Puts everything that must follow on the failure list. Entries are resolved as names are compared, and data and

@@ -1,6 +1,5 @@
-// Sends entry operations to the secondary in waves of lanes, each lane in calls of bounded size. So a peer that serves
-// several calls at a time works on independent directories concurrently, and one entry's error fails only that entry.
-// Invariant: each operation was applied, is in `failures`, or is in `failedItems`.
+// Sends entry operations to the secondary in calls of bounded size, one after another. One entry's error fails only that
+// entry. Invariant: each operation was applied, is in `failures`, or is in `failedItems`.
 
 import type { EntryFailure, EntryOp, Secondary } from '../../protocol/secondary.js';
 import { sendBisecting, type FailedItem } from './bisect.js';
@@ -11,25 +10,19 @@ export interface EntryOutcome {
   readonly failedItems: FailedItem<EntryOp>[];
 }
 
-export interface EntrySyncOptions {
-  /** Concurrent calls. */
-  readonly lanes: number;
-  readonly opsPerCall: number;
-}
-
-/** For a secondary of this project, which announces its number of lanes. */
+/** For a secondary of this project. */
 export const OWN_OPS_PER_CALL = 500;
 /** A stock secondary takes one call at a time (rpc/one-call.ts) and applies 600 operations per second. Between calls, every
  *  second or two, the worker checks its volume (worker/gluster/availability-checks.ts) and sends keepalives. */
-export const STOCK_ENTRY_SYNC: EntrySyncOptions = { lanes: 1, opsPerCall: 200 };
+export const STOCK_OPS_PER_CALL = 200;
 
 export class EntrySync {
   readonly #secondary: Secondary;
-  readonly #options: EntrySyncOptions;
+  readonly #opsPerCall: number;
 
-  constructor(secondary: Secondary, options: EntrySyncOptions = STOCK_ENTRY_SYNC) {
+  constructor(secondary: Secondary, opsPerCall = STOCK_OPS_PER_CALL) {
     this.#secondary = secondary;
-    this.#options = options;
+    this.#opsPerCall = opsPerCall;
   }
 
   /**
@@ -41,16 +34,12 @@ export class EntrySync {
    */
   async apply(ops: readonly EntryOp[], beforeRemovals?: (soFar: EntryOutcome) => Promise<void>): Promise<EntryOutcome> {
     const outcome: EntryOutcome = { failures: [], failedItems: [] };
-    for (const wave of planWaves(ops, this.#options.lanes)) {
+    for (const { lanes } of planWaves(ops, 1)) {
       const hasFailures = outcome.failures.length > 0 || outcome.failedItems.length > 0;
-      if (
-        hasFailures &&
-        beforeRemovals !== undefined &&
-        wave.lanes.some((lane) => lane.some((op) => op.op === 'RMDIR'))
-      ) {
+      if (hasFailures && beforeRemovals !== undefined && lanes.some((lane) => lane.some((op) => op.op === 'RMDIR'))) {
         await beforeRemovals(outcome);
       }
-      await Promise.all(wave.lanes.map((lane) => this.#applyLane(lane, outcome)));
+      for (const lane of lanes) await this.#applyInOrder(lane, outcome);
     }
     return outcome;
   }
@@ -58,15 +47,12 @@ export class EntrySync {
   /** Applies independent operations, such as probes, in any order. */
   async applyIndependent(ops: readonly EntryOp[]): Promise<EntryOutcome> {
     const outcome: EntryOutcome = { failures: [], failedItems: [] };
-    const laneLength = Math.max(1, Math.ceil(ops.length / this.#options.lanes));
-    const lanes: EntryOp[][] = [];
-    for (let i = 0; i < ops.length; i += laneLength) lanes.push(ops.slice(i, i + laneLength));
-    await Promise.all(lanes.map((lane) => this.#applyLane(lane, outcome)));
+    await this.#applyInOrder(ops, outcome);
     return outcome;
   }
 
-  async #applyLane(lane: readonly EntryOp[], outcome: EntryOutcome): Promise<void> {
-    const { results, failedItems } = await sendBisecting(lane, this.#options.opsPerCall, (slice) =>
+  async #applyInOrder(ops: readonly EntryOp[], outcome: EntryOutcome): Promise<void> {
+    const { results, failedItems } = await sendBisecting(ops, this.#opsPerCall, (slice) =>
       this.#secondary.entryOps(slice),
     );
     outcome.failures.push(...results);

@@ -113,9 +113,14 @@ export class Reconciler {
 
   /** Whether the secondary has a directory, and at no other path than the primary, although its mount denies that path. */
   async isDenied(gfid: Gfid): Promise<boolean> {
-    if (!(await this.#probe.exists(gfid))) return false;
-    const path = await this.#probe.pathOf(gfid);
-    return path === null || path === (await directoryPath(this.#deps.brick, gfid));
+    try {
+      if (!(await this.#probe.exists(gfid))) return false;
+      const path = await this.#probe.pathOf(gfid);
+      return path === null || path === (await directoryPath(this.#deps.brick, gfid));
+    } catch (error) {
+      if (!(error instanceof RemoteCallError) && inodeErrorOf(error) === null) throw error;
+      return false;
+    }
   }
 
   /** Compares all pending names and applies the resulting operations. @returns the number of fixed names */

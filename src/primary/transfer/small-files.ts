@@ -31,7 +31,8 @@ const MAX_HELD_BYTES = 4 << 20;
 /** Size limit of a call, bytes: other requests wait while it is sent. */
 const MAX_CALL_BYTES = 512 << 10;
 const READS_AT_ONCE = 4;
-const CALL_TIMEOUT_MS = 300_000;
+/** A call also waits for its turn in the secondary. Keepalives notice a dead peer sooner. */
+const CALL_TIMEOUT_MS = 1_800_000;
 const NS = 1_000_000_000n;
 
 interface SmallFile extends FileToPut {

@@ -117,7 +117,6 @@ export async function openRemoteDirectory(options: RemoteDirectoryOptions, clean
     secondary: remote.secondary,
     engines: { rsync: () => ensureWritable(rsync), tarssh: () => ensureWritable(tar), attributes: () => attributes },
     peerNames: remote.features.peerNames,
-    entryLanes: remote.features.lanes,
     broken: [
       remote.ended.then((reason) =>
         Promise.reject<never>(new GsyncdError(`connection to secondary is broken: ${reason}`, { code: 'peer' })),

@@ -162,7 +162,6 @@ class GlusterEndpoints implements Endpoints {
       mountSelector,
       contentFile,
       peerNames: remote.features.peerNames,
-      entryLanes: remote.features.lanes,
       canRecreateRenamed:
         (this.#found.distributionCount ?? config.get('primary-distribution-count')) > 1 &&
         remote.features.peerNames === 'bytes',

@@ -52,7 +52,6 @@ export function modelDeps({ transfer, onLog, config, ...parts }: ModelParts): Pr
     status: SILENT_STATUS,
     log: { debug: log, info: log, warn: log, error: log },
     peerNames: 'utf8',
-    hasMounts: false,
     replayTracker: new ReplayTracker(),
     readToEnd: () => Promise.resolve(),
     mountSelector: { expectChangesUntil: () => undefined },
