@@ -1,7 +1,7 @@
 // Maps argv to a subcommand and sets the exit code. A failure is one line on stderr. This file is bundled with the
 // short commands (see package.json): glusterd starts several processes for each action of an admin, and loading
-// modules one by one takes longer than their work. full-cli.ts loads everything else. The caller imports it, since a
-// script from the code cache cannot.
+// modules one by one takes longer than their work. full-cli.ts loads everything else. The caller imports it, since the
+// bundle cannot import modules.
 
 import { exitCodeOf } from './failure.js';
 import { DISPATCHED_ENV, forcedCommandLine } from './forced/forced-command-line.js';

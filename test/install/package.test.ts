@@ -27,7 +27,6 @@ it(
       expect.arrayContaining([
         'bin/gsyncd-ts.js',
         'dist/cli/main.cjs',
-        'dist/cli/main.cjs.cache',
         'README.md',
         'LICENSE.GPL-2.0',
         'LICENSE.LGPL-3.0',
