@@ -4,7 +4,7 @@
 // is in an earlier wave, or before the later one in the same lane. So is a LINK before a RENAME: the rename's new name may be
 // the one that the linked inode had until then.
 
-import { splitEntryPath, type Gfid } from './gfid.js';
+import { ROOT_GFID, splitEntryPath, type Gfid } from './gfid.js';
 import type { EntryOp } from './secondary.js';
 import { fileKind } from './view.js';
 
@@ -32,7 +32,8 @@ export function planWaves(ops: readonly EntryOp[], laneCount: number): Wave[] {
     const { parent } = splitEntryPath(op.entry);
     const lane = laneOf(parent, laneCount);
     const readKeys: string[] = [parent];
-    const writeKeys: string[] = [op.gfid, op.entry];
+    // Nothing changes the root: an operation on it is a probe (primary/reconcile/secondary-probe.ts).
+    const writeKeys: string[] = op.gfid === ROOT_GFID ? [op.entry] : [op.gfid, op.entry];
     if (op.entry1 !== undefined) {
       writeKeys.push(op.entry1);
       readKeys.push(splitEntryPath(op.entry1).parent);

@@ -17,8 +17,13 @@ export interface Restart {
 
 /** The record of a restart at `nowMs`: the interval doubles, unless the last restart was long ago. */
 export function nextRestart(last: Restart | null, nowMs: number = Date.now()): Restart {
-  const isRecent = last !== null && nowMs - last.atMs < MAX_INTERVAL_MS + last.intervalMs;
+  const isRecent = last !== null && isWithin(last, MAX_INTERVAL_MS + last.intervalMs, nowMs);
   return { atMs: nowMs, intervalMs: isRecent ? Math.min(MAX_INTERVAL_MS, 2 * last.intervalMs) : FIRST_INTERVAL_MS };
+}
+
+/** A restart in the future was before the clock was set back: it is taken for an old one. */
+function isWithin({ atMs }: Restart, ms: number, nowMs: number): boolean {
+  return atMs <= nowMs && nowMs < atMs + ms;
 }
 
 export class OutdatedMounts {
@@ -42,7 +47,8 @@ export class OutdatedMounts {
     if (!hasFailures) this.#deniedCrawls = 0;
     else if (this.#isDenied) this.#deniedCrawls += 1;
     this.#isDenied = false;
-    if (this.#deniedCrawls < 2 || (this.#last !== null && nowMs < this.#last.atMs + this.#last.intervalMs)) return;
+    if (this.#deniedCrawls < 2) return;
+    if (this.#last !== null && isWithin(this.#last, this.#last.intervalMs, nowMs)) return;
     throw new GsyncdError('a mount denies directories that its volume has', { code: 'outdated-mount' });
   }
 }

@@ -102,6 +102,7 @@ export async function syncRemovedBrick(
     await history.crawlwrap(signal, { oneshot: true, registerTime });
   } catch (error) {
     await history.pipeline.drain().catch(() => undefined);
+    if (isGsyncdError(error, 'outdated-mount')) throw error;
     if (!isGsyncdError(error, 'partial-history'))
       throw new GsyncdError(`removed brick: ${errorLine(error)}`, { code: 'changelog', cause: error });
     deps.log.error('removed brick: gap in its changelogs: deletes and renames in it may be missing on the secondary', {
@@ -112,5 +113,6 @@ export async function syncRemovedBrick(
   while (!signal.aborted && deps.failures.size > 0) {
     await delayOrWake(RETRY_MS, signal);
     await history.pipeline.retryDueFailures(signal);
+    deps.outdatedMounts?.crawlDone(deps.failures.size > 0);
   }
 }

@@ -2,7 +2,7 @@
 // on, and a model volume must end with the tree of sequential execution.
 
 import { describe, expect, test } from 'vitest';
-import { entryPath, splitEntryPath, type Gfid } from '../../src/protocol/gfid.js';
+import { entryPath, ROOT_GFID, splitEntryPath, type Gfid } from '../../src/protocol/gfid.js';
 import { planWaves, type Wave } from '../../src/protocol/lanes.js';
 import { S_IFDIR, S_IFREG } from '../../src/protocol/view.js';
 import type { EntryOp } from '../../src/protocol/secondary.js';
@@ -129,6 +129,15 @@ describe('planWaves()', () => {
       link: null,
     };
     expect(planWaves([old, link, over], 3).flatMap(({ lanes }) => lanes.flat())).toEqual([old, link, over]);
+  });
+
+  test('puts probes of names, which have the gfid of the root, into one wave', () => {
+    const probes = Array.from({ length: 16 }, (_, i) => {
+      const parent = `00000000-0000-4000-8000-0000000000${i.toString(16).padStart(2, '0')}` as Gfid;
+      return { op: 'UNLINK', gfid: ROOT_GFID, entry: entryPath(parent, 'name') } as const;
+    });
+    const waves = planWaves(probes, 8);
+    expect(waves.map(({ lanes }) => lanes.map((lane) => lane.length))).toEqual([Array(8).fill(2)]);
   });
 
   test('puts files of different directories into one wave', () => {

@@ -28,6 +28,11 @@ describe('OutdatedMounts', () => {
     const last = { atMs: 1_000, intervalMs: 10_000 };
     expect([restarts(last, 10_999, 'xx'), restarts(last, 11_000, 'xx')]).toEqual(['..', '.R']);
   });
+
+  test('a restart in the future, before the clock was set back, does not delay the next one', () => {
+    expect(restarts({ atMs: 5_000_000, intervalMs: 10_000 }, 1_000, 'xx')).toBe('.R');
+    expect(nextRestart({ atMs: 5_000_000, intervalMs: 80_000 }, 1_000).intervalMs).toBe(10_000);
+  });
 });
 
 test('the interval doubles up to ten minutes, and begins anew after a long time without a restart', () => {

@@ -175,11 +175,11 @@ async function runPlan({ config, label, findEndpoints }: WorkerPlan, flags: Work
 
 /** Replaces this program by a new worker in this process: for a monitor or a service it is the same worker. */
 async function restart(last: Restart | null, signal: AbortSignal): Promise<void> {
+  // Ends children and mounts that are left, as at an exit.
+  process.emit('exit', 0);
   // A SIGTERM that has arrived is noticed now.
   await nextTurn();
   if (signal.aborted) return;
-  // Ends children and mounts that are left, as at an exit.
-  process.emit('exit', 0);
   const argv = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   replaceProcess(process.execPath, argv, { ...process.env, [RESTARTED_ENV]: JSON.stringify(nextRestart(last)) });
 }
