@@ -48,9 +48,18 @@ async function startedWith(config: Readonly<Record<string, string>>): Promise<()
   return logged;
 }
 
-async function pause(): Promise<void> {
+/** Pauses the session. What was sent before still arrives: waits until file `name` does not grow any more.
+ *  @returns its bytes on the secondary */
+async function pause(name: string): Promise<number> {
   await lab().session(['pause']);
-  await sleep(1000);
+  let bytes = -1;
+  await lab().until('the data sent before to arrive', async () => {
+    const before = bytes;
+    await sleep(500);
+    bytes = await bytesOf(name);
+    return bytes === before;
+  });
+  return bytes;
 }
 
 test.each(['rsync', 'tarssh'])(
@@ -62,8 +71,7 @@ test.each(['rsync', 'tarssh'])(
     await lab().sh(bigFile(engine, MEGABYTES));
     await under(engine);
 
-    await pause();
-    const paused = await bytesOf(engine);
+    const paused = await pause(engine);
     await sleep(2000);
     expect(await bytesOf(engine)).toBe(paused);
     expect(paused).toBeLessThan(MEGABYTES << 20);
@@ -93,7 +101,7 @@ test('a worker whose secondary timed out during the pause reconnects at once wit
 test('a paused session can be stopped, and no process is left', async () => {
   await lab().sh(bigFile('stopped', MEGABYTES));
   await under('stopped');
-  await pause();
+  await pause('stopped');
   await lab().session(['stop', 'force']);
   const left = [...(await lab().box.processes()).values()].filter(
     (line) => /gsyncd|rsync|slow-tar|^tar |ssh .*-p 22/.test(line) && !line.includes('/lab/'),
