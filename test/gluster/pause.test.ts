@@ -22,8 +22,13 @@ const bytesOf = async (name: string): Promise<number> =>
   Number(await lab().sh(`stat -c '%b' ${name} 2>/dev/null || echo 0`, '/srv/sv0_1')) * 512;
 const under = (name: string): Promise<void> =>
   lab().until(`${name} under way`, async () => (await bytesOf(name)) > 2_000_000);
+/** A process that the worker has just forked still has its command line: the worker's id is the lowest. */
 const workers = async (): Promise<number[]> =>
-  [...(await lab().box.processes())].filter(([, line]) => / worker gv0 /.test(line)).map(([pid]) => pid);
+  [...(await lab().box.processes())]
+    .filter(([, line]) => / worker gv0 /.test(line))
+    .map(([pid]) => pid)
+    .sort((a, b) => a - b)
+    .slice(0, 1);
 
 /** Sets options and makes sure that the session runs. @returns a function that reads the log written since */
 async function startedWith(config: Readonly<Record<string, string>>): Promise<() => Promise<string>> {
