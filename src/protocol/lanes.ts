@@ -1,4 +1,4 @@
-// Orders entry operations for a peer that serves several calls at a time: independent operations go into concurrent lanes,
+// Orders entry operations of a call: independent operations go into concurrent lanes,
 // dependent ones keep their order. Pure.
 // Invariant: if two operations share a gfid or a name, and at least one changes it, the earlier one keeps its precedence. It
 // is in an earlier wave, or before the later one in the same lane. So is a LINK before a RENAME: the rename's new name may be
@@ -19,7 +19,7 @@ interface LastUse {
   readonly lane: number;
 }
 
-/** @param laneCount maximum of concurrent calls, at least 1 */
+/** @param laneCount maximum number of concurrent operations, at least 1 */
 export function planWaves(ops: readonly EntryOp[], laneCount: number): Wave[] {
   const waves: EntryOp[][][] = [];
   const lastWrites = new Map<string, LastUse>();

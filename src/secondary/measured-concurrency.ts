@@ -48,7 +48,7 @@ export class MeasuredConcurrency {
     return this.#choices.find((choice) => choice !== fastest) ?? fastest;
   }
 
-  /** A choice that was never measured counts as the fastest. */
+  /** Each choice is tried once before they are compared: until then its duration counts as 0. */
   #fastest(): Choice {
     return this.#choices.reduce((a, b) => ((b.msPerItem ?? 0) < (a.msPerItem ?? 0) ? b : a));
   }

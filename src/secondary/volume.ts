@@ -35,7 +35,7 @@ export interface NewInode {
 }
 
 export interface SecondaryVolume {
-  /** Optimal number of concurrent calls. Default: DEFAULT_LANES. */
+  /** Maximum number of concurrent operations of one call. Default: DEFAULT_LANES. */
   readonly lanes?: number;
   /** @throws ENOENT, … */
   lstat(path: string): Promise<VolumeStat>;
