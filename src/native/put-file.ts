@@ -47,12 +47,15 @@ const NS_PER_S = 1_000_000_000n;
 const PERMISSIONS = 0o7777n;
 
 /** Changes the owner only as root, as rsync does.
- *  @throws NativeError EINVAL when it is no regular file, system errors */
-export async function putFile(path: Buffer, wanted: FileToPut): Promise<void> {
+ *  @param ino inode number that the file must have
+ *  @throws NativeError EINVAL when it is no regular file, ESTALE when it is another inode, system errors */
+export async function putFile(path: Buffer, wanted: FileToPut, ino?: bigint): Promise<void> {
   const fd = await openFd(path, fsConstants.O_WRONLY | fsConstants.O_NOFOLLOW | fsConstants.O_NONBLOCK);
   try {
     const { content, mode, uid, gid, mtime } = wanted;
     const found = await statFd(fd, { bigint: true });
+    if (ino !== undefined && BigInt.asUintN(64, found.ino) !== ino)
+      throw new NativeError('put file', path.toString('latin1'), constants.errno.ESTALE);
     if (!found.isFile()) throw new NativeError('put file', path.toString('latin1'), constants.errno.EINVAL);
     const hasContent =
       wanted.compare === 'times' &&

@@ -6,7 +6,7 @@
 // errno of GlusterFS for split-brain.
 
 import { constants } from 'node:os';
-import { entryPath, type Gfid } from '../protocol/gfid.js';
+import { entryPath, gfidPath, type Gfid } from '../protocol/gfid.js';
 import { BrickDown, SubvolumeWatch } from '../gluster/subvolume-watch.js';
 import { errnoNumber, NativeError } from '../native/libc.js';
 import type { FileToPut } from '../native/put-file.js';
@@ -32,7 +32,7 @@ const REPLICATED_LANES = 1;
 
 export class AvailabilityGuard implements SecondaryVolume {
   readonly lanes?: number;
-  readonly putFile?: (path: string, file: FileToPut) => Promise<void>;
+  readonly putFile?: (gfid: Gfid, file: FileToPut) => Promise<void>;
   readonly #volume: SecondaryVolume;
   readonly #subvolumes: SubvolumeWatch;
   readonly #reachable: SingleFlight<boolean>;
@@ -43,7 +43,7 @@ export class AvailabilityGuard implements SecondaryVolume {
     if (bricksPerFile === 'several') this.lanes = REPLICATED_LANES;
     this.#volume = volume;
     if (volume.putFile !== undefined)
-      this.putFile = (path, file) => this.#guard(path, async () => volume.putFile?.(path, file));
+      this.putFile = (gfid, file) => this.#guard(gfidPath(gfid), async () => volume.putFile?.(gfid, file));
     this.#subvolumes = new SubvolumeWatch(() => state.isWhole());
     this.#reachable = new SingleFlight(() => state.isReachable());
   }

@@ -17,7 +17,7 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { constants } from 'node:os';
-import { GFID_PREFIX, gfidPath, entryPath, isGfid, ROOT_GFID, type Gfid } from '../protocol/gfid.js';
+import { GFID_PREFIX, gfidPath, gfidToIno, entryPath, isGfid, ROOT_GFID, type Gfid } from '../protocol/gfid.js';
 import { GFID2PATH, GFID_NEWFILE, GFID_STRING } from '../gluster/xattr-names.js';
 import { fsDecode, fsEncode } from '../names.js';
 import {
@@ -34,6 +34,8 @@ import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 
 const { ELOOP, ENODATA, ENOENT, EOPNOTSUPP, ESTALE } = constants.errno;
 const NS_PER_S = 1e9;
+/** Number of new files whose paths are kept: more than one batch has in flight. */
+const MAX_NEW_FILES = 20_000;
 
 export interface MountVolumeOptions {
   /** Absolute path of the mount's root. */
@@ -45,6 +47,9 @@ export interface MountVolumeOptions {
 export class MountVolume implements SecondaryVolume {
   readonly #dir: string;
   readonly #shouldCheckSymlinks: boolean;
+  /** Paths of files that were created and not written yet, oldest first. By path, GlusterFS looks a file up on one subvolume
+   *  instead of all. */
+  readonly #newFiles = new Map<Gfid, string>();
 
   constructor({ dir, symlinks }: MountVolumeOptions) {
     this.#dir = dir;
@@ -90,6 +95,8 @@ export class MountVolume implements SecondaryVolume {
 
   async createNode(parent: Gfid, name: string, inode: NewInode & { readonly rdev: number }): Promise<void> {
     await this.#setNewFile(parent, newNodeBlob(name, inode));
+    this.#newFiles.set(inode.gfid, entryPath(parent, name));
+    if (this.#newFiles.size > MAX_NEW_FILES) this.#newFiles.delete(this.#newFiles.keys().next().value!);
   }
 
   async createDirectory(parent: Gfid, name: string, inode: NewInode): Promise<void> {
@@ -153,8 +160,17 @@ export class MountVolume implements SecondaryVolume {
     await lutimes(await this.#checkedPath(path), atime, mtime);
   }
 
-  async putFile(path: string, file: FileToPut): Promise<void> {
-    await putFile(await this.#checkedPath(path), file);
+  async putFile(gfid: Gfid, file: FileToPut): Promise<void> {
+    const newPath = this.#newFiles.get(gfid);
+    if (newPath !== undefined) {
+      this.#newFiles.delete(gfid);
+      try {
+        return await putFile(await this.#checkedPath(newPath), file, gfidToIno(gfid));
+      } catch {
+        // Renamed since, as a rule. By gfid it is found anyway, or the reason is reported.
+      }
+    }
+    await putFile(await this.#checkedPath(gfidPath(gfid)), file);
   }
 
   async getXattr(path: string, name: string): Promise<Buffer> {

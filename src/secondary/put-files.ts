@@ -2,7 +2,7 @@
 // one file affects that file alone. The primary then sends it with rsync or tar, which reports the reason.
 
 import { constants } from 'node:os';
-import { gfidPath, isGfid, type Gfid } from '../protocol/gfid.js';
+import { isGfid, type Gfid } from '../protocol/gfid.js';
 import { errnoNumber } from '../native/libc.js';
 import type { FileToPut } from '../native/put-file.js';
 import { mapBounded } from '../async/map-bounded.js';
@@ -31,7 +31,7 @@ export async function putFiles(
     const file = parseFile(value);
     if (file === null || volume.putFile === undefined) return EINVAL;
     try {
-      await volume.putFile(gfidPath(file.gfid), file);
+      await volume.putFile(file.gfid, file);
       return 0;
     } catch (error) {
       return errnoNumber(error) ?? EIO;

@@ -79,7 +79,7 @@ export interface SecondaryVolume {
   utimes(path: string, atime: number, mtime: number): Promise<void>;
   /** Writes content and attributes of an existing regular file. Absent if only rsync and tar write files.
    *  @throws EINVAL if the inode is not a regular file */
-  putFile?(path: string, file: FileToPut): Promise<void>;
+  putFile?(gfid: Gfid, file: FileToPut): Promise<void>;
 
   /** @throws ENODATA, ENOENT, … */
   getXattr(path: string, name: string): Promise<Buffer>;

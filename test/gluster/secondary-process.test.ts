@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { encodePickle } from '../../src/rpc/pickle-encode.js';
+import { PUT_FILES_METHOD } from '../../src/rpc/features.js';
 import { pyTuple } from '../../src/rpc/pickle-values.js';
 import type { PyValue } from '../../src/rpc/pickle-values.js';
 import { childrenOf } from './lab/machine.js';
@@ -105,6 +106,40 @@ test('control: the same requests change the tree when they are complete', async 
     expect(await secondary.ended, `request ${i}`).toEqual({ code: 0, stderr: '' });
     expect(await everythingIn(lab()), `request ${i}`).not.toEqual(before);
   }
+});
+
+test('content goes to the inode with its gfid, though another file has taken the name under which it was created', async () => {
+  const secondary = startOwnSecondary(lab());
+  const client = clientOf(secondary);
+  const [moved, usurper, still] = [randomUUID(), randomUUID(), randomUUID()];
+  const create = (gfid: string, name: string): PyValue => ({ ...NEW, gfid, entry: `${ROOT}/${name}` });
+  const calls: PyValue[] = [
+    create(moved, 'taken'),
+    { op: 'RENAME', gfid: moved, entry: `${ROOT}/taken`, entry1: `${ROOT}/moved`, stat: null, link: null },
+    create(usurper, 'taken'),
+    create(still, 'still'),
+  ];
+  expect(await client.call('entry_ops', [calls])).toEqual([]);
+  const attributes = { mode: 0o640, uid: 12, gid: 34, mtime: pyTuple([1_700_000_000, 5]), compare: 'content' };
+  const files = Object.entries({ moved, still }).map(([name, gfid]) => ({
+    gfid,
+    content: Buffer.from(`content of ${name}`),
+    ...attributes,
+  }));
+  expect(await client.call(PUT_FILES_METHOD, [files])).toEqual([0, 0]);
+  secondary.child.stdin?.end();
+  await secondary.ended;
+  const seen = await lab().sh(
+    'for name in moved taken still; do stat -c %s,%a,%u,%g,%Y $name; cat $name; echo; done',
+    lab().secondary,
+  );
+  expect(seen.split('\n').filter((line) => line !== '')).toEqual([
+    '16,640,12,34,1700000000',
+    'content of moved',
+    expect.stringMatching(/^0,644,0,0,/),
+    '16,640,12,34,1700000000',
+    'content of still',
+  ]);
 });
 
 test('the secondary ends when the primary is silent for the configured timeout', async () => {
