@@ -4,17 +4,22 @@
 // cursor, and unlisted changelogs that precede one of these entries. All others are history. A scan makes a bounded
 // number of changelogs ready, so memory and disk use do not grow with the backlog.
 
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { errnoCode, GsyncdError, isGsyncdError } from '../errors.js';
+import { fsEncode } from '../names.js';
 import { isThere } from '../native/if-there.js';
 import { OPEN_CHANGELOG } from './changelog-files.js';
 import { loadClockNote, saveClockNote } from './clock-note.js';
 import { DirectoryWatch } from './directory-watch.js';
 import type { HtimeEntry } from './htime.js';
+import { OpenChangelog } from './open-changelog.js';
 import { Stage } from './stage.js';
-import type { ChangelogSource, HistoryResult, ChangelogLoss } from './source.js';
+import type { ChangelogLoss, ChangelogSource, HistoryResult, OpenChangelogSource } from './source.js';
 import { MAX_CLOCK_SKEW_S, Timeline, type ClockSetBack, type Cursor, type TimelineStep } from './timeline.js';
 
+/** Interval of wake-ups for lost events of the kernel. */
+const OPEN_CHANGELOG_INTERVAL_MS = 60_000;
 /** A rollover leaves the brick without an open changelog for a moment. */
 const ROLLOVER_TIMEOUT_MS = 1000;
 
@@ -56,6 +61,11 @@ export class ChangelogAgent implements ChangelogSource {
   #historyWalk: Walk | null = null;
   #losses: ChangelogLoss[] = [];
   #watch: DirectoryWatch | null = null;
+  /** Notices records in the open changelog. Set by the first call of grown(). */
+  #openWatch: DirectoryWatch | null = null;
+  readonly #openChangelog: OpenChangelog;
+  /** Numbers of records of ready changelogs, by name, that were taken while the changelog was open. */
+  readonly #takenRecords = new Map<string, number>();
   #pendingNews: Promise<void> | null = null;
   #lastCall: Promise<unknown> = Promise.resolve();
 
@@ -64,6 +74,7 @@ export class ChangelogAgent implements ChangelogSource {
     this.#timeline = new Timeline(options.changelogDir);
     this.#liveStage = new Stage(options.workingDir);
     this.#historyStage = new Stage(join(options.workingDir, '.history'));
+    this.#openChangelog = new OpenChangelog(options.changelogDir);
   }
 
   register(): Promise<number> {
@@ -80,6 +91,8 @@ export class ChangelogAgent implements ChangelogSource {
       this.#registered = { time, cursor };
       this.#liveCursor = cursor;
       await this.#dropWalks('live', 'history');
+      await this.#openChangelog.close();
+      this.#takenRecords.clear();
       this.#watch = new DirectoryWatch(this.#timeline.htimeDir, this.#options.changeIntervalMs);
       return time;
     });
@@ -106,8 +119,23 @@ export class ChangelogAgent implements ChangelogSource {
   }
 
   done(path: string): Promise<void> {
+    this.#takenRecords.delete(basename(path));
     return this.#liveStage.done(path);
   }
+
+  readonly open: OpenChangelogSource = {
+    grown: () => {
+      this.#openWatch ??= new DirectoryWatch(this.#options.changelogDir, OPEN_CHANGELOG_INTERVAL_MS);
+      return this.#openWatch.next();
+    },
+    take: () =>
+      this.#serialize(async () => {
+        // The first changelog after register() may follow one that a restarted brick did not list.
+        if (this.#liveCursor === this.#registered?.cursor || (await this.#hasNews())) return [];
+        return this.#openChangelog.read(() => this.#hasNews());
+      }),
+    taken: (path) => this.#takenRecords.get(basename(path)) ?? 0,
+  };
 
   history(startTime: number): Promise<HistoryResult> {
     return this.#serialize(async () => {
@@ -177,7 +205,11 @@ export class ChangelogAgent implements ChangelogSource {
 
   close(): void {
     this.#watch?.close();
-    void this.#serialize(() => this.#dropWalks('live', 'history'));
+    this.#openWatch?.close();
+    void this.#serialize(async () => {
+      await this.#openChangelog.close();
+      await this.#dropWalks('live', 'history');
+    });
   }
 
   async #waitForNews(): Promise<void> {
@@ -249,7 +281,9 @@ export class ChangelogAgent implements ChangelogSource {
     const path = await this.#timeline.files.locate(changelog);
     try {
       if (path === null) throw missingChangelog(changelog);
-      return await walk.stage.put(path, changelog.time);
+      const size = await walk.stage.put(path, changelog.time);
+      if (walk.stage === this.#liveStage && size !== null) await this.#noteTaken(path, changelog.time);
+      return size;
     } catch (error) {
       const reason = lossReason(error, changelog);
       if (reason === null) throw error;
@@ -266,6 +300,11 @@ export class ChangelogAgent implements ChangelogSource {
       });
       return 0;
     }
+  }
+
+  async #noteTaken(path: string, time: number): Promise<void> {
+    const taken = this.#openChangelog.closed((await stat(fsEncode(path), { bigint: true })).ino);
+    if (taken > 0) this.#takenRecords.set(`CHANGELOG.${time}`, taken);
   }
 
   async #findIndexEnd(): Promise<Cursor> {

@@ -4,7 +4,7 @@
 // the deleted path, or a single NUL if the brick did not capture it. Malformed data is an error that states its
 // offset; no record is skipped. If a file was cut off exactly between two records, the decoder cannot detect it.
 
-import { GsyncdError } from '../errors.js';
+import { GsyncdError, isGsyncdError } from '../errors.js';
 import { gfidFromBytes, isGfid, type Gfid } from '../protocol/gfid.js';
 import { fsDecode } from '../names.js';
 import type { ChangeRecord } from './record.js';
@@ -24,9 +24,46 @@ const U32_MAX = 0xffff_ffff;
 
 type Encoding = 'binary' | 'ascii';
 
+/** What the header of a changelog says. */
+export interface ChangelogLayout {
+  readonly headerBytes: number;
+  readonly encoding: Encoding;
+  readonly deletedPaths: 'present' | 'absent';
+}
+
 /** All records of a closed changelog, in order. `file` names it in errors.
  *  @throws GsyncdError('changelog') for anything that is not a whole changelog of version 1.1 or 1.2 */
 export function decodeChangelog(bytes: Buffer, file: string): ChangeRecord[] {
+  const layout = parseHeader(bytes, file);
+  const reader = new ChangelogReader(bytes, file, layout, layout.headerBytes);
+  const records: ChangeRecord[] = [];
+  while (!reader.isAtEnd) records.push(reader.readRecord());
+  return records;
+}
+
+/** The complete records at the start of `bytes`, a part of a changelog that is still being written.
+ *  @returns the records, and their number of bytes. The rest is incomplete or malformed. */
+export function decodeComplete(
+  bytes: Buffer,
+  file: string,
+  layout: ChangelogLayout,
+): { records: ChangeRecord[]; length: number } {
+  const reader = new ChangelogReader(bytes, file, layout, 0);
+  const records: ChangeRecord[] = [];
+  let length = 0;
+  try {
+    while (!reader.isAtEnd) {
+      records.push(reader.readRecord());
+      length = reader.offset;
+    }
+  } catch (error) {
+    if (!isGsyncdError(error, 'changelog')) throw error;
+  }
+  return { records, length };
+}
+
+/** @throws GsyncdError('changelog') when `bytes` do not begin with a whole header of version 1.1 or 1.2 */
+export function parseHeader(bytes: Buffer, file: string): ChangelogLayout {
   const match = HEADER.exec(bytes.toString('latin1', 0, HEADER_MAX_BYTES));
   if (match === null) throw changelogError(file, 0, 'the header of a changelog');
   const [header, major, minor, code] = match;
@@ -34,14 +71,11 @@ export function decodeChangelog(bytes: Buffer, file: string): ChangeRecord[] {
     throw changelogError(file, 0, `version v1.1 or v1.2, not v${major}.${minor}`);
   }
   if (code !== '1' && code !== '2') throw changelogError(file, 0, `encoding 1 or 2, not ${code}`);
-  const reader = new ChangelogReader(bytes, file, {
-    offset: header.length,
+  return {
+    headerBytes: header.length,
     encoding: code === '1' ? 'binary' : 'ascii',
     deletedPaths: minor === '2' ? 'present' : 'absent',
-  });
-  const records: ChangeRecord[] = [];
-  while (!reader.isAtEnd) records.push(reader.readRecord());
-  return records;
+  };
 }
 
 function changelogError(file: string, offset: number, expected: string): GsyncdError {
@@ -55,16 +89,16 @@ class ChangelogReader {
   readonly #deletedPaths: 'present' | 'absent';
   #offset: number;
 
-  constructor(
-    bytes: Buffer,
-    file: string,
-    layout: { offset: number; encoding: Encoding; deletedPaths: 'present' | 'absent' },
-  ) {
+  constructor(bytes: Buffer, file: string, { encoding, deletedPaths }: ChangelogLayout, offset: number) {
     this.#bytes = bytes;
     this.#file = file;
-    this.#offset = layout.offset;
-    this.#encoding = layout.encoding;
-    this.#deletedPaths = layout.deletedPaths;
+    this.#offset = offset;
+    this.#encoding = encoding;
+    this.#deletedPaths = deletedPaths;
+  }
+
+  get offset(): number {
+    return this.#offset;
   }
 
   get isAtEnd(): boolean {

@@ -2,6 +2,7 @@
 // implements them on a real brick; a plain directory or a follower of the open changelog can implement them, too.
 // Invariant: a change made after register() arrives live, an older one through history, and each in exactly one file.
 
+import type { ChangeRecord } from './record.js';
 import type { ClockSetBack } from './timeline.js';
 
 /** A changelog that cannot be read; its changes are lost. */
@@ -64,5 +65,17 @@ export interface ChangelogSource {
   /** Resolves when scan() has something to do, at once if it already has, and when the source is closed. Concurrent
    *  calls share one wait, and a caller may abandon its promise. */
   news(): Promise<void>;
+  /** Absent if the source cannot read the open changelog. */
+  readonly open?: OpenChangelogSource;
   close(): void;
+}
+
+/** The changes since the last rollover, as they are recorded. */
+export interface OpenChangelogSource {
+  /** Resolves when the open changelog may have grown. Call it before take(), or a change in between is missed. */
+  grown(): Promise<void>;
+  /** Complete records since the last call, a bounded number. Empty while scan() has something to do. */
+  take(): Promise<readonly ChangeRecord[]>;
+  /** How many of the first records of a ready changelog take() has returned. */
+  taken(path: string): number;
 }

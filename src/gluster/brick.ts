@@ -241,6 +241,15 @@ export class Brick {
     });
   }
 
+  /** State of the file `gfid` on this brick; null when it holds no such file. By the clock of this machine. */
+  async fileState(gfid: Gfid): Promise<{ version: string; changedMs: number } | null> {
+    return this.#nullIfAbsent(() => {
+      const stat = lstatSync(fsEncode(this.#handle(gfid)), { bigint: true });
+      if (!stat.isFile()) return null;
+      return { version: `${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`, changedMs: Number(stat.ctimeNs / 1_000_000n) };
+    });
+  }
+
   /** Absolute path of the file `gfid`; null when this brick holds no such file, or only a linkto file. Also null when
    *  GlusterFS's scrubber has found it damaged: the brick then refuses reads that the disk allows. */
   async contentFile(gfid: Gfid): Promise<string | null> {

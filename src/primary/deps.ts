@@ -71,6 +71,16 @@ export interface PrimaryBrick extends BrickView {
   hasPendingHeals(): Promise<boolean>;
   /** A file's attributes on this brick; null when the brick does not hold it. */
   fileOf(gfid: Gfid): Promise<Pick<ViewStat, 'size' | 'mode' | 'allocatedBytes'> | null>;
+  /** null when this brick does not hold a regular file with this gfid. Absent if the brick cannot tell. */
+  fileState?(gfid: Gfid): Promise<FileState | null>;
+}
+
+/** State of a file on the brick. */
+export interface FileState {
+  /** Differs after every change of content or attributes. */
+  readonly version: string;
+  /** Time of the last change, milliseconds since 1970. */
+  readonly changedMs: number;
 }
 
 export interface StatusCounts {

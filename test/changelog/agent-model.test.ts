@@ -15,6 +15,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
       'rollover',
       'restart brick',
       'consume live',
+      'follow',
       'consume and keep',
       'new run',
       'crash',
@@ -34,6 +35,8 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
           let open: string[] = [];
           // Changes that the stime covers. A consumer's stime is one second before its last changelog.
           const consumed: string[] = [];
+          // Changes that were taken from the open changelog, and whose closed changelog has not been consumed.
+          let followed: string[] = [];
           let stime = T;
           let setBacks = 0;
           let mayBeSetBack = true;
@@ -43,7 +46,9 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
             for (const path of paths) {
               const time = Number(path.split('.').at(-1));
               if (time < stime && setBacks === 0) throw new Error(`${path} after mark ${stime}`);
-              consumed.push(...gfidsIn(path));
+              const gfids = gfidsIn(path);
+              expect(followed.splice(0, agent.open.taken(path))).toEqual(gfids.slice(0, agent.open.taken(path)));
+              consumed.push(...gfids);
               stime = time + 1;
               await done(path);
             }
@@ -75,6 +80,7 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
           const newRun = async (): Promise<void> => {
             agent.close();
             agent = setup.newAgent({ maxChangelogs });
+            followed = [];
             await readHistory();
           };
           for (const action of steps) {
@@ -88,6 +94,12 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
               open = [];
             }
             if (action === 'consume live') await live();
+            if (action === 'follow') {
+              await live();
+              followed.push(...(await agent.open.take()).map(({ gfid }) => gfid));
+              const seen = [...consumed, ...followed];
+              if (setBacks === 0) expect(seen).toEqual([...closed, ...open].slice(0, seen.length));
+            }
             if (action === 'consume and keep') {
               await scan();
               const [path] = await agent.getchanges();

@@ -30,6 +30,7 @@ import {
   type Plan,
   type PlanOptions,
 } from './plan.js';
+import { SentFiles } from './sent-files.js';
 import { tryInode, InodeError } from '../inode-error.js';
 
 /** Limit for the names of a crawl's uncommitted batches, which are held in memory. */
@@ -37,9 +38,13 @@ const MAX_WALK_NAMES = 1 << 13;
 
 export type CrawlName = 'xsync' | 'live_changelog' | 'history_changelog';
 
-/** A group of changelogs in libgfchangelog's text form, oldest first. */
+/** A group of changelogs in libgfchangelog's text form, oldest first, or records of the open changelog. */
 export interface Batch {
   readonly changes: readonly string[];
+  /** Records of the open changelog, instead of `changes`. They move no mark. */
+  readonly openRecords?: readonly ChangeRecord[];
+  /** Whether an earlier worker may have applied them. Default: as the crawl and the replay tracker say. */
+  readonly replay?: 'possible';
   readonly crawl: CrawlName;
   /** How to treat the entry operations of a changelog with this time. */
   readonly entryPolicyOf: (changelogTime: number) => PlanOptions['entries'];
@@ -75,6 +80,8 @@ export class BatchPipeline {
   readonly #slots: BatchSlots;
   readonly #entryPhase: EntryPhase;
   readonly #failureRetry: FailureRetry;
+  /** null if the open changelog is not followed. */
+  readonly sentFiles: SentFiles | null;
   #lastCommit: Promise<void> = Promise.resolve();
   /** Uncommitted batches, oldest first. */
   readonly #uncommitted: { readonly names: number; readonly committed: Promise<void> }[] = [];
@@ -85,6 +92,10 @@ export class BatchPipeline {
     this.#slots = slots;
     this.#entryPhase = new EntryPhase(deps, slots.deletes);
     this.#failureRetry = new FailureRetry(deps, this.#entryPhase);
+    const { agent, brick, config, session } = deps;
+    const isFollowing = config.get('follow-open-changelog') && agent.open !== undefined && !session.hotTier;
+    this.sentFiles =
+      isFollowing && brick.fileState !== undefined ? new SentFiles((gfid) => brick.fileState!(gfid)) : null;
   }
 
   /**
@@ -93,7 +104,8 @@ export class BatchPipeline {
    */
   async submit(batch: Batch, signal: AbortSignal): Promise<void> {
     const startMs = performance.now();
-    const lastChangeTime = changelogTime(batch.changes.at(-1) ?? '');
+    const isOpen = batch.openRecords !== undefined;
+    const lastChangeTime = isOpen ? Math.ceil(Date.now() / 1000) : changelogTime(batch.changes.at(-1) ?? '');
     if (batch.crawl !== 'xsync') this.#deps.mountSelector.expectChangesUntil(lastChangeTime);
     const plan = await this.#plan(batch);
     const counts = { entry: plan.entries.length, data: plan.dataGfids.size, meta: plan.metaGfids.size };
@@ -103,7 +115,7 @@ export class BatchPipeline {
     const entryS = (performance.now() - entryStartMs) / 1000;
     this.#deps.status.addCounts({ entry: -counts.entry });
     addRecreated(plan, recreated);
-    if (batch.crawl !== 'xsync') this.#deps.replayTracker.expireBefore(lastChangeTime);
+    if (batch.crawl !== 'xsync' && !isOpen) this.#deps.replayTracker.expireBefore(lastChangeTime);
     await this.#deps.failures.persist();
     await batch.entriesApplied(lastChangeTime);
 
@@ -255,24 +267,20 @@ export class BatchPipeline {
 
   async #plan(batch: Batch): Promise<Plan> {
     const { brick, config, failures, log, volume } = this.#deps;
-    const changelogs = await Promise.all(
-      batch.changes.map(async (path): Promise<{ time: number; records: ChangeRecord[] }> => {
-        log.debug('processing change', { changelog: path });
-        return { time: changelogTime(path), records: parseText(await readFile(path), path) };
-      }),
-    );
+    const changelogs = await this.#readChanges(batch);
     const lookups = planNeeds(changelogs.flatMap(({ records }) => records));
     const xattrs = config.get('sync-xattrs') || config.get('sync-acls') ? 'sync' : 'ignore';
     const facts = await lookUpNeeds(volume, xattrs === 'sync' ? brick : null, lookups);
-    const replay =
-      batch.crawl === 'live_changelog' && !this.#deps.replayTracker.isReplaying ? 'impossible' : 'possible';
+    const isLive = batch.crawl === 'live_changelog';
+    const replay = isLive && !this.#deps.replayTracker.isReplaying ? (batch.replay ?? 'impossible') : 'possible';
+    const created = this.sentFiles?.created;
     const data = batch.crawl === 'xsync' ? 'walked' : 'written';
     const plan = emptyPlan();
     const skipped: number[] = [];
     for (const { time, records } of changelogs) {
       const entries = batch.entryPolicyOf(time);
       if (entries === 'applied-before') skipped.push(time);
-      planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs, replay, data });
+      planRecords(plan, records, facts, { entries, deletes: this.#slots.deletes, xattrs, replay, data, created });
     }
     finishPlan(plan, (gfid) => facts.stats.get(gfid) === null);
     if (this.#deps.canRecreateRenamed === true) createUnderNewNames(plan);
@@ -284,6 +292,8 @@ export class BatchPipeline {
       if (!(await batch.hasBeenSynced())) for (const gfid of plan.dataGfids.keys()) plan.newGfids.add(gfid);
       else if (xattrs === 'sync') for (const gfid of plan.dataGfids.keys()) plan.xattrGfids.add(gfid);
     }
+    if (batch.openRecords !== undefined) await this.sentFiles?.completeOpen(plan);
+    else if (isLive) await this.sentFiles?.completeClosed(plan);
     for (const { level, message, fields } of plan.notes) log[level](message, fields);
     if (skipped.length > 0) {
       log.info('Skipping already processed entry ops', {
@@ -293,6 +303,23 @@ export class BatchPipeline {
       });
     }
     return plan;
+  }
+
+  async #readChanges({
+    changes,
+    crawl,
+    openRecords,
+  }: Batch): Promise<{ time: number; records: readonly ChangeRecord[] }[]> {
+    if (openRecords !== undefined) return [{ time: NaN, records: openRecords }];
+    const { agent, log } = this.#deps;
+    return Promise.all(
+      changes.map(async (path) => {
+        log.debug('processing change', { changelog: path });
+        const records = parseText(await readFile(path), path);
+        const taken = crawl === 'live_changelog' ? (agent.open?.taken(path) ?? 0) : 0;
+        return { time: changelogTime(path), records: (await this.sentFiles?.remaining(records, taken)) ?? records };
+      }),
+    );
   }
 
   /** When several batches are uncommitted, only one of them retries the failure list. */
@@ -347,9 +374,11 @@ export class BatchPipeline {
       total: (now - timing.startMs) / 1000,
     };
     const lines = batchLogFields(plan, dataFiles, times);
-    log.info('Entry Time Taken', lines.entry);
-    log.info('Data/Metadata Time Taken', lines.data);
-    log.info('Batch Completed', {
+    // While the volume is written to, the open changelog gives several batches a second.
+    const level = batch.openRecords === undefined ? 'info' : 'debug';
+    log[level]('Entry Time Taken', lines.entry);
+    log[level]('Data/Metadata Time Taken', lines.data);
+    log[level]('Batch Completed', {
       mode: batch.crawl,
       duration: times.total.toFixed(4),
       changelog_start: changelogTime(batch.changes[0] ?? ''),

@@ -23,6 +23,8 @@ export interface PlanOptions {
   /** Meaning of a data record. In a changelog the content was written. In a crawl's file the file is newer than the last
    *  sync, and the secondary may have it already. */
   readonly data: DataCause;
+  /** Inodes that earlier batches created since the last rollover. */
+  readonly created?: ReadonlySet<Gfid>;
 }
 
 /** Gfids to look up for one batch. */
@@ -144,9 +146,10 @@ function isInternalXattr(
   { newGfids }: Plan,
   { gfid, fop }: ChangeRecord & { type: 'meta' },
   { createdWithXattrs }: PlanFacts,
-  { replay }: PlanOptions,
+  { replay, created }: PlanOptions,
 ): boolean {
-  return replay === 'impossible' && newGfids.has(gfid) && !fop.includes('REMOVE') && !createdWithXattrs.has(gfid);
+  const isNew = newGfids.has(gfid) || created?.has(gfid) === true;
+  return replay === 'impossible' && isNew && !fop.includes('REMOVE') && !createdWithXattrs.has(gfid);
 }
 
 function planEntry(plan: Plan, record: ChangeRecord & { type: 'entry' }, facts: PlanFacts, options: PlanOptions): void {

@@ -13,7 +13,13 @@ import type { Mode } from './mode.js';
 import type { PlanOptions } from '../batch/plan.js';
 import type { Purge } from './purge.js';
 import type { Sendmark } from './sendmark.js';
+import { PAUSE_MS, type SentFiles } from '../batch/sent-files.js';
+import type { ChangeRecord } from '../../changelog/record.js';
+import type { OpenChangelogSource } from '../../changelog/source.js';
 import { delayOrWake } from '../../async/wait.js';
+
+/** Time that an operation has between its record and the lookups for it. On several bricks GlusterFS may still be at work. */
+const SETTLE_MS = 50;
 
 export interface Crawl {
   readonly crawlName: CrawlName;
@@ -51,6 +57,8 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
   abstract class Changelog extends Base implements ChangelogCrawl {
     /** Unprocessed changelogs whose names compareChangelogs() has compared. */
     #comparedChangelogs: ReadonlySet<string> = new Set();
+    /** Whether an earlier worker may have sent what the next changelog records, while it was open. */
+    #isSentByOthers = true;
 
     get crawlName(): CrawlName {
       return 'live_changelog';
@@ -101,7 +109,46 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
     }
 
     override async nextCrawl(signal: AbortSignal): Promise<void> {
-      await delayOrWake(this.deps.config.get('change-interval') * 1000, signal, this.deps.agent.news());
+      const { agent, config } = this.deps;
+      const due = delayOrWake(config.get('change-interval') * 1000, signal, agent.news());
+      const { sentFiles } = this.pipeline;
+      if (sentFiles !== null && agent.open !== undefined) await this.#follow(agent.open, sentFiles, due, signal);
+      await due;
+    }
+
+    /** Sends what the open changelog records, until the next crawl is due. The crawl of the closed changelog sends the rest. */
+    async #follow(
+      open: OpenChangelogSource,
+      sentFiles: SentFiles,
+      due: Promise<void>,
+      signal: AbortSignal,
+    ): Promise<void> {
+      let isDue = false;
+      const end = due.then(() => (isDue = true));
+      while (!isDue) {
+        const grown = open.grown();
+        const openRecords = await open.take();
+        if (openRecords.length > 0) await delayOrWake(SETTLE_MS, signal);
+        if (openRecords.length > 0 || (await sentFiles.hasPaused()))
+          await this.pipeline.submit(this.#makeOpenBatch(openRecords), signal);
+        else if (sentFiles.hasWaiting) await Promise.race([end, grown, delayOrWake(PAUSE_MS, signal)]);
+        else await Promise.race([end, grown]);
+        if (signal.aborted) return;
+      }
+      await end;
+    }
+
+    #makeOpenBatch(openRecords: readonly ChangeRecord[]): Batch {
+      return {
+        changes: [],
+        openRecords,
+        crawl: this.crawlName,
+        entryPolicyOf: () => 'apply',
+        entriesApplied: () => Promise.resolve(),
+        commit: () => Promise.resolve(),
+        hasBeenSynced: () => Promise.resolve(true),
+        markFields: () => Promise.resolve({}),
+      };
     }
 
     async dropProcessed(
@@ -140,6 +187,8 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       processedDir: string,
     ): Promise<Batch> {
       const entryPolicyOf = this.#entryPolicy(await this.entryStime(), await this.dataStime());
+      const mayBeSent = this.#isSentByOthers && this.pipeline.sentFiles !== null;
+      this.#isSentByOthers = false;
       return {
         changes,
         crawl: this.crawlName,
@@ -154,6 +203,7 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
         },
         hasBeenSynced: () => Promise.resolve(true),
         markFields: async () => ({ stime: await this.dataStime(), entry_stime: await this.entryStime() }),
+        ...(mayBeSent ? { replay: 'possible' as const } : {}),
       };
     }
 
