@@ -36,7 +36,7 @@ export const OPTIONS = {
   // Detection and choice of changes
   'change-detector': { type: 'choice', allowed: ['changelog', 'xsync'], value: 'changelog', help: 'How the worker finds changes' },
   'change-interval': { type: 'int', min: 1, value: '5', help: 'Seconds between scans for new changelogs' },
-  'follow-open-changelog': { type: 'bool', value: 'true', own: true, help: 'Send changes as they are recorded; false waits until their changelog closes' },
+  'follow-open-changelog': { type: 'bool', value: 'false', own: true, help: 'Send changes as they are recorded, instead of when their changelog closes' },
   'changelog-batch-size': { type: 'int', min: 1, value: '727040', help: 'Bytes of changelogs that form one batch' },
   'changelog-archive-format': { type: 'string', value: '%Y%m', help: 'strftime pattern in the names of the archives of processed changelogs' },
   'special-sync-mode': { type: 'choice', allowed: ['', 'normal', 'partial', 'recover'], value: '', help: 'Failover and failback: partial, recover; empty for normal' },

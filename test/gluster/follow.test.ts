@@ -5,7 +5,11 @@ import type { WorkerHandle } from './lab/worker.js';
 import { useLab } from './lab/use-lab.js';
 
 const ROLLOVER_S = 3;
-const lab = useLab({ gsyncd: 'ours', rolloverSeconds: ROLLOVER_S, config: { 'secondary-access-mount': 'true' } });
+const lab = useLab({
+  gsyncd: 'ours',
+  rolloverSeconds: ROLLOVER_S,
+  config: { 'secondary-access-mount': 'true', 'follow-open-changelog': 'true' },
+});
 
 /** Waits until a command, run on the secondary, prints `expected`. */
 async function arrives(command: string, expected: string): Promise<void> {

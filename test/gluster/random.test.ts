@@ -67,10 +67,14 @@ nightly('a random workload with names that are not UTF-8 converges except for th
   await converges({ seed, names: 'bytes', attributes: 'plain', top: 'work' }, { 'sync-method': 'tarssh' });
 });
 
-test('behind a secondary of this project, names that are not UTF-8 and device nodes converge, too', async () => {
+test('behind a secondary of this project, following the open changelog, names that are not UTF-8 and device nodes converge, too', async () => {
   await converges(
     { seed, names: 'bytes', attributes: 'all', devices: 'all', top: 'work' },
-    { 'sync-method': 'rsync', 'small-file-size': ['0', '500', '65536'][seed % 3]! },
+    {
+      'sync-method': 'rsync',
+      'small-file-size': ['0', '500', '65536'][seed % 3]!,
+      'follow-open-changelog': 'true',
+    },
     { gsyncd: 'ours' },
   );
 });

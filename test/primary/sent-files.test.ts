@@ -112,18 +112,23 @@ describe('SentFiles', () => {
     expect(await brick.sent.remaining([meta(A), ...written(B)], 1)).toEqual([meta(A), ...written(B)]);
   });
 
-  test('a waiting file keeps its cause, and is still new', async () => {
+  test('a waiting file keeps its cause and its changed xattrs, and is still new', async () => {
     const brick = new Brick();
     brick.write(A);
     const plan = emptyPlan();
     plan.dataGfids.set(A, 'linked');
     plan.newGfids.add(A);
+    plan.xattrGfids.add(A);
     await brick.open([], plan);
-    expect(plan.dataGfids.size).toBe(0);
+    expect([plan.dataGfids.size, plan.xattrGfids.size]).toEqual([0, 0]);
     brick.nowMs += PAUSE_MS;
     const next = emptyPlan();
     await brick.sent.completeOpen(next);
-    expect([next.dataGfids, next.newGfids]).toEqual([new Map([[A, 'linked']]), new Set([A])]);
+    expect([next.dataGfids, next.newGfids, next.xattrGfids]).toEqual([
+      new Map([[A, 'linked']]),
+      new Set([A]),
+      new Set([A]),
+    ]);
   });
 
   test('doubtful names are compared again when the changelog closes, and new inodes are known until then', async () => {

@@ -268,12 +268,15 @@ export class BatchPipeline {
   async #plan(batch: Batch): Promise<Plan> {
     const { brick, config, failures, log, volume } = this.#deps;
     const changelogs = await this.#readChanges(batch);
-    const lookups = planNeeds(changelogs.flatMap(({ records }) => records));
+    const created = this.sentFiles?.created;
+    const lookups = planNeeds(
+      changelogs.flatMap(({ records }) => records),
+      created,
+    );
     const xattrs = config.get('sync-xattrs') || config.get('sync-acls') ? 'sync' : 'ignore';
     const facts = await lookUpNeeds(volume, xattrs === 'sync' ? brick : null, lookups);
     const isLive = batch.crawl === 'live_changelog';
     const replay = isLive && !this.#deps.replayTracker.isReplaying ? (batch.replay ?? 'impossible') : 'possible';
-    const created = this.sentFiles?.created;
     const data = batch.crawl === 'xsync' ? 'walked' : 'written';
     const plan = emptyPlan();
     const skipped: number[] = [];

@@ -86,12 +86,15 @@ export function isNameRemoval(fop: string): boolean {
   return fop === 'RENAME' || REMOVES.has(fop);
 }
 
-/** Gfids that must be looked up before planRecords() can plan these records. */
-export function planNeeds(records: Iterable<ChangeRecord>): PlanNeeds {
+/** Gfids that must be looked up before planRecords() can plan these records.
+ *  @param earlier inodes that earlier batches created since the last rollover */
+export function planNeeds(records: Iterable<ChangeRecord>, earlier?: ReadonlySet<Gfid>): PlanNeeds {
   const stats = new Set<Gfid>();
   const created = new Set<Gfid>();
   for (const record of records) {
     if (record.type === 'entry') (CREATES.has(record.fop) ? created : stats).add(record.gfid);
+    else if (record.type === 'meta' && XATTR_FOPS.has(record.fop) && earlier?.has(record.gfid) === true)
+      created.add(record.gfid);
   }
   return { stats, created };
 }

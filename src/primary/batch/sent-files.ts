@@ -19,6 +19,7 @@ interface WaitingFile {
   readonly cause: DataCause;
   /** Whether the secondary cannot have its content. */
   readonly isNew: boolean;
+  readonly hasChangedXattrs: boolean;
 }
 
 export class SentFiles {
@@ -78,9 +79,9 @@ export class SentFiles {
     for (const gfid of await this.#note(plan)) {
       const cause = plan.dataGfids.get(gfid);
       if (cause === undefined) continue;
-      this.#waiting.set(gfid, { cause, isNew: plan.newGfids.has(gfid) });
       plan.dataGfids.delete(gfid);
-      if (plan.xattrGfids.delete(gfid)) plan.xattrsWithData.add(gfid);
+      const hasChangedXattrs = plan.xattrGfids.delete(gfid);
+      this.#waiting.set(gfid, { cause, isNew: plan.newGfids.has(gfid), hasChangedXattrs });
     }
   }
 
@@ -89,7 +90,7 @@ export class SentFiles {
   async completeClosed(plan: Plan): Promise<void> {
     for (const [gfid, file] of this.#waiting) addFile(plan, gfid, file);
     for (const gfid of await this.#changed(this.#previousVersions.keys(), this.#previousVersions))
-      if (!plan.dataGfids.has(gfid)) addFile(plan, gfid, { cause: 'written', isNew: false });
+      if (!plan.dataGfids.has(gfid)) addFile(plan, gfid, { cause: 'written', isNew: false, hasChangedXattrs: false });
     for (const name of this.#namesToCompare) plan.namesToCompare.add(name);
     this.#waiting.clear();
     this.#created.clear();
@@ -131,7 +132,8 @@ export class SentFiles {
   }
 }
 
-function addFile(plan: Plan, gfid: Gfid, { cause, isNew }: WaitingFile): void {
+function addFile(plan: Plan, gfid: Gfid, { cause, isNew, hasChangedXattrs }: WaitingFile): void {
   if (cause === 'written' || !plan.dataGfids.has(gfid)) plan.dataGfids.set(gfid, cause);
   if (isNew) plan.newGfids.add(gfid);
+  if (hasChangedXattrs) plan.xattrGfids.add(gfid);
 }
