@@ -4,16 +4,15 @@
 // cursor, and unlisted changelogs that precede one of these entries. All others are history. A scan makes a bounded
 // number of changelogs ready, so memory and disk use do not grow with the backlog.
 
-import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { errnoCode, GsyncdError, isGsyncdError } from '../errors.js';
-import { fsEncode } from '../names.js';
 import { isThere } from '../native/if-there.js';
 import { OPEN_CHANGELOG } from './changelog-files.js';
 import { loadClockNote, saveClockNote } from './clock-note.js';
 import { DirectoryWatch } from './directory-watch.js';
 import type { HtimeEntry } from './htime.js';
 import { OpenChangelog } from './open-changelog.js';
+import type { ChangeRecord } from './record.js';
 import { Stage } from './stage.js';
 import type { ChangelogLoss, ChangelogSource, HistoryResult, OpenChangelogSource } from './source.js';
 import { MAX_CLOCK_SKEW_S, Timeline, type ClockSetBack, type Cursor, type TimelineStep } from './timeline.js';
@@ -128,12 +127,7 @@ export class ChangelogAgent implements ChangelogSource {
       this.#openWatch ??= new DirectoryWatch(this.#options.changelogDir, OPEN_CHANGELOG_INTERVAL_MS);
       return this.#openWatch.next();
     },
-    take: () =>
-      this.#serialize(async () => {
-        // The first changelog after register() may follow one that a restarted brick did not list.
-        if (this.#liveCursor === this.#registered?.cursor || (await this.#hasNews())) return [];
-        return this.#openChangelog.read(() => this.#hasNews());
-      }),
+    take: () => this.#serialize(() => this.#takeOpen()),
     taken: (path) => this.#takenRecords.get(basename(path)) ?? 0,
   };
 
@@ -302,8 +296,23 @@ export class ChangelogAgent implements ChangelogSource {
     }
   }
 
+  async #takeOpen(): Promise<readonly ChangeRecord[]> {
+    const cursor = this.#requireRegistered(this.#liveCursor);
+    // An earlier worker may have sent a part of the first changelog.
+    if (cursor === this.#registered?.cursor || (await this.#hasNews())) return [];
+    const isBehind = async (): Promise<boolean> =>
+      (await this.#hasNews()) || this.#timeline.files.existAfter(cursor.time);
+    try {
+      return await this.#openChangelog.read({ time: cursor.time, isBehind });
+    } catch (error) {
+      // The changelog is read once more when it is closed.
+      if (errnoCode(error) === undefined) throw error;
+      return [];
+    }
+  }
+
   async #noteTaken(path: string, time: number): Promise<void> {
-    const taken = this.#openChangelog.closed((await stat(fsEncode(path), { bigint: true })).ino);
+    const taken = await this.#openChangelog.closed(path);
     if (taken > 0) this.#takenRecords.set(`CHANGELOG.${time}`, taken);
   }
 

@@ -49,6 +49,11 @@ export class ChangelogFiles {
     return null;
   }
 
+  /** Whether there are changelogs, listed or not, that closed after `time`, seconds. */
+  async existAfter(time: number): Promise<boolean> {
+    return (await this.#listBetween(time, Math.max(time, Date.now() / 1000) + DAY_S, 'both')).length > 0;
+  }
+
   /** Unlisted changelogs around a clock that was set back. Those in `before` closed after `last`, by the old clock.
    *  Those in `after` closed before `first`, by the new clock. If one of them closed long before `first`, its mtime
    *  must be later than its name: the brick wrote it by the old clock. `after` may include changelogs that earlier

@@ -4,7 +4,8 @@
 
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoCode, isGsyncdError } from '../errors.js';
+import { isGsyncdError } from '../errors.js';
+import { absentAsNull } from '../native/if-there.js';
 import { fsEncode } from '../names.js';
 import { OPEN_CHANGELOG } from './changelog-files.js';
 import { decodeComplete, parseHeader, type ChangelogLayout } from './decode.js';
@@ -16,6 +17,8 @@ const MAX_READ_BYTES = 1 << 20;
 interface OpenFile {
   readonly file: FileHandle;
   readonly ino: bigint;
+  /** The consumer's time when the file was opened, seconds. */
+  readonly openedAt: number;
   layout: ChangelogLayout | null;
   /** Bytes and records that were read. */
   offset: number;
@@ -33,12 +36,14 @@ export class OpenChangelog {
   }
 
   /** @returns the complete records since the last call. Empty if a closed changelog must be consumed first.
-   *  @param hasClosed whether there are closed changelogs that the consumer does not have */
-  async read(hasClosed: () => Promise<boolean>): Promise<readonly ChangeRecord[]> {
-    await this.#openNext(hasClosed);
+   *  @param consumer.time seconds: when the last changelog that the consumer has read closed
+   *  @param consumer.isBehind whether there are closed changelogs that it has not read */
+  async read(consumer: { time: number; isBehind: () => Promise<boolean> }): Promise<readonly ChangeRecord[]> {
+    await this.#openNext(consumer);
     const current = this.#current;
     if (current === null || current.isClosed) return [];
-    const buffer = Buffer.allocUnsafe(MAX_READ_BYTES);
+    const { size } = await current.file.stat();
+    const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(size - current.offset, MAX_READ_BYTES)));
     const { bytesRead } = await current.file.read(buffer, 0, buffer.length, current.offset);
     let bytes = buffer.subarray(0, bytesRead);
     if (current.layout === null) {
@@ -54,12 +59,13 @@ export class OpenChangelog {
     return records;
   }
 
-  /** Called when the consumer gets the whole changelog with this inode.
+  /** Called when the consumer has read the closed changelog at `path`.
    *  @returns how many of its first records read() has returned */
-  closed(ino: bigint): number {
-    if (this.#current?.ino !== ino) return 0;
-    this.#current.isClosed = true;
-    return this.#current.records;
+  async closed(path: string): Promise<number> {
+    const current = this.#current;
+    if (current === null || (await inodeOf(path)) !== current.ino) return 0;
+    current.isClosed = true;
+    return current.records;
   }
 
   async close(): Promise<void> {
@@ -68,19 +74,26 @@ export class OpenChangelog {
     await current?.file.close();
   }
 
-  async #openNext(hasClosed: () => Promise<boolean>): Promise<void> {
+  async #openNext({ time, isBehind }: { time: number; isBehind: () => Promise<boolean> }): Promise<void> {
     const current = this.#current;
     // The open file keeps its inode number from being used again.
     const ino = await inodeOf(this.#path);
     if (ino === null || ino === current?.ino) return;
-    if (current !== null && !current.isClosed && !(await isRemovedEmpty(current))) return;
-    const file = await openIfThere(this.#path);
+    // If the consumer has read later changelogs, another rollover in the same second replaced this one.
+    const isReplaced = current !== null && time > current.openedAt;
+    if (current !== null && !current.isClosed && !isReplaced && !(await isRemovedEmpty(current))) return;
+    const file = await absentAsNull(open(fsEncode(this.#path), 'r'));
     if (file === null) return;
-    // A rollover adds the closed changelog to the index before it creates the next one.
-    if (await hasClosed()) return file.close();
-    await this.close();
-    const opened = (await file.stat({ bigint: true })).ino;
-    this.#current = { file, ino: opened, layout: null, offset: 0, records: 0, isClosed: false };
+    try {
+      // A rollover adds the closed changelog to the index before it creates the next one.
+      if (await isBehind()) return await file.close();
+      const opened = (await file.stat({ bigint: true })).ino;
+      await this.close();
+      this.#current = { file, ino: opened, openedAt: time, layout: null, offset: 0, records: 0, isClosed: false };
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      throw error;
+    }
   }
 }
 
@@ -99,19 +112,5 @@ function headerOf(bytes: Buffer, path: string): ChangelogLayout | null {
 }
 
 async function inodeOf(path: string): Promise<bigint | null> {
-  try {
-    return (await stat(fsEncode(path), { bigint: true })).ino;
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return null;
-    throw error;
-  }
-}
-
-async function openIfThere(path: string): Promise<FileHandle | null> {
-  try {
-    return await open(fsEncode(path), 'r');
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return null;
-    throw error;
-  }
+  return (await absentAsNull(stat(fsEncode(path), { bigint: true })))?.ino ?? null;
 }

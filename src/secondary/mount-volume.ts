@@ -32,8 +32,10 @@ import { putFile, type FileToPut } from '../native/put-file.js';
 import { newDirectoryBlob, newNodeBlob, newSymlinkBlob } from './newfile.js';
 import type { NewInode, SecondaryVolume, VolumeStat } from './volume.js';
 
-const { ELOOP, ENODATA, ENOENT, EOPNOTSUPP, ESTALE } = constants.errno;
+const { EISDIR, ELOOP, ENODATA, ENOENT, ENOTDIR, ENXIO, EOPNOTSUPP, ESTALE } = constants.errno;
 const NS_PER_S = 1e9;
+/** Errnos of putFile() if another entry, or none, has the path. */
+const OTHER_FILE_ERRNOS: ReadonlySet<number> = new Set([ENOENT, ESTALE, ENOTDIR, ELOOP, EISDIR, ENXIO]);
 /** Number of new files whose paths are kept: more than one batch has in flight. */
 const MAX_NEW_FILES = 20_000;
 
@@ -166,8 +168,9 @@ export class MountVolume implements SecondaryVolume {
       this.#newFiles.delete(gfid);
       try {
         return await putFile(await this.#checkedPath(newPath), file, gfidToIno(gfid));
-      } catch {
-        // Renamed since, as a rule. By gfid it is found anyway, or the reason is reported.
+      } catch (error) {
+        // The file was renamed or removed since.
+        if (!OTHER_FILE_ERRNOS.has(errnoNumber(error) ?? 0)) throw error;
       }
     }
     await putFile(await this.#checkedPath(gfidPath(gfid)), file);

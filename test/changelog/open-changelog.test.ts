@@ -1,10 +1,11 @@
-// The open changelog is read while it is written: whatever part of a record is there, each record is returned once, and none
-// before the closed changelog in front of it.
+// Reading a changelog that the brick is still writing. Each record is returned once, after it is complete. No record of the
+// next changelog is returned before the closed one was consumed.
 
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { ChangelogAgent } from '../../src/changelog/agent.js';
 import { OpenChangelog } from '../../src/changelog/open-changelog.js';
 import type { ChangeRecord } from '../../src/changelog/record.js';
 import { fc } from '../seeds.js';
@@ -32,7 +33,7 @@ describe.each(['ascii', 'binary'] as const)('OpenChangelog, %s', (encoding) => {
                 const next = at + cuts[i % cuts.length]!;
                 appendFileSync(join(dir, 'CHANGELOG'), bytes.subarray(at, next));
                 at = next;
-                found.push(...(await changelog.read(() => Promise.resolve(false))));
+                found.push(...(await changelog.read({ time: 0, isBehind: () => Promise.resolve(false) })));
               }
               expect(found).toEqual(records);
             } finally {
@@ -52,6 +53,15 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
   () => {
     const setup = setUp();
     const gfids = (records: readonly ChangeRecord[]): string[] => records.map(({ gfid }) => gfid);
+    /** An agent that has consumed a first changelog, and so reads the open one. */
+    const following = async (): Promise<ChangelogAgent> => {
+      setup.brick.enable(T);
+      const agent = setup.newAgent();
+      await agent.register();
+      setup.brick.rollover(T + 15);
+      await takeLive(agent);
+      return agent;
+    };
 
     test('is followed from the first rollover after register() on', async () => {
       setup.brick.enable(T);
@@ -122,6 +132,32 @@ describe.skipIf(lacksRoot('changelogs of bricks, which have trusted.* xattrs'))(
         [0, [afterRestart]],
       ]);
       for (const path of paths) await agent.done(path);
+      const next = setup.brick.change();
+      expect(gfids(await agent.open.take())).toEqual([next]);
+    });
+
+    test('waits for the next rollover when the brick was restarted while nothing was taken', async () => {
+      const agent = await following();
+      const unlisted = setup.brick.change();
+      setup.brick.restart(T + 20);
+      const afterRestart = setup.brick.change();
+      expect(await agent.open.take()).toEqual([]);
+      setup.brick.rollover(T + 30);
+      expect(await takeLive(agent)).toEqual([unlisted, afterRestart]);
+      const next = setup.brick.change();
+      expect(gfids(await agent.open.take())).toEqual([next]);
+    });
+
+    test('follows the next changelog when a rollover in the same second replaced the open one', async () => {
+      const agent = await following();
+      const taken = setup.brick.change();
+      expect(gfids(await agent.open.take())).toEqual([taken]);
+      setup.brick.rollover(T + 30);
+      setup.brick.change();
+      setup.brick.rollover(T + 30);
+      setup.brick.change();
+      setup.brick.rollover(T + 45);
+      await takeLive(agent);
       const next = setup.brick.change();
       expect(gfids(await agent.open.take())).toEqual([next]);
     });

@@ -9,7 +9,7 @@ const [A, B] = [gfid(1), gfid(2)];
 const written = (...gfids: Gfid[]): ChangeRecord[] => gfids.map((of) => ({ type: 'data', gfid: of }));
 const meta = (of: Gfid): ChangeRecord => ({ type: 'meta', gfid: of, fop: 'SETATTR' });
 
-/** Files of a brick with a clock, and what was sent of them. */
+/** A brick with a clock, and the SentFiles that watches its files. */
 class Brick {
   nowMs = 1_000_000;
   readonly files = new Map<Gfid, { version: string; changedMs: number }>();
@@ -87,13 +87,45 @@ describe('SentFiles', () => {
     expect(await brick.closed([], 0)).toEqual([]);
   });
 
-  test('a file that changes while it is sent is sent again', async () => {
+  test('a file that changed just before the rollover is sent once more when the next changelog closes', async () => {
     const brick = new Brick();
     brick.write(A);
+    // A write within the same tick of the clock of file times would leave the same version.
     brick.nowMs += PAUSE_MS - 1;
-    // Its version could not tell a later change from this one.
     expect(await brick.closed(written(A), 0)).toEqual([A]);
-    expect(await brick.closed(written(A), 1)).toEqual([A]);
+    brick.nowMs += 1000;
+    expect(await brick.closed([], 0)).toEqual([A]);
+    expect(await brick.closed([], 0)).toEqual([]);
+  });
+
+  test('a file that was sent in two intervals is not sent a third time', async () => {
+    const brick = new Brick();
+    for (let i = 0; i < 2; i++) {
+      brick.write(A);
+      brick.nowMs += PAUSE_MS;
+      expect(await brick.open(written(A))).toEqual([A]);
+      expect(await brick.closed(written(A), 1)).toEqual([]);
+    }
+  });
+
+  test('attributes of a waiting file wait with its data', async () => {
+    const brick = new Brick();
+    brick.write(A);
+    expect(await brick.open(written(A))).toEqual([]);
+    const plan = emptyPlan();
+    plan.metaGfids.set(A, null);
+    await brick.open([], plan);
+    expect([plan.metaGfids.size, brick.sent.hasWaiting]).toEqual([0, true]);
+  });
+
+  test('a new inode whose xattrs were sent is no longer new', async () => {
+    const brick = new Brick();
+    const plan = emptyPlan();
+    plan.newGfids.add(A);
+    plan.newGfids.add(B);
+    plan.xattrGfids.add(A);
+    await brick.sent.completeOpen(plan);
+    expect(brick.sent.created).toEqual(new Set([B]));
   });
 
   test('files that are gone are not sent when changelogs close', async () => {

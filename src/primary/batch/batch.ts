@@ -43,6 +43,8 @@ export interface Batch {
   readonly changes: readonly string[];
   /** Records of the open changelog, instead of `changes`. They move no mark. */
   readonly openRecords?: readonly ChangeRecord[];
+  /** Whether the open changelog was closed without further records. */
+  readonly isIntervalOver?: boolean;
   /** Whether an earlier worker may have applied them. Default: as the crawl and the replay tracker say. */
   readonly replay?: 'possible';
   readonly crawl: CrawlName;
@@ -295,7 +297,7 @@ export class BatchPipeline {
       if (!(await batch.hasBeenSynced())) for (const gfid of plan.dataGfids.keys()) plan.newGfids.add(gfid);
       else if (xattrs === 'sync') for (const gfid of plan.dataGfids.keys()) plan.xattrGfids.add(gfid);
     }
-    if (batch.openRecords !== undefined) await this.sentFiles?.completeOpen(plan);
+    if (batch.openRecords !== undefined && batch.isIntervalOver !== true) await this.sentFiles?.completeOpen(plan);
     else if (isLive) await this.sentFiles?.completeClosed(plan);
     for (const { level, message, fields } of plan.notes) log[level](message, fields);
     if (skipped.length > 0) {

@@ -15,6 +15,9 @@ import type { DataCause, Plan } from './plan.js';
  *  passed, a later change gives the file another version. */
 export const PAUSE_MS = 100;
 
+/** Differs from every version: the file may have changed after it was read. */
+const UNKNOWN_VERSION = '';
+
 interface WaitingFile {
   readonly cause: DataCause;
   /** Whether the secondary cannot have its content. */
@@ -42,6 +45,11 @@ export class SentFiles {
 
   get created(): ReadonlySet<Gfid> {
     return this.#created;
+  }
+
+  /** Whether a file that was sent must be looked at again when the present interval is over. */
+  get hasSent(): boolean {
+    return this.#previousVersions.size + this.#versions.size > 0;
   }
 
   get hasWaiting(): boolean {
@@ -83,13 +91,17 @@ export class SentFiles {
       const hasChangedXattrs = plan.xattrGfids.delete(gfid);
       this.#waiting.set(gfid, { cause, isNew: plan.newGfids.has(gfid), hasChangedXattrs });
     }
+    // If their xattrs are removed later, the record is about these.
+    for (const gfid of plan.xattrGfids) this.#created.delete(gfid);
+    for (const gfid of plan.xattrsWithData) if (plan.dataGfids.has(gfid)) this.#created.delete(gfid);
   }
 
   /** Completes the plan for closed changelogs: adds all waiting files, and files that changed after they were sent in the
    *  interval before. */
   async completeClosed(plan: Plan): Promise<void> {
     for (const [gfid, file] of this.#waiting) addFile(plan, gfid, file);
-    for (const gfid of await this.#changed(this.#previousVersions.keys(), this.#previousVersions))
+    const lastVersions = new Map([...this.#previousVersions].map(([gfid, v]) => [gfid, this.#versions.get(gfid) ?? v]));
+    for (const gfid of await this.#changed(lastVersions.keys(), lastVersions))
       if (!plan.dataGfids.has(gfid)) addFile(plan, gfid, { cause: 'written', isNew: false, hasChangedXattrs: false });
     for (const name of this.#namesToCompare) plan.namesToCompare.add(name);
     this.#waiting.clear();
@@ -101,16 +113,16 @@ export class SentFiles {
   }
 
   /** Notes the versions of all files of the plan before they are read.
-   *  @returns files that changed just now, which have no noted version */
+   *  @returns files that changed just now */
   async #note({ dataGfids, metaGfids, xattrGfids }: Plan): Promise<Set<Gfid>> {
     const changing = new Set<Gfid>();
     const gfids = new Set([...dataGfids.keys(), ...metaGfids.keys(), ...xattrGfids]);
     await mapBounded([...gfids], LOOKUPS_AT_ONCE, async (gfid) => {
       const state = await tryInode(this.#stateOf(gfid));
-      this.#versions.delete(gfid);
-      if (state === null || state instanceof InodeError) return;
-      if (this.#isChanging(state)) changing.add(gfid);
-      else this.#versions.set(gfid, state.version);
+      const isChanging = state !== null && !(state instanceof InodeError) && this.#isChanging(state);
+      if (isChanging) changing.add(gfid);
+      if (state === null) this.#versions.delete(gfid);
+      else this.#versions.set(gfid, isChanging || state instanceof InodeError ? UNKNOWN_VERSION : state.version);
     });
     return changing;
   }
@@ -133,6 +145,7 @@ export class SentFiles {
 }
 
 function addFile(plan: Plan, gfid: Gfid, { cause, isNew, hasChangedXattrs }: WaitingFile): void {
+  plan.metaGfids.delete(gfid); // the data transfer sets them: see finishPlan()
   if (cause === 'written' || !plan.dataGfids.has(gfid)) plan.dataGfids.set(gfid, cause);
   if (isNew) plan.newGfids.add(gfid);
   if (hasChangedXattrs) plan.xattrGfids.add(gfid);

@@ -59,6 +59,8 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
     #comparedChangelogs: ReadonlySet<string> = new Set();
     /** Whether an earlier worker may have sent what the next changelog records, while it was open. */
     #isSentByOthers = true;
+    /** Seconds: when the last changelog closed that a crawl has seen. */
+    #lastReached = 0;
 
     get crawlName(): CrawlName {
       return 'live_changelog';
@@ -84,7 +86,12 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
       const markDone = (path: string): Promise<void> => agent.done(path);
       await agent.scan();
       const changes = await agent.getchanges();
+      const { sentFiles } = this.pipeline;
+      const isIntervalOver = agent.reached() > this.#lastReached;
+      this.#lastReached = agent.reached();
       if (changes.length === 0) {
+        if (isIntervalOver && sentFiles?.hasSent === true)
+          await this.pipeline.submit({ ...this.#makeOpenBatch([]), isIntervalOver }, signal);
         replayTracker.expireBefore(agent.reached());
         await this.retryFailures(signal);
         await this.completeCheckpoint();
@@ -129,13 +136,14 @@ export const withChangelogCrawl = <B extends AbstractCtor<CrawlBase>>(Base: B): 
         const grown = open.grown();
         const openRecords = await open.take();
         if (openRecords.length > 0) await delayOrWake(SETTLE_MS, signal);
+        if (signal.aborted) return;
         if (openRecords.length > 0 || (await sentFiles.hasPaused()))
           await this.pipeline.submit(this.#makeOpenBatch(openRecords), signal);
         else if (sentFiles.hasWaiting) await Promise.race([end, grown, delayOrWake(PAUSE_MS, signal)]);
         else await Promise.race([end, grown]);
-        if (signal.aborted) return;
       }
-      await end;
+      // Before another worker may be elected.
+      await this.pipeline.drain();
     }
 
     #makeOpenBatch(openRecords: readonly ChangeRecord[]): Batch {
